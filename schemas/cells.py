@@ -1,0 +1,53 @@
+"""The fields of a minute cell: one KOL (or `~brand:<brand_id>`) in one minute of one source partition.
+
+All are int64 and add up over source partitions and minutes (distinct-user fields: over
+source partitions only, see each). Fields are appended, never renumbered or removed.
+"""
+
+from typing import Final
+
+BRAND: Final = "~brand:"  # prefix of the reserved names under which brands have cells
+ORGANIC: Final = "organic"  # the reserved name of the part of an order nobody earned
+
+DIMENSIONS: Final = ("E", "A", "I", "B", "O")  # expertise authenticity integrity benevolence outcome
+
+FIELDS: Final[dict[str, str]] = {
+    "events": "accepted events",
+    "users": "distinct users of the minute",
+    "users_hour": "+1 in the minute of a user's earliest event of the UTC hour: add over minutes",
+    "users_day": "+1 in the minute of a user's earliest event of the UTC day: add over minutes",
+    "users_week": "+1 in the minute of a user's earliest event of the ISO week: add over minutes",
+    "impressions": "clickstream impressions",
+    "clicks": "clickstream clicks and product pages",
+    "carts": "clickstream add_cart and checkout",
+    "views": "content-interaction views",
+    "likes": "likes",
+    "saves": "saves",
+    "comments": "comments",
+    "danmaku": "live comments",
+    "shares": "shares",
+    "follows": "follows",
+    "unfollows": "unfollows",
+    "joins": "joined the private community",
+    "leaves": "left the private community",
+    "questions": "Q&A sessions attended",
+    "replies": "replies of the KOL",
+    "creations": "co-creations and user posts",
+    "reports": "reports against the KOL",
+    "dwell_ms": "sum of dwell over views that say it, milliseconds",
+    "depth": "sum of ln(1+s) increments over users and UTC days, 1e-6",
+    "depth_square": "sum of ln(1+s)^2 increments over users and UTC days, 1e-6",
+    **{f"for_{d}": f"credible evidence for {d}, 1e-6" for d in DIMENSIONS},
+    **{f"against_{d}": f"credible evidence against {d}, 1e-6" for d in DIMENSIONS},
+    **{f"square_{d}": f"sum of squared credible weights of {d}, 1e-12" for d in DIMENSIONS},
+    "orders": "standing orders (brands)",
+    "paid_cents": "paid, as sent (brands)",
+    "list_cents": "list price, as sent (brands)",
+    "discount_cents": "discount, as sent (brands)",
+    "promo_cents": "paid in promotions (brands)",
+    "member_cents": "paid by members (brands)",
+    "refunds": "refunds and cancels, in their own minute (brands)",
+    "refund_cents": "given back, as sent, in the refund's own minute (brands)",
+}
+NAMES: Final = tuple(FIELDS)
+AT: Final = {name: code for code, name in enumerate(NAMES)}

@@ -1,0 +1,111 @@
+"""A fetched record set before and after it was read: bytes, then columns.
+
+Shapes: `(n,)` unless said otherwise; row i of every column is one event, in the order
+of the log. Times are int64 milliseconds since the epoch, UTC; money is integer cents.
+Names (KOLs, brands, ...) come as codes into the batch's own list of distinct names;
+the memory that takes a batch in maps them to its own codes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Moments = NDArray[np.int64]
+Codes = NDArray[np.int32]
+Keys = NDArray[np.uint64]  # shape (n, 2): a 128-bit identity, low word first
+Mask = NDArray[np.bool_]
+
+NONE = -1  # the code of an absent name, and an absent count
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """What one fetch brought of one topic partition, not yet read."""
+
+    topic: str
+    partition: int
+    partitions: int  # of the topic
+    first_offset: int
+    next_offset: int  # where the next fetch begins: past holes, control and aborted records
+    values: Sequence[bytes | None]
+    offsets: NDArray[np.int64]
+    received_at: Moments  # record time: the broker's append time
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What every readable event has, whatever its topic."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    offset: NDArray[np.int64]
+    at: Moments
+    received_at: Moments
+    identity: Keys  # xxh3_128 of topic, user_id, event_id
+    user: Keys  # xxh3_128 of user_id
+    kind: NDArray[np.uint8]  # `schemas.events.Kind`
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour(Facts):
+    """Events of `clickstream` and `content-interactions`."""
+
+    kols: Sequence[str]  # the distinct kol_ids of this batch
+    kol: Codes  # into `kols`, NONE where the event names nobody
+    dwell_ms: NDArray[np.int64]  # NONE where absent
+    visible_ms: NDArray[np.int64]  # NONE where absent
+    completion: NDArray[np.float64]  # [0, 1], nan where absent
+    account_age_d: NDArray[np.float64]  # days, nan where absent
+    shared: Mask  # has a share_id
+    live: Mask  # has a live_id
+
+
+@dataclass(frozen=True, slots=True)
+class Purchases(Facts):
+    """Events of `purchases`; for a refund or cancel `order` is the order it gives back."""
+
+    order: Keys  # xxh3_128 of user_id, order (ref_order_id if given, else order_id)
+    user_ids: Sequence[str]
+    order_ids: Sequence[str]  # of the order the row is about, as `order`
+    event_ids: Sequence[str]
+    raw: Sequence[bytes]  # as it came: a dropped purchase goes to the dead letters
+    brands: Sequence[str]
+    brand: Codes  # into `brands`, NONE where absent
+    platforms: Sequence[str]
+    platform: Codes
+    channels: Sequence[str]
+    channel: Codes
+    currencies: Sequence[str]
+    currency: Codes
+    pay_cents: NDArray[np.int64]  # 0 for a cancel
+    list_cents: NDArray[np.int64]  # 0 where absent
+    discount_cents: NDArray[np.int64]  # 0 where absent
+    promo: Mask
+    member: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One message that cannot be taken, with its reason."""
+
+    topic: str
+    partition: int
+    offset: int
+    received_at: int
+    reason: str  # `RejectReason.label`, or `too_late` for a dropped purchase
+    error: str  # for a person; never the message itself
+    raw: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One record batch, read: the readable rows and the refusals; together all of it."""
+
+    facts: Behaviour | Purchases
+    rejected: Sequence[Rejected]

@@ -1,0 +1,40 @@
+"""Where a message left: exactly one door each, two closed lists.
+
+A door is decided when the message is read and never changes. Codes are appended,
+never renumbered: snapshots hold them.
+"""
+
+from enum import IntEnum
+
+
+class Door(IntEnum):
+    """Where a readable event left; every door but WRITTEN is a reason to drop it."""
+
+    WRITTEN = 0
+    DUPLICATE = 1  # the same (topic, user_id, event_id) was read before
+    DUPLICATE_ORDER = 2  # a `paid` after the first one read for its (user, order_id)
+    TOO_LATE = 3  # more than the lateness horizon below its own topic partition's greatest time
+
+    @property
+    def label(self) -> str:
+        """The name on metrics, rows and screens, e.g. `too_late`."""
+        return self.name.lower()
+
+
+class RejectReason(IntEnum):
+    """Why a message cannot be taken at all; it goes to the dead letters as it came."""
+
+    NOT_JSON = 0  # no JSON object, or not UTF-8
+    INVALID = 1  # a field is missing, of the wrong type or out of range
+    UNKNOWN_KIND = 2  # an event or kind we do not know; can be retried after an upgrade
+    RESERVED_ID = 3  # a kol_id `organic` or beginning with `~`
+    TOO_LARGE = 4  # more bytes than `MAX_EVENT_BYTES`
+    BAD_TIME = 5  # before the year 2000
+    FROM_THE_FUTURE = 6  # more than 10 minutes after its own record time
+    NULL_VALUE = 7  # a record without a value
+    WRONG_PARTITION = 8  # the producer's partitioner is not murmur2 of user_id
+
+    @property
+    def label(self) -> str:
+        """The name on metrics, rows and screens, e.g. `not_json`."""
+        return self.name.lower()
