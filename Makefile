@@ -1,0 +1,68 @@
+# kol-streams: `make demo` shows it, `make test` proves it, `make` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint fmt types unit integration coverage bench up down lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+setup: $(VENV)/.ok ## everything into .venv, the Kafka broker's jars included
+	@true
+
+$(VENV)/.ok: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kol-streams needs Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "· a fresh environment in $(VENV)" >&2; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/uv || { echo "· the installer" >&2; $(BIN)/python -m pip install --disable-pip-version-check -q uv; }
+	@echo "· packages of requirements.lock, by their hashes (about 1 GB once)" >&2
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@echo "· Apache Kafka (55 MB once)" >&2
+	@$(BIN)/python -m deploy.embedded.kafka
+	@touch $@
+
+demo: setup ## the whole product on this machine, with believable traffic (ARGS="--seconds 45 --headless --json")
+	@$(BIN)/kol demo $(ARGS)
+
+test: setup ## every test
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+unit: setup ## the quick tests: no broker, no engine
+	@$(BIN)/python -m pytest -q -m "not integration" $(ARGS)
+
+integration: setup ## the tests on the real broker and engine
+	@$(BIN)/python -m pytest -q -m integration $(ARGS)
+
+coverage: setup ## branches of the pure rooms: all of them
+	@$(BIN)/python -m pytest -q -m "not integration" --cov=schemas --cov=streams/core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 schemas streams/core tests/schemas tests/core
+
+lint: setup ## ruff, formatting included
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+fmt: setup ## format, mend what can be mended
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+check: lint types coverage test ## all of it, before each push
+
+bench: setup ## CPU per event beside stock Faust and a hand-written consumer
+	@$(BIN)/kol bench $(ARGS)
+
+up: setup ## broker, engine and workers in the background
+	@$(BIN)/kol up --detach $(ARGS)
+
+down: setup ## stop them
+	@$(BIN)/kol down
+
+lock: ## resolve requirements.lock anew
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --group dev --extra embedded --extra completejourney pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate -c requirements.lock pyproject.toml -o requirements-runtime.lock
+
+clean: ## remove the environment and all local state
+	rm -rf $(VENV) .kol build *.egg-info

@@ -1,0 +1,140 @@
+"""Every number a worker exports, born in one table; docs and tests read it.
+
+Label values come from closed sets: never a user, a KOL or an event. Timestamps instead
+of ages, so that a dead worker looks old.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+LATENCY = tuple(round(0.005 * 1.25**step, 6) for step in range(48))  # 5 ms … 179 s, 25 % apart
+LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metric(NamedTuple):
+    """One metric: its kind, its meaning in a sentence, its labels, its buckets."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: dict[str, Metric] = {
+    "kol_build_info": Metric("gauge", "1, with version and code path.", ("version", "path")),
+    "kol_events_total": Metric(
+        "gauge", "Events out of each door since the log began, from memory.", ("topic", "door")
+    ),
+    "kol_rejected_total": Metric(
+        "gauge", "Messages refused since the log began, from memory.", ("topic", "reason")
+    ),
+    "kol_read_messages_total": Metric("counter", "Messages read by this process.", ("topic",)),
+    "kol_batch_events": Metric(
+        "histogram", "Messages in a fetched record set.", ("topic",), (1, 10, 100, 1000, 2500, 5000)
+    ),
+    "kol_fold_seconds": Metric("histogram", "Time to read and fold one batch.", ("side",), LENGTHS),
+    "kol_end_to_end_latency_seconds": Metric(
+        "histogram", "From a message's append to its rows' acknowledgement.", (), LATENCY
+    ),
+    "kol_lag_events": Metric("gauge", "Messages not yet read.", ("topic", "partition")),
+    "kol_watermark_timestamp_seconds": Metric(
+        "gauge", "Least event time still open, per partition.", ("side", "partition")
+    ),
+    "kol_snapshot_timestamp_seconds": Metric(
+        "gauge", "When the last snapshot was committed.", ("side", "partition")
+    ),
+    "kol_snapshot_seconds": Metric("histogram", "Time to write one snapshot.", ("side",), LENGTHS),
+    "kol_snapshot_bytes_total": Metric("counter", "Bytes written to state topics.", ("side",)),
+    "kol_restore_seconds": Metric("histogram", "Time to restore a partition.", ("side",), LENGTHS),
+    "kol_partitions": Metric("gauge", "Partitions this worker owns.", ("side",)),
+    "kol_rebalances_total": Metric("counter", "Assignments this worker got."),
+    "kol_rebalance_drain_seconds": Metric("histogram", "Time to drain.", (), LENGTHS),
+    "kol_sink_rows_total": Metric("counter", "Rows acknowledged.", ("table",)),
+    "kol_rows_refused_total": Metric("counter", "Rows the database refused.", ("table",)),
+    "kol_sink_flush_seconds": Metric("histogram", "Time until rows are safe.", ("table",), LENGTHS),
+    "kol_sink_last_success_timestamp_seconds": Metric("gauge", "Last safe insert.", ("table",)),
+    "kol_sink_state": Metric(
+        "gauge", "1 for the state a table's way out is in.", ("table", "state")
+    ),
+    "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
+}
+
+
+class Telemetry:
+    """The metrics of one worker, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._metrics = {name: _made(name, m, self.registry) for name, m in METRICS.items()}
+
+    def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
+        """Count."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Counter)  # noqa: S101  # the table says so
+        (metric.labels(*labels) if labels else metric).inc(amount)
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """Say how things stand."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
+        (metric.labels(*labels) if labels else metric).set(value)
+
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Add one observation."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Histogram)  # noqa: S101  # the table says so
+        (metric.labels(*labels) if labels else metric).observe(value)
+
+    def forget(self, name: str, *labels: str) -> None:
+        """Drop one series: a partition went elsewhere."""
+        metric = self._metrics[name]
+        if labels in metric._metrics:  # noqa: SLF001  # no public question
+            metric.remove(*labels)
+
+    def exposition(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+
+def _made(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    if metric.kind == "histogram":
+        return Histogram(
+            name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
+        )
+    kind = Counter if metric.kind == "counter" else Gauge
+    return kind(name, metric.meaning, metric.labels, registry=registry)
+
+
+class Latencies:
+    """Counts per bucket of `LATENCY`, for quantiles of many events at little cost."""
+
+    def __init__(self) -> None:
+        self.counts: NDArray[np.int64] = np.zeros(len(LATENCY) + 1, np.int64)
+        self._edges = np.array(LATENCY) * 1000.0
+
+    def add(self, elapsed_ms: NDArray[np.int64], weight: NDArray[np.int64]) -> None:
+        """Take in waits of `(n,)` milliseconds, each `weight` times."""
+        np.add.at(self.counts, np.searchsorted(self._edges, elapsed_ms), weight)
+
+
+def quantile_ms(counts: Sequence[int] | NDArray[np.int64], q: float) -> float | None:
+    """The q-quantile in milliseconds, interpolated inside its bucket; None without events.
+
+    >>> counts = [0] * 49
+    >>> counts[3] = 10
+    >>> 7.8 < quantile_ms(counts, 0.5) < 9.8
+    True
+    """
+    total = np.cumsum(np.asarray(counts, np.float64))
+    if not len(total) or total[-1] == 0:
+        return None
+    at = int(np.searchsorted(total, q * total[-1]))
+    edges = [0.0, *(1000.0 * edge for edge in LATENCY), 1000.0 * LATENCY[-1]]
+    before = total[at - 1] if at else 0.0
+    inside = (q * total[-1] - before) / max(total[at] - before, 1e-12)
+    return float(edges[at] + inside * (edges[min(at + 1, len(edges) - 1)] - edges[at]))
