@@ -1,0 +1,559 @@
+"""Rows: what the tables in ClickHouse hold, column by column, and what each column means.
+
+A row is a statement, not a change: it carries its key and a version, and replaces what
+its key said before. The migrations in `sinks/ddl` are tested against `TABLES`, and the
+page of tables in the docs is made from it.
+
+Values: `DateTime64(3, 'UTC')` columns are int milliseconds since the epoch, `DateTime('UTC')`
+columns int seconds, money is integer cents, a NaN in a `Nullable(Float64)` column is NULL.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cells import DIMENSIONS, FIELDS
+
+Values = Sequence[Any] | NDArray[Any]  # the values of one column, one a row
+Positions = Sequence[int] | NDArray[np.intp]
+
+MODELS: Final = ("first", "last", "linear", "position", "time_decay", "shapley")
+
+MOMENT: Final = "DateTime64(3, 'UTC')"
+SECOND: Final = "DateTime('UTC')"
+NAME: Final = "LowCardinality(String)"
+NUMBER: Final = "Nullable(Float64)"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its ClickHouse type and what it means."""
+
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of ClickHouse as data: what it is for, its columns in order, its identity."""
+
+    name: str
+    description: str
+    described: Mapping[str, Column]  # in the order of the table
+    key: tuple[str, ...]  # ORDER BY: what makes two rows one row
+    partition: str = ""  # a part holds one value of this expression; empty: one partition
+    moment: str = ""  # the column of the key behind `partition`
+    keep: str = ""  # rows go this long after they were stated; empty: they stay
+    derived: bool = False  # the server computes it from other tables; nobody else writes
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name -> ClickHouse type of every column a writer fills, in order."""
+        return {name: column.type for name, column in self.described.items()}
+
+    @property
+    def all_columns(self) -> dict[str, Column]:
+        """All columns, those with a server default last."""
+        return {**self.described, **({} if self.derived else SERVER)}
+
+
+SERVER: Final[Mapping[str, Column]] = {
+    "stated_at": Column(SECOND, "when the server took the row; its age counts from here")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one table as columns, all equally long; names and types as in `TABLES`."""
+
+    table: str
+    columns: Mapping[str, Values]
+
+    def __len__(self) -> int:
+        return next((len(column) for column in self.columns.values()), 0)
+
+    def cut(self, start: int, stop: int) -> "Rows":
+        """Rows from start up to, not including, stop."""
+        return Rows(self.table, {name: column[start:stop] for name, column in self.columns.items()})
+
+    def pick(self, rows: Positions) -> "Rows":
+        """Rows at these positions, in their order."""
+        return Rows(
+            self.table, {name: _pick(column, rows) for name, column in self.columns.items()}
+        )
+
+    def validate(self) -> None:
+        """Check names and lengths; the values are the sink's to encode.
+
+        Raises:
+            ValueError: the table is unknown or not for writers, a column is missing
+                or one too many, or one is longer than another.
+
+        """
+        table = TABLES.get(self.table)
+        if table is None or table.derived:
+            raise ValueError(f"no table for writers: {self.table!r}")
+        if wrong := self.columns.keys() ^ table.described.keys():
+            raise ValueError(
+                f"{self.table}: columns missing or unknown: {', '.join(sorted(wrong))}"
+            )
+        lengths = {name: len(column) for name, column in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"{self.table}: columns of different lengths: {lengths}")
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of one table, one part after the other.
+
+    Raises:
+        ValueError: there are no parts, or they are of different tables.
+
+    """
+    tables = {part.table for part in parts}
+    if len(tables) != 1:
+        raise ValueError(f"parts of one table wanted, not of {sorted(tables)}")
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return Rows(
+        first.table, {name: _join([p.columns[name] for p in parts]) for name in first.columns}
+    )
+
+
+def _pick(column: Values, rows: Positions) -> Values:
+    if isinstance(column, np.ndarray):
+        return column[np.asarray(rows, np.intp)]
+    return [column[row] for row in rows]
+
+
+def _join(columns: Sequence[Values]) -> Values:
+    if all(isinstance(column, np.ndarray) for column in columns):
+        return np.concatenate(columns)
+    return [value for column in columns for value in column]
+
+
+def _columns(**columns: tuple[str, str]) -> dict[str, Column]:
+    return {name: Column(*column) for name, column in columns.items()}
+
+
+_KOL: Final = _columns(kol_id=(NAME, "the KOL, or ~brand:<brand_id>"))
+_MINUTE: Final = _columns(minute=(SECOND, "beginning of the minute"))
+_HOUR: Final = _columns(hour=(SECOND, "beginning of the hour"))
+_SOURCE: Final = _columns(
+    source_partition=("UInt16", "partition of the inputs the events came from")
+)
+_SHOP: Final = _columns(
+    brand_id=(NAME, "brand, empty where unknown"),
+    platform=(NAME, "platform, empty where unknown"),
+    channel=(NAME, "channel, empty where unknown"),
+)
+_SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used"))
+_VERSION: Final = _columns(
+    version=("UInt64", "epoch << 56 | life << 32 | folded: of a key's rows the greatest stands"),
+)
+_CLOCK: Final = _columns(
+    version=("UInt64", "server milliseconds of the computation: the newest stands")
+)
+_COMMERCE: Final = _columns(
+    orders=("Int64", "standing orders"),
+    buyers=("Int64", "distinct buyers"),
+    new_buyers=("Int64", "buyers whose first order this is"),
+    paid_cents=("Int64", "paid"),
+    list_cents=("Int64", "list price"),
+    discount_cents=("Int64", "discount"),
+    promo_cents=("Int64", "paid in promotions"),
+    member_cents=("Int64", "paid by members"),
+    refund_cents=("Int64", "given back, in the refund's own time"),
+)
+_MONTH_OF_MINUTE: Final = "toYYYYMM(minute)"
+
+_CREDITS: Final = {
+    f"{kind}_{model}": Column("Array(Int64)", f"{meaning}, by model {model}")
+    for model in MODELS
+    for kind, meaning in (
+        ("credit", "cents owed to each of kols"),
+        ("refunded", "cents of those given back"),
+    )
+}
+
+_ORDER_CREDIT: Final = Table(
+    "order_credit",
+    "One row per order: paid and given back, the touches that count, what each model owes to whom. "
+    "A row with empty kols is a key the order has moved away from.",
+    {
+        **_columns(
+            ordered_at=(MOMENT, "event time of the payment that stands"),
+            order_id=("String", "the shop's number"),
+            user_hash=("String", "keyed hash (HMAC, hex) of the user_id"),
+        ),
+        **_SHOP,
+        **_columns(
+            currency=(NAME, "currency, empty where unknown"),
+            paid_cents=("Int64", "paid"),
+            refunded_cents=("Int64", "given back, at most what was paid"),
+            touch_kol=("Array(String)", "the KOL of each counting touch, newest touch last"),
+            touch_at=(f"Array({MOMENT})", "event time of each"),
+            touch_class=(f"Array({NAME})", "click, engage, live, share or view"),
+            touch_via=(f"Array({NAME})", "direct or share"),
+            kols=(
+                "Array(String)",
+                "the KOLs of these touches once each by UTF-8 bytes, or organic alone",
+            ),
+            kol_via=(
+                f"Array({NAME})",
+                "direct if one of its touches is, else share; none for organic",
+            ),
+        ),
+        **_CREDITS,
+        **_SNAPSHOT,
+        **_VERSION,
+    },
+    key=("ordered_at", "order_id", "user_hash"),
+    partition="toYYYYMM(ordered_at)",
+    moment="ordered_at",
+    keep="25 MONTH",
+)
+
+_MINUTE_CELL: Final = Table(
+    "minute_cell",
+    "What a source partition counted for a KOL or brand in a minute; add over source_partition.",
+    {
+        **_KOL,
+        **_MINUTE,
+        **_SOURCE,
+        **{name: Column("Int64", meaning) for name, meaning in FIELDS.items()},
+        **_VERSION,
+    },
+    key=("kol_id", "minute", "source_partition"),
+    partition=_MONTH_OF_MINUTE,
+    moment="minute",
+    keep="90 DAY",
+)
+
+_COMMERCE_CELL: Final = Table(
+    "commerce_cell",
+    "Orders owed to a KOL in a minute, by brand, platform and channel; add over source_partition.",
+    {**_KOL, **_MINUTE, **_SHOP, **_SOURCE, **_COMMERCE, **_VERSION},
+    key=("kol_id", "minute", "brand_id", "platform", "channel", "source_partition"),
+    partition=_MONTH_OF_MINUTE,
+    moment="minute",
+    keep="90 DAY",
+)
+
+_TRANSITION_CELL: Final = Table(
+    "transition_cell",
+    "How often paths went from one place to the next in a minute; add over source_partition.",
+    {
+        **_MINUTE,
+        **_columns(
+            from_id=(NAME, "a KOL, or ~start"),
+            to_id=(NAME, "a KOL, ~conversion or ~null"),
+        ),
+        **_SOURCE,
+        **_columns(paths=("Int64", "paths that took this step")),
+        **_VERSION,
+    },
+    key=("minute", "from_id", "to_id", "source_partition"),
+    partition=_MONTH_OF_MINUTE,
+    moment="minute",
+    keep="90 DAY",
+)
+
+_PARTS: Final = {
+    f"trust_{d}": Column(NUMBER, f"trust in {meaning}")
+    for d, meaning in zip(
+        DIMENSIONS,
+        ("expertise", "authenticity", "integrity", "benevolence", "outcome"),
+        strict=True,
+    )
+}
+
+_KOL_SCORE: Final = Table(
+    "kol_score",
+    "Trust and resonance of a KOL at the end of a minute, each with its 90 % interval.",
+    {
+        **_KOL,
+        **_MINUTE,
+        **_columns(
+            model_version=(NAME, "generation of the formulas"),
+            trust=(NUMBER, "trust, 0 to 1"),
+            trust_lo=(NUMBER, "lower end of its 90 % interval"),
+            trust_hi=(NUMBER, "upper end"),
+            resonance=(NUMBER, "resonance, 0 to 1; NULL while nothing speaks for any value"),
+            resonance_lo=(NUMBER, "lower end of its 90 % interval"),
+            resonance_hi=(NUMBER, "upper end"),
+            n_eff=("Float64", "how many independent judgements of users stand behind trust"),
+        ),
+        **_PARTS,
+        **_columns(
+            uncertainty=("Float64", "how much of trust is prior, 0 to 1"),
+            final=("UInt8", "1 once no accepted event can change it"),
+        ),
+        **_SNAPSHOT,
+        **_VERSION,
+    },
+    key=("kol_id", "minute", "model_version"),
+    partition=_MONTH_OF_MINUTE,
+    moment="minute",
+    keep="90 DAY",
+)
+
+_CRISIS: Final = Table(
+    "crisis",
+    "One row per crisis, replaced at every change of its state; never withdrawn.",
+    {
+        **_KOL,
+        **_columns(
+            opened_at=(MOMENT, "when the alarm went off"),
+            crisis_id=("UUID", "stable identity: hash of KOL, stream and window"),
+            stream=(NAME, "which stream of evidence raised it"),
+            state=(NAME, "suspected, confirmed, dismissed, superseded, expired or closed"),
+            severity=("Float64", "log10 of the evidence against chance"),
+            onset_at=(MOMENT, "when it probably began"),
+            closed_at=(f"Nullable({MOMENT})", "when it was over"),
+            evidence=("String", "JSON: numbers and event ids behind it"),
+        ),
+        **_SNAPSHOT,
+        **_VERSION,
+    },
+    key=("kol_id", "opened_at", "crisis_id"),
+    partition="toYear(opened_at)",
+    moment="opened_at",
+)
+
+_ASSET_METRIC: Final = Table(
+    "asset_metric",
+    "A measure of asset cultivation with its interval; no interval, no row.",
+    {
+        **_columns(
+            metric=(NAME, "name of the measure"),
+            scope=(NAME, "of what: kol, brand, platform, all"),
+        ),
+        **_KOL,
+        **_columns(
+            at=(SECOND, "the moment it holds for"),
+            value=("Float64", "estimate"),
+            lo=("Float64", "lower end of its 90 % interval"),
+            hi=("Float64", "upper end"),
+            n=("UInt64", "observations behind it"),
+        ),
+        **_SNAPSHOT,
+        **_VERSION,
+    },
+    key=("metric", "scope", "kol_id", "at"),
+    partition="toYYYYMM(at)",
+    moment="at",
+    keep="25 MONTH",
+)
+
+_CLAIM: Final = Table(
+    "claim",
+    "A claim of the literature against our own numbers.",
+    {
+        **_columns(
+            claim_id=(NAME, "which claim"),
+            scope=(NAME, "where it was tested"),
+            at=(SECOND, "the moment it holds for"),
+            reference=("Float64", "what is claimed"),
+            estimate=("Float64", "what we see"),
+            lo=("Float64", "lower end of its 90 % interval"),
+            hi=("Float64", "upper end"),
+            n=("UInt64", "observations behind it"),
+            verdict=(NAME, "insufficient, supported or contradicted"),
+        ),
+        **_SNAPSHOT,
+        **_VERSION,
+    },
+    key=("claim_id", "scope", "at"),
+    partition="toYear(at)",
+    moment="at",
+)
+
+_DEAD_LETTER: Final = Table(
+    "dead_letter",
+    "What could not be read or written, as it came.",
+    {
+        **_columns(
+            topic=(NAME, "where it stood"),
+            partition=("UInt16", "its partition"),
+            offset=("UInt64", "its offset"),
+            target=(NAME, "input, or the table that refused the row"),
+            at=(MOMENT, "the broker's time of the record, never that of the failure"),
+            reason=(NAME, "why, of the closed list"),
+            error=("String", "for a person"),
+            encoding=(NAME, "of payload: utf8 or base64"),
+            payload=("String", "the bytes as they came, or the refused row as JSON"),
+            state=(NAME, "new, or what became of it"),
+        ),
+        **_VERSION,
+    },
+    key=("topic", "partition", "offset", "target", "at"),
+    partition="toYYYYMM(at)",
+    moment="at",
+    keep="30 DAY",
+)
+
+_DOOR_COUNT: Final = Table(
+    "door_count",
+    "How many messages of a topic partition left by which door, since its beginning.",
+    {
+        **_columns(
+            topic=(NAME, "the input topic"),
+            partition=("UInt16", "its partition"),
+            door=(NAME, "a door, a reason to reject, or the name of a counter"),
+            kind=(NAME, "door, rejected or counter"),
+            n=("UInt64", "how many"),
+        ),
+        **_VERSION,
+    },
+    key=("topic", "partition", "door"),
+)
+
+_JOURNEY: Final = Table(
+    "journey",
+    "Episodes of a user, bought or not, with and without touches: what the trainer learns from.",
+    {
+        **_columns(
+            opened_at=(MOMENT, "event time of the first event"),
+            episode_id=("String", "stable identity: hash of user and opened_at"),
+            user_hash=("String", "keyed hash (HMAC, hex) of the user_id"),
+            closed_at=(MOMENT, "when it ended: the order, or silence"),
+            bought=("UInt8", "1 if it ended with an order"),
+            order_id=("String", "that order, else empty"),
+            kols=("Array(String)", "KOLs met, once each by UTF-8 bytes"),
+            touches=("Array(UInt32)", "how often each"),
+            intent=(
+                "Array(Float64)",
+                "what was known before the first touch, by the trainer's list",
+            ),
+        ),
+        **_SNAPSHOT,
+        **_VERSION,
+    },
+    key=("opened_at", "episode_id"),
+    partition="toYYYYMM(opened_at)",
+    moment="opened_at",
+    keep="25 MONTH",
+)
+
+_KOL_DIM: Final = Table(
+    "kol_dim",
+    "Who a KOL is.",
+    {
+        **_columns(
+            kol_id=(NAME, "the KOL"),
+            name=("String", "as shown"),
+            platform=(NAME, "home platform"),
+            tier=(NAME, "size class"),
+            vertical=(NAME, "subject"),
+        ),
+        **_VERSION,
+    },
+    key=("kol_id",),
+)
+
+_CELL_1H: Final = Table(
+    "cell_1h",
+    "minute_cell added up by hour over all source partitions; without users, which do not add.",
+    {
+        **_KOL,
+        **_HOUR,
+        **{name: Column("Int64", text) for name, text in FIELDS.items() if name != "users"},
+        **_CLOCK,
+    },
+    key=("kol_id", "hour"),
+    partition="toYYYYMM(hour)",
+    moment="hour",
+    keep="25 MONTH",
+    derived=True,
+)
+
+_COMMERCE_1H: Final = Table(
+    "commerce_1h",
+    "commerce_cell added up by hour over all source partitions; without buyers, who do not add.",
+    {
+        **_KOL,
+        **_HOUR,
+        **_SHOP,
+        **{name: column for name, column in _COMMERCE.items() if name != "buyers"},
+        **_CLOCK,
+    },
+    key=("kol_id", "hour", "brand_id", "platform", "channel"),
+    partition="toYYYYMM(hour)",
+    moment="hour",
+    keep="25 MONTH",
+    derived=True,
+)
+
+_CREDIT_1H: Final = Table(
+    "credit_1h",
+    "v_order_credit added up by model, KOL and hour of the order.",
+    {
+        **_columns(model=(NAME, "the model")),
+        **_KOL,
+        **_HOUR,
+        **_columns(
+            orders=("Int64", "orders the KOL is concerned in"),
+            credit_cents=("Int64", "owed"),
+            refunded_cents=("Int64", "of it given back"),
+        ),
+        **_CLOCK,
+    },
+    key=("model", "kol_id", "hour"),
+    partition="toYYYYMM(hour)",
+    moment="hour",
+    keep="25 MONTH",
+    derived=True,
+)
+
+_SCORE_1H: Final = Table(
+    "score_1h",
+    "The last score of a KOL in an hour and the extremes of trust on the way.",
+    {
+        **_KOL,
+        **_HOUR,
+        **_columns(
+            model_version=(NAME, "generation of the formulas"),
+            trust=(NUMBER, "trust at the last minute"),
+            trust_lo=(NUMBER, "lower end of its 90 % interval"),
+            trust_hi=(NUMBER, "upper end"),
+            trust_min=(NUMBER, "least trust of the hour"),
+            trust_max=(NUMBER, "greatest trust of the hour"),
+            resonance=(NUMBER, "resonance at the last minute"),
+            resonance_lo=(NUMBER, "lower end of its 90 % interval"),
+            resonance_hi=(NUMBER, "upper end"),
+            n_eff=("Float64", "judgements behind the last trust"),
+        ),
+        **_CLOCK,
+    },
+    key=("kol_id", "hour", "model_version"),
+    partition="toYYYYMM(hour)",
+    moment="hour",
+    keep="25 MONTH",
+    derived=True,
+)
+
+TABLES: Final[Mapping[str, Table]] = {
+    table.name: table
+    for table in (
+        _ORDER_CREDIT,
+        _MINUTE_CELL,
+        _COMMERCE_CELL,
+        _TRANSITION_CELL,
+        _KOL_SCORE,
+        _CRISIS,
+        _ASSET_METRIC,
+        _CLAIM,
+        _DEAD_LETTER,
+        _DOOR_COUNT,
+        _JOURNEY,
+        _KOL_DIM,
+        _CELL_1H,
+        _COMMERCE_1H,
+        _CREDIT_1H,
+        _SCORE_1H,
+    )
+}
