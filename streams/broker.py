@@ -1,0 +1,153 @@
+"""Questions to the brokers: which topics, how long, how far read. kafka-python's admin client."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+from schemas.topics import plan
+
+from streams.settings import Kafka
+
+Offsets = dict[tuple[str, int], int]  # (topic, partition) -> offset
+
+
+class BrokerError(RuntimeError):
+    """The brokers cannot be reached or refuse; says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A topic that is not as it has to be."""
+
+    topic: str
+    what: str  # for a person
+    fatal: bool  # the worker must not start
+
+
+def security(kafka: Kafka) -> dict[str, Any]:
+    """How kafka-python and aiokafka are told to authenticate."""
+    told: dict[str, Any] = {"security_protocol": kafka.security}
+    if kafka.username:
+        told |= {
+            "sasl_mechanism": kafka.mechanism,
+            "sasl_plain_username": kafka.username,
+            "sasl_plain_password": kafka.password.get_secret_value(),
+        }
+    return told
+
+
+@contextmanager
+def asked(kafka: Kafka) -> Iterator["Broker"]:
+    """The brokers, for some questions; raises `BrokerError` when nobody answers."""
+    tls = {"ssl_cafile": str(kafka.ca_file)} if kafka.ca_file else {}
+    try:
+        client = KafkaAdminClient(
+            bootstrap_servers=kafka.bootstrap.split(","), client_id="kol", **security(kafka), **tls
+        )
+    except KafkaError as error:
+        raise BrokerError(
+            f"no Kafka at {kafka.bootstrap} ({type(error).__name__}): is `kol up` running, "
+            "is KOL_KAFKA__BOOTSTRAP right?"
+        ) from error
+    try:
+        yield Broker(client, kafka)
+    finally:
+        client.close()
+
+
+class Broker:
+    """What is there, what is read, and the topics that are missing."""
+
+    def __init__(self, client: KafkaAdminClient, kafka: Kafka) -> None:
+        self._client = client
+        self._kafka = kafka
+
+    def counts(self) -> dict[str, int]:
+        """Every topic and its number of partitions."""
+        told = self._client.describe_topics()
+        return {topic["name"]: len(topic["partitions"]) for topic in told}
+
+    def create(self) -> list[str]:
+        """Create the topics of the plan that are missing; gives their names."""
+        there = self.counts()
+        wanted = {name: how for name, how in self._plan().items() if name not in there}
+        if not wanted:
+            return []
+        try:
+            self._client.create_topics(
+                {
+                    name: {
+                        "num_partitions": partitions,
+                        "replication_factor": self._kafka.replication,
+                        "configs": dict(configs),
+                    }
+                    for name, (partitions, configs) in wanted.items()
+                },
+                wait_for_metadata=True,
+            )
+        except TopicAlreadyExistsError:  # somebody else was quicker: as good
+            return self.create()
+        return list(wanted)
+
+    def differences(self) -> list[Difference]:
+        """Where topics are missing, have another number of partitions or other settings."""
+        there = self.counts()
+        found: list[Difference] = []
+        for name, (partitions, configs) in self._plan().items():
+            if name not in there:
+                found.append(Difference(name, "is missing: run `kol topics`", fatal=True))
+            elif there[name] != partitions:
+                found.append(
+                    Difference(
+                        name,
+                        f"has {there[name]} partitions, not {partitions}; a count never changes: "
+                        "use a new KOL_APP_ID and new topics, and replay",
+                        fatal=True,
+                    )
+                )
+            else:
+                now = self.configs(name)
+                found += [
+                    Difference(name, f"has {key}={now.get(key)}, not {value}", fatal=False)
+                    for key, value in configs.items()
+                    if str(now.get(key)) != str(value)
+                ]
+        return found
+
+    def configs(self, topic: str) -> dict[str, str]:
+        """The settings of one topic in force."""
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        told = self._client.describe_configs([resource], config_filter="all")
+        return {key: value["value"] for key, value in told["topic"][topic].items()}
+
+    def first_offsets(self, topics: Iterable[str]) -> Offsets:
+        """The oldest offset still there, per partition."""
+        return self._offsets(topics, OffsetSpec.EARLIEST)
+
+    def end_offsets(self, topics: Iterable[str]) -> Offsets:
+        """The offset the next message will get, per partition."""
+        return self._offsets(topics, OffsetSpec.LATEST)
+
+    def committed(self, group: str) -> Offsets:
+        """Where the group stands; partitions it never committed are absent."""
+        told = self._client.list_group_offsets({group: None})[group]
+        return {(tp.topic, tp.partition): at.offset for tp, at in told.items() if at.offset >= 0}
+
+    def _offsets(self, topics: Iterable[str], spec: OffsetSpec) -> Offsets:
+        counts = self.counts()
+        wanted = {
+            TopicPartition(topic, partition): spec
+            for topic in topics
+            for partition in range(counts.get(topic, 0))
+        }
+        if not wanted:
+            return {}
+        told = self._client.list_partition_offsets(wanted)
+        return {(tp.topic, tp.partition): at.offset for tp, at in told.items()}
+
+    def _plan(self) -> Mapping[str, tuple[int, Mapping[str, str]]]:
+        return plan(self._kafka.partitions)
