@@ -1,12 +1,29 @@
-"""What people do: the three input topics, field by field."""
+"""What people do: the three input topics, field by field.
 
+One event is one JSON object in one message. What is not a default is required; any other
+field may be absent or null, and an empty optional string is an absent one. Fields that are
+not named here are ignored. Labels with a short list of known values (`channel_type`, `arm`)
+are kept as they come: a new word costs nobody an order.
+"""
+
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
 
 CLICKSTREAM: Final = "clickstream"
 INTERACTIONS: Final = "content-interactions"
 PURCHASES: Final = "purchases"
 INPUTS: Final = (CLICKSTREAM, INTERACTIONS, PURCHASES)
+
+MAX_EVENT_BYTES: Final = 256 << 10  # of one message; ours are some hundred bytes
+MAX_DEPTH: Final = 256  # objects and lists inside each other: no parser's stack may decide
+MAX_ID: Final = 512  # characters
+MAX_CENTS: Final = 10**12  # of one amount: sums of nine million of them fit an int64
+YEAR_2000: Final = 946_684_800_000  # milliseconds; a `ts` before is a unit mistaken
+FUTURE_MS: Final = 600_000  # 10 minutes: how far a clock may be ahead of the record time
 
 
 class Kind(IntEnum):
@@ -49,3 +66,140 @@ class Kind(IntEnum):
     PAID = 96
     REFUND = 97
     CANCEL = 98
+
+    @property
+    def label(self) -> str:
+        """The name on the wire, e.g. `add_cart`."""
+        return self.name.lower()
+
+    @property
+    def topic(self) -> str:
+        """The topic it is said on."""
+        return INPUTS[(self >= Kind.VIEW) + (self >= Kind.PAID)]
+
+
+KINDS: Final[Mapping[str, Mapping[str, Kind]]] = MappingProxyType(
+    {
+        topic: MappingProxyType({kind.label: kind for kind in Kind if kind.topic == topic})
+        for topic in INPUTS
+    }
+)
+
+
+def _about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+def _known(topic: str) -> Meta:
+    return Meta(extra_json_schema={"enum": list(KINDS[topic])})
+
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
+Ref = Annotated[str, Meta(max_length=MAX_ID)]  # names something; empty: nothing
+Label = Annotated[str, Meta(max_length=MAX_ID)]
+Tag = Annotated[str, Meta(max_length=MAX_ID)] | int | float  # the producer's own scale or words
+Cents = Annotated[int, Meta(ge=0, le=MAX_CENTS)]
+Count = Annotated[int, Meta(ge=0, le=10**12)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Moment = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+# Not `organic` (the part of an order nobody earned), not `~...` (names of our own cells).
+_UNRESERVED: Final = Meta(extra_json_schema={"pattern": "^(?!~|organic$)"})
+
+
+class _Event(Struct, frozen=True, kw_only=True, gc=False):
+    event_id: Annotated[Id, _about("with topic and user_id the identity: the first one stands")]
+    ts: Annotated[Moment, _about("when it happened: milliseconds since the epoch, UTC")]
+    user_id: Annotated[Id, _about("canonical; the anonymous id until bound; key of the message")]
+
+
+class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
+    """Somebody moved through the shop; names a KOL where one led there."""
+
+    event: Annotated[str, _known(CLICKSTREAM), _about("what was done")]
+    kol_id: Annotated[Ref | None, _UNRESERVED, _about("who led there")] = None
+    content_id: Annotated[Ref | None, _about("which content led there")] = None
+    share_id: Annotated[Ref | None, _about("the share that was followed")] = None
+    share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
+    visible_ms: Annotated[Count | None, _about("how long an impression was in sight")] = None
+    anon_id: Annotated[Ref | None, _about("the id before sign-in")] = None
+    device_hash: Annotated[Ref | None, _about("which device, hashed by the producer")] = None
+    ip_hash: Annotated[Ref | None, _about("which address, hashed by the producer")] = None
+    session_id: Annotated[Ref | None, _about("which visit")] = None
+    platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
+    channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
+    query: Annotated[str | None, _about("the words of a search")] = None
+    first_screen: Annotated[bool | None, _about("was on the first screen of results")] = None
+    brand_id: Annotated[Ref | None, _about("whose product")] = None
+    category: Annotated[Label | None, _about("of the product")] = None
+    price_tier: Annotated[Tag | None, _about("of the product")] = None
+    baby_stage: Annotated[Tag | None, _about("of the user's child")] = None
+    geo: Annotated[Tag | None, _about("region or city of the user")] = None
+    exp_id: Annotated[Ref | None, _about("which experiment")] = None
+    arm: Annotated[Label | None, _about("treat, holdout")] = None
+    slot_id: Annotated[Tag | None, _about("which place on the page")] = None
+    reco_id: Annotated[Ref | None, _about("which recommendation")] = None
+    reco_version: Annotated[Tag | None, _about("of the recommender")] = None
+
+
+class Interaction(_Event, frozen=True, kw_only=True, gc=False):
+    """Somebody did something with a KOL's content. A `kol_reply` has its addressee's user_id."""
+
+    kol_id: Annotated[Id, _UNRESERVED, _about("whose content")]
+    event: Annotated[str, _known(INTERACTIONS), _about("what was done")]
+    content_id: Annotated[Ref | None, _about("which content")] = None
+    dwell_ms: Annotated[Count | None, _about("how long it was looked at")] = None
+    completion: Annotated[Share | None, _about("the part of it that was seen")] = None
+    live_id: Annotated[Ref | None, _about("the live room")] = None
+    account_age_d: Annotated[
+        Annotated[float, Meta(ge=0)] | None, _about("age of the user's account in days")
+    ] = None
+    share_id: Annotated[Ref | None, _about("the share made or followed")] = None
+    parent_share_id: Annotated[Ref | None, _about("the share this one re-shares")] = None
+    share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
+    root_kol_id: Annotated[Ref | None, _about("the KOL where the chain began")] = None
+    chain: Annotated[
+        Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, _about("ancestors, nearest first")
+    ] = None
+    reply_to: Annotated[Ref | None, _about("the event answered")] = None
+    viewers: Annotated[Count | None, _about("in the live room at that moment")] = None
+    text: Annotated[str | None, _about("what was said")] = None
+    device_hash: Annotated[Ref | None, _about("which device, hashed by the producer")] = None
+    ip_hash: Annotated[Ref | None, _about("which address, hashed by the producer")] = None
+
+
+class Purchase(_Event, frozen=True, kw_only=True, gc=False):
+    """An order was paid, or money was given back; who earned it is not for the event to say.
+
+    One `paid` per order, `pay_cents` its total. A `refund` gives `pay_cents` back, a `cancel`
+    all of it; both concern `ref_order_id` if given, else `order_id`.
+    """
+
+    order_id: Annotated[Id, _about("the order, unique for its user")]
+    kind: Annotated[str, _known(PURCHASES), _about("what happened to the order")]
+    pay_cents: Annotated[Cents | None, _about("paid or given back; needed unless cancel")] = None
+    ref_order_id: Annotated[Ref | None, _about("the order a refund or cancel gives back")] = None
+    currency: Annotated[Label | None, _about("ISO 4217; CNY where absent")] = None
+    brand_id: Annotated[Ref | None, _about("whose product")] = None
+    platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
+    channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
+    list_cents: Annotated[Cents | None, _about("the price without any discount")] = None
+    discount_cents: Annotated[Cents | None, _about("taken off the list price")] = None
+    promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
+    is_member: Annotated[bool | None, _about("bought by a member")] = None
+    sku: Annotated[Ref | None, _about("which product")] = None
+    category: Annotated[Label | None, _about("of the product")] = None
+    qty: Annotated[float | None, _about("pieces, or weight of loose goods")] = None
+    coupon_id: Annotated[Ref | None, _about("the coupon redeemed")] = None
+    reason: Annotated[str | None, _about("why it was given back")] = None
+    margin_cents: Annotated[
+        Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, _about("what the shop earned")
+    ] = None
+    size: Annotated[Tag | None, _about("of the pack")] = None
+
+
+Event = Clickstream | Interaction | Purchase
+EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
+    {CLICKSTREAM: Clickstream, INTERACTIONS: Interaction, PURCHASES: Purchase}
+)
+CURRENCY: Final = "CNY"  # of a purchase that does not say

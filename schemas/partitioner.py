@@ -1,0 +1,76 @@
+"""Where a key goes: Kafka's own murmur2, as Java's, kafka-python's and aiokafka's clients have it.
+
+    partition = (murmur2(key) & 0x7fffffff) mod partitions
+
+Austin Appleby's MurmurHash2, 32 bits, with the seed of Apache Kafka's
+`org.apache.kafka.common.utils.Utils.murmur2`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SEED: Final = 0x9747B28C
+_M: Final = 0x5BD1E995
+_R: Final = 24
+_WORD: Final = 0xFFFFFFFF
+_POSITIVE: Final = 0x7FFFFFFF
+
+
+def murmur2(data: bytes) -> int:
+    """The hash, in [0, 2**32).
+
+    >>> hex(murmur2(b"foobar"))
+    '0xd0e47bbe'
+    """
+    h = _SEED ^ len(data)
+    whole = len(data) & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * _M & _WORD
+        k = (k ^ k >> _R) * _M & _WORD
+        h = h * _M & _WORD ^ k
+    if whole < len(data):
+        h = (h ^ int.from_bytes(data[whole:], "little")) * _M & _WORD
+    h = (h ^ h >> 13) * _M & _WORD
+    return h ^ h >> 15
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition, in [0, partitions), where the default partitioner puts a key.
+
+    >>> partition_of(b"u1", 8)
+    0
+    """
+    return (murmur2(key) & _POSITIVE) % partitions
+
+
+def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
+    """`partition_of` of each key, shape (n,): whole columns of keys of one length at a time."""
+    lengths = np.fromiter(map(len, keys), np.int64, len(keys))
+    begins = np.cumsum(lengths) - lengths
+    data = np.frombuffer(b"".join(keys), np.uint8)
+    hashes = np.empty(len(keys), np.uint32)
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        hashes[rows] = _murmur2s(data[begins[rows, None] + np.arange(length)])
+    return (hashes & _POSITIVE).astype(np.int64) % partitions
+
+
+def _murmur2s(data: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """`murmur2` of each row of a matrix of bytes, shape (n, length)."""
+    n, length = data.shape
+    whole = length & ~3
+    words = np.ascontiguousarray(data[:, :whole]).view("<u4")
+    h = np.full(n, _SEED ^ length, np.uint32)
+    for word in words.T:
+        k = word * np.uint32(_M)
+        k = (k ^ k >> np.uint32(_R)) * np.uint32(_M)
+        h = h * np.uint32(_M) ^ k
+    if whole < length:
+        rest = np.zeros((n, 4), np.uint8)
+        rest[:, : length - whole] = data[:, whole:]
+        h = (h ^ rest.view("<u4")[:, 0]) * np.uint32(_M)
+    h = (h ^ h >> np.uint32(13)) * np.uint32(_M)
+    return h ^ h >> np.uint32(15)
