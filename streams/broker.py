@@ -10,12 +10,13 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Of
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from schemas.topics import plan
 
+from streams.errors import ExpectedError
 from streams.settings import Kafka
 
 Offsets = dict[tuple[str, int], int]  # (topic, partition) -> offset
 
 
-class BrokerError(RuntimeError):
+class BrokerError(ExpectedError):
     """The brokers cannot be reached or refuse; says what to do."""
 
 

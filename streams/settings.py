@@ -22,6 +22,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.errors import ExpectedError
+
 PREFIX = "KOL_"
 NOT_SETTINGS = {"KOL_HOME", "KOL_SECRETS_DIR", "KOL_CONFIG", "KOL_NATIVE"}
 TESTS = "KOL_TEST_"
@@ -134,7 +136,7 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
-class SettingsError(ValueError):
+class SettingsError(ExpectedError):
     """A setting that nobody reads, or that has no usable value; says what to do."""
 
 
