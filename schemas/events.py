@@ -116,18 +116,17 @@ class _Event(Struct, frozen=True, kw_only=True, gc=False):
 class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
     """Somebody moved through the shop; names a KOL where one led there."""
 
-    event: Annotated[str, _known(CLICKSTREAM), _about("what was done")]
-    kol_id: Annotated[Ref | None, _UNRESERVED, _about("who led there")] = None
-    content_id: Annotated[Ref | None, _about("which content led there")] = None
-    share_id: Annotated[Ref | None, _about("the share that was followed")] = None
-    share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
-    visible_ms: Annotated[Count | None, _about("how long an impression was in sight")] = None
     anon_id: Annotated[Ref | None, _about("the id before sign-in")] = None
     device_hash: Annotated[Ref | None, _about("which device, hashed by the producer")] = None
     ip_hash: Annotated[Ref | None, _about("which address, hashed by the producer")] = None
     session_id: Annotated[Ref | None, _about("which visit")] = None
     platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
     channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
+    kol_id: Annotated[Ref | None, _UNRESERVED, _about("who led there")] = None
+    content_id: Annotated[Ref | None, _about("which content led there")] = None
+    share_id: Annotated[Ref | None, _about("the share that was followed")] = None
+    share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
+    event: Annotated[str, _known(CLICKSTREAM), _about("what was done")]
     query: Annotated[str | None, _about("the words of a search")] = None
     first_screen: Annotated[bool | None, _about("was on the first screen of results")] = None
     brand_id: Annotated[Ref | None, _about("whose product")] = None
@@ -137,6 +136,7 @@ class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
     geo: Annotated[Tag | None, _about("region or city of the user")] = None
     exp_id: Annotated[Ref | None, _about("which experiment")] = None
     arm: Annotated[Label | None, _about("treat, holdout")] = None
+    visible_ms: Annotated[Count | None, _about("how long an impression was in sight")] = None
     slot_id: Annotated[Tag | None, _about("which place on the page")] = None
     reco_id: Annotated[Ref | None, _about("which recommendation")] = None
     reco_version: Annotated[Tag | None, _about("of the recommender")] = None
@@ -146,14 +146,11 @@ class Interaction(_Event, frozen=True, kw_only=True, gc=False):
     """Somebody did something with a KOL's content. A `kol_reply` has its addressee's user_id."""
 
     kol_id: Annotated[Id, _UNRESERVED, _about("whose content")]
-    event: Annotated[str, _known(INTERACTIONS), _about("what was done")]
     content_id: Annotated[Ref | None, _about("which content")] = None
+    event: Annotated[str, _known(INTERACTIONS), _about("what was done")]
     dwell_ms: Annotated[Count | None, _about("how long it was looked at")] = None
     completion: Annotated[Share | None, _about("the part of it that was seen")] = None
-    live_id: Annotated[Ref | None, _about("the live room")] = None
-    account_age_d: Annotated[
-        Annotated[float, Meta(ge=0)] | None, _about("age of the user's account in days")
-    ] = None
+    text: Annotated[str | None, _about("what was said")] = None
     share_id: Annotated[Ref | None, _about("the share made or followed")] = None
     parent_share_id: Annotated[Ref | None, _about("the share this one re-shares")] = None
     share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
@@ -162,8 +159,11 @@ class Interaction(_Event, frozen=True, kw_only=True, gc=False):
         Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, _about("ancestors, nearest first")
     ] = None
     reply_to: Annotated[Ref | None, _about("the event answered")] = None
+    live_id: Annotated[Ref | None, _about("the live room")] = None
     viewers: Annotated[Count | None, _about("in the live room at that moment")] = None
-    text: Annotated[str | None, _about("what was said")] = None
+    account_age_d: Annotated[
+        Annotated[float, Meta(ge=0)] | None, _about("age of the user's account in days")
+    ] = None
     device_hash: Annotated[Ref | None, _about("which device, hashed by the producer")] = None
     ip_hash: Annotated[Ref | None, _about("which address, hashed by the producer")] = None
 
@@ -177,25 +177,25 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
 
     order_id: Annotated[Id, _about("the order, unique for its user")]
     kind: Annotated[str, _known(PURCHASES), _about("what happened to the order")]
-    pay_cents: Annotated[Cents | None, _about("paid or given back; needed unless cancel")] = None
-    ref_order_id: Annotated[Ref | None, _about("the order a refund or cancel gives back")] = None
-    currency: Annotated[Label | None, _about("ISO 4217; CNY where absent")] = None
     brand_id: Annotated[Ref | None, _about("whose product")] = None
-    platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
-    channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
-    list_cents: Annotated[Cents | None, _about("the price without any discount")] = None
-    discount_cents: Annotated[Cents | None, _about("taken off the list price")] = None
-    promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
-    is_member: Annotated[bool | None, _about("bought by a member")] = None
     sku: Annotated[Ref | None, _about("which product")] = None
     category: Annotated[Label | None, _about("of the product")] = None
     qty: Annotated[float | None, _about("pieces, or weight of loose goods")] = None
+    pay_cents: Annotated[Cents | None, _about("paid or given back; needed unless cancel")] = None
+    list_cents: Annotated[Cents | None, _about("the price without any discount")] = None
+    discount_cents: Annotated[Cents | None, _about("taken off the list price")] = None
     coupon_id: Annotated[Ref | None, _about("the coupon redeemed")] = None
+    promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
+    is_member: Annotated[bool | None, _about("bought by a member")] = None
+    channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
     reason: Annotated[str | None, _about("why it was given back")] = None
+    ref_order_id: Annotated[Ref | None, _about("the order a refund or cancel gives back")] = None
+    platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
     margin_cents: Annotated[
         Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, _about("what the shop earned")
     ] = None
     size: Annotated[Tag | None, _about("of the pack")] = None
+    currency: Annotated[Label | None, _about("ISO 4217; CNY where absent")] = None
 
 
 Event = Clickstream | Interaction | Purchase

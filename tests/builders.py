@@ -13,7 +13,7 @@ import xxhash
 
 from schemas.codec import decode
 from schemas.columns import Decoded, RecordBatch
-from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
+from schemas.events import CLICKSTREAM, INTERACTIONS, KINDS, PURCHASES
 
 Message = dict[str, Any]
 
@@ -24,29 +24,29 @@ DAY = 24 * HOUR
 NOON = 1_716_206_400_000  # 2024-05-20 12:00:00 UTC: when nothing else is said, it is now
 
 
-def click(**fields: Any) -> Message:
+def click(**fields: object) -> Message:
     """A `clickstream` event, a click on k1 by u1 unless `event`, `kol_id`, `user_id` say else."""
     return _event({"user_id": "u1", "ts": NOON, "event": "click", "kol_id": "k1"} | fields)
 
 
-def interaction(event: str = "view", **fields: Any) -> Message:
+def interaction(event: str = "view", **fields: object) -> Message:
     """A `content-interactions` event of u1 with k1."""
     return _event({"user_id": "u1", "ts": NOON, "event": event, "kol_id": "k1"} | fields)
 
 
-def paid(order_id: str = "o1", pay_cents: int = 10_000, **fields: Any) -> Message:
+def paid(order_id: str = "o1", pay_cents: int = 10_000, **fields: object) -> Message:
     """The payment of an order by u1."""
     defaults = {"user_id": "u1", "ts": NOON, "kind": "paid"}
     return _event(defaults | {"order_id": order_id, "pay_cents": pay_cents} | fields)
 
 
-def refund(ref_order_id: str = "o1", pay_cents: int = 1_000, **fields: Any) -> Message:
+def refund(ref_order_id: str = "o1", pay_cents: int = 1_000, **fields: object) -> Message:
     """Money given back for u1's order `ref_order_id`."""
     defaults = {"user_id": "u1", "ts": NOON, "kind": "refund", "order_id": f"r-{ref_order_id}"}
     return _event(defaults | {"ref_order_id": ref_order_id, "pay_cents": pay_cents} | fields)
 
 
-def cancel(ref_order_id: str = "o1", **fields: Any) -> Message:
+def cancel(ref_order_id: str = "o1", **fields: object) -> Message:
     """The whole of u1's order `ref_order_id` given back."""
     defaults = {"user_id": "u1", "ts": NOON, "kind": "cancel", "order_id": f"r-{ref_order_id}"}
     return _event(defaults | {"ref_order_id": ref_order_id} | fields)
@@ -94,12 +94,7 @@ def topic_of(message: Message) -> str:
     """The topic a message made here belongs to."""
     if "kind" in message:
         return PURCHASES
-    return CLICKSTREAM if message["event"] in _CLICKS else INTERACTIONS
-
-
-_CLICKS = frozenset(
-    "impression click search pdp_view add_cart checkout coupon_view service_push".split()
-)
+    return CLICKSTREAM if message["event"] in KINDS[CLICKSTREAM] else INTERACTIONS
 
 
 def _event(fields: Message) -> Message:

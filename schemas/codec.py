@@ -1,0 +1,353 @@
+"""From a record batch as fetched to columns and refusals: every message becomes one of the two.
+
+Reading never raises, whatever the bytes, and depends on nothing but the bytes, the record
+time and the partition. Where several reasons to refuse a message hold, the first of this
+order is told: null_value, too_large, not_json, invalid, unknown_kind, reserved_id, bad_time,
+from_the_future, wrong_partition.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from math import nan
+from typing import Final, Generic, NamedTuple, TypedDict, TypeVar, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cells import ORGANIC
+from schemas.columns import (
+    NONE,
+    Behaviour,
+    Codes,
+    Decoded,
+    Keys,
+    Mask,
+    Moments,
+    Purchases,
+    RecordBatch,
+    Rejected,
+)
+from schemas.doors import RejectReason
+from schemas.events import (
+    CLICKSTREAM,
+    CURRENCY,
+    FUTURE_MS,
+    KINDS,
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    PURCHASES,
+    YEAR_2000,
+    Clickstream,
+    Event,
+    Interaction,
+    Kind,
+    Purchase,
+)
+from schemas.identity import identities, order_keys, user_keys
+from schemas.partitioner import partitions_of
+
+_UNKNOWN: Final = 255  # no kind has this code
+_FINE: Final = -1  # no reason to refuse
+_SHORT: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
+
+_ERRORS: Final = {
+    RejectReason.INVALID: "Object missing required field `pay_cents`",
+    RejectReason.UNKNOWN_KIND: "a word for what happened that this version does not know",
+    RejectReason.RESERVED_ID: "`kol_id` is `organic` or begins with `~`",
+    RejectReason.BAD_TIME: "`ts` is before the year 2000",
+    RejectReason.FROM_THE_FUTURE: "`ts` is more than 10 minutes after the record time",
+    RejectReason.WRONG_PARTITION: "not the partition of murmur2 of `user_id`",
+}
+
+_AnEvent = TypeVar("_AnEvent", bound=Event)
+_Reader = Callable[[bytes], _AnEvent]
+
+_click: Final = msgspec.json.Decoder(Clickstream).decode
+_interaction: Final = msgspec.json.Decoder(Interaction).decode
+_purchase: Final = msgspec.json.Decoder(Purchase).decode
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _Refusal(NamedTuple):
+    reason: RejectReason
+    error: str
+
+
+@dataclass(slots=True)
+class _Parsed(Generic[_AnEvent]):
+    """The events of a batch with their places in it, and the refusals by place."""
+
+    batch: RecordBatch
+    events: list[_AnEvent]
+    place: NDArray[np.intp]
+    refused: dict[int, _Refusal]
+
+
+class _Common(TypedDict):
+    """The columns of `Facts`."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    offset: NDArray[np.int64]
+    at: Moments
+    received_at: Moments
+    identity: Keys
+    user: Keys
+    kind: NDArray[np.uint8]
+
+
+def decode(batch: RecordBatch) -> Decoded:
+    """Read a record batch of an input topic: the facts and the refusals, both in log order."""
+    if batch.topic == PURCHASES:
+        return _purchases(_parse(batch, _purchase))
+    if batch.topic == CLICKSTREAM:
+        return _clicks(_parse(batch, _click))
+    return _interactions(_parse(batch, _interaction))
+
+
+def _clicks(parsed: _Parsed[Clickstream]) -> Decoded:
+    kind = _kinds(parsed, [event.event for event in parsed.events])
+    reserved = _are_reserved([event.kol_id for event in parsed.events])
+    common = _judge(parsed, kind, {RejectReason.RESERVED_ID: reserved})
+    events = parsed.events
+    kols, kol = _coded([event.kol_id for event in events])
+    absent = np.full(len(events), nan)
+    facts = Behaviour(
+        **common,
+        kols=kols,
+        kol=kol,
+        dwell_ms=np.full(len(events), NONE, np.int64),
+        visible_ms=_counts(event.visible_ms for event in events),
+        completion=absent,
+        account_age_d=absent,
+        shared=_mask(event.share_id for event in events),
+        live=np.zeros(len(events), np.bool_),
+    )
+    return Decoded(facts, _rejected(parsed))
+
+
+def _interactions(parsed: _Parsed[Interaction]) -> Decoded:
+    kind = _kinds(parsed, [event.event for event in parsed.events])
+    reserved = _are_reserved([event.kol_id for event in parsed.events])
+    common = _judge(parsed, kind, {RejectReason.RESERVED_ID: reserved})
+    events = parsed.events
+    kols, kol = _coded([event.kol_id for event in events])
+    facts = Behaviour(
+        **common,
+        kols=kols,
+        kol=kol,
+        dwell_ms=_counts(event.dwell_ms for event in events),
+        visible_ms=np.full(len(events), NONE, np.int64),
+        completion=_floats(event.completion for event in events),
+        account_age_d=_floats(event.account_age_d for event in events),
+        shared=_mask(event.share_id for event in events),
+        live=_mask(event.live_id for event in events),
+    )
+    return Decoded(facts, _rejected(parsed))
+
+
+def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
+    kind = _kinds(parsed, [event.kind for event in parsed.events])
+    unpriced = np.array([event.pay_cents is None for event in parsed.events], np.bool_)
+    needs_price = (kind == Kind.PAID) | (kind == Kind.REFUND)
+    common = _judge(parsed, kind, {RejectReason.INVALID: unpriced & needs_price})
+    events = parsed.events
+    user_ids = [event.user_id for event in events]
+    order_ids = [_order_id(event) for event in events]
+    brands, brand = _coded([event.brand_id for event in events])
+    platforms, platform = _coded([event.platform for event in events])
+    channels, channel = _coded([event.channel_type for event in events])
+    currencies, currency = _coded([event.currency or CURRENCY for event in events])
+    pay_cents = _cents(event.pay_cents for event in events)
+    pay_cents[common["kind"] == Kind.CANCEL] = 0
+    facts = Purchases(
+        **common,
+        order=order_keys(user_ids, order_ids),
+        user_ids=user_ids,
+        order_ids=order_ids,
+        event_ids=[event.event_id for event in events],
+        raw=[cast("bytes", parsed.batch.values[place]) for place in parsed.place.tolist()],
+        brands=brands,
+        brand=brand,
+        platforms=platforms,
+        platform=platform,
+        channels=channels,
+        channel=channel,
+        currencies=currencies,
+        currency=currency,
+        pay_cents=pay_cents,
+        list_cents=_cents(event.list_cents for event in events),
+        discount_cents=_cents(event.discount_cents for event in events),
+        promo=_mask(event.promo_flag for event in events),
+        member=_mask(event.is_member for event in events),
+    )
+    return Decoded(facts, _rejected(parsed))
+
+
+def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
+    """Read every message with the topic's decoder; the columns come later."""
+    refused = {} if _are_plain(batch.values) else _unreadable(batch.values)
+    values = cast("Sequence[bytes]", batch.values)
+    events = []
+    for place, value in enumerate(values):
+        if place in refused:
+            continue
+        try:
+            event = read(value)
+        except (ValueError, RecursionError):  # all of msgspec's are ValueErrors
+            again = _read_again(value, read)
+            if isinstance(again, _Refusal):
+                refused[place] = again
+                continue
+            event = again
+        events.append(event)
+    everywhere = np.arange(len(values))
+    return _Parsed(batch, events, np.delete(everywhere, list(refused)), refused)
+
+
+def _are_plain(values: Sequence[bytes | None]) -> bool:
+    """Whether all are there, ASCII and too short for depth or size to matter: the usual batch."""
+    if None in values:
+        return False
+    there = cast("Sequence[bytes]", values)
+    return max(map(len, there), default=0) <= _SHORT and b"".join(there).isascii()
+
+
+def _unreadable(values: Sequence[bytes | None]) -> dict[int, _Refusal]:
+    """The refusals that a look from outside gives, by place."""
+    looks = ((place, _look(value)) for place, value in enumerate(values))
+    return {place: refusal for place, refusal in looks if refusal}
+
+
+def _look(value: bytes | None) -> _Refusal | None:
+    if value is None:
+        return _Refusal(RejectReason.NULL_VALUE, "the record has no value")
+    if len(value) > MAX_EVENT_BYTES:
+        error = f"{len(value)} bytes, more than {MAX_EVENT_BYTES}"
+        return _Refusal(RejectReason.TOO_LARGE, error)
+    try:
+        value.decode()  # the parser does not look into what it skips
+    except UnicodeDecodeError as error:
+        return _Refusal(RejectReason.NOT_JSON, f"not UTF-8 (byte {error.start})")
+    if len(value) > _SHORT and _depth(value) > MAX_DEPTH:
+        return _Refusal(RejectReason.NOT_JSON, f"nested more than {MAX_DEPTH} deep")
+    return None
+
+
+def _depth(value: bytes) -> int:
+    """How many objects and lists are open at once; exact for JSON, something for the rest."""
+    letters = np.frombuffer(_STRINGS.sub(b"", value), np.uint8) | 0x20  # "[" as "{", "]" as "}"
+    steps = (letters == ord("{")).astype(np.int64) - (letters == ord("}"))
+    return int(np.cumsum(steps).max(initial=0))
+
+
+def _read_again(value: bytes, read: _Reader[_AnEvent]) -> _AnEvent | _Refusal:
+    """Why the decoder refused; the event if only a field that is given again later was wrong."""
+    try:
+        fields = _object(value)  # of a repeated key the last one
+    except (ValueError, RecursionError) as error:
+        return _Refusal(RejectReason.NOT_JSON, str(error))
+    try:
+        return read(msgspec.json.encode(fields))
+    except ValueError as error:
+        return _Refusal(RejectReason.INVALID, str(error))
+
+
+def _judge(
+    parsed: _Parsed[_AnEvent], kind: NDArray[np.uint8], doubts: Mapping[RejectReason, Mask]
+) -> _Common:
+    """Take out what is well-formed and yet refused; the common columns of the rest."""
+    batch, place = parsed.batch, parsed.place
+    user_ids = [event.user_id.encode() for event in parsed.events]
+    at = np.array([event.ts for event in parsed.events], np.int64)
+    received_at = batch.received_at[place]
+    right = partitions_of(user_ids, batch.partitions) == batch.partition
+    grounds = {
+        RejectReason.UNKNOWN_KIND: kind == _UNKNOWN,
+        **doubts,
+        RejectReason.BAD_TIME: at < YEAR_2000,
+        RejectReason.FROM_THE_FUTURE: at > received_at + FUTURE_MS,
+        RejectReason.WRONG_PARTITION: ~right,
+    }
+    reason = np.select(list(grounds.values()), [np.int8(r) for r in grounds], np.int8(_FINE))
+    fine = reason == _FINE
+    for row in np.flatnonzero(~fine).tolist():
+        why = RejectReason(reason[row])
+        parsed.refused[int(place[row])] = _Refusal(why, _ERRORS[why])
+    parsed.events = events = list(compress(parsed.events, fine))
+    parsed.place = place = place[fine]
+    users = [event.user_id for event in events]
+    return {
+        "topic": batch.topic,
+        "partition": batch.partition,
+        "next_offset": batch.next_offset,
+        "offset": batch.offsets[place],
+        "at": at[fine],
+        "received_at": received_at[fine],
+        "identity": identities(batch.topic, users, [event.event_id for event in events]),
+        "user": user_keys(list(compress(user_ids, fine))),
+        "kind": kind[fine],
+    }
+
+
+def _rejected(parsed: _Parsed[_AnEvent]) -> list[Rejected]:
+    batch = parsed.batch
+    return [
+        Rejected(
+            topic=batch.topic,
+            partition=batch.partition,
+            offset=int(batch.offsets[place]),
+            received_at=int(batch.received_at[place]),
+            reason=reason.label,
+            error=error,
+            raw=batch.values[place],
+        )
+        for place, (reason, error) in sorted(parsed.refused.items())
+    ]
+
+
+def _order_id(event: Purchase) -> str:
+    """The order an event is about: its own if paid, else the one it gives back."""
+    if event.kind == Kind.PAID.label:
+        return event.order_id
+    return event.ref_order_id or event.order_id
+
+
+def _are_reserved(names: Sequence[str | None]) -> Mask:
+    """Which names are ours to give, shape (n,)."""
+    reserved = {name for name in set(names) if name and (name == ORGANIC or name[0] == "~")}
+    return np.array([name in reserved for name in names], np.bool_)
+
+
+def _kinds(parsed: _Parsed[_AnEvent], words: Sequence[str]) -> NDArray[np.uint8]:
+    known = KINDS[parsed.batch.topic]
+    return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
+
+
+def _coded(names: Sequence[str | None]) -> tuple[list[str], Codes]:
+    """The distinct names by first appearance, and each row's code; empty is absent."""
+    distinct = [name for name in dict.fromkeys(names) if name]
+    code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
+    code |= {None: NONE, "": NONE}
+    return distinct, np.array([code[name] for name in names], np.int32)
+
+
+def _counts(values: Iterable[int | None]) -> NDArray[np.int64]:
+    return np.array([NONE if value is None else value for value in values], np.int64)
+
+
+def _cents(values: Iterable[int | None]) -> NDArray[np.int64]:
+    return np.array([value or 0 for value in values], np.int64)
+
+
+def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([nan if value is None else value for value in values], np.float64)
+
+
+def _mask(values: Iterable[object]) -> Mask:
+    return np.array([bool(value) for value in values], np.bool_)
