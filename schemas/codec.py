@@ -7,7 +7,7 @@ from_the_future, wrong_partition.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from math import nan
@@ -50,6 +50,7 @@ from schemas.identity import identities, order_keys, user_keys
 from schemas.partitioner import partitions_of
 
 _UNKNOWN: Final = 255  # no kind has this code
+_PAID: Final = Kind.PAID.label
 _FINE: Final = -1  # no reason to refuse
 _SHORT: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
@@ -122,10 +123,10 @@ def _clicks(parsed: _Parsed[Clickstream]) -> Decoded:
         kols=kols,
         kol=kol,
         dwell_ms=np.full(len(events), NONE, np.int64),
-        visible_ms=_counts(event.visible_ms for event in events),
+        visible_ms=_counts([event.visible_ms for event in events]),
         completion=absent,
         account_age_d=absent,
-        shared=_mask(event.share_id for event in events),
+        shared=_mask([event.share_id for event in events]),
         live=np.zeros(len(events), np.bool_),
     )
     return Decoded(facts, _rejected(parsed))
@@ -141,12 +142,12 @@ def _interactions(parsed: _Parsed[Interaction]) -> Decoded:
         **common,
         kols=kols,
         kol=kol,
-        dwell_ms=_counts(event.dwell_ms for event in events),
+        dwell_ms=_counts([event.dwell_ms for event in events]),
         visible_ms=np.full(len(events), NONE, np.int64),
-        completion=_floats(event.completion for event in events),
-        account_age_d=_floats(event.account_age_d for event in events),
-        shared=_mask(event.share_id for event in events),
-        live=_mask(event.live_id for event in events),
+        completion=_floats([event.completion for event in events]),
+        account_age_d=_floats([event.account_age_d for event in events]),
+        shared=_mask([event.share_id for event in events]),
+        live=_mask([event.live_id for event in events]),
     )
     return Decoded(facts, _rejected(parsed))
 
@@ -163,7 +164,7 @@ def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
     platforms, platform = _coded([event.platform for event in events])
     channels, channel = _coded([event.channel_type for event in events])
     currencies, currency = _coded([event.currency or CURRENCY for event in events])
-    pay_cents = _cents(event.pay_cents for event in events)
+    pay_cents = _cents([event.pay_cents for event in events])
     pay_cents[common["kind"] == Kind.CANCEL] = 0
     facts = Purchases(
         **common,
@@ -181,10 +182,10 @@ def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
         currencies=currencies,
         currency=currency,
         pay_cents=pay_cents,
-        list_cents=_cents(event.list_cents for event in events),
-        discount_cents=_cents(event.discount_cents for event in events),
-        promo=_mask(event.promo_flag for event in events),
-        member=_mask(event.is_member for event in events),
+        list_cents=_cents([event.list_cents for event in events]),
+        discount_cents=_cents([event.discount_cents for event in events]),
+        promo=_mask([event.promo_flag for event in events]),
+        member=_mask([event.is_member for event in events]),
     )
     return Decoded(facts, _rejected(parsed))
 
@@ -211,11 +212,22 @@ def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
 
 
 def _are_plain(values: Sequence[bytes | None]) -> bool:
-    """Whether all are there, ASCII and too short for depth or size to matter: the usual batch."""
+    """Whether all are there, UTF-8, and too short for depth or size to matter: the usual batch."""
     if None in values:
         return False
     there = cast("Sequence[bytes]", values)
-    return max(map(len, there), default=0) <= _SHORT and b"".join(there).isascii()
+    if max(map(len, there), default=0) > _SHORT:
+        return False
+    return b"".join(there).isascii() or _are_utf8(there)
+
+
+def _are_utf8(values: Sequence[bytes]) -> bool:
+    try:
+        for value in values:
+            value.decode()  # the parser does not look into what it skips
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unreadable(values: Sequence[bytes | None]) -> dict[int, _Refusal]:
@@ -231,7 +243,7 @@ def _look(value: bytes | None) -> _Refusal | None:
         error = f"{len(value)} bytes, more than {MAX_EVENT_BYTES}"
         return _Refusal(RejectReason.TOO_LARGE, error)
     try:
-        value.decode()  # the parser does not look into what it skips
+        value.decode()
     except UnicodeDecodeError as error:
         return _Refusal(RejectReason.NOT_JSON, f"not UTF-8 (byte {error.start})")
     if len(value) > _SHORT and _depth(value) > MAX_DEPTH:
@@ -313,7 +325,7 @@ def _rejected(parsed: _Parsed[_AnEvent]) -> list[Rejected]:
 
 def _order_id(event: Purchase) -> str:
     """The order an event is about: its own if paid, else the one it gives back."""
-    if event.kind == Kind.PAID.label:
+    if event.kind == _PAID:
         return event.order_id
     return event.ref_order_id or event.order_id
 
@@ -337,17 +349,17 @@ def _coded(names: Sequence[str | None]) -> tuple[list[str], Codes]:
     return distinct, np.array([code[name] for name in names], np.int32)
 
 
-def _counts(values: Iterable[int | None]) -> NDArray[np.int64]:
+def _counts(values: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([NONE if value is None else value for value in values], np.int64)
 
 
-def _cents(values: Iterable[int | None]) -> NDArray[np.int64]:
+def _cents(values: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([value or 0 for value in values], np.int64)
 
 
-def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.array([nan if value is None else value for value in values], np.float64)
 
 
-def _mask(values: Iterable[object]) -> Mask:
+def _mask(values: Sequence[object]) -> Mask:
     return np.array([bool(value) for value in values], np.bool_)

@@ -9,7 +9,7 @@ length, so that no two pairs of names share their bytes. Among 10^9 ids two are 
 chance with a probability below 10^-20.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from xxhash import xxh3_128_digest
@@ -21,50 +21,51 @@ Key = tuple[int, int]  # low word, high word
 
 def identity(topic: str, user_id: str, event_id: str) -> Key:
     """What makes two messages one event."""
-    return _single(_event_bytes(topic, user_id, event_id))
+    return _first(identities(topic, [user_id], [event_id]))
 
 
 def user_key(user_id: str) -> Key:
     """The user's name in all memories."""
-    return _single(user_id.encode())
+    return _first(user_keys([user_id.encode()]))
 
 
 def order_key(user_id: str, order_id: str) -> Key:
     """The order's name in all memories; order ids are the user's own."""
-    return _single(_pair(user_id, order_id).encode())
+    return _first(order_keys([user_id], [order_id]))
 
 
-def identities(topic: str, user_ids: Iterable[str], event_ids: Iterable[str]) -> Keys:
+def identities(topic: str, user_ids: Sequence[str], event_ids: Sequence[str]) -> Keys:
     """`identity` of each row, shape (n, 2)."""
-    return _keys([_event_bytes(topic, u, e) for u, e in zip(user_ids, event_ids, strict=True)])
+    return _hashes(_pairs(f"{topic}\0", user_ids, event_ids))
 
 
 def user_keys(user_ids: Sequence[bytes]) -> Keys:
     """`user_key` of each row, given as UTF-8, shape (n, 2)."""
-    return _keys(user_ids)
+    return _hashes(user_ids)
 
 
-def order_keys(user_ids: Iterable[str], order_ids: Iterable[str]) -> Keys:
+def order_keys(user_ids: Sequence[str], order_ids: Sequence[str]) -> Keys:
     """`order_key` of each row, shape (n, 2)."""
-    return _keys([_pair(u, o).encode() for u, o in zip(user_ids, order_ids, strict=True)])
+    return _hashes(_pairs("", user_ids, order_ids))
 
 
-def _event_bytes(topic: str, user_id: str, event_id: str) -> bytes:
-    return f"{topic}\0{_pair(user_id, event_id)}".encode()
+def _pairs(topic: str, user_ids: Sequence[str], others: Sequence[str]) -> list[bytes]:
+    """Each row's names as bytes that no other names have; only an odd row begins with NUL."""
+    rows = zip(user_ids, others, strict=True)
+    if "\0" in "".join(user_ids):
+        return [f"{topic}{_marked(user)}\0{other}".encode() for user, other in rows]
+    return [f"{topic}{user}\0{other}".encode() for user, other in rows]
 
 
-def _pair(user_id: str, other: str) -> str:
-    """Two names as one text that no other two have: only the odd one begins with a NUL."""
-    if "\0" in user_id:
-        return f"\0{len(user_id)}\0{user_id}\0{other}"
-    return f"{user_id}\0{other}"
+def _marked(user_id: str) -> str:
+    return f"\0{len(user_id)}\0{user_id}" if "\0" in user_id else user_id
 
 
-def _single(data: bytes) -> Key:
-    low, high = _keys([data])[0].tolist()
+def _hashes(data: Sequence[bytes]) -> Keys:
+    digests = b"".join(map(xxh3_128_digest, data))  # the high word first, big-endian
+    return np.frombuffer(digests, ">u8").reshape(-1, 2)[:, ::-1].astype(np.uint64, order="C")
+
+
+def _first(keys: Keys) -> Key:
+    low, high = keys[0].tolist()
     return low, high
-
-
-def _keys(data: Iterable[bytes]) -> Keys:
-    big_endian = b"".join(map(xxh3_128_digest, data))
-    return np.frombuffer(big_endian, ">u8").reshape(-1, 2)[:, ::-1].astype(np.uint64)
