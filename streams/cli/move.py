@@ -50,7 +50,9 @@ def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
 
 @told
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="JSON lines; .gz, .xz and .zst are unpacked.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="JSON lines; .gz, .xz and .zst are unpacked.")
+    ],
     *,
     strict: Annotated[bool, typer.Option(help="Exit 1 when a line cannot be sent.")] = False,
     home: Home = HOME,
@@ -73,13 +75,14 @@ def ingest(
 
 
 async def _sent(files: list[Path]) -> tuple[Counter[str], list[Unusable]]:
-    from schemas.partitioner import partition_of  # noqa: PLC0415
     from sinks.feed import Feed  # noqa: PLC0415
+
+    from schemas.partitioner import partition_of  # noqa: PLC0415
 
     conf = load().kafka
     sent: Counter[str] = Counter()
     unusable: list[Unusable] = []
-    with progress("sending") as bar:
+    with progress() as bar:
         task = bar.add_task("sending", total=None)
         async with Feed(conf.bootstrap) as feed:
             for message in merged(files):
@@ -105,7 +108,7 @@ def drain(
     """Wait until everything sent so far is read, stated in ClickHouse and safe."""
     at_home(home)
     settings = load()
-    with progress("draining") as bar, asked(settings.kafka) as broker:
+    with progress() as bar, asked(settings.kafka) as broker:
         task = bar.add_task("draining", total=None)
 
         def seen(left: int) -> None:
@@ -116,7 +119,7 @@ def drain(
         printed({"drained": True})
 
 
-def progress(what: str) -> Progress:
+def progress() -> Progress:
     """A bar on stderr, only on a terminal."""
     return Progress(
         SpinnerColumn(),

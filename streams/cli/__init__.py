@@ -1,0 +1,29 @@
+"""The command `kol`: one word for each thing a person does with the product."""
+
+import typer
+
+from streams.cli import ask, importing, move
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+    help="Which KOLs are trusted, and what each order owes to whom. Begin with `kol demo`.",
+)
+
+for name, command in {
+    "topics": move.topics,
+    "migrate": move.migrate,
+    "ingest": move.ingest,
+    "drain": move.drain,
+    "import": importing.import_,
+    "sql": ask.sql,
+    "config": move.config,
+}.items():
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Run the command of the command line."""
+    app()
