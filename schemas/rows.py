@@ -56,8 +56,8 @@ class Table:
 
     @property
     def all_columns(self) -> dict[str, Column]:
-        """All columns, those with a server default last."""
-        return {**self.described, **({} if self.derived else SERVER)}
+        """All columns in order, those the server fills last."""
+        return {**self.described, **SERVER}
 
 
 SERVER: Final[Mapping[str, Column]] = {
@@ -556,4 +556,24 @@ TABLES: Final[Mapping[str, Table]] = {
         _CREDIT_1H,
         _SCORE_1H,
     )
+}
+
+VIEWS: Final[Mapping[str, str]] = {
+    "v_order_credit": "What a model owes a KOL for an order: one row per (order, model, KOL).",
+    "v_order": "One row per order: paid, given back, how many touches count.",
+    "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
+    "v_commerce": "Orders owed to a KOL in a minute, by brand, platform and channel.",
+    "v_transition": "How often paths went from one place to the next in a minute.",
+    "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
+    "v_crisis": "Crises as they stand.",
+    "v_asset": "Measures of asset cultivation with their intervals.",
+    "v_claim": "Claims of the literature against our own numbers.",
+    "v_dead_letter": "What could not be read or written, each once.",
+    "v_door": "How many messages of a topic partition left by which door.",
+    "v_journey": "Episodes of users, bought or not.",
+    "v_kol": "Who a KOL is.",
+    "v_cell_1h": "v_minute by hour, without users, which do not add.",
+    "v_commerce_1h": "v_commerce by hour, without buyers, who do not add.",
+    "v_credit_1h": "v_order_credit by model, KOL and hour of the order.",
+    "v_score_1h": "The last score of a KOL in an hour, and the extremes of trust.",
 }

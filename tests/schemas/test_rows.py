@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.cells import FIELDS
-from schemas.rows import MODELS, TABLES, Rows, Table, joined
+from schemas.rows import MODELS, TABLES, VIEWS, Rows, Table, joined
 
 MODEL_COUNT = 6
 writable = [table for table in TABLES.values() if not table.derived]
@@ -113,6 +113,10 @@ def test_every_table_and_column_says_what_it_means(table: Table) -> None:
     assert all(column.meaning and column.type for column in table.all_columns.values())
 
 
+def test_every_view_says_what_it_shows() -> None:
+    assert all(name.startswith("v_") and text.endswith(".") for name, text in VIEWS.items())
+
+
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_the_partition_derives_from_a_column_of_the_key(table: Table) -> None:
     named = set(re.findall(r"\((\w+)\)", table.partition))
@@ -125,4 +129,4 @@ def test_the_partition_derives_from_a_column_of_the_key(table: Table) -> None:
 def test_a_table_has_its_key_and_a_version(table: Table) -> None:
     assert set(table.key) <= table.columns.keys()
     assert "version" in table.columns
-    assert ("stated_at" in table.all_columns) != table.derived
+    assert list(table.all_columns) == [*table.columns, "stated_at"]
