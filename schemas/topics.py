@@ -1,0 +1,116 @@
+"""Every topic, its key, its partitions and its configuration, as data.
+
+`kol topics` creates what is missing from this table and verifies the rest against it. N is
+the number of partitions of a deployment: the inputs, the cells and the states have it alike,
+so that one worker holds the same partition numbers of all of them. It can not change later.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
+
+CELLS: Final = "kol-cells"
+USER_STATE: Final = "kol-user-state"
+KOL_STATE: Final = "kol-kol-state"
+SNAPSHOTS: Final = "kol-snapshots"
+CRISES: Final = "kol-crises"
+REVIEWS: Final = "kol-reviews"
+ERASURES: Final = "kol-erasures"
+DEAD_LETTERS: Final = "kol-dead-letters"
+
+MAX_MESSAGE_BYTES: Final = 1 << 20  # of a record batch, as the broker counts it
+DEAD_LETTER_BYTES: Final = MAX_MESSAGE_BYTES + (64 << 10)  # any input record and its headers
+
+Spread = Literal["N", "1", "1-N"]
+Configs = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: what it carries and how it is set up."""
+
+    name: str
+    key: str
+    partitions: Spread  # as many as the deployment has, exactly one, or any number between
+    about: str
+    required: Configs  # verified: otherwise something gets lost or is told wrongly
+    initial: Configs  # given at creation, the operator's afterwards
+
+    def count(self, n: int) -> int:
+        """How many partitions it is created with, in a deployment of `n`."""
+        return n if self.partitions == "N" else 1
+
+    def fits(self, count: int, n: int) -> bool:
+        """Whether `count` partitions will do, in a deployment of `n`."""
+        return count == self.count(n) or (self.partitions == "1-N" and 1 <= count <= n)
+
+
+def plan(n: int) -> dict[str, tuple[int, dict[str, str]]]:
+    """How many partitions and which configuration each topic is created with.
+
+    >>> plan(8)["kol-reviews"]
+    (1, {'cleanup.policy': 'compact', 'max.message.bytes': '1048576'})
+    """
+    return {t.name: (t.count(n), {**t.required, **t.initial}) for t in TOPICS.values()}
+
+
+def _limit(limit: int) -> Configs:
+    return {"max.message.bytes": str(limit)}
+
+
+def _days(days: int) -> Configs:
+    return {"retention.ms": str(days * 86_400_000)}
+
+
+_DELETED: Final = {"cleanup.policy": "delete"}
+_COMPACTED: Final = {"cleanup.policy": "compact", **_limit(MAX_MESSAGE_BYTES)}
+_INPUT: Final = {
+    **_DELETED,
+    **_limit(MAX_MESSAGE_BYTES),
+    "message.timestamp.type": "LogAppendTime",  # record time is the broker's: no client's clock
+}
+_WEEK: Final = _days(7)
+_STATE: Final = {  # the active segment is never compacted, and a restore reads all of it
+    "segment.bytes": str(64 << 20),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
+_ALL: Final = (
+    Topic(CLICKSTREAM, "user_id", "N", "what users do in the shop", _INPUT, _WEEK),
+    Topic(INTERACTIONS, "user_id", "N", "what users do with content of KOLs", _INPUT, _WEEK),
+    Topic(PURCHASES, "user_id", "N", "orders paid, refunded, cancelled", _INPUT, _WEEK),
+    Topic("kol-profile", "kol_id", "1-N", "who the KOLs are", _COMPACTED, {}),
+    Topic("content", "content_id", "1-N", "what they published", _COMPACTED, {}),
+    Topic("campaign-spend", "kol_id · campaign · day", "1-N", "what was spent", _COMPACTED, {}),
+    Topic("perception", "kol_id · respondent · wave", "1-N", "what surveys say", _COMPACTED, {}),
+    Topic("identity", "anon_id", "1-N", "which anonymous id is whose", _COMPACTED, {}),
+    Topic("policy", "policy_id", "1-N", "public policy that moves demand", _COMPACTED, {}),
+    Topic("kol-notice", "kol_id", "1-N", "violations, retractions, appeals", _COMPACTED, {}),
+    Topic(
+        CELLS,
+        "none: partition by kol_id",
+        "N",
+        "changed minute cells and watermarks, from the users' side to the KOLs'",
+        {**_DELETED, **_limit(MAX_MESSAGE_BYTES)},
+        _WEEK,
+    ),
+    Topic(USER_STATE, "chunk", "N", "snapshots of the users' side", _COMPACTED, _STATE),
+    Topic(KOL_STATE, "chunk", "N", "snapshots of the KOLs' side", _COMPACTED, _STATE),
+    Topic(SNAPSHOTS, "kind", "1", "numbered population values", _COMPACTED, {}),
+    Topic(CRISES, "kol_id", "N", "crises opened, closed, superseded", _COMPACTED, {}),
+    Topic(REVIEWS, "crisis_id", "1", "a person's verdict on a crisis", _COMPACTED, {}),
+    Topic(ERASURES, "user_id", "N", "users to forget", _COMPACTED, {}),
+    Topic(
+        DEAD_LETTERS,
+        "source topic",
+        "N",
+        "messages that could not be taken, as they came",
+        {**_DELETED, **_limit(DEAD_LETTER_BYTES)},
+        _days(30),
+    ),
+)
+TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({topic.name: topic for topic in _ALL})

@@ -1,0 +1,122 @@
+"""The wire schemas: what producers may send, as JSON Schema, generated from the types.
+
+`python -m schemas.wire` writes them to `schemas/wire/`, and refuses what would break a
+producer that follows the present ones: such a change needs a new version beside the old.
+"""
+
+from collections.abc import Mapping
+from math import inf
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from schemas.events import EVENTS, PURCHASES, Kind
+
+Schema = dict[str, Any]
+
+VERSION: Final = 1
+ROOM: Final = Path(__file__).parent
+
+_PRICED: Final = [kind.label for kind in (Kind.PAID, Kind.REFUND)]
+_MORE: Final[Mapping[str, Schema]] = MappingProxyType(
+    {  # what a type can not say
+        PURCHASES: {
+            "if": {"properties": {"kind": {"enum": _PRICED}}},
+            "then": {
+                "required": ["pay_cents"],
+                "properties": {"pay_cents": {"type": "integer"}},
+            },
+        }
+    }
+)
+_LOWER: Final = ("minimum", "minLength", "minItems")
+_UPPER: Final = ("maximum", "maxLength", "maxItems")
+_KNOWN: Final = {
+    *("type", "anyOf", "enum", "properties", "required", "items", *_LOWER, *_UPPER),
+    *("$schema", "title", "description", "default"),  # they refuse nothing
+}
+
+
+def wire_schema(topic: str) -> Schema:
+    """The JSON Schema of one event of an input topic."""
+    body: Schema
+    (body,) = msgspec.json.schema(EVENTS[topic])["$defs"].values()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **body,
+        "title": f"{topic} v{VERSION}",
+        "description": " ".join(body["description"].split()),
+        **_MORE.get(topic, {}),
+    }
+
+
+def as_text(schema: Schema) -> bytes:
+    """The bytes of the file: indented, with a newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+
+
+def path_of(topic: str, room: Path = ROOM) -> Path:
+    """Where the schema of a topic is kept."""
+    return room / "wire" / f"{topic}.v{VERSION}.schema.json"
+
+
+def breaking(old: Schema, new: Schema, at: str = "$") -> list[str]:
+    """What a producer that follows `old` may send and `new` refuses, one line each.
+
+    In doubt it says so: a keyword it does not know must stay as it was or go.
+    """
+    found = [f"{at}: {word} is new or other" for word in _strange(old, new)]
+    found += [f"{at}: no longer {word}" for word in _gone(old, new, "enum") if "enum" in new]
+    if "anyOf" in old or "anyOf" in new:
+        ways = new.get("anyOf", [new])
+        lost = [w for w in old.get("anyOf", [old]) if all(breaking(w, way) for way in ways)]
+        return found + [f"{at}: no longer takes {was}" for was in lost]
+    found += [f"{at}: {word} is narrower" for word in _narrower(old, new)]
+    found += [f"{at}.{name}: has become required" for name in _gone(new, old, "required")]
+    now = new.get("properties", {})
+    for name, was in old.get("properties", {}).items():
+        inside = f"{at}.{name}"
+        found += breaking(was, now[name], inside) if name in now else [f"{inside}: has vanished"]
+    if "items" in new:
+        found += breaking(old.get("items", {}), new["items"], f"{at}[]")
+    return found
+
+
+def _strange(old: Schema, new: Schema) -> list[str]:
+    """The keywords of `new` that refuse we know not what."""
+    known = _KNOWN if "enum" in old else _KNOWN - {"enum"}
+    return [word for word in new if word not in known and new[word] != old.get(word)]
+
+
+def _gone(old: Schema, new: Schema, word: str) -> list[str]:
+    """What the list `word` of the one has and that of the other has not."""
+    return [name for name in old.get(word, []) if name not in new.get(word, [])]
+
+
+def _narrower(old: Schema, new: Schema) -> list[str]:
+    """The keywords of type and range by which `new` takes less."""
+    now, was = new.get("type"), old.get("type")
+    same = now in (None, was) or (was, now) == ("integer", "number")
+    lower = [word for word in _LOWER if new.get(word, -inf) > old.get(word, -inf)]
+    upper = [word for word in _UPPER if new.get(word, inf) < old.get(word, inf)]
+    return [*([] if same else ["type"]), *lower, *upper]
+
+
+def write(room: Path = ROOM) -> None:
+    """Write every wire schema.
+
+    Raises:
+        ValueError: one of them would break a producer that follows the present one.
+
+    """
+    for topic in EVENTS:
+        path, new = path_of(topic, room), wire_schema(topic)
+        if path.exists() and (broken := breaking(msgspec.json.decode(path.read_bytes()), new)):
+            raise ValueError("\n".join([f"{path.name} needs a new version beside it", *broken]))
+        path.write_bytes(as_text(new))
+
+
+if __name__ == "__main__":
+    write()
