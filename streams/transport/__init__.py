@@ -1,0 +1,145 @@
+"""The way in: Faust over aiokafka, one Faust event per fetched record batch.
+
+`Transport` is found by the scheme `kafkab://` of the broker's URL. An app is tied to it with
+`wire`, before it starts; its agents read topics made by `batch_topic`:
+
+    app = faust.App("kol", broker="kafkab://b1:9092", **APP_SETTINGS)
+    wire(app, Wiring(inputs=INPUTS, others=(KOL_CELLS,), hooks=memories, horizon_ms=HORIZON_MS))
+    events = batch_topic(app, INPUTS)
+
+    @app.agent(events)
+    async def user_side(stream):
+        async for event in stream.noack().events():
+            if is_current(app, event):
+                fold(event.value)
+
+`wiring.py` says when which hook is called. An agent never acknowledges on its own: when a
+snapshot is durable, `consumer(app).settle(offsets)` makes its offsets committable.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, cast
+
+import faust
+from faust.exceptions import ImproperlyConfigured
+from faust.transport import drivers
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, EventT, TopicT
+from faust.types.tuples import Message
+
+from streams.transport.align import Alignment, Lane
+from streams.transport.consumer import BatchConsumer
+from streams.transport.fetching import OffsetsGoneError, Standing
+from streams.transport.records import CorruptRecordsError, Piece, RecordSet
+from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
+
+__all__ = [
+    "APP_SETTINGS",
+    "SCHEME",
+    "TP",
+    "Alignment",
+    "BatchConsumer",
+    "BatchSchema",
+    "CorruptRecordsError",
+    "Hooks",
+    "Lane",
+    "NotCoPartitionedError",
+    "OffsetsGoneError",
+    "Piece",
+    "RecordSet",
+    "Standing",
+    "Transport",
+    "Wiring",
+    "batch_topic",
+    "consumer",
+    "is_current",
+    "wire",
+]
+
+SCHEME: Final = "kafkab"
+QUEUED_BATCHES: Final = 8  # waiting for an agent; a partition is paused at six
+
+# What the transport relies on, for `faust.App(**APP_SETTINGS)`; the rest is the operator's.
+APP_SETTINGS: Final[Mapping[str, Any]] = {
+    "topic_allow_declare": False,  # topics belong to the deployment
+    "topic_disable_leader": True,  # no topic of Faust's own
+    "stream_wait_empty": True,  # drain while the agents still run
+    "stream_recovery_delay": 0,  # there are no tables to wait for
+    "store": "memory://",
+    "table_standby_replicas": 0,
+    "processing_guarantee": "at_least_once",  # snapshots make it exact
+    "broker_commit_every": 1_000_000,  # the timer commits
+    "broker_max_poll_records": None,  # bytes bound a fetch
+    "broker_max_poll_interval": 900.0,  # survive a long outage of the sink inside the group
+    "consumer_max_fetch_size": 1 << 20,  # per partition
+    "consumer_auto_offset_reset": "earliest",
+    "agent_supervisor": "mode.CrashingSupervisor",  # half-applied memory must not live on
+}
+
+
+class BatchSchema(faust.Schema[Any, Any]):
+    """Hands the batch on as it is: it is decoded in the agent, where refusals are counted."""
+
+    def loads_key(  # noqa: D102  # Faust's
+        self,
+        app: Any,  # noqa: ANN401, ARG002  # Faust's signature
+        message: Message,  # noqa: ARG002  # as above
+        *,
+        loads: Callable[..., Any] | None = None,  # noqa: ARG002  # as above
+        serializer: Any = None,  # noqa: ANN401, ARG002  # as above
+    ) -> Any:  # noqa: ANN401  # as above
+        return None
+
+    def loads_value(  # noqa: D102  # Faust's
+        self,
+        app: Any,  # noqa: ANN401, ARG002  # Faust's signature
+        message: Message,
+        *,
+        loads: Callable[..., Any] | None = None,  # noqa: ARG002  # as above
+        serializer: Any = None,  # noqa: ANN401, ARG002  # as above
+    ) -> Any:  # noqa: ANN401  # as above
+        batch, message.value = message.value, None  # the event has it; do not hold it twice
+        return batch
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport with a consumer of record batches."""
+
+    Consumer: ClassVar[type[Any]] = BatchConsumer
+    wiring: Wiring | None = None
+
+
+def wire(app: faust.App, wiring: Wiring) -> None:
+    """Tie an app to its topics and memories. Before `app.start()`.
+
+    Raises:
+        ImproperlyConfigured: the broker's scheme is another, or the streams are not awaited.
+
+    """
+    transport = app.transport
+    if not isinstance(transport, Transport):
+        raise ImproperlyConfigured(f"the broker's URL must begin with {SCHEME}://")
+    if not app.conf.stream_wait_empty:
+        raise ImproperlyConfigured("stream_wait_empty must be on: the drain needs the agents")
+    transport.wiring = wiring
+
+
+def batch_topic(app: faust.App, names: Sequence[str], queued: int = QUEUED_BATCHES) -> TopicT:
+    """One Faust topic over all of `names`, with a short queue in front of its agent."""
+    topic = app.topic(*names, schema=BatchSchema())
+    topic.maxsize = queued  # `app.topic(maxsize=…)` is dropped silently: 4 096 batches
+    return topic
+
+
+def consumer(app: faust.App) -> BatchConsumer:
+    """The app's consumer, typed."""
+    return cast("BatchConsumer", app.consumer)
+
+
+def is_current(app: faust.App, event: EventT[Any]) -> bool:
+    """Whether an event belongs to the present assignment: ask before each fold."""
+    return consumer(app).is_current(event.message)
+
+
+# the entry point names it too; this serves a working tree that is not installed
+drivers.TRANSPORTS.aliases.setdefault(SCHEME, "streams.transport:Transport")

@@ -1,0 +1,215 @@
+"""A fetched record set, read into columns without an object per record.
+
+The rules are those of aiokafka's own iterator (`PartitionRecords`), and a test holds the
+two against each other: checksums first; control batches are never given; with
+`read_committed` the batches of aborted transactions are passed over; records below the
+fetch position (a seek into the middle of a batch) are dropped; and the next position is
+the end of the last batch as its header says it, whatever compaction left inside.
+
+Private names of aiokafka are used here and in `consumer.py`, nowhere else.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatch
+from numpy.typing import NDArray
+
+from schemas.columns import Moments
+
+LOG_APPEND_TIME: Final = 1  # the batch's own time stamp, set by the broker, stands for each record
+
+
+class CorruptRecordsError(Exception):
+    """A record set that cannot be trusted; reading on would skip it, so the worker stops."""
+
+    def __init__(self, topic: str, partition: int, offset: int, why: str) -> None:
+        super().__init__(
+            f"{topic}, partition {partition}: the records at offset {offset} are damaged ({why}). "
+            "Nothing was skipped. Mend or restore the partition on its broker, or move its start "
+            "past the damage on purpose, then start the worker again."
+        )
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+
+
+class Run(Protocol):
+    """What is used of one of Kafka's own record batches."""
+
+    base_offset: int
+    next_offset: int
+    first_timestamp: int
+    max_timestamp: int
+    timestamp_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some consecutive records of one partition; `(n,)` each, in the order of the log.
+
+    `n` may be zero: aborted and control records only, which still move the position.
+    """
+
+    values: Sequence[bytes | None]
+    offsets: NDArray[np.int64]
+    received_at: Moments  # milliseconds: the broker's append time, or the producer's
+    first_offset: int  # where the reading began
+    next_offset: int  # where it goes on: past holes, control and aborted records
+    end: int | None  # first offset not yet readable, as of the fetch
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class RecordSet:
+    """What one fetch brought of one partition; taken in pieces, in the order of the log.
+
+    Args:
+        fetched: aiokafka's result, not yet iterated.
+
+    """
+
+    def __init__(self, fetched: PartitionRecords) -> None:
+        self._fetched = fetched
+        self._next: Run | None = None  # looked at, not yet opened
+        # what is left of an opened batch
+        self._values: list[bytes | None] = []
+        self._offsets: list[int] = []
+        self._stamps: int | list[int] = 0  # one for all, or one each
+        self._at = 0
+        self._end_of_batch = 0
+
+    @property
+    def position(self) -> int:
+        """The offset of the next record that has not been taken."""
+        return int(self._fetched.next_fetch_offset)
+
+    @property
+    def head(self) -> int | None:
+        """Record time in milliseconds of the next record; None at the end of the set.
+
+        Raises:
+            CorruptRecordsError: the next batch is damaged.
+
+        """
+        if self._at < len(self._values):
+            return self._stamps if isinstance(self._stamps, int) else self._stamps[self._at]
+        run = self._look()
+        if run is None:
+            return None
+        appended = run.timestamp_type == LOG_APPEND_TIME
+        return int(run.max_timestamp if appended else run.first_timestamp)
+
+    def take(self, limit: int, end: int | None = None) -> Piece:
+        """The next records, at most `limit` of them; fewer only at the end of the set.
+
+        Raises:
+            CorruptRecordsError: a batch is damaged; what came before it was not given either.
+
+        """
+        first = self.position
+        values: list[bytes | None] = []
+        offsets: list[int] = []
+        stamps: list[int | list[int]] = []
+        counts: list[int] = []
+        while len(values) < limit and self._open():
+            start, stop = self._at, min(len(self._values), self._at + limit - len(values))
+            values += self._values[start:stop]
+            offsets += self._offsets[start:stop]
+            stamps.append(
+                self._stamps if isinstance(self._stamps, int) else self._stamps[start:stop]
+            )
+            counts.append(stop - start)
+            self._moved(stop)
+        if len(values) < limit:
+            self._look()  # passes over what is not given, so that the position is past it
+        return Piece(values, _offsets(offsets), _moments(stamps, counts), first, self.position, end)
+
+    def _moved(self, stop: int) -> None:
+        self._at = stop
+        done = stop == len(self._values)
+        self._fetched.next_fetch_offset = self._end_of_batch if done else self._offsets[stop]
+
+    def _open(self) -> bool:
+        """Have records at hand; False at the end of the set."""
+        while self._at >= len(self._values):
+            run = self._look()
+            if run is None:
+                return False
+            self._next = None
+            self._read(run)
+        return True
+
+    def _read(self, run: Run) -> None:
+        offsets: list[int] = []
+        seen = offsets.append
+        try:
+            if run.timestamp_type == LOG_APPEND_TIME:
+                self._values = [r.value for r in run if seen(r.offset) is None]  # type: ignore[attr-defined]  # untyped
+                self._stamps = int(run.max_timestamp)
+            else:
+                stamps: list[int] = []
+                stamp = stamps.append
+                self._values = [
+                    r.value
+                    for r in run  # type: ignore[attr-defined]  # untyped
+                    if seen(r.offset) is None and stamp(r.timestamp) is None
+                ]
+                self._stamps = stamps
+        except Exception as error:
+            raise self._corrupt(repr(error)) from error
+        self._offsets = offsets
+        self._end_of_batch = int(run.next_offset)
+        self._moved(bisect_left(offsets, self.position))
+
+    def _look(self) -> Run | None:
+        """The next batch that is given, not yet opened; passes over those that are not."""
+        fetched = self._fetched
+        records = fetched._records  # noqa: SLF001  # aiokafka's own, see the module
+        while self._next is None and records.has_next():
+            run = records.next_batch()
+            if not isinstance(run, DefaultRecordBatch):
+                raise self._corrupt("a record format older than Kafka 0.11")
+            if fetched._check_crcs and not run.validate_crc():  # noqa: SLF001  # as above
+                raise self._corrupt("its checksum is wrong")
+            if self._is_given(run):
+                self._next = run
+            else:
+                fetched.next_fetch_offset = run.next_offset
+        return self._next
+
+    def _is_given(self, run: DefaultRecordBatch) -> bool:
+        fetched = self._fetched
+        if fetched._isolation_level == READ_COMMITTED:  # noqa: SLF001  # as above
+            aborted = fetched._aborted_producers  # noqa: SLF001  # as above
+            fetched._consume_aborted_up_to(run.base_offset)  # noqa: SLF001  # as above
+            if run.is_control_batch and fetched._contains_abort_marker(run):  # noqa: SLF001  # as above
+                aborted.discard(run.producer_id)
+            if run.is_transactional and run.producer_id in aborted:
+                return False
+        return not run.is_control_batch
+
+    def _corrupt(self, why: str) -> CorruptRecordsError:
+        tp = self._fetched._tp  # noqa: SLF001  # as above
+        return CorruptRecordsError(tp.topic, tp.partition, self.position, why)
+
+
+def _offsets(offsets: list[int]) -> NDArray[np.int64]:
+    if offsets and offsets[-1] - offsets[0] + 1 == len(offsets):  # no holes: nearly always
+        return np.arange(offsets[0], offsets[-1] + 1, dtype=np.int64)
+    return np.array(offsets, np.int64)
+
+
+def _moments(stamps: list[int | list[int]], counts: list[int]) -> Moments:
+    if all(isinstance(stamp, int) for stamp in stamps):
+        return np.repeat(np.array(stamps, np.int64), counts)
+    parts = [
+        np.full(count, stamp, np.int64) if isinstance(stamp, int) else np.array(stamp, np.int64)
+        for stamp, count in zip(stamps, counts, strict=True)
+    ]
+    return np.concatenate(parts)
