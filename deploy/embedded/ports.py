@@ -1,0 +1,53 @@
+"""A port to listen on: the wanted one where it is free, else a spare one, on loopback.
+
+Spare ports lie below the range from which kernels give ports to outgoing connections:
+there, a client that keeps asking for a broker which is just restarting can be given the
+broker's own port as *its* end, gets connected to itself, and the broker cannot come back.
+"""
+
+import errno
+import random
+import socket
+from contextlib import ExitStack
+
+HOST = "127.0.0.1"
+SPARE = range(20_000, 30_000)  # Linux hands out 32768 to 60999, macOS from 49152
+PATIENCE = 0.2  # seconds until nobody answers at a port; on loopback they do at once
+TRIES = 100
+
+
+def free(*wanted: int) -> list[int]:
+    """One port for each wanted one (0: any), all different.
+
+    Raises:
+        OSError: every spare port that was tried is taken.
+
+    """
+    with ExitStack() as held:  # so that the next one is another one
+        return [_one(port, held) for port in wanted]
+
+
+def _one(wanted: int, held: ExitStack) -> int:
+    spare = random.sample(SPARE, TRIES)  # two who look at once must not try the same ones
+    for port in [wanted, *spare] if wanted else spare:
+        bound = _bound(port)
+        if bound is not None:
+            held.enter_context(bound)
+            return port
+    raise OSError(errno.EADDRINUSE, f"no free port between {SPARE.start} and {SPARE.stop}")
+
+
+def _bound(port: int) -> socket.socket | None:
+    """A socket that holds the port; None where somebody else has it."""
+    with socket.socket() as caller:
+        caller.settimeout(PATIENCE)
+        if caller.connect_ex((HOST, port)) == 0:
+            return None  # BSD kernels let us bind beside one who listens on all addresses
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ended connections linger
+    try:
+        bound.bind((HOST, port))
+    except OSError:
+        bound.close()
+        return None
+    return bound
