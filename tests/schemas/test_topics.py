@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import INPUTS, MAX_EVENT_BYTES
+from schemas.topics import (
+    CELLS,
+    CRISES,
+    DEAD_LETTERS,
+    ERASURES,
+    KOL_STATE,
+    REVIEWS,
+    SNAPSHOTS,
+    TOPICS,
+    USER_STATE,
+    plan,
+)
+
+REFERENCES = (
+    *("kol-profile", "content", "campaign-spend", "perception"),
+    *("identity", "policy", "kol-notice"),
+)
+
+
+@given(st.integers(1, 1_000))
+def test_what_is_created_fits(n: int) -> None:
+    assert all(TOPICS[name].fits(count, n) for name, (count, _) in plan(n).items())
+
+
+def test_every_topic_has_a_plan() -> None:
+    ours = (CELLS, USER_STATE, KOL_STATE, SNAPSHOTS, CRISES, REVIEWS, ERASURES, DEAD_LETTERS)
+
+    assert set(plan(4)) == {*INPUTS, *REFERENCES, *ours}
+
+
+@pytest.mark.parametrize("name", [*INPUTS, CELLS, USER_STATE, KOL_STATE, CRISES, ERASURES])
+def test_what_is_read_together_has_equally_many_partitions(name: str) -> None:
+    assert plan(8)[name][0] == 8
+    assert not TOPICS[name].fits(4, 8)
+
+
+@pytest.mark.parametrize("name", [SNAPSHOTS, REVIEWS])
+def test_what_has_one_order_has_one_partition(name: str) -> None:
+    assert plan(8)[name][0] == 1
+    assert not TOPICS[name].fits(8, 8)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_topic_may_have_any_number_of_partitions_up_to_n(name: str) -> None:
+    assert [count for count in range(11) if TOPICS[name].fits(count, 8)] == [*range(1, 9)]
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_record_time_of_the_inputs_is_the_brokers(name: str) -> None:
+    assert TOPICS[name].required["message.timestamp.type"] == "LogAppendTime"
+
+
+@pytest.mark.parametrize("name", [*REFERENCES, USER_STATE, KOL_STATE, SNAPSHOTS, ERASURES])
+def test_what_is_kept_forever_is_compacted(name: str) -> None:
+    assert TOPICS[name].required["cleanup.policy"] == "compact"
+
+
+def test_any_record_of_an_input_fits_into_the_dead_letters() -> None:
+    limits = {name: int(TOPICS[name].required["max.message.bytes"]) for name in INPUTS}
+    letters = int(TOPICS[DEAD_LETTERS].required["max.message.bytes"])
+
+    assert {letters - limit for limit in limits.values()} == {64 * 1_024}
+    assert min(limits.values()) > MAX_EVENT_BYTES
+
+
+def test_state_is_kept_in_small_segments() -> None:
+    assert int(plan(1)[USER_STATE][1]["segment.bytes"]) <= 64 << 20
+
+
+def test_cells_are_kept_for_seven_days() -> None:
+    assert plan(1)[CELLS][1]["retention.ms"] == "604800000"
