@@ -1,0 +1,206 @@
+import re
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.codec import decode
+from schemas.events import EVENTS, INPUTS, MAX_CENTS
+from schemas.wire import ROOM, VERSION, Schema, as_text, breaking, path_of, wire_schema, write
+from tests.builders import Message, cancel, paid, record_batch
+from tests.strategies import bent, events
+
+EXAMPLES = sorted((ROOM / "examples").glob("*/v*/*.json"))
+
+
+def committed(topic: str) -> Schema:
+    schema: Schema = msgspec.json.decode(path_of(topic).read_bytes())
+    return schema
+
+
+VALIDATORS = {topic: jsonschema.Draft202012Validator(wire_schema(topic)) for topic in INPUTS}
+
+
+def is_taken(topic: str, said: Message) -> bool:
+    """Whether the decoder finds the form right; time and place are not the schema's matter."""
+    refused = [rejected.reason for rejected in decode(record_batch(topic, [said])).rejected]
+    return refused in ([], ["bad_time"], ["from_the_future"])
+
+
+def is_whole_float(value: object) -> bool:
+    """An integer to a schema and none to us: the one thing they do not agree on."""
+    return isinstance(value, float) and value.is_integer()
+
+
+# The schema and the decoder
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+@given(data=st.data())
+def test_the_schema_takes_what_the_decoder_takes(topic: str, data: st.DataObject) -> None:
+    drawn = data.draw(events(topic) | bent(topic))
+    said = {name: value for name, value in drawn.items() if not is_whole_float(value)}
+
+    assert VALIDATORS[topic].is_valid(said) == is_taken(topic, said)
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+def test_the_schema_is_a_schema(topic: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(wire_schema(topic))
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+def test_every_field_says_what_it_means(topic: str) -> None:
+    assert all("description" in field for field in wire_schema(topic)["properties"].values())
+
+
+def test_only_a_cancel_needs_no_amount() -> None:
+    unpriced = {name: value for name, value in paid().items() if name != "pay_cents"}
+
+    assert not VALIDATORS["purchases"].is_valid(unpriced)
+    assert not VALIDATORS["purchases"].is_valid(unpriced | {"pay_cents": None})
+    assert VALIDATORS["purchases"].is_valid(cancel())
+
+
+# The files
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+def test_the_committed_schema_is_current(topic: str) -> None:
+    assert path_of(topic).read_bytes() == as_text(wire_schema(topic)), (
+        "run `python -m schemas.wire`"
+    )
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+def test_nobody_who_follows_the_committed_schema_is_refused(topic: str) -> None:
+    assert breaking(committed(topic), wire_schema(topic)) == []
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+def test_every_topic_and_version_has_examples(topic: str) -> None:
+    assert len(list((ROOM / "examples" / topic / f"v{VERSION}").glob("*.json"))) >= 3
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+def test_every_example_is_valid_and_taken(path: Path) -> None:
+    topic = path.parts[-3]
+    raw = path.read_bytes()
+    said = msgspec.json.decode(raw)
+
+    VALIDATORS[topic].validate(said)
+    told = decode(record_batch(topic, [raw], received_at=said["ts"]))
+
+    assert [len(told.facts), len(told.rejected)] == [1, 0]
+    assert set(said) <= set(EVENTS[topic].__struct_fields__)
+
+
+def test_the_examples_use_every_field_that_there_is() -> None:
+    used = {topic: set[str]() for topic in INPUTS}
+    for path in EXAMPLES:
+        used[path.parts[-3]] |= set(msgspec.json.decode(path.read_bytes()))
+
+    assert used == {topic: set(EVENTS[topic].__struct_fields__) for topic in INPUTS}
+
+
+def test_writing_again_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "wire").mkdir()
+    write(tmp_path)
+    write(tmp_path)
+
+    assert [path_of(topic, tmp_path).read_bytes() for topic in INPUTS] == [
+        path_of(topic).read_bytes() for topic in INPUTS
+    ]
+
+
+def test_a_change_that_breaks_a_producer_is_not_written(tmp_path: Path) -> None:
+    path = path_of("purchases", tmp_path)
+    path.parent.mkdir()
+    wider = wire_schema("purchases")
+    wider["properties"]["pay_cents"]["anyOf"][0]["maximum"] = MAX_CENTS + 1
+    path.write_bytes(as_text(wider))
+
+    with pytest.raises(ValueError, match=re.escape("$.pay_cents: no longer takes")):
+        write(tmp_path)
+    assert path.read_bytes() == as_text(wider)
+
+
+# The law of change
+
+
+def made(**fields: Schema) -> Schema:
+    return {"type": "object", "properties": fields, "required": list(fields)}
+
+
+TEXT = {"type": "string", "minLength": 1, "maxLength": 9}
+NULL = {"type": "null"}
+WHOLE = {"type": "integer", "minimum": 0, "maximum": 9}
+
+
+def either(*ways: Schema) -> Schema:
+    return {"anyOf": list(ways)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (TEXT, TEXT | {"maxLength": 10}),
+        (TEXT, {"type": "string"}),
+        (TEXT, {}),
+        (TEXT, either(TEXT, NULL)),
+        (TEXT | {"enum": ["a"]}, TEXT | {"enum": ["b", "a"]}),
+        (TEXT | {"enum": ["a"]}, TEXT),
+        (TEXT | {"pattern": "a"}, TEXT | {"pattern": "a"}),
+        (TEXT | {"pattern": "a"}, TEXT),
+        (TEXT | {"description": "a"}, TEXT | {"description": "b"}),
+        (WHOLE, WHOLE | {"type": "number"}),
+        (WHOLE, WHOLE | {"minimum": -1}),
+        (either(TEXT, NULL), either(WHOLE, NULL, TEXT)),
+        ({"type": "array", "items": WHOLE}, {"type": "array"}),
+        ({"type": "array", "items": WHOLE}, {"type": "array", "items": {"type": "number"}}),
+        (made(a=TEXT), made(a=TEXT) | {"required": []}),
+        (made(a=TEXT), made(a=TEXT, b=TEXT) | {"required": ["a"]}),
+    ],
+    ids=str,
+)
+def test_a_change_that_takes_more_breaks_nobody(old: Schema, new: Schema) -> None:
+    assert breaking(old, new) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (made(a=TEXT, b=TEXT), made(a=TEXT), "$.b: has vanished"),
+        (made(a=TEXT), made(a=TEXT, b=TEXT), "$.b: has become required"),
+        (made(a=TEXT) | {"required": []}, made(a=TEXT), "$.a: has become required"),
+        (made(a=TEXT), made(a=WHOLE), "$.a: type is narrower"),
+        (made(a={}), made(a=NULL), "$.a: type is narrower"),
+        ({"type": "number"}, {"type": "integer"}, "$: type is narrower"),
+        (TEXT, TEXT | {"maxLength": 8}, "$: maxLength is narrower"),
+        (TEXT, TEXT | {"minLength": 2}, "$: minLength is narrower"),
+        ({"type": "integer"}, WHOLE, "$: minimum is narrower"),
+        (WHOLE, WHOLE | {"maximum": 8}, "$: maximum is narrower"),
+        (TEXT | {"enum": ["a", "b"]}, TEXT | {"enum": ["a"]}, "$: no longer b"),
+        (TEXT, TEXT | {"enum": ["a"]}, "$: enum is new or other"),
+        (TEXT, TEXT | {"pattern": "a"}, "$: pattern is new or other"),
+        (TEXT | {"pattern": "a"}, TEXT | {"pattern": "b"}, "$: pattern is new or other"),
+        (either(TEXT, NULL), TEXT, f"$: no longer takes {NULL}"),
+        (either(TEXT, WHOLE), either(TEXT, NULL), f"$: no longer takes {WHOLE}"),
+        (
+            {"type": "array", "items": TEXT},
+            {"type": "array", "items": NULL},
+            "$[]: type is narrower",
+        ),
+        ({"type": "array"}, {"type": "array", "items": NULL}, "$[]: type is narrower"),
+    ],
+    ids=str,
+)
+def test_a_change_that_takes_less_is_named(old: Schema, new: Schema, said: str) -> None:
+    assert said in breaking(old, new)
+
+
+def test_a_schema_breaks_nothing_of_its_own() -> None:
+    assert [breaking(wire_schema(topic), wire_schema(topic)) for topic in INPUTS] == [[], [], []]
