@@ -1,5 +1,6 @@
 """Questions to the brokers: which topics, how long, how far read. kafka-python's admin client."""
 
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,16 @@ def security(kafka: Kafka) -> dict[str, Any]:
             "sasl_plain_username": kafka.username,
             "sasl_plain_password": kafka.password.get_secret_value(),
         }
+    return told
+
+
+def client(kafka: Kafka) -> dict[str, Any]:
+    """How aiokafka's clients find and convince the brokers."""
+    told = {"bootstrap_servers": kafka.bootstrap, **security(kafka)}
+    if kafka.security.endswith("SSL"):
+        told["ssl_context"] = ssl.create_default_context(
+            cafile=str(kafka.ca_file) if kafka.ca_file else None
+        )
     return told
 
 

@@ -1,13 +1,13 @@
-"""Read-only questions to ClickHouse, for commands and screens: views in, plain values out."""
+"""Questions to ClickHouse, for commands and screens: views in, plain values out."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
+from sinks.clickhouse import Place, connect
 from streams.errors import ExpectedError
 from streams.settings import ClickHouse
 
@@ -16,39 +16,43 @@ class ReadingError(ExpectedError):
     """The database cannot be reached or refuses the question; says what to do."""
 
 
+def place(conf: ClickHouse) -> Place:
+    """Where the database is, as the account that writes."""
+    return Place(
+        host=conf.host,
+        port=conf.port,
+        database=conf.database,
+        username=conf.username,
+        password=conf.password.get_secret_value(),
+        secure=conf.secure,
+        ca_file=conf.ca_file,
+        connect_seconds=conf.connect_seconds,
+        insert_seconds=conf.insert_seconds,
+    )
+
+
 def reader(conf: ClickHouse) -> Client:
-    """A client of the read-only account.
+    """A client of the account that only reads.
 
     Raises:
         ReadingError: nobody answers there, or the account is refused.
 
     """
-    user = conf.reader_username or conf.username
-    password = conf.reader_password if conf.reader_username else conf.password
-    return connected(conf, user, password.get_secret_value(), conf.database)
+    if conf.reader_username:
+        given = {"username": conf.reader_username, "password": conf.reader_password}
+        conf = conf.model_copy(update=given)
+    return connected(conf)
 
 
-def writer(conf: ClickHouse) -> Client:
-    """A client of the account that owns the tables."""
-    return connected(conf, conf.username, conf.password.get_secret_value(), "default")
+def connected(conf: ClickHouse, *, database: str | None = None) -> Client:
+    """A client of the account that writes; names without a database are of `database`.
 
+    Raises:
+        ReadingError: as `reader`.
 
-def connected(conf: ClickHouse, user: str, password: str, database: str) -> Client:
-    """A client of one account; names without a database are of `database`."""
+    """
     try:
-        return clickhouse_connect.get_client(
-            host=conf.host,
-            port=conf.port,
-            username=user,
-            password=password,
-            secure=conf.secure,
-            ca_cert=str(conf.ca_file) if conf.ca_file else None,
-            connect_timeout=int(conf.connect_seconds) or 1,
-            send_receive_timeout=int(conf.insert_seconds) or 1,
-            database=database,
-            autogenerate_session_id=False,
-            compress=False,
-        )
+        return connect(place(conf), database=database)
     except OperationalError as error:
         raise ReadingError(
             f"no ClickHouse at {conf.host}:{conf.port}: is `kol up` running, "

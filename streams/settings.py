@@ -67,6 +67,7 @@ class ClickHouse(_Part):
     reader_username: str = Field("", description="reads views; `username` where empty")
     reader_password: SecretStr = Field(SecretStr(""), description="of `reader_username`")
     cluster: str = Field("", description="name in ON CLUSTER; empty on one server")
+    definer: str = Field("", description="account whose rights the views have; a real server's")
     connect_seconds: float = Field(5.0, gt=0, description="until a connection counts as refused")
     insert_seconds: float = Field(60.0, gt=0, description="until an insert counts as unanswered")
 

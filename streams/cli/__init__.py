@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import ask, importing, move
+from streams.cli import ask, demo, importing, move, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,6 +13,12 @@ app = typer.Typer(
 )
 
 for name, command in {
+    "demo": demo.demo,
+    "top": demo.top,
+    "up": run.up,
+    "down": run.down,
+    "worker": run.worker,
+    "status": run.status,
     "topics": move.topics,
     "migrate": move.migrate,
     "ingest": move.ingest,

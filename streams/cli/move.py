@@ -36,14 +36,15 @@ def topics(*, home: Home = HOME, as_json: Json = False) -> None:
 @told
 def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the tables and views of this version; safe to run again."""
-    from sinks.migrate import apply  # noqa: PLC0415  # only this command needs it
-    from streams.reading import writer  # noqa: PLC0415
+    from sinks.migrate import migrate as applied  # noqa: PLC0415  # only this command needs it
+    from streams.reading import connected  # noqa: PLC0415
 
     at_home(home)
     conf = load().clickhouse
-    done = apply(writer(conf), database=conf.database, cluster=conf.cluster)
+    client = connected(conf, database="")
+    done = applied(client, conf.database, cluster=conf.cluster, definer=conf.definer)
     if as_json:
-        printed({"applied": list(done)})
+        printed({"applied": done})
     else:
         out.print(f"{len(done)} migrations applied" if done else "nothing to do")
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from deploy.embedded.home import EmbeddedError
 from streams.errors import ExpectedError
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -49,7 +50,7 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (ExpectedError, FileNotFoundError) as error:
+        except (ExpectedError, EmbeddedError, FileNotFoundError) as error:
             err.print(f"[bold red]kol:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(FAILED) from error
 

@@ -1,0 +1,149 @@
+"""The Faust app of one worker: two agents, and the tasks that keep its rhythm.
+
+An agent is glue: it hands a batch of its side to the rounds. What a batch means is the
+core's, when it is said and safe the rounds', who owns a partition the ownership's.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import faust
+from faust.types import StreamT
+
+from schemas.columns import RecordBatch
+from schemas.events import INPUTS
+from schemas.topics import CELLS
+from streams.core.lateness import HORIZON_MS
+from streams.health import Health
+from streams.lanes import Side
+from streams.owner import Owner
+from streams.pages import serve
+from streams.rounds import Rounds
+from streams.settings import Kafka, Settings
+from streams.transport import (
+    APP_SETTINGS,
+    SCHEME,
+    TP,
+    Wiring,
+    batch_topic,
+    consumer,
+    is_current,
+    wire,
+)
+
+TICK_SECONDS = 1.0
+COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
+
+log = logging.getLogger(__name__)
+
+
+def made(settings: Settings, datadir: Path) -> faust.App:
+    """An app that reads nothing yet."""
+    kafka = settings.kafka
+    url = ";".join(kafka.bootstrap.split(","))
+    session = settings.worker.session_seconds
+    return faust.App(
+        settings.app_id,
+        broker=f"{SCHEME}://{url}",
+        broker_credentials=credentials(kafka),
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 6,
+        broker_request_timeout=max(60.0, session),
+        broker_rebalance_timeout=60.0,
+        broker_commit_interval=COMMIT_SECONDS,
+        consumer_group_instance_id=settings.worker.name or None,
+        topic_partitions=kafka.partitions,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        datadir=datadir,
+        **APP_SETTINGS,
+    )
+
+
+def credentials(kafka: Kafka) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """How the consumer proves who it is; None for a plain connection."""
+    tls = None
+    if kafka.security.endswith("SSL"):
+        tls = ssl.create_default_context(cafile=str(kafka.ca_file) if kafka.ca_file else None)
+    if kafka.username:
+        return faust.SASLCredentials(
+            username=kafka.username,
+            password=kafka.password.get_secret_value(),
+            ssl_context=tls,
+            mechanism=kafka.mechanism,
+        )
+    return faust.SSLCredentials(tls) if tls else None
+
+
+def equip(
+    app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, *, leaves: bool = False
+) -> Health:
+    """Give an app its agents, its tasks and its pages."""
+    wire(
+        app,
+        Wiring(inputs=INPUTS, others=(CELLS,), hooks=owner, horizon_ms=HORIZON_MS, leaves=leaves),
+    )
+    health = Health(app, rounds)
+    worker = settings.worker
+
+    async def fold(side: Side, stream: StreamT[RecordBatch]) -> None:
+        async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
+            if is_current(app, event):
+                await rounds.fold(side, event.value)
+                await asyncio.sleep(0)  # rounds and heartbeats get their turn
+
+    @app.agent(batch_topic(app, INPUTS), name="user_side")
+    async def user_side(stream: StreamT[RecordBatch]) -> None:
+        await fold(Side.USER, stream)
+
+    @app.agent(batch_topic(app, (CELLS,)), name="kol_side")
+    async def kol_side(stream: StreamT[RecordBatch]) -> None:
+        await fold(Side.KOL, stream)
+
+    @app.task
+    async def state() -> None:
+        await every(app, worker.state_ms / 1000, lambda: rounds.round(Side.USER))
+
+    @app.task
+    async def score() -> None:
+        await every(app, worker.score_ms / 1000, lambda: rounds.round(Side.KOL))
+
+    @app.task
+    async def tick() -> None:
+        async def ticked() -> None:
+            for partition in owner.held:
+                rounds.raise_quiet(partition, quiet(app, partition, worker.quiet_seconds))
+            health.tick()
+
+        await every(app, TICK_SECONDS, ticked)
+
+    @app.task
+    async def pages() -> None:
+        await serve(app, health, worker.host, worker.port)
+
+    return health
+
+
+async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
+    """Call again and again until the app stops; slower when a call takes longer."""
+    while not app.should_stop:
+        await call()
+        await asyncio.sleep(seconds)
+
+
+def quiet(app: faust.App, partition: int, seconds: float) -> list[str]:
+    """The inputs of a partition that are read to their end and silent for that long."""
+    return [
+        topic
+        for topic in INPUTS
+        if (stands := consumer(app).standing(TP(topic, partition))).is_at_end
+        and stands.quiet_s >= seconds
+    ]
+
+
+def settle(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:
+    """These next offsets are safe: they may be committed."""
+    consumer(app).settle({TP(*at): offset for at, offset in offsets.items()})

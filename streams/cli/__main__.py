@@ -1,0 +1,5 @@
+"""`python -m streams.cli` is `kol`."""
+
+from streams.cli import main
+
+main()

@@ -1,0 +1,156 @@
+"""What `kol up` keeps alive: broker, engine, topics and tables, workers, in this order."""
+
+import json
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded import kafka, ports
+from deploy.embedded.home import Home
+from deploy.embedded.supervisor import Child, Supervisor
+from streams.settings import environment
+
+PARTITIONS = 4
+ENGINE_PORT, WORKER_PORT = 8123, 6066
+ADMIN, READER = "kol", "reader"
+ANSWER_SECONDS = 0.5
+WORKER_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The ports of one stack, all on loopback."""
+
+    kafka: int
+    controller: int
+    engine: int
+    workers: list[int]
+
+    @classmethod
+    def found(cls, workers: int) -> "Places":
+        """The default ports where they are free, others where not."""
+        wanted = [kafka.PORT, kafka.CONTROLLER_PORT, ENGINE_PORT]
+        wanted += [WORKER_PORT + number for number in range(workers)]
+        broker, controller, engine, *rest = ports.free(*wanted)
+        return cls(broker, controller, engine, rest)
+
+
+def supervisor(
+    home: Home,
+    workers: int,
+    on_change: Callable[[str], None] = lambda _: None,
+    settings: Mapping[str, Any] | None = None,
+) -> Supervisor:
+    """A supervisor of the whole stack in `home`; nothing runs yet."""
+    home.make()
+    secrets = home.secrets()
+    places = Places.found(workers)
+    broker = kafka.Broker(
+        kafka.fetch(on_change), home.path, secrets.cluster_id, places.kafka, places.controller
+    )
+    broker.prepare()
+    accounts = _accounts(home)
+    told = {
+        "kafka": {"bootstrap": broker.bootstrap, "partitions": PARTITIONS},
+        "clickhouse": {
+            "host": ports.HOST,
+            "port": places.engine,
+            "username": ADMIN,
+            "password": secrets.admin_password,
+            "reader_username": READER,
+            "reader_password": secrets.reader_password,
+        },
+        "hmac_key": secrets.hmac_key,
+        **(settings or {}),
+    }
+    env = environment(told) | {"KOL_HOME": str(home.path)}
+    engine = f"http://{ports.HOST}:{places.engine}/ping"
+    children = [
+        Child(
+            "kafka",
+            broker.command(),
+            env=kafka.JAVA_ENV,
+            cwd=home.path,
+            ready=broker.ready,
+            stop_seconds=kafka.STOP_SECONDS,
+        ),
+        Child(
+            "clickhouse",
+            [
+                *_python("deploy.embedded.gateway"),
+                *("--path", str(home.clickhouse), "--host", ports.HOST),
+                *("--port", str(places.engine), "--secrets", str(accounts)),
+            ],
+            ready=lambda: answers(engine),
+            stop_seconds=15.0,
+        ),
+        Child("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
+        Child("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
+    ]
+    for number, port in enumerate(places.workers):
+        name = f"worker-{number}"
+        own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
+        pages = f"http://{ports.HOST}:{port}/status.json"
+        children.append(
+            Child(
+                name,
+                _kol("worker"),
+                env=env | own,
+                after=("topics", "migrate"),
+                ready=lambda pages=pages: answers(pages),  # type: ignore[misc]  # bound early
+                stop_seconds=WORKER_STOP_SECONDS + 2,
+            )
+        )
+    extra = {
+        "kafka": {"bootstrap": broker.bootstrap},
+        "clickhouse": {
+            "host": ports.HOST,
+            "port": places.engine,
+            "admin_user": ADMIN,
+            "admin_password": secrets.admin_password,
+        },
+        "workers": [f"http://{ports.HOST}:{port}" for port in places.workers],
+        "settings": told,
+    }
+    return Supervisor(home, children, extra, on_change)
+
+
+def answers(url: str) -> bool:
+    """Whether somebody says 200 there, at once."""
+    try:
+        return asked(url) is not None
+    except ValueError:
+        return False
+
+
+def asked(url: str) -> bytes | None:
+    """The answer of a page on this machine; None where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310  # ours
+            return bytes(answer.read())
+    except OSError:
+        return None
+
+
+def _accounts(home: Home) -> Path:
+    """The engine's accounts, for the gateway: one that writes, one that only reads."""
+    secrets = home.secrets()
+    path = home.secrets_folder / "clickhouse.json"
+    users = {
+        ADMIN: {"password": secrets.admin_password, "role": "admin"},
+        READER: {"password": secrets.reader_password, "role": "reader"},
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"users": users}))
+    return path
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
+
+
+def _kol(command: str) -> list[str]:
+    return [*_python("streams.cli"), command]

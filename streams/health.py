@@ -1,0 +1,131 @@
+"""How a worker stands: what it owns, how far it is, what is wrong with it."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import faust
+
+from schemas.events import INPUTS
+from schemas.topics import CELLS
+from sinks.base import Health as SinkHealth
+from sinks.base import State
+from streams.lanes import Side
+from streams.rounds import Rounds
+from streams.telemetry import Telemetry
+from streams.transport import TP, Standing, consumer
+
+STUCK_SECONDS = 60.0  # without a step although messages wait
+
+
+class Health:
+    """Answers of one worker; `tick` once a second keeps the gauges fresh."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        rounds: Rounds,
+        telemetry: Telemetry,
+        sinks: Mapping[str, SinkHealth],
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.telemetry = telemetry
+        self._app = app
+        self._rounds = rounds
+        self._sinks = sinks
+        self._name = name
+        self._clock = clock
+        self._moved: dict[TP, tuple[int | None, float]] = {}  # position, and since when
+
+    def standings(self) -> dict[TP, Standing]:
+        """Every topic partition this worker reads."""
+        if self._app.rebalancing or not self._rounds.lanes:
+            return {}
+        reader = consumer(self._app)
+        held = {lane.partition for lane in self._rounds.lanes.values()}
+        return {
+            tp: reader.standing(tp)
+            for topic in (*INPUTS, CELLS)
+            for tp in (TP(topic, partition) for partition in sorted(held))
+        }
+
+    def tick(self) -> None:
+        """Refresh gauges and remember who moved."""
+        now = self._clock()
+        for tp, stands in self.standings().items():
+            if stands.position != self._moved.get(tp, (None, 0.0))[0] or stands.is_at_end:
+                self._moved[tp] = (stands.position, now)
+            if stands.position is not None and stands.end is not None:
+                lag = max(0, stands.end - stands.position)
+                self.telemetry.set("kol_lag_events", lag, tp.topic, str(tp.partition))
+        for side in Side:
+            lanes = self._rounds.of(side)
+            self.telemetry.set("kol_partitions", len(lanes), side.value)
+            bytes_ = sum(a.nbytes for lane in lanes for a in lane.memory.arrays().values())
+            self.telemetry.set("kol_memory_bytes", bytes_, side.value)
+            for lane in lanes:
+                mark = self._rounds.watermark(lane)
+                if mark is not None:
+                    labels = side.value, str(lane.partition)
+                    self.telemetry.set("kol_watermark_timestamp_seconds", mark / 1000, *labels)
+        for (topic, kind, door), n in self._doors().items():
+            if kind == "rejected":
+                self.telemetry.set("kol_rejected_total", n, topic, door)
+            elif kind == "door":
+                self.telemetry.set("kol_events_total", n, topic, door)
+        for table, sink in self._sinks.items():
+            for state in State:
+                is_in = float(sink.state is state)
+                self.telemetry.set("kol_sink_state", is_in, table, state.value)
+
+    def live(self) -> list[str]:
+        """Why this process should be restarted; [] when it moves, or waits for a good reason."""
+        if any(sink.state is State.RETRYING for sink in self._sinks.values()):
+            return []
+        now = self._clock()
+        return [
+            f"{tp.topic}/{tp.partition} has not moved for {now - since:.0f} s"
+            for tp in self.standings()
+            if (since := self._moved.get(tp, (None, now))[1]) < now - STUCK_SECONDS
+        ]
+
+    def ready(self) -> list[str]:
+        """Why this worker cannot serve now; [] when it owns partitions and can write."""
+        faults = []
+        if self._app.rebalancing:
+            faults.append("a rebalance is under way")
+        if not self._rounds.lanes:
+            faults.append("no partitions")
+        faults += [
+            f"{table}: {sink.state.value}"
+            for table, sink in self._sinks.items()
+            if sink.state is not State.OK
+        ]
+        return faults
+
+    def status(self) -> dict[str, Any]:
+        """All of it, for `kol status`."""
+        return {
+            "name": self._name,
+            "partitions": sorted({lane.partition for lane in self._rounds.lanes.values()}),
+            "ready": self.ready(),
+            "live": self.live(),
+            "latency_counts": self.telemetry.latencies.counts.tolist(),
+            "watermarks": {
+                f"{lane.side.value}/{lane.partition}": self._rounds.watermark(lane)
+                for lane in self._rounds.lanes.values()
+            },
+            "lag": {
+                f"{tp.topic}/{tp.partition}": max(0, (stands.end or 0) - (stands.position or 0))
+                for tp, stands in self.standings().items()
+            },
+        }
+
+    def _doors(self) -> dict[tuple[str, str, str], int]:
+        """Door counts of every owned partition, from memory."""
+        counts: dict[tuple[str, str, str], int] = {}
+        for lane in self._rounds.of(Side.USER):
+            for key, n in lane.memory.doors().items():
+                counts[key] = counts.get(key, 0) + n
+        return counts

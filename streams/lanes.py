@@ -1,0 +1,121 @@
+"""One partition of one side: its memory, its log of snapshots, what is folded but not yet safe.
+
+A batch goes through a lane in three moments: *folded* into memory as fetched, *stated* to
+ClickHouse (and `kol-cells`) with the next round, *safe* once a snapshot that holds it is
+committed; only then its offset may be committed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.blocks import unpack
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.topics import CELLS
+from streams.core.kol_side import KolMemory
+from streams.core.user_side import UserMemory
+from streams.memories import Capture, Pace, StateLog
+
+
+REST_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
+
+
+class Side(Enum):
+    """Which half of the work a lane does."""
+
+    USER = "user"  # events of users to orders and cells
+    KOL = "kol"  # cells to scores
+
+
+@dataclass(slots=True)
+class Waits:
+    """When the messages of folded batches had been appended, for the end-to-end latency."""
+
+    at: list[NDArray[np.int64]] = field(default_factory=list)
+    count: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def add(self, received_at: NDArray[np.int64]) -> None:
+        """Remember one batch: few distinct append times, each with its messages."""
+        times, counts = np.unique(received_at, return_counts=True)
+        self.at.append(times)
+        self.count.append(counts)
+
+    def taken(self) -> "Waits":
+        """What was remembered so far; begins anew."""
+        taken = Waits(self.at, self.count)
+        self.at, self.count = [], []
+        return taken
+
+    @property
+    def messages(self) -> int:
+        """How many messages wait."""
+        return sum(int(counts.sum()) for counts in self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lane between two batches: what a snapshot writes, and up to where it makes safe."""
+
+    capture: Capture
+    offsets: dict[str, int]  # next offset per topic
+    seconds: float  # that taking it cost
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One partition of one side."""
+
+    side: Side
+    partition: int
+    memory: UserMemory | KolMemory
+    log: StateLog
+    mute_until: dict[str, int]  # nothing is stated before these offsets are passed
+    muted_at: float
+    pace: Pace
+    waits: Waits = field(default_factory=Waits)
+    keeping: bool = False  # a snapshot is being written
+    is_dirty: bool = True  # something happened since the last capture
+    idle_since: float = 0.0  # when the last batch was folded
+
+    def fold(self, batch: RecordBatch, now: float) -> None:
+        """Take a batch in; it is not safe yet."""
+        if isinstance(self.memory, UserMemory):
+            self.memory.fold(decode(batch))
+        else:
+            for block in batch.values:
+                if block is not None:
+                    self.memory.fold(unpack(block))
+            self.memory.offsets[CELLS] = batch.next_offset
+        self.waits.add(batch.received_at)
+        self.is_dirty, self.idle_since = True, now
+
+    def is_muted(self, now: float, longest: float) -> bool:
+        """After a restore nothing is said until the lane is where the dead run may have been."""
+        if self.mute_until:
+            offsets = self.memory.offsets
+            passed = all(offsets.get(topic, 0) >= end for topic, end in self.mute_until.items())
+            if passed or now - self.muted_at >= longest:
+                self.mute_until = {}
+        return bool(self.mute_until)
+
+    def is_due(self, now: float) -> bool:
+        """Whether a snapshot is wanted: the pace says so, or the partition came to rest."""
+        if self.keeping or not self.is_dirty:
+            return False
+        return self.pace.is_due(now) or now - self.idle_since >= REST_SECONDS
+
+    def taken(self, clock: Callable[[], float]) -> Taken:
+        """Memory as it stands between two batches."""
+        begun = clock()
+        capture = self.log.capture(self.memory.arrays())
+        self.is_dirty, self.keeping = False, True
+        return Taken(capture, dict(self.memory.offsets), clock() - begun)
+
+    def returned(self) -> None:
+        """What was taken did not become a snapshot."""
+        self.is_dirty, self.keeping = True, False

@@ -1,0 +1,141 @@
+"""Who owns a partition: fence, restore, new life, seek; drain and let go.
+
+The order is the transport's and the state logs': a gained partition's former owner is
+fenced before anything is read, and where reading goes on is what its snapshot says.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faust.types import TP
+
+from schemas.events import INPUTS
+from schemas.topics import CELLS, KOL_STATE, USER_STATE
+from streams.broker import Offsets, asked, client
+from streams.core import kol_side, user_side
+from streams.core.kol_side import KolMemory
+from streams.core.user_side import UserMemory
+from streams.lanes import Lane, Side
+from streams.memories import Log, Opened, Pace, StateLog, starts
+from streams.rounds import Rounds
+from streams.settings import Settings
+from streams.telemetry import Telemetry
+
+log = logging.getLogger("kol.owner")
+
+STATE = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
+TOPICS = {Side.USER: INPUTS, Side.KOL: (CELLS,)}
+FORMAT = {Side.USER: user_side.FORMAT, Side.KOL: kol_side.FORMAT}
+
+
+class Owner:
+    """The hooks of the transport: lanes come and go with partitions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rounds: Rounds,
+        telemetry: Telemetry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.held: frozenset[int] = frozenset()
+        self._settings = settings
+        self._rounds = rounds
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
+        """Restore what is new, keep what is retained; where each topic goes on."""
+        if added:
+            logs = await asyncio.to_thread(self._asked)
+            opened = await asyncio.gather(
+                *(self._open(side, partition, logs) for partition in sorted(added) for side in Side)
+            )
+            for lane in opened:
+                self._rounds.lanes[lane.side, lane.partition] = lane
+        self.held = held
+        self._telemetry.add("kol_rebalances_total")
+        return {
+            TP(topic, partition): self._rounds.lanes[side, partition].memory.offsets[topic]
+            for side in Side
+            for partition in held
+            for topic in TOPICS[side]
+        }
+
+    async def drain(self, lost: frozenset[int] | None) -> None:
+        """State and snapshot everything; whatever goes then goes whole."""
+        del lost  # the last snapshot is as cheap for what stays
+        await self._rounds.drain()
+
+    async def lost(self, partitions: frozenset[int]) -> None:
+        """These partitions are somebody else's: forget them, close their logs."""
+        self.held -= partitions
+        gone = self._rounds.drop(partitions)
+        await asyncio.gather(*(lane.log.close() for lane in gone))
+
+    def _asked(self) -> dict[tuple[str, int], Log]:
+        """What the brokers say of every topic partition."""
+        topics = (*INPUTS, CELLS)
+        with asked(self._settings.kafka) as broker:
+            oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
+            committed: Offsets = broker.committed(self._settings.app_id)
+        return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}
+
+    async def _open(
+        self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log]
+    ) -> Lane:
+        settings, worker = self._settings, self._settings.worker
+        state = StateLog(
+            client(settings.kafka),
+            settings.app_id,
+            side.value,
+            STATE[side],
+            partition,
+            format=FORMAT[side],
+            epoch=settings.epoch,
+        )
+        opened = await state.open(raise_epoch=worker.from_empty)
+        own = {topic: logs[topic, partition] for topic in TOPICS[side]}
+        begins = starts(
+            partition,
+            opened.offsets,
+            own,
+            from_empty=worker.from_empty,
+            accept_gap=worker.accept_gap,
+        )
+        if begins.missing:
+            log.error("partition %d goes on over a gap: %s", partition, dict(begins.missing))
+        memory = self._memory(side, partition, opened)
+        memory.epoch, memory.life = opened.epoch, opened.life
+        memory.offsets.update(begins.offsets)
+        self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
+        if isinstance(memory, UserMemory):
+            empty = {topic for topic in INPUTS if own[topic].end == own[topic].oldest}
+            fresh = {topic for topic in empty if memory.greatest(topic) is None}
+            self._rounds.empty_at_start |= {(topic, partition) for topic in fresh}
+        now = self._clock()
+        return Lane(
+            side=side,
+            partition=partition,
+            memory=memory,
+            log=state,
+            mute_until={topic: found.end for topic, found in own.items()},
+            muted_at=now,
+            pace=Pace.spread(
+                now, partition, settings.kafka.partitions, settings.worker.snapshot_seconds
+            ),
+        )
+
+    def _memory(self, side: Side, partition: int, opened: Opened) -> Any:  # noqa: ANN401  # one of two
+        settings = self._settings
+        if side is Side.KOL:
+            if opened.arrays is None:
+                return KolMemory(partition, settings.kafka.partitions)
+            return KolMemory.restored(opened.arrays, partition)
+        key = settings.hmac_key.get_secret_value().encode()
+        if opened.arrays is None:
+            return UserMemory(partition, hmac_key=key)
+        return UserMemory.restored(opened.arrays, partition, hmac_key=key)

@@ -1,0 +1,273 @@
+"""The rhythm of a worker: fold as fetched, state in rounds, keep snapshots, let offsets be committed.
+
+A round says what changed in all lanes of a side, waits until every row, block and dead
+letter of it is acknowledged, and only then lets the snapshots begin that were copied at
+the same moment. What could not be sent stays owed and goes first in the next round:
+rows carry versions, so saying them twice or late is harmless.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from schemas.blocks import pack
+from schemas.columns import RecordBatch, Rejected
+from schemas.events import INPUTS
+from schemas.rows import Rows
+from streams.core.user_side import UserMemory
+from streams.lanes import Lane, Side, Taken, Waits
+from streams.said import Said, blocks, joined
+from streams.telemetry import Telemetry
+
+MOST_UNSTATED = 400_000  # messages folded and not acknowledged; above, folding waits for the sink
+DRAIN_SECONDS = 8.0  # for the last round and snapshot before partitions go
+
+log = logging.getLogger(__name__)
+
+
+class Outlets(Protocol):
+    """The doors out; each call returns once what it was given is safe."""
+
+    async def rows(self, rows: Rows) -> None:
+        """Write rows of one table."""
+
+    async def block(self, partition: int, block: bytes) -> None:
+        """Send a block of cells."""
+
+    async def letter(self, rejected: Rejected) -> None:
+        """Send a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often what happens, seconds."""
+
+    snapshot: float  # between two of a lane, at the least
+    longest_mute: float  # after a restore
+
+
+class Rounds:
+    """All lanes of a worker and the tasks that move them."""
+
+    def __init__(
+        self,
+        rhythm: Rhythm,
+        outlets: Outlets,
+        telemetry: Telemetry,
+        partitions: int,
+        safe: Callable[[Mapping[tuple[str, int], int]], None],
+        crashed: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.lanes: dict[tuple[Side, int], Lane] = {}
+        self.empty_at_start: set[tuple[str, int]] = set()  # topic partitions that hold no time
+        self._rhythm = rhythm
+        self._outlets = outlets
+        self._telemetry = telemetry
+        self._partitions = partitions
+        self._safe = safe  # these next offsets may be committed
+        self._crashed = crashed
+        self._clock = clock
+        self._now_ms = now_ms
+        self._owed: dict[Side, list[tuple[Said, Waits]]] = {Side.USER: [], Side.KOL: []}
+        self._turn = {side: asyncio.Lock() for side in Side}
+        self._keeping: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._told: dict[int, int | None] = {}  # watermarks the KOL side has been told
+
+    def of(self, side: Side) -> list[Lane]:
+        """The lanes of one side, by partition."""
+        return [lane for (of, _), lane in sorted(self.lanes.items(), key=_order) if of is side]
+
+    async def fold(self, side: Side, batch: RecordBatch) -> None:
+        """Take a batch in, as soon as there is room; a batch of nobody's partition is left alone."""
+        await self._room.wait()
+        lane = self.lanes.get((side, batch.partition))
+        if lane is None:
+            return
+        self.empty_at_start.discard((batch.topic, batch.partition))
+        begun = time.perf_counter()
+        lane.fold(batch, self._clock())
+        self._telemetry.observe("kol_fold_seconds", time.perf_counter() - begun, side.value)
+        self._telemetry.observe("kol_batch_events", len(batch.values), batch.topic)
+        self._telemetry.add("kol_read_messages_total", len(batch.values), batch.topic)
+        self._breathe()
+
+    async def round(self, side: Side, *, snapshot: bool = False) -> None:
+        """Say what changed; then keep the snapshots that are due, or all with `snapshot`."""
+        async with self._turn[side]:
+            now = self._clock()
+            lanes = [
+                lane for lane in self.of(side) if not lane.is_muted(now, self._rhythm.longest_mute)
+            ]
+            said, waits = joined([lane.memory.statements() for lane in lanes]), _waits(lanes)
+            if side is Side.USER:
+                said = said.with_blocks(self._blocks(lanes, said))
+            taken = [
+                (lane, lane.taken(self._clock))
+                for lane in lanes
+                if lane.is_due(now) or (snapshot and lane.is_dirty and not lane.keeping)
+            ]
+            self._owed[side].append((said, waits))
+            try:
+                await self._pay(side)
+            except BaseException:
+                for lane, _ in taken:
+                    lane.returned()
+                raise
+            for lane, capture in taken:
+                self._keep(lane, capture)
+            for lane in lanes:
+                self._settle(lane)
+        self._breathe()
+
+    async def drain(self) -> None:
+        """Say and keep everything; bounded, so that a dead sink cannot hold a rebalance."""
+        begun = self._clock()
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.kept()
+                for side in Side:
+                    await self.round(side, snapshot=True)
+                await self.kept()
+        except TimeoutError:
+            log.warning("not drained in %s s: what is not safe will be read again", DRAIN_SECONDS)
+        self._telemetry.observe("kol_rebalance_drain_seconds", self._clock() - begun)
+
+    async def kept(self) -> None:
+        """Wait for the snapshots under way."""
+        while self._keeping:
+            await asyncio.wait(set(self._keeping))
+            await asyncio.sleep(0)
+
+    def drop(self, lost: Collection[int]) -> list[Lane]:
+        """Forget the lanes of partitions that went elsewhere; gives them, for their logs."""
+        gone = [lane for lane in self.lanes.values() if lane.partition in lost]
+        for lane in gone:
+            del self.lanes[lane.side, lane.partition]
+            self._told.pop(lane.partition, None)
+        return gone
+
+    def raise_quiet(self, partition: int, topics: Collection[str]) -> None:
+        """Topics read to their end and quiet stop holding the partition's watermark."""
+        lane = self.lanes.get((Side.USER, partition))
+        if lane is not None and isinstance(lane.memory, UserMemory):
+            for topic in topics:
+                lane.memory.raise_quiet(topic)
+
+    def watermark(self, lane: Lane) -> int | None:
+        """The watermark of a lane."""
+        if isinstance(lane.memory, UserMemory):
+            return lane.memory.watermark(self._counted(lane.partition))
+        return lane.memory.watermark
+
+    def _counted(self, partition: int) -> list[str]:
+        return [topic for topic in INPUTS if (topic, partition) not in self.empty_at_start]
+
+    async def _pay(self, side: Side) -> None:
+        """Send all that is owed; it stays owed until all of it is safe."""
+        owed = self._owed[side]
+        for said, waits in list(owed):
+            await _all(
+                [self._outlets.rows(rows) for rows in said.rows if len(rows)]
+                + [self._outlets.block(target, block) for target, block in said.blocks.items()]
+                + [self._outlets.letter(letter) for letter in said.letters]
+            )
+            if side is Side.USER:
+                self._observe(waits)
+            owed.remove((said, waits))
+
+    def _blocks(self, lanes: Sequence[Lane], said: Said) -> dict[int, bytes]:
+        """One message per KOL partition: changed cells, and watermarks when they moved."""
+        marks: dict[int, int | None] = {}
+        for lane in lanes:
+            mark = self.watermark(lane)
+            if mark is not None or not self._counted(lane.partition):
+                marks[lane.partition] = mark
+        lives = {lane.partition: lane.memory.epoch << 24 | lane.memory.life for lane in lanes}
+        moved = any(self._told.get(at, -1) != mark for at, mark in marks.items())
+        self._told |= marks
+        lives = {at: life for at, life in lives.items() if at in marks}
+        return {
+            target: pack(block)
+            for target, block in blocks(said, marks, lives, self._partitions).items()
+            if moved or len(block.kol)
+        }
+
+    def _keep(self, lane: Lane, taken: Taken) -> None:
+        task = asyncio.create_task(self._kept(lane, taken))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _kept(self, lane: Lane, taken: Taken) -> None:
+        """Write one snapshot; then offsets up to it may be committed."""
+        try:
+            written = await lane.log.write(taken.capture, taken.offsets)
+        except Exception as error:  # noqa: BLE001  # fenced or worse: this worker is not the owner
+            lane.returned()
+            self._crashed(error)
+            return
+        lane.keeping = False
+        spent = written.seconds + taken.seconds
+        lane.pace.taken(self._clock(), spent)
+        self._safe({(topic, lane.partition): at for topic, at in taken.offsets.items()})
+        side = lane.side.value
+        self._telemetry.observe("kol_snapshot_seconds", spent, side)
+        self._telemetry.add("kol_snapshot_bytes_total", written.size, side)
+        self._telemetry.set(
+            "kol_snapshot_timestamp_seconds", self._now_ms() / 1000, side, str(lane.partition)
+        )
+
+    def _settle(self, lane: Lane) -> None:
+        if isinstance(lane.memory, UserMemory):
+            lane.memory.settle(self.watermark(lane))
+
+    def _observe(self, waits: Waits) -> None:
+        if waits.at:
+            elapsed = self._now_ms() - np.concatenate(waits.at)
+            self._telemetry.latencies.add(np.maximum(elapsed, 0), np.concatenate(waits.count))
+
+    def _breathe(self) -> None:
+        """Open or close the way in by what waits for the sink."""
+        waiting = sum(lane.waits.messages for lane in self.of(Side.USER))
+        waiting += sum(waits.messages for _, waits in self._owed[Side.USER])
+        if waiting > MOST_UNSTATED:
+            self._room.clear()
+        else:
+            self._room.set()
+
+
+async def _all(calls: Sequence[Awaitable[None]]) -> None:
+    """Await all; the first failure cancels the rest and is raised."""
+    if not calls:
+        return
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _waits(lanes: Sequence[Lane]) -> Waits:
+    taken = [lane.waits.taken() for lane in lanes]
+    return Waits(
+        [times for waits in taken for times in waits.at],
+        [counts for waits in taken for counts in waits.count],
+    )
+
+
+def _order(entry: tuple[tuple[Side, int], Lane]) -> tuple[str, int]:
+    (side, partition), _ = entry
+    return side.value, partition

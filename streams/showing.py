@@ -1,0 +1,169 @@
+"""The demo from the outside: the world's traffic on the topics, and the account at the end."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from deploy.demo.world import World
+from schemas.partitioner import partition_of
+from sinks.feed import Feed
+from streams.reading import ReadingError, reader, rows
+from streams.settings import Settings
+from streams.telemetry import quantile_ms
+
+HISTORY_MS = 90 * 60_000
+HISTORY_RATE = 12.0  # events a second of the time before the demo
+STEP_MS = 200  # of the live traffic
+
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Traffic(threading.Thread):
+    """Sends the world's life: its history at once, then as it happens, until told to stop."""
+
+    settings: Settings
+    rate: float
+    seed: int
+    history_sent: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    sent: int = 0
+    error: BaseException | None = None
+    world: World = field(init=False)
+
+    def __post_init__(self) -> None:
+        threading.Thread.__init__(self, name="traffic", daemon=True)
+        self.world = World(self.seed)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        """Send until stopped."""
+        try:
+            asyncio.run(self._sent())
+        except BaseException as error:  # noqa: BLE001  # told to whoever waits
+            self.error = error
+        finally:
+            self.history_sent.set()
+
+    async def _sent(self) -> None:
+        kafka = self.settings.kafka
+        async with Feed(kafka.bootstrap) as feed:
+            live = _now_ms()
+            await self._send(feed, live - HISTORY_MS, live, HISTORY_RATE, live)
+            await feed.flush()
+            self.history_sent.set()
+            at = live
+            while not self.stopped.is_set():
+                await asyncio.sleep(max(0.0, (at + STEP_MS - _now_ms()) / 1000))
+                until = _now_ms()
+                await self._send(feed, at, until, self.rate, live)
+                await feed.flush()
+                at = until
+
+    async def _send(self, feed: Feed, start: int, end: int, rate: float, live: int) -> None:
+        partitions = self.settings.kafka.partitions
+        for topic, event in self.world.events(start, end, rate, live):
+            user = event.get("user_id")
+            key = user.encode() if isinstance(user, str) else b""
+            await feed.send(topic, partition_of(key, partitions), key, encode(event))
+            self.sent += 1
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def account(
+    settings: Settings, messages: int, latency_counts: Sequence[int] | Any  # noqa: ANN401  # an array
+) -> dict[str, Any]:
+    """What became of all messages and of all money, from the rows of record."""
+    client = reader(settings.clickhouse)
+    doors = rows(client, "SELECT door, kind, sum(n) AS n FROM v_door GROUP BY door, kind")
+    orders = rows(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
+    models = rows(
+        client,
+        "SELECT model, sum(credit_cents) AS credited, sum(refunded_cents) AS refunded"
+        " FROM v_order_credit GROUP BY model ORDER BY model",
+    )
+    scores = rows(client, "SELECT count() AS n FROM v_score")[0]
+    counts = np.asarray(latency_counts)
+    return {
+        "messages": messages,
+        "doors": {row["door"]: int(row["n"]) for row in doors if row["kind"] == "door"},
+        "rejected": {row["door"]: int(row["n"]) for row in doors if row["kind"] == "rejected"},
+        "orders": int(orders["n"]),
+        "paid_cents": int(orders["paid"]),
+        "credited_cents": {row["model"]: int(row["credited"]) for row in models},
+        "refunded_cents": {row["model"]: int(row["refunded"]) for row in models},
+        "scores": int(scores["n"]),
+        "end_to_end_ms": {
+            "p50": _rounded(quantile_ms(counts, 0.5)),
+            "p99": _rounded(quantile_ms(counts, 0.99)),
+        },
+    }
+
+
+def broken(told: dict[str, Any]) -> list[str]:
+    """The laws that do not hold in an account; [] when all do.
+
+    >>> broken({"messages": 3, "doors": {"written": 2}, "rejected": {"invalid": 1}, "orders": 1,
+    ...         "paid_cents": 5, "credited_cents": {"last": 5}})
+    []
+    """
+    faults = []
+    left = sum(told["doors"].values()) + sum(told["rejected"].values())
+    if left != told["messages"]:
+        faults.append(f"{told['messages']} messages, but {left} left by a door")
+    faults += [
+        f"{model} credits {cents} of {told['paid_cents']} paid cents"
+        for model, cents in told["credited_cents"].items()
+        if cents != told["paid_cents"]
+    ]
+    if told["orders"] and not told["credited_cents"]:
+        faults.append("orders without credits")
+    return faults
+
+
+def leaders(settings: Settings, most: int = 18) -> list[dict[str, Any]]:
+    """The KOLs as they stand now: newest score of each, with what they earned."""
+    sql = """
+        SELECT s.kol_id AS kol_id, trust, trust_lo, trust_hi, before, resonance, resonance_lo,
+               resonance_hi, n_eff, credit_cents, refunded_cents
+        FROM (
+            SELECT kol_id, argMax(trust, minute) AS trust, argMax(trust_lo, minute) AS trust_lo,
+                   argMax(trust_hi, minute) AS trust_hi, argMin(trust, minute) AS before,
+                   argMax(resonance, minute) AS resonance,
+                   argMax(resonance_lo, minute) AS resonance_lo,
+                   argMax(resonance_hi, minute) AS resonance_hi, argMax(n_eff, minute) AS n_eff
+            FROM v_score GROUP BY kol_id
+        ) AS s
+        LEFT JOIN (
+            SELECT kol_id, sum(credit_cents) AS credit_cents, sum(refunded_cents) AS refunded_cents
+            FROM v_order_credit WHERE model = 'time_decay' GROUP BY kol_id
+        ) AS c ON c.kol_id = s.kol_id
+        ORDER BY credit_cents DESC, s.kol_id LIMIT {most:UInt32}
+    """
+    try:
+        return rows(reader(settings.clickhouse), sql, {"most": most})
+    except ReadingError:
+        return []
+
+
+def watched(stop: threading.Event, seconds: float, look: Callable[[], None]) -> None:
+    """Look again and again, at least twice a second, until the time is over."""
+    end = time.monotonic() + seconds
+    while not stop.is_set() and time.monotonic() < end:
+        look()
+        stop.wait(min(0.5, max(0.0, end - time.monotonic())))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

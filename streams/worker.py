@@ -1,0 +1,112 @@
+"""A worker process from its settings to its end: checks, doors out, app, Faust."""
+
+import asyncio
+import logging
+import secrets
+import sys
+import time
+
+import faust
+import msgspec
+
+from sinks.migrate import check as checked
+from streams import app as apps
+from streams.broker import asked
+from streams.errors import ExpectedError
+from streams.outlets import Outlets
+from streams.owner import Owner
+from streams.reading import connected
+from streams.rounds import Rhythm, Rounds
+from streams.settings import Settings, home
+from streams.telemetry import Telemetry
+
+log = logging.getLogger("kol")
+
+
+class NotReadyError(ExpectedError):
+    """What the worker needs is not there; says what to do."""
+
+
+def run(settings: Settings, *, leaves: bool = False) -> int:
+    """Work until SIGTERM; gives the exit code.
+
+    Raises:
+        NotReadyError: topics or tables are missing or of another version.
+
+    """
+    logs(settings.log_level)
+    check(settings)
+    datadir = home() / "run" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
+    app = apps.made(settings, datadir)
+    equipped(app, settings, leaves=leaves)
+    worker = faust.Worker(
+        app,
+        loglevel=settings.log_level.upper(),
+        logging_config=None,
+        override_logging=False,
+        redirect_stdouts=False,
+        quiet=True,
+    )
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> None:
+    """Build everything around an app; nothing runs yet."""
+    telemetry = Telemetry()
+    outlets = Outlets(settings, telemetry)
+    worker = settings.worker
+    rounds = Rounds(
+        Rhythm(worker.snapshot_seconds, worker.mute_seconds),
+        outlets,
+        telemetry,
+        settings.kafka.partitions,
+        safe=lambda offsets: apps.settle(app, offsets),
+        crashed=lambda error: asyncio.ensure_future(app.crash(error)),
+    )
+    owner = Owner(settings, rounds, telemetry)
+    apps.equip(app, settings, rounds, owner, outlets, leaves=leaves)
+
+
+def check(settings: Settings) -> None:
+    """Refuse to start beside topics or tables that do not fit."""
+    if not settings.hmac_key.get_secret_value():
+        raise NotReadyError("KOL_HMAC_KEY is not set: user ids must not leave in the clear")
+    with asked(settings.kafka) as broker:
+        fatal = [d for d in broker.differences() if d.fatal]
+    if fatal:
+        raise NotReadyError("; ".join(f"topic {d.topic} {d.what}" for d in fatal))
+    conf = settings.clickhouse
+    fault = checked(connected(conf, database=""), conf.database)
+    if fault:
+        raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
+
+
+class Lines(logging.Formatter):
+    """One JSON object a line; never values of rows."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record."""
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+def logs(level: str) -> None:
+    """JSON lines on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("aiokafka", "kafka", "mode", "faust"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
