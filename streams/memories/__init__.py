@@ -1,0 +1,51 @@
+"""Memory that survives: snapshots of a partition's arrays on its state topic.
+
+log = StateLog(client, "kol", "user", "kol-user-state", 3, format=FORMAT)
+opened = await log.open()                       # fence, restore, new life
+where = starts(3, opened.offsets, logs)         # state decides where reading goes on
+…
+taken = log.capture(memory.arrays())            # between two batches
+…                                               # every row from before it acknowledged
+written = await log.write(taken, offsets)       # durable: the offsets may be committed
+"""
+
+from streams.memories.chunks import Arrays, Capture, DamagedSnapshotError, Manifest
+from streams.memories.pace import Pace
+from streams.memories.starts import (
+    Log,
+    RetentionGapError,
+    ShorterTopicError,
+    Starts,
+    StateMissingError,
+    is_missing,
+    starts,
+)
+from streams.memories.statelog import (
+    FencedError,
+    NewerFormatError,
+    Opened,
+    StateLog,
+    UnsureError,
+    Written,
+)
+
+__all__ = [
+    "Arrays",
+    "Capture",
+    "DamagedSnapshotError",
+    "FencedError",
+    "Log",
+    "Manifest",
+    "NewerFormatError",
+    "Opened",
+    "Pace",
+    "RetentionGapError",
+    "ShorterTopicError",
+    "Starts",
+    "StateLog",
+    "StateMissingError",
+    "UnsureError",
+    "Written",
+    "is_missing",
+    "starts",
+]

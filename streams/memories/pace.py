@@ -1,0 +1,48 @@
+"""How often a snapshot is taken: regularly, but never for more than a share of a core."""
+
+from dataclasses import dataclass
+from typing import Final
+
+LEAST_S: Final = 5.0  # bounds what a crash must replay
+SHARE: Final = 0.2  # of one core
+
+
+@dataclass(slots=True)
+class Pace:
+    """When the next snapshot of one partition is due. Times are any steady clock, seconds.
+
+    The interval stretches when a snapshot takes long: `spent / SHARE` at least. It relaxes
+    by half per snapshot, so that one quick snapshot among slow ones does not mislead.
+    """
+
+    due_at: float
+    least_s: float = LEAST_S
+    share: float = SHARE
+    interval_s: float = LEAST_S
+
+    @classmethod
+    def spread(
+        cls, now: float, partition: int, partitions: int, least_s: float = LEAST_S
+    ) -> "Pace":
+        """The first ones of a worker's partitions fall evenly into the interval."""
+        phase = (partition % partitions + 1) / partitions
+        return cls(now + least_s * phase, least_s, interval_s=least_s)
+
+    def is_due(self, now: float) -> bool:
+        """Whether to take one now."""
+        return now >= self.due_at
+
+    def hurry(self) -> None:
+        """Take one as soon as possible; somebody waits for it."""
+        self.due_at = float("-inf")
+
+    def taken(self, now: float, spent_s: float) -> None:
+        """One was taken; capturing and writing it cost `spent_s`.
+
+        >>> pace = Pace(due_at=0.0)
+        >>> pace.taken(now=0.0, spent_s=2.0)
+        >>> pace.due_at
+        10.0
+        """
+        self.interval_s = max(self.least_s, spent_s / self.share, self.interval_s / 2)
+        self.due_at = now + self.interval_s
