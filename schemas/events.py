@@ -156,7 +156,7 @@ class Interaction(_Event, frozen=True, kw_only=True, gc=False):
     share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
     root_kol_id: Annotated[Ref | None, _about("the KOL where the chain began")] = None
     chain: Annotated[
-        Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, _about("ancestors, nearest first")
+        Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, _about("the shares before this one")
     ] = None
     reply_to: Annotated[Ref | None, _about("the event answered")] = None
     live_id: Annotated[Ref | None, _about("the live room")] = None
