@@ -1,0 +1,476 @@
+"""Orders and what was given back of them, by user and order id.
+
+*Standing.* Of all accepted `paid` of a (user, order) the one with the smaller (time,
+event_id) stands. When that moves the order's time, the old row is told to be empty.
+
+*Given back.* A refund or cancel counts if order - 24 h <= time <= order + 180 d,
+whichever arrives first.
+
+    R = paid if any cancel counts, else min(paid, sum of the refunds that count)
+
+What refunds say beyond that is `excess`, those outside the window are `outside`, those
+without an order `unmatched`.
+
+*Frozen.* An order before the watermark minus the horizon can get no further touch; its
+counting touches are kept as they are, so that a refund months later can tell the whole
+row again.
+
+*Forgotten.* What is decided about an order is a function of the log of `purchases`
+alone: an order is unknown once the greatest accepted time is more than 180 d plus the
+horizon above its time (no refund can count any more), a refund that waits for its order
+once it is more than 24 h plus the horizon above its own (no order can come any more).
+When memory of them really goes does not matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Codes, Mask, Moments, Purchases
+from schemas.events import Kind
+from streams.core.arena import Arena, Arrays, Due, Strings
+from streams.core.chains import Chains
+from streams.core.index import Keyed, RowNumbers
+from streams.core.lateness import DAY_MS, HORIZON_MS, NEVER
+from streams.core.touches import Journeys, Touches
+
+REFUND_BEFORE_MS: Final = DAY_MS
+REFUND_AFTER_MS: Final = 180 * DAY_MS
+KEPT_MS: Final = REFUND_AFTER_MS + HORIZON_MS  # an order after its time
+WAITS_MS: Final = REFUND_BEFORE_MS + HORIZON_MS  # a refund without its order after its time
+
+OPEN: Final = -1  # the number of touches of an order that is not frozen
+
+_STANDING = {  # what a `paid` says and the standing one decides
+    "at": np.int64,  # NEVER where only refunds are known
+    "paid": np.int64,
+    "list": np.int64,
+    "discount": np.int64,
+    "promo": np.bool_,
+    "member": np.bool_,
+    "brand": np.int32,
+    "platform": np.int32,
+    "channel": np.int32,
+    "currency": np.int32,
+    "event_id": np.int32,  # number of the text
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a batch of purchases says, in the memory's own numbers, shape `(n,)`."""
+
+    user: RowNumbers
+    user_hash: NDArray[np.uint8]  # (n, 16)
+    brand: Codes
+    platform: Codes
+    channel: Codes
+    currency: Codes
+    before: Moments  # the greatest accepted time before each
+
+
+@dataclass(frozen=True, slots=True)
+class Brands:
+    """Standing orders of brands that came or went, shape `(n,)`."""
+
+    user: RowNumbers
+    brand: Codes
+    at: Moments
+    paid: NDArray[np.int64]
+    list: NDArray[np.int64]
+    discount: NDArray[np.int64]
+    promo: Mask
+    member: Mask
+
+
+class Orders:
+    """All orders that a refund may still meet, and the refunds that may still meet an order."""
+
+    def __init__(self, slack: int) -> None:
+        self._order = Keyed(
+            user=np.int32,
+            user_hash=(np.uint8, (16,)),
+            order_id=np.int32,  # number of the text
+            since=np.int64,  # refunds before this were forgotten when the order came
+            dirty=np.bool_,
+            touches=np.int8,  # counting ones in the pool, or OPEN
+            pool=np.int64,  # the first of them
+            unmatched=np.int32,  # what this row adds to the totals
+            outside=np.int32,
+            excess=np.int64,
+            **_STANDING,
+        )
+        self._texts = Strings()
+        self._back = Arena(order=np.int32, at=np.int64, cents=np.int64, cancel=np.bool_)
+        self._backs = Chains()  # of an order
+        self._open = Chains()  # of a user: orders that are not frozen
+        self._pool = Arena(at=np.int64, kol=np.int32, klass=np.int8)
+        self._moved = Arena(order=np.int32, at=np.int64)  # times to be told empty
+        self._to_freeze, self._to_forget = Due(slack), Due(slack)
+        self._unfrozen = 0
+        self.unmatched = self.outside = self.excess_cents = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def take(
+        self, events: Purchases, which: RowNumbers, named: Named
+    ) -> tuple[Mask, Brands, Brands]:
+        """Take in accepted purchases, in the order of the log.
+
+        Args:
+            events: a batch.
+            which: its accepted rows.
+            named: what they say, in our numbers.
+
+        Returns:
+            Which of them are a `paid` after the first; the standing orders that came and
+            those that went.
+
+        """
+        row, cut = self._rows(events, which, named)
+        if cut:
+            left = self.take(events, which[:cut], _part(named, slice(None, cut)))
+            right = self.take(events, which[cut:], _part(named, slice(cut, None)))
+            return (
+                np.append(left[0], right[0]),
+                _joined([left[1], right[1]]),
+                _joined([left[2], right[2]]),
+            )
+        is_paid = events.kind[which] == Kind.PAID
+        self._give_back(row[~is_paid], events, which[~is_paid])
+        return self._pay(row, is_paid, events, which, named)
+
+    def _rows(
+        self, events: Purchases, which: RowNumbers, named: Named
+    ) -> tuple[RowNumbers, int]:
+        """Give the row of each event's order; or where to cut a batch that outlives an order.
+
+        In a batch of one event an order is known or forgotten, so cutting ends there.
+        """
+        key = events.order[which]
+        row, first = self._order.add(key[:, 0], key[:, 1])
+        self._begin(row[first], events, which[first], named.user[first])
+        at = self._order["at"][row]
+        forgotten = (at != NEVER) & (at + KEPT_MS < named.before)
+        if len(which) > 1:
+            span = int(named.before.max()) - int(events.at[which].min())
+            repeats = span > KEPT_MS and len(np.unique(row)) < len(row)
+            return row, len(which) // 2 if repeats or forgotten.any() else 0
+        for i in np.flatnonzero(forgotten).tolist():
+            row[i] = self._order.renew(int(row[i]))
+            self._begin(row, events, which, named.user)
+        return row, 0
+
+    def _begin(
+        self, row: RowNumbers, events: Purchases, which: RowNumbers, user: RowNumbers
+    ) -> None:
+        """Write rows of orders not heard of before."""
+        order = self._order
+        order["user"][row] = user
+        order["at"][row] = order["since"][row] = NEVER
+        order["brand"][row] = -1
+        order["touches"][row] = OPEN
+        for name in ("dirty", "unmatched", "outside", "excess", "paid"):
+            order[name][row] = 0
+        first = self._texts.add([events.order_ids[i] for i in which.tolist()])
+        order["order_id"][row] = order["event_id"][row] = first + np.arange(len(row))
+
+    def _give_back(self, row: RowNumbers, events: Purchases, which: RowNumbers) -> None:
+        """Keep refunds and cancels with their orders, known or not."""
+        first = self._back.append(
+            order=row,
+            at=events.at[which],
+            cents=events.pay_cents[which],
+            cancel=events.kind[which] == Kind.CANCEL,
+        )
+        self._backs.link(row, first + np.arange(len(row)))
+        self._order["dirty"][row] = True
+
+    def _pay(
+        self,
+        row: RowNumbers,
+        is_paid: Mask,
+        events: Purchases,
+        which: RowNumbers,
+        named: Named,
+    ) -> tuple[Mask, Brands, Brands]:
+        """Let every `paid` stand or not: the first of each order at once, the others in turn."""
+        order = self._order
+        seen, first = np.unique(np.where(is_paid, row, -1), return_index=True)
+        new = first[(seen >= 0) & (order["at"][seen] == NEVER)]
+        self._stand(row[new], events, which[new], _part(named, new))
+        order["since"][row[new]] = named.before[new] - HORIZON_MS - REFUND_BEFORE_MS
+        order["user_hash"][row[new]] = named.user_hash[new]
+        self._reopen(row[new])
+        again = is_paid.copy()
+        again[new] = False
+        came, went = [self._brands(row[new])], [_NO_BRANDS]
+        for i in np.flatnonzero(again).tolist():
+            one = slice(i, i + 1)
+            if self._is_earlier(events, int(which[i]), int(row[i])):
+                went.append(self._brands(row[one]))
+                self._replace(row[one], events, which[one], _part(named, one))
+                came.append(self._brands(row[one]))
+        return again, _joined(came), _joined(went)
+
+    def _is_earlier(self, events: Purchases, event: int, row: int) -> bool:
+        """Say whether a `paid` comes before the one that stands, by (time, event_id)."""
+        at, stands_at = int(events.at[event]), int(self._order["at"][row])
+        if at != stands_at:
+            return at < stands_at
+        stands = self._texts.utf8([int(self._order["event_id"][row])])[0]
+        return events.event_ids[event].encode() < stands
+
+    def _replace(
+        self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named
+    ) -> None:
+        """Let another `paid` stand; a time the order had is to be told empty."""
+        before = self._order["at"][row]
+        if before[0] != events.at[which[0]]:
+            self._moved.append(order=row, at=before)
+        self._stand(row, events, which, named)
+        if self._order["touches"][row[0]] != OPEN:  # only a topic that did not count can do this
+            self._reopen(row)
+
+    def _stand(
+        self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named
+    ) -> None:
+        """Write what the standing `paid` says."""
+        order = self._order
+        order["at"][row] = events.at[which]
+        order["paid"][row] = events.pay_cents[which]
+        order["list"][row] = events.list_cents[which]
+        order["discount"][row] = events.discount_cents[which]
+        order["promo"][row] = events.promo[which]
+        order["member"][row] = events.member[which]
+        order["brand"][row] = named.brand
+        order["platform"][row] = named.platform
+        order["channel"][row] = named.channel
+        order["currency"][row] = named.currency
+        first = self._texts.add([events.event_ids[i] for i in which.tolist()])
+        order["event_id"][row] = first + np.arange(len(row))
+        order["dirty"][row] = True
+
+    def _reopen(self, row: RowNumbers) -> None:
+        """Let touches count for orders."""
+        self._order["touches"][row] = OPEN
+        self._open.link(self._order["user"][row].astype(np.int64), row)
+        self._unfrozen += len(row)
+
+    def _brands(self, row: RowNumbers) -> Brands:
+        """Give what standing orders mean to their brands; an order without one to nobody."""
+        order = self._order
+        row = row[order["brand"][row] >= 0]
+        names = ("user", "brand", "at", "paid", "list", "discount", "promo", "member")
+        return Brands(*(order[name][row] for name in names))
+
+    def touched(self, user: RowNumbers, at: Moments) -> None:
+        """Mark the orders for which touches of these users at these times may count."""
+        order, row = self._order, self._open.heads(user)
+        while True:
+            live = row >= 0
+            row, at = row[live], at[live]
+            if not row.size:
+                return
+            order["dirty"][row[order["at"][row] >= at]] = True
+            row = self._open.after(row)
+
+    def changed(self) -> tuple[RowNumbers, NDArray[np.int64]]:
+        """Give the orders to be told anew and what was given back of each, in cents.
+
+        Brings the totals of what was not booked up to date.
+        """
+        order = self._order
+        row = np.flatnonzero(order["dirty"])
+        order["dirty"][row] = False
+        refunded = self._refunded(row)
+        known = order["at"][row] != NEVER
+        return row[known], refunded[known]
+
+    def _refunded(self, row: RowNumbers) -> NDArray[np.int64]:
+        """Give what was given back of orders; 0 for one that is not known."""
+        order, back = self._order, self._back
+        of, which = self._given_back(row)
+        at, moment = order["at"][row][of], back["at"][which]
+        met = (at != NEVER) & (moment >= order["since"][row][of])
+        counts = met & (moment >= at - REFUND_BEFORE_MS) & (moment <= at + REFUND_AFTER_MS)
+        cancel = back["cancel"][which]
+        asked = np.zeros(len(row), np.int64)
+        np.add.at(asked, of, np.where(counts & ~cancel, back["cents"][which], 0))
+        is_cancelled = np.zeros(len(row), np.bool_)
+        is_cancelled[of[counts & cancel]] = True
+        paid = order["paid"][row]
+        excess = np.where(is_cancelled, 0, np.maximum(asked - paid, 0))
+        unmatched = np.bincount(of[~met], minlength=len(row))
+        outside = np.bincount(of[met & ~counts], minlength=len(row))
+        self.unmatched += int((unmatched - order["unmatched"][row]).sum())
+        self.outside += int((outside - order["outside"][row]).sum())
+        self.excess_cents += int((excess - order["excess"][row]).sum())
+        order["unmatched"][row], order["outside"][row] = unmatched, outside
+        order["excess"][row] = excess
+        refunded: NDArray[np.int64] = np.where(is_cancelled, paid, np.minimum(paid, asked))
+        return refunded
+
+    def _given_back(self, row: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
+        """Give all pairs of an order, numbered from 0, and a refund or cancel of it."""
+        orders, whiches = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        of, which = np.arange(len(row)), self._backs.heads(row)
+        while True:
+            live = which >= 0
+            of, which = of[live], which[live]
+            if not which.size:
+                return np.concatenate(orders), np.concatenate(whiches)
+            orders.append(of)
+            whiches.append(which.astype(np.int64))
+            which = self._backs.after(which)
+
+    def moved(self) -> tuple[RowNumbers, Moments]:
+        """Give orders and times they had since the last time: rows to be told empty."""
+        row, at = self._moved["order"].astype(np.int64), self._moved["at"].copy()
+        self._moved.keep(np.zeros(len(at), np.bool_))
+        return row, at
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Give one column of the orders."""
+        return self._order[name]
+
+    def texts(self, number: NDArray[np.int32]) -> list[str]:
+        """Give order ids by their numbers."""
+        return self._texts.texts(number.tolist())
+
+    def journeys(self, row: RowNumbers, touches: Touches, rank: NDArray[np.int64]) -> Journeys:
+        """Give the touches that count for orders, numbered from 0."""
+        order = self._order
+        count = order["touches"][row]
+        unfrozen, frozen = np.flatnonzero(count == OPEN), np.flatnonzero(count != OPEN)
+        asks = row[unfrozen]
+        live = touches.looked_at(order["user"][asks].astype(np.int64), order["at"][asks], rank)
+        number = count[frozen].astype(np.int64)
+        of = np.repeat(frozen, number)
+        kept = np.arange(len(of)) + np.repeat(
+            order["pool"][row[frozen]] - np.cumsum(number) + number, number
+        )
+        sort = np.argsort(np.append(unfrozen[live.order], of), kind="stable")
+        return Journeys(
+            np.append(unfrozen[live.order], of)[sort],
+            np.append(live.at, self._pool["at"][kept])[sort],
+            np.append(live.kol, self._pool["kol"][kept])[sort],
+            np.append(live.klass, self._pool["klass"][kept])[sort],
+        )
+
+    def freeze(
+        self, watermark: int, touches: Touches, rank: NDArray[np.int64], *, now: bool
+    ) -> None:
+        """Keep the counting touches of orders that can get no other one.
+
+        When there are many orders to look at, or `now`: before touches are forgotten.
+        """
+        if not (now or self._to_freeze.reached(self._unfrozen)):
+            return
+        order = self._order
+        unfrozen = (order["touches"] == OPEN) & (order["at"] != NEVER)
+        row = np.flatnonzero(unfrozen & (order["at"] < watermark - HORIZON_MS))
+        journeys = self.journeys(row, touches, rank)
+        first = self._pool.append(at=journeys.at, kol=journeys.kol, klass=journeys.klass)
+        count = np.bincount(journeys.order, minlength=len(row))
+        order["touches"][row] = count
+        order["pool"][row] = first + np.cumsum(count) - count
+        unfrozen[row] = False
+        self._relink(np.flatnonzero(unfrozen))
+        self._to_freeze.reset(self._unfrozen)
+
+    def _relink(self, row: RowNumbers) -> None:
+        self._open.rebuild(self._order["user"][row].astype(np.int64), row)
+        self._unfrozen = len(row)
+
+    def forget(self, watermark: int) -> None:
+        """Drop orders and refunds that can not meet any more, when there are many."""
+        if not self._to_forget.reached(len(self._order)):
+            return
+        order, back = self._order, self._back
+        latest = np.full(len(order), NEVER)
+        np.maximum.at(latest, back["order"], back["at"])
+        known = order["at"] != NEVER
+        gone = np.where(
+            known,
+            (order["at"] + KEPT_MS < watermark) & (order["touches"] != OPEN),
+            latest + WAITS_MS < watermark,
+        )
+        self._keep(order["dirty"] | ~gone)
+        self._to_forget.reset(len(self._order))
+
+    def _keep(self, which: Mask) -> None:
+        order = self._order
+        number = np.cumsum(which) - 1
+        backs = which[self._back["order"]]
+        self._back.keep(backs)
+        self._back["order"][:] = number[self._back["order"]]
+        self._moved["order"][:] = number[self._moved["order"]]
+        order.keep(which)
+        texts = np.zeros(len(self._texts), np.bool_)
+        texts[order["order_id"]] = texts[order["event_id"]] = True
+        self._texts.keep(texts)
+        number = np.cumsum(texts) - 1
+        order["order_id"][:] = number[order["order_id"]]
+        order["event_id"][:] = number[order["event_id"]]
+        count = np.maximum(order["touches"], 0).astype(np.int64)
+        pool = np.repeat(order["pool"] - np.cumsum(count) + count, count) + np.arange(count.sum())
+        kept = {name: self._pool[name][pool] for name in ("at", "kol", "klass")}
+        self._pool.keep(np.zeros(len(self._pool), np.bool_))
+        self._pool.append(**kept)
+        order["pool"][:] = np.cumsum(count) - count
+        self._derive()
+
+    def _derive(self) -> None:
+        """Build what a snapshot does not hold."""
+        order = self._order
+        self._backs.rebuild(self._back["order"].astype(np.int64), np.arange(len(self._back)))
+        self._relink(np.flatnonzero((order["touches"] == OPEN) & (order["at"] != NEVER)))
+
+    def users(self) -> RowNumbers:
+        """Give the user of every order."""
+        return self._order["user"].astype(np.int64)
+
+    def renumber(self, user: NDArray[np.int64]) -> None:
+        """Give every user a new number."""
+        self._order["user"][:] = user[self._order["user"]]
+        self._derive()
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        totals = np.array([self.unmatched, self.outside, self.excess_cents])
+        return {
+            **self._order.arrays(f"{prefix}.order"),
+            **self._texts.arrays(f"{prefix}.text"),
+            **self._back.arrays(f"{prefix}.back"),
+            **self._pool.arrays(f"{prefix}.pool"),
+            **self._moved.arrays(f"{prefix}.moved"),
+            f"{prefix}.totals": totals,
+        }
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        self._order.restore(f"{prefix}.order", arrays)
+        self._texts.restore(f"{prefix}.text", arrays)
+        self._back.restore(f"{prefix}.back", arrays)
+        self._pool.restore(f"{prefix}.pool", arrays)
+        self._moved.restore(f"{prefix}.moved", arrays)
+        self.unmatched, self.outside, self.excess_cents = arrays[f"{prefix}.totals"].tolist()
+        self._derive()
+
+
+_NO_BRANDS: Final = Brands(*(np.empty(0, np.int64) for _ in fields(Brands)))
+
+
+def _part(named: Named, part: slice | NDArray[np.intp]) -> Named:
+    return Named(*(getattr(named, field.name)[part] for field in fields(Named)))
+
+
+def _joined(brands: Sequence[Brands]) -> Brands:
+    return Brands(
+        *(np.concatenate([getattr(b, field.name) for b in brands]) for field in fields(Brands))
+    )
