@@ -1,0 +1,277 @@
+"""Reading a record set whole, held against aiokafka's own iterator record by record."""
+
+import random
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
+
+from streams.transport.records import CorruptRecordsError, Piece, RecordSet
+
+CLICKS = TopicPartition("clickstream", 3)
+NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
+APPEND_TIME = 0x08
+CONTROL = 0x20
+
+
+def kafka_batch(
+    base: int,
+    records: Sequence[tuple[int, bytes | None]],
+    *,
+    producer: int = -1,
+    marker: int | None = None,
+    span: int | None = None,
+    codec: int = NONE,
+    stamps: Sequence[int] = (),
+    appended_at: int | None = None,
+) -> bytes:
+    """One of Kafka's own record batches: (offset within it, value) each.
+
+    Args:
+        base: its first offset.
+        records: what is in it.
+        producer: a transactional one's id.
+        marker: 0 makes it an abort, 1 a commit marker.
+        span: how many offsets it covers, if compaction took records away.
+        codec: of the compression.
+        stamps: the producer's time of each record.
+        appended_at: the broker's time for all of them, instead.
+
+    """
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=codec, is_transactional=producer >= 0, producer_id=producer,
+        producer_epoch=0, base_sequence=0, batch_size=1 << 20,
+    )  # fmt: skip
+    key = b"k" if marker is None else struct.pack(">hh", 0, marker)
+    for row, (offset, value) in enumerate(records):
+        stamp = stamps[row] if stamps else 1_000 + offset
+        builder.append(offset=offset, timestamp=stamp, key=key, value=value, headers=[])
+    raw = bytearray(builder.build())
+    raw[0:8] = base.to_bytes(8, "big")
+    attributes = struct.unpack(">h", raw[21:23])[0]
+    if marker is not None:
+        attributes |= CONTROL
+    if appended_at is not None:
+        attributes |= APPEND_TIME
+        raw[35:43] = struct.pack(">q", appended_at)
+    raw[21:23] = struct.pack(">h", attributes)
+    if span is not None:
+        raw[23:27] = struct.pack(">i", span - 1)
+    raw[17:21] = struct.pack(">I", calc_crc32c(bytes(raw[21:])))
+    return bytes(raw)
+
+
+@dataclass
+class World:
+    """A made-up stretch of a partition's log."""
+
+    batches: list[tuple[int, bytes]] = field(default_factory=list)  # (the offset after it, bytes)
+    end: int = 0
+    aborted: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, count: int, data: bytes) -> None:
+        self.end += count
+        self.batches.append((self.end, data))
+
+    def fetch(self, position: int) -> bytes:
+        """A broker answers with whole batches, from the one that holds the position."""
+        return b"".join(data for end, data in self.batches if end > position)
+
+
+def made_up_log(rng: random.Random) -> World:
+    world = World()
+    for _ in range(rng.randint(1, 8)):
+        count, kind = rng.randint(1, 10), rng.choice(["plain", "holes", "commit", "abort"])
+        codec = rng.choice([NONE, NONE, GZIP, SNAPPY, LZ4, ZSTD])
+        at = rng.choice([None, rng.randint(2_000, 9_000)])
+        kept = range(count)
+        span = None
+        if kind == "holes":
+            kept, span = sorted(rng.sample(range(count), rng.randint(1, count))), count  # type: ignore[assignment]
+        rows = [
+            (i, None if rng.random() < 0.1 else b"%s-%d" % (kind.encode(), world.end + i))
+            for i in kept
+        ]
+        stamps = [rng.randint(1_000, 9_000) for _ in rows]
+        producer = rng.randint(1, 3) if kind in {"commit", "abort"} else -1
+        if kind == "abort":
+            world.aborted.append((producer, world.end))
+        world.add(
+            count,
+            kafka_batch(
+                world.end,
+                rows,
+                producer=producer,
+                span=span,
+                codec=codec,
+                stamps=stamps,
+                appended_at=at,
+            ),
+        )
+        if producer >= 0:
+            marker = int(kind == "commit")
+            world.add(1, kafka_batch(world.end, [(0, b"x")], producer=producer, marker=marker))
+    return world
+
+
+def fetched(world: World, position: int, isolation: int) -> PartitionRecords:
+    return PartitionRecords(
+        CLICKS,
+        MemoryRecords(world.fetch(position)),
+        list(world.aborted),
+        position,
+        None,
+        None,
+        True,  # noqa: FBT003  # check the sums
+        isolation,
+    )
+
+
+def stock(records: PartitionRecords) -> tuple[list[tuple[int, int, bytes | None]], int]:
+    rows = [(record.offset, record.timestamp, record.value) for record in records]
+    return rows, records.next_fetch_offset
+
+
+def ours(records: PartitionRecords, limit: int) -> tuple[list[tuple[int, int, bytes | None]], int]:
+    whole = RecordSet(records)
+    rows: list[tuple[int, int, bytes | None]] = []
+    position = whole.position
+    while whole.head is not None:
+        piece = whole.take(limit)
+        assert len(piece) <= limit
+        assert position <= piece.first_offset < piece.next_offset
+        assert all(piece.first_offset <= offset < piece.next_offset for offset in piece.offsets)
+        rows += zip(piece.offsets.tolist(), piece.received_at.tolist(), piece.values, strict=True)
+        position = piece.next_offset
+    return rows, whole.position
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_a_record_set_is_read_as_by_aiokafkas_own_iterator(seed: int) -> None:
+    rng = random.Random(seed)
+    world = made_up_log(rng)
+    for position in (0, rng.randint(0, world.end)):
+        for isolation in (READ_UNCOMMITTED, READ_COMMITTED):
+            expected = stock(fetched(world, position, isolation))
+
+            for limit in (1, rng.randint(2, 7), 5_000):
+                assert ours(fetched(world, position, isolation), limit) == expected
+
+
+def record_set(data: bytes, position: int = 0, *aborted: tuple[int, int]) -> RecordSet:
+    return RecordSet(fetched(World([(1 << 30, data)], 0, list(aborted)), position, READ_COMMITTED))
+
+
+def only_piece(data: bytes, position: int = 0) -> Piece:
+    return record_set(data, position).take(5_000)
+
+
+def test_the_brokers_append_time_stands_for_every_record_of_its_batch() -> None:
+    rows: list[tuple[int, bytes | None]] = [(0, b"a"), (1, b"b")]
+    data = kafka_batch(7, rows, stamps=[11, 12], appended_at=99)
+
+    assert only_piece(data).received_at.tolist() == [99, 99]
+
+
+def test_the_producers_times_are_taken_record_by_record_where_the_broker_set_none() -> None:
+    rows: list[tuple[int, bytes | None]] = [(0, b"a"), (1, b"b")]
+    mixed = kafka_batch(0, rows, stamps=[12, 11]) + kafka_batch(2, rows, appended_at=99)
+
+    assert only_piece(mixed).received_at.tolist() == [12, 11, 99, 99]
+
+
+def test_a_piece_ends_where_the_next_one_begins() -> None:
+    whole = record_set(kafka_batch(0, [(i, b"%d" % i) for i in range(10)]))
+    pieces = [whole.take(4) for _ in range(3)]
+
+    assert [(p.first_offset, p.next_offset, len(p)) for p in pieces] == [
+        (0, 4, 4),
+        (4, 8, 4),
+        (8, 10, 2),
+    ]
+
+
+def test_offsets_with_holes_are_told_and_the_next_one_lies_behind_them() -> None:
+    piece = only_piece(kafka_batch(5, [(1, b"a"), (4, b"b")], span=9))
+
+    assert (piece.offsets.tolist(), piece.next_offset) == ([6, 9], 14)
+    assert piece.offsets.dtype == np.int64
+
+
+def test_a_set_of_aborted_records_only_moves_the_position() -> None:
+    data = kafka_batch(0, [(0, b"no")], producer=5) + kafka_batch(
+        1, [(0, b"x")], producer=5, marker=0
+    )
+    whole = record_set(data, 0, (5, 0))
+
+    assert whole.head is None
+    assert whole.position == 2
+    assert len(whole.take(10)) == 0
+
+
+def test_a_position_in_the_last_hole_of_a_batch_finds_nothing_and_goes_on() -> None:
+    piece = only_piece(kafka_batch(0, [(0, b"a")], span=5), position=3)
+
+    assert (len(piece), piece.next_offset) == (0, 5)
+
+
+def test_the_head_is_the_time_of_the_next_record() -> None:
+    data = kafka_batch(0, [(0, b"a"), (1, b"b")], stamps=[30, 20]) + kafka_batch(
+        2, [(0, b"c")], appended_at=90
+    )
+    whole = record_set(data)
+    heads = []
+    while whole.head is not None:
+        heads.append(whole.head)
+        whole.take(1)
+
+    assert heads == [30, 20, 90]
+
+
+def test_a_flipped_bit_stops_the_reading_and_names_the_place() -> None:
+    data = bytearray(kafka_batch(40, [(0, b"a"), (1, b"b")]))
+    data[-2] ^= 1
+
+    with pytest.raises(CorruptRecordsError, match=r"clickstream, partition 3: .* at offset 40"):
+        only_piece(bytes(data), 40)
+
+
+def test_records_that_do_not_unpack_stop_the_reading_although_their_checksum_is_right() -> None:
+    data = bytearray(kafka_batch(40, [(0, b"a"), (1, b"b")], codec=ZSTD))
+    data[61:64] = b"\0\0\0"
+    data[17:21] = struct.pack(">I", calc_crc32c(bytes(data[21:])))
+
+    with pytest.raises(CorruptRecordsError, match="at offset 40"):
+        only_piece(bytes(data), 40)
+
+
+def test_a_record_count_that_lies_stops_the_reading() -> None:
+    data = bytearray(kafka_batch(0, [(0, b"a"), (1, b"b")]))
+    data[57:61] = struct.pack(">i", 3)
+    data[17:21] = struct.pack(">I", calc_crc32c(bytes(data[21:])))
+
+    with pytest.raises(CorruptRecordsError):
+        only_piece(bytes(data))
+
+
+def test_a_format_from_before_kafka_0_11_is_refused() -> None:
+    builder = LegacyRecordBatchBuilder(1, 0, 1 << 16)
+    builder.append(0, 1, b"k", b"v")
+
+    with pytest.raises(CorruptRecordsError, match=r"older than Kafka 0\.11"):
+        only_piece(bytes(builder.build()))
+
+
+def test_a_batch_cut_short_by_the_fetch_waits_for_the_next_one() -> None:
+    whole, cut = kafka_batch(0, [(0, b"a")]), kafka_batch(1, [(0, b"b")])[:-3]
+    piece = only_piece(whole + cut)
+
+    assert (piece.values, piece.next_offset) == ([b"a"], 1)
