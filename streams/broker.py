@@ -1,6 +1,7 @@
 """Questions to the brokers: which topics, how long, how far read. kafka-python's admin client."""
 
 import ssl
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,6 +149,14 @@ class Broker:
         """Where the group stands; partitions it never committed are absent."""
         told = self._client.list_group_offsets({group: None})[group]
         return {(tp.topic, tp.partition): at.offset for tp, at in told.items() if at.offset >= 0}
+
+    def forget(self, group: str, topics: Iterable[str]) -> None:
+        """Delete a group's offsets and some topics: for benchmarks and tests only."""
+        there = self.counts()
+        self._client.delete_groups([group])
+        self._client.delete_topics([topic for topic in topics if topic in there])
+        while set(topics) & self.counts().keys():
+            time.sleep(0.1)
 
     def _offsets(self, topics: Iterable[str], spec: OffsetSpec) -> Offsets:
         counts = self.counts()

@@ -111,6 +111,7 @@ class Health:
             "partitions": sorted({lane.partition for lane in self._rounds.lanes.values()}),
             "ready": self.ready(),
             "live": self.live(),
+            "read": self._rounds.read,
             "latency_counts": self.telemetry.latencies.counts.tolist(),
             "watermarks": {
                 f"{lane.side.value}/{lane.partition}": self._rounds.watermark(lane)

@@ -66,6 +66,7 @@ class Rounds:
         clock: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        self.read = 0  # messages since this process began
         self.lanes: dict[tuple[Side, int], Lane] = {}
         self.empty_at_start: set[tuple[str, int]] = set()  # topic partitions that hold no time
         self._rhythm = rhythm
@@ -99,6 +100,7 @@ class Rounds:
         self._telemetry.observe("kol_fold_seconds", time.perf_counter() - begun, side.value)
         self._telemetry.observe("kol_batch_events", len(batch.values), batch.topic)
         self._telemetry.add("kol_read_messages_total", len(batch.values), batch.topic)
+        self.read += len(batch.values)
         self._breathe()
 
     async def round(self, side: Side, *, snapshot: bool = False) -> None:

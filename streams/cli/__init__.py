@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import ask, demo, importing, move, run
+from streams.cli import ask, bench, demo, importing, move, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 
 for name, command in {
+    "bench": bench.bench,
     "demo": demo.demo,
     "top": demo.top,
     "up": run.up,
@@ -28,6 +29,7 @@ for name, command in {
     "config": move.config,
 }.items():
     app.command(name)(command)
+app.add_typer(ask.explain, name="explain")
 
 
 def main() -> None:

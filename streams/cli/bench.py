@@ -1,0 +1,169 @@
+"""`kol bench`: CPU per event of our worker beside stock Faust and a hand-written consumer."""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from deploy.embedded import ports
+from deploy.embedded.home import Home as Folder
+from streams.cli.move import progress
+from streams.cli.options import Json, out, printed, told
+from streams.settings import Settings, environment, load
+
+SEED = 7
+PEER_SECONDS = 180.0
+Figures = dict[str, list[dict[str, float]]]
+
+
+@told
+def bench(
+    *,
+    events: Annotated[int, typer.Option(min=20_000, help="Measured, for ours and by hand.")] = 600_000,
+    stock_events: Annotated[int, typer.Option(min=1_000, help="Measured, for stock Faust.")] = 40_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Of all three, alternating.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """The same three topics (lz4) on the real broker, read by each in turn.
+
+    Ours does everything: dedup, touches, orders, credits, cells, scores, snapshots, rows in
+    ClickHouse. (a) stock Faust decodes JSON and counts per KOL. (b) confluent-kafka
+    consume(500), msgspec and a dict of counts. Ratio: their CPU per event over ours.
+    """
+    warm = max(events // 6, 5_000)
+    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
+        task = bar.add_task("starting broker and engine", total=None)
+        figures = _measured(
+            Folder(name), events, stock_events, warm, rounds, lambda what: bar.update(task, description=what)
+        )
+    report = _report(figures, events + warm)
+    if as_json:
+        printed(report)
+    else:
+        _shown(report)
+
+
+def _measured(
+    folder: Folder, events: int, stock_events: int, warm: int, rounds: int, say: Any  # noqa: ANN401  # a callback
+) -> Figures:
+    from streams.bench import ours  # noqa: PLC0415  # a command loads what it needs
+    from streams.cli.demo import Stack  # noqa: PLC0415
+
+    stack = Stack(folder, workers=0)
+    figures: Figures = {"ours": [], "stock_faust": [], "hand_written": []}
+    try:
+        stack.start()
+        os.environ["KOL_HOME"] = str(folder.path)
+        settings = load()
+        say("filling the topics")
+        asyncio.run(_fill(settings, events + warm))
+        told_settings = (folder.status() or {})["settings"]
+        env = environment(told_settings) | {"KOL_HOME": str(folder.path)}
+        bootstrap = settings.kafka.bootstrap
+        (port,) = ports.free(0)
+        for number in range(1, rounds + 1):
+            say(f"round {number}: our worker")
+            ours.begin_anew(settings)
+            log = folder.log("bench-worker")
+            figures["ours"].append(ours.measured(settings, env, port, warm, events, log))
+            say(f"round {number}: hand-written")
+            figures["hand_written"].append(_peer("hand", bootstrap, warm, events))
+            say(f"round {number}: stock Faust")
+            figures["stock_faust"].append(_peer("stock", bootstrap, 5_000, stock_events))
+    finally:
+        stack.stop()
+    return figures
+
+
+async def _fill(settings: Settings, events: int) -> None:
+    """The demo's generator in bulk, to the three topics."""
+    from deploy.demo.bulk import bulk  # noqa: PLC0415
+    from schemas.partitioner import partition_of  # noqa: PLC0415
+    from sinks.feed import Feed  # noqa: PLC0415
+
+    partitions = settings.kafka.partitions
+    known: dict[bytes, int] = {}
+    start = time.time_ns() // 1_000_000 - 3_600_000
+    async with Feed(settings.kafka.bootstrap) as feed:
+        for topic, key, value in bulk(SEED, events, start, rate_per_second=2_000):
+            partition = known.get(key)
+            if partition is None:
+                partition = known[key] = partition_of(key, partitions)
+            await feed.send(topic, partition, key, value)
+
+
+def _peer(module: str, bootstrap: str, warm: int, events: int) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", f"streams.bench.{module}", bootstrap, str(warm), str(events)],
+        capture_output=True,
+        text=True,
+        timeout=PEER_SECONDS,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        raise RuntimeError(f"{module} gave no figure: {done.stderr[-500:]}")
+    return dict(json.loads(lines[-1]))
+
+
+def _report(figures: Figures, events: int) -> dict[str, Any]:
+    cost = {
+        name: statistics.median(run["cpu_us_per_event"] for run in runs)
+        for name, runs in figures.items()
+    }
+    return {
+        "ratios": {
+            name: round(cost[name] / cost["ours"], 2) for name in ("stock_faust", "hand_written")
+        },
+        "cpu_us_per_event": {name: round(us, 3) for name, us in cost.items()},
+        "events_per_second": {
+            name: round(statistics.median(run["events_per_second"] for run in runs))
+            for name, runs in figures.items()
+        },
+        "runs": figures,
+        "input": {"events": events, "topics": 3, "codec": "lz4", "seed": SEED},
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "cpu": _cpu_name(),
+        },
+        "path": "python",
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+
+
+def _shown(report: dict[str, Any]) -> None:
+    table = Table("", "CPU µs/event", "(min–max)", "events/s", "CPU ÷ ours")
+    for name, runs in report["runs"].items():
+        costs = [run["cpu_us_per_event"] for run in runs]
+        table.add_row(
+            name,
+            f"{report['cpu_us_per_event'][name]:.2f}",
+            f"{min(costs):.2f}–{max(costs):.2f}",
+            f"{report['events_per_second'][name]:,}",
+            f"{report['ratios'].get(name, 1.0):.1f}",
+        )
+    out.print(table)
+    machine = report["machine"]
+    out.print(
+        f"{len(report['runs']['ours'])} rounds, {report['input']['events']:,} messages; "
+        f"{machine['cores']} × {machine['cpu']}, Python {machine['python']}",
+        highlight=False,
+    )
