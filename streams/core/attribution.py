@@ -32,7 +32,6 @@ from schemas.rows import MODELS
 from streams.core.lateness import MINUTE_MS
 from streams.core.touches import LOOKBACK_MS, VIA, Journeys, TouchClass
 
-
 _FIRST, _LAST, _LINEAR, _POSITION, _TIME_DECAY, _SHAPLEY = range(len(MODELS))
 
 HALVES_IN_MINUTES: Final = 10_080  # 7 d
@@ -152,7 +151,8 @@ def credits(  # noqa: A001  # the house's word
     weight = np.ones((len(MODELS), len(member)), np.int64)
     weight[:, :touches] = weights(at, journeys, is_first[:touches])
     sums = np.zeros((len(MODELS), len(groups)), np.int64)
-    np.add.at(sums, (slice(None), group), weight)
+    for total, of_model in zip(sums, weight, strict=True):
+        np.add.at(total, group, of_model)
 
     order = groups // span
     every = (order + orders * np.arange(len(MODELS))[:, None]).ravel()
@@ -191,9 +191,7 @@ class Explained:
     refunded: dict[str, int]  # cents by KOL
 
 
-def explained(
-    at: int, paid: int, refunded: int, touches: Sequence[Touch]
-) -> tuple[Explained, ...]:
+def explained(at: int, paid: int, refunded: int, touches: Sequence[Touch]) -> tuple[Explained, ...]:
     """Say for each model what one order owes to whom, and by which weights.
 
     Args:

@@ -24,7 +24,7 @@ When memory of them really goes does not matter.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from streams.core.arena import Arena, Arrays, Due, Strings
 from streams.core.chains import Chains
 from streams.core.index import Keyed, RowNumbers
 from streams.core.lateness import DAY_MS, HORIZON_MS, NEVER
+from streams.core.pseudonyms import SIZE, Pseudonyms
 from streams.core.touches import Journeys, Touches
 
 REFUND_BEFORE_MS: Final = DAY_MS
@@ -64,7 +65,6 @@ class Named:
     """What a batch of purchases says, in the memory's own numbers, shape `(n,)`."""
 
     user: RowNumbers
-    user_hash: NDArray[np.uint8]  # (n, 16)
     brand: Codes
     platform: Codes
     channel: Codes
@@ -85,14 +85,22 @@ class Brands:
     promo: Mask
     member: Mask
 
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, which: Mask) -> Self:
+        """Give some of them."""
+        return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
+
 
 class Orders:
     """All orders that a refund may still meet, and the refunds that may still meet an order."""
 
-    def __init__(self, slack: int) -> None:
+    def __init__(self, slack: int, pseudonyms: Pseudonyms) -> None:
+        self._pseudonyms = pseudonyms
         self._order = Keyed(
             user=np.int32,
-            user_hash=(np.uint8, (16,)),
+            user_hash=(np.uint8, (SIZE,)),
             order_id=np.int32,  # number of the text
             since=np.int64,  # refunds before this were forgotten when the order came
             dirty=np.bool_,
@@ -144,9 +152,7 @@ class Orders:
         self._give_back(row[~is_paid], events, which[~is_paid])
         return self._pay(row, is_paid, events, which, named)
 
-    def _rows(
-        self, events: Purchases, which: RowNumbers, named: Named
-    ) -> tuple[RowNumbers, int]:
+    def _rows(self, events: Purchases, which: RowNumbers, named: Named) -> tuple[RowNumbers, int]:
         """Give the row of each event's order; or where to cut a batch that outlives an order.
 
         In a batch of one event an order is known or forgotten, so cutting ends there.
@@ -204,11 +210,12 @@ class Orders:
         new = first[(seen >= 0) & (order["at"][seen] == NEVER)]
         self._stand(row[new], events, which[new], _part(named, new))
         order["since"][row[new]] = named.before[new] - HORIZON_MS - REFUND_BEFORE_MS
-        order["user_hash"][row[new]] = named.user_hash[new]
+        users = [events.user_ids[i] for i in which[new].tolist()]
+        order["user_hash"][row[new]] = self._pseudonyms(users)
         self._reopen(row[new])
         again = is_paid.copy()
         again[new] = False
-        came, went = [self._brands(row[new])], [_NO_BRANDS]
+        came, went = [self._brands(row[new])], [self._brands(row[:0])]
         for i in np.flatnonzero(again).tolist():
             one = slice(i, i + 1)
             if self._is_earlier(events, int(which[i]), int(row[i])):
@@ -225,9 +232,7 @@ class Orders:
         stands = self._texts.utf8([int(self._order["event_id"][row])])[0]
         return events.event_ids[event].encode() < stands
 
-    def _replace(
-        self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named
-    ) -> None:
+    def _replace(self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named) -> None:
         """Let another `paid` stand; a time the order had is to be told empty."""
         before = self._order["at"][row]
         if before[0] != events.at[which[0]]:
@@ -236,9 +241,7 @@ class Orders:
         if self._order["touches"][row[0]] != OPEN:  # only a topic that did not count can do this
             self._reopen(row)
 
-    def _stand(
-        self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named
-    ) -> None:
+    def _stand(self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named) -> None:
         """Write what the standing `paid` says."""
         order = self._order
         order["at"][row] = events.at[which]
@@ -362,15 +365,12 @@ class Orders:
             np.append(live.klass, self._pool["klass"][kept])[sort],
         )
 
-    def freeze(
-        self, watermark: int, touches: Touches, rank: NDArray[np.int64], *, now: bool
-    ) -> None:
-        """Keep the counting touches of orders that can get no other one.
+    def is_due(self) -> bool:
+        """Say whether there are many orders that `freeze` would look at."""
+        return self._to_freeze.reached(self._unfrozen)
 
-        When there are many orders to look at, or `now`: before touches are forgotten.
-        """
-        if not (now or self._to_freeze.reached(self._unfrozen)):
-            return
+    def freeze(self, watermark: int, touches: Touches, rank: NDArray[np.int64]) -> None:
+        """Keep the counting touches of orders that can get no other one."""
         order = self._order
         unfrozen = (order["touches"] == OPEN) & (order["at"] != NEVER)
         row = np.flatnonzero(unfrozen & (order["at"] < watermark - HORIZON_MS))
@@ -461,9 +461,6 @@ class Orders:
         self._moved.restore(f"{prefix}.moved", arrays)
         self.unmatched, self.outside, self.excess_cents = arrays[f"{prefix}.totals"].tolist()
         self._derive()
-
-
-_NO_BRANDS: Final = Brands(*(np.empty(0, np.int64) for _ in fields(Brands)))
 
 
 def _part(named: Named, part: slice | NDArray[np.intp]) -> Named:

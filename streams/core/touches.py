@@ -51,9 +51,7 @@ LOOKBACK_MS: Final = {
     TouchClass.SHARE: 14 * DAY_MS,
     TouchClass.VIEW: 7 * DAY_MS,
 }
-VIA: Final = {
-    klass: "share" if klass == TouchClass.SHARE else "direct" for klass in TouchClass
-}
+VIA: Final = {klass: "share" if klass == TouchClass.SHARE else "direct" for klass in TouchClass}
 
 HALF_HOUR_MS: Final = 1_800_000
 LOOKED_AT: Final = 32  # touches an order looks at
@@ -246,9 +244,7 @@ class Touches:
         newest[row[sort]] = _from_end(user[sort]) < limit
         return newest
 
-    def _parts(
-        self, row: RowNumbers
-    ) -> tuple[Moments, NDArray[np.int64], NDArray[np.int64]]:
+    def _parts(self, row: RowNumbers) -> tuple[Moments, NDArray[np.int64], NDArray[np.int64]]:
         """Give time, KOL and class of touches."""
         lo, hi = self._touch["lo"][row], self._touch["hi"][row]
         return self._touch["at"][row], high(lo), (hi & _CLASS_BITS).astype(np.int64)
