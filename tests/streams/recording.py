@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.streams import Stream
-from faust.types import TP
+from faust.types import TP, StreamT
 
 from schemas.columns import RecordBatch
 from streams.transport import APP_SETTINGS, Wiring, batch_topic, consumer, is_current, wire
@@ -50,8 +50,8 @@ class Worker:
         )
         app.agent(batch_topic(app, TOPICS), name="reader")(self.read)
 
-    async def read(self, stream: Stream[Any]) -> None:
-        async for event in stream.noack().events():
+    async def read(self, stream: StreamT[Any]) -> None:
+        async for event in cast("Stream[Any]", stream).noack().events():
             batch = event.value
             if self.before_fold is not None:
                 await self.before_fold(batch)

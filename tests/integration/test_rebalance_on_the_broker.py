@@ -1,0 +1,256 @@
+"""Workers join and leave on a real broker: nothing is lost, nothing is read twice."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from faust.types import TP
+
+from streams.transport import consumer
+from tests.integration.one_broker import create_topics, running_broker
+from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
+        asyncio.run(create_topics(bootstrap, TOPICS, PARTITIONS))
+        yield bootstrap
+
+
+class Stream:
+    """Records sent evenly to all partitions of all topics, and how many there are."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self.ends: Counter[TP] = Counter()
+
+    async def send(self, each: int) -> None:
+        for topic in TOPICS:
+            for partition in range(PARTITIONS):
+                for _ in range(each):
+                    await self._producer.send(topic, b"{}", partition=partition)
+                self.ends[TP(topic, partition)] += each
+        await self._producer.flush()
+
+    async def trickle(self, times: int, each: int) -> None:
+        for _ in range(times):
+            await self.send(each)
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def stream(broker: str) -> AsyncIterator[Stream]:
+    producer = AIOKafkaProducer(bootstrap_servers=broker, linger_ms=5)
+    reader = AIOKafkaConsumer(bootstrap_servers=broker)
+    await producer.start()
+    await reader.start()
+    try:
+        made = Stream(producer)
+        parts = [TopicPartition(topic, p) for topic in TOPICS for p in range(PARTITIONS)]
+        for part, end in (await reader.end_offsets(parts)).items():
+            made.ends[TP(*part)] = end
+        yield made
+    finally:
+        await reader.stop()
+        await producer.stop()
+
+
+class Group:
+    """Workers of one app id over one ledger."""
+
+    def __init__(self, broker: str, home: Path, app_id: str) -> None:
+        self.ledger = Ledger()
+        self._broker, self._home, self._app_id = broker, home, app_id
+        self._made = 0
+
+    def worker(self, *, member: str | None = None, **wiring: Any) -> Worker:  # noqa: ANN401  # fields of Wiring
+        self._made += 1
+        app = make_app(
+            self._app_id,
+            f"kafkab://{self._broker}",
+            self._home / str(self._made),
+            consumer_group_instance_id=member,
+        )
+        return Worker(app, self.ledger, **wiring)
+
+    async def committed(self, worker: Worker) -> dict[TP, int | None]:
+        return dict(await consumer(worker.app).group_offsets(*worker.next))
+
+
+@pytest.fixture
+def group(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Group:
+    return Group(broker, tmp_path, request.node.name)
+
+
+def state_of(*workers: Worker) -> dict[TP, list[int]]:
+    return {tp: seen for w in workers for m in w.memory.values() for tp, seen in m.items()}
+
+
+def is_everything(stream: Stream, *workers: Worker) -> bool:
+    state = state_of(*workers)
+    return all(len(state.get(tp, ())) >= end for tp, end in stream.ends.items())
+
+
+async def test_a_second_worker_takes_whole_partition_numbers_and_gives_them_back(
+    group: Group,
+) -> None:
+    first, second = group.worker(), group.worker()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(first))
+        await first.until(lambda: len(first.memory) == PARTITIONS)
+        async with running(second):
+            await second.until(lambda: len(second.memory) == 2)
+            await first.until(lambda: len(first.memory) == 2)
+            shared = set(first.memory) & set(second.memory)
+            for worker in (first, second):
+                held = {(tp.topic, tp.partition) for tp in consumer(worker.app).assignment()}
+                assert held == {(topic, p) for topic in TOPICS for p in worker.memory}
+        await first.until(lambda: len(first.memory) == PARTITIONS)
+    assert not shared
+
+
+async def test_while_workers_come_and_go_every_record_is_counted_exactly_once(
+    stream: Stream, group: Group
+) -> None:
+    workers = [group.worker() for _ in range(3)]
+    sending = asyncio.create_task(stream.trickle(times=60, each=20))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(workers[0]))
+        await workers[0].until(lambda: workers[0].records > 0)
+        for worker in workers[1:]:
+            async with running(worker):
+                await worker.until(lambda w=worker: w.memory and w.records > 0)  # type: ignore[misc]
+        await sending
+        await workers[0].until(lambda: is_everything(stream, workers[0]))
+        state = state_of(workers[0])
+
+        assert state == {tp: list(range(end)) for tp, end in stream.ends.items()}
+    folded = Counter(
+        (b.topic, b.partition, o) for w in workers for b in w.batches for o in b.offsets.tolist()
+    )
+    assert max(folded.values()) == 1, "a drained rebalance repeats nothing"
+
+
+async def test_a_retained_partition_keeps_its_memory_and_goes_on_behind_it(
+    stream: Stream, group: Group
+) -> None:
+    first, second = group.worker(), group.worker()
+    await stream.send(50)
+    async with running(first):
+        await first.until(lambda: is_everything(stream, first))
+        before = {partition: id(memory) for partition, memory in first.memory.items()}
+        async with running(second):
+            await second.until(lambda: len(second.memory) == 2)
+            await first.until(lambda: len(first.memory) == 2)
+
+            assert {p: id(m) for p, m in first.memory.items()} == {
+                p: i for p, i in before.items() if p in first.memory
+            }
+            await stream.send(10)
+            await first.until(lambda: is_everything(stream, first, second))
+
+
+async def test_when_the_sink_is_down_in_a_rebalance_the_new_owner_reads_again(
+    stream: Stream, group: Group
+) -> None:
+    first, second = group.worker(drain_s=1.0), group.worker()
+    first.snapshot_fails = True
+    await stream.send(30)
+    async with running(first):
+        await first.until(lambda: is_everything(stream, first))
+        async with running(second):
+            await second.until(lambda: len(second.memory) == 2)
+            await first.until(lambda: len(first.memory) == 2)
+            await second.until(lambda: is_everything(stream, first, second))
+
+            assert state_of(first, second) == {
+                tp: list(range(end)) for tp, end in stream.ends.items()
+            }
+
+
+async def test_nothing_is_committed_before_its_snapshot_is_durable(
+    stream: Stream, group: Group
+) -> None:
+    worker = group.worker()
+    await stream.send(40)
+    async with running(worker):
+        await worker.until(lambda: is_everything(stream, worker))
+        await asyncio.sleep(0.6)  # three commit intervals
+        assert set((await group.committed(worker)).values()) == {None}
+
+        await worker.snapshot()
+        await consumer(worker.app).commit()
+        assert await group.committed(worker) == dict(stream.ends)
+
+
+async def test_what_is_restored_is_committed_although_nothing_new_comes(
+    stream: Stream, group: Group
+) -> None:
+    """Otherwise somebody who waits for the commits would wait for ever."""
+    await stream.send(5)
+    for partition in range(PARTITIONS):
+        group.ledger.snapshots[partition] = {
+            TP(topic, partition): list(range(stream.ends[TP(topic, partition)])) for topic in TOPICS
+        }
+    worker = group.worker()
+    async with running(worker):
+        await worker.until(lambda: len(worker.memory) == PARTITIONS)
+        await worker.until(lambda: consumer(worker.app).flow_active)
+        consumer(worker.app).settle(worker.next)
+        await consumer(worker.app).commit()
+
+        assert await group.committed(worker) == dict(stream.ends)
+
+
+async def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
+    group: Group,
+) -> None:
+    stays = group.worker(member="a")
+    async with running(stays):
+        await stays.until(lambda: len(stays.memory) == PARTITIONS)
+        async with running(group.worker(member="b")) as goes:
+            await goes.until(lambda: len(goes.memory) == 2)
+            await stays.until(lambda: len(stays.memory) == 2)
+        calls = len(stays.calls)
+        async with running(group.worker(member="b")) as back:
+            await back.until(lambda: len(back.memory) == 2)
+
+            assert set(back.memory) | set(stays.memory) == set(range(PARTITIONS))
+        assert len(stays.calls) == calls
+
+
+async def test_a_static_member_that_leaves_gives_its_partitions_up_at_once(
+    group: Group,
+) -> None:
+    stays = group.worker(member="a")
+    async with running(stays):
+        await stays.until(lambda: len(stays.memory) == PARTITIONS)
+        async with running(group.worker(member="b", leaves=True)) as goes:
+            await goes.until(lambda: len(goes.memory) == 2)
+            await stays.until(lambda: len(stays.memory) == 2)
+        await stays.until(lambda: len(stays.memory) == PARTITIONS, seconds=5)
+
+
+async def test_a_worker_without_partitions_waits_and_takes_over(
+    stream: Stream, group: Group
+) -> None:
+    workers = [group.worker() for _ in range(PARTITIONS + 1)]
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(running(worker))
+        await workers[0].until(lambda: sum(len(w.memory) for w in workers) == PARTITIONS)
+        await workers[0].until(lambda: sum(bool(w.memory) for w in workers) == PARTITIONS)
+        await stream.send(10)
+        await workers[0].until(lambda: is_everything(stream, *workers))
+
+        assert state_of(*workers) == {tp: list(range(end)) for tp, end in stream.ends.items()}
