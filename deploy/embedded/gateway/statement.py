@@ -1,0 +1,137 @@
+"""What a request says: its first word, the format of its answer, and where its rows begin.
+
+    INSERT [INTO] [TABLE] name [(columns)] [SETTINGS ...] FORMAT name [newline] rows
+
+The rule for the first byte of the rows is the engine's own parser's (ParserInsertQuery): blanks
+after the format's name, then at most one line end, belong to the statement.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from deploy.embedded.gateway.errors import Code, refusal
+from deploy.embedded.gateway.tokens import Token, tokens
+
+LONGEST = 256 * 1024  # bytes of a statement before its rows; the engine's own max_query_size
+_BLANKS = b" \t\f"
+_NOT_DATA = ("VALUES", "SELECT", "WITH", "FROM", "WATCH", "(")
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """An INSERT whose rows follow it."""
+
+    head: str  # the statement up to FORMAT
+    format: str
+    start: int  # bytes before the first row
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What can be told without the engine."""
+
+    word: str  # the first word, upper case; "" when there is none
+    format: str | None  # of the answer, when the statement names it
+    bare: bytes  # the statement without that clause
+    insert: Insert | None  # when rows follow the statement
+
+
+def statement(text: bytes) -> Statement:
+    r"""Look at a statement, or at the first LONGEST bytes of one with its rows.
+
+    >>> statement(b"SELECT 1 FORMAT CSV").format
+    'CSV'
+    >>> statement(b"INSERT INTO t (a) FORMAT TSV\n1\n").insert
+    Insert(head='INSERT INTO t (a)', format='TSV', start=29)
+
+    Raises:
+        Refusal: a semicolon between the format's name and the rows; a name that is not UTF-8.
+
+    """
+    found = tokens(text.decode("latin-1"))  # one character per byte, so that places are bytes
+    first = next((token for token in found if not token.says("(")), None)
+    if first is None or not first.is_name:
+        return Statement("", None, text, None)
+    if first.says("INSERT"):
+        return Statement("INSERT", None, text, _insert(text, found))
+    clause = _format(list(found))
+    if clause is None:
+        return Statement(first.text.upper(), None, text, None)
+    word, name = clause
+    bare = text[: word.start] + text[name.end :]
+    return Statement(first.text.upper(), name.name, bare, None)
+
+
+def _format(found: list[Token]) -> tuple[Token, Token] | None:
+    """The two words of the FORMAT clause at the end of a query, if it has one."""
+    depth = 0
+    for at in range(len(found) - 1, 0, -1):
+        depth += found[at].says(")") - found[at].says("(")
+        ends = at + 1 == len(found) or found[at + 1].says(";", "SETTINGS", "INTO")
+        if depth == 0 and ends and found[at].is_name and found[at - 1].says("FORMAT"):
+            return found[at - 1], found[at]
+    return None
+
+
+def _insert(text: bytes, found: Iterator[Token]) -> Insert | None:
+    """Split an INSERT at FORMAT; None when what follows is not rows in a format."""
+    depth = 0
+    for token in _after_name(found):
+        if token.says("FORMAT") and depth == 0:
+            return _rows(text, token, next(found, None))
+        if token.says(*_NOT_DATA) and depth == 0:
+            return None
+        depth += token.says("(") - token.says(")")
+    return None
+
+
+def _after_name(found: Iterator[Token]) -> Iterator[Token]:
+    """What follows the table's name and its columns; a table may be called `format`."""
+    token = next(found, None)
+    while token is not None and token.says("INTO", "TABLE", "FUNCTION"):
+        token = next(found, None)
+    token = next(found, None)  # the name is behind us
+    while token is not None and token.says("."):
+        next(found, None)
+        token = next(found, None)
+    while token is not None and token.says("("):  # columns; arguments of a table function
+        token = _after_closing(found)
+    return chain([] if token is None else [token], found)
+
+
+def _after_closing(found: Iterator[Token]) -> Token | None:
+    """The token after the bracket that closes the one just opened."""
+    depth = 1
+    for token in found:
+        depth += token.says("(") - token.says(")")
+        if depth == 0:
+            return next(found, None)
+    return None
+
+
+def _rows(text: bytes, clause: Token, name: Token | None) -> Insert | None:
+    if name is None or not name.is_name:
+        return None
+    start = name.end
+    if text[start : start + 1] == b";":
+        why = "a semicolon between FORMAT and the rows: put the rows right after the format's name"
+        raise refusal(Code.SYNTAX_ERROR, why)
+    while start < len(text) and text[start] in _BLANKS:
+        start += 1
+    start += text[start : start + 1] == b"\r"
+    start += text[start : start + 1] == b"\n"
+    return Insert(utf8(text[: clause.start]).strip(), name.name, start)
+
+
+def utf8(text: bytes) -> str:
+    """The text of a statement.
+
+    Raises:
+        Refusal: it is not UTF-8.
+
+    """
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise refusal(Code.BAD_ARGUMENTS, "the statement is not UTF-8") from error
