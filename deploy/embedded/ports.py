@@ -47,6 +47,7 @@ def _bound(port: int) -> socket.socket | None:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ended connections linger
     try:
         bound.bind((HOST, port))
+        bound.listen()  # else a second one could be bound there too
     except OSError:
         bound.close()
         return None

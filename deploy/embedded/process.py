@@ -2,8 +2,9 @@
 
 On Linux the kernel kills it when its parent dies (`PR_SET_PDEATHSIG`), asked for between
 fork and exec by a launcher that also looks whether the parent is still the same: no
-moment is left open. The kernel means the *thread* that started the child: start one from
-a thread that lives as long as it should. Elsewhere a `Guard` process does the killing.
+moment is left open. The kernel means the *thread* that started the child, so start one
+from a thread that lives as long as it should, and the child itself, not what that starts in
+turn: nothing of ours starts any. Elsewhere a `Guard` process kills the child's whole group.
 """
 
 import os
@@ -72,8 +73,9 @@ class Guard:
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101  # for the type checker
-        self._process.stdin.write(line)
-        self._process.stdin.flush()
+        with suppress(OSError, ValueError):  # it was killed, or closed
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
 
 
 @cache

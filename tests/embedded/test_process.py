@@ -1,0 +1,201 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.home import EmbeddedError
+from deploy.embedded.process import LAUNCHER, MAX_LOG, Guard, Process, ending, rotate, tail
+from tests.embedded.waiting import lives, until
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from deploy.embedded.process import Guard, Process
+guard = Guard() if sys.argv[2] == "guard" else None
+child = Process(["sleep", "60"], Path(sys.argv[1]), guard=guard)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-u", "-c", code]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "child.log"
+
+
+def test_what_it_says_is_added_to_its_log(log: Path) -> None:
+    log.write_text("before\n")
+    process = Process(["sh", "-c", "echo out; echo err >&2; exit 3"], log)
+
+    until(lambda: process.poll() is not None)
+
+    assert process.poll() == 3
+    assert log.read_text() == "before\nout\nerr\n"
+
+
+def test_it_runs_where_and_with_what_it_is_told(log: Path, tmp_path: Path) -> None:
+    words = ["sh", "-c", "echo $GREETING from $PWD; cat"]
+    process = Process(words, log, env={"GREETING": "hello"}, cwd=tmp_path)
+
+    until(lambda: process.poll() is not None)
+
+    assert process.poll() == 0  # `cat` found nothing to read
+    assert log.read_text() == f"hello from {tmp_path}\n"
+
+
+def test_one_that_obeys_ends_at_once(log: Path) -> None:
+    process = Process(["sleep", "60"], log)
+
+    assert process.stop(30) == -signal.SIGTERM
+    assert process.poll() == -signal.SIGTERM
+
+
+def test_one_that_does_not_obey_is_killed(log: Path) -> None:
+    process = Process(python(STUBBORN), log)
+    until(lambda: log.read_text() == "deaf\n")
+
+    assert process.stop(0.1) == -signal.SIGKILL
+
+
+def test_stopping_one_that_has_ended_is_harmless(log: Path) -> None:
+    process = Process(["false"], log)
+    until(lambda: process.poll() is not None)
+
+    assert process.stop(1) == 1
+    assert process.stop(1) == 1
+
+
+def test_what_it_started_ends_with_it(log: Path) -> None:
+    process = Process(["sh", "-c", "sleep 60 & echo $!; exit 0"], log)
+    until(lambda: process.poll() is not None)
+    grandchild = int(log.read_text())
+
+    until(lambda: not lives(grandchild))
+
+
+def test_a_signal_reaches_what_it_started(log: Path) -> None:
+    process = Process(["sh", "-c", "sleep 60 & echo $!; wait"], log)
+    until(lambda: log.read_text().endswith("\n"))
+    process.stop(30)
+
+    until(lambda: not lives(int(log.read_text())))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(
+            "kernel", marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+        ),
+        "guard",
+    ],
+)
+def test_it_dies_when_its_parent_is_killed(log: Path, how: str) -> None:
+    parent = subprocess.Popen([*python(PARENT), str(log), how], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert lives(child)
+
+    parent.kill()
+    parent.communicate()
+
+    until(lambda: not lives(child))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_a_parent_that_died_in_the_meantime_has_no_child() -> None:
+    somebody_else = os.getppid()
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, str(somebody_else), "echo", "alive"],
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout == b""
+
+
+def test_a_guard_lets_go_of_what_has_ended(log: Path) -> None:
+    guard = Guard()
+    ended = Process(["true"], log, guard=guard)
+    until(lambda: ended.poll() is not None)
+    living = Process(["sleep", "60"], log, guard=guard)
+
+    guard.close()
+
+    until(lambda: living.poll() == -signal.SIGKILL)
+
+
+def test_readiness_is_waited_for(log: Path) -> None:
+    process = Process(["sh", "-c", "echo up; sleep 60"], log)
+
+    process.await_ready(lambda: log.read_text() == "up\n", 30)
+
+    process.stop(30)
+
+
+def test_one_that_ends_before_it_is_ready_is_an_error_that_quotes_its_log(log: Path) -> None:
+    process = Process(["sh", "-c", "echo no such luck; exit 7"], log)
+
+    with pytest.raises(EmbeddedError, match=r"(?s)ended with code 7 before.*  no such luck"):
+        process.await_ready(lambda: False, 30)
+
+
+def test_one_that_is_never_ready_is_an_error_that_quotes_its_log(log: Path) -> None:
+    process = Process(["sh", "-c", "echo thinking; sleep 60"], log)
+    until(log.read_text)
+
+    with pytest.raises(EmbeddedError, match=r"(?s)not ready.*  thinking"):
+        process.await_ready(lambda: False, 0.05)
+    process.stop(30)
+
+
+def test_an_ending_is_told_in_words() -> None:
+    assert ending(-signal.SIGSEGV) == "killed by SIGSEGV"
+    assert ending(0) == "ended with code 0"
+
+
+def test_a_long_log_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    for n in range(6):
+        log.write_text(f"{n}" * 11)
+        rotate(log, limit=10)
+
+    found = {file.name: file.read_text()[0] for file in tmp_path.iterdir()}
+
+    assert found == {"a.log.1": "5", "a.log.2": "4", "a.log.3": "3"}
+
+
+def test_a_short_log_stays(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("0123456789")
+
+    rotate(log, limit=10)
+    rotate(tmp_path / "missing.log")
+
+    assert log.exists()
+    assert MAX_LOG > 1_000_000
+
+
+def test_a_tail_is_the_last_lines_of_a_long_log(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("".join(f"line {n} 妈妈\n" for n in range(10_000)))
+
+    assert tail(log, 2) == f"the end of {log}:\n  line 9998 妈妈\n  line 9999 妈妈"
+
+
+def test_a_tail_of_nothing_says_so(tmp_path: Path) -> None:
+    assert tail(tmp_path / "missing.log").endswith("(empty)")

@@ -1,0 +1,353 @@
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.embedded import supervisor
+from deploy.embedded.home import BusyError, EmbeddedError, Home
+from deploy.embedded.supervisor import Child, Supervisor, detach, next_rest, stop
+from tests.embedded.waiting import lives, until
+
+# an own process that supervises the home argv[1]: two services, argv[2] is run by the first
+OWN = """
+import sys
+from deploy.embedded.home import Home
+from deploy.embedded.supervisor import Child, Supervisor
+shell = ["sh", "-c", sys.argv[2]]
+children = [Child("first", shell), Child("second", ["sleep", "60"], after=["first"])]
+say = lambda line: print(line, flush=True)
+Supervisor(Home(sys.argv[1]), children, {"kafka": {"bootstrap": "127.0.0.1:1"}}, say).run()
+"""
+
+SLEEP = ["sleep", "60"]
+DEAF = ["sh", "-c", "trap '' TERM; echo deaf; sleep 60 & wait; wait"]
+
+
+def sh(script: str) -> list[str]:
+    return ["sh", "-c", script]
+
+
+def own(home: Home, first: str = "sleep 60") -> list[str]:
+    return [sys.executable, "-c", OWN, str(home.path), first]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """What the supervisor under test says, without the seconds."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no question is ready at once."""
+    monkeypatch.setattr(supervisor, "LIVED", 0.0)
+
+
+@contextmanager
+def up(home: Home, children: list[Child], told: list[str] | None = None) -> Iterator[Supervisor]:
+    """All of them started, in this thread, and stopped at the end."""
+    said = [] if told is None else told
+    made = Supervisor(home, children, on_change=lambda line: said.append(line.split(" after ")[0]))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def stepping(made: Supervisor, so: Callable[[], object]) -> Callable[[], object]:
+    """A question to wait for while the supervisor looks around."""
+
+    def asked() -> object:
+        made.step()
+        return so()
+
+    return asked
+
+
+def processes(home: Home) -> dict[str, dict[str, Any]]:
+    status = home.status()
+    assert status is not None
+    return {process["name"]: process for process in status["processes"]}
+
+
+def test_children_start_in_order_and_stop_in_the_other(home: Home, told: list[str]) -> None:
+    children = [
+        Child("worker", SLEEP, after=["topics"]),
+        Child("topics", ["true"], after=["kafka", "clickhouse"], oneshot=True),
+        Child("kafka", SLEEP),
+        Child("clickhouse", SLEEP),
+    ]
+
+    with up(home, children, told):
+        pass
+
+    assert told.index("kafka: ready") < told.index("topics: starting")
+    assert told.index("clickhouse: ready") < told.index("topics: starting")
+    assert told.index("topics: done") < told.index("worker: starting")
+    assert told.index("worker: ready") < told.index("ready")
+    assert told.index("worker: stopped") < told.index("kafka: stopping")
+    assert told.index("worker: stopped") < told.index("clickhouse: stopping")
+
+
+def test_a_child_waits_until_the_one_before_it_is_ready(
+    home: Home, tmp_path: Path, told: list[str]
+) -> None:
+    sign = tmp_path / "sign"
+    first = Child("first", sh(f"touch {sign}; sleep 60"), ready=sign.exists)
+    second = Child("second", sh(f"test -e {sign} && sleep 60"), after=["first"])
+
+    with up(home, [second, first], told):
+        assert told.count("second: starting") == 1
+
+
+def test_a_question_that_finds_nobody_counts_as_no(home: Home) -> None:
+    answers = iter([ConnectionRefusedError(), OSError(), None])
+
+    def ready() -> bool:
+        answer = next(answers)
+        if answer:
+            raise answer
+        return True
+
+    with up(home, [Child("a", SLEEP, ready=ready)]):
+        pass
+
+    assert next(answers, "all asked") == "all asked"
+
+
+def test_the_status_tells_who_runs_since_when_and_whatever_it_was_given(home: Home) -> None:
+    extra = {"kafka": {"bootstrap": "127.0.0.1:9092"}, "settings": {"a": 1}}
+    made = Supervisor(home, [Child("a", SLEEP), Child("b", ["true"], oneshot=True)], extra)
+    made.start()
+
+    status = home.status()
+
+    assert status is not None
+    assert status["supervisor"] == os.getpid()
+    assert status["state"] == "ready"
+    assert {name: status[name] for name in extra} == extra
+    assert [(child["name"], child["restarts"]) for child in status["processes"]] == [("a", 0)]
+    assert lives(status["processes"][0]["pid"])
+    assert status["processes"][0]["since"] > 1_700_000_000
+    made.stop()
+    assert not home.status_file.exists()
+    assert not lives(status["processes"][0]["pid"])
+
+
+def test_a_command_may_be_asked_for_at_each_start(home: Home) -> None:
+    asked: list[list[str]] = []
+
+    def command() -> list[str]:
+        asked.append(SLEEP)
+        return SLEEP
+
+    with up(home, [Child("a", command)]) as made:
+        os.kill(processes(home)["a"]["pid"], signal.SIGKILL)
+        until(stepping(made, lambda: len(asked) == 2))
+
+
+def test_a_child_that_is_killed_is_started_again(home: Home, told: list[str]) -> None:
+    with up(home, [Child("a", SLEEP), Child("b", SLEEP, after=["a"])], told) as made:
+        before = processes(home)
+        os.kill(before["a"]["pid"], signal.SIGKILL)
+        until(stepping(made, lambda: processes(home).get("a", {}).get("state") == "up"))
+        until(stepping(made, lambda: processes(home).get("a", {}).get("restarts") == 1))
+        after = processes(home)
+
+    assert after["a"]["pid"] != before["a"]["pid"]
+    assert after["b"] == before["b"]
+    assert "a: killed by SIGKILL, again in 0.2 s" in told
+
+
+def test_a_service_that_ends_by_itself_is_started_again(home: Home, tmp_path: Path) -> None:
+    script = f"echo >> {tmp_path}/starts; test $(wc -l < {tmp_path}/starts) -ge 3 && sleep 60"
+    ready = (tmp_path / "starts").exists
+
+    with up(home, [Child("a", sh(script), ready=ready)]) as made:
+        until(stepping(made, lambda: processes(home).get("a", {}).get("restarts") == 2))
+
+
+def test_rests_double_and_begin_anew_after_a_healthy_minute() -> None:
+    rests = [0.0]
+    for _ in range(7):
+        rests.append(next_rest(rests[-1], lived=59.9))
+
+    assert rests[1:] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert next_rest(5.0, lived=60.0) == 0.2
+
+
+def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(home: Home, told: list[str]) -> None:
+    children = [
+        Child("a", SLEEP),
+        Child("b", sh("echo no disk; exit 3"), after=["a"], oneshot=True),
+    ]
+
+    with pytest.raises(EmbeddedError, match=r"(?s)b ended with code 3\n.*/b.log.*  no disk"):
+        Supervisor(home, children, on_change=told.append).start()
+
+    assert told[-1] == "a: stopped"
+    assert home.owner() is None
+
+
+def test_a_service_that_never_was_ready_is_tried_three_times(home: Home, told: list[str]) -> None:
+    child = Child("a", sh("echo port taken; exit 1"), ready=lambda: False)
+
+    with pytest.raises(EmbeddedError, match=r"(?s)a ended with code 1.*  port taken"):
+        Supervisor(home, [child], on_change=told.append).start()
+
+    assert told.count("a: starting") == 3
+
+
+def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: Home) -> None:
+    child = Child("a", sh("echo $$; sleep 60"), ready=lambda: False, ready_seconds=0.1)
+
+    with pytest.raises(EmbeddedError, match=r"a not ready after"):
+        Supervisor(home, [child]).start()
+
+    assert not [pid for pid in home.log("a").read_text().split() if lives(int(pid))]
+
+
+def test_who_does_not_obey_is_killed_in_time(home: Home) -> None:
+    ready = lambda: home.log("a").read_text() == "deaf\n"  # noqa: E731  # short
+    child = Child("a", DEAF, ready=ready, stop_seconds=0.1)
+
+    with up(home, [child]):
+        pid = processes(home)["a"]["pid"]
+
+    assert not lives(pid)
+
+
+def test_asking_twice_to_stop_hurries(home: Home) -> None:
+    ready = lambda: home.log("a").read_text() == "deaf\n"  # noqa: E731  # short
+    child = Child("a", DEAF, ready=ready, stop_seconds=3600)
+
+    with up(home, [child]) as made:
+        made.ask()
+        made.ask()
+
+
+def test_it_runs_in_a_thread_until_it_is_asked(home: Home) -> None:
+    made = Supervisor(home, [Child("a", SLEEP)])
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    assert made.ready.wait(30)
+    pid = processes(home)["a"]["pid"]
+
+    made.ask()
+    thread.join()
+
+    assert not lives(pid)
+    assert home.owner() is None
+
+
+def test_a_terminal_that_is_gone_stops_nothing(home: Home) -> None:
+    def closed(_: str) -> None:
+        raise BrokenPipeError
+
+    made = Supervisor(home, [Child("a", SLEEP)], on_change=closed)
+    made.start()
+    made.stop()
+
+    assert made.ready.is_set()
+
+
+def test_one_home_has_one_supervisor(home: Home) -> None:
+    with up(home, [Child("a", SLEEP)]):
+        with pytest.raises(BusyError):
+            Supervisor(Home(home.path), []).run()
+        with pytest.raises(BusyError):
+            detach(Home(home.path), own(home))
+
+        assert home.status() is not None
+
+
+@pytest.mark.parametrize(
+    "children",
+    [
+        [Child("a", SLEEP), Child("a", SLEEP)],
+        [Child("a", SLEEP, after=["b"])],
+        [Child("a", SLEEP, after=["b"]), Child("b", SLEEP, after=["a"])],
+    ],
+    ids=["twice", "unknown", "circle"],
+)
+def test_children_without_an_order_are_refused(home: Home, children: list[Child]) -> None:
+    with pytest.raises(ValueError, match=r"same name|nobody to start first"):
+        Supervisor(home, children)
+
+
+def test_in_the_background_it_returns_once_all_is_ready_and_goes_on(home: Home) -> None:
+    lines: list[str] = []
+
+    status = detach(home, own(home), 30, lines.append)
+
+    assert status["kafka"] == {"bootstrap": "127.0.0.1:1"}
+    assert [child["name"] for child in status["processes"]] == ["first", "second"]
+    assert lines[0] == "first: starting"
+    assert home.owner() == status["supervisor"]
+    assert stop(home)
+    assert not [child for child in status["processes"] if lives(child["pid"])]
+    assert home.status() is None
+    os.waitpid(status["supervisor"], 0)
+
+
+def test_in_the_background_a_failed_start_is_an_error_that_quotes_the_log(home: Home) -> None:
+    with pytest.raises(EmbeddedError, match=r"(?s)supervisor ended with code 1.*  no luck"):
+        detach(home, own(home, "echo no luck; exit 1"), 30)
+
+
+def test_in_the_background_a_start_that_takes_too_long_is_ended(home: Home) -> None:
+    endless = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+    with pytest.raises(EmbeddedError, match=r"not ready after 0 s"):
+        detach(home, [sys.executable, "-c", endless], 0.1)
+
+
+def test_stopping_what_does_not_run_says_so(home: Home) -> None:
+    assert not stop(home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_all_in_order(home: Home, number: signal.Signals) -> None:
+    status = detach(home, own(home), 30)
+
+    os.kill(status["supervisor"], number)
+    _, code = os.waitpid(status["supervisor"], 0)
+
+    assert code == 0
+    assert not [child for child in status["processes"] if lives(child["pid"])]
+    assert home.log("supervisor").read_text().endswith("first: stopped\n")
+
+
+def test_a_supervisor_that_is_killed_leaves_nobody(home: Home) -> None:
+    status = detach(home, own(home), 30)
+
+    os.kill(status["supervisor"], signal.SIGKILL)
+    os.waitpid(status["supervisor"], 0)
+
+    for child in status["processes"]:
+        until(lambda pid=child["pid"]: not lives(pid))  # type: ignore[misc]  # bound now
+    assert home.status() is None
+    assert home.owner() is None
+
+
+def test_a_supervisor_that_hangs_is_killed_by_stop_with_all_its_children(home: Home) -> None:
+    status = detach(home, own(home), 30)
+    os.kill(status["supervisor"], signal.SIGSTOP)
+
+    assert stop(home, 0.1)
+
+    os.waitpid(status["supervisor"], 0)
+    for child in status["processes"]:
+        until(lambda pid=child["pid"]: not lives(pid))  # type: ignore[misc]  # bound now
