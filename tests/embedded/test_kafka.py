@@ -312,7 +312,9 @@ def test_archives_of_many_java_runtimes_do_not_pile_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kafka, "node", Mock(side_effect=EmbeddedError))
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: Path(command[-1].partition("=")[2]).touch())
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: Path(command[-1].partition("=")[2]).touch()
+    )
     for n in range(7):
         java, ours = tmp_path / f"{n}-java.jsa", tmp_path / f"{n}.jsa"
         kafka._train(Kafka(()), java, ours)
