@@ -20,6 +20,8 @@ from streams.core.lateness import HORIZON_MS, NEVER, greatest_before
 
 Doors = NDArray[np.uint8]
 
+UNSEEN = np.iinfo(np.int64).min  # the time of an identity that is not remembered: below NEVER
+
 
 class Gate:
     """The greatest accepted time of a topic partition and the identities that count."""
@@ -41,7 +43,7 @@ class Gate:
 
         """
         row, first = self._seen.add(identity[:, 0], identity[:, 1])
-        self._seen["at"][row[first]] = NEVER
+        self._seen["at"][row[first]] = UNSEEN
         before = greatest_before(at, self.greatest)
         door = self._at_once(at, row, first, before)
         if door is None:
@@ -65,7 +67,7 @@ class Gate:
         seen[row[new]] = at[new]
         again = ~first & ~late
         if np.any(again & ((seen[row] < floor) | (at > before))):
-            seen[row[new]] = NEVER
+            seen[row[new]] = UNSEEN
             return None
         door = np.zeros(len(at), np.uint8)
         door[again] = Door.DUPLICATE
