@@ -78,15 +78,18 @@ def credentials(kafka: Kafka) -> faust.SASLCredentials | faust.SSLCredentials | 
     return faust.SSLCredentials(tls) if tls else None
 
 
-def equip(
-    app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, *, leaves: bool = False
-) -> Health:
-    """Give an app its agents, its tasks and its pages."""
+def tie(app: faust.App, owner: Owner, *, leaves: bool) -> None:
+    """Tell the transport which topics it reads and whose the partitions are."""
     wire(
         app,
         Wiring(inputs=INPUTS, others=(CELLS,), hooks=owner, horizon_ms=HORIZON_MS, leaves=leaves),
     )
-    health = Health(app, rounds)
+
+
+def equip(
+    app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, health: Health
+) -> None:
+    """Give an app its agents, its tasks and its pages."""
     worker = settings.worker
 
     async def fold(side: Side, stream: StreamT[RecordBatch]) -> None:
@@ -103,15 +106,15 @@ def equip(
     async def kol_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.KOL, stream)
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def state() -> None:
         await every(app, worker.state_ms / 1000, lambda: rounds.round(Side.USER))
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def score() -> None:
         await every(app, worker.score_ms / 1000, lambda: rounds.round(Side.KOL))
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def tick() -> None:
         async def ticked() -> None:
             for partition in owner.held:
@@ -120,11 +123,9 @@ def equip(
 
         await every(app, TICK_SECONDS, ticked)
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def pages() -> None:
         await serve(app, health, worker.host, worker.port)
-
-    return health
 
 
 async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:

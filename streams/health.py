@@ -10,6 +10,8 @@ from schemas.events import INPUTS
 from schemas.topics import CELLS
 from sinks.base import Health as SinkHealth
 from sinks.base import State
+from streams.core.tally import PLACES
+from streams.core.user_side import UserMemory
 from streams.lanes import Side
 from streams.rounds import Rounds
 from streams.telemetry import Telemetry
@@ -69,7 +71,7 @@ class Health:
                 if mark is not None:
                     labels = side.value, str(lane.partition)
                     self.telemetry.set("kol_watermark_timestamp_seconds", mark / 1000, *labels)
-        for (topic, kind, door), n in self._doors().items():
+        for (topic, door, kind), n in self._doors().items():
             if kind == "rejected":
                 self.telemetry.set("kol_rejected_total", n, topic, door)
             elif kind == "door":
@@ -125,8 +127,9 @@ class Health:
 
     def _doors(self) -> dict[tuple[str, str, str], int]:
         """Door counts of every owned partition, from memory."""
-        counts: dict[tuple[str, str, str], int] = {}
+        counts = dict.fromkeys(PLACES, 0)
         for lane in self._rounds.of(Side.USER):
-            for key, n in lane.memory.doors().items():
-                counts[key] = counts.get(key, 0) + n
+            if isinstance(lane.memory, UserMemory):
+                for topic, label, kind in PLACES:
+                    counts[topic, label, kind] += lane.memory.tally[topic, label]
         return counts

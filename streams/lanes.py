@@ -8,7 +8,6 @@ committed; only then its offset may be committed.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from schemas.topics import CELLS
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
 from streams.memories import Capture, Pace, StateLog
-
 
 REST_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
 

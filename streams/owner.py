@@ -84,9 +84,7 @@ class Owner:
             committed: Offsets = broker.committed(self._settings.app_id)
         return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}
 
-    async def _open(
-        self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log]
-    ) -> Lane:
+    async def _open(self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log]) -> Lane:
         settings, worker = self._settings, self._settings.worker
         state = StateLog(
             client(settings.kafka),

@@ -1,13 +1,9 @@
 """What a worker tells who asks over HTTP: metrics, liveness, readiness, how it stands."""
 
-import asyncio
-
 import faust
 from aiohttp import web
 
 from streams.health import Health
-
-POLL_SECONDS = 0.2
 
 
 async def serve(app: faust.App, health: Health, host: str, port: int) -> None:
@@ -25,8 +21,7 @@ async def serve(app: faust.App, health: Health, host: str, port: int) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
-        while not app.should_stop:
-            await asyncio.sleep(POLL_SECONDS)
+        await app.wait_for_stopped()
     finally:
         await runner.cleanup()
 

@@ -1,4 +1,4 @@
-"""The rhythm of a worker: fold as fetched, state in rounds, keep snapshots, let offsets be committed.
+"""The rhythm of a worker: fold as fetched, state in rounds, keep snapshots, let go of offsets.
 
 A round says what changed in all lanes of a side, waits until every row, block and dead
 letter of it is acknowledged, and only then lets the snapshots begin that were copied at
@@ -16,19 +16,21 @@ from typing import Protocol
 
 import numpy as np
 
-from schemas.blocks import pack
 from schemas.columns import RecordBatch, Rejected
 from schemas.events import INPUTS
 from schemas.rows import Rows
+from streams.core.telling import Changed
 from streams.core.user_side import UserMemory
 from streams.lanes import Lane, Side, Taken, Waits
-from streams.said import Said, blocks, joined
+from streams.said import Said, Source, blocks, tables
 from streams.telemetry import Telemetry
 
 MOST_UNSTATED = 400_000  # messages folded and not acknowledged; above, folding waits for the sink
 DRAIN_SECONDS = 8.0  # for the last round and snapshot before partitions go
 
-log = logging.getLogger(__name__)
+_UNTOLD = -1
+
+log = logging.getLogger("kol.rounds")
 
 
 class Outlets(Protocol):
@@ -37,11 +39,11 @@ class Outlets(Protocol):
     async def rows(self, rows: Rows) -> None:
         """Write rows of one table."""
 
-    async def block(self, partition: int, block: bytes) -> None:
-        """Send a block of cells."""
+    async def blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        """Send blocks of cells to their partitions, in order."""
 
-    async def letter(self, rejected: Rejected) -> None:
-        """Send a dead letter."""
+    async def letters(self, letters: Sequence[Rejected]) -> None:
+        """Send dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Rounds:
         return [lane for (of, _), lane in sorted(self.lanes.items(), key=_order) if of is side]
 
     async def fold(self, side: Side, batch: RecordBatch) -> None:
-        """Take a batch in, as soon as there is room; a batch of nobody's partition is left alone."""
+        """Take a batch in, as soon as there is room; one of nobody's partition is left alone."""
         await self._room.wait()
         lane = self.lanes.get((side, batch.partition))
         if lane is None:
@@ -110,15 +112,14 @@ class Rounds:
             lanes = [
                 lane for lane in self.of(side) if not lane.is_muted(now, self._rhythm.longest_mute)
             ]
-            said, waits = joined([lane.memory.statements() for lane in lanes]), _waits(lanes)
-            if side is Side.USER:
-                said = said.with_blocks(self._blocks(lanes, said))
+            said, waits = self._said(lanes), _waits(lanes)
             taken = [
                 (lane, lane.taken(self._clock))
                 for lane in lanes
                 if lane.is_due(now) or (snapshot and lane.is_dirty and not lane.keeping)
             ]
-            self._owed[side].append((said, waits))
+            if said or waits.at:
+                self._owed[side].append((said, waits))
             try:
                 await self._pay(side)
             except BaseException:
@@ -179,30 +180,37 @@ class Rounds:
         owed = self._owed[side]
         for said, waits in list(owed):
             await _all(
-                [self._outlets.rows(rows) for rows in said.rows if len(rows)]
-                + [self._outlets.block(target, block) for target, block in said.blocks.items()]
-                + [self._outlets.letter(letter) for letter in said.letters]
+                [self._outlets.rows(rows) for rows in said.rows]
+                + [self._outlets.blocks(said.blocks), self._outlets.letters(said.letters)]
             )
             if side is Side.USER:
                 self._observe(waits)
             owed.remove((said, waits))
 
-    def _blocks(self, lanes: Sequence[Lane], said: Said) -> dict[int, bytes]:
-        """One message per KOL partition: changed cells, and watermarks when they moved."""
-        marks: dict[int, int | None] = {}
+    def _said(self, lanes: Sequence[Lane]) -> Said:
+        """What the lanes of one side say now."""
+        rows: list[Rows] = []
+        sources: list[Source] = []
+        letters: list[Rejected] = []
         for lane in lanes:
-            mark = self.watermark(lane)
-            if mark is not None or not self._counted(lane.partition):
-                marks[lane.partition] = mark
-        lives = {lane.partition: lane.memory.epoch << 24 | lane.memory.life for lane in lanes}
-        moved = any(self._told.get(at, -1) != mark for at, mark in marks.items())
+            if isinstance(lane.memory, UserMemory):
+                told = lane.memory.statements()
+                rows += told.rows
+                letters += told.letters
+                sources.append(self._source(lane, told.cells))
+            else:
+                rows += lane.memory.statements()
+        marks = {source.partition: source.watermark for source in sources if source.speaks}
+        moved = any(self._told.get(at, _UNTOLD) != mark for at, mark in marks.items())
         self._told |= marks
-        lives = {at: life for at, life in lives.items() if at in marks}
-        return {
-            target: pack(block)
-            for target, block in blocks(said, marks, lives, self._partitions).items()
-            if moved or len(block.kol)
-        }
+        messages = blocks(sources, self._partitions, moved=moved) if sources else []
+        return Said(tables(rows), messages, letters)
+
+    def _source(self, lane: Lane, cells: Changed) -> Source:
+        mark = self.watermark(lane)
+        speaks = mark is not None or not self._counted(lane.partition)
+        life = lane.memory.epoch << 24 | lane.memory.life
+        return Source(lane.partition, life, cells, speaks, mark)
 
     def _keep(self, lane: Lane, taken: Taken) -> None:
         task = asyncio.create_task(self._kept(lane, taken))

@@ -82,7 +82,9 @@ def _now_ms() -> int:
 
 
 def account(
-    settings: Settings, messages: int, latency_counts: Sequence[int] | Any  # noqa: ANN401  # an array
+    settings: Settings,
+    messages: int,
+    latency_counts: Sequence[int] | Any,  # noqa: ANN401  # an array
 ) -> dict[str, Any]:
     """What became of all messages and of all money, from the rows of record."""
     client = reader(settings.clickhouse)

@@ -13,6 +13,7 @@ from sinks.migrate import check as checked
 from streams import app as apps
 from streams.broker import asked
 from streams.errors import ExpectedError
+from streams.health import Health
 from streams.outlets import Outlets
 from streams.owner import Owner
 from streams.reading import connected
@@ -59,16 +60,28 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
     telemetry = Telemetry()
     outlets = Outlets(settings, telemetry)
     worker = settings.worker
+
+    def crashed(error: BaseException) -> None:
+        log.error("this worker cannot go on: %s", error)
+        ending.append(asyncio.ensure_future(app.crash(error)))
+
+    ending: list[asyncio.Future[None]] = []  # kept, or they would be collected
     rounds = Rounds(
         Rhythm(worker.snapshot_seconds, worker.mute_seconds),
         outlets,
         telemetry,
         settings.kafka.partitions,
         safe=lambda offsets: apps.settle(app, offsets),
-        crashed=lambda error: asyncio.ensure_future(app.crash(error)),
+        crashed=crashed,
     )
     owner = Owner(settings, rounds, telemetry)
-    apps.equip(app, settings, rounds, owner, outlets, leaves=leaves)
+    health = Health(app, rounds, telemetry, outlets.health, worker.name or settings.app_id)
+    apps.tie(app, owner, leaves=leaves)
+    apps.equip(app, settings, rounds, owner, health)
+
+    @app.on_before_shutdown.connect
+    async def closed(*_: object, **__: object) -> None:
+        await outlets.close()
 
 
 def check(settings: Settings) -> None:
@@ -109,4 +122,3 @@ def logs(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("aiokafka", "kafka", "mode", "faust"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-

@@ -1,6 +1,6 @@
 """The second peer: confluent-kafka's `consume(500)`, msgspec, a dict of counts. No sink.
 
-    python -m streams.bench.hand BOOTSTRAP WARM EVENTS
+python -m streams.bench.hand BOOTSTRAP WARM EVENTS
 """
 
 import json

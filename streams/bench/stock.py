@@ -1,6 +1,6 @@
 """The first peer: a Faust agent as shipped, that decodes JSON and counts per KOL. No sink.
 
-    python -m streams.bench.stock BOOTSTRAP WARM EVENTS
+python -m streams.bench.stock BOOTSTRAP WARM EVENTS
 """
 
 import json

@@ -1,5 +1,7 @@
 """The command `kol`: one word for each thing a person does with the product."""
 
+from collections.abc import Callable
+
 import typer
 
 from streams.cli import ask, bench, demo, importing, move, run
@@ -12,7 +14,7 @@ app = typer.Typer(
     help="Which KOLs are trusted, and what each order owes to whom. Begin with `kol demo`.",
 )
 
-for name, command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "bench": bench.bench,
     "demo": demo.demo,
     "top": demo.top,
@@ -27,7 +29,8 @@ for name, command in {
     "import": importing.import_,
     "sql": ask.sql,
     "config": move.config,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(ask.explain, name="explain")
 

@@ -29,8 +29,12 @@ Figures = dict[str, list[dict[str, float]]]
 @told
 def bench(
     *,
-    events: Annotated[int, typer.Option(min=20_000, help="Measured, for ours and by hand.")] = 600_000,
-    stock_events: Annotated[int, typer.Option(min=1_000, help="Measured, for stock Faust.")] = 40_000,
+    events: Annotated[
+        int, typer.Option(min=20_000, help="Measured, for ours and by hand.")
+    ] = 600_000,
+    stock_events: Annotated[
+        int, typer.Option(min=1_000, help="Measured, for stock Faust.")
+    ] = 40_000,
     rounds: Annotated[int, typer.Option(min=1, help="Of all three, alternating.")] = 3,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +48,12 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker and engine", total=None)
         figures = _measured(
-            Folder(name), events, stock_events, warm, rounds, lambda what: bar.update(task, description=what)
+            Folder(name),
+            events,
+            stock_events,
+            warm,
+            rounds,
+            lambda what: bar.update(task, description=what),
         )
     report = _report(figures, events + warm)
     if as_json:
@@ -54,7 +63,12 @@ def bench(
 
 
 def _measured(
-    folder: Folder, events: int, stock_events: int, warm: int, rounds: int, say: Any  # noqa: ANN401  # a callback
+    folder: Folder,
+    events: int,
+    stock_events: int,
+    warm: int,
+    rounds: int,
+    say: Any,  # noqa: ANN401  # a callback
 ) -> Figures:
     from streams.bench import ours  # noqa: PLC0415  # a command loads what it needs
     from streams.cli.demo import Stack  # noqa: PLC0415

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -46,7 +47,9 @@ def demo(
     try:
         stack.start()
         settings = load()
-        report = _shown(settings, stack, seconds, rate) if show else _run(settings, stack, seconds, rate)
+        report = (
+            _shown(settings, stack, seconds, rate) if show else _run(settings, stack, seconds, rate)
+        )
     finally:
         stack.stop()
     _ended(report, as_json=as_json)
@@ -131,7 +134,9 @@ def _shown(settings: Settings, stack: Stack, seconds: float, rate: float) -> dic
         return _play(settings, stack, seconds, rate, look)
 
 
-def _play(settings: Settings, stack: Stack, seconds: float, rate: float, look: Any) -> dict[str, Any]:  # noqa: ANN401  # a callback
+def _play(
+    settings: Settings, stack: Stack, seconds: float, rate: float, look: Callable[[str], None]
+) -> dict[str, Any]:
     from schemas.events import INPUTS  # noqa: PLC0415
     from streams.broker import asked  # noqa: PLC0415
     from streams.draining import drain  # noqa: PLC0415
@@ -200,9 +205,7 @@ def top(
         out.print(board(settings, "now", most))
     else:
         with Live(console=out, refresh_per_second=4) as live:
-            watched(
-                threading.Event(), seconds, lambda: live.update(board(settings, "live", most))
-            )
+            watched(threading.Event(), seconds, lambda: live.update(board(settings, "live", most)))
 
 
 def board(settings: Settings, note: str, most: int = 18) -> Group:
@@ -263,5 +266,3 @@ def yuan(cents: int) -> str:
     '¥12,345.67'
     """
     return f"¥{cents / 100:,.2f}"
-
-

@@ -76,9 +76,8 @@ def ingest(
 
 
 async def _sent(files: list[Path]) -> tuple[Counter[str], list[Unusable]]:
-    from sinks.feed import Feed  # noqa: PLC0415
-
     from schemas.partitioner import partition_of  # noqa: PLC0415
+    from sinks.feed import Feed  # noqa: PLC0415
 
     conf = load().kafka
     sent: Counter[str] = Counter()

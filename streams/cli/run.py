@@ -1,4 +1,4 @@
-"""`kol up`, `kol down`, `kol worker`, `kol status`: what runs on this machine, and how it stands."""
+"""`kol up`, `kol down`, `kol worker`, `kol status`: what runs here, and how it stands."""
 
 import json
 import sys
@@ -151,7 +151,7 @@ def _shown(report: dict[str, Any]) -> None:
         faults = ", ".join([*one.get("ready", []), *one.get("live", [])]) or "healthy"
         lag = sum(one.get("lag", {}).values())
         out.print(
-            f"{one['name']}: partitions {one.get('partitions', [])}, {lag} messages behind, {faults}",
+            f"{one['name']}: partitions {one.get('partitions', [])}, {lag} behind, {faults}",
             highlight=False,
         )
     for title in ("doors", "rejected", "counters"):

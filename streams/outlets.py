@@ -1,0 +1,90 @@
+"""The doors out of a worker, opened as settings say and watched by telemetry."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from schemas.columns import Rejected
+from schemas.rows import Rows
+from sinks.base import Health, Observer, State
+from sinks.blocks import Blocks
+from sinks.clickhouse import ClickHouse
+from sinks.deadletter import DeadLetters
+from streams.broker import client
+from streams.reading import place
+from streams.settings import Settings
+from streams.telemetry import Telemetry
+
+CLOSE_SECONDS = 2.0  # for what is still under way at the end
+
+
+class Outlets:
+    """ClickHouse, `kol-cells`, `kol-dead-letters`."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._sink = ClickHouse.at(place(settings.clickhouse), observer=Watched(telemetry))
+        told = client(settings.kafka)
+        self._blocks = Blocks(told)
+        self._letters = DeadLetters(told)
+        self._opening = asyncio.Lock()
+        self._is_open = False
+
+    @property
+    def health(self) -> Mapping[str, Health]:
+        """Of every table's way out."""
+        return self._sink.health
+
+    async def rows(self, rows: Rows) -> None:
+        """Write rows of one table; returns once they are safe."""
+        await self._sink.write(rows)
+
+    async def blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        """Send blocks of cells to their partitions, in order; returns once they are safe."""
+        if blocks:
+            await self._opened()
+            await self._blocks.send(blocks)
+
+    async def letters(self, letters: Sequence[Rejected]) -> None:
+        """Send dead letters; returns once they are safe."""
+        if letters:
+            await self._opened()
+            await self._letters.send(letters)
+
+    async def close(self) -> None:
+        """Let go of all of them."""
+        await self._sink.close(CLOSE_SECONDS)
+        if self._is_open:
+            self._is_open = False
+            await self._blocks.stop()
+            await self._letters.stop()
+
+    async def _opened(self) -> None:
+        async with self._opening:
+            if not self._is_open:
+                await self._blocks.start()
+                await self._letters.start()
+                self._is_open = True
+
+
+class Watched(Observer):
+    """Feeds the metrics of the way out."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def written(self, health: Health, rows: int, seconds: float) -> None:
+        """Rows were acknowledged this long after they were handed in."""
+        self._telemetry.add("kol_sink_rows_total", rows, health.table)
+        self._telemetry.observe("kol_sink_flush_seconds", seconds, health.table)
+        name = "kol_sink_last_success_timestamp_seconds"
+        self._telemetry.set(name, time.time(), health.table)
+
+    def refused(self, health: Health) -> None:
+        """A row was refused for good."""
+        self._telemetry.add("kol_rows_refused_total", 1, health.table)
+
+    def changed(self, health: Health) -> None:
+        """A table's state is another one than before."""
+        for state in State:
+            is_in = float(health.state is state)
+            self._telemetry.set("kol_sink_state", is_in, health.table, state.value)

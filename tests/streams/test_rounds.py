@@ -1,0 +1,219 @@
+"""The rhythm of a worker: what is owed stays owed, and nothing is safe before its time."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.columns import Rejected
+from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
+from schemas.rows import Rows
+from streams.core.user_side import UserMemory
+from streams.lanes import Lane, Side
+from streams.memories import Pace
+from streams.memories.chunks import Capture, capture
+from streams.memories.statelog import Written
+from streams.rounds import Rhythm, Rounds
+from streams.telemetry import Telemetry
+from tests.builders import click, paid, record_batch
+
+NOW = 1_790_000_000_000
+
+
+class Doors:
+    """Ways out that can be shut."""
+
+    def __init__(self) -> None:
+        self.is_shut = False
+        self.told: list[str] = []
+        self.sent: list[int] = []
+
+    async def rows(self, rows: Rows) -> None:
+        if self.is_shut:
+            raise ConnectionError
+        self.told.append(rows.table)
+
+    async def blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        self.sent += [target for target, _ in blocks]
+
+    async def letters(self, letters: Sequence[Rejected]) -> None:
+        self.told += [letter.reason for letter in letters]
+
+
+class Logbook:
+    """A state log that remembers when it was written."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def capture(self, arrays: Mapping[str, Any]) -> Capture:
+        return capture(dict(arrays), {})
+
+    async def write(self, taken: Capture, offsets: Mapping[str, int]) -> Written:
+        self.told.append("snapshot")
+        return Written(1, taken.changed_bytes, taken.size, 0.0)
+
+
+class World:
+    """One user lane with everything around it."""
+
+    def __init__(self, mute_until: dict[str, int] | None = None) -> None:
+        self.time = 0.0
+        self.doors = Doors()
+        self.safe: list[dict[tuple[str, int], int]] = []
+        self.crashes: list[BaseException] = []
+        self.rounds = Rounds(
+            Rhythm(snapshot=5.0, longest_mute=30.0),
+            self.doors,
+            Telemetry(),
+            1,
+            safe=lambda offsets: self.safe.append(dict(offsets)),
+            crashed=self.crashes.append,
+            clock=lambda: self.time,
+            now_ms=lambda: NOW,
+        )
+        self.lane = Lane(
+            side=Side.USER,
+            partition=0,
+            memory=UserMemory(0, hmac_key=b"key"),
+            log=Logbook(self.doors.told),  # type: ignore[arg-type]  # a stand-in
+            mute_until=mute_until or {},
+            muted_at=0.0,
+            pace=Pace(due_at=5.0),
+        )
+        self.rounds.lanes[Side.USER, 0] = self.lane
+
+    async def fold(self, *events: dict[str, Any], first_offset: int = 0) -> None:
+        topic = PURCHASES if "kind" in events[0] else CLICKSTREAM
+        batch = record_batch(
+            topic, list(events), first_offset=first_offset, received_at=NOW
+        )
+        await self.rounds.fold(Side.USER, batch)
+
+
+async def test_a_batch_is_stated_first_and_safe_only_after_its_snapshot() -> None:
+    world = World()
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+
+    await world.rounds.round(Side.USER)
+    stated, safe = list(world.doors.told), list(world.safe)
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+
+    assert "order_credit" in stated
+    assert not safe
+    assert world.doors.told[-1] == "snapshot"
+    assert world.safe[-1][PURCHASES, 0] == 1
+
+
+async def test_what_could_not_be_sent_is_owed_and_nothing_of_it_is_safe() -> None:
+    world = World()
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+    world.doors.is_shut = True
+
+    with pytest.raises(ConnectionError):
+        await world.rounds.round(Side.USER, snapshot=True)
+    before = list(world.safe)
+    world.doors.is_shut = False
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+
+    assert not before
+    assert world.doors.told.count("order_credit") == 1
+    assert world.safe[-1][PURCHASES, 0] == 1
+
+
+async def test_after_a_restore_nothing_is_said_until_the_dead_run_is_overtaken() -> None:
+    world = World(mute_until={CLICKSTREAM: 2})
+    await world.fold(click(ts=NOW, event_id="a"))
+    await world.rounds.round(Side.USER, snapshot=True)
+    silent = list(world.doors.told)
+
+    await world.fold(click(ts=NOW, event_id="b"), first_offset=1)
+    await world.rounds.round(Side.USER)
+
+    assert not silent
+    assert "door_count" in world.doors.told
+
+
+async def test_a_mute_lane_speaks_after_its_time_even_when_it_is_still_behind() -> None:
+    world = World(mute_until={CLICKSTREAM: 1_000})
+    await world.fold(click(ts=NOW))
+    world.time = 30.0
+
+    await world.rounds.round(Side.USER)
+
+    assert "door_count" in world.doors.told
+
+
+async def test_a_partition_that_comes_to_rest_is_kept_at_once() -> None:
+    world = World()
+    await world.fold(click(ts=NOW))
+    world.time = 0.4
+
+    await world.rounds.round(Side.USER)
+    await world.rounds.kept()
+
+    assert world.safe
+
+
+async def test_a_failed_snapshot_ends_the_worker() -> None:
+    world = World()
+    await world.fold(click(ts=NOW))
+
+    async def fenced(taken: Capture, offsets: Mapping[str, int]) -> Written:
+        raise RuntimeError("fenced")
+
+    world.lane.log.write = fenced  # type: ignore[assignment,method-assign]  # a stand-in
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+
+    assert [str(error) for error in world.crashes] == ["fenced"]
+    assert not world.safe
+
+
+async def test_a_batch_of_nobodys_partition_is_left_alone() -> None:
+    world = World()
+    world.rounds.drop({0})
+
+    await world.fold(click(ts=NOW))
+
+    assert world.rounds.read == 0
+
+
+async def test_folding_waits_while_too_much_is_unstated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.rounds.MOST_UNSTATED", 1)
+    world = World()
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+
+    waiting = asyncio.create_task(world.fold(click(ts=NOW, event_id="c"), first_offset=2))
+    await asyncio.sleep(0)
+    read = world.rounds.read
+    await world.rounds.round(Side.USER)
+    await waiting
+
+    assert read == 2
+    assert world.rounds.read == 3
+
+
+async def test_watermarks_go_to_the_kol_side_when_they_move_and_only_then() -> None:
+    world = World()
+    world.rounds.empty_at_start |= {(INTERACTIONS, 0), (PURCHASES, 0)}
+    await world.fold(click(ts=NOW))
+
+    await world.rounds.round(Side.USER)
+    await world.rounds.round(Side.USER)
+
+    assert world.doors.sent == [0]
+
+
+async def test_the_wait_from_append_to_row_is_counted_once_a_message() -> None:
+    world = World()
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+
+    await world.rounds.round(Side.USER)
+    await world.rounds.round(Side.USER)
+
+    assert int(np.sum(world.rounds._telemetry.latencies.counts)) == 2
