@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ADMIN, READER = "default", "reader"  # the engine's accounts
 PATIENCE = 0.5  # seconds: somebody who only asks who owns the home holds the lock for a moment
 
 
@@ -76,16 +75,6 @@ class Home:
             reader_password=self._secret("clickhouse_reader_password", secrets.token_urlsafe),
             cluster_id=self._secret("kafka_cluster_id", _cluster_id),
         )
-
-    def clickhouse_users(self) -> Path:
-        """The file that tells the engine's gateway who may ask; written once."""
-        known = self.secrets()
-        users = {
-            ADMIN: {"password": known.admin_password, "role": "admin"},
-            READER: {"password": known.reader_password, "role": "reader"},
-        }
-        self._secret("clickhouse_users.json", lambda: json.dumps({"users": users}))
-        return self.secrets_folder / "clickhouse_users.json"
 
     def _secret(self, name: str, make_up: Callable[[], str]) -> str:
         """The text of a file that whoever comes first writes, and nobody changes."""

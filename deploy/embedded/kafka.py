@@ -326,6 +326,11 @@ class Broker:
         """Where clients find it."""
         return f"{ports.HOST}:{self.port}"
 
+    @property
+    def _file(self) -> str:
+        """Its settings: who is about to find the home taken must not overwrite another's."""
+        return f"run/kafka-{self.port}.properties"
+
     def prepare(self) -> None:
         """Write its settings and, once a folder, format its storage.
 
@@ -334,7 +339,7 @@ class Broker:
 
         """
         settings = {**server_properties(self.port, self.controller_port), **self.settings}
-        (self.home / "run" / "kafka.properties").write_text(
+        (self.home / self._file).write_text(
             "".join(f"{name}={value}\n" for name, value in settings.items())
         )
         (self.home / "run" / "kafka-log4j2.xml").write_text(LOG4J)
@@ -343,7 +348,7 @@ class Broker:
 
     def command(self) -> list[str]:
         """The command line of the broker, to be run in `home`."""
-        return self._java("kafka.Kafka", "run/kafka.properties", flags=self.flags)
+        return self._java("kafka.Kafka", self._file, flags=self.flags)
 
     def ready(self) -> bool:
         """Whether it serves."""
@@ -362,7 +367,7 @@ class Broker:
         )
 
     def _format(self) -> None:
-        words = ("format", "-t", self.cluster_id, "-c", "run/kafka.properties")
+        words = ("format", "-t", self.cluster_id, "-c", self._file)
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *words),
             cwd=self.home,

@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -67,16 +66,6 @@ def test_secrets_are_not_shown_by_accident(tmp_path: Path) -> None:
     made = Home(tmp_path).secrets()
 
     assert repr(made) == "Secrets()"
-
-
-def test_the_gateway_is_told_an_admin_and_a_reader(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-
-    users = json.loads(home.clickhouse_users().read_text())["users"]
-
-    assert home.clickhouse_users().stat().st_mode & 0o777 == 0o600
-    assert users["default"] == {"password": home.secrets().admin_password, "role": "admin"}
-    assert users["reader"] == {"password": home.secrets().reader_password, "role": "reader"}
 
 
 def test_a_cluster_id_is_sixteen_bytes_and_no_option(tmp_path: Path) -> None:

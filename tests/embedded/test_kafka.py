@@ -217,7 +217,7 @@ def test_a_folder_that_is_formatted_is_not_formatted_again(tmp_path: Path) -> No
     node = Broker(no_java, tmp_path, "id", 1111, 2222, {"num.partitions": "7"})
     node.prepare()
 
-    written = (tmp_path / "run" / "kafka.properties").read_text().splitlines()
+    written = (tmp_path / "run" / "kafka-1111.properties").read_text().splitlines()
     assert "num.partitions=7" in written
     assert "log.dirs=data/kafka" in written
     assert node.bootstrap == "127.0.0.1:1111"
@@ -239,7 +239,7 @@ def test_the_command_runs_exactly_the_jars_of_the_lock(tmp_path: Path) -> None:
     assert command[command.index("-cp") + 1] == f"{tmp_path}/a.jar:{tmp_path}/b.jar"
     assert f"-XX:SharedArchiveFile={tmp_path}/x:{tmp_path}/y" in command
     assert "-Dx=1" in command
-    assert command[-2:] == ["kafka.Kafka", "run/kafka.properties"]
+    assert command[-2:] == ["kafka.Kafka", "run/kafka-9092.properties"]
 
 
 def test_a_broker_that_lists_itself_is_ready(peer: socket.socket) -> None:

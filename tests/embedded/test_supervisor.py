@@ -17,8 +17,10 @@ from tests.embedded.waiting import lives, until
 # an own process that supervises the home argv[1]: two services, argv[2] is run by the first
 OWN = """
 import sys
+from deploy.embedded import supervisor
 from deploy.embedded.home import Home
 from deploy.embedded.supervisor import Child, Supervisor
+supervisor.LIVED = 0.0
 shell = ["sh", "-c", sys.argv[2]]
 children = [Child("first", shell), Child("second", ["sleep", "60"], after=["first"])]
 say = lambda line: print(line, flush=True)
