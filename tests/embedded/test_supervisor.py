@@ -14,13 +14,13 @@ from deploy.embedded.home import BusyError, EmbeddedError, Home
 from deploy.embedded.supervisor import Child, Supervisor, detach, next_rest, stop
 from tests.embedded.waiting import lives, until
 
-# an own process that supervises the home argv[1]: two services, argv[2] is run by the first
+# supervises the home argv[1]; its first service runs argv[2] and is ready after argv[3] seconds
 OWN = """
 import sys
 from deploy.embedded import supervisor
 from deploy.embedded.home import Home
 from deploy.embedded.supervisor import Child, Supervisor
-supervisor.LIVED = 0.0
+supervisor.LIVED = float(sys.argv[3])
 shell = ["sh", "-c", sys.argv[2]]
 children = [Child("first", shell), Child("second", ["sleep", "60"], after=["first"])]
 say = lambda line: print(line, flush=True)
@@ -35,8 +35,8 @@ def sh(script: str) -> list[str]:
     return ["sh", "-c", script]
 
 
-def own(home: Home, first: str = "sleep 60") -> list[str]:
-    return [sys.executable, "-c", OWN, str(home.path), first]
+def own(home: Home, first: str = "sleep 60", lived: float = 0.0) -> list[str]:
+    return [sys.executable, "-c", OWN, str(home.path), first, str(lived)]
 
 
 @pytest.fixture
@@ -306,7 +306,7 @@ def test_in_the_background_it_returns_once_all_is_ready_and_goes_on(home: Home) 
 
 def test_in_the_background_a_failed_start_is_an_error_that_quotes_the_log(home: Home) -> None:
     with pytest.raises(EmbeddedError, match=r"(?s)supervisor ended with code 1.*  no luck"):
-        detach(home, own(home, "echo no luck; exit 1"), 30)
+        detach(home, own(home, "echo no luck; exit 1", 60.0), 30)
 
 
 def test_in_the_background_a_start_that_takes_too_long_is_ended(home: Home) -> None:
