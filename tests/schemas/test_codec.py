@@ -43,6 +43,7 @@ from tests.builders import (
     record_batch,
     refund,
 )
+from tests.schemas.plain import plain_reason
 from tests.strategies import BAD, events, json_values, messages, record_batches
 
 NAMED = {  # column of codes -> its list of names
@@ -170,6 +171,15 @@ def test_a_refused_message_is_kept_as_it_came_with_its_place(
         assert rejected.received_at == batch.received_at[offset - 40]
         assert (rejected.topic, rejected.partition) == (topic, 0)
         assert rejected.error
+
+
+@pytest.mark.parametrize("topic", INPUTS)
+@given(data=st.data())
+def test_a_plain_reader_gives_the_same_reasons(topic: str, data: st.DataObject) -> None:
+    raw = data.draw(messages(topic))
+    (value,) = record_batch(topic, [raw]).values
+
+    assert reason_of(topic, raw, received_at=NOON) == plain_reason(topic, value, NOON)
 
 
 @pytest.mark.parametrize("topic", INPUTS)

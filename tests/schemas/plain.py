@@ -1,0 +1,64 @@
+"""A second reader of messages, written without the first: the standard library and the schema."""
+
+import json
+
+import jsonschema
+
+from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
+from schemas.wire import wire_schema
+
+TAKEN = "taken"
+
+_strict = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer",
+        lambda _, value: type(value) is int,  # to JSON Schema 1.0 is an integer, too
+    ),
+)
+VALIDATORS = {t: _strict(wire_schema(t)) for t in (CLICKSTREAM, INTERACTIONS, PURCHASES)}
+
+
+def plain_reason(topic: str, raw: bytes | None, received_at: int) -> str:
+    """Why a message is refused, or `taken`; where it stands is not looked at."""
+    if raw is None:
+        return "null_value"
+    if len(raw) > 256 * 1024:
+        return "too_large"
+    try:
+        said = json.loads(raw.decode(), parse_int=_huge_or_not, parse_constant=_refuse)
+        json.dumps(said, ensure_ascii=False).encode()  # fails on lone surrogates
+    except (ValueError, RecursionError):
+        return "not_json"
+    if not isinstance(said, dict):
+        return "not_json"
+    return _reason(topic, said, received_at)
+
+
+def _huge_or_not(digits: str) -> int:
+    return int(digits[:400])  # Python refuses to read more than 4300; huge it is anyway
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _reason(topic: str, said: dict[str, object], received_at: int) -> str:
+    wrong = {_wrong(error) for error in VALIDATORS[topic].iter_errors(said)}
+    for reason in ("invalid", "unknown_kind", "reserved_id"):
+        if reason in wrong:
+            return reason
+    ts = said["ts"]
+    assert isinstance(ts, int)
+    if ts < 946_684_800_000:
+        return "bad_time"
+    return "from_the_future" if ts > received_at + 10 * 60 * 1_000 else TAKEN
+
+
+def _wrong(error: jsonschema.ValidationError) -> str:
+    """Which reason a violation of the schema stands for."""
+    if error.validator == "enum" and isinstance(error.instance, str):
+        return "unknown_kind"
+    if error.validator == "pattern":
+        return "reserved_id"
+    return "invalid"
