@@ -15,6 +15,7 @@ from schemas.columns import Codes, Mask
 Arrays = Mapping[str, NDArray[Any]]
 
 SMALLEST = 64  # rows a column begins with
+WORTH = 4  # memory is rewritten when one row of so many goes
 
 
 class Arena:
@@ -200,6 +201,16 @@ class Due:
     def reached(self, rows: int) -> bool:
         """Say whether it is time to look for rows to forget."""
         return rows >= self._limit
+
+    def is_worth(self, gone: Mask) -> bool:
+        """Say whether these rows are enough to rewrite the others: a quarter of all."""
+        return not self._slack or WORTH * int(np.count_nonzero(gone)) >= len(gone)
+
+    def drop(self, rows: Arena, gone: Mask) -> None:
+        """Forget rows if they are worth it."""
+        if self.is_worth(gone):
+            rows.keep(~gone)
+        self.reset(len(rows))
 
     def reset(self, kept: int) -> None:
         """Take in how many rows stayed."""

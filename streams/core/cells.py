@@ -87,8 +87,7 @@ class Cells:
         """Drop cells that are final and told, when there are many."""
         if self._due.reached(len(self._cell)):
             minute = self._cell["hi"].astype(np.int64)
-            self._cell.keep(self._cell["dirty"] | ~is_final(minute, watermark))
-            self._due.reset(len(self._cell))
+            self._due.drop(self._cell, ~self._cell["dirty"] & is_final(minute, watermark))
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""

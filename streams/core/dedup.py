@@ -95,8 +95,7 @@ class Gate:
     def forget(self) -> None:
         """Drop identities that no longer count, when there are many."""
         if self._due.reached(len(self._seen)):
-            self._seen.keep(self._seen["at"] >= self.greatest - HORIZON_MS)
-            self._due.reset(len(self._seen))
+            self._due.drop(self._seen, self._seen["at"] < self.greatest - HORIZON_MS)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""

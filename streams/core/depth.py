@@ -87,8 +87,7 @@ class Depth:
         """Drop days no accepted event can belong to, when there are many."""
         if self._due.reached(len(self._day)):
             end = (self._day["hi"].astype(np.int64) + 1) * DAY_MS
-            self._day.keep(end + HORIZON_MS > watermark)
-            self._due.reset(len(self._day))
+            self._due.drop(self._day, end + HORIZON_MS <= watermark)
 
     def users(self) -> RowNumbers:
         """Give the user of every row."""

@@ -4,10 +4,11 @@ A user counts once for a KOL in a bucket: +1 in the minute of the user's earlies
 of that bucket; an earlier event moves it. So the sum over the minutes of an hour (day,
 week) is the number of distinct users of the hour (day, week).
 
-An hour's earliest minute can change only where a new (user, KOL, minute) appears.
+For a user and a KOL memory holds the minutes of each hour, as bits, and the earliest
+minute of each day of a week. An hour's earliest minute can change only where a new
+minute appears, a day's only where an hour's does.
 """
 
-from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -15,104 +16,115 @@ from numpy.typing import NDArray
 
 from schemas.cells import AT
 from streams.core.arena import Arrays, Due
-from streams.core.cells import Cells
+from streams.core.cells import Cells, is_final
 from streams.core.index import Keyed, RowNumbers, Words, high, low, packed
 from streams.core.lateness import HORIZON_MS, MINUTE_MS
 
+HOUR: Final = 60  # minutes
+DAY: Final = 1_440
+WEEK: Final = 10_080
+DAYS: Final = 7
+MONDAY: Final = 3 * DAY  # 1970-01-01 was a Thursday: that many minutes after its week began
 
-class Level(IntEnum):
-    """A length of buckets of the UTC clock."""
-
-    MINUTE = 0
-    HOUR = 1
-    DAY = 2
-    WEEK = 3
-
-
-MINUTES: Final = (1, 60, 1440, 10_080)  # of a bucket, by level
-SHIFT: Final = (0, 0, 0, 3 * 1440)  # minutes; 1970-01-01 was a Thursday, weeks begin on Monday
-FIELDS: Final = tuple(AT[f] for f in ("users", "users_hour", "users_day", "users_week"))
-LONGER: Final = (Level.HOUR, Level.DAY, Level.WEEK)
-
-_LEVEL_BITS = np.uint64(3)
-_BUCKET_AT = np.uint64(2)  # where the bucket begins in a key's high word
-NOBODY: Final = np.iinfo(np.int64).max  # the earliest minute of a bucket without a user
-
-
-def bucket_key(level: Level, minute: NDArray[np.int64]) -> Words:
-    """Give the high word of the keys of the buckets that hold these minutes."""
-    bucket = (minute + SHIFT[level]) // MINUTES[level]
-    return (bucket.astype(np.uint64) << _BUCKET_AT) | np.uint64(level)
-
-
-def bucket_end(key: Words) -> NDArray[np.int64]:
-    """Give the first minute after each bucket, from the high words of keys."""
-    level = (key & _LEVEL_BITS).astype(np.int64)
-    after = (key >> _BUCKET_AT).astype(np.int64) + 1
-    end: NDArray[np.int64] = after * np.array(MINUTES)[level] - np.array(SHIFT)[level]
-    return end
+NOBODY: Final = np.iinfo(np.int16).max  # the earliest minute of a day without the user
+_ONE = np.uint64(1)
 
 
 class Distinct:
-    """For every user, name and bucket that can still change: the earliest minute."""
+    """For every user and name the minutes of the hours and days that can still change."""
 
     def __init__(self, slack: int) -> None:
-        self._pair = Keyed(earliest=np.int64, count=np.int32)
-        self._due = Due(slack)
+        self._hour = Keyed(minutes=np.uint64)  # bit m: seen in minute m of the hour
+        self._week = Keyed(days=(np.int16, (DAYS,)))  # earliest minute of the week in each day
+        self._hours_due, self._weeks_due = Due(slack), Due(slack)
 
     def __len__(self) -> int:
-        return len(self._pair)
+        return len(self._hour) + len(self._week)
 
     def see(
-        self, user: RowNumbers, name: NDArray[Any], minute: NDArray[np.int64], cells: Cells
+        self,
+        user: RowNumbers,
+        name: NDArray[Any],
+        minute: NDArray[np.int64],
+        cell: RowNumbers,
+        cells: Cells,
     ) -> None:
-        """Count users of names in minutes, in any order."""
+        """Count users of names in minutes, in any order; `cell` is the row of name and minute."""
         who = packed(user, name)
-        _, first = self._pair.add(who, bucket_key(Level.MINUTE, minute))
-        self._begin(who[first], minute[first], cells)
+        event, was, now = self._mark(who, minute)
+        cells.add(cell[event], AT["users"], 1)
+        first = (_bit(minute[event]) == lowest(now)) & (lowest(was) != lowest(now))
+        old = was[first]
+        event = event[first]
+        cells.add(cell[event], AT["users_hour"], 1)
+        moves = old != 0
+        left = event[moves]
+        before = minute[left] // HOUR * HOUR + place(lowest(old[moves]))
+        _add(cells, AT["users_hour"], who[left], before, -1)
+        self._lower(who[event], minute[event], cell[event], cells)
 
-    def _begin(self, who: Words, minute: NDArray[np.int64], cells: Cells) -> None:
-        """Count (user, name, minute) that were not there before, each once."""
-        cell = cells.rows(high(who), minute)
-        cells.add(cell, FIELDS[Level.MINUTE], 1)
-        keys = np.concatenate([bucket_key(level, minute) for level in LONGER])
-        row, first = self._pair.add(np.tile(who, len(LONGER)), keys)
-        earliest = self._pair["earliest"]
-        earliest[row[first]] = NOBODY
-        before = earliest[row]
-        minutes = np.tile(minute, len(LONGER))
-        np.minimum.at(earliest, row, minutes)
-        now = earliest[row]
-        wins = (now < before) & (now == minutes)  # one for each bucket that changed
-        field = np.repeat([FIELDS[level] for level in LONGER], len(who))
-        cells.add(np.tile(cell, len(LONGER))[wins], field[wins], 1)
-        moves = wins & (before != NOBODY)
-        if moves.any():
-            old = cells.rows(high(np.tile(who, len(LONGER))[moves]), before[moves])
-            cells.add(old, field[moves], -1)
+    def _mark(
+        self, who: Words, minute: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64]]:
+        """Note minutes; gives one event for each new one, and its hour's minutes before and now."""
+        row, first = self._hour.add(who, (minute // HOUR).astype(np.uint64))
+        bit, minutes = _bit(minute), self._hour["minutes"]
+        minutes[row[first]] = 0
+        was = minutes[row]
+        minutes[row[first]] = bit[first]
+        more = np.flatnonzero((minutes[row] & bit) == 0)
+        _, once = np.unique(row[more] * HOUR + minute[more] % HOUR, return_index=True)
+        more = more[once]
+        np.add.at(minutes, row[more], bit[more])  # each bit once: the same as "or"
+        event = np.append(np.flatnonzero(first), more)
+        return event, was[event], minutes[row[event]]
+
+    def _lower(self, who: Words, minute: NDArray[np.int64], cell: RowNumbers, cells: Cells) -> None:
+        """Count in days and weeks, where minutes became the earliest of their hours."""
+        week, within = np.divmod(minute + MONDAY, WEEK)
+        row, first = self._week.add(who, week.astype(np.uint64))
+        days = self._week["days"]
+        days[row[first]] = NOBODY
+        place = row * DAYS + within // DAY
+        flat = days.reshape(-1)
+        day, of_week = flat[place], days[row].min(axis=1, initial=NOBODY)
+        np.minimum.at(flat, place, within.astype(np.int16))
+        for field, before, now in (
+            (AT["users_day"], day, flat[place]),
+            (AT["users_week"], of_week, days[row].min(axis=1, initial=NOBODY)),
+        ):
+            wins = (now < before) & (now == within)  # one for each bucket that changed
+            cells.add(cell[wins], field, 1)
+            moves = wins & (before != NOBODY)
+            _add(cells, field, who[moves], (minute - within + before)[moves], -1)
 
     def forget(self, watermark: int) -> None:
-        """Drop buckets that no accepted event can belong to, when there are many."""
-        if self._due.reached(len(self._pair)):
-            ends = bucket_end(self._pair["hi"]) * MINUTE_MS
-            self._pair.keep(ends + HORIZON_MS > watermark)
-            self._due.reset(len(self._pair))
+        """Drop hours and weeks that no accepted event can belong to, when there are many."""
+        minute = (watermark - HORIZON_MS) // MINUTE_MS
+        if self._hours_due.reached(len(self._hour)):
+            hour = self._hour["hi"].astype(np.int64)
+            self._hours_due.drop(self._hour, (hour + 1) * HOUR <= minute)
+        if self._weeks_due.reached(len(self._week)):
+            week = self._week["hi"].astype(np.int64)
+            self._weeks_due.drop(self._week, (week + 1) * WEEK - MONDAY <= minute)
 
     def users(self) -> RowNumbers:
         """Give the user of every row."""
-        return low(self._pair["lo"])
+        return low(np.append(self._hour["lo"], self._week["lo"]))
 
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
-        self._pair.renumber(user)
+        self._hour.renumber(user)
+        self._week.renumber(user)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""
-        return self._pair.arrays(prefix)
+        return self._hour.arrays(f"{prefix}.hour") | self._week.arrays(f"{prefix}.week")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave."""
-        self._pair.restore(prefix, arrays)
+        self._hour.restore(f"{prefix}.hour", arrays)
+        self._week.restore(f"{prefix}.week", arrays)
 
 
 class DistinctBuyers(Distinct):
@@ -122,61 +134,120 @@ class DistinctBuyers(Distinct):
     (user, brand, minute) counts its facts.
     """
 
+    def __init__(self, slack: int) -> None:
+        super().__init__(slack)
+        self._minute = Keyed(facts=np.int32)
+        self._minutes_due = Due(slack)
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._minute)
+
     def see(
-        self, user: RowNumbers, name: NDArray[Any], minute: NDArray[np.int64], cells: Cells
+        self,
+        user: RowNumbers,
+        name: NDArray[Any],
+        minute: NDArray[np.int64],
+        cell: RowNumbers,
+        cells: Cells,
     ) -> None:
         """Count users of brands in minutes, once for each fact."""
-        who = packed(user, name)
-        row, first = self._pair.add(who, bucket_key(Level.MINUTE, minute))
-        count = self._pair["count"]
-        count[row[first]] = 0
-        rows, event = np.unique(row, return_index=True)
-        begins = event[count[rows] == 0]
-        np.add.at(count, row, 1)
-        self._begin(who[begins], minute[begins], cells)
+        row, first = self._minute.add(packed(user, name), minute.astype(np.uint64))
+        self._minute["facts"][row[first]] = 0
+        np.add.at(self._minute["facts"], row, 1)
+        super().see(user, name, minute, cell, cells)
 
     def take_back(
         self, user: RowNumbers, name: NDArray[Any], minute: NDArray[np.int64], cells: Cells
     ) -> None:
         """Count facts no more that were counted before."""
-        for who, gone in zip(packed(user, name), minute.tolist(), strict=True):
-            row = self._row(who, Level.MINUTE, gone)
-            self._pair["count"][row] -= 1
-            if self._pair["count"][row] == 0:
-                self._end(who, gone, cells)
+        who = packed(user, name)
+        row = self._minute.find(who, minute.astype(np.uint64))
+        np.subtract.at(self._minute["facts"], row, 1)
+        over = np.unique(row[self._minute["facts"][row] == 0])
+        for key, gone in zip(self._minute["lo"][over], self._minute["hi"][over], strict=True):
+            self._end(np.array([key]), int(gone), cells)
 
-    def _end(self, who: np.uint64, gone: int, cells: Cells) -> None:
-        """Move every bucket that began in a minute where nothing is left."""
-        self._move(who, Level.MINUTE, gone, NOBODY, cells)
-        for level in LONGER:
-            row = self._row(who, level, gone)
-            if self._pair["earliest"][row] == gone:
-                following = self._next(who, level, gone)
-                self._pair["earliest"][row] = following
-                self._move(who, level, gone, following, cells)
+    def forget(self, watermark: int) -> None:
+        """Drop what no accepted event can belong to, when there is much."""
+        super().forget(watermark)
+        if self._minutes_due.reached(len(self._minute)):
+            minute = self._minute["hi"].astype(np.int64)
+            self._minutes_due.drop(self._minute, is_final(minute, watermark))
 
-    def _next(self, who: np.uint64, level: Level, gone: int) -> int:
-        """Give the earliest minute left in the bucket of a level, NOBODY where none is.
+    def users(self) -> RowNumbers:
+        """Give the user of every row."""
+        return np.append(super().users(), low(self._minute["lo"]))
 
-        The parts of the bucket before `gone` hold nothing; those after it are still in
-        memory, since `gone` is.
-        """
-        end = int(bucket_end(bucket_key(level, np.array([gone])))[0])
-        part = Level(level - 1)
-        minutes = np.arange(gone, end, MINUTES[part])
-        row = self._pair.find(np.full(len(minutes), who), bucket_key(part, minutes))
-        found = row >= 0
-        row, minutes = row[found], minutes[found]
-        if part == Level.MINUTE:
-            left = minutes[self._pair["count"][row] > 0]
-        else:
-            left = self._pair["earliest"][row]
-        return int(left.min(initial=NOBODY))
+    def renumber(self, user: NDArray[np.int64]) -> None:
+        """Give every user a new number."""
+        super().renumber(user)
+        self._minute.renumber(user)
 
-    def _row(self, who: np.uint64, level: Level, minute: int) -> int:
-        return int(self._pair.find(np.array([who]), bucket_key(level, np.array([minute])))[0])
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return super().arrays(prefix) | self._minute.arrays(f"{prefix}.minute")
 
-    def _move(self, who: np.uint64, level: Level, gone: int, to: int, cells: Cells) -> None:
-        minutes = np.array([gone] if to == NOBODY else [gone, to])
-        cell = cells.rows(high(np.full(len(minutes), who)), minutes)
-        cells.add(cell, FIELDS[level], np.array([-1, 1])[: len(minutes)])
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        super().restore(prefix, arrays)
+        self._minute.restore(f"{prefix}.minute", arrays)
+
+    def _end(self, who: Words, gone: int, cells: Cells) -> None:
+        """Let a minute go in which nothing is left, and move what began in it."""
+        hour, minutes = self._hour.find(who, _word(gone // HOUR)), self._hour["minutes"]
+        was, now = minutes[hour], minutes[hour] ^ _bit(np.array([gone]))
+        minutes[hour] = now
+        _add(cells, AT["users"], who, np.array([gone]), -1)
+        if lowest(was) == lowest(now):
+            return
+        left = (gone // HOUR * HOUR + place(lowest(now)))[now != 0]
+        _move(cells, AT["users_hour"], who, gone, left)
+        day = self._week["days"][self._week.find(who, _word((gone + MONDAY) // WEEK))[0]]
+        within = (gone + MONDAY) % WEEK
+        monday, earliest = gone - within, int(day.min())
+        if day[within // DAY] == within:
+            left = self._following(who, gone)
+            day[within // DAY] = left[0] - monday if left.size else NOBODY
+            _move(cells, AT["users_day"], who, gone, left)
+        if earliest == within:
+            left = monday + day[day != NOBODY][:1].astype(np.int64)
+            _move(cells, AT["users_week"], who, gone, left)
+
+    def _following(self, who: Words, gone: int) -> NDArray[np.int64]:
+        """Give the earliest minute left in the day after one that was the earliest, if any."""
+        hours = np.arange(gone // HOUR, (gone // DAY + 1) * (DAY // HOUR))
+        row = self._hour.find(np.repeat(who, len(hours)), hours.astype(np.uint64))
+        minutes = np.where(row >= 0, self._hour["minutes"][row], 0)
+        some = np.flatnonzero(minutes)[:1]
+        following: NDArray[np.int64] = hours[some] * HOUR + place(lowest(minutes[some]))
+        return following
+
+
+def _word(number: int) -> Words:
+    return np.array([number], np.uint64)
+
+
+def _bit(minute: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Give the bit of each minute in its hour."""
+    return _ONE << (minute % HOUR).astype(np.uint64)
+
+
+def lowest(minutes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Give the lowest bit that is set, 0 where none is."""
+    return minutes & (~minutes + _ONE)
+
+
+def place(bit: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Give which minute of the hour a single bit stands for."""
+    below: NDArray[np.int64] = np.bitwise_count(bit - _ONE).astype(np.int64)
+    return below
+
+
+def _add(cells: Cells, field: int, who: Words, minute: NDArray[np.int64], amount: int) -> None:
+    cells.add(cells.rows(high(who), minute), field, amount)
+
+
+def _move(cells: Cells, field: int, who: Words, gone: int, left: NDArray[np.int64]) -> None:
+    """Let a bucket begin in the minute that is left, if any, instead of the one that is gone."""
+    _add(cells, field, who, np.array([gone]), -1)
+    _add(cells, field, who[: len(left)], left, 1)

@@ -119,8 +119,7 @@ class Allowances:
     def forget(self, watermark: int) -> None:
         """Drop allowances that are whole again for every event to come, when there are many."""
         if self._due.reached(len(self._one)):
-            self._one.keep(self._one["at"] + RECOVERY_MS + HORIZON_MS > watermark)
-            self._due.reset(len(self._one))
+            self._due.drop(self._one, self._one["at"] + RECOVERY_MS + HORIZON_MS <= watermark)
 
     def users(self) -> RowNumbers:
         """Give the user of every row."""

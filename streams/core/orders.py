@@ -400,7 +400,9 @@ class Orders:
             (order["at"] + KEPT_MS < watermark) & (order["touches"] != OPEN),
             latest + WAITS_MS < watermark,
         )
-        self._keep(order["dirty"] | ~gone)
+        gone &= ~order["dirty"]
+        if self._to_forget.is_worth(gone):
+            self._keep(~gone)
         self._to_forget.reset(len(self._order))
 
     def _keep(self, which: Mask) -> None:

@@ -57,6 +57,8 @@ HALF_HOUR_MS: Final = 1_800_000
 LOOKED_AT: Final = 32  # touches an order looks at
 OPEN_LIMIT: Final = 4096  # touches of one user whose half hour can still change
 
+CROWDED: Final = 2  # times the limit: then touches are looked through at once
+
 WATCHED_LIVE_MS: Final = 30_000
 READ_MS: Final = 5_000
 READ_SHARE: Final = 0.5
@@ -162,6 +164,8 @@ class Touches:
         self._of = Chains()
         self._due = Due(slack)
         self._limit = limit
+        self._count = np.zeros(0, np.int64)  # touches of every user
+        self._crowded = False  # some user has too many
         self.dropped = 0  # touches above the hard limit
 
     def __len__(self) -> int:
@@ -185,7 +189,7 @@ class Touches:
         old = times[row]
         np.minimum.at(times, row, at)
         new = times[row]
-        self._of.link(user[first], row[first])
+        self._link(user[first], row[first])
         changed = (new < old) & (new == at)
         return user[changed], at[changed]
 
@@ -218,7 +222,7 @@ class Touches:
 
     def is_due(self) -> bool:
         """Say whether `forget` would look for something to forget."""
-        return self._due.reached(len(self._touch))
+        return self._crowded or self._due.reached(len(self._touch))
 
     def forget(self, watermark: int, rank: NDArray[np.int64]) -> None:
         """Drop touches no unfrozen order can look at; freeze the others first."""
@@ -228,9 +232,11 @@ class Touches:
         counts = at >= floor - int(LOOKBACK_OF.max())
         newest = self._newest(~is_open & counts, LOOKED_AT, rank)
         within = self._newest(is_open, self._limit, rank)
-        self.dropped += int(np.count_nonzero(~within))
-        self._touch.keep(counts & newest & within)
-        self._relink()
+        stays = counts & newest & within
+        if self._due.is_worth(~stays) or not within.all():
+            self.dropped += int(np.count_nonzero(~within))
+            self._touch.keep(stays)
+            self._relink()
         self._due.reset(len(self._touch))
 
     def _newest(self, among: Mask, limit: int, rank: NDArray[np.int64]) -> Mask:
@@ -269,7 +275,17 @@ class Touches:
         self._relink()
 
     def _relink(self) -> None:
-        self._of.rebuild(self.users(), np.arange(len(self._touch)))
+        self._of, self._count, self._crowded = Chains(), np.zeros(0, np.int64), False
+        self._link(self.users(), np.arange(len(self._touch)))
+
+    def _link(self, user: RowNumbers, row: RowNumbers) -> None:
+        """Put new touches into the lists of their users."""
+        self._of.link(user, row)
+        users = int(user.max(initial=-1)) + 1
+        if users > len(self._count):
+            self._count = np.append(self._count, np.zeros(2 * users - len(self._count), np.int64))
+        np.add.at(self._count, user, 1)
+        self._crowded |= bool(self._count[user].max(initial=0) > CROWDED * self._limit)
 
 
 def _from_end(group: NDArray[np.int64]) -> NDArray[np.int64]:

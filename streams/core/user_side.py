@@ -148,7 +148,7 @@ class UserMemory:
         field = FIELD_OF[events.kind]
         counted = field != UNCOUNTED
         self._cells.add(cell[counted], field[counted], 1)
-        self._distinct.see(user, kol, minute, self._cells)
+        self._distinct.see(user, kol, minute, cell, self._cells)
         if events.topic == INTERACTIONS:
             dwelt = (events.kind == Kind.VIEW) & (events.dwell_ms > 0)
             self._cells.add(cell[dwelt], AT["dwell_ms"], events.dwell_ms[dwelt])
@@ -217,7 +217,7 @@ class UserMemory:
         ):
             self._cells.add(cell, AT[field], sign * amount)
         if sign > 0:
-            self._buyers.see(brands.user, brands.brand, minute, self._cells)
+            self._buyers.see(brands.user, brands.brand, minute, cell, self._cells)
         else:
             self._buyers.take_back(brands.user, brands.brand, minute, self._cells)
 
@@ -238,7 +238,7 @@ class UserMemory:
         self._cells.add(cell, AT["events"], 1)
         self._cells.add(cell, AT["refunds"], 1)
         self._cells.add(cell, AT["refund_cents"], events.pay_cents[which[is_open]])
-        self._buyers.see(user, brand, minute, self._cells)
+        self._buyers.see(user, brand, minute, cell, self._cells)
 
     def _refuse_late(self, events: Purchases, late: Mask, before: Moments) -> None:
         """Keep dropped purchases as dead letters, so that money can be accounted for."""
@@ -306,10 +306,11 @@ class UserMemory:
         stays = np.zeros(len(self._users), np.bool_)
         for keeper in keepers:
             stays[keeper.users()] = True
-        number = np.cumsum(stays) - 1
-        self._users.keep(stays)
-        for keeper in keepers:
-            keeper.renumber(number)
+        if self._users_due.is_worth(~stays):
+            number = np.cumsum(stays) - 1
+            self._users.keep(stays)
+            for keeper in keepers:
+                keeper.renumber(number)
         self._users_due.reset(len(self._users))
 
     @property
