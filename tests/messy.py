@@ -66,10 +66,14 @@ class Line:
         if self.value is not None:
             line["value"] = self.value
         else:
-            line["raw"] = self.raw and self.raw.decode("utf-8", "surrogateescape")
+            line["raw"] = None if self.raw is None else _text(self.raw)
         if self.value is None or self.key != self.value.get("user_id"):
             line["key"] = self.key
         return json.dumps(line)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def mess(

@@ -1,0 +1,80 @@
+"""The whole product on this machine, as a person starts it: `kol up`, commands, `kol down`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A running stack in a home of its own, spoken to through its commands."""
+
+    home: Path
+
+    def kol(self, *words: str, seconds: float = 240.0) -> str:
+        """Run a command, give what it printed; fails when the command does."""
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", *words, "--home", str(self.home)],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, f"kol {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        """Run a command with --json."""
+        return json.loads(self.kol(*words, "--json"))
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """Rows of a question."""
+        rows: list[dict[str, Any]] = self.json("sql", query)
+        return rows
+
+    def send(self, lines: list[str]) -> None:
+        """Ingest lines and wait until they are safe."""
+        path = self.home / "events.jsonl"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        self.kol("ingest", str(path))
+        self.kol("drain")
+
+    def kill(self, name: str) -> None:
+        """kill -9 of a process of the stack."""
+        (pid,) = [p["pid"] for p in self.json("status")["processes"] if p["name"] == name]
+        os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def running(home: Path, workers: int = 1) -> Iterator[Product]:
+    """A stack from `kol up` to `kol down`."""
+    product = Product(home)
+    product.kol("up", "--detach", "--workers", str(workers))
+    try:
+        yield product
+    finally:
+        product.kol("down")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Product]]:
+    """Start a stack for one test."""
+    stacks = []
+
+    def started(workers: int = 1) -> Product:
+        stack = running(tmp_path / "home", workers)
+        stacks.append(stack)
+        return stack.__enter__()
+
+    yield started
+    for stack in stacks:
+        stack.__exit__(None, None, None)

@@ -1,0 +1,90 @@
+"""A messy file through broker, workers and engine says what the definitions say, to the cent."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests import messy
+from tests.integration.conftest import Product
+from tests.oracle import Expected, oracle
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 4
+CELL_FIELDS = ("events", "users", "views", "orders", "paid_cents", "refunds", "refund_cents")
+
+
+def told(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
+    """Everything the views of record say, as multisets of rows."""
+    questions = {
+        "credits": "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at), order_id, via,"
+        " credit_cents, refunded_cents FROM v_order_credit"
+        " WHERE credit_cents != 0 OR refunded_cents != 0",
+        "orders": "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform, channel,"
+        " paid_cents, refunded_cents, touches FROM v_order",
+        "cells": f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {', '.join(CELL_FIELDS)}"
+        " FROM v_minute",
+        "letters": "SELECT topic, partition, offset FROM v_dead_letter",
+        "doors": "SELECT topic, partition, door, n FROM v_door WHERE kind = 'door' AND n > 0",
+    }
+    return {
+        name: Counter(tuple(row.values()) for row in product.sql(query))
+        for name, query in questions.items()
+    }
+
+
+def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
+    """The same from the oracle."""
+    letters = expected.rejected.keys() | expected.late_purchases
+    cells = {
+        key: tuple(fields.get(name, 0) for name in CELL_FIELDS)
+        for key, fields in expected.cells.items()
+    }
+    return {
+        "credits": Counter(expected.credit_rows()),
+        "orders": Counter(expected.order_rows()),
+        "cells": Counter((*key, *values) for key, values in cells.items() if any(values)),
+        "letters": Counter(letters),
+        "doors": Counter((*at, n) for at, n in expected.doors.items()),
+    }
+
+
+def test_a_messy_file_gives_what_the_definitions_say(start: Callable[..., Product]) -> None:
+    now = time.time_ns() // 1_000_000
+    lines = messy.mess(7, now, users=30, days=200)
+    expected = oracle(messy.records(lines, PARTITIONS, now), PARTITIONS)
+    product = start()
+
+    product.send([line.text for line in lines])
+    stands = told(product)
+
+    wanted = meant(expected)
+    for name, rows in wanted.items():
+        assert stands[name] == rows, (name, rows - stands[name], stands[name] - rows)
+
+
+def test_a_killed_worker_leaves_the_same_rows(start: Callable[..., Product]) -> None:
+    now = time.time_ns() // 1_000_000
+    lines = messy.mess(8, now, users=40, days=60)
+    expected = oracle(messy.records(lines, PARTITIONS, now), PARTITIONS)
+    product = start(workers=2)
+    half = len(lines) // 2
+
+    product.kol("ingest", str(_written(product, lines[:half])))
+    product.kill("worker-0")
+    product.kol("ingest", str(_written(product, lines[half:])))
+    product.kill("worker-1")
+    product.kol("drain")
+    stands = told(product)
+
+    wanted = meant(expected)
+    for name, rows in wanted.items():
+        assert stands[name] == rows, (name, rows - stands[name], stands[name] - rows)
+
+
+def _written(product: Product, lines: list[messy.Line]) -> object:
+    path = product.home / "part.jsonl"
+    path.write_text("".join(f"{line.text}\n" for line in lines))
+    return path
