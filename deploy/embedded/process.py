@@ -1,10 +1,11 @@
 """A child process that logs to a file and never outlives its parent.
 
-On Linux the kernel kills it when its parent dies (`PR_SET_PDEATHSIG`), asked for between
-fork and exec by a launcher that also looks whether the parent is still the same: no
-moment is left open. The kernel means the *thread* that started the child, so start one
-from a thread that lives as long as it should, and the child itself, not what that starts in
-turn: nothing of ours starts any. Elsewhere a `Guard` process kills the child's whole group.
+Two things see to that when the parent is killed. A `Guard`, one small process beside each
+parent, kills the groups of its children: them, and all that they started. And on Linux
+the kernel kills each child (`PR_SET_PDEATHSIG`), asked for between fork and exec by a
+launcher that also looks whether the parent is still the same: no moment is left open, and
+the guard may be killed too. The kernel means the *thread* that started the child: start
+one from a thread that lives as long as it should.
 """
 
 import os
@@ -47,7 +48,7 @@ class Guard:
     """A process that kills what it was told to hold, once its parent is gone.
 
     It reads process groups from a pipe that ends when the last holder of its other end
-    dies. A child that was started but not yet told is missed: microseconds.
+    dies. A child that was started but not yet told of is missed: microseconds.
     """
 
     def __init__(self) -> None:
@@ -79,9 +80,9 @@ class Guard:
 
 
 @cache
-def _guard() -> Guard | None:
-    """The guard of this process, where the kernel has no such thing."""
-    return None if sys.platform == "linux" else Guard()
+def _guard() -> Guard:
+    """The guard of this process."""
+    return Guard()
 
 
 class Process:
@@ -92,7 +93,6 @@ class Process:
         log: takes stdout and stderr, at its end.
         env: added to our own environment.
         cwd: where it runs, by default where we do.
-        guard: kills it when we die, instead of the kernel.
 
     """
 
@@ -103,17 +103,16 @@ class Process:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        guard: Guard | None = None,
     ) -> None:
         self.log = log
         self.since = time.time()  # seconds since the epoch, for people
-        self._guard = guard or _guard()
+        self._guard = _guard()
         self._code: int | None = None
-        bound = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid())]
+        launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid())]
         rotate(log)
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*(() if self._guard else bound), *command],
+                [*(launcher if sys.platform == "linux" else ()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -122,8 +121,7 @@ class Process:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        if self._guard:
-            self._guard.hold(self.pid)
+        self._guard.hold(self.pid)
 
     def poll(self) -> int | None:
         """How it ended: exit code, or minus the signal's number; None while it runs."""
@@ -176,8 +174,7 @@ class Process:
         """Let nothing of an ended process live on."""
         with suppress(ProcessLookupError, PermissionError):  # macOS: not ours means none there
             os.killpg(self.pid, signal.SIGKILL)
-        if self._guard:
-            self._guard.release(self.pid)
+        self._guard.release(self.pid)
 
 
 def ending(code: int) -> str:

@@ -2,13 +2,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.embedded import process
 from deploy.embedded.home import EmbeddedError
 from deploy.embedded.process import LAUNCHER, MAX_LOG, Guard, Process, ending, rotate, tail
 from tests.embedded.waiting import lives, until
+
+SLEEP = ["sleep", "60"]
 
 STUBBORN = """
 import signal, time
@@ -17,15 +21,17 @@ print("deaf", flush=True)
 time.sleep(60)
 """
 
+# starts a child that starts another one, tells their numbers and that of its guard
 PARENT = """
 import sys, time
 from pathlib import Path
-from deploy.embedded.process import Guard, Process
-guard = Guard() if sys.argv[2] == "guard" else None
-child = Process(["sleep", "60"], Path(sys.argv[1]), guard=guard)
-print(child.pid, flush=True)
+from deploy.embedded import process
+child = process.Process(["sh", "-c", "sleep 60 & echo $!; wait"], Path(sys.argv[1]))
+print(child.pid, process._guard()._process.pid, flush=True)
 time.sleep(60)
 """
+
+Family = tuple["subprocess.Popen[str]", int, int, int]
 
 
 def python(code: str) -> list[str]:
@@ -39,81 +45,91 @@ def log(tmp_path: Path) -> Path:
 
 def test_what_it_says_is_added_to_its_log(log: Path) -> None:
     log.write_text("before\n")
-    process = Process(["sh", "-c", "echo out; echo err >&2; exit 3"], log)
+    running = Process(["sh", "-c", "echo out; echo err >&2; exit 3"], log)
 
-    until(lambda: process.poll() is not None)
+    until(lambda: running.poll() is not None)
 
-    assert process.poll() == 3
+    assert running.poll() == 3
     assert log.read_text() == "before\nout\nerr\n"
 
 
 def test_it_runs_where_and_with_what_it_is_told(log: Path, tmp_path: Path) -> None:
     words = ["sh", "-c", "echo $GREETING from $PWD; cat"]
-    process = Process(words, log, env={"GREETING": "hello"}, cwd=tmp_path)
+    running = Process(words, log, env={"GREETING": "hello"}, cwd=tmp_path)
 
-    until(lambda: process.poll() is not None)
+    until(lambda: running.poll() is not None)
 
-    assert process.poll() == 0  # `cat` found nothing to read
+    assert running.poll() == 0  # `cat` found nothing to read
     assert log.read_text() == f"hello from {tmp_path}\n"
 
 
 def test_one_that_obeys_ends_at_once(log: Path) -> None:
-    process = Process(["sleep", "60"], log)
+    running = Process(SLEEP, log)
 
-    assert process.stop(30) == -signal.SIGTERM
-    assert process.poll() == -signal.SIGTERM
+    assert running.stop(30) == -signal.SIGTERM
+    assert running.poll() == -signal.SIGTERM
 
 
 def test_one_that_does_not_obey_is_killed(log: Path) -> None:
-    process = Process(python(STUBBORN), log)
+    running = Process(python(STUBBORN), log)
     until(lambda: log.read_text() == "deaf\n")
 
-    assert process.stop(0.1) == -signal.SIGKILL
+    assert running.stop(0.1) == -signal.SIGKILL
 
 
 def test_stopping_one_that_has_ended_is_harmless(log: Path) -> None:
-    process = Process(["false"], log)
-    until(lambda: process.poll() is not None)
+    running = Process(["false"], log)
+    until(lambda: running.poll() is not None)
 
-    assert process.stop(1) == 1
-    assert process.stop(1) == 1
+    assert running.stop(1) == 1
+    assert running.stop(1) == 1
 
 
 def test_what_it_started_ends_with_it(log: Path) -> None:
-    process = Process(["sh", "-c", "sleep 60 & echo $!; exit 0"], log)
-    until(lambda: process.poll() is not None)
+    running = Process(["sh", "-c", "sleep 60 & echo $!; exit 0"], log)
+    until(lambda: running.poll() is not None)
     grandchild = int(log.read_text())
 
     until(lambda: not lives(grandchild))
 
 
 def test_a_signal_reaches_what_it_started(log: Path) -> None:
-    process = Process(["sh", "-c", "sleep 60 & echo $!; wait"], log)
+    running = Process(["sh", "-c", "sleep 60 & echo $!; wait"], log)
     until(lambda: log.read_text().endswith("\n"))
-    process.stop(30)
+    running.stop(30)
 
     until(lambda: not lives(int(log.read_text())))
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param(
-            "kernel", marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
-        ),
-        "guard",
-    ],
-)
-def test_it_dies_when_its_parent_is_killed(log: Path, how: str) -> None:
-    parent = subprocess.Popen([*python(PARENT), str(log), how], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+@pytest.fixture
+def family(log: Path) -> Iterator[Family]:
+    """A parent, and the numbers of its child, its grandchild and its guard."""
+    with subprocess.Popen([*python(PARENT), str(log)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child, guard = map(int, parent.stdout.readline().split())
+        until(lambda: log.exists() and log.read_text().endswith("\n"))
+        yield parent, child, int(log.read_text()), guard
+
+
+def test_it_dies_with_all_that_it_started_when_its_parent_is_killed(family: Family) -> None:
+    parent, child, grandchild, guard = family
     assert lives(child)
+    assert lives(grandchild)
 
     parent.kill()
-    parent.communicate()
+
+    until(lambda: not lives(child) and not lives(grandchild) and not lives(guard))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_it_dies_when_its_parent_is_killed_after_the_guard(family: Family) -> None:
+    parent, child, grandchild, guard = family
+    os.kill(guard, signal.SIGKILL)
+
+    parent.kill()
 
     until(lambda: not lives(child))
+    os.kill(grandchild, signal.SIGKILL)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -128,39 +144,44 @@ def test_a_parent_that_died_in_the_meantime_has_no_child() -> None:
     assert done.stdout == b""
 
 
-def test_a_guard_lets_go_of_what_has_ended(log: Path) -> None:
+def test_a_guard_kills_what_it_holds_and_lets_go_of_what_has_ended(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     guard = Guard()
-    ended = Process(["true"], log, guard=guard)
+    monkeypatch.setattr(process, "_guard", lambda: guard)
+    ended, released, held = (Process(words, log) for words in (["true"], SLEEP, SLEEP))
     until(lambda: ended.poll() is not None)
-    living = Process(["sleep", "60"], log, guard=guard)
+    guard.release(released.pid)
 
     guard.close()
 
-    until(lambda: living.poll() == -signal.SIGKILL)
+    until(lambda: held.poll() == -signal.SIGKILL)
+    assert released.poll() is None
+    released.stop(30)
 
 
 def test_readiness_is_waited_for(log: Path) -> None:
-    process = Process(["sh", "-c", "echo up; sleep 60"], log)
+    running = Process(["sh", "-c", "echo up; sleep 60"], log)
 
-    process.await_ready(lambda: log.read_text() == "up\n", 30)
+    running.await_ready(lambda: log.read_text() == "up\n", 30)
 
-    process.stop(30)
+    running.stop(30)
 
 
 def test_one_that_ends_before_it_is_ready_is_an_error_that_quotes_its_log(log: Path) -> None:
-    process = Process(["sh", "-c", "echo no such luck; exit 7"], log)
+    running = Process(["sh", "-c", "echo no such luck; exit 7"], log)
 
     with pytest.raises(EmbeddedError, match=r"(?s)ended with code 7 before.*  no such luck"):
-        process.await_ready(lambda: False, 30)
+        running.await_ready(lambda: False, 30)
 
 
 def test_one_that_is_never_ready_is_an_error_that_quotes_its_log(log: Path) -> None:
-    process = Process(["sh", "-c", "echo thinking; sleep 60"], log)
+    running = Process(["sh", "-c", "echo thinking; sleep 60"], log)
     until(log.read_text)
 
     with pytest.raises(EmbeddedError, match=r"(?s)not ready.*  thinking"):
-        process.await_ready(lambda: False, 0.05)
-    process.stop(30)
+        running.await_ready(lambda: False, 0.05)
+    running.stop(30)
 
 
 def test_an_ending_is_told_in_words() -> None:

@@ -333,13 +333,16 @@ def test_a_signal_stops_all_in_order(home: Home, number: signal.Signals) -> None
 
 
 def test_a_supervisor_that_is_killed_leaves_nobody(home: Home) -> None:
-    status = detach(home, own(home), 30)
+    status = detach(home, own(home, "sleep 60 & echo $!; wait"), 30)
+    until(home.log("first").read_text)
+    grandchild = int(home.log("first").read_text())
 
     os.kill(status["supervisor"], signal.SIGKILL)
     os.waitpid(status["supervisor"], 0)
 
     for child in status["processes"]:
         until(lambda pid=child["pid"]: not lives(pid))  # type: ignore[misc]  # bound now
+    until(lambda: not lives(grandchild))
     assert home.status() is None
     assert home.owner() is None
 
