@@ -5,10 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.demo import yuan
+from streams.cli.money import yuan
 from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
-from streams.reading import reader, rows
-from streams.settings import load
 
 explain = typer.Typer(no_args_is_help=True, help="Why a credit is what it is.")
 
@@ -21,6 +19,9 @@ def sql(
     as_json: Json = False,
 ) -> None:
     """Read-only SQL: kol sql "SELECT * FROM v_score LIMIT 5"."""
+    from streams.reading import reader, rows
+    from streams.settings import load
+
     at_home(home)
     found = rows(reader(load().clickhouse), query)
     if as_json:
@@ -48,7 +49,9 @@ def order(
     as_json: Json = False,
 ) -> None:
     """The touches that counted, and each model's weights and cents."""
-    from streams.explaining import explained_orders  # noqa: PLC0415  # only this command needs it
+    from streams.explaining import explained_orders
+    from streams.reading import reader
+    from streams.settings import load
 
     at_home(home)
     found = explained_orders(reader(load().clickhouse), order_id)

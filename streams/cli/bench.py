@@ -10,16 +10,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from deploy.embedded import ports
 from deploy.embedded.home import Home as Folder
 from streams.cli.move import progress
 from streams.cli.options import Json, out, printed, told
-from streams.settings import Settings, environment, load
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 SEED = 7
 PEER_SECONDS = 180.0
@@ -70,8 +71,10 @@ def _measured(
     rounds: int,
     say: Any,  # noqa: ANN401  # a callback
 ) -> Figures:
-    from streams.bench import ours  # noqa: PLC0415  # a command loads what it needs
-    from streams.cli.demo import Stack  # noqa: PLC0415
+    from deploy.embedded import ports
+    from streams.bench import ours
+    from streams.cli.demo import Stack
+    from streams.settings import environment, load
 
     stack = Stack(folder, workers=0)
     figures: Figures = {"ours": [], "stock_faust": [], "hand_written": []}
@@ -99,11 +102,11 @@ def _measured(
     return figures
 
 
-async def _fill(settings: Settings, events: int) -> None:
+async def _fill(settings: "Settings", events: int) -> None:
     """The demo's generator in bulk, to the three topics."""
-    from deploy.demo.bulk import bulk  # noqa: PLC0415
-    from schemas.partitioner import partition_of  # noqa: PLC0415
-    from sinks.feed import Feed  # noqa: PLC0415
+    from deploy.demo.bulk import bulk
+    from schemas.partitioner import partition_of
+    from sinks.feed import Feed
 
     partitions = settings.kafka.partitions
     known: dict[bytes, int] = {}

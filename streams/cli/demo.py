@@ -4,9 +4,8 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Group
 from rich.live import Live
@@ -16,10 +15,13 @@ from rich.text import Text
 
 from deploy.embedded.home import EmbeddedError
 from deploy.embedded.home import Home as Folder
-from deploy.embedded.supervisor import Supervisor
+from streams.cli.money import yuan
 from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
 from streams.cli.run import doors
-from streams.settings import Settings, load
+
+if TYPE_CHECKING:
+    from deploy.embedded.supervisor import Supervisor
+    from streams.settings import Settings
 
 MARK = "made-by-demo"
 WIDTH = 28  # of an interval on the screen
@@ -40,6 +42,8 @@ def demo(
 
     Ends with an account of every message and every cent; exits 1 if a law does not hold.
     """
+    from streams.settings import load
+
     folder = Folder(at_home(home))
     _make_room(folder)
     show = not headless and out.is_terminal and not as_json
@@ -70,7 +74,7 @@ class Stack:
     """The embedded stack, kept by a thread of this process."""
 
     def __init__(self, folder: Folder, workers: int) -> None:
-        from streams.cli.stack import supervisor  # noqa: PLC0415  # a command loads what it needs
+        from streams.cli.stack import supervisor
 
         self.urls: list[str] = []
         self._folder = folder
@@ -94,8 +98,10 @@ class Stack:
 
     def latency_counts(self) -> Any:  # noqa: ANN401  # an array
         """End-to-end waits of all workers, per bucket."""
-        from streams.cli.stack import asked  # noqa: PLC0415
-        from streams.telemetry import LATENCY  # noqa: PLC0415
+        import numpy as np
+
+        from streams.cli.stack import asked
+        from streams.telemetry import LATENCY
 
         total = np.zeros(len(LATENCY) + 1, np.int64)
         for url in self.urls:
@@ -118,12 +124,12 @@ class Stack:
         return hasattr(self, "_supervisor") and self._supervisor.ready.is_set()
 
 
-def _run(settings: Settings, stack: Stack, seconds: float, rate: float) -> dict[str, Any]:
+def _run(settings: "Settings", stack: Stack, seconds: float, rate: float) -> dict[str, Any]:
     """The whole demo without a screen."""
     return _play(settings, stack, seconds, rate, lambda _: None)
 
 
-def _shown(settings: Settings, stack: Stack, seconds: float, rate: float) -> dict[str, Any]:
+def _shown(settings: "Settings", stack: Stack, seconds: float, rate: float) -> dict[str, Any]:
     """The demo with its leaderboard."""
     with Live(console=out, refresh_per_second=4, screen=True) as live:
         begun = time.monotonic()
@@ -135,12 +141,12 @@ def _shown(settings: Settings, stack: Stack, seconds: float, rate: float) -> dic
 
 
 def _play(
-    settings: Settings, stack: Stack, seconds: float, rate: float, look: Callable[[str], None]
+    settings: "Settings", stack: Stack, seconds: float, rate: float, look: Callable[[str], None]
 ) -> dict[str, Any]:
-    from schemas.events import INPUTS  # noqa: PLC0415
-    from streams.broker import asked  # noqa: PLC0415
-    from streams.draining import drain  # noqa: PLC0415
-    from streams.showing import Traffic, account, watched  # noqa: PLC0415
+    from schemas.events import INPUTS
+    from streams.broker import asked
+    from streams.draining import drain
+    from streams.showing import Traffic, account, watched
 
     traffic = Traffic(settings, rate, SEED)
     traffic.start()
@@ -163,7 +169,7 @@ def _play(
 
 
 def _ended(report: dict[str, Any], *, as_json: bool) -> None:
-    from streams.showing import broken  # noqa: PLC0415
+    from streams.showing import broken
 
     faults = broken(report)
     if as_json:
@@ -195,7 +201,8 @@ def top(
     as_json: Json = False,
 ) -> None:
     """Who is trusted now, how sure that is, and what they earned."""
-    from streams.showing import leaders, watched  # noqa: PLC0415
+    from streams.settings import load
+    from streams.showing import leaders, watched
 
     at_home(home)
     settings = load()
@@ -208,9 +215,9 @@ def top(
             watched(threading.Event(), seconds, lambda: live.update(board(settings, "live", most)))
 
 
-def board(settings: Settings, note: str, most: int = 18) -> Group:
+def board(settings: "Settings", note: str, most: int = 18) -> Group:
     """The leaderboard: an interval is a bar, a point would claim too much."""
-    from streams.showing import leaders  # noqa: PLC0415
+    from streams.showing import leaders
 
     table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
     table.add_column("KOL", no_wrap=True)
@@ -257,12 +264,3 @@ def interval(lo: float | None, at: float | None, hi: float | None, width: int) -
     return Text.assemble(
         text[:point] if point else "", ("●", f"bold {style}"), text[point + 1 : last + 1]
     )
-
-
-def yuan(cents: int) -> str:
-    """Cents for a person.
-
-    >>> yuan(1234567)
-    '¥12,345.67'
-    """
-    return f"¥{cents / 100:,.2f}"

@@ -8,11 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.broker import asked
 from streams.cli.move import progress
 from streams.cli.options import FAILED, HOME, USAGE, Home, Json, at_home, err, out, printed, told
-from streams.draining import drain
-from streams.settings import load
 
 DATASETS = ("completejourney", "online-retail")
 
@@ -45,7 +42,9 @@ def import_(
 
 
 def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]:
-    from streams.importing import (  # noqa: PLC0415  # a command loads what it needs
+    from streams.broker import asked
+    from streams.draining import drain
+    from streams.importing import (
         NoRoomError,
         already,
         balance,
@@ -53,7 +52,8 @@ def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]
         send,
         shift_ms,
     )
-    from streams.reading import reader  # noqa: PLC0415
+    from streams.reading import reader
+    from streams.settings import load
 
     settings = load()
     client = reader(settings.clickhouse)
@@ -94,7 +94,7 @@ def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]
 
 
 def _converted(path: Path | None, seen: Any) -> Any:  # noqa: ANN401  # a callback
-    from deploy.datasets import completejourney, online_retail  # noqa: PLC0415
+    from deploy.datasets import completejourney, online_retail
 
     return completejourney.convert(seen) if path is None else online_retail.convert(path, seen)
 

@@ -4,21 +4,23 @@ import asyncio
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from streams.broker import asked
 from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
-from streams.draining import drain as drained
-from streams.ingest import Unusable, merged
-from streams.settings import load
+
+if TYPE_CHECKING:
+    from streams.ingest import Unusable
 
 
 @told
 def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the topics that are missing, verify the rest."""
+    from streams.broker import asked
+    from streams.settings import load
+
     at_home(home)
     with asked(load().kafka) as broker:
         created = broker.create()
@@ -36,8 +38,9 @@ def topics(*, home: Home = HOME, as_json: Json = False) -> None:
 @told
 def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the tables and views of this version; safe to run again."""
-    from sinks.migrate import migrate as applied  # noqa: PLC0415  # only this command needs it
-    from streams.reading import connected  # noqa: PLC0415
+    from sinks.migrate import migrate as applied
+    from streams.reading import connected
+    from streams.settings import load
 
     at_home(home)
     conf = load().clickhouse
@@ -75,9 +78,11 @@ def ingest(
         raise typer.Exit(FAILED)
 
 
-async def _sent(files: list[Path]) -> tuple[Counter[str], list[Unusable]]:
-    from schemas.partitioner import partition_of  # noqa: PLC0415
-    from sinks.feed import Feed  # noqa: PLC0415
+async def _sent(files: list[Path]) -> tuple[Counter[str], list["Unusable"]]:
+    from schemas.partitioner import partition_of
+    from sinks.feed import Feed
+    from streams.ingest import Unusable, merged
+    from streams.settings import load
 
     conf = load().kafka
     sent: Counter[str] = Counter()
@@ -106,6 +111,10 @@ def drain(
     as_json: Json = False,
 ) -> None:
     """Wait until everything sent so far is read, stated in ClickHouse and safe."""
+    from streams.broker import asked
+    from streams.draining import drain as drained
+    from streams.settings import load
+
     at_home(home)
     settings = load()
     with progress() as bar, asked(settings.kafka) as broker:
@@ -141,7 +150,7 @@ def masked(settings: Any) -> dict[str, Any]:  # noqa: ANN401  # any settings mod
 @told
 def config(*, home: Home = HOME, as_json: Json = False) -> None:
     """Every setting: its variable, its value in force, what it is for. Secrets are masked."""
-    from streams.settings import described, environment  # noqa: PLC0415
+    from streams.settings import described, environment, load
 
     at_home(home)
     values = masked(load())

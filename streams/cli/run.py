@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
-from streams.settings import load
 
 
 @told
@@ -22,9 +21,9 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Broker, engine, topics, tables and workers on this machine, loopback only."""
-    from deploy.embedded.home import Home as Folder  # noqa: PLC0415  # a command loads what it needs
-    from deploy.embedded.supervisor import detach as detached  # noqa: PLC0415
-    from streams.cli.stack import supervisor  # noqa: PLC0415
+    from deploy.embedded.home import Home as Folder
+    from deploy.embedded.supervisor import detach as detached
+    from streams.cli.stack import supervisor
 
     folder = Folder(at_home(home))
     if fresh:
@@ -51,8 +50,8 @@ def _relayed(line: str) -> None:
 @told
 def down(*, home: Home = HOME, as_json: Json = False) -> None:
     """Stop what `kol up` started; events, rows and state stay."""
-    from deploy.embedded.home import Home as Folder  # noqa: PLC0415
-    from deploy.embedded.supervisor import stop  # noqa: PLC0415
+    from deploy.embedded.home import Home as Folder
+    from deploy.embedded.supervisor import stop
 
     stopped = stop(Folder(at_home(home)))
     if as_json:
@@ -76,7 +75,8 @@ def worker(
     home: Home = HOME,
 ) -> None:
     """One worker: both sides of its share of the partitions, until SIGTERM."""
-    from streams.worker import run  # noqa: PLC0415
+    from streams.settings import load
+    from streams.worker import run
 
     at_home(home)
     settings = load()
@@ -100,8 +100,8 @@ def status(*, home: Home = HOME, as_json: Json = False) -> None:
 
 def standing(home: Any) -> dict[str, Any]:  # noqa: ANN401  # a path
     """The whole picture of one home."""
-    from deploy.embedded.home import Home as Folder  # noqa: PLC0415
-    from streams.cli.stack import asked  # noqa: PLC0415
+    from deploy.embedded.home import Home as Folder
+    from streams.cli.stack import asked
 
     state = Folder(home).status() or {}
     workers = []
@@ -125,7 +125,8 @@ def standing(home: Any) -> dict[str, Any]:  # noqa: ANN401  # a path
 
 def doors() -> dict[str, dict[str, int]]:
     """Messages by door, refusals by reason, and the counters, from the rows of record."""
-    from streams.reading import ReadingError, reader, rows  # noqa: PLC0415
+    from streams.reading import ReadingError, reader, rows
+    from streams.settings import load
 
     names = {"door": "doors", "rejected": "rejected", "counter": "counters"}
     found: dict[str, Counter[str]] = {name: Counter() for name in names.values()}
