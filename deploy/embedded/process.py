@@ -8,6 +8,7 @@ the guard may be killed too. The kernel means the *thread* that started the chil
 one from a thread that lives as long as it should.
 """
 
+import atexit
 import os
 import signal
 import subprocess
@@ -81,8 +82,10 @@ class Guard:
 
 @cache
 def _guard() -> Guard:
-    """The guard of this process."""
-    return Guard()
+    """The guard of this process; whoever is left at our exit is ended too."""
+    guard = Guard()
+    atexit.register(guard.close)
+    return guard
 
 
 class Process:

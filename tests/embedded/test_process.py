@@ -144,6 +144,19 @@ def test_a_parent_that_died_in_the_meantime_has_no_child() -> None:
     assert done.stdout == b""
 
 
+def test_it_dies_when_its_parent_ends_without_stopping_it(log: Path) -> None:
+    careless = PARENT.replace("time.sleep(60)", "")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", careless, str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    child, guard = map(int, done.stdout.split())
+
+    until(lambda: not lives(child) and not lives(guard))
+
+
 def test_a_guard_kills_what_it_holds_and_lets_go_of_what_has_ended(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
