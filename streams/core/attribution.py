@@ -123,7 +123,7 @@ def weights(at: Moments, journeys: Journeys, is_first_of_kol: Mask) -> NDArray[n
     return weight
 
 
-def credits(  # noqa: A001  # the house's word
+def owed(
     at: Moments,
     paid: NDArray[np.int64],
     refunded: NDArray[np.int64],
@@ -212,12 +212,14 @@ def explained(at: int, paid: int, refunded: int, touches: Sequence[Touch]) -> tu
     when, rank = np.array([at]), np.arange(len(names))
     is_first = np.isin(np.arange(len(touches)), np.unique(codes, return_index=True)[1])
     weight = weights(when, journeys, is_first)
-    found = credits(when, np.array([paid]), np.array([refunded]), journeys, rank)
+    found = owed(when, np.array([paid]), np.array([refunded]), journeys, rank)
     return tuple(
         Explained(
             model,
             tuple(weight[m].tolist()),
-            {n: int(weight[m][codes == c].sum()) for c, n in enumerate(names)},
+            {n: int(weight[m][codes == c].sum()) for c, n in enumerate(names)}
+            if touches
+            else {ORGANIC: 1},
             dict(zip(names, found.credit[m].tolist(), strict=True)),
             dict(zip(names, found.refunded[m].tolist(), strict=True)),
         )

@@ -233,7 +233,7 @@ class Touches:
         newest = self._newest(~is_open & counts, LOOKED_AT, rank)
         within = self._newest(is_open, self._limit, rank)
         stays = counts & newest & within
-        if self._due.is_worth(~stays) or not within.all():
+        if self._crowded or self._due.is_worth(~stays) or not within.all():
             self.dropped += int(np.count_nonzero(~within))
             self._touch.keep(stays)
             self._relink()

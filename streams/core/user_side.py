@@ -20,7 +20,7 @@ from schemas.doors import Door
 from schemas.events import INPUTS, INTERACTIONS, PURCHASES, Kind
 from schemas.rows import Rows
 from streams.core.arena import Arrays, Due, Names
-from streams.core.attribution import credits as credited
+from streams.core.attribution import owed
 from streams.core.cells import FIELD_OF, UNCOUNTED, Cells, is_final
 from streams.core.dedup import Gate
 from streams.core.depth import Depth, omega
@@ -357,7 +357,7 @@ class UserMemory:
             return Rows("order_credit", {})
         orders, rank = self._orders, self._names.rank()
         journeys = orders.journeys(row, self._touches, rank)
-        credits_ = credited(orders["at"][row], orders["paid"][row], refunded, journeys, rank)
+        credits_ = owed(orders["at"][row], orders["paid"][row], refunded, journeys, rank)
         told = Told(row, refunded, journeys, credits_)
         return order_rows(orders, told, moved, self._names, self._labels, self.version)
 
