@@ -74,8 +74,8 @@ ACTS: Final = (
     Act(Deed.OUTRAGE, "kol-taotao-mama", -4_200, -3_300, 0.08),
     Act(Deed.AMENDS, "kol-taotao-mama", -3_000, -900, 0.04),
     Act(Deed.PROMOTION, "kol-dahu-zhibo", -1_500, -300, 0.06),
-    Act(Deed.OUTRAGE, "kol-mibao-ceping", 15, 90, 0.15),
-    Act(Deed.AMENDS, "kol-mibao-ceping", 150, 900, 0.06),
+    Act(Deed.OUTRAGE, "kol-mibao-ceping", -45, 75, 0.15),  # scores follow after the minute's end
+    Act(Deed.AMENDS, "kol-mibao-ceping", 100, 900, 0.06),
 )
 REFUND_WAVE_S: Final = (10, 80)  # when the promotion's orders come back
 REFUND_WAVE_SHARE: Final = 0.45  # how many of them
