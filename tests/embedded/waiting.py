@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-LIMIT = 30.0  # seconds after which it will not happen any more
+LIMIT = 120.0  # seconds after which it will not happen any more
 
 
 def until(so: Callable[[], object]) -> None:
