@@ -1,14 +1,10 @@
 """Blocks of cells to `kol-cells`: each to its partition, in order, acknowledged."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-
-from aiokafka import AIOKafkaProducer
+from typing import Any
 
 from schemas.topics import CELLS, MAX_MESSAGE_BYTES
-
-LINGER_MS: Final = 0  # a round hands in all it has at once
+from sinks.producer import Producer, Record
 
 
 class Blocks:
@@ -20,31 +16,21 @@ class Blocks:
     """
 
     def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = client
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = Producer(client, CELLS, MAX_MESSAGE_BYTES)
 
     async def start(self) -> None:
         """Connect."""
-        self._producer = AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=LINGER_MS,
-            max_request_size=MAX_MESSAGE_BYTES,
-            **self._client,
-        )
         await self._producer.start()
 
     async def send(self, blocks: Sequence[tuple[int, bytes]]) -> None:
-        """Send blocks to their partitions; returns once the brokers have them all."""
-        producer = self._producer
-        if producer is None:
-            raise RuntimeError("not started")
-        sent = [await producer.send(CELLS, block, partition=at) for at, block in blocks]
-        await asyncio.gather(*sent)
+        """Send blocks to their partitions; returns once the brokers have them all.
+
+        Raises:
+            SinkStopped: they will not take them.
+
+        """
+        await self._producer.send([Record(partition, block) for partition, block in blocks])
 
     async def stop(self) -> None:
         """Let go."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        await self._producer.stop()

@@ -4,14 +4,12 @@ At least once: readers tell letters apart by topic, partition and offset, which 
 The same letters are rows of `dead_letter`; this topic keeps the bytes for `kol dlq retry`.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
 from schemas.columns import Rejected
 from schemas.topics import DEAD_LETTER_BYTES, DEAD_LETTERS
+from sinks.producer import Producer, Record
 
 
 class DeadLetters:
@@ -23,42 +21,24 @@ class DeadLetters:
     """
 
     def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = client
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = Producer(client, DEAD_LETTERS, DEAD_LETTER_BYTES)
 
     async def start(self) -> None:
         """Connect."""
-        self._producer = AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            max_request_size=DEAD_LETTER_BYTES,
-            **self._client,
-        )
         await self._producer.start()
 
     async def send(self, letters: Sequence[Rejected]) -> None:
-        """Send letters; returns once the brokers have them all."""
-        producer = self._producer
-        if producer is None:
-            raise RuntimeError("not started")
-        sent = [
-            await producer.send(
-                DEAD_LETTERS,
-                letter.raw,
-                key=letter.topic.encode(),
-                partition=letter.partition,
-                headers=headers(letter),
-            )
-            for letter in letters
-        ]
-        await asyncio.gather(*sent)
+        """Send letters; returns once the brokers have them all.
+
+        Raises:
+            SinkStopped: they will not take them.
+
+        """
+        await self._producer.send([_record(letter) for letter in letters])
 
     async def stop(self) -> None:
         """Let go."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        await self._producer.stop()
 
 
 def headers(letter: Rejected) -> list[tuple[str, bytes]]:
@@ -69,3 +49,7 @@ def headers(letter: Rejected) -> list[tuple[str, bytes]]:
         ("offset", str(letter.offset).encode()),
         ("reason", letter.reason.encode()),
     ]
+
+
+def _record(letter: Rejected) -> Record:
+    return Record(letter.partition, letter.raw, letter.topic.encode(), headers(letter))

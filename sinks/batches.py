@@ -1,0 +1,53 @@
+"""Record batches, built here and compressed quickly.
+
+aiokafka compresses LZ4 at its level 9, which costs 4.3 us for a record of 270 bytes; at level 1
+it is 0.3 us and a fifth more bytes. So a batch is built plain and compressed here: in Kafka's
+format v2 all that follows the 61 bytes of the header is compressed, and the header says how.
+"""
+
+import struct
+from typing import Final, Literal
+
+import cramjam
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.util import calc_crc32c
+
+Compression = Literal["lz4"] | None
+
+HEADER: Final = 61  # bytes before the records
+LENGTH_AT: Final = 8  # int32: bytes after this field
+CRC_AT: Final = 17  # uint32 over all that follows it
+ATTRIBUTES_AT: Final = 21  # int16; the lowest three bits say how records are compressed
+LZ4: Final = 3
+LEVEL: Final = 1
+
+
+class Batch(BatchBuilder):  # type: ignore[misc]  # aiokafka ships no types
+    """A record batch that takes records until it is full; for `AIOKafkaProducer.send_batch`."""
+
+    def __init__(self, most_bytes: int, compression: Compression) -> None:
+        super().__init__(most_bytes, 0)
+        self._compression = compression
+        self._made: bytes | bytearray | None = None
+
+    def _build(self) -> bytes | bytearray:
+        """The bytes as they go out; called once the producer's identity is known."""
+        if self._made is None:
+            plain = super()._build()
+            self._made = self._buffer = compressed(plain) if self._compression else plain
+        return self._made
+
+
+def compressed(plain: bytes | bytearray) -> bytes | bytearray:
+    """The same batch with its records compressed, or itself if that is no shorter."""
+    press = cramjam.lz4.Compressor(level=LEVEL, content_checksum=False, block_linked=False)
+    press.compress(bytes(plain[HEADER:]))
+    records = bytes(press.finish())
+    if HEADER + len(records) >= len(plain):
+        return plain
+    batch = bytearray(plain[:HEADER]) + records
+    (attributes,) = struct.unpack_from(">h", batch, ATTRIBUTES_AT)
+    struct.pack_into(">h", batch, ATTRIBUTES_AT, attributes | LZ4)
+    struct.pack_into(">i", batch, LENGTH_AT, len(batch) - LENGTH_AT - 4)
+    struct.pack_into(">I", batch, CRC_AT, calc_crc32c(memoryview(batch)[ATTRIBUTES_AT:]))
+    return batch

@@ -1,0 +1,101 @@
+"""Records of one topic to their partitions: in order, acknowledged by all replicas, once each."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from sinks.base import SinkStopped
+from sinks.batches import Batch
+
+BATCH_BYTES = 512 * 1024  # before compression; a longer record has a batch to itself
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What goes to a partition."""
+
+    partition: int
+    value: bytes | None
+    key: bytes | None = None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class Producer:
+    """The way into one topic.
+
+    Args:
+        client: `bootstrap_servers` and security, as aiokafka's clients take them.
+        topic: where to.
+        most_bytes: of one request; no less than the longest record.
+
+    """
+
+    def __init__(self, client: Mapping[str, Any], topic: str, most_bytes: int) -> None:
+        self._client = client
+        self._topic = topic
+        self._most_bytes = most_bytes
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect."""
+        self._producer = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=self._most_bytes,
+            **self._client,
+        )
+        await self._producer.start()
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Send records; returns once the brokers have them all.
+
+        While the brokers are away it waits.
+
+        Raises:
+            SinkStopped: they will not take them, however often they are asked.
+
+        """
+        if self._producer is None:
+            raise RuntimeError("not started")
+        try:
+            sent = [
+                await self._producer.send_batch(batch, self._topic, partition=partition)
+                for partition, batch in _batches(records)
+            ]
+            await asyncio.gather(*sent)
+        except AssertionError as error:  # aiokafka asserts that a partition is there
+            raise SinkStopped(f"{self._topic}: {error}: run `kol topics`") from error
+        except KafkaError as error:
+            raise SinkStopped(f"{self._topic} was not written: {error!r}") from error
+
+    async def stop(self) -> None:
+        """Let go."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+
+def _batches(records: Sequence[Record]) -> Iterator[tuple[int, Batch]]:
+    """Records in batches of one partition each; within a partition the order stays."""
+    filling: dict[int, Batch] = {}
+    for record in records:
+        batch = filling.setdefault(record.partition, _batch())
+        if not _append(batch, record):
+            yield record.partition, batch
+            filling[record.partition] = batch = _batch()
+            _append(batch, record)  # the first one always fits
+    yield from filling.items()
+
+
+def _batch() -> Batch:
+    return Batch(BATCH_BYTES, "lz4")
+
+
+def _append(batch: Batch, record: Record) -> bool:
+    headers = record.headers
+    told = batch.append(timestamp=None, key=record.key, value=record.value, headers=headers)
+    return told is not None
