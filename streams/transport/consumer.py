@@ -20,7 +20,7 @@ from schemas.columns import RecordBatch
 from streams.transport.deliveries import BatchMessage, Deliveries
 from streams.transport.fetching import BatchThread, Fetch, Standing
 from streams.transport.records import Piece
-from streams.transport.wiring import Wiring, shared_partitions
+from streams.transport.wiring import Wiring, check_counts, shared_partitions
 
 STALL_S: Final = 0.25  # a look around while every partition waits for its agent
 
@@ -187,6 +187,7 @@ class BatchConsumer(driver.Consumer):
         async with self._turn:
             topics = self.wiring.topics
             assigned = frozenset(tp for tp in self.assignment() if tp.topic in topics)
+            check_counts({topic: self._thread.partitions(topic) for topic in topics})
             held = shared_partitions(assigned, topics)
             await self._let_go(self._held - held)
             added = held - self._held

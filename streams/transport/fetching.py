@@ -6,6 +6,7 @@ Private names of aiokafka are used here and in `records.py`, nowhere else.
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -124,7 +125,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     def wake(self) -> None:
         """End a wait for records: somebody can take them again. Any thread may call it."""
-        if self._consumer is not None and self._consumer._fetcher is not None:  # noqa: SLF001  # as in records.py
+        if self._consumer is None or self._consumer._fetcher is None:  # noqa: SLF001  # as in records.py
+            return
+        with suppress(RuntimeError):  # the thread is gone: nobody waits there
             self.thread_loop.call_soon_threadsafe(_notify_waiters, self._consumer._fetcher)  # noqa: SLF001  # as above
 
     async def begin(self, starts: Mapping[TP, int]) -> None:

@@ -73,6 +73,23 @@ class NotCoPartitionedError(Exception):
     """The topics of a partition number are not all here, so its memory cannot be whole."""
 
 
+def check_counts(counts: Mapping[str, int]) -> None:
+    """Make sure that every topic is there, with as many partitions as the others.
+
+    >>> check_counts({"a": 4, "b": 4})
+
+    Raises:
+        NotCoPartitionedError: one is missing or has another count.
+
+    """
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        each = "; ".join(f"{topic}: {count}" for topic, count in sorted(counts.items()))
+        raise NotCoPartitionedError(
+            f"the topics need equal partition counts, and none may be missing ({each}). "
+            "`kol topics` makes and verifies them; a count cannot be changed later."
+        )
+
+
 def shared_partitions(assigned: frozenset[TP], topics: frozenset[str]) -> frozenset[int]:
     """The partition numbers held, after making sure that every topic has the same ones.
 

@@ -11,8 +11,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
+from deploy.embedded import kafka
 from streams.transport import consumer
-from tests.integration.one_broker import create_topics, running_broker
+from tests.integration.topics import create_topics
 from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
 
 pytestmark = pytest.mark.integration
@@ -22,7 +23,7 @@ PARTITIONS = 4
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
+    with kafka.broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
         asyncio.run(create_topics(bootstrap, TOPICS, PARTITIONS))
         yield bootstrap
 

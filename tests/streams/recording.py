@@ -16,7 +16,7 @@ from streams.transport import APP_SETTINGS, Wiring, batch_topic, consumer, is_cu
 
 INPUTS = ("clickstream", "content-interactions", "purchases")
 CELLS = "kol-cells"
-TOPICS = (*INPUTS, CELLS)
+TOPICS = (*INPUTS, CELLS)  # the inputs first
 
 
 class Ledger:
@@ -34,8 +34,15 @@ class Ledger:
 class Worker:
     """One Faust app with one agent; its memory of a partition is the list of offsets read."""
 
-    def __init__(self, app: faust.App, ledger: Ledger, **wiring: Any) -> None:  # noqa: ANN401  # fields of Wiring
+    def __init__(
+        self,
+        app: faust.App,
+        ledger: Ledger,
+        topics: tuple[str, ...] = TOPICS,
+        **wiring: Any,  # noqa: ANN401  # fields of Wiring
+    ) -> None:
         self.app = app
+        self.topics = topics
         self.ledger = ledger
         self.memory: dict[int, dict[TP, list[int]]] = {}
         self.next: dict[TP, int] = {}
@@ -45,10 +52,8 @@ class Worker:
         self.snapshot_fails = False
         self.snapshot_on_drain = True
         self.changed = asyncio.Event()
-        wire(
-            app, Wiring(inputs=INPUTS, others=(CELLS,), hooks=self, horizon_ms=7_200_000, **wiring)
-        )
-        app.agent(batch_topic(app, TOPICS), name="reader")(self.read)
+        wire(app, Wiring(topics[:3], topics[3:], hooks=self, horizon_ms=7_200_000, **wiring))
+        app.agent(batch_topic(app, topics), name="reader")(self.read)
 
     async def read(self, stream: StreamT[Any]) -> None:
         async for event in cast("Stream[Any]", stream).noack().events():
@@ -81,10 +86,10 @@ class Worker:
         for partition in added:
             kept = self.ledger.snapshots[partition]
             self.memory[partition] = {tp: list(seen) for tp, seen in kept.items()}
-            for topic in TOPICS:
+            for topic in self.topics:
                 self.next[TP(topic, partition)] = self.ledger.offset(TP(topic, partition))
         self.changed.set()
-        return {TP(topic, p): self.next[TP(topic, p)] for topic in TOPICS for p in held}
+        return {TP(topic, p): self.next[TP(topic, p)] for topic in self.topics for p in held}
 
     async def drain(self, lost: frozenset[int] | None) -> None:
         self.calls.append(("drain", lost))
@@ -95,7 +100,7 @@ class Worker:
         self.calls.append(("lost", sorted(partitions)))
         for partition in partitions:
             del self.memory[partition]
-            for topic in TOPICS:
+            for topic in self.topics:
                 del self.next[TP(topic, partition)]
         self.changed.set()
 

@@ -1,0 +1,275 @@
+"""The transport on a real broker: what is read, in which order, and when it refuses to go on."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from deploy.embedded import kafka
+from streams.transport import (
+    CorruptRecordsError,
+    NotCoPartitionedError,
+    OffsetsGoneError,
+    consumer,
+)
+from tests.integration.topics import create_topics
+from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
+
+pytestmark = pytest.mark.integration
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kafka")
+
+
+@pytest.fixture(scope="module")
+def broker(home: Path) -> Iterator[str]:
+    with kafka.broker(home) as bootstrap:
+        yield bootstrap
+
+
+class Scene:
+    """Four topics of one test's own, and workers that read them."""
+
+    def __init__(self, broker: str, home: Path, name: str) -> None:
+        self.broker = broker
+        self._home = home
+        self._name = name
+        self.topics = tuple(f"{topic}.{name[:80]}" for topic in TOPICS)
+        self.clicks, self.content, self.purchases, self.cells = self.topics
+        self.ledger = Ledger()
+        self._made = 0
+
+    async def make_topics(self) -> None:
+        await create_topics(self.broker, self.topics, 1)
+
+    def worker(self, **settings: Any) -> Worker:  # noqa: ANN401  # Faust's settings
+        self._made += 1
+        datadir = self._home / str(self._made)
+        app = make_app(self._name, f"kafkab://{self.broker}", datadir, **settings)
+        return Worker(app, self.ledger, self.topics)
+
+
+@pytest.fixture
+def bare(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> Scene:
+    return Scene(broker, tmp_path, request.node.name)
+
+
+@pytest.fixture
+async def scene(bare: Scene) -> Scene:
+    await bare.make_topics()
+    return bare
+
+
+@asynccontextmanager
+async def producing(broker: str, transaction: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=broker, transactional_id=transaction)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+def damage(home: Path, partition: str, word: bytes) -> None:
+    """Change one byte of a record where the broker keeps it."""
+    (segment,) = home.glob(f"**/{partition}/*.log")
+    with segment.open("r+b") as file:
+        file.seek(segment.read_bytes().index(word))
+        file.write(b"!")
+
+
+async def crash_of(worker: Worker) -> BaseException | None:
+    """Why the worker stopped."""
+    async with running(worker):
+        await worker.until(lambda: worker.app.crashed)
+    reason: BaseException | None = worker.app.crash_reason
+    return reason
+
+
+async def test_a_large_fetch_arrives_in_batches_of_at_most_five_thousand(
+    scene: Scene,
+) -> None:
+    async with producing(scene.broker) as producer:
+        for _ in range(12_000):
+            await producer.send(scene.clicks, b"{}", partition=0)
+        await producer.flush()
+    worker = scene.worker()
+    async with running(worker):
+        await worker.until(lambda: worker.records == 12_000)
+
+    assert max(len(batch.values) for batch in worker.batches) == 5_000
+    assert worker.memory == {}
+    assert {batch.partitions for batch in worker.batches} == {1}
+    bounds = [(batch.first_offset, batch.next_offset) for batch in worker.batches]
+    assert [start for start, _ in bounds[1:]] == [end for _, end in bounds[:-1]]
+
+
+async def test_aborted_records_are_never_seen_and_open_ones_only_after_their_commit(
+    scene: Scene,
+) -> None:
+    worker = scene.worker()
+    async with (
+        producing(scene.broker, "upstream") as upstream,
+        producing(scene.broker) as plain,
+        running(worker),
+    ):
+        await upstream.begin_transaction()
+        await upstream.send_and_wait(scene.clicks, b"aborted", partition=0)
+        await upstream.abort_transaction()
+        await upstream.begin_transaction()
+        await upstream.send_and_wait(scene.clicks, b"committed", partition=0)
+        await plain.send_and_wait(scene.clicks, b"behind", partition=0)
+        await worker.until(lambda: consumer(worker.app).standing(TP(scene.clicks, 0)).position == 2)
+        seen_while_open = worker.records
+        await upstream.commit_transaction()
+        await worker.until(lambda: worker.records == 2)
+        standing = consumer(worker.app).standing(TP(scene.clicks, 0))
+        await worker.until(lambda: consumer(worker.app).standing(TP(scene.clicks, 0)).position == 5)
+        await worker.snapshot()
+        await consumer(worker.app).commit()
+        committed = await consumer(worker.app).group_offsets(TP(scene.clicks, 0))
+
+    assert seen_while_open == 0
+    assert [v for batch in worker.batches for v in batch.values] == [b"committed", b"behind"]
+    assert standing.end == 5
+    assert committed == {TP(scene.clicks, 0): 5}
+
+
+async def test_a_topic_read_to_its_end_says_so_and_for_how_long_it_was_quiet(
+    scene: Scene,
+) -> None:
+    worker = scene.worker()
+    async with producing(scene.broker) as producer, running(worker):
+        await producer.send_and_wait(scene.clicks, b"{}", partition=0)
+        await worker.until(lambda: worker.records == 1)
+        reader = consumer(worker.app)
+        await worker.until(lambda: all(reader.standing(TP(t, 0)).is_at_end for t in scene.topics))
+        await worker.until(lambda: reader.standing(TP(scene.clicks, 0)).quiet_s > 0.3)
+
+        assert reader.standing(TP(scene.clicks, 0)).position == 1
+        assert not reader.standing(TP("nowhere", 0)).is_at_end
+
+
+async def test_while_catching_up_the_oldest_topic_goes_first_within_the_horizon(
+    scene: Scene,
+) -> None:
+    """A day of clicks against three purchases: clicks never run two hours ahead of them."""
+    start = 1_790_000_000_000
+    async with producing(scene.broker) as producer:
+        for topic, count in ((scene.clicks, 2_400), (scene.purchases, 24)):
+            for row in range(count):
+                stamp = start + row * 24 * HOUR_MS // count
+                await producer.send(topic, b"x" * 1_000, partition=0, timestamp_ms=stamp)
+        await producer.flush()
+    worker = scene.worker(consumer_max_fetch_size=64 << 10)
+    async with running(worker):
+        await worker.until(lambda: worker.records == 2_424)
+    reached = dict.fromkeys((scene.clicks, scene.purchases), start)
+    apart = []
+    for batch in worker.batches:
+        if reached[scene.purchases] < start + 23 * HOUR_MS:
+            apart.append(int(batch.received_at[0]) - min(reached.values()))
+        reached[batch.topic] = int(batch.received_at[-1])
+
+    assert max(apart) <= 2 * HOUR_MS + HOUR_MS
+    assert len(worker.batches) > 10
+
+
+async def test_records_damaged_on_disk_stop_the_worker_with_the_place(
+    scene: Scene, home: Path
+) -> None:
+    async with producing(scene.broker) as producer:
+        await producer.send_and_wait(scene.clicks, b"whole", partition=0)
+        await producer.send_and_wait(scene.clicks, b"to be damaged", partition=0)
+    damage(home, f"{scene.clicks}-0", b"damaged")
+    worker = scene.worker()
+    reason = await crash_of(worker)
+
+    assert isinstance(reason, CorruptRecordsError)
+    assert (reason.topic, reason.partition, reason.offset) == (scene.clicks, 0, 1)
+    assert ("drain", None) not in worker.calls
+    assert worker.calls[-1] == ("lost", [0])
+
+
+async def test_records_that_retention_took_away_are_not_silently_skipped(
+    scene: Scene,
+) -> None:
+    async with producing(scene.broker) as producer:
+        for _ in range(10):
+            await producer.send_and_wait(scene.clicks, b"{}", partition=0)
+    scene.ledger.snapshots[0] = {TP(scene.clicks, 0): [0, 1, 2]}
+    admin = AIOKafkaAdminClient(bootstrap_servers=scene.broker)
+    await admin.start()
+    await admin.delete_records({TopicPartition(scene.clicks, 0): RecordsToDelete(before_offset=7)})
+    await admin.close()
+    reason = await crash_of(scene.worker())
+
+    assert isinstance(reason, OffsetsGoneError)
+    assert "offset 3" in str(reason)
+    assert "offers 7" in str(reason)
+
+
+async def test_topics_of_unequal_partition_counts_are_refused(bare: Scene) -> None:
+    await create_topics(bare.broker, (bare.clicks, bare.content, bare.cells), 2)
+    await create_topics(bare.broker, [bare.purchases], 1)
+    worker = bare.worker()
+
+    assert isinstance(await crash_of(worker), NotCoPartitionedError)
+    assert not worker.batches
+
+
+async def test_a_missing_topic_is_refused_instead_of_left_out(bare: Scene) -> None:
+    await create_topics(bare.broker, (bare.clicks, bare.content, bare.cells), 1)
+
+    assert isinstance(await crash_of(bare.worker()), NotCoPartitionedError)
+
+
+async def test_an_agent_that_fails_stops_the_worker_and_nothing_of_its_batch_is_committed(
+    scene: Scene,
+) -> None:
+    async with producing(scene.broker) as producer:
+        await producer.send_and_wait(scene.clicks, b"poison", partition=0)
+    worker = scene.worker()
+
+    async def fail(_: object) -> None:
+        raise ZeroDivisionError("half-way")
+
+    worker.before_fold = fail
+    await crash_of(worker)
+    successor = scene.worker()
+    async with running(successor):
+        await successor.until(lambda: successor.records == 1)
+        committed = await consumer(successor.app).group_offsets(TP(scene.clicks, 0))
+
+    assert committed == {TP(scene.clicks, 0): None}
+    assert ("drain", None) not in worker.calls
+
+
+async def test_a_worker_that_stops_in_order_leaves_nothing_to_read_again(
+    scene: Scene,
+) -> None:
+    async with producing(scene.broker) as producer:
+        for _ in range(50):
+            await producer.send(scene.clicks, b"{}", partition=0)
+        await producer.flush()
+        for expected in (50, 0):
+            worker = scene.worker()
+            async with running(worker):
+                await worker.until(lambda w=worker: w.memory != {})  # type: ignore[misc]
+                at_end = lambda w=worker: consumer(w.app).standing(TP(scene.clicks, 0)).is_at_end  # noqa: E731
+                await worker.until(at_end)
+            assert worker.records == expected
+    counted = Counter(scene.ledger.snapshots[0][TP(scene.clicks, 0)])
+
+    assert counted == Counter(range(50))
