@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from deploy.embedded.gateway import log
-from deploy.embedded.gateway.access import Secrets, memory, secrets
+from deploy.embedded.gateway.access import Secrets, memory, near, secrets
 from deploy.embedded.gateway.engine import Engine, PathHeldError
 from deploy.embedded.gateway.errors import Refusal
 from deploy.embedded.gateway.server import Gateway
@@ -27,7 +26,7 @@ def main() -> None:
     given = _arguments()
     log.begin()
     try:
-        _loopback(given.host, remote=given.allow_remote)
+        near(given.host, remote=given.allow_remote)
         found = secrets(given.secrets)
         given.path.mkdir(parents=True, exist_ok=True)
         engine = Engine(given.path.resolve(), memory(found))
@@ -72,19 +71,6 @@ async def _told_to_stop() -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, told.set)
     await told.wait()
-
-
-def _loopback(host: str, *, remote: bool) -> None:
-    """Refuse a host that others can reach, unless it is asked for.
-
-    Raises:
-        ValueError: such a host, or one that is neither an address nor localhost.
-
-    """
-    near = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    if not near and not remote:
-        why = f"{host} can be reached by others; say --allow-remote if that is meant"
-        raise ValueError(why)
 
 
 def _arguments() -> argparse.Namespace:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import os
 import stat
 from collections.abc import Mapping
@@ -58,18 +59,27 @@ def secrets(path: Path) -> Secrets:
 
     """
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        why = f"{path} can be read by others: chmod 600 {path}"
-        raise ValueError(why)
+        raise ValueError(f"{path} can be read by others: chmod 600 {path}")
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Secrets)
     except msgspec.DecodeError as error:
-        why = f"{path} is not a secrets file: {error}"
-        raise ValueError(why) from error
+        raise ValueError(f"{path} is not a secrets file: {error}") from error
     empty = [name for name, login in found.users.items() if not login.password]
     if empty:
-        why = f"{path}: no password for {', '.join(empty)}"
-        raise ValueError(why)
+        raise ValueError(f"{path}: no password for {', '.join(empty)}")
     return found
+
+
+def near(host: str, *, remote: bool) -> None:
+    """Refuse to listen where others can reach it, unless that is meant.
+
+    Raises:
+        ValueError: such a host, or one that is neither an address nor localhost.
+
+    """
+    loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    if not loopback and not remote:
+        raise ValueError(f"{host} can be reached by others; say --allow-remote if that is meant")
 
 
 def memory(found: Secrets) -> int:

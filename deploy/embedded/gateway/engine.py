@@ -229,7 +229,7 @@ class Handle:
 
         """
         with _its_errors():
-            return Intake(self._raw.send_insert(head, form))
+            return Intake(self._raw.send_insert(f"{head}\n", form))  # it may end in a comment
 
     def verdict(self, sql: str, database: str) -> Verdict:
         """What the engine's own parser says about a text."""

@@ -32,7 +32,7 @@ class Flight:
         """
         if self._closed:
             raise refusal(Code.ABORTED, "the gateway is stopping")
-        if self.now >= self._most or (restricted and self.restricted >= self._most // 2):
+        if self.now >= self._most or (restricted and self.restricted >= max(1, self._most // 2)):
             raise refusal(Code.TOO_MANY_SIMULTANEOUS_QUERIES, "Too many simultaneous queries")
         self.now += 1
         self.restricted += restricted

@@ -95,12 +95,15 @@ class Gateway:
         self, request: web.Request, who: Account, asked: Ask, body: Body, line: log.Line
     ) -> web.StreamResponse:
         """Read as much as it takes to know what is said, then let it be done."""
+        text = asked.query.encode()
         if request.content_type == "multipart/form-data":
-            text, params = await form(request, self._cap)
+            more, params = await form(request, self._cap)
             asked = replace(asked, params={**asked.params, **params})
+            text = _joined(text, more)
+        elif statement(text).insert is not None:
+            text += b"\n"  # and then come rows
         else:
-            text = await body.read(LONGEST)
-        text = b"\n".join(part for part in (asked.query.encode(), text) if part)
+            text = _joined(text, await body.read(LONGEST))
         if not text.strip():
             return web.Response(text="Ok.\n", headers=self._headers(line))
         if asked.greets and is_hello(text):
@@ -235,6 +238,11 @@ class Gateway:
         self._metrics.in_flight.set(self.flight.now)
         self._metrics.sessions.set(len(self._sessions))
         return web.Response(body=self._metrics.page(), content_type="text/plain")
+
+
+def _joined(query: bytes, body: bytes) -> bytes:
+    """The text of a request: what the URL says, then what the body says."""
+    return b"\n".join(part for part in (query, body) if part)
 
 
 async def _ok(_request: web.Request) -> web.Response:

@@ -1,0 +1,151 @@
+"""Where a statement ends and its rows begin, told without the engine."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.embedded.gateway.errors import Refusal
+from deploy.embedded.gateway.statement import Insert, statement
+from deploy.embedded.gateway.tokens import tokens
+
+FILLER = st.sampled_from(
+    [" ", "\n", "\t", " /* FORMAT x ' */ ", " -- ( `\n", "\r\n", " # FORMAT\n"]
+)
+NAMES = st.sampled_from(
+    ["t", "kol.t", "`a b`", '"q"."r"', "format", "`FORMAT`", "db.format", "`a``b`", "`a\\`b`"]
+)
+COLUMNS = st.sampled_from(["", "(a)", "(a, `FORMAT`)", "(* EXCEPT(c))", "(a,(b))"])
+SETTINGS = st.sampled_from(["", "SETTINGS a = 1, b = 'FORMAT TSV', c = '\\' FORMAT'"])
+ENDS = st.sampled_from([" ", "\n", "\r\n", " \n", "\t\r\n"])
+
+
+@given(FILLER, NAMES, COLUMNS, SETTINGS, ENDS, st.binary())
+def test_rows_begin_behind_the_name_of_their_format(
+    fill: str, name: str, columns: str, settings: str, end: str, rows: bytes
+) -> None:
+    rows = rows.lstrip(b" \t\f\r\n;")
+    head = fill.join(["", "INSERT", "INTO", name, columns, settings])
+    text = f"{head}{fill}FORMAT{fill}RowBinary{end}".encode()
+
+    found = statement(text + rows).insert
+
+    assert found is not None
+    assert found.format == "RowBinary"
+    assert found.start == len(text)
+    assert found.head == f"{head}{fill}".strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (b"INSERT INTO t FORMAT TSV\n\n1", b"\n1"),
+        (b"INSERT INTO t FORMAT TSV\r\n\r\n1", b"\r\n1"),
+        (b"INSERT INTO t FORMAT TSV  \t1", b"1"),
+        (b"INSERT INTO t FORMAT TSV", b""),
+        (b"INSERT INTO t FORMAT RowBinary\n;", b";"),
+        (b"INSERT INTO FUNCTION null('a Int8') (a) FORMAT TSV\n1", b"1"),
+        (b"INSERT INTO TABLE t FORMAT TSV\n1", b"1"),
+        (b"INSERT t FORMAT TSV\n1", b"1"),
+    ],
+)
+def test_one_line_end_belongs_to_the_statement(text: bytes, rows: bytes) -> None:
+    found = statement(text).insert
+
+    assert found is not None
+    assert text[found.start :] == rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"INSERT INTO t VALUES (1, 'FORMAT TSV')",
+        b"INSERT INTO t SELECT 1 FORMAT TSV",
+        b"INSERT INTO t (a) SELECT 1",
+        b"INSERT INTO t (SELECT 1)",
+        b"INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x FORMAT TSV",
+        b"INSERT INTO t FROM INFILE 'x' FORMAT CSV",
+        b"INSERT INTO t (a",
+        b"INSERT INTO t FORMAT",
+        b"INSERT INTO t FORMAT 'x'",
+        b"INSERT INTO t",
+        b"INSERT INTO",
+        b"INSERT",
+        b"SELECT 1 FORMAT TSV",
+        b"",
+        b"-- INSERT INTO t FORMAT TSV",
+        b"'INSERT' INTO t FORMAT TSV",
+    ],
+)
+def test_what_has_no_rows_behind_it_is_left_to_the_engine(text: bytes) -> None:
+    assert statement(text).insert is None
+
+
+def test_a_semicolon_before_the_rows_is_refused_as_a_server_does() -> None:
+    with pytest.raises(Refusal, match="SYNTAX_ERROR"):
+        statement(b"INSERT INTO t FORMAT TSV;\n1")
+
+
+def test_the_head_of_an_insert_is_utf8() -> None:
+    assert statement("INSERT INTO `ü` FORMAT TSV\nx".encode()).insert == Insert(
+        "INSERT INTO `ü`", "TSV", 28
+    )
+    with pytest.raises(Refusal, match="UTF-8"):
+        statement(b"INSERT INTO `\xff` FORMAT TSV\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "bare"),
+    [
+        ("SELECT 1", None, "SELECT 1"),
+        ("SELECT 1 FORMAT CSV", "CSV", "SELECT 1 "),
+        ("select 1 format CSV;", "CSV", "select 1 ;"),
+        ("SELECT 1 FORMAT /* x */ CSV -- end", "CSV", "SELECT 1  -- end"),
+        ("SELECT 1 FORMAT CSV SETTINGS a = 1", "CSV", "SELECT 1  SETTINGS a = 1"),
+        ("SELECT 1 SETTINGS a = 1 FORMAT CSV", "CSV", "SELECT 1 SETTINGS a = 1 "),
+        ("SELECT 'FORMAT CSV'", None, "SELECT 'FORMAT CSV'"),
+        ("SELECT 1 -- FORMAT CSV", None, "SELECT 1 -- FORMAT CSV"),
+        ("SELECT 1 AS format", None, "SELECT 1 AS format"),
+        ("SELECT format FROM t", None, "SELECT format FROM t"),
+        ("SELECT format('{}', x)", None, "SELECT format('{}', x)"),
+        ("SELECT * FROM (SELECT 1 FORMAT CSV)", None, "SELECT * FROM (SELECT 1 FORMAT CSV)"),
+        ("SHOW TABLES FORMAT JSON", "JSON", "SHOW TABLES "),
+    ],
+)
+def test_the_format_of_an_answer_stands_at_the_end(text: str, form: str | None, bare: str) -> None:
+    found = statement(text.encode())
+
+    assert (found.format, found.bare) == (form, bare.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("SELECT 1", "SELECT"),
+        ("  /* x */ -- y\n with 1 AS x SELECT x", "WITH"),
+        ("((SELECT 1))", "SELECT"),
+        ("", ""),
+        (";", ""),
+    ],
+)
+def test_the_first_word_tells_what_it_is(text: str, word: str) -> None:
+    assert statement(text.encode()).word == word
+
+
+@given(st.text())
+def test_any_text_is_cut_into_tokens_that_do_not_overlap(text: str) -> None:
+    found = list(tokens(text))
+
+    assert all(text[token.start : token.end] == token.text for token in found)
+    assert all(one.end <= two.start for one, two in pairwise(found))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_looked_at_without_a_fault(text: bytes) -> None:
+    for head in (b"", b"INSERT INTO t ", b"SELECT ", b"INSERT INTO t FORMAT "):
+        try:
+            found = statement(head + text)
+        except Refusal:
+            continue
+        assert found.insert is None or found.insert.start <= len(head + text)
