@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from schemas.cells import NAMES
 from schemas.columns import Codes
 
-TOPIC: Final = "kol-cells"
 FORMAT: Final = 1
 MOST_MINUTE: Final = 2**31 - 1  # minutes since the epoch are kept in 32 bits
 

@@ -33,15 +33,12 @@ Values = NDArray[np.int64]  # shape (n, len(TAKEN))
 
 
 class Gathered:
-    """What is known of the minutes that can still change; `len()` counts KOLs times minutes."""
+    """What is known of the minutes that can still change."""
 
     def __init__(self, slack: int = SLACK) -> None:
         self._cells = Keyed(version=np.uint64, values=_VALUES)  # (KOL, minute) and source
         self._rows = Keyed(kol=np.int32, minute=np.int64, values=_VALUES)  # (KOL, minute) and 0
         self._due = Due(slack)
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
     @property
     def cells(self) -> int:

@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.blocks import TOPIC, Block
+from schemas.blocks import Block
 from schemas.cells import DIMENSIONS
 from schemas.columns import Codes, Mask
 from schemas.rows import Rows, Values
+from schemas.topics import CELLS
 from streams.core.arena import Arrays, Names
 from streams.core.decay import Floats, Minutes
 from streams.core.gather import SLACK, Gathered
@@ -62,7 +63,7 @@ class KolMemory:
         self.epoch = 0
         self.life = 0
         self.folded = 0  # statements of this life
-        self.offsets: dict[str, int] = {TOPIC: 0}  # where reading goes on
+        self.offsets: dict[str, int] = {CELLS: 0}  # where reading goes on
         self.names = Names()
         self.gathered = Gathered(slack)
         self.lives = np.zeros(sources, np.int64)
@@ -123,7 +124,7 @@ class KolMemory:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, mostly as views."""
-        progress = [self.offsets[TOPIC], self._final_to, self._closed_to, self._stated_to]
+        progress = [self.offsets[CELLS], self._final_to, self._closed_to, self._stated_to]
         return {
             **self.names.arrays("names"),
             **self.gathered.arrays("cells"),
@@ -145,7 +146,7 @@ class KolMemory:
         memory.lives[:] = arrays["lives"]
         memory._counts[:] = memory._counts_stated[:] = arrays["counts"]
         progress = arrays["progress"].tolist()
-        memory.offsets[TOPIC], memory._final_to, memory._closed_to, memory._stated_to = progress
+        memory.offsets[CELLS], memory._final_to, memory._closed_to, memory._stated_to = progress
         return memory
 
     def _passed(self, lateness: int) -> int:
@@ -229,7 +230,7 @@ class KolMemory:
         self._counts_stated[:] = self._counts
         n = len(COUNTERS)
         columns: dict[str, Values] = {
-            "topic": [TOPIC] * n,
+            "topic": [CELLS] * n,
             "partition": np.full(n, self.partition, np.uint16),
             "door": list(COUNTERS),
             "kind": ["counter"] * n,

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.blocks import TOPIC, Block, pack, unpack
+from schemas.blocks import Block, pack, unpack
 from schemas.cells import AT, DIMENSIONS, NAMES
 from schemas.rows import Rows
+from schemas.topics import CELLS
+from streams.core.decay import DAY, SPAN
 from streams.core.kol_side import COUNTERS, KolMemory
 from streams.core.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
 from streams.core.special import digamma_trigamma
@@ -229,7 +231,7 @@ ENDS = {"": 0, "_lo": -1, "_hi": 1}
 # ---------------------------------------------------------------- worlds to read
 
 RANDOM = Random(20240520)
-VALUES: list[Fields] = [
+VALUES: list[dict[str, int]] = [
     evidence(
         **{f"for_{d}": RANDOM.choice([0.0, 0.25, 1.0]) for d in RANDOM.sample(DIMENSIONS, 3)},
         **{f"against_{d}": RANDOM.choice([0.25, 1.0]) for d in RANDOM.sample(DIMENSIONS, 1)},
@@ -239,7 +241,8 @@ VALUES: list[Fields] = [
     for _ in range(12)
 ] + [{"views": 1}, {"views": 2}, audience(0.0)]
 
-STEPS = st.sampled_from([0, 1, 2, 45, 119, 120, 121, 5_000, 400_000])  # minutes; 400 000 = 278 d
+EVE = 23 * SPAN * 14 * DAY - 90  # minutes before a landmark of what fades in 14 days
+STEPS = st.sampled_from([0, 1, 2, 45, 119, 120, 121, 5_000, 900_000])  # minutes; 900 000 = 1.7 y
 REST = st.sampled_from([0, 1, GRACE_MS, 59_999])
 SAID = st.dictionaries(
     st.tuples(st.sampled_from("kqz"), st.booleans(), st.integers(0, 130)),
@@ -247,12 +250,12 @@ SAID = st.dictionaries(
     max_size=4,
 )  # (KOL, from which end of what its source may still say, how many minutes) -> values
 SOURCE = st.lists(st.tuples(STEPS, REST, SAID), min_size=1, max_size=4)
-Steps = list[tuple[int, int, dict[tuple[str, bool, int], Fields]]]
+Steps = list[tuple[int, int, dict[tuple[str, bool, int], dict[str, int]]]]
 
 
 def source_log(source: int, steps: Steps) -> list[Block]:
     """What a source says in its order: no cell behind its own watermark's horizon."""
-    log, mark = [], NOON * MINUTE_MS
+    log, mark = [], EVE * MINUTE_MS
     for version, (minutes, rest, said) in enumerate(steps, 1):
         first = (mark - HORIZON_MS) // MINUTE_MS
         mark += minutes * MINUTE_MS + rest
@@ -344,7 +347,7 @@ def test_while_nothing_is_final_blocks_may_come_in_any_order(
     log: list[list[Block]], luck: Random
 ) -> None:
     calm = [
-        [replace(part, watermarks=dict.fromkeys(part.watermarks, NOON * MINUTE_MS)) for part in own]
+        [replace(part, watermarks=dict.fromkeys(part.watermarks, EVE * MINUTE_MS)) for part in own]
         for own in log
     ]
     shuffled = [part for own in calm for part in own]
@@ -450,6 +453,23 @@ def test_a_newer_life_does_not_lower_a_watermark() -> None:
 
     assert memory.watermark == 5_000
     assert memory.lives.tolist() == [2]
+
+
+def test_a_source_that_wakes_up_behind_opens_no_final_minute_again() -> None:
+    memory = KolMemory(0, 2)
+    lived(memory, [block(Cell(), marks={0: final(NOON), 1: None})])
+    said = lived(memory, [block(marks={1: end(NOON)}), block(Cell(fields=CRITIC, version=2))])
+
+    assert memory.watermark == end(NOON)
+    assert counters(said)["cell_after_final"] == 1
+
+
+def test_a_source_that_wakes_up_behind_takes_no_statement_back() -> None:
+    memory = KolMemory(0, 2)
+    lived(memory, [block(Cell(), marks={0: stated(NOON), 1: None})])
+    said = lived(memory, [block(Cell(fields=CRITIC, version=2), marks={1: end(NOON) - 1})])
+
+    assert keys(said) == [("k1", NOON)]
 
 
 def test_a_block_of_more_sources_than_there_are_is_refused() -> None:
@@ -593,7 +613,7 @@ def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> Non
     (row, *_) = rows_of(said, "door_count")
 
     assert counters(said) == {"blocks": 1, "cells": 1, "cell_not_newer": 0, "cell_after_final": 0}
-    assert (row["topic"], row["partition"], row["kind"]) == (TOPIC, 5, "counter")
+    assert (row["topic"], row["partition"], row["kind"]) == (CELLS, 5, "counter")
     assert memory.statements() == []
     assert memory.counters.keys() == COUNTERS.keys()
 
@@ -601,10 +621,10 @@ def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> Non
 def test_a_memory_is_restored_with_all_it_knew() -> None:
     memory = KolMemory(5, 2)
     memory.fold(block(Cell("k1"), Cell("宝妈", source=1), marks={0: 9_000, 1: None}, life=4))
-    memory.offsets[TOPIC] = 17
+    memory.offsets[CELLS] = 17
     again = KolMemory.restored(memory.arrays(), 5)
 
-    assert again.offsets == {TOPIC: 17}
+    assert again.offsets == {CELLS: 17}
     assert again.watermark == 9_000
     assert again.lives.tolist() == [4, 4]
     assert again.names.names == ["k1", "宝妈"]
