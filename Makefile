@@ -21,7 +21,7 @@ $(VENV)/.ok: requirements.lock pyproject.toml
 	@echo "· packages of requirements.lock, by their hashes (about 1 GB once)" >&2
 	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
-	@echo "· Apache Kafka (55 MB once)" >&2
+	@echo "· Apache Kafka (45 MB once)" >&2
 	@$(BIN)/python -m deploy.embedded.kafka
 	@touch $@
 

@@ -40,6 +40,7 @@ def up(
         else:
             err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
         return
+    folder.take()  # before anything is prepared
     supervisor(folder, workers, say).run()
 
 

@@ -4,7 +4,6 @@ import json
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,6 @@ ANSWER_SECONDS = 0.5
 WORKER_STOP_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The ports of one stack, all on loopback."""
-
-    kafka: int
-    controller: int
-    engine: int
-    workers: list[int]
-
-    @classmethod
-    def found(cls, workers: int) -> "Places":
-        """The default ports where they are free, others where not."""
-        wanted = [kafka.PORT, kafka.CONTROLLER_PORT, ENGINE_PORT]
-        wanted += [WORKER_PORT + number for number in range(workers)]
-        broker, controller, engine, *rest = ports.free(*wanted)
-        return cls(broker, controller, engine, rest)
-
-
 def supervisor(
     home: Home,
     workers: int,
@@ -45,19 +26,15 @@ def supervisor(
     settings: Mapping[str, Any] | None = None,
 ) -> Supervisor:
     """A supervisor of the whole stack in `home`; nothing runs yet."""
-    home.make()
+    broker = kafka.node(home, kafka.fetch(on_change))
     secrets = home.secrets()
-    places = Places.found(workers)
-    broker = kafka.Broker(
-        kafka.fetch(on_change), home.path, secrets.cluster_id, places.kafka, places.controller
-    )
-    broker.prepare()
+    engine_port, *worker_ports = ports.free(ENGINE_PORT, *range(WORKER_PORT, WORKER_PORT + workers))
     accounts = _accounts(home)
     told = {
         "kafka": {"bootstrap": broker.bootstrap, "partitions": PARTITIONS},
         "clickhouse": {
             "host": ports.HOST,
-            "port": places.engine,
+            "port": engine_port,
             "username": ADMIN,
             "password": secrets.admin_password,
             "reader_username": READER,
@@ -67,22 +44,15 @@ def supervisor(
         **(settings or {}),
     }
     env = environment(told) | {"KOL_HOME": str(home.path)}
-    engine = f"http://{ports.HOST}:{places.engine}/ping"
+    engine = f"http://{ports.HOST}:{engine_port}/ping"
     children = [
-        Child(
-            "kafka",
-            broker.command(),
-            env=kafka.JAVA_ENV,
-            cwd=home.path,
-            ready=broker.ready,
-            stop_seconds=kafka.STOP_SECONDS,
-        ),
+        broker.child(),
         Child(
             "clickhouse",
             [
                 *_python("deploy.embedded.gateway"),
                 *("--path", str(home.clickhouse), "--host", ports.HOST),
-                *("--port", str(places.engine), "--secrets", str(accounts)),
+                *("--port", str(engine_port), "--secrets", str(accounts)),
             ],
             ready=lambda: answers(engine),
             stop_seconds=15.0,
@@ -90,7 +60,7 @@ def supervisor(
         Child("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
         Child("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
     ]
-    for number, port in enumerate(places.workers):
+    for number, port in enumerate(worker_ports):
         name = f"worker-{number}"
         own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
         pages = f"http://{ports.HOST}:{port}/status.json"
@@ -108,11 +78,11 @@ def supervisor(
         "kafka": {"bootstrap": broker.bootstrap},
         "clickhouse": {
             "host": ports.HOST,
-            "port": places.engine,
+            "port": engine_port,
             "admin_user": ADMIN,
             "admin_password": secrets.admin_password,
         },
-        "workers": [f"http://{ports.HOST}:{port}" for port in places.workers],
+        "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
         "settings": told,
     }
     return Supervisor(home, children, extra, on_change)
