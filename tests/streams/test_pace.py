@@ -1,0 +1,53 @@
+"""Snapshots are regular, and never cost more than their share of a core."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.memories.pace import LEAST_S, SHARE, Pace
+
+seconds = st.floats(0.0, 60.0)
+
+
+def test_the_partitions_of_a_worker_are_spread_over_the_interval() -> None:
+    first = [Pace.spread(100.0, partition, 4).due_at for partition in range(4)]
+
+    assert first == [101.25, 102.5, 103.75, 105.0]
+
+
+def test_a_snapshot_is_due_when_its_time_has_come() -> None:
+    pace = Pace(due_at=5.0)
+
+    assert [pace.is_due(now) for now in (4.9, 5.0)] == [False, True]
+
+
+def test_quick_snapshots_come_at_the_least_interval() -> None:
+    pace = Pace(due_at=0.0)
+    pace.taken(0.0, 0.1)
+
+    assert pace.due_at == LEAST_S
+
+
+def test_one_quick_snapshot_among_slow_ones_does_not_bring_the_interval_down_at_once() -> None:
+    pace = Pace(due_at=0.0)
+    pace.taken(0.0, 8.0)
+    pace.taken(40.0, 0.0)
+
+    assert pace.due_at == 60.0
+
+
+def test_somebody_who_waits_is_served_at_once() -> None:
+    pace = Pace(due_at=1e9)
+    pace.hurry()
+
+    assert pace.is_due(0.0)
+
+
+@given(st.lists(seconds, min_size=1, max_size=30))
+def test_in_the_long_run_snapshots_take_at_most_their_share(costs: list[float]) -> None:
+    pace = Pace(due_at=0.0)
+    now = 0.0
+    for cost in costs:
+        now = max(now, pace.due_at)
+        pace.taken(now, cost)
+
+    assert sum(costs) <= SHARE * pace.due_at + 1e-6
