@@ -1,4 +1,4 @@
-"""The fields of a minute cell: one KOL (or `~brand:<brand_id>`) in one minute of one source partition.
+"""The fields of a minute cell: one KOL, or `~brand:<id>`, in one minute of one source partition.
 
 All are int64 and add up over source partitions and minutes (distinct-user fields: over
 source partitions only, see each). Fields are appended, never renumbered or removed.
@@ -9,7 +9,8 @@ from typing import Final
 BRAND: Final = "~brand:"  # prefix of the reserved names under which brands have cells
 ORGANIC: Final = "organic"  # the reserved name of the part of an order nobody earned
 
-DIMENSIONS: Final = ("E", "A", "I", "B", "O")  # expertise authenticity integrity benevolence outcome
+# expertise, authenticity, integrity, benevolence, outcome
+DIMENSIONS: Final = ("E", "A", "I", "B", "O")
 
 FIELDS: Final[dict[str, str]] = {
     "events": "accepted events",

@@ -10,8 +10,8 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError
-from schemas.topics import plan
 
+from schemas.topics import plan
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
-from sinks.feed import Feed
 
 from deploy.datasets.converted import DAY_MS, Converted
 from schemas.partitioner import partition_of
+from sinks.feed import Feed
 from streams.errors import ExpectedError
 from streams.reading import rows
 

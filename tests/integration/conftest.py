@@ -32,7 +32,7 @@ class Product:
         assert done.returncode == 0, f"kol {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def json(self, *words: str) -> Any:
+    def json(self, *words: str) -> Any:  # noqa: ANN401  # any JSON value
         """Run a command with --json."""
         return json.loads(self.kol(*words, "--json"))
 
@@ -49,7 +49,7 @@ class Product:
         self.kol("drain")
 
     def kill(self, name: str) -> None:
-        """kill -9 of a process of the stack."""
+        """Kill a process of the stack as `kill -9` does."""
         (pid,) = [p["pid"] for p in self.json("status")["processes"] if p["name"] == name]
         os.kill(pid, signal.SIGKILL)
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.integration
 
 PARTITIONS = 4
 CELL_FIELDS = ("events", "users", "views", "orders", "paid_cents", "refunds", "refund_cents")
+FIELDS = ", ".join(CELL_FIELDS)
 
 
 def told(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
@@ -22,10 +23,9 @@ def told(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
         "credits": "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at), order_id, via,"
         " credit_cents, refunded_cents FROM v_order_credit"
         " WHERE credit_cents != 0 OR refunded_cents != 0",
-        "orders": "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform, channel,"
-        " paid_cents, refunded_cents, touches FROM v_order",
-        "cells": f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {', '.join(CELL_FIELDS)}"
-        " FROM v_minute",
+        "orders": "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform,"
+        " channel, paid_cents, refunded_cents, touches FROM v_order",
+        "cells": f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {FIELDS} FROM v_minute",  # noqa: S608  # names of ours
         "letters": "SELECT topic, partition, offset FROM v_dead_letter",
         "doors": "SELECT topic, partition, door, n FROM v_door WHERE kind = 'door' AND n > 0",
     }

@@ -21,10 +21,10 @@ class Scripted:
         return {(topic, 0): 3 for topic in topics}
 
     def committed(self, group: str) -> Offsets:
+        assert group == "kol"
         at = 0 if self.stuck else next(self.read)
-        return dict.fromkeys(
-            [("clickstream", 0), ("content-interactions", 0), ("purchases", 0), ("kol-cells", 0)], at
-        )
+        topics = ("clickstream", "content-interactions", "purchases", "kol-cells")
+        return {(topic, 0): at for topic in topics}
 
 
 def test_a_partition_never_committed_is_behind_by_all_it_holds() -> None:

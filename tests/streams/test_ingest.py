@@ -69,7 +69,10 @@ def test_a_line_that_names_no_message_is_told_with_its_number(tmp_path: Path, ba
 
 def test_one_file_keeps_its_order_and_several_are_merged_by_time(tmp_path: Path) -> None:
     a = written(
-        tmp_path / "a.jsonl", line("clickstream", 10), line("clickstream", 4), line("clickstream", 30)
+        tmp_path / "a.jsonl",
+        line("clickstream", 10),
+        line("clickstream", 4),
+        line("clickstream", 30),
     )
     b = written(tmp_path / "b.jsonl", line("purchases", 5), line("purchases", 20))
 

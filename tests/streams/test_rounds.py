@@ -52,6 +52,7 @@ class Logbook:
         return capture(dict(arrays), {})
 
     async def write(self, taken: Capture, offsets: Mapping[str, int]) -> Written:
+        assert offsets
         self.told.append("snapshot")
         return Written(1, taken.changed_bytes, taken.size, 0.0)
 
@@ -87,9 +88,7 @@ class World:
 
     async def fold(self, *events: dict[str, Any], first_offset: int = 0) -> None:
         topic = PURCHASES if "kind" in events[0] else CLICKSTREAM
-        batch = record_batch(
-            topic, list(events), first_offset=first_offset, received_at=NOW
-        )
+        batch = record_batch(topic, list(events), first_offset=first_offset, received_at=NOW)
         await self.rounds.fold(Side.USER, batch)
 
 
@@ -163,7 +162,7 @@ async def test_a_failed_snapshot_ends_the_worker() -> None:
     world = World()
     await world.fold(click(ts=NOW))
 
-    async def fenced(taken: Capture, offsets: Mapping[str, int]) -> Written:
+    async def fenced(*_: object) -> Written:
         raise RuntimeError("fenced")
 
     world.lane.log.write = fenced  # type: ignore[assignment,method-assign]  # a stand-in
