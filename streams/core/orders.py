@@ -121,9 +121,6 @@ class Orders:
         self._unfrozen = 0
         self.unmatched = self.outside = self.excess_cents = 0
 
-    def __len__(self) -> int:
-        return len(self._order)
-
     def take(
         self, events: Purchases, which: RowNumbers, named: Named
     ) -> tuple[Mask, Brands, Brands]:
