@@ -118,7 +118,8 @@ def equip(
     async def tick() -> None:
         async def ticked() -> None:
             for partition in owner.held:
-                rounds.raise_quiet(partition, quiet(app, partition, worker.quiet_seconds))
+                silent = quiet(app, partition, worker.quiet_seconds)
+                rounds.rest(partition, silent, worker.quiet_seconds)
             health.tick()
 
         await every(app, TICK_SECONDS, ticked)

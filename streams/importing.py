@@ -50,7 +50,7 @@ def newest_event_ms(client: Client) -> int | None:
     told = rows(
         client,
         "SELECT greatest((SELECT max(toUnixTimestamp64Milli(ordered_at)) FROM v_order),"
-        " (SELECT max(toUnixTimestamp(minute)) * 1000 FROM v_minute)) AS at",
+        " (SELECT max(toInt64(toUnixTimestamp(minute))) * 1000 FROM v_minute)) AS at",
     )
     at = int(told[0]["at"] or 0) if told else 0
     return at if at > 0 else None

@@ -75,6 +75,8 @@ class Lane:
     mute_until: dict[str, int]  # nothing is stated before these offsets are passed
     muted_at: float
     pace: Pace
+    begun_at: float | None  # when its first message came, or long ago; None: nothing yet
+    is_empty: bool = False  # nothing yet, and quiet: it holds nobody's time
     waits: Waits = field(default_factory=Waits)
     keeping: bool = False  # a snapshot is being written
     is_dirty: bool = True  # something happened since the last capture
@@ -90,7 +92,9 @@ class Lane:
                     self.memory.fold(unpack(block))
             self.memory.offsets[CELLS] = batch.next_offset
         self.waits.add(batch.received_at)
-        self.is_dirty, self.idle_since = True, now
+        self.is_dirty, self.idle_since, self.is_empty = True, now, False
+        if self.begun_at is None:
+            self.begun_at = now
 
     def is_muted(self, now: float, longest: float) -> bool:
         """After a restore nothing is said until the lane is where the dead run may have been."""

@@ -110,11 +110,8 @@ class Owner:
         memory.epoch, memory.life = opened.epoch, opened.life
         memory.offsets.update(begins.offsets)
         self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
-        if isinstance(memory, UserMemory):
-            empty = {topic for topic in INPUTS if own[topic].end == own[topic].oldest}
-            fresh = {topic for topic in empty if memory.greatest(topic) is None}
-            self._rounds.empty_at_start |= {(topic, partition) for topic in fresh}
         now = self._clock()
+        is_fresh = all(offset == own[topic].oldest for topic, offset in begins.offsets.items())
         return Lane(
             side=side,
             partition=partition,
@@ -122,6 +119,7 @@ class Owner:
             log=state,
             mute_until={topic: found.end for topic, found in own.items()},
             muted_at=now,
+            begun_at=None if is_fresh else float("-inf"),
             pace=Pace.spread(
                 now, partition, settings.kafka.partitions, settings.worker.snapshot_seconds
             ),

@@ -26,6 +26,8 @@ from streams.said import Said, Source, blocks, tables
 from streams.telemetry import Telemetry
 
 MOST_UNSTATED = 400_000  # messages folded and not acknowledged; above, folding waits for the sink
+FIRST_SECONDS = 2.0  # after a partition's first message its clock stands: others begin, too
+NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
 DRAIN_SECONDS = 8.0  # for the last round and snapshot before partitions go
 
 _UNTOLD = -1
@@ -70,7 +72,6 @@ class Rounds:
     ) -> None:
         self.read = 0  # messages since this process began
         self.lanes: dict[tuple[Side, int], Lane] = {}
-        self.empty_at_start: set[tuple[str, int]] = set()  # topic partitions that hold no time
         self._rhythm = rhythm
         self._outlets = outlets
         self._telemetry = telemetry
@@ -96,7 +97,6 @@ class Rounds:
         lane = self.lanes.get((side, batch.partition))
         if lane is None:
             return
-        self.empty_at_start.discard((batch.topic, batch.partition))
         begun = time.perf_counter()
         lane.fold(batch, self._clock())
         self._telemetry.observe("kol_fold_seconds", time.perf_counter() - begun, side.value)
@@ -159,21 +159,27 @@ class Rounds:
             self._told.pop(lane.partition, None)
         return gone
 
-    def raise_quiet(self, partition: int, topics: Collection[str]) -> None:
-        """Topics read to their end and quiet stop holding the partition's watermark."""
+    def rest(self, partition: int, topics: Collection[str], seconds: float) -> None:
+        """Topics read to their end and quiet stop holding the partition's watermark.
+
+        A topic that never had an event holds it until the others have had some for so long.
+        """
         lane = self.lanes.get((Side.USER, partition))
-        if lane is not None and isinstance(lane.memory, UserMemory):
+        if lane is None or not isinstance(lane.memory, UserMemory):
+            return
+        if lane.begun_at is None:
+            lane.is_empty = set(topics) == set(INPUTS)
+        elif self._clock() - lane.begun_at >= seconds:
             for topic in topics:
                 lane.memory.raise_quiet(topic)
 
     def watermark(self, lane: Lane) -> int | None:
-        """The watermark of a lane."""
-        if isinstance(lane.memory, UserMemory):
-            return lane.memory.watermark(self._counted(lane.partition))
-        return lane.memory.watermark
-
-    def _counted(self, partition: int) -> list[str]:
-        return [topic for topic in INPUTS if (topic, partition) not in self.empty_at_start]
+        """The watermark of a lane; None while it may still begin with something older."""
+        if not isinstance(lane.memory, UserMemory):
+            return lane.memory.watermark
+        if lane.begun_at is None or self._clock() - lane.begun_at < FIRST_SECONDS:
+            return None
+        return lane.memory.watermark(INPUTS)
 
     async def _pay(self, side: Side) -> None:
         """Send all that is owed; it stays owed until all of it is safe."""
@@ -208,9 +214,10 @@ class Rounds:
 
     def _source(self, lane: Lane, cells: Changed) -> Source:
         mark = self.watermark(lane)
-        speaks = mark is not None or not self._counted(lane.partition)
+        if mark is None and lane.begun_at is not None:
+            mark = NOTHING_CLOSED
         life = lane.memory.epoch << 24 | lane.memory.life
-        return Source(lane.partition, life, cells, speaks, mark)
+        return Source(lane.partition, life, cells, mark is not None or lane.is_empty, mark)
 
     def _keep(self, lane: Lane, taken: Taken) -> None:
         task = asyncio.create_task(self._kept(lane, taken))

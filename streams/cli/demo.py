@@ -229,14 +229,15 @@ def board(settings: "Settings", note: str, most: int = 18) -> Group:
     table.add_column("credited", justify="right")
     table.add_column("given back", justify="right")
     for row in leaders(settings, most):
-        trust, lo, hi = row["trust"], row["trust_lo"], row["trust_hi"]
-        change = trust - row["before"]
+        trust, lo, hi = (100 * row[name] for name in ("trust", "trust_lo", "trust_hi"))
+        change = trust - 100 * row["before"]
+        felt = [row[name] for name in ("resonance_lo", "resonance", "resonance_hi")]
         table.add_row(
             row["kol_id"],
             interval(lo, trust, hi, WIDTH),
             f"{trust:.0f} ({lo:.0f}–{hi:.0f})",
             Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
-            interval(row["resonance_lo"], row["resonance"], row["resonance_hi"], WIDTH // 2),
+            interval(*(None if value is None else 100 * value for value in felt), WIDTH // 2),
             f"{row['n_eff']:.0f}",
             yuan(int(row["credit_cents"])),
             yuan(int(row["refunded_cents"])),

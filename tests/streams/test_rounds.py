@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.columns import Rejected
-from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
+from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.rows import Rows
 from streams.core.user_side import UserMemory
 from streams.lanes import Lane, Side
@@ -83,6 +83,7 @@ class World:
             mute_until=mute_until or {},
             muted_at=0.0,
             pace=Pace(due_at=5.0),
+            begun_at=None,
         )
         self.rounds.lanes[Side.USER, 0] = self.lane
 
@@ -199,13 +200,42 @@ async def test_folding_waits_while_too_much_is_unstated(monkeypatch: pytest.Monk
 
 async def test_watermarks_go_to_the_kol_side_when_they_move_and_only_then() -> None:
     world = World()
-    world.rounds.empty_at_start |= {(INTERACTIONS, 0), (PURCHASES, 0)}
     await world.fold(click(ts=NOW))
 
     await world.rounds.round(Side.USER)
     await world.rounds.round(Side.USER)
 
     assert world.doors.sent == [0]
+
+
+async def test_an_empty_topic_holds_the_watermark_until_it_was_quiet_long_enough() -> None:
+    world = World()
+    await world.fold(click(ts=NOW))
+    world.time = 9.0
+    world.rounds.rest(0, INPUTS, seconds=10.0)
+    held = world.rounds.watermark(world.lane)
+
+    world.time = 10.0
+    world.rounds.rest(0, INPUTS, seconds=10.0)
+
+    assert held is None
+    assert world.rounds.watermark(world.lane) == NOW
+
+
+async def test_a_partition_without_any_event_holds_nobody_but_speaks_when_it_begins() -> None:
+    world = World()
+    await world.rounds.round(Side.USER)
+    unsaid = list(world.doors.sent)
+
+    world.rounds.rest(0, INPUTS, seconds=10.0)
+    await world.rounds.round(Side.USER)
+    empty = world.rounds._told[0]
+    await world.fold(click(ts=NOW))
+    await world.rounds.round(Side.USER)
+
+    assert not unsaid
+    assert empty is None
+    assert world.rounds._told[0] == 0
 
 
 async def test_the_wait_from_append_to_row_is_counted_once_a_message() -> None:
