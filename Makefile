@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration coverage bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration coverage golden docs bench up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -50,6 +50,13 @@ types: setup ## mypy, strict
 	@$(BIN)/mypy
 
 check: lint types coverage test ## all of it, before each push
+
+golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
+	@$(BIN)/python -m tests.golden
+
+docs: setup ## write the tables of the READMEs anew
+	@$(BIN)/python -m schemas.tables
+	@$(BIN)/python -m tests.docs
 
 bench: setup ## CPU per event beside stock Faust and a hand-written consumer
 	@$(BIN)/kol bench $(ARGS)

@@ -10,7 +10,7 @@ from enum import IntEnum
 class Door(IntEnum):
     """Where a readable event left; every door but WRITTEN is a reason to drop it."""
 
-    WRITTEN = 0
+    WRITTEN = 0  # accepted: what it says counts
     DUPLICATE = 1  # the same (topic, user_id, event_id) was read before
     DUPLICATE_ORDER = 2  # a `paid` after the first one read for its (user, order_id)
     TOO_LATE = 3  # more than the lateness horizon below its own topic partition's greatest time
