@@ -1,0 +1,324 @@
+"""The migrations make the tables and views that the code and the docs speak of."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from schemas.cells import NAMES
+from schemas.rows import MODELS, TABLES, VIEWS
+from sinks.clickhouse import ClickHouse, Place, connect
+from sinks.migrate import BOOK, SchemaError, check, migrate, steps
+from tests.embedded.gateway.running import Server, gateway
+from tests.integration.engine import empty, fresh, place
+from tests.sinks.some import MAY, MONTH, cells, order, orders, rows
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with gateway(tmp_path_factory.mktemp("engine")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def migrated(server: Server) -> Iterator[Client]:
+    client = fresh(server, "migrated")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client(migrated: Client) -> Client:
+    empty(migrated)
+    return migrated
+
+
+@pytest.fixture
+def there(server: Server) -> Place:
+    return place(server, "migrated")
+
+
+@pytest.fixture
+async def sink(there: Place) -> ClickHouse:
+    return ClickHouse.at(there)
+
+
+def asked(client: Client, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in client.query(query).result_rows]
+
+
+def system(client: Client, what: str, where: str) -> Sequence[dict[str, Any]]:
+    query = f"SELECT * FROM system.{what} WHERE database = 'migrated' AND {where}"  # noqa: S608
+    return list(client.query(query).named_results())
+
+
+def test_applying_all_again_does_nothing(migrated: Client) -> None:
+    assert migrate(migrated, "migrated") == []
+    assert check(migrated, "migrated") is None
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_a_table_is_as_the_schemas_say(migrated: Client, table: Any) -> None:  # noqa: ANN401
+    found = system(migrated, "columns", f"table = '{table.name}'")
+    (about,) = system(migrated, "tables", f"name = '{table.name}'")
+
+    assert {c["name"]: (c["type"], c["comment"]) for c in found} == {
+        name: (column.type, column.meaning) for name, column in table.all_columns.items()
+    }
+    assert [c["name"] for c in found] == list(table.all_columns)
+    assert about["comment"] == table.description
+    assert about["engine"] == "ReplacingMergeTree"
+    assert about["engine_full"].startswith("ReplacingMergeTree(version)")
+    assert about["sorting_key"].strip("()") == ", ".join(table.key)
+    assert about["partition_key"] == table.partition
+    assert ("TTL stated_at" in about["engine_full"]) == bool(table.keep)
+
+
+def test_there_are_no_tables_and_views_but_those(migrated: Client) -> None:
+    found = system(migrated, "tables", "engine NOT LIKE '%View' AND name NOT LIKE '.%'")
+    views = system(migrated, "tables", "name LIKE 'v\\_%'")
+
+    assert {table["name"] for table in found} == {*TABLES, BOOK}
+    assert {view["name"]: view["comment"] for view in views} == dict(VIEWS)
+
+
+RELIED_ON = {
+    "v_order_credit": """model kol_id ordered_at order_id via brand_id platform channel
+        credit_cents refunded_cents""",
+    "v_order": """ordered_at order_id brand_id platform channel paid_cents refunded_cents
+        touches""",
+    "v_minute": " ".join(["kol_id minute", *NAMES]),
+    "v_score": """kol_id minute trust trust_lo trust_hi resonance resonance_lo resonance_hi
+        n_eff final""",
+    "v_door": "topic partition door kind n",
+    "v_crisis": "kol_id opened_at crisis_id state",
+    "v_asset": "metric value lo hi n",
+    "v_claim": "claim_id verdict",
+    "v_dead_letter": "topic partition offset target at reason error encoding payload state",
+}
+
+
+@pytest.mark.parametrize(("view", "columns"), RELIED_ON.items())
+def test_a_view_has_the_columns_people_rely_on(migrated: Client, view: str, columns: str) -> None:
+    found = {column["name"] for column in system(migrated, "columns", f"table = '{view}'")}
+
+    assert found >= set(columns.split())
+
+
+async def test_a_score_says_truly_whether_it_is_final(client: Client, sink: ClickHouse) -> None:
+    await sink.write(rows("kol_score", [{"kol_id": "k1", "minute": MAY, "final": 1, "version": 2}]))
+    await sink.write(rows("kol_score", [{"kol_id": "k1", "minute": MAY, "final": 0, "version": 1}]))
+
+    assert asked(client, "SELECT final, toTypeName(final) FROM v_score") == [(True, "Bool")]
+
+
+async def test_each_model_says_what_it_owes_to_whom(client: Client, sink: ClickHouse) -> None:
+    touched = order(
+        "o1",
+        ["k2", "k1", "k2"],
+        {
+            "first": {"k2": 100},
+            "last": {"k2": 100},
+            "linear": {"k1": 33, "k2": 67},
+            "position": {"k1": 20, "k2": 80},
+            "time_decay": {"k1": 33, "k2": 67},
+            "shapley": {"k1": 50, "k2": 50},
+        },
+        kol_via=["share", "direct"],
+        paid_cents=100,
+    )
+    await sink.write(orders(touched))
+
+    found = asked(
+        client,
+        "SELECT model, kol_id, via, credit_cents FROM v_order_credit ORDER BY model, kol_id",
+    )
+
+    assert found == [
+        ("first", "k2", "direct", 100),
+        ("last", "k2", "direct", 100),
+        ("linear", "k1", "share", 33),
+        ("linear", "k2", "direct", 67),
+        ("position", "k1", "share", 20),
+        ("position", "k2", "direct", 80),
+        ("shapley", "k1", "share", 50),
+        ("shapley", "k2", "direct", 50),
+        ("time_decay", "k1", "share", 33),
+        ("time_decay", "k2", "direct", 67),
+    ]
+
+
+async def test_a_share_below_a_cent_is_shown_but_no_share_is_not(
+    client: Client, sink: ClickHouse
+) -> None:
+    await sink.write(orders(order("o1", ["k1", "k2", "k3"], paid_cents=0)))
+
+    found = asked(
+        client, "SELECT model, groupArray(kol_id) FROM v_order_credit GROUP BY model ORDER BY model"
+    )
+
+    assert {model: sorted(kols) for model, kols in found} == {
+        model: ["k1"] if model == "first" else ["k3"] if model == "last" else ["k1", "k2", "k3"]
+        for model in MODELS
+    }
+
+
+async def test_an_order_nobody_touched_is_organic_in_every_model(
+    client: Client, sink: ClickHouse
+) -> None:
+    told = {model: {"organic": 100} for model in MODELS}
+    await sink.write(orders(order("o1", credits_=told, paid_cents=100)))
+
+    found = asked(client, "SELECT model, kol_id, via, credit_cents FROM v_order_credit")
+
+    assert sorted(found) == sorted((model, "organic", "none", 100) for model in MODELS)
+    assert asked(client, "SELECT touches, paid_cents FROM v_order") == [(0, 100)]
+
+
+async def test_a_key_an_order_has_moved_away_from_is_gone_from_the_views(
+    client: Client, sink: ClickHouse
+) -> None:
+    kinds = TABLES["order_credit"].columns
+    arrays: Any = {name: [] for name, kind in kinds.items() if "Array" in kind}
+    left = order("o1", version=2, **arrays)
+    moved = order("o1", ["k1"], ordered_at=MAY * 1000 - 5, version=2)
+    await sink.write(orders(order("o1", ["k1"])))
+    await sink.write(orders(left, moved))
+
+    assert asked(client, "SELECT count() FROM v_order") == [(1,)]
+    assert asked(client, "SELECT count() FROM v_order_credit") == [(6,)]
+
+
+async def test_two_users_may_have_an_order_of_one_number(client: Client, sink: ClickHouse) -> None:
+    await sink.write(orders(order("o1", user_hash="h1"), order("o1", user_hash="h2")))
+
+    assert asked(client, "SELECT count() FROM v_order") == [(2,)]
+
+
+async def test_minutes_add_up_over_source_partitions(client: Client, sink: ClickHouse) -> None:
+    first, second = cells(0, users=3, views=5), cells(0, users=4, views=6)
+    second.columns["source_partition"][0] = 1  # type: ignore[index]  # an array
+    await sink.write(first)
+    await sink.write(second)
+    await sink.write(first)
+
+    assert asked(client, "SELECT users, views FROM v_minute") == [(7, 11)]
+
+
+async def test_rows_of_long_ago_stay(client: Client, sink: ClickHouse) -> None:
+    long_ago = [order(f"o{i}", ordered_at=(MAY - 23 * 12 * MONTH) * 1000) for i in range(3)]
+    await sink.write(orders(*long_ago))
+    client.command("OPTIMIZE TABLE order_credit FINAL")
+
+    assert asked(client, "SELECT count() FROM v_order") == [(3,)]
+
+
+def refreshed(client: Client, view: str) -> None:
+    client.command(f"SYSTEM REFRESH VIEW {view}")
+    client.command(f"SYSTEM WAIT VIEW {view}")
+
+
+async def test_hours_add_minutes_up(client: Client, sink: ClickHouse) -> None:
+    (hour,) = asked(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
+    start = (hour - MAY) // 60
+    await sink.write(cells(start, start + 1, users=2, users_hour=1, views=5))
+    refreshed(client, "cell_1h_refresh")
+    await sink.write(cells(start, users=2, users_hour=1, views=7, version=2))
+    refreshed(client, "cell_1h_refresh")
+
+    assert asked(client, "SELECT users_hour, views FROM v_cell_1h") == [(2, 12)]
+
+
+async def test_hours_of_credit_follow_an_order_that_changes_hands(
+    client: Client, sink: ClickHouse
+) -> None:
+    (at,) = asked(client, "SELECT toUnixTimestamp(now()) * 1000")[0]
+    to = {kol: {"linear": {kol: 100}} for kol in ("k1", "k2")}
+    await sink.write(orders(order("o1", ["k1"], to["k1"], ordered_at=at, paid_cents=100)))
+    refreshed(client, "credit_1h_refresh")
+    before = asked(client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'")
+    await sink.write(orders(order("o1", ["k2"], to["k2"], ordered_at=at, version=2)))
+    refreshed(client, "credit_1h_refresh")
+    after = asked(client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'")
+
+    assert (before, after) == ([("k1", 100)], [("k2", 100)])
+
+
+async def test_hours_of_scores_keep_the_last_and_the_extremes(
+    client: Client, sink: ClickHouse
+) -> None:
+    (hour,) = asked(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
+    told = [
+        {"kol_id": "k1", "minute": hour + 60 * i, "trust": trust, "resonance": resonance}
+        for i, (trust, resonance) in enumerate([(0.5, 0.1), (0.9, 0.2), (0.7, None)])
+    ]
+    await sink.write(rows("kol_score", told))
+    refreshed(client, "score_1h_refresh")
+
+    found = asked(client, "SELECT trust, trust_min, trust_max, resonance FROM v_score_1h")
+
+    assert found == [(0.7, 0.5, 0.9, None)]
+
+
+async def test_hours_of_commerce_add_up(client: Client, sink: ClickHouse) -> None:
+    (hour,) = asked(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
+    told = [
+        {"kol_id": "k1", "minute": hour, "source_partition": p, "paid_cents": 10 + p}
+        for p in range(3)
+    ]
+    await sink.write(rows("commerce_cell", told))
+    refreshed(client, "commerce_1h_refresh")
+
+    assert asked(client, "SELECT paid_cents FROM v_commerce_1h") == [(33,)]
+    assert asked(client, "SELECT paid_cents FROM v_commerce") == [(33,)]
+
+
+def test_a_database_without_tables_is_refused_and_says_what_to_do(server: Server) -> None:
+    client = connect(place(server, ""), database="")
+
+    fault = check(client, "nowhere")
+
+    assert fault is not None
+    assert "run `kol migrate`" in fault
+
+
+def test_a_database_of_a_newer_version_is_refused(server: Server) -> None:
+    client = fresh(server, "newer")
+    client.insert(BOOK, [[9000, "x", ""]], column_names=["version", "md5", "script"])
+
+    fault = check(client, "newer")
+
+    assert fault is not None
+    assert "newer version" in fault
+    with pytest.raises(SchemaError, match="newer version"):
+        migrate(client, "newer")
+
+
+def test_a_database_made_with_another_file_is_refused(server: Server) -> None:
+    client = fresh(server, "changed")
+    client.command(f"TRUNCATE TABLE {BOOK}")
+    others = [[step.number, "other", ""] for step in steps()]
+    client.insert(BOOK, others, column_names=["version", "md5", "script"])
+
+    fault = check(client, "changed")
+
+    assert fault is not None
+    assert "never change" in fault
+    with pytest.raises(SchemaError, match="never change"):
+        migrate(client, "changed")
+
+
+def test_a_database_that_stopped_half_way_is_finished(server: Server) -> None:
+    client = fresh(server, "half")
+    client.command("DROP VIEW v_score_1h")
+    client.command(f"ALTER TABLE {BOOK} DELETE WHERE version = 16 SETTINGS mutations_sync = 2")
+
+    fault = check(client, "half")
+
+    assert fault is not None
+    assert "0016" in fault
+    assert migrate(client, "half") == ["0016_score_1h.sql"]
+    assert check(client, "half") is None
