@@ -9,7 +9,7 @@ from deploy.embedded.gateway import native
 from deploy.embedded.gateway.ask import Ask
 from deploy.embedded.gateway.engine import Chunks, Handle
 from deploy.embedded.gateway.errors import Refusal
-from deploy.embedded.gateway.statement import Statement, statement, utf8
+from deploy.embedded.gateway.statement import Statement, statement
 from deploy.embedded.gateway.turn import Turn
 
 # Formats whose pieces can be put one behind the other: they have no head and no tail.
@@ -45,12 +45,12 @@ def answer(turn: Turn, text: bytes, asked: Ask, *, by_get: bool) -> Answer:
 
     """
     handle = turn.begin()
-    said, sql = statement(text), utf8(text)
-    verdict = turn.check(sql, by_get=by_get)
+    said = statement(text)
+    verdict = turn.check(text, by_get=by_get)
     form = said.format or asked.format
     if verdict.reads_only and not asked.whole and _streams(said, form):
-        return _streamed(handle, said, sql, form, asked.params)
-    result = handle.run(sql, form, asked.params)
+        return _streamed(handle, said, text, form, asked.params)
+    result = handle.run(text, form, asked.params)
     data = result.data
     if not data and verdict.reads_only and form.lower() == "native":
         data = _empty(handle, said, asked.params)
@@ -68,7 +68,7 @@ def _streams(said: Statement, form: str) -> bool:
 
 
 def _streamed(
-    handle: Handle, said: Statement, sql: str, form: str, params: Mapping[str, str]
+    handle: Handle, said: Statement, sql: bytes, form: str, params: Mapping[str, str]
 ) -> Answer:
     """Read two pieces ahead: a small answer is complete, an early error gets its own status."""
     chunks = handle.stream(sql, form, params)
@@ -83,9 +83,9 @@ def _streamed(
 
 def _empty(handle: Handle, said: Statement, params: Mapping[str, str]) -> bytes:
     """The Native header of an empty result, which the engine leaves out and clients need."""
-    query = utf8(said.bare).rstrip("; \t\r\n")
+    query = said.bare.rstrip(b"; \t\r\n")
     try:
-        described = handle.run(f"DESCRIBE TABLE ({query}\n)", "JSONCompact", params)
+        described = handle.run(b"DESCRIBE TABLE (" + query + b"\n)", "JSONCompact", params)
         columns = [(row[0], row[1]) for row in json.loads(described.data)["data"]]
     except Refusal:  # SHOW and its like cannot be described; run again they name their columns
         named = handle.run(query, "JSONCompact", params)

@@ -11,6 +11,7 @@ cancelled from outside, so every handle gets a time limit.
 import fcntl
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from deploy.embedded.gateway.errors import Code, from_engine, refusal
+from deploy.embedded.gateway.statement import Insert
 
 CACHE_BYTES = 256 << 20  # each of the three caches below; the engine's own default is 5 GiB
+OPEN_FILES = "/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd"
 _CACHES = ("mark_cache_size", "index_mark_cache_size", "primary_index_cache_size")
 
 
@@ -34,6 +37,8 @@ class _Result(Protocol):
     def rows_read(self) -> int: ...
     def storage_rows_read(self) -> int: ...
     def storage_bytes_read(self) -> int: ...
+    def rows_written(self) -> int: ...
+    def bytes_written(self) -> int: ...
 
 
 class _Stream(Protocol):
@@ -41,36 +46,32 @@ class _Stream(Protocol):
     def close(self) -> None: ...
 
 
-class Written(Protocol):
+@dataclass(frozen=True, slots=True)
+class Written:
     """What an INSERT wrote, materialized views included."""
 
     rows_written: int
     bytes_written: int
 
 
-class _Inserter(Protocol):
-    def append(self, data: bytes) -> None: ...
-    def finish(self) -> Written: ...
-    def cancel(self) -> None: ...
-
-
 class _Connection(Protocol):
     # Any: the private connection below the public one has no types at all
     _conn: Any
 
-    def query(self, query: str, format: str, params: Mapping[str, str]) -> _Result: ...  # noqa: A002  # the library's name
-    def send_query(self, query: str, format: str, params: Mapping[str, str]) -> _Stream: ...  # noqa: A002  # the library's name
-    def send_insert(self, query: str, format: str) -> _Inserter: ...  # noqa: A002  # the library's name
+    def query(self, query: str | bytes, format: str, params: Mapping[str, str]) -> _Result: ...  # noqa: A002  # the library's name
+    def send_query(self, query: str | bytes, format: str, params: Mapping[str, str]) -> _Stream: ...  # noqa: A002  # the library's name
     def close(self) -> None: ...
 
 
 @contextmanager
 def _its_errors() -> Iterator[None]:
-    """Say the library's errors as refusals."""
+    """Say the library's errors, and those of the disk, as refusals."""
     try:
         yield
     except RuntimeError as error:
         raise from_engine(error) from error
+    except OSError as error:
+        raise refusal(Code.NOT_ENOUGH_SPACE, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,46 +119,63 @@ class Chunks:
 class Intake:
     """An INSERT that takes its rows piece by piece; nothing is written before `finish`.
 
-    That holds up to about a million rows or 256 MB: the engine writes bigger inserts in parts, as
-    a server does.
+    The rows wait in a file without a name and run as one statement. Neither of the library's own
+    ways will do: its streaming insert (`send_insert`) reports rows as written when the engine
+    refuses them at the end, be it for too many partitions, a constraint or a view that throws; and
+    rows inside the text of a query end at the first empty line.
     """
 
-    def __init__(self, inserter: _Inserter) -> None:
-        """Take a running insert."""
-        self._inserter = inserter
+    def __init__(
+        self, raw: _Connection, insert: Insert, params: Mapping[str, str], folder: Path
+    ) -> None:
+        """Take an insert, and the folder its rows may wait in."""
+        self._raw = raw
+        self._insert = insert
+        self._params = params
+        with _its_errors():
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # open until `finish`
 
     def append(self, piece: bytes) -> None:
-        """Give it the next bytes.
+        """Keep the next bytes.
 
         Raises:
-            Refusal: they are not what the format says.
+            Refusal: the disk is full.
 
         """
         with _its_errors():
-            self._inserter.append(piece)
+            self._file.write(piece)
 
     def finish(self) -> Written:
         """Write the rows; after this they are on disk or the refusal says why not.
 
+        More than about a million rows, or 256 MB, are written in parts, as a server does.
+
         Raises:
-            Refusal: nothing was written.
+            Refusal: no such table, column or format, or rows the engine does not take.
 
         """
         with _its_errors():
-            return self._inserter.finish()
+            self._file.flush()
+            self._file.seek(0)  # where opening /dev/fd shares the position
+            name = quoted(f"{OPEN_FILES}/{self._file.fileno()}").encode()
+            form = named(self._insert.format).encode()
+            clauses = (self._insert.head, b"FROM INFILE " + name, self._insert.settings)
+            sql = b"\n".join((*clauses, b"FORMAT " + form))
+            done = self._raw.query(sql, "TabSeparated", self._params)
+            return Written(done.rows_written(), done.bytes_written())
 
-    def cancel(self) -> None:
+    def close(self) -> None:
         """Forget the rows."""
-        with _its_errors():
-            self._inserter.cancel()
+        self._file.close()
 
 
 class Handle:
     """One connection to the engine; used by one thread at a time."""
 
-    def __init__(self, raw: _Connection) -> None:
-        """Take an open connection."""
+    def __init__(self, raw: _Connection, folder: Path) -> None:
+        """Take an open connection, and a folder for rows on their way."""
         self._raw = raw
+        self._folder = folder
 
     def use(self, database: str) -> None:
         """Make a database the current one.
@@ -198,7 +216,7 @@ class Handle:
         return [line.split("\t") for line in text.splitlines()]
 
     def run(
-        self, sql: str, form: str = "TabSeparated", params: Mapping[str, str] | None = None
+        self, sql: str | bytes, form: str = "TabSeparated", params: Mapping[str, str] | None = None
     ) -> Result:
         """Run a statement to its end.
 
@@ -211,7 +229,7 @@ class Handle:
             read, size = found.storage_rows_read(), found.storage_bytes_read()
             return Result(found.bytes() or b"", read, size)
 
-    def stream(self, sql: str, form: str, params: Mapping[str, str]) -> Chunks:
+    def stream(self, sql: str | bytes, form: str, params: Mapping[str, str]) -> Chunks:
         """Start a SELECT whose answer comes in pieces.
 
         Raises:
@@ -221,17 +239,11 @@ class Handle:
         with _its_errors():
             return Chunks(self._raw.send_query(sql, form, params))
 
-    def insert(self, head: str, form: str) -> Intake:
-        """Start an INSERT, given without its FORMAT clause.
+    def insert(self, insert: Insert, params: Mapping[str, str]) -> Intake:
+        """Start an INSERT whose rows are still to come."""
+        return Intake(self._raw, insert, params, self._folder)
 
-        Raises:
-            Refusal: no such table, column or format.
-
-        """
-        with _its_errors():
-            return Intake(self._raw.send_insert(f"{head}\n", form))  # it may end in a comment
-
-    def verdict(self, sql: str, database: str) -> Verdict:
+    def verdict(self, sql: bytes, database: str) -> Verdict:
         """What the engine's own parser says about a text."""
         found = self._raw._conn.classify_query(sql, database)  # noqa: SLF001  # pinned, see above
         return Verdict(found["query_class"].name == "READ_ONLY", int(found["statement_count"]))
@@ -270,6 +282,7 @@ class Engine:
         """
         options = dict.fromkeys(_CACHES, CACHE_BYTES) | {"max_server_memory_usage": memory}
         given = "&".join(f"{name}={value}" for name, value in options.items())
+        self._folder = path
         self._address = f"{path}?{given}"
         try:
             self._root = self.open()  # the engine lives as long as one handle does
@@ -284,7 +297,7 @@ class Engine:
 
     def open(self) -> Handle:
         """A new handle, with nothing set on it."""
-        return Handle(_connect(self._address))
+        return Handle(_connect(self._address), self._folder)
 
     def close(self) -> None:
         """Stop the engine."""

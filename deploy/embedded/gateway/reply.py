@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import string
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -50,7 +51,7 @@ async def send(
     first = b"".join(encoder.push(piece) for piece in found.pieces)
     if found.more is None:
         return web.Response(body=first + encoder.end(), headers=headers)
-    tag = secrets.token_hex(8)
+    tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     headers["X-ClickHouse-Exception-Tag"] = tag
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)

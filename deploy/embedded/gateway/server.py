@@ -17,7 +17,7 @@ from deploy.embedded.gateway.access import Account, Secrets, account
 from deploy.embedded.gateway.answer import Answer, answer, is_hello
 from deploy.embedded.gateway.ask import Ask, ask
 from deploy.embedded.gateway.bodies import Body, form
-from deploy.embedded.gateway.engine import Engine, Written
+from deploy.embedded.gateway.engine import Engine
 from deploy.embedded.gateway.errors import Code, Refusal, refusal
 from deploy.embedded.gateway.flight import Flight
 from deploy.embedded.gateway.metrics import READS, Metrics, kind
@@ -87,9 +87,14 @@ class Gateway:
             line.query_id = asked.query_id
             body = Body(request.content, request.headers.get("Content-Encoding", ""), self._cap)
             try:
-                return await self._read(request, who, asked, body, line)
+                response = await self._read(request, who, asked, body, line)
+                await response.prepare(request)
+                await (
+                    response.write_eof()
+                )  # a stop waits until it is sent, not only until it is made
             finally:
                 line.received = body.received
+            return response
 
     async def _read(
         self, request: web.Request, who: Account, asked: Ask, body: Body, line: log.Line
@@ -136,10 +141,9 @@ class Gateway:
             while piece:
                 await self._on(self._writes, partial(intake.append, piece))
                 piece = await body.read(SLICE)
-            written: Written = await self._on(self._writes, intake.finish)
-        except BaseException:
-            await asyncio.shield(self._on(self._writes, intake.cancel))
-            raise
+            written = await self._on(self._writes, intake.finish)
+        finally:
+            intake.close()
         line.rows = written.rows_written
         counts = {"written_rows": written.rows_written, "written_bytes": written.bytes_written}
         headers = self._headers(line)

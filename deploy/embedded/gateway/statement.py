@@ -22,7 +22,8 @@ _NOT_DATA = ("VALUES", "SELECT", "WITH", "FROM", "WATCH", "(")
 class Insert:
     """An INSERT whose rows follow it."""
 
-    head: str  # the statement up to FORMAT
+    head: bytes  # the statement up to SETTINGS or FORMAT
+    settings: bytes  # from SETTINGS to FORMAT, often nothing
     format: str
     start: int  # bytes before the first row
 
@@ -43,10 +44,10 @@ def statement(text: bytes) -> Statement:
     >>> statement(b"SELECT 1 FORMAT CSV").format
     'CSV'
     >>> statement(b"INSERT INTO t (a) FORMAT TSV\n1\n").insert
-    Insert(head='INSERT INTO t (a)', format='TSV', start=29)
+    Insert(head=b'INSERT INTO t (a)', settings=b'', format='TSV', start=29)
 
     Raises:
-        Refusal: a semicolon between the format's name and the rows; a name that is not UTF-8.
+        Refusal: a semicolon between the format's name and the rows.
 
     """
     found = tokens(text.decode("latin-1"))  # one character per byte, so that places are bytes
@@ -55,12 +56,26 @@ def statement(text: bytes) -> Statement:
         return Statement("", None, text, None)
     if first.says("INSERT"):
         return Statement("INSERT", None, text, _insert(text, found))
-    clause = _format(list(found))
+    rest = list(found)
+    into = _behind_with(rest) if first.says("WITH") else None
+    if into is not None:
+        return Statement("INSERT", None, text, _insert(text, iter(rest[into:])))
+    clause = _format(rest)
     if clause is None:
         return Statement(first.text.upper(), None, text, None)
     word, name = clause
     bare = text[: word.start] + text[name.end :]
     return Statement(first.text.upper(), name.name, bare, None)
+
+
+def _behind_with(found: list[Token]) -> int | None:
+    """The place after INSERT, when that is what a WITH clause is for."""
+    depth = 0
+    for at, token in enumerate(found[:-1]):
+        depth += token.says("(") - token.says(")")
+        if depth == 0 and token.says("INSERT") and found[at + 1].says("INTO"):
+            return at + 1
+    return None
 
 
 def _format(found: list[Token]) -> tuple[Token, Token] | None:
@@ -76,13 +91,14 @@ def _format(found: list[Token]) -> tuple[Token, Token] | None:
 
 def _insert(text: bytes, found: Iterator[Token]) -> Insert | None:
     """Split an INSERT at FORMAT; None when what follows is not rows in a format."""
-    depth = 0
+    settings = None
     for token in _after_name(found):
-        if token.says("FORMAT") and depth == 0:
-            return _rows(text, token, next(found, None))
-        if token.says(*_NOT_DATA) and depth == 0:
+        if token.says("FORMAT"):
+            return _rows(text, settings or token, token, next(found, None))
+        if token.says(*_NOT_DATA):
             return None
-        depth += token.says("(") - token.says(")")
+        if token.says("SETTINGS"):
+            settings = token
     return None
 
 
@@ -110,7 +126,7 @@ def _after_closing(found: Iterator[Token]) -> Token | None:
     return None
 
 
-def _rows(text: bytes, clause: Token, name: Token | None) -> Insert | None:
+def _rows(text: bytes, settings: Token, clause: Token, name: Token | None) -> Insert | None:
     if name is None or not name.is_name:
         return None
     start = name.end
@@ -121,7 +137,8 @@ def _rows(text: bytes, clause: Token, name: Token | None) -> Insert | None:
         start += 1
     start += text[start : start + 1] == b"\r"
     start += text[start : start + 1] == b"\n"
-    return Insert(utf8(text[: clause.start]).strip(), name.name, start)
+    head, between = text[: settings.start], text[settings.start : clause.start]
+    return Insert(head.strip(), between.strip(), name.name, start)
 
 
 def utf8(text: bytes) -> str:

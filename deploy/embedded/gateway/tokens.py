@@ -1,6 +1,6 @@
 """ClickHouse SQL cut into tokens, as far as the gateway needs to understand it.
 
-It follows the engine's lexer for ASCII text: three kinds of comment, strings with backslashes and
+It follows the engine's lexer for ASCII text: four kinds of comment, strings with backslashes and
 doubled quotes, two kinds of quoted names, heredocs. Bytes above 127 count as letters. What a
 restricted user may say is never judged on raw text, but on the engine's own rewriting of it.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>    [\s\0]+ | --[^\n]* | \#[ !][^\n]* | /\*.*?(?:\*/|\Z) )
+    (?P<space>    [\s\0]+ | (?:--|//|\#[ !])[^\n]* | /\*.*?(?:\*/|\Z) )
   | (?P<literal>  '(?:[^'\\]|\\.|'')*(?:'|\Z) | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z) )
   | (?P<quoted>   `(?:[^`\\]|\\.|``)*(?:`|\Z) | "(?:[^"\\]|\\.|"")*(?:"|\Z) )
   | (?P<word>     [\w$\x80-\U0010ffff]+ )

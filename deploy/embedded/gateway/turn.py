@@ -11,7 +11,7 @@ from deploy.embedded.gateway.ask import Ask
 from deploy.embedded.gateway.engine import Engine, Handle, Intake, Verdict
 from deploy.embedded.gateway.errors import Code, Refusal, refusal
 from deploy.embedded.gateway.sessions import Session
-from deploy.embedded.gateway.statement import Insert
+from deploy.embedded.gateway.statement import Insert, utf8
 
 
 class Turn:
@@ -71,20 +71,15 @@ class Turn:
             raise refusal(Code.READONLY, "Cannot execute query in readonly mode")
 
     def insert(self, insert: Insert) -> Intake:
-        """Begin an INSERT; parameters can stand in its head.
+        """Begin an INSERT whose rows are still to come.
 
         Raises:
-            Refusal: as `begin`; no such table, column or format; a parameter's name is no name.
+            Refusal: as `begin`.
 
         """
-        handle = self.begin()
-        params = self._asked.params
-        if not all(name.isidentifier() for name in params):
-            raise refusal(Code.BAD_ARGUMENTS, "the name of a parameter is not a name")
-        handle.set({f"param_{name}": value for name, value in params.items()})
-        return handle.insert(insert.head, insert.format)
+        return self.begin().insert(insert, self._asked.params)
 
-    def check(self, text: str, *, by_get: bool) -> Verdict:
+    def check(self, text: bytes, *, by_get: bool) -> Verdict:
         """Let a statement pass, or not; a GET never changes anything.
 
         Raises:
@@ -97,7 +92,8 @@ class Turn:
             raise refusal(Code.SYNTAX_ERROR, "Multi-statements are not allowed")
         if self._restricted:
             functions = self._engine.table_functions
-            gate.check(verdict, handle.rewritten(text), self._asked.params, functions)
+            rewritten = handle.rewritten(utf8(text))
+            gate.check(verdict, rewritten, self._asked.params, functions)
         elif by_get and verdict.statements and not verdict.reads_only:
             raise refusal(Code.READONLY, "Cannot execute query in readonly mode: use POST")
         return verdict

@@ -208,6 +208,7 @@ def test_rows_are_limited_when_the_client_limits_them(server: Server) -> None:
         assert len(one.query("SELECT number FROM numbers(100)").result_rows) == 10
 
 
+@pytest.mark.usefixtures("ours")
 def test_an_empty_result_keeps_its_columns(client: Client) -> None:
     found = client.query("SELECT 1 AS a, toLowCardinality('x') AS b, [1] AS c WHERE 0")
 
@@ -224,18 +225,20 @@ def test_an_empty_result_keeps_its_columns(client: Client) -> None:
         "(SELECT 1 AS a WHERE 0) UNION ALL (SELECT 2 WHERE 0)",
     ],
 )
-def test_an_empty_stream_keeps_its_columns(server: Server, sql: str) -> None:
-    found = server.ask(sql, default_format="Native")
+def test_an_empty_stream_keeps_its_columns(ours: Server, sql: str) -> None:
+    found = ours.ask(sql, default_format="Native")
 
     assert found.body == b"\x01\x00\x01a\x05UInt8"
 
 
+@pytest.mark.usefixtures("ours")
 def test_an_empty_result_with_parameters_keeps_its_columns(client: Client) -> None:
     found = client.query("SELECT {p:UInt8} AS a WHERE a > 1", parameters={"p": 1})
 
     assert found.column_names == ("a",)
 
 
+@pytest.mark.usefixtures("ours")
 def test_an_empty_list_of_tables_has_a_name(client: Client) -> None:
     assert client.query("SHOW TABLES LIKE 'nothing'").column_names == ("name",)
 

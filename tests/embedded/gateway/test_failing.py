@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
 from deploy.embedded.gateway.errors import STATUS, Code, from_engine
-from tests.embedded.gateway.running import Server
+from tests.embedded.gateway.running import READER, Server
 from tests.embedded.waiting import until
 
 LATE = "SELECT throwIf(number = 2000000, 'too late') FROM numbers(3000000)"
@@ -76,6 +76,8 @@ def test_an_error_after_the_first_rows_ends_a_raw_answer_with_its_tag(ours: Serv
     end = found.body[-400:]
     assert found.status == 200
     assert end.endswith(b" " + tag + b"\r\n__exception__\r\n")
+    assert tag.isalpha()
+    assert tag.islower()
     assert b"\r\n__exception__\r\n" + tag + b"\r\nCode: 395." in end
 
 
@@ -149,8 +151,12 @@ def test_the_own_block_compression_is_refused(ours: Server) -> None:
     assert ours.ask("SELECT 1", compress="1").code == 48
 
 
-def test_a_statement_that_is_not_utf8_is_refused(ours: Server) -> None:
-    found = ours.ask("", b"SELECT '\xff'")
+def test_a_statement_may_hold_any_bytes(server: Server) -> None:
+    assert server.ask("", b"SELECT hex('\xff\xfe')").text == "FFFE\n"
+
+
+def test_a_reader_says_only_text(ours: Server) -> None:
+    found = ours.ask("", b"SELECT '\xff'", by=READER)
 
     assert (found.status, found.code) == (400, 36)
 

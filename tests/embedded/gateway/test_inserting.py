@@ -229,7 +229,7 @@ def test_parameters_stand_in_an_insert(server: Server, client: Client) -> None:
     server.ask("INSERT INTO {t:Identifier} FORMAT TSV", b"1\tx\n", param_t="written")
     client.command("INSERT INTO written VALUES ({n:UInt64}, {s:String})", {"n": 2, "s": "it's"})
 
-    assert client.query("SELECT * FROM written").result_rows == [(1, "x"), (2, "it's")]
+    assert client.query("SELECT * FROM written ORDER BY 1").result_rows == [(1, "x"), (2, "it's")]
 
 
 def test_rows_can_come_from_a_file(client: Client) -> None:
@@ -370,6 +370,71 @@ def test_rows_of_the_wrong_type_are_an_error_and_write_nothing(
     found = server.ask("INSERT INTO written FORMAT TSV", b"1\tx\nword\ty\n")
 
     assert found.code == 27
+    assert count(client) == 0
+
+
+@pytest.mark.parametrize("body", [b"1\n20\n", b"20\n", b"1\n\n20\n"])
+def test_rows_a_table_does_not_take_are_an_error_and_not_written(
+    server: Server, client: Client, body: bytes
+) -> None:
+    client.command(
+        "CREATE OR REPLACE TABLE strict (a UInt64, CONSTRAINT small CHECK a < 10) "
+        "ENGINE = MergeTree ORDER BY a"
+    )
+
+    found = server.ask("INSERT INTO strict FORMAT TSV", body)
+    written = client.command("SELECT count() FROM strict")
+    client.command("DROP TABLE strict SYNC")
+
+    assert found.status >= 400
+    assert found.code in {27, 469}
+    assert written == 0
+
+
+def test_too_many_partitions_are_an_error_and_write_nothing(server: Server, client: Client) -> None:
+    client.command(
+        "CREATE OR REPLACE TABLE parted (a UInt64) ENGINE = MergeTree ORDER BY a PARTITION BY a"
+    )
+
+    found = server.ask("INSERT INTO parted FORMAT TSV", b"".join(b"%d\n" % n for n in range(200)))
+    written = client.command("SELECT count() FROM parted")
+    client.command("DROP TABLE parted SYNC")
+
+    assert found.code == 252
+    assert written == 0
+
+
+def test_a_view_that_fails_is_an_error_and_a_retry_doubles_nothing(
+    server: Server, client: Client
+) -> None:
+    client.command("CREATE OR REPLACE TABLE viewed (a UInt64) ENGINE = MergeTree ORDER BY a")
+    client.command(
+        "CREATE MATERIALIZED VIEW view TO viewed AS SELECT throwIf(a = 5, 'boom') AS a FROM written"
+    )
+    token = {"insert_deduplication_token": "one"}
+
+    failed = server.ask("INSERT INTO written FORMAT TSV", b"5\tx\n", url=token)
+    client.command("DROP VIEW view SYNC")
+    retried = server.ask("INSERT INTO written FORMAT TSV", b"5\tx\n", url=token)
+    client.command("DROP TABLE viewed SYNC")
+
+    assert failed.code == 395
+    assert retried.status == 200
+    assert count(client) == 1
+
+
+def test_an_empty_line_does_not_end_the_rows(server: Server, client: Client) -> None:
+    body = b'{"a":1,"b":"x"}\n\n{"a":2,"b":"y"}\n'
+
+    server.ask("", b"WITH 1 AS one INSERT INTO written FORMAT JSONEachRow\n" + body)
+    server.ask("INSERT INTO written FORMAT JSONEachRow", body * 2)
+    server.ask("", b"INSERT INTO written VALUES (3, 'a\n\nb'),\n\n(4, '')")
+
+    assert count(client) == 8
+
+
+def test_an_insert_without_rows_writes_none(server: Server, client: Client) -> None:
+    assert server.ask("INSERT INTO written FORMAT Native").status == 200
     assert count(client) == 0
 
 

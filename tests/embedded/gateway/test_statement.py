@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.embedded.gateway.errors import Refusal
-from deploy.embedded.gateway.statement import Insert, statement
+from deploy.embedded.gateway.statement import Insert, statement, utf8
 from deploy.embedded.gateway.tokens import tokens
 
 FILLER = st.sampled_from(
@@ -16,25 +16,28 @@ FILLER = st.sampled_from(
 NAMES = st.sampled_from(
     ["t", "kol.t", "`a b`", '"q"."r"', "format", "`FORMAT`", "db.format", "`a``b`", "`a\\`b`"]
 )
+WITHS = st.sampled_from(["", "WITH 1 AS x", "WITH insert AS (SELECT 1 AS `INSERT`)"])
 COLUMNS = st.sampled_from(["", "(a)", "(a, `FORMAT`)", "(* EXCEPT(c))", "(a,(b))"])
 SETTINGS = st.sampled_from(["", "SETTINGS a = 1, b = 'FORMAT TSV', c = '\\' FORMAT'"])
 ENDS = st.sampled_from([" ", "\n", "\r\n", " \n", "\t\r\n"])
 
 
-@given(FILLER, NAMES, COLUMNS, SETTINGS, ENDS, st.binary())
+@given(FILLER, WITHS, NAMES, COLUMNS, SETTINGS, ENDS, st.binary())
 def test_rows_begin_behind_the_name_of_their_format(
-    fill: str, name: str, columns: str, settings: str, end: str, rows: bytes
+    fill: str, before: str, name: str, columns: str, settings: str, end: str, rows: bytes
 ) -> None:
     rows = rows.lstrip(b" \t\f\r\n;")
-    head = fill.join(["", "INSERT", "INTO", name, columns, settings])
-    text = f"{head}{fill}FORMAT{fill}RowBinary{end}".encode()
+    head = fill.join(["", before, "INSERT", "INTO", name, columns, ""])
+    text = f"{head}{settings}{fill}FORMAT{fill}RowBinary{end}".encode()
 
-    found = statement(text + rows).insert
+    found = statement(text + rows)
 
-    assert found is not None
-    assert found.format == "RowBinary"
-    assert found.start == len(text)
-    assert found.head == f"{head}{fill}".strip()
+    assert found.word == "INSERT"
+    assert found.insert is not None
+    assert found.insert.format == "RowBinary"
+    assert found.insert.start == len(text)
+    assert found.insert.head == (head if settings else f"{head}{fill}").strip().encode()
+    assert found.insert.settings == (f"{settings}{fill}".strip().encode() if settings else b"")
 
 
 @pytest.mark.parametrize(
@@ -87,12 +90,27 @@ def test_a_semicolon_before_the_rows_is_refused_as_a_server_does() -> None:
         statement(b"INSERT INTO t FORMAT TSV;\n1")
 
 
-def test_the_head_of_an_insert_is_utf8() -> None:
-    assert statement("INSERT INTO `ü` FORMAT TSV\nx".encode()).insert == Insert(
-        "INSERT INTO `ü`", "TSV", 28
-    )
+def test_the_head_of_an_insert_may_have_any_bytes() -> None:
+    found = statement(b"INSERT INTO `\xff` FORMAT TSV\nx").insert
+
+    assert found == Insert(b"INSERT INTO `\xff`", b"", "TSV", 27)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WITH insert AS (SELECT 13 AS n) SELECT * FROM insert",
+        "WITH 13 AS insert SELECT insert",
+        "WITH (SELECT 1) AS x INSERT INTO t SELECT x",
+    ],
+)
+def test_a_with_clause_is_for_what_comes_behind_it(text: str) -> None:
+    assert statement(text.encode()).insert is None
+
+
+def test_bytes_that_are_no_text_are_named() -> None:
     with pytest.raises(Refusal, match="UTF-8"):
-        statement(b"INSERT INTO `\xff` FORMAT TSV\n")
+        utf8(b"\xff")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +123,7 @@ def test_the_head_of_an_insert_is_utf8() -> None:
         ("SELECT 1 FORMAT CSV SETTINGS a = 1", "CSV", "SELECT 1  SETTINGS a = 1"),
         ("SELECT 1 SETTINGS a = 1 FORMAT CSV", "CSV", "SELECT 1 SETTINGS a = 1 "),
         ("SELECT 'FORMAT CSV'", None, "SELECT 'FORMAT CSV'"),
+        ("SELECT 1 // it's\n FORMAT CSV", "CSV", "SELECT 1 // it's\n "),
         ("SELECT 1 -- FORMAT CSV", None, "SELECT 1 -- FORMAT CSV"),
         ("SELECT 1 AS format", None, "SELECT 1 AS format"),
         ("SELECT format FROM t", None, "SELECT format FROM t"),
