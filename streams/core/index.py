@@ -1,8 +1,10 @@
 """Rows found by a 128-bit key: open addressing over key columns, a batch of keys at a time.
 
-The slots hold row numbers, linear probing, at most half full. They are derived from the
+The slots hold row numbers, at most half full. They are derived from the
 key columns and never part of a snapshot. Keys are either hashes of identities (xxh3) or
-exact packings of small numbers; `mix` spreads both.
+exact packings of small numbers; `mix` spreads both. The n-th step of a search goes n slots
+on (triangular numbers, which reach every slot of a power of two): all keys of a batch step
+together, and with steps of one slot the last of 4 000 keys takes 28 turns instead of 12.
 """
 
 from typing import Any
@@ -65,15 +67,16 @@ class Keyed(Arena):
         row = np.full(len(lo), -1, np.int64)
         left = np.arange(len(lo))
         keys_lo, keys_hi = self.full("lo"), self.full("hi")
-        mask = len(self._slots) - 1
+        mask, step = len(self._slots) - 1, 0
         place = mix(lo, hi).astype(np.int64) & mask
         while left.size:
+            step += 1
             seen = self._slots[place]
             same = (keys_lo[seen] == lo[left]) & (keys_hi[seen] == hi[left]) & (seen >= 0)
             row[left[same]] = seen[same]
             on = ~same & (seen >= 0)
             left = left[on]
-            place = (place[on] + 1) & mask
+            place = (place[on] + step) & mask
         return row
 
     def add(self, lo: Words, hi: Words) -> tuple[RowNumbers, Mask]:
@@ -90,11 +93,12 @@ class Keyed(Arena):
         keys_lo, keys_hi, slots = self.full("lo"), self.full("hi"), self._slots
         keys_lo[base : base + count] = lo
         keys_hi[base : base + count] = hi
-        mask = len(slots) - 1
+        mask, step = len(slots) - 1, 0
         place = mix(lo, hi).astype(np.int64) & mask
         row, landed = np.empty(count, np.int64), np.empty(count, np.int64)
         left = np.arange(count)
         while left.size:
+            step += 1
             seen = slots[place]
             free = np.flatnonzero(seen < 0)
             if free.size:  # claim them backwards: of equal keys the first is written last
@@ -107,7 +111,7 @@ class Keyed(Arena):
             landed[done] = place[same]
             on = ~same
             left = left[on]
-            place = (place[on] + 1) & mask
+            place = (place[on] + step) & mask
         first = row == np.arange(base, base + count)
         fresh = int(np.count_nonzero(first))
         if fresh < count:  # close the gaps between the new rows
@@ -124,10 +128,11 @@ class Keyed(Arena):
         """Append a row with the key of another one; from now on the key means the new row."""
         self._spread(1)
         lo, hi = self["lo"][[old]], self["hi"][[old]]
-        mask = len(self._slots) - 1
+        mask, step = len(self._slots) - 1, 0
         place = int(mix(lo, hi)[0]) & mask
         while self._slots[place] != old:
-            place = (place + 1) & mask
+            step += 1
+            place = (place + step) & mask
         new = self.extend(1)
         self["lo"][new], self["hi"][new] = lo[0], hi[0]
         self._slots[place] = new
@@ -161,12 +166,14 @@ class Keyed(Arena):
         self._slots = np.full(size, _EMPTY, np.int32)
         keys_lo, keys_hi = self["lo"], self["hi"]
         left = np.arange(len(self))
-        place = mix(keys_lo, keys_hi).astype(np.int64) & (size - 1)
+        mask, step = size - 1, 0
+        place = mix(keys_lo, keys_hi).astype(np.int64) & mask
         while left.size:
+            step += 1
             seen = self._slots[place]
             free = np.flatnonzero(seen < 0)
             self._slots[place[free]] = left[free]  # of equal keys the last is written last
             seen[free] = self._slots[place[free]]
             on = (keys_lo[seen] != keys_lo[left]) | (keys_hi[seen] != keys_hi[left])
             left = left[on]
-            place = (place[on] + 1) & (size - 1)
+            place = (place[on] + step) & mask
