@@ -28,8 +28,8 @@ from faust.types import TP, EventT, TopicT
 from faust.types.tuples import Message
 
 from streams.transport.align import Alignment, Lane
-from streams.transport.consumer import BatchConsumer
 from streams.transport.fetching import OffsetsGoneError, Standing
+from streams.transport.reading import BatchConsumer
 from streams.transport.records import CorruptRecordsError, Piece, RecordSet
 from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
 
@@ -65,6 +65,7 @@ APP_SETTINGS: Final[Mapping[str, Any]] = {
     "topic_disable_leader": True,  # no topic of Faust's own
     "stream_wait_empty": True,  # drain while the agents still run
     "stream_recovery_delay": 0,  # there are no tables to wait for
+    "TableManager": "streams.transport.tables:NoTables",  # starts a second sooner
     "store": "memory://",
     "table_standby_replicas": 0,
     "processing_guarantee": "at_least_once",  # snapshots make it exact

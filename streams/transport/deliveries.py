@@ -104,11 +104,6 @@ class Deliveries:
         while queue and queue[0].settled:
             self._safe[tp] = max(queue.popleft().next_offset, self._safe.get(tp, 0))
 
-    @property
-    def open(self) -> int:
-        """How many batches agents have that are not settled."""
-        return sum(d.started and not d.settled for queue in self._queues.values() for d in queue)
-
     def restart(self, starts: Mapping[TP, int]) -> None:
         """Reading begins at `starts`: whatever was handed out from there on comes again."""
         for tp, start in starts.items():

@@ -22,7 +22,7 @@ from streams.transport.align import Alignment, Lane
 from streams.transport.records import Piece, RecordSet
 
 if TYPE_CHECKING:
-    from streams.transport.consumer import BatchConsumer
+    from streams.transport.reading import BatchConsumer
 
 RESPONSE_BYTES: Final = 4 << 20  # the client costs twice as much with its default of 50 MB
 FETCH_WAIT_MS: Final = 100  # an idle partition's fetch blocks its node's other ones that long

@@ -6,7 +6,7 @@ two against each other: checksums first; control batches are never given; with
 fetch position (a seek into the middle of a batch) are dropped; and the next position is
 the end of the last batch as its header says it, whatever compaction left inside.
 
-Private names of aiokafka are used here and in `consumer.py`, nowhere else.
+Private names of aiokafka are used here and in `fetching.py`, nowhere else.
 """
 
 from bisect import bisect_left

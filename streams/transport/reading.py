@@ -14,7 +14,6 @@ from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
-from mode.utils.futures import notify
 
 from schemas.columns import RecordBatch
 from streams.transport.deliveries import BatchMessage, Deliveries
@@ -42,7 +41,8 @@ class BatchConsumer(driver.Consumer):
         self._held: frozenset[int] = frozenset()
         self._starts: Mapping[TP, int] = {}
         self._turn = asyncio.Lock()  # hooks are called one at a time
-        self._drained: bool | None = None  # did the drain of this stop of the flow come through
+        self._generation = 0  # of the group, when the partitions were assigned
+        self._drained = False  # in this stop of the flow
         self._deadline: float | None = None
         self._room = asyncio.Event()  # a queue has room again
         super().__init__(transport, *args, **kwargs)
@@ -147,14 +147,12 @@ class BatchConsumer(driver.Consumer):
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        notify(self._waiting_for_ack)
         return message.delivery.settled
 
     def settle(self, offsets: Mapping[TP, int]) -> None:
         """A snapshot with these next offsets is durable: they may be committed."""
         for tp, offset in offsets.items():
             self.deliveries.settle(tp, offset)
-        notify(self._waiting_for_ack)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401  # Faust's signature
         yield from super()._filter_tps_with_pending_acks(topics)
@@ -189,14 +187,20 @@ class BatchConsumer(driver.Consumer):
             assigned = frozenset(tp for tp in self.assignment() if tp.topic in topics)
             check_counts({topic: self._thread.partitions(topic) for topic in topics})
             held = shared_partitions(assigned, topics)
-            await self._let_go(self._held - held)
-            added = held - self._held
+            retained = self._held & held if self._saw_every_generation() else frozenset()
+            await self._let_go(self._held - retained)
+            added = held - retained
             self._held = held
             starts = await self.wiring.hooks.assigned(added, held)
             if missing := assigned - starts.keys():
                 raise KeyError(f"Hooks.assigned gave no offset for {sorted(missing)}")
             self.deliveries.forget(tp for tp in assigned if tp.partition in added)
             self._starts = {tp: starts[tp] for tp in assigned}
+
+    def _saw_every_generation(self) -> bool:
+        """Whether nobody can have owned our partitions in between, as while we were asleep."""
+        before, self._generation = self._generation, int(self.app.consumer_generation_id)
+        return self._generation in {before, before + 1}
 
     async def _let_go(self, partitions: frozenset[int]) -> None:
         if not partitions:
@@ -229,7 +233,7 @@ class BatchConsumer(driver.Consumer):
 
     def resume_flow(self) -> None:
         """Read; the next stop drains again."""
-        self._drained = None
+        self._drained = False
         super().resume_flow()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -260,40 +264,27 @@ class BatchConsumer(driver.Consumer):
         return 0.7 * rebalance_s if self.wiring.drain_s is None else self.wiring.drain_s
 
     async def wait_empty(self) -> None:
-        """Drain, then wait until what agents have is settled; bounded, unlike Faust's."""
-        now = time.monotonic()
-        deadline = now + self._drain_s if self._deadline is None else self._deadline
-        drained = await self._drain(deadline)
-        while drained and not self.should_stop and self.deliveries.open:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                left_over = self.deliveries.open
-                self.log.warning("%d batches are not settled; they are read again", left_over)
-                break
-            self._waiting_for_ack = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._waiting_for_ack], timeout=min(left, 0.5))
-            self._waiting_for_ack = None
+        """Drain and commit, within the deadline; Faust's waits without end, and twice."""
+        if self._deadline is None or self.app.should_stop:
+            self._deadline = time.monotonic() + self._drain_s
+        await self._drain(self._deadline)
         await self.commit_and_end_transactions()
 
-    async def _drain(self, deadline: float) -> bool:
-        """Call the hook, once per stop of the flow; whether it came through."""
-        if self._drained is not None:
-            return self._drained
-        self._drained = False
+    async def _drain(self, deadline: float) -> None:
+        """Call the hook, once per stop of the flow."""
+        if self._drained:
+            return
+        self._drained = True
         if self.app.crashed or self.crashed:
-            return False  # memory may hold half a batch: the next start replays
+            return  # memory may hold half a batch: the next start replays
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())), self._turn:
                 if self._held:
                     await self.wiring.hooks.drain(None)
         except TimeoutError:
             self.log.warning("the drain ran out of time; what is not settled is read again")
-            return False
         except Exception:
             self.log.exception("the drain failed; what is not settled is read again")
-            return False
-        self._drained = True
-        return True
 
     async def on_stop(self) -> None:
         """Drain if nothing else did, commit, let go of every partition, close."""
