@@ -1,0 +1,65 @@
+"""Brokers for unit tests: they take batches, or do not."""
+
+import asyncio
+from collections import defaultdict
+from typing import Any, ClassVar
+
+from aiokafka.record.memory_records import MemoryRecords
+
+from sinks.batches import Batch
+
+Read = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
+
+
+def read(raw: bytes | bytearray) -> list[Read]:
+    """What is in record batches, as aiokafka's consumer reads it; checksums are checked."""
+    records = MemoryRecords(bytes(raw))
+    found: list[Read] = []
+    while records.has_next():
+        batch = records.next_batch()
+        assert batch.validate_crc()
+        found += [(r.key, r.value, list(r.headers)) for r in batch]
+    return found
+
+
+class Brokers:
+    """Stands in for `AIOKafkaProducer`: keeps what it is sent, by topic and partition."""
+
+    last: ClassVar["Brokers"]
+    partitions = 4
+
+    def __init__(self, **told: Any) -> None:  # noqa: ANN401  # as the producer's
+        self.told = told
+        self.kept: defaultdict[tuple[str, int], list[Read]] = defaultdict(list)
+        self.batches = 0
+        self.under_way = 0
+        self.most_under_way = 0
+        self.errors: list[Exception] = []  # for the next deliveries
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.is_started = self.is_stopped = False
+        type(self).last = self
+
+    async def start(self) -> None:
+        self.is_started = True
+
+    async def stop(self) -> None:
+        self.is_stopped = True
+
+    async def send_batch(
+        self, batch: Batch, topic: str, *, partition: int
+    ) -> "asyncio.Future[None]":
+        await asyncio.sleep(0)
+        assert 0 <= partition < self.partitions, "Unrecognized partition"
+        self.batches += 1
+        return asyncio.ensure_future(self._delivered(batch, topic, partition))
+
+    async def _delivered(self, batch: Batch, topic: str, partition: int) -> None:
+        error = self.errors.pop(0) if self.errors else None
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await self.gate.wait()
+        self.under_way -= 1
+        if error:
+            raise error
+        self.kept[topic, partition] += read(batch._build())
