@@ -62,7 +62,7 @@ def _integers(values: Values, code: str) -> np.ndarray[Any, np.dtype[Any]]:
     limits = np.iinfo(code)
     if values.size and (values.min() < limits.min or values.max() > limits.max):
         raise OverflowError(f"not within {limits.min} and {limits.max}")
-    return values
+    return np.ascontiguousarray(values)  # a column of a matrix: four times as fast
 
 
 def _numbers_or_null(values: Values) -> list[float | None]:

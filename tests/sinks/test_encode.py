@@ -45,6 +45,12 @@ def test_lists_and_arrays_give_the_same_bytes(given: Rows) -> None:
     assert native(given) == native(as_lists)
 
 
+def test_a_column_cut_out_of_a_matrix_is_as_good_as_any() -> None:
+    matrix = np.arange(6).reshape(3, 2)
+
+    assert column("n", matrix[:, 1]).tolist() == [1, 3, 5]
+
+
 def test_columns_go_in_the_order_of_the_table() -> None:
     given = doors(1, 2)
     shuffled = Rows(given.table, dict(reversed(list(given.columns.items()))))
