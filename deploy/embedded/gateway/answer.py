@@ -9,7 +9,7 @@ from deploy.embedded.gateway import native
 from deploy.embedded.gateway.ask import Ask
 from deploy.embedded.gateway.engine import Chunks, Handle
 from deploy.embedded.gateway.errors import Refusal
-from deploy.embedded.gateway.statement import Statement, statement
+from deploy.embedded.gateway.statement import formatted, opening
 from deploy.embedded.gateway.turn import Turn
 
 # Formats whose pieces can be put one behind the other: they have no head and no tail.
@@ -35,6 +35,7 @@ class Answer:
     pieces: list[bytes]
     more: Chunks | None = None
     summary: dict[str, int] = field(default_factory=dict)
+    failed: int = 0  # code of the error that came after the first byte
 
 
 def answer(turn: Turn, text: bytes, asked: Ask, *, by_get: bool) -> Answer:
@@ -45,15 +46,15 @@ def answer(turn: Turn, text: bytes, asked: Ask, *, by_get: bool) -> Answer:
 
     """
     handle = turn.begin()
-    said = statement(text)
     verdict = turn.check(text, by_get=by_get)
-    form = said.format or asked.format
-    if verdict.reads_only and not asked.whole and _streams(said, form):
-        return _streamed(handle, said, text, form, asked.params)
+    named, bare = formatted(text)
+    form = named or asked.format
+    if verdict.reads_only and not asked.whole and _streams(text, form):
+        return _streamed(handle, text, bare, form, asked.params)
     result = handle.run(text, form, asked.params)
     data = result.data
     if not data and verdict.reads_only and form.lower() == "native":
-        data = _empty(handle, said, asked.params)
+        data = _empty(handle, bare, asked.params)
     shown = form if data or verdict.reads_only else None
     return Answer(shown, [data], None, {"read_rows": result.rows, "read_bytes": result.bytes})
 
@@ -63,12 +64,12 @@ def is_hello(text: bytes) -> bool:
     return _HELLO.fullmatch(text.decode("latin-1")) is not None
 
 
-def _streams(said: Statement, form: str) -> bool:
-    return said.word in _STREAMABLE and form.lower() in STREAMED
+def _streams(text: bytes, form: str) -> bool:
+    return form.lower() in STREAMED and opening(text).word in _STREAMABLE
 
 
 def _streamed(
-    handle: Handle, said: Statement, sql: bytes, form: str, params: Mapping[str, str]
+    handle: Handle, sql: bytes, bare: bytes, form: str, params: Mapping[str, str]
 ) -> Answer:
     """Read two pieces ahead: a small answer is complete, an early error gets its own status."""
     chunks = handle.stream(sql, form, params)
@@ -77,13 +78,13 @@ def _streamed(
         pieces.append(piece)
     if pieces:
         return Answer(form, pieces, chunks if len(pieces) > 1 else None)
-    empty = _empty(handle, said, params) if form.lower() == "native" else b""
+    empty = _empty(handle, bare, params) if form.lower() == "native" else b""
     return Answer(form, [empty])
 
 
-def _empty(handle: Handle, said: Statement, params: Mapping[str, str]) -> bytes:
+def _empty(handle: Handle, bare: bytes, params: Mapping[str, str]) -> bytes:
     """The Native header of an empty result, which the engine leaves out and clients need."""
-    query = said.bare.rstrip(b"; \t\r\n")
+    query = bare.rstrip(b"; \t\r\n")
     try:
         described = handle.run(b"DESCRIBE TABLE (" + query + b"\n)", "JSONCompact", params)
         columns = [(row[0], row[1]) for row in json.loads(described.data)["data"]]

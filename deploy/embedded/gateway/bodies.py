@@ -71,27 +71,32 @@ async def form(request: web.Request, cap: int) -> tuple[bytes, dict[str, str]]:
         Refusal: external data, an unknown field, or more bytes than the cap.
 
     """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _form(request, cap)
+    except TimeoutError as error:
+        raise refusal(Code.SOCKET_TIMEOUT, "the form takes too long") from error
+    except ValueError as error:
+        raise refusal(Code.BAD_ARGUMENTS, "this is not a form") from error
+
+
+async def _form(request: web.Request, cap: int) -> tuple[bytes, dict[str, str]]:
     query, params, size = b"", {}, 0
     async for part in await request.multipart():
         if not isinstance(part, BodyPartReader) or part.name is None:
             raise refusal(Code.BAD_ARGUMENTS, "a part of the form has no name")
-        value = await _part(part, cap - size)
-        size += len(value)
+        value = bytearray()
+        while piece := await part.read_chunk(_PART):
+            size += len(piece)
+            check(size, cap)
+            value += piece
         if part.name == "query":
-            query = value
+            query = bytes(value)
         elif part.name.startswith("param_"):
             params[part.name.removeprefix("param_")] = value.decode(errors="replace")
         else:
             raise refusal(Code.NOT_IMPLEMENTED, f"external data ({part.name}) is not supported")
     return query, params
-
-
-async def _part(part: BodyPartReader, cap: int) -> bytes:
-    value = bytearray()
-    while piece := await part.read_chunk(_PART):
-        value += piece
-        check(len(value), cap)
-    return bytes(value)
 
 
 def check(size: int, cap: int) -> None:

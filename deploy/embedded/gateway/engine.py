@@ -12,7 +12,7 @@ import fcntl
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -282,6 +282,7 @@ class Engine:
         """
         options = dict.fromkeys(_CACHES, CACHE_BYTES) | {"max_server_memory_usage": memory}
         given = "&".join(f"{name}={value}" for name, value in options.items())
+        self._connect = _library()
         self._folder = path
         self._address = f"{path}?{given}"
         try:
@@ -297,7 +298,7 @@ class Engine:
 
     def open(self) -> Handle:
         """A new handle, with nothing set on it."""
-        return Handle(_connect(self._address), self._folder)
+        return Handle(self._connect(self._address), self._folder)
 
     def close(self) -> None:
         """Stop the engine."""
@@ -320,8 +321,8 @@ class Engine:
             self._root.run(f"CREATE DATABASE IF NOT EXISTS {name} ENGINE = Atomic")
 
 
-def _connect(address: str) -> _Connection:
-    """Open a connection; the first one loads the library, which starts threads of its own.
+def _library() -> Callable[[str], _Connection]:
+    """How to connect; loading the library starts threads of its own.
 
     It would load pyarrow too, if that is there: 40 MB that nothing here needs. A module that is
     None counts as missing.
@@ -331,11 +332,10 @@ def _connect(address: str) -> _Connection:
         sys.modules["pyarrow"] = None  # type: ignore[assignment]  # see above
     try:
         from chdb.state.sqlitelike import connect  # noqa: PLC0415  # see above
-
-        return cast("_Connection", connect(address))
     finally:
         if hidden:
             del sys.modules["pyarrow"]
+    return cast("Callable[[str], _Connection]", connect)
 
 
 def _held(path: Path) -> PathHeldError | None:

@@ -1,16 +1,20 @@
 """The way out: headers, pieces, and an error that comes after the first byte."""
 
+import asyncio
 import json
 import secrets
 import string
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 
 from deploy.embedded.gateway.answer import Answer
 from deploy.embedded.gateway.encodings import Encoder
+from deploy.embedded.gateway.engine import Chunks
 from deploy.embedded.gateway.errors import Refusal
 
+PATIENCE = 300.0  # seconds a client may take to read a piece until it is given up
 _TEXT = "text/tab-separated-values; charset=UTF-8"
 _TYPES = {
     "csv": "text/csv; charset=UTF-8",
@@ -34,12 +38,12 @@ async def send(
     found: Answer,
     accepted: str,
     headers: dict[str, str],
-    following: Callable[[], Awaitable[bytes | None]],
+    run: Callable[[Callable[[], bytes | None]], Awaitable[bytes | None]],
 ) -> web.StreamResponse:
-    """Send an answer; `following` gives the next piece of one that is longer, then None.
+    """Send an answer; `run` lets a thread do what blocks, compression included.
 
     Raises:
-        ConnectionError: the client has gone.
+        ConnectionError: the client has gone, or has read nothing for too long.
 
     """
     encoder = Encoder(accepted if any(found.pieces) else "")
@@ -48,22 +52,50 @@ async def send(
         headers["Content-Type"] = _TYPES.get(found.format.lower(), _TEXT)
     if encoder.name:
         headers["Content-Encoding"] = encoder.name
-    first = b"".join(encoder.push(piece) for piece in found.pieces)
+    first = await run(partial(_first, found, encoder)) if encoder.name else _first(found, encoder)
     if found.more is None:
-        return web.Response(body=first + encoder.end(), headers=headers)
+        return web.Response(body=first, headers=headers)
     tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
     headers["X-ClickHouse-Exception-Tag"] = tag
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    await response.write(first)
-    try:
-        while (piece := await following()) is not None:
-            await response.write(encoder.push(piece))
-    except Refusal as refused:
-        await response.write(encoder.push(trailer(tag, refused.text)))
-    await response.write(encoder.end())
+    piece = first
+    while piece is not None:
+        await _write(request, response, piece)
+        piece = await run(partial(_next, found.more, encoder, tag, found))
+    await _write(request, response, encoder.end())
     await response.write_eof()
     return response
+
+
+def _first(found: Answer, encoder: Encoder) -> bytes:
+    """The pieces there are; all of the answer, if no more is to come."""
+    out = b"".join(encoder.push(piece) for piece in found.pieces)
+    return out if found.more is not None else out + encoder.end()
+
+
+def _next(more: Chunks, encoder: Encoder, tag: str, found: Answer) -> bytes | None:
+    """The next piece, which may be the error that ends them."""
+    if found.failed:
+        return None
+    try:
+        piece = more.next()
+    except Refusal as refused:
+        found.failed = refused.code
+        return encoder.push(trailer(tag, refused.text))
+    return None if piece is None else encoder.push(piece)
+
+
+async def _write(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    """Write a piece; a client that does not read is cut off."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            if piece:
+                await response.write(piece)
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionAbortedError from error
 
 
 def trailer(tag: str, text: str) -> bytes:

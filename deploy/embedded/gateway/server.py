@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from deploy.embedded.gateway import log, native, reply
 from deploy.embedded.gateway.access import Account, Secrets, account
-from deploy.embedded.gateway.answer import Answer, answer, is_hello
+from deploy.embedded.gateway.answer import answer, is_hello
 from deploy.embedded.gateway.ask import Ask, ask
 from deploy.embedded.gateway.bodies import Body, form
 from deploy.embedded.gateway.engine import Engine
@@ -22,13 +22,14 @@ from deploy.embedded.gateway.errors import Code, Refusal, refusal
 from deploy.embedded.gateway.flight import Flight
 from deploy.embedded.gateway.metrics import READS, Metrics, kind
 from deploy.embedded.gateway.sessions import Sessions
-from deploy.embedded.gateway.statement import LONGEST, Insert, statement
+from deploy.embedded.gateway.statement import LONGEST, Insert, opening
 from deploy.embedded.gateway.turn import Turn
 
 NAME = "kol-gateway"
 READING, WRITING = 8, 4  # threads; apart, so that a write never waits behind a long SELECT
 SLICE = 4 << 20  # bytes of rows handed to the engine at once
 SWEEP = 1.0  # seconds between two looks at the sessions
+CHANGING = frozenset({"POST", "PUT"})  # methods that may change something
 T = TypeVar("T")
 
 
@@ -89,9 +90,7 @@ class Gateway:
             try:
                 response = await self._read(request, who, asked, body, line)
                 await response.prepare(request)
-                await (
-                    response.write_eof()
-                )  # a stop waits until it is sent, not only until it is made
+                await response.write_eof()  # a stop waits until it is sent
             finally:
                 line.received = body.received
             return response
@@ -105,7 +104,7 @@ class Gateway:
             more, params = await form(request, self._cap)
             asked = replace(asked, params={**asked.params, **params})
             text = _joined(text, more)
-        elif statement(text).insert is not None:
+        elif opening(text).insert is not None:
             text += b"\n"  # and then come rows
         else:
             text = _joined(text, await body.read(LONGEST))
@@ -113,7 +112,7 @@ class Gateway:
             return web.Response(text="Ok.\n", headers=self._headers(line))
         if asked.greets and is_hello(text):
             return self._hello(line)
-        said = statement(text)
+        said = opening(text)
         line.kind = kind(said.word)
         async with self._turn(who, asked, said.word) as turn:
             if said.insert is not None:
@@ -134,7 +133,7 @@ class Gateway:
     ) -> web.Response:
         """Hand rows to the engine as they come; a body that breaks writes nothing."""
         started = time.perf_counter()
-        turn.may_write(by_get=request.method == "GET")
+        turn.may_write(by_get=request.method not in CHANGING)
         intake = await self._on(self._writes, partial(turn.insert, insert))
         try:
             piece = rows + await body.read(max(0, SLICE - len(rows)))
@@ -160,27 +159,19 @@ class Gateway:
         line: log.Line,
     ) -> web.StreamResponse:
         started = time.perf_counter()
-        by_get = request.method == "GET"
+        by_get = request.method not in CHANGING
         found = await self._on(lane, partial(answer, turn, text, asked, by_get=by_get))
         headers = self._headers(line)
         headers["X-ClickHouse-Summary"] = reply.summary(
             time.perf_counter() - started, found.summary
         )
         try:
-            following = partial(self._following, lane, found, line)
-            return await reply.send(request, found, asked.accepted, headers, following)
+            run = partial(self._on, lane)
+            return await reply.send(request, found, asked.accepted, headers, run)
         finally:
+            line.code = found.failed
             if found.more is not None:
                 await asyncio.shield(self._on(lane, found.more.close))
-
-    async def _following(self, lane: Executor, found: Answer, line: log.Line) -> bytes | None:
-        if found.more is None:
-            return None
-        try:
-            return await self._on(lane, found.more.next)
-        except Refusal as refused:
-            line.code = refused.code
-            raise
 
     @asynccontextmanager
     async def _turn(self, who: Account, asked: Ask, word: str) -> AsyncIterator[Turn]:

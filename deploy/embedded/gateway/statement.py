@@ -8,7 +8,7 @@ after the format's name, then at most one line end, belong to the statement.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from deploy.embedded.gateway.errors import Code, refusal
 from deploy.embedded.gateway.tokens import Token, tokens
@@ -29,43 +29,63 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """What can be told without the engine."""
+class Opening:
+    """How a request begins, which is all that is needed to send it the right way."""
 
     word: str  # the first word, upper case; "" when there is none
-    format: str | None  # of the answer, when the statement names it
-    bare: bytes  # the statement without that clause
     insert: Insert | None  # when rows follow the statement
 
 
-def statement(text: bytes) -> Statement:
+def opening(text: bytes) -> Opening:
     r"""Look at a statement, or at the first LONGEST bytes of one with its rows.
 
-    >>> statement(b"SELECT 1 FORMAT CSV").format
-    'CSV'
-    >>> statement(b"INSERT INTO t (a) FORMAT TSV\n1\n").insert
+    >>> opening(b"INSERT INTO t (a) FORMAT TSV\n1\n").insert
     Insert(head=b'INSERT INTO t (a)', settings=b'', format='TSV', start=29)
 
     Raises:
         Refusal: a semicolon between the format's name and the rows.
 
     """
-    found = tokens(text.decode("latin-1"))  # one character per byte, so that places are bytes
+    found = _tokens(text)
     first = next((token for token in found if not token.says("(")), None)
     if first is None or not first.is_name:
-        return Statement("", None, text, None)
+        return Opening("", None)
     if first.says("INSERT"):
-        return Statement("INSERT", None, text, _insert(text, found))
-    rest = list(found)
-    into = _behind_with(rest) if first.says("WITH") else None
-    if into is not None:
-        return Statement("INSERT", None, text, _insert(text, iter(rest[into:])))
-    clause = _format(rest)
+        return Opening("INSERT", _insert(text, found))
+    if first.says("WITH"):
+        rest = list(found)
+        into = _behind_with(rest)
+        if into is not None:
+            return Opening("INSERT", _insert(text, iter(rest[into:])))
+    return Opening(first.text.upper(), None)
+
+
+def formatted(text: bytes) -> tuple[str | None, bytes]:
+    """The format a query names for its answer, and the query without that clause.
+
+    >>> formatted(b"SELECT 1 FORMAT CSV SETTINGS a = 1")
+    ('CSV', b'SELECT 1  SETTINGS a = 1')
+    """
+    clause = _format(list(_tokens(text)))
     if clause is None:
-        return Statement(first.text.upper(), None, text, None)
+        return None, text
     word, name = clause
-    bare = text[: word.start] + text[name.end :]
-    return Statement(first.text.upper(), name.name, bare, None)
+    return name.name, text[: word.start] + text[name.end :]
+
+
+def is_stop(text: bytes) -> bool:
+    """Whether this would stop the engine, which sends a signal to all processes around it.
+
+    >>> is_stop(b"/* now */ system shutdown")
+    True
+    """
+    words = list(islice(_tokens(text), 2))
+    return len(words) > 1 and words[0].says("SYSTEM") and words[1].says("SHUTDOWN", "KILL")
+
+
+def _tokens(text: bytes) -> Iterator[Token]:
+    """Tokens of bytes: one character per byte, so that places are bytes."""
+    return tokens(text.decode("latin-1"))
 
 
 def _behind_with(found: list[Token]) -> int | None:

@@ -11,7 +11,7 @@ from deploy.embedded.gateway.ask import Ask
 from deploy.embedded.gateway.engine import Engine, Handle, Intake, Verdict
 from deploy.embedded.gateway.errors import Code, Refusal, refusal
 from deploy.embedded.gateway.sessions import Session
-from deploy.embedded.gateway.statement import Insert, utf8
+from deploy.embedded.gateway.statement import Insert, is_stop, utf8
 
 
 class Turn:
@@ -83,18 +83,23 @@ class Turn:
         """Let a statement pass, or not; a GET never changes anything.
 
         Raises:
-            Refusal: not allowed, more than one statement, or (to a restricted user) a syntax error.
+            Refusal: not allowed, more than one statement, or none that can be read.
 
         """
         handle = self._open()
         verdict = handle.verdict(text, self._asked.database or "default")
         if verdict.statements > 1:
             raise refusal(Code.SYNTAX_ERROR, "Multi-statements are not allowed")
+        if verdict.statements == 0:  # the library has commands of its own, for a terminal
+            handle.rewritten(utf8(text))  # says what is wrong
+            raise refusal(Code.SYNTAX_ERROR, "not a statement")
+        if is_stop(text):
+            raise refusal(Code.NOT_IMPLEMENTED, "the engine stops with its gateway")
         if self._restricted:
             functions = self._engine.table_functions
             rewritten = handle.rewritten(utf8(text))
             gate.check(verdict, rewritten, self._asked.params, functions)
-        elif by_get and verdict.statements and not verdict.reads_only:
+        elif by_get and not verdict.reads_only:
             raise refusal(Code.READONLY, "Cannot execute query in readonly mode: use POST")
         return verdict
 

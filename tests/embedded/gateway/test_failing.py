@@ -161,6 +161,26 @@ def test_a_reader_says_only_text(ours: Server) -> None:
     assert (found.status, found.code) == (400, 36)
 
 
+@pytest.mark.parametrize("sql", ["SYSTEM SHUTDOWN", "/* x */ system kill"])
+def test_nobody_stops_the_engine_from_outside(ours: Server, sql: str) -> None:
+    found = ours.ask(sql)
+
+    assert (found.status, found.code) == (501, 48)
+
+
+@pytest.mark.parametrize("sql", ["?? how many tables", "\\l", ":q", "-- only a comment"])
+def test_what_is_no_statement_is_an_error(server: Server, sql: str) -> None:
+    assert server.ask(sql).code == 62
+
+
+def test_a_form_that_is_none_is_an_error(ours: Server) -> None:
+    head = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    found = ours.ask("", b"no boundary here", headers=head)
+
+    assert (found.status, found.code) == (400, 36)
+
+
 def test_a_path_nobody_knows_is_not_found(server: Server) -> None:
     assert server.ask(path="/nothing", method="GET").status == 404
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.embedded.gateway.errors import Refusal
-from deploy.embedded.gateway.statement import Insert, statement, utf8
+from deploy.embedded.gateway.statement import Insert, formatted, is_stop, opening, utf8
 from deploy.embedded.gateway.tokens import tokens
 
 FILLER = st.sampled_from(
@@ -30,7 +30,7 @@ def test_rows_begin_behind_the_name_of_their_format(
     head = fill.join(["", before, "INSERT", "INTO", name, columns, ""])
     text = f"{head}{settings}{fill}FORMAT{fill}RowBinary{end}".encode()
 
-    found = statement(text + rows)
+    found = opening(text + rows)
 
     assert found.word == "INSERT"
     assert found.insert is not None
@@ -53,8 +53,8 @@ def test_rows_begin_behind_the_name_of_their_format(
         (b"INSERT t FORMAT TSV\n1", b"1"),
     ],
 )
-def test_one_line_end_belongs_to_the_statement(text: bytes, rows: bytes) -> None:
-    found = statement(text).insert
+def test_one_line_end_belongs_to_the_opening(text: bytes, rows: bytes) -> None:
+    found = opening(text).insert
 
     assert found is not None
     assert text[found.start :] == rows
@@ -82,16 +82,16 @@ def test_one_line_end_belongs_to_the_statement(text: bytes, rows: bytes) -> None
     ],
 )
 def test_what_has_no_rows_behind_it_is_left_to_the_engine(text: bytes) -> None:
-    assert statement(text).insert is None
+    assert opening(text).insert is None
 
 
 def test_a_semicolon_before_the_rows_is_refused_as_a_server_does() -> None:
     with pytest.raises(Refusal, match="SYNTAX_ERROR"):
-        statement(b"INSERT INTO t FORMAT TSV;\n1")
+        opening(b"INSERT INTO t FORMAT TSV;\n1")
 
 
 def test_the_head_of_an_insert_may_have_any_bytes() -> None:
-    found = statement(b"INSERT INTO `\xff` FORMAT TSV\nx").insert
+    found = opening(b"INSERT INTO `\xff` FORMAT TSV\nx").insert
 
     assert found == Insert(b"INSERT INTO `\xff`", b"", "TSV", 27)
 
@@ -105,7 +105,7 @@ def test_the_head_of_an_insert_may_have_any_bytes() -> None:
     ],
 )
 def test_a_with_clause_is_for_what_comes_behind_it(text: str) -> None:
-    assert statement(text.encode()).insert is None
+    assert opening(text.encode()).insert is None
 
 
 def test_bytes_that_are_no_text_are_named() -> None:
@@ -133,9 +133,7 @@ def test_bytes_that_are_no_text_are_named() -> None:
     ],
 )
 def test_the_format_of_an_answer_stands_at_the_end(text: str, form: str | None, bare: str) -> None:
-    found = statement(text.encode())
-
-    assert (found.format, found.bare) == (form, bare.encode())
+    assert formatted(text.encode()) == (form, bare.encode())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ def test_the_format_of_an_answer_stands_at_the_end(text: str, form: str | None, 
     ],
 )
 def test_the_first_word_tells_what_it_is(text: str, word: str) -> None:
-    assert statement(text.encode()).word == word
+    assert opening(text.encode()).word == word
 
 
 @given(st.text())
@@ -163,8 +161,19 @@ def test_any_text_is_cut_into_tokens_that_do_not_overlap(text: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_looked_at_without_a_fault(text: bytes) -> None:
     for head in (b"", b"INSERT INTO t ", b"SELECT ", b"INSERT INTO t FORMAT "):
+        formatted(head + text)
         try:
-            found = statement(head + text)
+            found = opening(head + text)
         except Refusal:
             continue
         assert found.insert is None or found.insert.start <= len(head + text)
+
+
+@pytest.mark.parametrize("text", ["SYSTEM KILL", "system shutdown;", "SYSTEM -- x\n SHUTDOWN"])
+def test_a_stop_is_recognized(text: str) -> None:
+    assert is_stop(text.encode())
+
+
+@pytest.mark.parametrize("text", ["SYSTEM", "SYSTEM FLUSH LOGS", "KILL QUERY WHERE 1", ""])
+def test_what_stops_nothing_is_let_through(text: str) -> None:
+    assert not is_stop(text.encode())
