@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_migrations.migrator import Migrator
+from clickhouse_migrations.substitution import substitute
 
 from schemas.cells import NAMES
 from schemas.rows import MODELS, TABLES, VIEWS
 from sinks.clickhouse import ClickHouse, Place, connect
-from sinks.migrate import BOOK, SchemaError, check, migrate, steps
+from sinks.migrate import BOOK, SchemaError, Step, check, migrate, steps, variables
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh, place
 from tests.sinks.some import MAY, MONTH, cells, order, orders, rows
@@ -106,6 +108,22 @@ def test_a_view_has_the_columns_people_rely_on(migrated: Client, view: str, colu
     found = {column["name"] for column in system(migrated, "columns", f"table = '{view}'")}
 
     assert found >= set(columns.split())
+
+
+@pytest.mark.usefixtures("migrated")
+def test_every_view_is_open_to_one_who_may_only_read(server: Server) -> None:
+    reader = server.client("reader", database="migrated")
+
+    assert all(reader.query(f"SELECT * FROM {view} LIMIT 1").column_names for view in VIEWS)  # noqa: S608  # our own names
+
+
+@pytest.mark.parametrize("step", steps(), ids=lambda step: step.name)
+def test_on_a_cluster_the_statements_still_parse(migrated: Client, step: Step) -> None:
+    told = variables("kol", cluster="main", definer="migrator")
+    text = substitute(step.text, told, step.name)
+
+    for statement in Migrator.script_to_statements(text, multi_statement=True):
+        assert migrated.query(f"EXPLAIN AST {statement}").result_rows
 
 
 async def test_a_score_says_truly_whether_it_is_final(client: Client, sink: ClickHouse) -> None:
