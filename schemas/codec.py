@@ -50,6 +50,7 @@ from schemas.identity import identities, order_keys, user_keys
 from schemas.partitioner import partitions_of
 
 _UNKNOWN: Final = 255  # no kind has this code
+_CODES: Final = {topic: {w: int(k) for w, k in kinds.items()} for topic, kinds in KINDS.items()}
 _PAID: Final = Kind.PAID.label
 _FINE: Final = -1  # no reason to refuse
 _SHORT: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
@@ -192,8 +193,14 @@ def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
 
 def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
     """Read every message with the topic's decoder; the columns come later."""
-    refused = {} if _are_plain(batch.values) else _unreadable(batch.values)
+    is_plain = _are_plain(batch.values)
     values = cast("Sequence[bytes]", batch.values)
+    if is_plain:
+        try:
+            return _Parsed(batch, list(map(read, values)), np.arange(len(values)), {})
+        except (ValueError, RecursionError):
+            pass  # one by one, then
+    refused = {} if is_plain else _unreadable(batch.values)
     events = []
     for place, value in enumerate(values):
         if place in refused:
@@ -218,13 +225,10 @@ def _are_plain(values: Sequence[bytes | None]) -> bool:
     there = cast("Sequence[bytes]", values)
     if max(map(len, there), default=0) > _SHORT:
         return False
-    return b"".join(there).isascii() or _are_utf8(there)
-
-
-def _are_utf8(values: Sequence[bytes]) -> bool:
     try:
-        for value in values:
-            value.decode()  # the parser does not look into what it skips
+        for value in there:
+            if not value.isascii():
+                value.decode()  # the parser does not look into what it skips
     except UnicodeDecodeError:
         return False
     return True
@@ -286,24 +290,28 @@ def _judge(
         RejectReason.FROM_THE_FUTURE: at > received_at + FUTURE_MS,
         RejectReason.WRONG_PARTITION: ~right,
     }
-    reason = np.select(list(grounds.values()), [np.int8(r) for r in grounds], np.int8(_FINE))
-    fine = reason == _FINE
-    for row in np.flatnonzero(~fine).tolist():
-        why = RejectReason(reason[row])
-        parsed.refused[int(place[row])] = _Refusal(why, _ERRORS[why])
-    parsed.events = events = list(compress(parsed.events, fine))
-    parsed.place = place = place[fine]
+    if any(doubt.any() for doubt in grounds.values()):
+        reason = np.select(list(grounds.values()), [np.int8(r) for r in grounds], np.int8(_FINE))
+        fine = reason == _FINE
+        for row in np.flatnonzero(~fine).tolist():
+            why = RejectReason(reason[row])
+            parsed.refused[int(place[row])] = _Refusal(why, _ERRORS[why])
+        parsed.events = list(compress(parsed.events, fine))
+        user_ids = list(compress(user_ids, fine))
+        parsed.place = place = place[fine]
+        at, received_at, kind = at[fine], received_at[fine], kind[fine]
+    events = parsed.events
     users = [event.user_id for event in events]
     return {
         "topic": batch.topic,
         "partition": batch.partition,
         "next_offset": batch.next_offset,
         "offset": batch.offsets[place],
-        "at": at[fine],
-        "received_at": received_at[fine],
+        "at": at,
+        "received_at": received_at,
         "identity": identities(batch.topic, users, [event.event_id for event in events]),
-        "user": user_keys(list(compress(user_ids, fine))),
-        "kind": kind[fine],
+        "user": user_keys(user_ids),
+        "kind": kind,
     }
 
 
@@ -333,12 +341,17 @@ def _order_id(event: Purchase) -> str:
 def _are_reserved(names: Sequence[str | None]) -> Mask:
     """Which names are ours to give, shape (n,)."""
     reserved = {name for name in set(names) if name and (name == ORGANIC or name[0] == "~")}
+    if not reserved:
+        return np.zeros(len(names), np.bool_)
     return np.array([name in reserved for name in names], np.bool_)
 
 
 def _kinds(parsed: _Parsed[_AnEvent], words: Sequence[str]) -> NDArray[np.uint8]:
-    known = KINDS[parsed.batch.topic]
-    return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
+    known = _CODES[parsed.batch.topic]
+    try:
+        return np.array([known[word] for word in words], np.uint8)
+    except KeyError:
+        return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
 
 
 def _coded(names: Sequence[str | None]) -> tuple[list[str], Codes]:
