@@ -1,6 +1,7 @@
 """A worker process from its settings to its end: checks, doors out, app, Faust."""
 
 import asyncio
+import gc
 import logging
 import secrets
 import sys
@@ -21,6 +22,8 @@ from streams.rounds import Rhythm, Rounds
 from streams.settings import Settings, home
 from streams.telemetry import Telemetry
 
+COLLECT = (200_000, 20, 100)  # containers before a look at the young ones, and so on
+
 log = logging.getLogger("kol")
 
 
@@ -40,6 +43,7 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     datadir = home() / "run" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
     app = apps.made(settings, datadir)
     equipped(app, settings, leaves=leaves)
+    calm_collector()
     worker = faust.Worker(
         app,
         loglevel=settings.log_level.upper(),
@@ -53,6 +57,13 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def calm_collector() -> None:
+    """Let the garbage collector look seldom: rows are lists of lists, and none of them a cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
 
 
 def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> None:

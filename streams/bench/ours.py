@@ -29,9 +29,9 @@ def begin_anew(settings: Settings) -> None:
 
 
 def measured(
-    settings: Settings, env: Mapping[str, str], port: int, warm: int, events: int, log: Path
+    settings: Settings, env: Mapping[str, str], port: int, warm: int, total: int, log: Path
 ) -> dict[str, float]:
-    """CPU of a worker from its `warm`th message until everything is read, stated and safe."""
+    """CPU of a worker from its `warm`th message until all `total` are read, stated and safe."""
     with log.open("ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "streams.cli", "worker"],
@@ -43,12 +43,12 @@ def measured(
         url = f"http://127.0.0.1:{port}/status.json"
         begun = _at_least(process, url, warm)
         wall, cpu = time.perf_counter(), _cpu_seconds(process.pid)
-        _at_least(process, url, warm + events)
+        _at_least(process, url, total)
         read = time.perf_counter()
         with asked(settings.kafka) as broker:
             drain(broker, settings.app_id, PATIENCE_SECONDS, lambda _: None)
         spent = _cpu_seconds(process.pid) - cpu
-        told = window(warm + events - begun, read - wall, spent)
+        told = window(total - begun, read - wall, spent)
         return told | {"peak_mb": _peak_mb(process.pid)}
     finally:
         process.terminate()

@@ -6,6 +6,7 @@ python -m streams.bench.stock BOOTSTRAP WARM EVENTS
 import json
 import os
 import sys
+import tempfile
 import time
 import uuid
 from collections import Counter
@@ -22,10 +23,12 @@ def main(bootstrap: str, warm: int, events: int) -> None:
         f"stock-{uuid.uuid4().hex[:8]}",
         broker=f"kafka://{bootstrap}",
         store="memory://",
+        datadir=tempfile.gettempdir(),
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
+        worker_redirect_stdouts=False,
     )
     topic = app.topic(*INPUTS, value_serializer="raw", value_type=bytes)
     counts: Counter[str | None] = Counter()

@@ -231,13 +231,16 @@ def board(settings: "Settings", note: str, most: int = 18) -> Group:
     for row in leaders(settings, most):
         trust, lo, hi = (100 * row[name] for name in ("trust", "trust_lo", "trust_hi"))
         change = trust - 100 * row["before"]
-        felt = [row[name] for name in ("resonance_lo", "resonance", "resonance_hi")]
+        felt_lo, felt, felt_hi = (
+            None if row[name] is None else 100 * row[name]
+            for name in ("resonance_lo", "resonance", "resonance_hi")
+        )
         table.add_row(
             row["kol_id"],
             interval(lo, trust, hi, WIDTH),
             f"{trust:.0f} ({lo:.0f}–{hi:.0f})",
             Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
-            interval(*(None if value is None else 100 * value for value in felt), WIDTH // 2),
+            interval(felt_lo, felt, felt_hi, WIDTH // 2),
             f"{row['n_eff']:.0f}",
             yuan(int(row["credit_cents"])),
             yuan(int(row["refunded_cents"])),

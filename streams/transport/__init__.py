@@ -29,7 +29,7 @@ from faust.types.tuples import Message
 
 from streams.transport.align import Alignment, Lane
 from streams.transport.fetching import OffsetsGoneError, Standing
-from streams.transport.reading import BatchConsumer
+from streams.transport.reading import BatchConsumer, Bounds
 from streams.transport.records import CorruptRecordsError, Piece, RecordSet
 from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
 
@@ -40,6 +40,7 @@ __all__ = [
     "Alignment",
     "BatchConsumer",
     "BatchSchema",
+    "Bounds",
     "CorruptRecordsError",
     "Hooks",
     "Lane",

@@ -8,7 +8,7 @@ says which fault of Faust 0.15.3 it avoids.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TPset
@@ -22,6 +22,14 @@ from streams.transport.records import Piece
 from streams.transport.wiring import Wiring, check_counts, shared_partitions
 
 STALL_S: Final = 0.25  # a look around while every partition waits for its agent
+
+
+class Bounds(NamedTuple):
+    """What the broker says of a topic partition."""
+
+    oldest: int  # the first offset still there
+    end: int  # the first one not yet readable
+    committed: int | None  # by the group; None: never
 
 
 class BatchConsumer(driver.Consumer):
@@ -129,6 +137,13 @@ class BatchConsumer(driver.Consumer):
         heard = self._heard.get(tp)
         quiet = 0.0 if heard is None else time.monotonic() - heard
         return Standing(self._next.get(tp), self._thread.end(tp), quiet)
+
+    async def bounds(self, *tps: TP) -> Mapping[TP, Bounds]:
+        """What the broker has of each; ask in `Hooks.assigned`."""
+        oldest = await self.earliest_offsets(*tps)
+        ends = await self.highwaters(*tps)
+        committed = await self.group_offsets(*tps)
+        return {tp: Bounds(oldest[tp], ends[tp], committed[tp]) for tp in tps}
 
     async def group_offsets(self, *tps: TP) -> Mapping[TP, int | None]:
         """The group's committed offsets, None where it has none; for tools and checks only."""
