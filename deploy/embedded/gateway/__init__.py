@@ -15,7 +15,7 @@ server, and only the URL differs. The way of a request, in reading order:
     engine      the only file that knows chDB
     answer      results on their way out (native, encodings)
     flight      how many requests at once; what a clean stop waits for
-    metrics     what is counted
+    metrics     what is counted; log says what each request was, without what it said
 
 Errors are ClickHouse's own, by code and name (errors).
 """
