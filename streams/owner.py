@@ -117,7 +117,7 @@ class Owner:
             partition=partition,
             memory=memory,
             log=state,
-            mute_until={topic: found.end for topic, found in own.items()},
+            mute_until={} if opened.life == 1 else {t: found.end for t, found in own.items()},
             muted_at=now,
             begun_at=None if is_fresh else float("-inf"),
             pace=Pace.spread(
