@@ -1,0 +1,192 @@
+"""Golden paths: a few messages read to the end, and every row that stands then.
+
+    python -m tests.golden_paths      # writes tests/golden/<case>/rows.jsonl anew; review the diff
+
+A line of `events.jsonl` is one of `kol ingest`. Beside what that reads, `note` tells the
+story and `at` is the record time; without it that is the event's own `ts`, or the time of
+the line before where there is none to read.
+
+A line of `rows.jsonl` is a row as it stands in a replacing table: by table and key, without
+its version, times as ClickHouse shows them, numbers rounded to 1e-9. What is zero is left
+out of cells and counts, and so are the counters of `kol-cells`, which depend on how often
+statements are made and not on the events.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from schemas.blocks import unpack
+from schemas.cells import NAMES
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.events import INPUTS
+from schemas.partitioner import partition_of
+from schemas.rows import MOMENT, SECOND, TABLES, Rows
+from schemas.topics import CELLS
+from sinks.memory import Memory
+from streams.core.kol_side import KolMemory
+from streams.core.user_side import UserMemory
+from streams.ingest import message
+from streams.said import Source, blocks
+from tests.oracle import Record
+
+ROOM: Final = Path(__file__).parent / "golden"
+CASES: Final = sorted(path.parent.name for path in ROOM.glob("*/events.jsonl"))
+PARTITIONS: Final = 2
+KEY: Final = b"the key of the golden paths"
+
+Row = Mapping[str, Any]
+
+
+def records(case: str) -> list[Record]:
+    """The lines of a case as they lie on the broker."""
+    ends: dict[tuple[str, int], int] = {}
+    log: list[Record] = []
+    received_at = 0
+    for line in (ROOM / case / "events.jsonl").read_bytes().splitlines():
+        sent = message(line)
+        received_at = json.loads(line).get("at", sent.at or received_at)
+        place = sent.topic, 0 if sent.key is None else partition_of(sent.key, PARTITIONS)
+        ends[place] = ends.get(place, -1) + 1
+        log.append(Record(*place, ends[place], received_at, sent.value))
+    return log
+
+
+def one_by_one(log: Iterable[Record]) -> list[RecordBatch]:
+    """Every message alone, in the order of the file."""
+    return [_batch([record]) for record in log]
+
+
+def by_topic(log: Iterable[Record]) -> list[RecordBatch]:
+    """Every topic partition at once, the purchases before what led to them."""
+    parts: dict[tuple[str, int], list[Record]] = {}
+    for record in log:
+        parts.setdefault((record.topic, record.partition), []).append(record)
+    return [_batch(parts[place]) for place in sorted(parts, reverse=True)]
+
+
+def _batch(part: Sequence[Record]) -> RecordBatch:
+    return RecordBatch(
+        topic=part[0].topic,
+        partition=part[0].partition,
+        partitions=PARTITIONS,
+        first_offset=part[0].offset,
+        next_offset=part[-1].offset + 1,
+        values=[record.value for record in part],
+        offsets=np.array([record.offset for record in part], np.int64),
+        received_at=np.array([record.received_at for record in part], np.int64),
+    )
+
+
+class World:
+    """All partitions of both sides, and what stands in the tables."""
+
+    def __init__(self, log: Iterable[Record]) -> None:
+        """Begin before the first message of `log`."""
+        places = {(record.topic, record.partition) for record in log}
+        self.counted = [[t for t in INPUTS if (t, p) in places] for p in range(PARTITIONS)]
+        self.users = [UserMemory(p, hmac_key=KEY) for p in range(PARTITIONS)]
+        self.kols = [KolMemory(p, PARTITIONS) for p in range(PARTITIONS)]
+        self.sink = Memory()
+
+    def fold(self, batch: RecordBatch) -> None:
+        """Take one record batch in."""
+        self.users[batch.partition].fold(decode(batch))
+
+    def state(self) -> list[Rows]:
+        """What changed on the user side, and through blocks of cells on the KOL side."""
+        said: list[Rows] = []
+        sources: list[Source] = []
+        for memory, topics in zip(self.users, self.counted, strict=True):
+            told = memory.statements()
+            said += told.rows
+            mark = memory.watermark(topics)
+            speaks = mark is not None or not topics
+            sources.append(Source(memory.partition, 0, told.cells, speaks, mark))
+            memory.settle(mark)
+        for target, block in blocks(sources, PARTITIONS, moved=True):
+            self.kols[target].fold(unpack(block))
+        return said + [rows for memory in self.kols for rows in memory.statements()]
+
+
+def played(log: Sequence[Record], batches: Iterable[RecordBatch]) -> Memory:
+    """What stands once these batches of the log are read, stated after each of them."""
+    return asyncio.run(_played(World(log), batches))
+
+
+async def _played(world: World, batches: Iterable[RecordBatch]) -> Memory:
+    for batch in batches:
+        world.fold(batch)
+        for rows in world.state():
+            await world.sink.write(rows)
+    return world.sink
+
+
+def rows_of(sink: Memory) -> list[Row]:
+    """Every row that stands, as `rows.jsonl` says it."""
+    return [
+        _told(table, row)
+        for table in sorted(TABLES)
+        for row in sink.rows(table)
+        if table != "door_count" or (row["n"] and row["topic"] != CELLS)
+    ]
+
+
+def _told(table: str, row: Row) -> Row:
+    types = TABLES[table].columns
+    return {"table": table} | {
+        name: _shown(types[name], value)
+        for name, value in row.items()
+        if name != "version" and not (table == "minute_cell" and name in NAMES and value == 0)
+    }
+
+
+def _shown(kind: str, value: Any) -> Any:  # noqa: ANN401  # any value of a column
+    if kind == f"Array({MOMENT})":
+        return [_moment(at) for at in value]
+    if kind == MOMENT:
+        return _moment(value)
+    if kind == SECOND:
+        return _moment(1_000 * value).removesuffix(".000")
+    return round(value, 9) if isinstance(value, float) else value
+
+
+def _moment(at: int) -> str:
+    """A time as ClickHouse shows it.
+
+    >>> _moment(1_767_614_400_001)
+    '2026-01-05 12:00:00.001'
+    """
+    epoch = datetime(1970, 1, 1)  # noqa: DTZ001  # shown without its zone, which is UTC
+    return (epoch + timedelta(milliseconds=at)).isoformat(" ", "milliseconds")
+
+
+def written(case: str) -> str:
+    """The text of `rows.jsonl` as it has to be."""
+    log = records(case)
+    rows = rows_of(played(log, one_by_one(log)))
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def expected(case: str) -> list[Row]:
+    """The rows that were reviewed."""
+    lines = (ROOM / case / "rows.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def write() -> None:
+    """Write the rows of all cases."""
+    for case in CASES:
+        (ROOM / case / "rows.jsonl").write_text(written(case), "utf-8")
+    sys.stdout.write(f"{len(CASES)} golden paths written\n")
+
+
+if __name__ == "__main__":
+    write()
