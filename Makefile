@@ -52,7 +52,7 @@ types: setup ## mypy, strict
 check: lint types coverage test ## all of it, before each push
 
 golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
-	@$(BIN)/python -m tests.golden
+	@$(BIN)/python -m tests.golden_paths
 
 docs: setup ## write the tables of the READMEs anew
 	@$(BIN)/python -m schemas.tables

@@ -86,9 +86,7 @@ def tie(app: faust.App, owner: Owner, *, leaves: bool) -> None:
     )
 
 
-def equip(
-    app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, health: Health
-) -> None:
+def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, health: Health) -> None:
     """Give an app its agents, its tasks and its pages."""
     worker = settings.worker
 

@@ -254,9 +254,7 @@ class Rounds:
 
     def _breathe(self) -> None:
         """Open or close the way in by what waits for the sink."""
-        waiting = sum(
-            lane.waits.messages for lane in self.of(Side.USER) if not lane.mute_until
-        )
+        waiting = sum(lane.waits.messages for lane in self.of(Side.USER) if not lane.mute_until)
         waiting += sum(waits.messages for _, waits in self._owed[Side.USER])
         if waiting > MOST_UNSTATED:
             self._room.clear()

@@ -17,7 +17,7 @@ import pytest
 from schemas.cells import NAMES
 from schemas.doors import Door, RejectReason
 from schemas.rows import MODELS
-from tests.golden import (
+from tests.golden_paths import (
     CASES,
     KEY,
     PARTITIONS,
@@ -444,11 +444,11 @@ def test_a_kol_gains_trust_by_two_grown_accounts() -> None:
 def test_a_kol_gains_resonance_by_a_question_asked() -> None:
     row = score(expected(TRUST), "kol-xia", "12:00")
 
-    # two user-days, ln(1 + 4) and nothing, beside 0.36 / (1.4826 * 0.15)^2 of the population
-    scale = 1.4826 * 0.15
-    population = 0.36 / scale**2
-    depth = (math.log(5) + population * 0.5) / (2 + population)
-    by_hand = 1 / (1 + math.exp(-(depth - 0.5) / scale))
+    # two user-days, ln(1 + 4) and nothing, beside 1 / (1.4826 * 0.25)^2 of the population
+    scale = 1.4826 * 0.25
+    population = 1 / scale**2
+    depth = (math.log(5) + population * 0.8) / (2 + population)
+    by_hand = 1 / (1 + math.exp(-(depth - 0.8) / scale))
     assert row["resonance"] == pytest.approx(by_hand, abs=2e-6)  # depths are kept to 1e-6
 
 
