@@ -561,6 +561,7 @@ TABLES: Final[Mapping[str, Table]] = {
 VIEWS: Final[Mapping[str, str]] = {
     "v_order_credit": "What a model owes a KOL for an order: one row per (order, model, KOL).",
     "v_order": "One row per order: paid, given back, how many touches count.",
+    "v_order_touches": "One row per order with the touches that count, newest last.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
     "v_commerce": "Orders owed to a KOL in a minute, by brand, platform and channel.",
     "v_transition": "How often paths went from one place to the next in a minute.",

@@ -64,6 +64,25 @@ FROM ${database}.order_credit FINAL
 WHERE notEmpty(kols)
 COMMENT 'One row per order: paid, given back, how many touches count.';
 
+CREATE VIEW IF NOT EXISTS ${database}.v_order_touches ${on_cluster} ${definer}
+AS SELECT
+    ordered_at,
+    order_id,
+    user_hash,
+    brand_id,
+    platform,
+    channel,
+    currency,
+    paid_cents,
+    refunded_cents,
+    touch_kol,
+    touch_at,
+    touch_class,
+    touch_via
+FROM ${database}.order_credit FINAL
+WHERE notEmpty(kols)
+COMMENT 'One row per order with the touches that count, newest last.';
+
 -- `first` and `last` give weight to one KOL; every other model to each KOL of the order,
 -- even where that weight is less than a cent.
 CREATE VIEW IF NOT EXISTS ${database}.v_order_credit ${on_cluster} ${definer}
