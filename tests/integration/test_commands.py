@@ -53,5 +53,5 @@ def test_a_person_asks_why_and_who_and_how_it_stands(start: Callable[..., Produc
 def test_the_reader_cannot_write(start: Callable[..., Product]) -> None:
     product = start()
 
-    with pytest.raises(AssertionError, match="exception|refuse|readonly|DENIED"):
+    with pytest.raises(AssertionError, match=r"exception|refuse|readonly|DENIED"):
         product.kol("sql", "DROP TABLE order_credit")
