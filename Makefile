@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --exclude-newer "7 days"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint fmt types unit integration coverage golden docs bench up down lock clean
@@ -19,10 +20,10 @@ $(VENV)/.ok: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "· a fresh environment in $(VENV)" >&2; $(PYTHON) -m venv $(VENV); }
 	@test -x $(BIN)/uv || { echo "· the installer" >&2; $(BIN)/python -m pip install --disable-pip-version-check -q uv; }
 	@echo "· packages of requirements.lock, by their hashes (about 1 GB once)" >&2
-	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock >&2
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e . >&2
 	@echo "· Apache Kafka (45 MB once)" >&2
-	@$(BIN)/python -m deploy.embedded.kafka
+	@$(BIN)/python -m deploy.embedded.kafka >&2
 	@touch $@
 
 demo: setup ## the whole product on this machine, with believable traffic (ARGS="--seconds 45 --headless --json")
@@ -67,9 +68,9 @@ up: setup ## broker, engine and workers in the background
 down: setup ## stop them
 	@$(BIN)/kol down
 
-lock: ## resolve requirements.lock anew
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --group dev --extra embedded --extra completejourney pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate -c requirements.lock pyproject.toml -o requirements-runtime.lock
+lock: ## resolve the locks anew; a release must be a week old
+	uv pip compile $(LOCK) --group dev --extra embedded --extra completejourney pyproject.toml -o requirements.lock
+	uv pip compile $(LOCK) -c requirements.lock pyproject.toml -o requirements-runtime.lock
 
 clean: ## remove the environment and all local state
 	rm -rf $(VENV) .kol build *.egg-info
