@@ -119,6 +119,12 @@ class Health:
                 f"{lane.side.value}/{lane.partition}": self._rounds.watermark(lane)
                 for lane in self._rounds.lanes.values()
             },
+            "greatest": {
+                f"{topic}/{lane.partition}": lane.memory.greatest(topic)
+                for lane in self._rounds.of(Side.USER)
+                if isinstance(lane.memory, UserMemory)
+                for topic in INPUTS
+            },
             "lag": {
                 f"{tp.topic}/{tp.partition}": max(0, (stands.end or 0) - (stands.position or 0))
                 for tp, stands in self.standings().items()

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     )
 
     app_id: str = Field("kol", description="consumer group and prefix of transactions")
-    epoch: int = Field(0, ge=0, le=255, description="raised only for a deliberate recomputation")
+    epoch: int = Field(0, ge=0, le=254, description="raised only for a deliberate recomputation")
     business_zone: str = Field("Asia/Shanghai", description="days on screens; rows are UTC")
     hmac_key: SecretStr = Field(SecretStr(""), description="keys user_hash; needed in production")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from streams.cli import ask, bench, demo, importing, move, run
+from streams.cli import ask, bench, demo, importing, mend, move, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(ask.explain, name="explain")
+app.add_typer(mend.dlq, name="dlq")
 
 
 def main() -> None:
