@@ -150,6 +150,17 @@ class Broker:
         told = self._client.list_group_offsets({group: None})[group]
         return {(tp.topic, tp.partition): at.offset for tp, at in told.items() if at.offset >= 0}
 
+    def members(self, group: str) -> dict[str, dict[str, list[int]]]:
+        """Who is in the group, and which partitions of which topics are whose."""
+        told = self._client.describe_groups([group])[group]
+        return {
+            member["group_instance_id"] or member["member_id"]: {
+                share["topic"]: list(share["partitions"])
+                for share in (member["member_assignment"] or {}).get("assigned_partitions", [])
+            }
+            for member in told["members"]
+        }
+
     def forget(self, group: str, topics: Iterable[str]) -> None:
         """Delete a group's offsets and some topics: for benchmarks and tests only."""
         there = self.counts()

@@ -127,6 +127,7 @@ async def browsing(kafka: Kafka) -> AsyncIterator[Browser]:
     )
     try:
         await consumer.start()
+        await asyncio.sleep(0)  # its tasks begin: one that never began cannot be stopped quietly
         try:
             yield Browser(consumer)
         finally:

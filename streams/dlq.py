@@ -371,6 +371,8 @@ async def looked(
     """
     partitions = settings.kafka.partitions
     wanted = [letter for letter in chosen if not hopeless(letter)]
+    if not wanted:
+        return Outcome([Way(one, hopeless(one)) for one in chosen])
     async with browsing(settings.kafka) as browser:
         raws = await _originals(browser, wanted)
         there = {topic for topic in INPUTS if any(one.topic == topic for one in wanted)}

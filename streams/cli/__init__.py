@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "drain": move.drain,
     "import": importing.import_,
     "sql": ask.sql,
+    "doctor": mend.doctor,
     "config": move.config,
 }
 for name, command in COMMANDS.items():

@@ -15,6 +15,7 @@ from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, pri
 
 if TYPE_CHECKING:
     from streams.dlq import Letter, Outcome
+    from streams.doctor import Finding
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: what could not be taken.")
 
@@ -172,14 +173,55 @@ def _retried(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
 
 def _greatest(home: Path) -> dict[tuple[str, int], int]:
     """The greatest event time of each topic partition, as the workers of this home say it."""
-    from deploy.embedded.home import Home as Folder
-    from streams.cli.stack import asked
-
     found: dict[tuple[str, int], int] = {}
-    for url in (Folder(home).status() or {}).get("workers", []):
-        answer = asked(f"{url}/status.json")
-        for place, at in (json.loads(answer).get("greatest", {}) if answer else {}).items():
+    for page in _pages(home).values():
+        for place, at in (page or {}).get("greatest", {}).items():
             name, _, partition = place.rpartition("/")
             if at is not None:
                 found[name, int(partition)] = at
     return found
+
+
+def _pages(home: Path) -> dict[str, dict[str, Any] | None]:
+    """How the workers of this home stand, by address; None is silence."""
+    from deploy.embedded.home import Home as Folder
+    from streams.cli.stack import asked
+
+    urls = (Folder(home).status() or {}).get("workers", [])
+    answers = {url: asked(f"{url}/status.json") for url in urls}
+    return {url: json.loads(answer) if answer else None for url, answer in answers.items()}
+
+
+@told
+def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
+    """What is wrong, how bad it is, and how to mend it; exits 1 on a fault."""
+    from deploy.embedded.home import Home as Folder
+    from streams.doctor import Severity, processes
+    from streams.examining import examined
+    from streams.settings import load
+
+    folder = Folder(at_home(home))
+    with progress() as bar:
+        bar.add_task("examining", total=None)
+        found = asyncio.run(examined(load(), _pages(home)))
+    found += processes((folder.status() or {}).get("processes", []), str(folder.logs))
+    healthy = not any(finding.severity is Severity.FAULT for finding in found)
+    if as_json:
+        printed({"healthy": healthy, "findings": [finding.told() for finding in found]})
+    else:
+        _examined(found, healthy=healthy)
+    if not healthy:
+        raise typer.Exit(FAILED)
+
+
+def _examined(found: list["Finding"], *, healthy: bool) -> None:
+    colours = {"fine": "green", "warning": "yellow", "fault": "bold red"}
+    table = Table("", "about", "what", show_edge=False)
+    for finding in found:
+        severity = finding.severity.value
+        what = Text(finding.what)
+        if finding.mend:
+            what.append(f"\n→ {finding.mend}", style="dim")
+        table.add_row(Text(severity, style=colours[severity]), finding.about, what)
+    out.print(table)
+    out.print("[green]nothing is wrong[/]" if healthy else "[bold red]something is wrong[/]")
