@@ -13,7 +13,7 @@ import numpy as np
 from deploy.demo.world import World
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.reading import ReadingError, reader, rows
+from streams.reading import reader, rows
 from streams.settings import Settings
 from streams.telemetry import quantile_ms
 
@@ -137,26 +137,23 @@ def broken(told: dict[str, Any]) -> list[str]:
 def leaders(settings: Settings, most: int = 18) -> list[dict[str, Any]]:
     """The KOLs as they stand now: newest score of each, with what they earned."""
     sql = """
-        SELECT s.kol_id AS kol_id, trust, trust_lo, trust_hi, before, resonance, resonance_lo,
-               resonance_hi, n_eff, credit_cents, refunded_cents
+        SELECT s.kol_id AS kol_id, s.now.1 AS trust, s.now.2 AS trust_lo, s.now.3 AS trust_hi,
+               s.now.4 AS resonance, s.now.5 AS resonance_lo, s.now.6 AS resonance_hi,
+               s.now.7 AS n_eff, s.at_first AS before, c.credit AS credit_cents,
+               c.refunded AS refunded_cents
         FROM (
-            SELECT kol_id, argMax(trust, minute) AS trust, argMax(trust_lo, minute) AS trust_lo,
-                   argMax(trust_hi, minute) AS trust_hi, argMin(trust, minute) AS before,
-                   argMax(resonance, minute) AS resonance,
-                   argMax(resonance_lo, minute) AS resonance_lo,
-                   argMax(resonance_hi, minute) AS resonance_hi, argMax(n_eff, minute) AS n_eff
+            SELECT kol_id, argMin(trust, minute) AS at_first,
+                   argMax((trust, trust_lo, trust_hi, resonance, resonance_lo, resonance_hi, n_eff),
+                          minute) AS now
             FROM v_score GROUP BY kol_id
         ) AS s
         LEFT JOIN (
-            SELECT kol_id, sum(credit_cents) AS credit_cents, sum(refunded_cents) AS refunded_cents
+            SELECT kol_id, sum(credit_cents) AS credit, sum(refunded_cents) AS refunded
             FROM v_order_credit WHERE model = 'time_decay' GROUP BY kol_id
         ) AS c ON c.kol_id = s.kol_id
-        ORDER BY credit_cents DESC, s.kol_id LIMIT {most:UInt32}
+        ORDER BY credit_cents DESC, kol_id LIMIT {most:UInt32}
     """
-    try:
-        return rows(reader(settings.clickhouse), sql, {"most": most})
-    except ReadingError:
-        return []
+    return rows(reader(settings.clickhouse), sql, {"most": most})
 
 
 def watched(stop: threading.Event, seconds: float, look: Callable[[], None]) -> None:

@@ -40,7 +40,7 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     """
     logs(settings.log_level)
     check(settings)
-    datadir = home() / "run" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
+    datadir = home() / "data" / "faust" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
     app = apps.made(settings, datadir)
     equipped(app, settings, leaves=leaves)
     calm_collector()

@@ -142,7 +142,9 @@ class Home:
         try:
             shutil.rmtree(self.data)
             for file in self.run.iterdir():
-                if file != self.pid_file:
+                if file.is_dir():
+                    shutil.rmtree(file)
+                elif file != self.pid_file:
                     file.unlink()
             self.make()
         finally:

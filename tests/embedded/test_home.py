@@ -190,3 +190,13 @@ def test_asking_for_the_owner_does_not_keep_one_out(tmp_path: Path) -> None:
 
     curious.kill()
     curious.wait()
+
+
+def test_a_fresh_home_forgets_folders_that_a_process_left_in_run(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make()
+    (home.run / "worker-0" / "v1").mkdir(parents=True)
+
+    home.fresh()
+
+    assert not (home.run / "worker-0").exists()
