@@ -41,6 +41,7 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     logs(settings.log_level)
     check(settings)
     datadir = home() / "data" / "faust" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
+    datadir.mkdir(parents=True, exist_ok=True)
     app = apps.made(settings, datadir)
     equipped(app, settings, leaves=leaves)
     calm_collector()
