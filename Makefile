@@ -7,7 +7,7 @@ ARGS ?=
 LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --exclude-newer "7 days"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration coverage golden docs bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos coverage golden docs bench up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -37,6 +37,9 @@ unit: setup ## the quick tests: no broker, no engine
 
 integration: setup ## the tests on the real broker and engine
 	@$(BIN)/python -m pytest -q -m integration $(ARGS)
+
+chaos: setup ## kills, zombies and bad connections by the dozen: up to 40 minutes (ARGS="--phase pair")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 coverage: setup ## branches of the pure rooms: all of them
 	@$(BIN)/python -m pytest -q -m "not integration" --cov=schemas --cov=streams/core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 schemas streams/core tests/schemas tests/core

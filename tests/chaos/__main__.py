@@ -1,0 +1,157 @@
+"""The whole chaos suite: `make chaos`, or one of its phases.
+
+python -m tests.chaos                              # all phases, a table and JSON at the end
+python -m tests.chaos --phase proxies --seed 5     # one, with another seed
+python -m tests.chaos --phase short --shrink 8     # look longer for the fewest faults
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.faults import Kind
+from tests.chaos.suite import Figures, Phase, judged
+
+SHRINK: Final = 4  # further runs of a phase that failed
+
+SHORT: Final = Phase(
+    "short",
+    seed=1,
+    workers=2,
+    seconds=14.0,
+    counts={Kind.WORKER: 3, Kind.ENGINE: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 1},
+    users=12,
+    days=12,
+    bulk=3_000,
+    quiet_stack=False,
+)
+PHASES: Final = (
+    Phase(
+        "alone",
+        seed=11,
+        workers=1,
+        seconds=170.0,
+        counts={Kind.WORKER: 14, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 3},
+        days=200,
+        replays=True,
+    ),
+    Phase(
+        "pair",
+        seed=12,
+        workers=2,
+        seconds=200.0,
+        counts={Kind.WORKER: 20, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
+        | {Kind.JOIN: 5},
+        days=3,
+    ),
+    Phase(
+        "proxies",
+        seed=13,
+        workers=1,
+        extras=2,
+        seconds=220.0,
+        counts={Kind.WORKER: 16, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 3}
+        | {Kind.CUT: 10, Kind.SLOW: 5, Kind.HOLD: 6, Kind.REFUSE: 5},
+        days=20,
+    ),
+    Phase(
+        "three",
+        seed=14,
+        workers=3,
+        seconds=200.0,
+        counts={Kind.WORKER: 18, Kind.ENGINE: 2, Kind.BROKER: 2, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
+        | {Kind.JOIN: 6},
+        days=60,
+        snapshot_seconds=5.0,
+    ),
+    Phase(
+        "four",
+        seed=15,
+        workers=4,
+        seconds=220.0,
+        counts={Kind.WORKER: 22, Kind.ENGINE: 3, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3},
+        days=8,
+        replays=True,
+    ),
+)
+WANTED: Final[Mapping[Kind, int]] = {
+    Kind.WORKER: 80,
+    Kind.ENGINE: 10,
+    Kind.BROKER: 5,
+    Kind.ZOMBIE: 5,
+}
+REBALANCES: Final = 50
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run phases; 0 if nothing was lost and nothing counted twice."""
+    phases = {phase.name: phase for phase in (SHORT, *PHASES)}
+    parser = argparse.ArgumentParser(prog="make chaos")
+    parser.add_argument("--phase", choices=phases, action="append", help="only these")
+    parser.add_argument("--seed", type=int, help="instead of each phase's own")
+    parser.add_argument("--shrink", type=int, default=SHRINK, help="runs to find fewer faults")
+    parser.add_argument("--json", action="store_true", help="print nothing but JSON at the end")
+    given = parser.parse_args(words)
+    chosen = [phases[name] for name in given.phase or [phase.name for phase in PHASES]]
+    if given.seed is not None:
+        chosen = [replace(phase, seed=given.seed) for phase in chosen]
+    console = Console(stderr=given.json, highlight=False, markup=False)
+    begun, total, told, broken = time.monotonic(), Figures(), [], []
+    with tempfile.TemporaryDirectory(prefix="kol-chaos-") as folder:
+        for phase in chosen:
+            console.print(f"{phase.name}: seed {phase.seed}, {phase.workers} workers")
+            wrong, figures = judged(phase, Path(folder), given.shrink, console.print)
+            total.add(figures)
+            told.append({"phase": phase.name, "seed": phase.seed, "wrong": wrong, **figures.told()})
+            broken += wrong
+            console.print(f"  {'WRONG' if wrong else 'right'} after {figures.seconds:.0f} s")
+    if not given.phase and not broken:
+        broken = _too_few(total)
+    console.print(_table([*told, {"phase": "all", **total.told()}]))
+    for line in broken:
+        console.print(line)
+    minutes = round((time.monotonic() - begun) / 60, 1)
+    result = {"phases": told, "all": total.told(), "minutes": minutes, "ok": not broken}
+    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    return 1 if broken else 0
+
+
+def _too_few(total: Figures) -> list[str]:
+    """Where the suite did less harm than it has to."""
+    few = [
+        f"only {total.faults[kind]} of {wanted}: {kind}"
+        for kind, wanted in WANTED.items()
+        if total.faults[kind] < wanted
+    ]
+    if total.rebalances < REBALANCES:
+        few.append(f"only {total.rebalances} of {REBALANCES} rebalances")
+    return few
+
+
+def _table(told: Sequence[Mapping[str, Any]]) -> Table:
+    """Phases side by side."""
+    table = Table("", *(str(one["phase"]) for one in told), title="chaos")
+    for kind in Kind:
+        table.add_row(str(kind), *(str(one["faults"].get(kind, 0)) for one in told))
+    for kind in (Kind.WORKER, Kind.ENGINE, Kind.BROKER):
+        cells = [one["recovery_seconds"].get(kind) for one in told]
+        row = [f"{cell['p50']:.1f} / {cell['max']:.1f}" if cell else "" for cell in cells]
+        table.add_row(f"{kind}: first new row, p50 / max s", *row)
+    for name in ("rebalances", "messages", "duplicate_work", "snapshots", "offset_looks"):
+        table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
+    for name in ("orders", "cells", "dead_letters", "final_scores", "drain_seconds", "seconds"):
+        table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

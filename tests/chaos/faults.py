@@ -1,0 +1,100 @@
+"""What goes wrong and when: a schedule from a seed, and the smaller ones it is shrunk to."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+
+class Kind(StrEnum):
+    """One kind of fault."""
+
+    WORKER = "worker killed"
+    ENGINE = "engine killed"
+    BROKER = "broker killed"
+    ZOMBIE = "worker stopped beyond its session, then woken"
+    JOIN = "worker joined, later left"
+    CUT = "connections cut"
+    SLOW = "connections slow"
+    HOLD = "connections silent"
+    REFUSE = "connections refused"
+    AGAIN = "messages sent again"
+
+
+LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and most; others: a moment
+    Kind.ZOMBIE: (8.0, 11.0),  # a session is 6
+    Kind.JOIN: (4.0, 12.0),
+    Kind.SLOW: (2.0, 8.0),
+    Kind.HOLD: (2.0, 9.0),
+    Kind.REFUSE: (1.0, 6.0),
+}
+CALM: Final = 1.5  # seconds at the beginning and the end without a new fault
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing that goes wrong."""
+
+    at: float  # seconds since the first message
+    kind: Kind
+    target: int = 0  # which of those it can strike, modulo their number
+    seconds: float = 0.0  # how long it lasts
+
+    def __str__(self) -> str:
+        lasting = f" for {self.seconds:.1f} s" if self.seconds else ""
+        return f"{self.at:6.2f} s  {self.kind} (target {self.target}){lasting}"
+
+
+def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Fault]:
+    """So many faults of each kind at random moments, in order.
+
+    >>> [str(fault.kind) for fault in schedule(1, 20.0, {Kind.ENGINE: 1, Kind.WORKER: 2})]
+    ['engine killed', 'worker killed', 'worker killed']
+    """
+    rng = Random(seed)
+    faults = []
+    for kind in Kind:
+        for _ in range(counts.get(kind, 0)):
+            length = round(rng.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
+            latest = max(CALM, seconds - CALM - length)
+            at = round(rng.uniform(CALM, latest), 2)
+            faults.append(Fault(at, kind, rng.randrange(60), length))
+    return sorted(faults)
+
+
+def shrunk(
+    faults: Sequence[Fault],
+    fails: Callable[[Sequence[Fault]], bool],
+    tries: int,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Fault]:
+    """Fewer faults that still fail, after at most so many tries: halves go first, then single ones.
+
+    >>> bad = Fault(3.0, Kind.ENGINE)
+    >>> many = [Fault(float(n), Kind.WORKER) for n in range(7)] + [bad]
+    >>> shrunk(many, lambda some: bad in some, tries=20) == [bad]
+    True
+    """
+    left = list(faults)
+    step = max(1, len(left) // 2)
+    while tries > 0 and left:
+        for without in _without(left, step):
+            if tries == 0:
+                break
+            tries -= 1
+            if fails(without):
+                say(f"still fails with {len(without)} of {len(faults)} faults")
+                left = without
+                break
+        else:
+            if step == 1:
+                break
+            step = max(1, step // 2)
+    return left
+
+
+def _without(faults: Sequence[Fault], step: int) -> Iterator[list[Fault]]:
+    """All but a run of `step` faults, for each such run."""
+    for start in range(0, len(faults), step):
+        yield [*faults[:start], *faults[start + step :]]

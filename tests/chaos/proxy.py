@@ -1,0 +1,129 @@
+"""A TCP proxy that can be as bad as a network: cut, slow, silent, refusing."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+
+from deploy.embedded import ports
+
+CHUNK = 64 * 1024
+DELAY = 0.15  # seconds a slow connection adds to each chunk
+
+
+class Mood(StrEnum):
+    """How connections are treated."""
+
+    FAIR = "fair"
+    SLOW = "slow"
+    SILENT = "silent"  # they stay open, and nothing passes
+    REFUSING = "refusing"  # they are cut, new ones too
+
+
+class Proxy:
+    """Passes connections on to a port of this machine; `mood` and `cut` from any thread."""
+
+    def __init__(self, target: int) -> None:
+        (self.port,) = ports.free(0)
+        self.passed = 0  # bytes, both ways
+        self.cuts = 0  # connections cut
+        self._target = target
+        self._mood = Mood.FAIR
+        self._loop = asyncio.new_event_loop()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._fair: asyncio.Event
+        self._listens = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+
+    def start(self) -> None:
+        """Listen."""
+        self._thread.start()
+        self._listens.wait(10)
+
+    def stop(self) -> None:
+        """Cut all, listen no more."""
+        self._call(self._loop.stop)
+        self._thread.join(10)
+
+    def treat(self, mood: Mood) -> None:
+        """Treat all connections so from now on."""
+
+        def change() -> None:
+            self._mood = mood
+            (self._fair.clear if mood is Mood.SILENT else self._fair.set)()
+            if mood is Mood.REFUSING:
+                self._cut()
+
+        self._call(change)
+
+    def cut(self) -> None:
+        """End every connection; new ones are welcome."""
+        self._call(self._cut)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(call)
+
+    def _cut(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
+            self.cuts += 1
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._listens.set()
+        self._loop.run_forever()
+        self._cut()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._server.close()
+        self._loop.run_until_complete(self._server.wait_closed())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._fair = asyncio.Event()
+        self._fair.set()
+        self._server = await asyncio.start_server(self._met, ports.HOST, self.port)
+
+    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mood is Mood.REFUSING:
+            writer.transport.abort()
+            return
+        try:
+            there = await asyncio.open_connection(ports.HOST, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, there[1]}
+        try:
+            await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
+        finally:
+            for one in (writer, there[1]):
+                self._writers.discard(one)
+                one.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, EOFError):
+            while chunk := await reader.read(CHUNK):
+                if self._mood is Mood.SLOW:
+                    await asyncio.sleep(DELAY)
+                await self._fair.wait()
+                writer.write(chunk)
+                await writer.drain()
+                self.passed += len(chunk)
+            if writer.can_write_eof():
+                writer.write_eof()
+
+
+@contextmanager
+def proxied(target: int) -> Iterator[Proxy]:
+    """A proxy in front of a port, from here to the end of the block."""
+    made = Proxy(target)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,266 @@
+"""The product on this machine, and the hands that break it: its processes, its connections."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from deploy.embedded import kafka, ports
+from deploy.embedded.home import Home
+from deploy.embedded.process import Process, tail
+from schemas.topics import KOL_STATE, USER_STATE
+from streams.broker import asked
+from streams.settings import Settings, left_by_up
+from tests.chaos.proxy import Proxy, proxied
+
+T = TypeVar("T")
+
+SESSION_SECONDS = 6.0  # the least a worker may have
+PATIENCE = 60.0  # seconds until something that must come back has come back
+LOOK = 0.05
+EXTRA_STOP_SECONDS = 12.0
+
+LOGS = ("worker-*.log", "extra-*.log", "guest-*.log")
+REBALANCED = re.compile(r"Stabilized group (\S+) generation (\d+)")
+
+
+class ChaosError(Exception):
+    """The stack does not do what even a broken one must; says what."""
+
+
+@dataclass(slots=True)
+class Extra:
+    """A worker of our own, beside those of the supervisor."""
+
+    name: str
+    env: Mapping[str, str]
+    log: Path
+    port: int
+    process: Process | None = None
+    stays: bool = True  # started again when it dies
+    starts: int = 0
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running `kol up`, extra workers, and proxies in front of broker and engine."""
+
+    path: Path
+    workers: int
+    env: Mapping[str, str]
+    extras: dict[str, Extra] = field(default_factory=dict)
+    broker_proxy: Proxy | None = None
+    engine_proxy: Proxy | None = None
+    faults: list[str] = field(default_factory=list)  # what the stack did wrong meanwhile
+
+    @property
+    def home(self) -> Home:
+        """Its folder."""
+        return Home(self.path)
+
+    @property
+    def settings(self) -> Settings:
+        """As the commands see them."""
+        return Settings(**left_by_up(self.path))
+
+    def kol(self, *words: str, seconds: float = 300.0, env: Mapping[str, str] | None = None) -> str:
+        """Run a command; its output.
+
+        Raises:
+            ChaosError: it failed.
+
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", *words, "--home", str(self.path)],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            env={**os.environ, **self.env, **(env or {})},
+        )
+        if done.returncode:
+            said = (done.stdout + done.stderr).strip()[-4_000:]
+            raise ChaosError(f"kol {' '.join(words)} gave {done.returncode}: {said}\n{self.logs()}")
+        return done.stdout
+
+    def up(self, *words: str, env: Mapping[str, str] | None = None) -> None:
+        """Start it."""
+        self.kol("up", "--detach", "--workers", str(self.workers), *words, env=env)
+
+    def logs(self) -> str:
+        """The end of every worker's log."""
+        logs = sorted(log for name in LOGS for log in self.home.logs.glob(name))
+        return "\n".join(tail(log, 4) for log in logs)
+
+    # ------------------------------------------------------------ processes
+
+    def names(self) -> list[str]:
+        """Every worker that should live, supervised ones first."""
+        return [f"worker-{n}" for n in range(self.workers)] + list(self.extras)
+
+    def pid(self, name: str) -> int | None:
+        """The living process of that name, if there is one."""
+        extra = self.extras.get(name)
+        if extra is not None:
+            alive = extra.process is not None and extra.process.poll() is None
+            return extra.process.pid if alive and extra.process else None
+        status = self.home.status() or {}
+        for process in status.get("processes", []):
+            if process["name"] == name and _parent(process["pid"]) == status["supervisor"]:
+                return int(process["pid"])
+        return None
+
+    def living(self, name: str) -> int:
+        """The process of that name, as soon as there is one.
+
+        Raises:
+            ChaosError: nobody started it again.
+
+        """
+        return self.until(lambda: self.pid(name), f"{name} is not started again")
+
+    def until(self, found: Callable[[], T | None], what: str) -> T:
+        """The first answer that is one; extra workers are kept meanwhile.
+
+        Raises:
+            ChaosError: none in time.
+
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not (answer := found()):
+            if time.monotonic() > deadline:
+                raise ChaosError(f"{what}{self.logs()}")
+            self.keep()
+            time.sleep(LOOK)
+        return answer
+
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to the process of that name, once there is one; its pid."""
+        pid = self.living(name)
+        os.kill(pid, number)
+        return pid
+
+    def page(self, name: str) -> str:
+        """Where that worker answers over HTTP."""
+        extra = self.extras.get(name)
+        if extra is not None:
+            return f"http://{ports.HOST}:{extra.port}"
+        urls = (self.home.status() or {}).get("workers", [])
+        number = int(name.removeprefix("worker-"))
+        return str(urls[number]) if number < len(urls) else ""
+
+    # ------------------------------------------------------------ extra workers
+
+    def join(self, name: str) -> None:
+        """Start one more worker; through the proxies where there are some."""
+        (port,) = ports.free(0)
+        env = {**self.env, "KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
+        if self.broker_proxy is not None:
+            env["KOL_KAFKA__BOOTSTRAP"] = f"{ports.HOST}:{self.broker_proxy.port}"
+        if self.engine_proxy is not None:
+            env["KOL_CLICKHOUSE__PORT"] = str(self.engine_proxy.port)
+        self.extras[name] = Extra(name, env, self.home.log(name), port)
+        self.keep()
+
+    def leave(self, name: str) -> None:
+        """Take an extra worker out again."""
+        extra = self.extras.get(name)
+        if extra is None or extra.process is None:
+            return
+        extra.stays = False
+        with suppress(ProcessLookupError):
+            os.kill(extra.process.pid, signal.SIGCONT)
+        begun = time.monotonic()
+        code = extra.process.stop(EXTRA_STOP_SECONDS)
+        if code < 0 and time.monotonic() - begun >= EXTRA_STOP_SECONDS:
+            self.faults.append(f"{name} did not stop in {EXTRA_STOP_SECONDS:.0f} s")
+        del self.extras[name]
+
+    def keep(self) -> None:
+        """Start extra workers that died again, as a supervisor would."""
+        for extra in self.extras.values():
+            if extra.stays and (extra.process is None or extra.process.poll() is not None):
+                words = [sys.executable, "-m", "streams.cli", "worker", "--leave"]
+                command = [*words, "--home", str(self.path)]
+                extra.process = Process(command, extra.log, env=extra.env)
+                extra.starts += 1
+
+    # ------------------------------------------------------------ connections
+
+    def listen_behind(self, proxy: Proxy, port: int) -> None:
+        """Give the broker a second listener on `port`, advertised where the proxy listens.
+
+        Clients that come through the proxy then stay behind it. The broker must be restarted.
+        """
+        (file,) = self.home.run.glob("kafka-*.properties")
+        told = dict(line.split("=", 1) for line in file.read_text().splitlines())
+        told["listeners"] += f",PROXIED://{ports.HOST}:{port}"
+        told["advertised.listeners"] += f",PROXIED://{ports.HOST}:{proxy.port}"
+        names = ("PLAINTEXT", "CONTROLLER", "PROXIED")
+        told["listener.security.protocol.map"] = ",".join(f"{name}:PLAINTEXT" for name in names)
+        file.write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+
+    def rebalances(self) -> int:
+        """How many generations the group has had, as the broker's log says."""
+        group = self.settings.app_id
+        generations = set()
+        for log in self.home.logs.glob("kafka.log*"):
+            for name, generation in REBALANCED.findall(log.read_text(errors="replace")):
+                if name == group:
+                    generations.add(int(generation))
+        return len(generations)
+
+
+def _parent(pid: int) -> int | None:
+    """Who started a process; None where it is gone."""
+    done = subprocess.run(
+        ["ps", "-o", "ppid=", "-p", str(pid)],  # noqa: S607  # wherever a system keeps it
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(done.stdout) if done.stdout.strip() else None
+
+
+@contextmanager
+def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -> Iterator[Stack]:
+    """A stack from `kol up` to `kol down`, with so many standing workers behind proxies."""
+    stack = Stack(path, workers, env)
+    with ExitStack() as held:
+        try:
+            stack.up()
+            if extras:
+                _through_proxies(stack, held)
+            for number in range(extras):
+                stack.join(f"extra-{number}")
+            yield stack
+        finally:
+            for name in list(stack.extras):
+                stack.leave(name)
+            stack.kol("down")
+
+
+def _through_proxies(stack: Stack, held: ExitStack) -> None:
+    (port,) = ports.free(0)
+    stack.engine_proxy = held.enter_context(proxied(stack.settings.clickhouse.port))
+    stack.broker_proxy = held.enter_context(proxied(port))
+    stack.listen_behind(stack.broker_proxy, port)
+    before = stack.signal("kafka", signal.SIGKILL)
+    listener = f"{ports.HOST}:{port}"
+    stack.until(lambda: stack.pid("kafka") not in {None, before}, "the broker is not started again")
+    stack.until(lambda: kafka.ready(listener), "the broker does not listen behind the proxy")
+
+
+def forget_state(stack: Stack, settings: Settings) -> None:
+    """With the stack down: delete the group and its states, so that all is read again."""
+    with kafka.running(kafka.node(stack.home, kafka.fetch(), (0, 0))) as bootstrap:
+        at = settings.kafka.model_copy(update={"bootstrap": bootstrap})
+        with asked(at) as questions:
+            questions.forget(settings.app_id, (USER_STATE, KOL_STATE))

@@ -1,0 +1,392 @@
+"""One run: traffic, faults on their schedule, `kol drain`, and the verdict.
+
+agenda ──▶ kill, stop, wake, join, leave, cut, slow …        while traffic flows
+       ──▶ all awake, connections fair ──▶ kol drain ──▶ oracle, quiet run, offsets, doors
+"""
+
+import json
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from streams.cli.stack import asked as page
+from tests.chaos import verdict
+from tests.chaos.faults import Fault, Kind, schedule, shrunk
+from tests.chaos.proxy import Mood, Proxy
+from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, forget_state, running
+from tests.chaos.watch import Offsets, Reads, Recovery
+from tests.chaos.world import Sent, Traffic, logged, world
+from tests.oracle import Record, oracle
+
+LOOK = 0.05
+READS_EVERY = 0.5  # seconds between two looks at what was read
+COPIES = 700  # messages sent again at a time
+DRAIN_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What runs, how long, and how much goes wrong."""
+
+    name: str
+    seed: int
+    workers: int
+    seconds: float  # of traffic
+    counts: Mapping[Kind, int]
+    users: int = 40  # of the messy log
+    days: int = 20
+    bulk: int = 60_000  # messages
+    extras: int = 0  # standing workers behind proxies
+    snapshot_seconds: float = 1.0
+    replays: bool = False  # afterwards all is read again in a new epoch, with kills
+    quiet_stack: bool = True  # the undisturbed run is `kol up`, too
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Its schedule."""
+        return schedule(self.seed, self.seconds, self.counts)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Settings that make faults quick to see, and time the log's alone."""
+        return {
+            "KOL_WORKER__SESSION_SECONDS": str(SESSION_SECONDS),
+            "KOL_WORKER__SNAPSHOT_SECONDS": str(self.snapshot_seconds),
+            "KOL_WORKER__QUIET_SECONDS": "3600",  # the one clock that may move what is final
+        }
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a run measured."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    recovery: dict[str, list[float]] = field(default_factory=dict)  # seconds
+    unseen: int = 0  # faults after which no new row was waited for
+    messages: int = 0
+    read: int = 0  # by all workers together
+    rebalances: int = 0
+    snapshots: int = 0
+    looks: int = 0  # at offsets beside snapshots
+    final_scores: int = 0
+    orders: int = 0
+    cells: int = 0
+    letters: int = 0
+    drain_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, other: "Figures") -> None:
+        """Take another run's in."""
+        self.faults.update(other.faults)
+        for kind, took in other.recovery.items():
+            self.recovery.setdefault(kind, []).extend(took)
+        for name in ("unseen", "messages", "read", "rebalances", "snapshots", "looks"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("final_scores", "orders", "cells", "letters", "drain_seconds", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def told(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "faults": dict(sorted(self.faults.items())),
+            "recovery_seconds": {
+                kind: {"n": len(took), "p50": _middle(took), "max": round(max(took), 2)}
+                for kind, took in sorted(self.recovery.items())
+                if took
+            },
+            "unseen": self.unseen,
+            "messages": self.messages,
+            "read": self.read,
+            "duplicate_work": self.read - self.messages,
+            "rebalances": self.rebalances,
+            "snapshots": self.snapshots,
+            "offset_looks": self.looks,
+            "orders": self.orders,
+            "cells": self.cells,
+            "dead_letters": self.letters,
+            "final_scores": self.final_scores,
+            "drain_seconds": round(self.drain_seconds, 1),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def _middle(values: Sequence[float]) -> float:
+    return round(sorted(values)[len(values) // 2], 2)
+
+
+@dataclass(slots=True)
+class Run:
+    """The faults of one schedule, as they strike a running stack."""
+
+    stack: Stack
+    traffic: Traffic
+    recovery: Recovery
+    reads: Reads
+    figures: Figures
+    say: Callable[[str], None]
+    stopped: dict[str, int] = field(default_factory=dict)  # zombies: name -> pid
+    joined: list[str] = field(default_factory=list)
+
+    def strike(self, faults: Sequence[Fault]) -> None:
+        """Let all of them happen, each at its time, until the traffic is sent."""
+        begun = time.monotonic()
+        looked = 0.0
+        agenda = sorted(
+            (at, number, fault, ends)
+            for number, fault in enumerate(faults)
+            for at, ends in ((fault.at, False), (fault.at + fault.seconds, True))
+            if not ends or fault.seconds
+        )
+        names: dict[int, str] = {}  # whom a lasting fault struck
+        while agenda or self.traffic.is_alive():
+            self.stack.keep()
+            now = time.monotonic() - begun
+            if now - looked > READS_EVERY:
+                looked = now
+                self.reads.look()
+            if agenda and agenda[0][0] <= now:
+                _, number, fault, ends = agenda.pop(0)
+                if ends:
+                    self._end(fault, names.get(number, ""))
+                else:
+                    names[number] = self._begin(fault, number)
+            else:
+                time.sleep(LOOK)
+        if self.traffic.error is not None:
+            raise ChaosError("the traffic could not be sent") from self.traffic.error
+
+    def _begin(self, fault: Fault, number: int) -> str:
+        self.say(f"    {fault}")
+        struck = ""
+        match fault.kind:
+            case Kind.WORKER:
+                struck = self._one(fault.target)
+                self._kill_worker(struck)
+            case Kind.ENGINE | Kind.BROKER:
+                name = "clickhouse" if fault.kind is Kind.ENGINE else "kafka"
+                self.stack.living(name)
+                sent = self.traffic.sent + self.traffic.copies
+                self.stack.signal(name, signal.SIGKILL)
+                self.recovery.store(fault.kind, sent)
+            case Kind.ZOMBIE:
+                struck = self._one(fault.target)
+                self.reads.look(struck)
+                self.stopped[struck] = self.stack.signal(struck, signal.SIGSTOP)
+                return struck  # counted once it is woken
+            case Kind.JOIN:
+                struck = f"guest-{number}"
+                self.stack.join(struck)
+                self.joined.append(struck)
+            case Kind.AGAIN:
+                self.traffic.again(COPIES)
+            case Kind.CUT | Kind.SLOW | Kind.HOLD | Kind.REFUSE:
+                self._treat(self._proxy(fault), fault.kind)
+        self.figures.faults[fault.kind] += 1
+        return struck
+
+    def _end(self, fault: Fault, struck: str) -> None:
+        match fault.kind:
+            case Kind.ZOMBIE:
+                self.wake(struck)
+            case Kind.JOIN:
+                self.reads.look(struck)
+                self.stack.leave(struck)
+                self.reads.died(struck)
+                self.joined.remove(struck)
+            case _:
+                if (proxy := self._proxy(fault)) is not None:
+                    proxy.treat(Mood.FAIR)
+
+    def _one(self, target: int) -> str:
+        """One of the workers that can be struck."""
+        names = [name for name in self.stack.names() if name not in self.stopped]
+        return (names or self.stack.names())[target % len(names or self.stack.names())]
+
+    def _kill_worker(self, name: str) -> None:
+        self.stack.living(name)
+        self.reads.look(name)
+        answer = page(f"{self.stack.page(name)}/status.json")
+        held = json.loads(answer)["partitions"] if answer else []
+        self.stack.signal(name, signal.SIGKILL)
+        self.reads.died(name)
+        self.recovery.worker(Kind.WORKER, held)
+
+    def wake(self, name: str) -> None:
+        """Let a stopped worker go on: if it is the same process still, a zombie."""
+        pid = self.stopped.pop(name, None)
+        if pid is not None and self.stack.pid(name) == pid:
+            self.stack.signal(name, signal.SIGCONT)
+            self.figures.faults[Kind.ZOMBIE] += 1
+
+    def _proxy(self, fault: Fault) -> Proxy | None:
+        pair = (self.stack.broker_proxy, self.stack.engine_proxy)
+        return pair[fault.target % 2]
+
+    def _treat(self, proxy: Proxy | None, kind: Kind) -> None:
+        if proxy is None:
+            raise ChaosError("no proxy: the phase has no extra workers")
+        if kind is Kind.CUT:
+            proxy.cut()
+            return
+        moods = {Kind.SLOW: Mood.SLOW, Kind.HOLD: Mood.SILENT, Kind.REFUSE: Mood.REFUSING}
+        proxy.treat(moods[kind])
+
+
+def run(
+    phase: Phase,
+    faults: Sequence[Fault],
+    home: Path,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[list[str], Figures]:
+    """One whole run in a new home: what is wrong in the end ([] if nothing), and the figures."""
+    figures = Figures()
+    begun = time.monotonic()
+    with running(home, phase.workers, phase.env, phase.extras) as stack:
+        say(f"  up after {time.monotonic() - begun:.1f} s")
+        wrong = _disturbed(phase, faults, stack, figures, say)
+    figures.seconds = time.monotonic() - begun
+    return wrong, figures
+
+
+def _disturbed(
+    phase: Phase,
+    faults: Sequence[Fault],
+    stack: Stack,
+    figures: Figures,
+    say: Callable[[str], None],
+) -> list[str]:
+    settings = stack.settings
+    partitions = settings.kafka.partitions
+    now = time.time_ns() // 1_000_000
+    size = {"users": phase.users, "days": phase.days, "bulk_messages": phase.bulk}
+    messages = world(phase.seed, now, partitions, **size)
+    traffic = Traffic(settings.kafka.bootstrap, messages, phase.seconds)
+    offsets = _struck(stack, traffic, faults, figures, say)
+    say(f"  drained after {figures.drain_seconds:.1f} s")
+    log = logged(settings.kafka.bootstrap, partitions)
+    figures.messages = len(log)
+    stands = verdict.told(settings)
+    figures.orders, figures.cells = len(stands.orders), len(stands.cells)
+    figures.final_scores, figures.letters = len(stands.scores), len(stands.letters)
+    expected = oracle(log, partitions)
+    wrong = [*offsets, *stack.faults, *verdict.against_oracle(stands, expected, len(log))]
+    hmac_key = settings.hmac_key.get_secret_value().encode()
+    peace = verdict.quiet(log, partitions, hmac_key)
+    wrong += verdict.against_quiet(stands, peace)
+    if phase.replays:
+        say("  everything again, in a new epoch")
+        wrong += [f"replayed: {fault}" for fault in _replayed(phase, stack, len(log), peace, say)]
+    if phase.quiet_stack:
+        wrong += [f"quiet stack: {fault}" for fault in _in_peace(stack, log, stands)]
+    return wrong
+
+
+def _struck(
+    stack: Stack,
+    traffic: Traffic,
+    faults: Sequence[Fault],
+    figures: Figures,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Send, strike, drain; gives where an offset stood beyond its snapshot."""
+    offsets, recovery, reads = Offsets(stack.settings), Recovery(stack.settings), Reads(stack)
+    one = Run(stack, traffic, recovery, reads, figures, say)
+    for thread in (offsets, recovery, traffic):
+        thread.start()
+    try:
+        one.strike(faults)
+        for name in list(one.stopped):
+            one.wake(name)
+        figures.drain_seconds = _drained(stack)
+        reads.look()
+    finally:
+        offsets.stop()
+        recovery.stop()
+    if offsets.error is not None:
+        raise ChaosError("the offsets could not be watched") from offsets.error
+    figures.recovery = {str(kind): took for kind, took in recovery.took.items()}
+    figures.unseen = recovery.unseen
+    figures.read = reads.total
+    figures.rebalances = stack.rebalances()
+    figures.snapshots, figures.looks = offsets.snapshots, offsets.looks
+    return [f"an offset beyond its snapshot: {place}" for place in offsets.beyond]
+
+
+def _drained(stack: Stack) -> float:
+    begun = time.monotonic()
+    stack.kol("drain", "--seconds", str(DRAIN_SECONDS))
+    return time.monotonic() - begun
+
+
+def _replayed(
+    phase: Phase, stack: Stack, messages: int, peace: verdict.Told, say: Callable[[str], None]
+) -> list[str]:
+    """Forget states and offsets, read all of the log once more, with workers killed meanwhile."""
+    settings = stack.settings
+    for name in list(stack.extras):
+        stack.leave(name)
+    stack.kol("down")
+    forget_state(stack, settings)
+    stack.up(env={"KOL_EPOCH": "1"})
+    stack.env = {**stack.env, "KOL_EPOCH": "1"}
+    for number in range(phase.workers):
+        time.sleep(1.0)
+        say(f"    worker-{number} killed")
+        stack.signal(f"worker-{number}", signal.SIGKILL)
+    _drained(stack)
+    stands = verdict.told(stack.settings)
+    left = sum(stands.doors.values())
+    return [
+        *verdict.against_quiet(stands, peace),
+        *([f"{messages} messages, but {left} left by a door"] if left != messages else []),
+    ]
+
+
+def _in_peace(stack: Stack, log: Sequence[Record], stands: verdict.Told) -> list[str]:
+    """The same log, in the same order of each partition, through a fresh stack at rest."""
+    for name in list(stack.extras):
+        stack.leave(name)
+    stack.kol("down")
+    stack.workers = 1
+    stack.up("--fresh")
+    settings = stack.settings
+    again = [Sent(record.topic, record.partition, None, record.value) for record in log]
+    traffic = Traffic(settings.kafka.bootstrap, again, 0.0)
+    traffic.run()
+    if traffic.error is not None:
+        raise ChaosError("the log could not be sent again") from traffic.error
+    _drained(stack)
+    return verdict.against_quiet(stands, verdict.told(settings))
+
+
+def judged(
+    phase: Phase, folder: Path, tries: int, say: Callable[[str], None] = lambda _: None
+) -> tuple[list[str], Figures]:
+    """A phase; where it fails, its seed, its faults, and the fewest found that still fail."""
+    faults = phase.faults
+    wrong, figures = _tried(phase, faults, folder, say)
+    if not wrong:
+        return [], figures
+    for line in wrong:
+        say(f"  WRONG {line}")
+    least = shrunk(
+        faults, lambda some: bool(_tried(phase, some, folder, lambda _: None)[0]), tries, say
+    )
+    told = "\n".join(f"    {fault}" for fault in least)
+    wrong.append(f"phase {phase.name}, seed {phase.seed}: fails with {len(least)} faults\n{told}")
+    return wrong, figures
+
+
+def _tried(
+    phase: Phase, faults: Sequence[Fault], folder: Path, say: Callable[[str], None]
+) -> tuple[list[str], Figures]:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{phase.name}-") as home:
+        try:
+            return run(phase, faults, Path(home), say)
+        except ChaosError as error:
+            return [str(error)], Figures()

@@ -1,0 +1,293 @@
+"""What stands against what must stand: the oracle, and the same log read in peace."""
+
+import asyncio
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from schemas.blocks import unpack
+from schemas.cells import NAMES
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.events import INPUTS
+from schemas.rows import MODELS
+from sinks.memory import Memory
+from streams.core.kol_side import KolMemory
+from streams.core.user_side import UserMemory
+from streams.reading import connected, rows
+from streams.said import Source, blocks
+from streams.settings import Settings
+from tests.oracle import Expected, Record
+
+BATCH = 1_000  # messages a quiet worker reads at a time
+NEAR = 1e-9  # of scores
+SHOWN = 4  # differences told of each kind
+
+FLOATS = (
+    *("trust", "trust_lo", "trust_hi", "resonance", "resonance_lo", "resonance_hi"),
+    *("n_eff", "trust_E", "trust_A", "trust_I", "trust_B", "trust_O", "uncertainty"),
+)
+ORACLE_CELLS = (
+    *("events", "users", "users_hour", "users_day", "users_week", "impressions", "clicks"),
+    *("carts", "views", "likes", "saves", "comments", "danmaku", "shares", "follows"),
+    *("unfollows", "joins", "leaves", "questions", "replies", "creations", "reports"),
+    *("dwell_ms", "orders", "paid_cents", "list_cents", "discount_cents", "promo_cents"),
+    *("member_cents", "refunds", "refund_cents"),
+)
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Told:
+    """Everything the tables say, as sets of rows; scores by KOL and minute."""
+
+    credits: Counter[Row]
+    orders: Counter[Row]
+    cells: dict[tuple[str, int], tuple[int, ...]]  # sums of all fields
+    letters: Counter[Row]
+    doors: dict[tuple[str, int, str], int]
+    scores: dict[tuple[str, int], tuple[float, ...]]  # final ones
+    refused: Counter[Row] = field(default_factory=Counter)  # letters that are not of inputs
+
+
+def told(settings: Settings) -> Told:
+    """What stands in the engine under FINAL."""
+    client = connected(settings.clickhouse)
+
+    def ask(query: str) -> list[Row]:
+        return [tuple(row.values()) for row in rows(client, query)]
+
+    names = ", ".join(NAMES)
+    letters = ask("SELECT topic, partition, offset, reason, target FROM v_dead_letter")
+    found = Told(
+        credits=Counter(
+            ask(
+                "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at), order_id, via,"
+                " credit_cents, refunded_cents FROM v_order_credit"
+                " WHERE credit_cents != 0 OR refunded_cents != 0"
+            )
+        ),
+        orders=Counter(
+            ask(
+                "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform, channel,"
+                " paid_cents, refunded_cents, touches, user_hash FROM v_order"
+            )
+        ),
+        cells={
+            (row[0], row[1]): tuple(map(int, row[2:]))
+            for row in ask(
+                f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {names} FROM v_minute"  # noqa: S608  # names of ours
+            )
+            if any(row[2:])
+        },
+        letters=Counter(row[:4] for row in letters if row[4] == "input"),
+        doors={
+            (row[0], row[1], row[2]): int(row[3])
+            for row in ask("SELECT topic, partition, door, n FROM v_door WHERE kind != 'counter'")
+            if int(row[3])
+        },
+        scores={
+            (row[0], row[1]): _floats(row[2:])
+            for row in ask(
+                "SELECT kol_id, intDiv(toUnixTimestamp(minute), 60),"  # noqa: S608  # names of ours
+                f" {', '.join(FLOATS)} FROM v_score WHERE final"
+            )
+        },
+        refused=Counter(row[:4] for row in letters if row[4] != "input"),
+    )
+    client.close()
+    return found
+
+
+def _floats(values: Sequence[Any]) -> tuple[float, ...]:
+    return tuple(math.nan if value is None else float(value) for value in values)
+
+
+# ---------------------------------------------------------------- the same log in peace
+
+
+def quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Told:
+    """What both sides say of a log, read from its beginning to its end with nothing going wrong."""
+    return asyncio.run(_quiet(log, partitions, hmac_key))
+
+
+async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Told:
+    users = [UserMemory(p, hmac_key=hmac_key) for p in range(partitions)]
+    kols = [KolMemory(p, partitions) for p in range(partitions)]
+    sink = Memory()
+    for turn in _turns(log, partitions):
+        said, sources = [], []
+        for batch in turn:
+            users[batch.partition].fold(decode(batch))
+        for memory in users:
+            stated = memory.statements()
+            said += stated.rows
+            mark = memory.watermark(INPUTS)
+            sources.append(Source(memory.partition, 1, stated.cells, mark is not None, mark))
+            memory.settle(mark)
+        for target, block in blocks(sources, partitions, moved=True):
+            kols[target].fold(unpack(block))
+        for part in (*said, *(part for memory in kols for part in memory.statements())):
+            await sink.write(part)
+    return _of(sink)
+
+
+def _turns(log: Sequence[Record], partitions: int) -> list[list[RecordBatch]]:
+    """Batches of every topic partition; in each turn all topics are about as far, by share."""
+    parts: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for record in log:
+        parts[record.topic, record.partition].append(record)
+    count = max(1, max(map(len, parts.values())) // BATCH)
+    turns = []
+    for turn in range(count):
+        batches = []
+        for records in parts.values():
+            cut = [len(records) * at // count for at in (turn, turn + 1)]
+            if cut[0] < cut[1]:
+                batches.append(_batch(records[cut[0] : cut[1]], partitions))
+        turns.append(batches)
+    return turns
+
+
+def _batch(part: Sequence[Record], partitions: int) -> RecordBatch:
+    return RecordBatch(
+        topic=part[0].topic,
+        partition=part[0].partition,
+        partitions=partitions,
+        first_offset=part[0].offset,
+        next_offset=part[-1].offset + 1,
+        values=[record.value for record in part],
+        offsets=np.array([record.offset for record in part], np.int64),
+        received_at=np.array([record.received_at for record in part], np.int64),
+    )
+
+
+def _of(sink: Memory) -> Told:
+    found = Told(Counter(), Counter(), {}, Counter(), {}, {})
+    sums: dict[tuple[str, int], list[int]] = {}
+    for row in sink.rows("order_credit"):
+        if row["kols"]:
+            _add_order(found, row)
+    for row in sink.rows("minute_cell"):
+        cell = sums.setdefault((row["kol_id"], row["minute"] // 60), [0] * len(NAMES))
+        for at, name in enumerate(NAMES):
+            cell[at] += int(row[name])
+    found.cells = {key: tuple(values) for key, values in sums.items() if any(values)}
+    for row in sink.rows("dead_letter"):
+        found.letters[row["topic"], row["partition"], row["offset"], row["reason"]] += 1
+    for row in sink.rows("door_count"):
+        if row["kind"] != "counter" and row["n"]:
+            found.doors[row["topic"], int(row["partition"]), row["door"]] = int(row["n"])
+    for row in sink.rows("kol_score"):
+        if row["final"]:
+            found.scores[row["kol_id"], row["minute"] // 60] = _floats([row[n] for n in FLOATS])
+    return found
+
+
+def _add_order(found: Told, row: Mapping[str, Any]) -> None:
+    at, order_id = row["ordered_at"], row["order_id"]
+    shop = (row["brand_id"], row["platform"], row["channel"])
+    cents = (row["paid_cents"], row["refunded_cents"])
+    found.orders[(at, order_id, *shop, *cents, len(row["touch_kol"]), row["user_hash"])] += 1
+    for model in MODELS:
+        shares = zip(
+            row["kols"],
+            row["kol_via"],
+            row[f"credit_{model}"],
+            row[f"refunded_{model}"],
+            strict=True,
+        )
+        for kol, via, credit, refunded in shares:
+            if credit or refunded:
+                found.credits[model, kol, at, order_id, via, credit, refunded] += 1
+
+
+# ---------------------------------------------------------------- comparing
+
+
+def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]:
+    """Where the tables and the definitions differ, in words; [] where nowhere."""
+    cells = {
+        key: tuple(fields.get(name, 0) for name in ORACLE_CELLS)
+        for key, fields in expected.cells.items()
+    }
+    places = [NAMES.index(name) for name in ORACLE_CELLS]
+    ours = {key: tuple(values[at] for at in places) for key, values in stands.cells.items()}
+    doors = {key: n for key, n in stands.doors.items() if key[2] in DOORS}
+    letters = {row[:3] for row in stands.letters}
+    wrong = {row for row in stands.letters if row[3] not in _reasons(expected, row)}
+    left = sum(stands.doors.values())
+    return [
+        *_sets("credits", stands.credits, expected.credit_rows()),
+        *_sets("orders", Counter(row[:8] for row in stands.orders.elements()), _orders(expected)),
+        *_maps("cells", {k: v for k, v in ours.items() if any(v)}, _some(cells)),
+        *_maps("doors", doors, {key: n for key, n in expected.doors.items() if n}),
+        *_sets(
+            "dead letters",
+            Counter(letters),
+            Counter({*expected.rejected, *expected.late_purchases}),
+        ),
+        *([f"letters with other reasons: {sorted(wrong)[:SHOWN]}"] if wrong else []),
+        *([f"{messages} messages, but {left} left by a door"] if left != messages else []),
+        *([f"rows were refused: {list(stands.refused)[:SHOWN]}"] if stands.refused else []),
+    ]
+
+
+DOORS = frozenset({"written", "duplicate", "duplicate_order", "too_late"})
+
+
+def _orders(expected: Expected) -> Counter[Row]:
+    return Counter(dict(expected.order_rows()))
+
+
+def _some(cells: Mapping[tuple[str, int], tuple[int, ...]]) -> dict[Any, Any]:
+    return {key: values for key, values in cells.items() if any(values)}
+
+
+def _reasons(expected: Expected, letter: Row) -> frozenset[str]:
+    at = (letter[0], letter[1], letter[2])
+    late = frozenset({"too_late"}) if at in expected.late_purchases else frozenset[str]()
+    return expected.rejected.get(at, frozenset[str]()) | late
+
+
+def against_quiet(stands: Told, peace: Told) -> list[str]:
+    """Where the tables and an undisturbed run of the same log differ; [] where nowhere."""
+    far = [
+        f"{key}: {ours} for {theirs}"
+        for key, theirs in peace.scores.items()
+        if (ours := stands.scores.get(key)) is not None and not _near(ours, theirs)
+    ]
+    return [
+        *_sets("credits (quiet)", stands.credits, peace.credits),
+        *_sets("orders (quiet)", stands.orders, peace.orders),
+        *_maps("cells (quiet)", stands.cells, peace.cells),
+        *_maps("doors (quiet)", stands.doors, peace.doors),
+        *_sets("dead letters (quiet)", stands.letters, peace.letters),
+        *_sets("final scores (quiet)", Counter(list(stands.scores)), Counter(list(peace.scores))),
+        *([f"{len(far)} final scores differ: {far[:SHOWN]}"] if far else []),
+    ]
+
+
+def _near(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
+    return bool(np.allclose(ours, theirs, rtol=0, atol=NEAR, equal_nan=True))
+
+
+def _sets(name: str, ours: Counter[Any], theirs: Counter[Any]) -> list[str]:
+    more, fewer = ours - theirs, theirs - ours
+    if not more and not fewer:
+        return []
+    shown = (sorted(more, key=repr)[:SHOWN], sorted(fewer, key=repr)[:SHOWN])
+    return [f"{name}: {more.total()} too many, {fewer.total()} missing: {shown}"]
+
+
+def _maps(name: str, ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> list[str]:
+    other = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
+    if not other:
+        return []
+    shown = [(key, ours.get(key), theirs.get(key)) for key in sorted(other, key=repr)[:SHOWN]]
+    return [f"{name}: {len(other)} differ; key, ours, wanted: {shown}"]
