@@ -130,9 +130,11 @@ def _pick(column: Values, rows: Positions) -> Values:
 
 
 def _join(columns: Sequence[Values]) -> Values:
-    if all(isinstance(column, np.ndarray) for column in columns):
+    kinds = {column.dtype for column in columns if isinstance(column, np.ndarray)}
+    if len(kinds) == 1 and all(isinstance(column, np.ndarray) for column in columns):
         return np.concatenate(columns)
-    return [value for column in columns for value in column]
+    plain = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns)
+    return [value for column in plain for value in column]  # int64 and uint64 would be floats
 
 
 def _columns(**columns: tuple[str, str]) -> dict[str, Column]:

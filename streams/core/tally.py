@@ -77,10 +77,10 @@ class Tally:
             "door_count",
             {
                 "topic": [topic for topic, _, _ in places],
-                "partition": np.full(len(changed), partition),
+                "partition": np.full(len(changed), partition, np.uint16),
                 "door": [label for _, label, _ in places],
                 "kind": [kind for _, _, kind in places],
-                "n": self._total[changed],
+                "n": self._total[changed].astype(np.uint64),
                 "version": np.full(len(changed), version, np.uint64),
             },
         )

@@ -130,3 +130,12 @@ def test_a_table_has_its_key_and_a_version(table: Table) -> None:
     assert set(table.key) <= table.columns.keys()
     assert "version" in table.columns
     assert list(table.all_columns) == [*table.columns, "stated_at"]
+
+
+def test_signed_and_unsigned_columns_join_without_losing_a_bit() -> None:
+    most = 2**64 - 1
+    columns = {name: ["x"] for name in TABLES["door_count"].columns}
+    signed = Rows("door_count", columns | {"n": np.array([-1], np.int64)})
+    unsigned = Rows("door_count", columns | {"n": np.array([most], np.uint64)})
+
+    assert joined([signed, unsigned]).columns["n"] == [-1, most]
