@@ -90,6 +90,7 @@ class Capture:
     changed: Mapping[bytes, bytes]  # key -> the chunk as it stood
     vanished: tuple[bytes, ...]  # keys of the last snapshot that are no more
     size: int  # bytes of all arrays
+    seconds: float = 0.0  # what taking it cost
 
     @property
     def changed_bytes(self) -> int:

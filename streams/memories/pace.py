@@ -5,14 +5,16 @@ from typing import Final
 
 LEAST_S: Final = 5.0  # bounds what a crash must replay
 SHARE: Final = 0.2  # of one core
+MOST: Final = 12  # times the least interval; a minute, then snapshots cost more than their share
 
 
 @dataclass(slots=True)
 class Pace:
     """When the next snapshot of one partition is due. Times are any steady clock, seconds.
 
-    The interval stretches when a snapshot takes long: `spent / SHARE` at least. It relaxes
-    by half per snapshot, so that one quick snapshot among slow ones does not mislead.
+    The interval stretches when a snapshot is much work: `work / SHARE`. It relaxes by half
+    per snapshot, so that one quick snapshot among slow ones does not mislead. Waiting is no
+    work: after an outage of the broker snapshots are as frequent as before.
     """
 
     due_at: float
@@ -36,13 +38,14 @@ class Pace:
         """Take one as soon as possible; somebody waits for it."""
         self.due_at = float("-inf")
 
-    def taken(self, now: float, spent_s: float) -> None:
-        """One was taken; capturing and writing it cost `spent_s`.
+    def taken(self, now: float, work_s: float) -> None:
+        """One was taken; capturing and writing it cost `work_s` of a core.
 
         >>> pace = Pace(due_at=0.0)
-        >>> pace.taken(now=0.0, spent_s=2.0)
+        >>> pace.taken(now=0.0, work_s=2.0)
         >>> pace.due_at
         10.0
         """
-        self.interval_s = max(self.least_s, spent_s / self.share, self.interval_s / 2)
+        wanted = max(self.least_s, work_s / self.share, self.interval_s / 2)
+        self.interval_s = min(wanted, MOST * self.least_s)
         self.due_at = now + self.interval_s

@@ -13,7 +13,7 @@ compacted: the newest value of each key is all that a restore needs.
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import msgspec
@@ -37,6 +37,7 @@ MANIFEST: Final = b"manifest"
 LIFE: Final = b"life"
 BATCH_BYTES: Final = 900_000  # below the broker's usual limit of 1 MiB for a batch
 FETCH_BYTES: Final = 8 << 20
+SEND_S: Final = 3e-9  # of a core, to send one byte: 0.16 s for 64 MB, measured
 TRANSACTION_MS: Final = 300_000  # an outage of the broker shorter than this fences nobody
 
 
@@ -73,7 +74,8 @@ class Written:
     chunks: int
     size: int  # bytes written, before compression
     held: int  # bytes of all arrays
-    seconds: float
+    seconds: float  # until it was durable, waiting included
+    work_s: float  # of a core, about: what `Pace` is to be told
 
 
 class StateLog:
@@ -222,7 +224,9 @@ class StateLog:
         Synchronous: call it between two batches, or in a thread while the partition rests.
         One capture at a time: it must be written, or dropped, before the next is taken.
         """
-        return capture(arrays, {} if self._last is None else self._last.arrays)
+        began = time.perf_counter()
+        taken = capture(arrays, {} if self._last is None else self._last.arrays)
+        return replace(taken, seconds=time.perf_counter() - began)
 
     async def write(
         self,
@@ -254,8 +258,14 @@ class StateLog:
             changes[MANIFEST] = seal(manifest)
             await self._commit(changes)
             self._last = manifest
-            spent = time.monotonic() - began
-            return Written(len(taken.changed), taken.changed_bytes, taken.size, spent)
+            size = taken.changed_bytes
+            return Written(
+                len(taken.changed),
+                size,
+                taken.size,
+                time.monotonic() - began,
+                taken.seconds + size * SEND_S,
+            )
 
     async def _commit(self, changes: Mapping[bytes, bytes | None]) -> None:
         """All of it in one transaction, or none."""

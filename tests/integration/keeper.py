@@ -86,18 +86,16 @@ class Keeper:
     async def _snapshot(self, number: int) -> None:
         partition = self._partitions[number]
         async with partition.turn:
-            began = time.monotonic()
             offsets = dict(partition.memory.next)
             taken = partition.log.capture(partition.memory.arrays())  # between two batches
             # here an app waits until every row from before is acknowledged
             try:
-                await partition.log.write(taken, offsets)
+                written = await partition.log.write(taken, offsets)
             except FencedError:
                 if number in self._partitions:
                     raise
                 return  # let go of meanwhile
-            now = time.monotonic()
-            partition.pace.taken(now, now - began)
+            partition.pace.taken(time.monotonic(), written.work_s)
         self._settle(number, offsets)
 
     def _settle(self, number: int, offsets: Mapping[str, int]) -> None:

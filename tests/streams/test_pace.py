@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.memories.pace import LEAST_S, SHARE, Pace
+from streams.memories.pace import LEAST_S, MOST, SHARE, Pace
 
-seconds = st.floats(0.0, 60.0)
+seconds = st.floats(0.0, MOST * LEAST_S * SHARE)
 
 
 def test_the_partitions_of_a_worker_are_spread_over_the_interval() -> None:
@@ -33,6 +33,14 @@ def test_one_quick_snapshot_among_slow_ones_does_not_bring_the_interval_down_at_
     pace.taken(40.0, 0.0)
 
     assert pace.due_at == 60.0
+
+
+def test_the_interval_stretches_only_so_far() -> None:
+    """What a crash must replay is bounded first."""
+    pace = Pace(due_at=0.0)
+    pace.taken(0.0, 1_000.0)
+
+    assert pace.due_at == MOST * LEAST_S
 
 
 def test_somebody_who_waits_is_served_at_once() -> None:
