@@ -30,7 +30,7 @@ class Producer:
     Args:
         client: `bootstrap_servers` and security, as aiokafka's clients take them.
         topic: where to.
-        most_bytes: of one request; no less than the longest record.
+        most_bytes: of one request, and of a batch on the topic.
 
     """
 
@@ -64,7 +64,7 @@ class Producer:
         try:
             sent = [
                 await self._producer.send_batch(batch, self._topic, partition=partition)
-                for partition, batch in _batches(records)
+                for partition, batch in _batches(records, self._most_bytes)
             ]
             await asyncio.gather(*sent)
         except AssertionError as error:  # aiokafka asserts that a partition is there
@@ -79,20 +79,20 @@ class Producer:
             await producer.stop()
 
 
-def _batches(records: Sequence[Record]) -> Iterator[tuple[int, Batch]]:
+def _batches(records: Sequence[Record], limit: int) -> Iterator[tuple[int, Batch]]:
     """Records in batches of one partition each; within a partition the order stays."""
     filling: dict[int, Batch] = {}
     for record in records:
-        batch = filling.setdefault(record.partition, _batch())
+        batch = filling.setdefault(record.partition, _batch(limit))
         if not _append(batch, record):
             yield record.partition, batch
-            filling[record.partition] = batch = _batch()
+            filling[record.partition] = batch = _batch(limit)
             _append(batch, record)  # the first one always fits
     yield from filling.items()
 
 
-def _batch() -> Batch:
-    return Batch(BATCH_BYTES, "lz4")
+def _batch(limit: int) -> Batch:
+    return Batch(BATCH_BYTES, "lz4", limit)
 
 
 def _append(batch: Batch, record: Record) -> bool:

@@ -10,6 +10,7 @@ new.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -37,6 +38,7 @@ REASONS: Final = (*(reason.label for reason in RejectReason), Door.TOO_LATE.labe
 NEW, RETRIED, INPUT = "new", "retried", "input"
 MARKED: Final = 255 << 56  # versions of marks; a worker's epoch stays below
 TAIL: Final = 500  # newest records looked at for the greatest time of a partition
+SHOWN: Final = 8_000  # bytes or characters, to a person
 SKEW_MS: Final = 3_600_000  # clocks of workers, which date letters, against the brokers'
 MARK_AT_ONCE: Final = 1_000  # letters
 
@@ -195,7 +197,7 @@ def opened(client: Client, letter: str) -> tuple[Letter, bytes]:
     return found[0], payload.encode()
 
 
-def readable(raw: bytes) -> str:
+def readable(raw: bytes, most: int = SHOWN) -> str:
     r"""What a letter holds, for a person: JSON laid out, text as it is, other bytes as a dump.
 
     >>> print(readable(b'{"a":1}'))
@@ -208,11 +210,15 @@ def readable(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        return "\n".join(_dumped(raw))
-    try:
-        return msgspec.json.format(raw, indent=2).decode()
-    except (ValueError, RecursionError):
-        return text
+        return "\n".join(_dumped(raw[:most])) + _rest(len(raw) - most, "bytes")
+    with suppress(ValueError, RecursionError):
+        text = msgspec.json.format(raw, indent=2).decode()
+    safe = "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text[:most])
+    return safe + _rest(len(text) - most, "characters")
+
+
+def _rest(count: int, what: str) -> str:
+    return f"\n… and {count:,} {what} more: --json has all" if count > 0 else ""
 
 
 def _dumped(raw: bytes, width: int = 16) -> Iterable[str]:

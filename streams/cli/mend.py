@@ -98,13 +98,15 @@ def _payload(raw: bytes) -> dict[str, Any]:
     """The bytes as JSON can hold them: text, or base64; and what they say, if they say JSON."""
     import base64
 
+    import msgspec
+
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return {"encoding": "base64", "payload": base64.b64encode(raw).decode()}
     told_payload: dict[str, Any] = {"encoding": "utf8", "payload": text}
     try:
-        return told_payload | {"value": json.loads(text)}
+        return told_payload | {"value": msgspec.json.decode(raw)}
     except (ValueError, RecursionError):
         return told_payload
 

@@ -1,5 +1,6 @@
 """Batches say the same compressed or not, and a consumer can read them."""
 
+import random
 import struct
 
 from hypothesis import given
@@ -53,6 +54,24 @@ def test_a_batch_is_built_once() -> None:
     batch.append(timestamp=1, key=None, value=b"a" * 999, headers=[])
 
     assert batch._build() is batch._build()
+
+
+def test_what_is_too_long_for_lz4_is_packed_tighter() -> None:
+    digits = "".join(random.Random(1).choices("0123456789", k=50_000)).encode()
+    loose, tight = Batch(100, "lz4"), Batch(100, "lz4", limit=30_000)
+    for batch in (loose, tight):
+        batch.append(timestamp=1, key=b"k", value=digits, headers=[])
+
+    assert len(loose._build()) > 45_000
+    assert len(tight._build()) < 30_000
+    assert read(tight._build()) == [(b"k", digits, [])]
+
+
+def test_what_no_packing_makes_fit_is_as_short_as_it_gets() -> None:
+    batch = Batch(100, "lz4", limit=10_000)
+    batch.append(timestamp=1, key=None, value=random.Random(1).randbytes(20_000), headers=[])
+
+    assert 20_000 < len(batch._build()) < 20_200
 
 
 def test_a_full_batch_takes_no_more() -> None:
