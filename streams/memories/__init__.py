@@ -21,6 +21,7 @@ from streams.memories.starts import (
     starts,
 )
 from streams.memories.statelog import (
+    ClosedError,
     FencedError,
     NewerFormatError,
     Opened,
@@ -32,6 +33,7 @@ from streams.memories.statelog import (
 __all__ = [
     "Arrays",
     "Capture",
+    "ClosedError",
     "DamagedSnapshotError",
     "FencedError",
     "Log",

@@ -24,11 +24,19 @@ class Pace:
 
     @classmethod
     def spread(
-        cls, now: float, partition: int, partitions: int, least_s: float = LEAST_S
+        cls,
+        now: float,
+        partition: int,
+        partitions: int,
+        least_s: float = LEAST_S,
+        share: float = SHARE,
     ) -> "Pace":
-        """The first ones of a worker's partitions fall evenly into the interval."""
+        """The first ones of a worker's partitions fall evenly into the interval.
+
+        `share` is this partition's own: a worker that keeps n states gives each `SHARE / n`.
+        """
         phase = (partition % partitions + 1) / partitions
-        return cls(now + least_s * phase, least_s, interval_s=least_s)
+        return cls(now + least_s * phase, least_s, share, least_s)
 
     def is_due(self, now: float) -> bool:
         """Whether to take one now."""

@@ -13,6 +13,7 @@ compacted: the newest value of each key is all that a restore needs.
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -37,6 +38,7 @@ MANIFEST: Final = b"manifest"
 LIFE: Final = b"life"
 BATCH_BYTES: Final = 900_000  # below the broker's usual limit of 1 MiB for a batch
 FETCH_BYTES: Final = 8 << 20
+CLOSE_S: Final = 2.0  # for a snapshot that is being committed
 SEND_S: Final = 3e-9  # of a core, to send one byte: 0.16 s for 64 MB, measured
 TRANSACTION_MS: Final = 300_000  # an outage of the broker shorter than this fences nobody
 
@@ -47,6 +49,10 @@ class FencedError(Exception):
 
 class UnsureError(Exception):
     """Whether the snapshot was committed is not known; open the log anew to find out."""
+
+
+class ClosedError(Exception):
+    """The log is not open, or was closed while a snapshot was under way; nothing is known lost."""
 
 
 class NewerFormatError(Exception):
@@ -246,6 +252,7 @@ class StateLog:
         Raises:
             FencedError: somebody else owns the partition; nothing was written.
             UnsureError: this or an earlier commit was cut off; open the log anew.
+            ClosedError: the log is not open, or not any more.
 
         """
         async with self._turn:
@@ -271,7 +278,7 @@ class StateLog:
         """All of it in one transaction, or none."""
         producer = self._producer
         if producer is None:
-            raise RuntimeError(f"{self._name} is not open")
+            raise ClosedError(f"{self._name} is not open")
         if self._is_fenced:
             raise FencedError(f"{self._name}: somebody else owns this partition now")
         if self._is_unsure:
@@ -293,6 +300,8 @@ class StateLog:
             self._is_fenced = True
             raise FencedError(f"{self._name}: somebody else owns this partition now") from error
         except BaseException as error:
+            if self._producer is not producer and isinstance(error, Exception):
+                raise ClosedError(f"{self._name} was closed meanwhile") from error
             self._is_unsure = committing
             if not committing:
                 await self._abort(producer)
@@ -313,7 +322,10 @@ class StateLog:
             raise FencedError(f"{self._name}: somebody else owns this partition now") from error
 
     async def close(self) -> None:
-        """Let the partition go; what was committed stays."""
+        """Let the partition go; a snapshot under way may end, what was committed stays."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S), self._turn:
+                pass
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()

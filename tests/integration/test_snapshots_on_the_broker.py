@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from deploy.embedded import kafka
 from streams.memories import (
+    ClosedError,
     DamagedSnapshotError,
     FencedError,
     NewerFormatError,
@@ -283,8 +284,41 @@ async def test_a_life_nobody_can_read_is_refused(topic: Topic) -> None:
 
 async def test_writing_to_a_log_that_is_not_open_is_an_error(topic: Topic) -> None:
     log = topic.log()
-    with pytest.raises(RuntimeError, match="not open"):
+    with pytest.raises(ClosedError, match="not open"):
         await log.write(log.capture({}), {})
+
+
+async def test_closing_lets_a_snapshot_under_way_end(topic: Topic) -> None:
+    async with topic.opened() as (log, _):
+        writing = asyncio.create_task(log.write(log.capture({"a": np.ones(9 * ROWS)}), {}))
+        producer = log._producer
+        assert producer is not None
+        await asyncio.to_thread(until, producer._txn_manager.is_in_transaction)
+    written = await writing
+
+    assert written.chunks == 9
+    assert same(await topic.restored(), {"a": np.ones(9 * ROWS)})
+
+
+async def test_closing_does_not_wait_for_ever(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.memories.statelog.CLOSE_S", 0.1)
+    async with topic.opened() as (log, _):
+        producer = log._producer
+        assert producer is not None
+        closed = asyncio.Event()
+
+        async def late() -> None:
+            await closed.wait()
+            raise ConnectionError
+
+        monkeypatch.setattr(producer, "commit_transaction", late)
+        writing = asyncio.create_task(log.write(log.capture({"a": np.ones(3)}), {}))
+        await asyncio.to_thread(until, producer._txn_manager.is_in_transaction)
+    closed.set()
+    with pytest.raises(ClosedError, match="closed meanwhile"):
+        await writing
 
 
 async def test_sixty_megabytes_come_back_as_they_were(topic: Topic) -> None:

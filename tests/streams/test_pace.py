@@ -14,6 +14,13 @@ def test_the_partitions_of_a_worker_are_spread_over_the_interval() -> None:
     assert first == [101.25, 102.5, 103.75, 105.0]
 
 
+def test_many_states_share_the_share() -> None:
+    pace = Pace.spread(0.0, 0, 4, share=SHARE / 4)
+    pace.taken(0.0, 0.5)
+
+    assert pace.due_at == 10.0
+
+
 def test_a_snapshot_is_due_when_its_time_has_come() -> None:
     pace = Pace(due_at=5.0)
 
