@@ -6,6 +6,9 @@ says that everything before it stands in ClickHouse.
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+from kafka.errors import RetriableError
 
 from schemas.events import INPUTS
 from schemas.topics import CELLS
@@ -13,6 +16,8 @@ from streams.broker import Broker, Offsets
 from streams.errors import ExpectedError
 
 PAUSE_SECONDS = 0.1
+
+T = TypeVar("T")
 
 
 class NotDrainedError(ExpectedError):
@@ -44,9 +49,19 @@ def drain(
 
     """
     deadline = clock() + seconds
+
+    def answer(ask: Callable[[], T]) -> T:
+        while True:
+            try:
+                return ask()
+            except RetriableError as error:  # it starts again, or its coordinator moves
+                if clock() > deadline:
+                    raise NotDrainedError(f"Kafka does not answer: {error!r}") from error
+                sleep(PAUSE_SECONDS)
+
     for topics in (INPUTS, (CELLS,)):
-        ends = broker.end_offsets(topics)
-        while left := behind(ends, broker.committed(group)):
+        ends = answer(lambda topics=topics: broker.end_offsets(topics))  # type: ignore[misc]  # bound early
+        while left := behind(ends, answer(lambda: broker.committed(group))):
             seen(sum(left.values()))
             if clock() > deadline:
                 worst = max(left, key=lambda at: left[at])

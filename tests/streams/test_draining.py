@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from kafka.errors import CoordinatorNotAvailableError
 
 from streams.broker import Offsets
 from streams.draining import NotDrainedError, behind, drain
@@ -46,3 +47,32 @@ def test_it_gives_up_and_says_where_it_stands() -> None:
 
     with pytest.raises(NotDrainedError, match="9 messages not safe"):
         drain(Scripted(stuck=True), "kol", 3, lambda _: None, lambda: next(time), lambda _: None)  # type: ignore[arg-type]  # a stand-in
+
+
+class Restarting(Scripted):
+    """Brokers that have no coordinator for the first questions, as just after their start."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+    def committed(self, group: str) -> Offsets:
+        if self.refusals:
+            self.refusals -= 1
+            raise CoordinatorNotAvailableError("starting")
+        return super().committed(group)
+
+
+def test_a_broker_without_a_coordinator_yet_is_asked_again() -> None:
+    seen: list[int] = []
+
+    drain(Restarting(3), "kol", 60, seen.append, clock=lambda: 0.0, sleep=lambda _: None)  # type: ignore[arg-type]  # a stand-in
+
+    assert seen == [9, 6, 3, 0]
+
+
+def test_a_broker_that_never_answers_is_given_up() -> None:
+    time = itertools.count()
+
+    with pytest.raises(NotDrainedError, match="does not answer"):
+        drain(Restarting(99), "kol", 3, lambda _: None, lambda: next(time), lambda _: None)  # type: ignore[arg-type]  # a stand-in
