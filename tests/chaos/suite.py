@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class Phase:
     def faults(self) -> list[Fault]:
         """Its schedule."""
         return schedule(self.seed, self.seconds, self.counts)
+
+    def scaled(self, by: float) -> "Phase":
+        """The same, so much longer and worse; at least one fault of each of its kinds."""
+        counts = {kind: max(1, round(by * n)) for kind, n in self.counts.items()}
+        return replace(self, seconds=by * self.seconds, bulk=round(by * self.bulk), counts=counts)
 
     @property
     def env(self) -> dict[str, str]:
@@ -158,7 +163,9 @@ class Run:
             else:
                 time.sleep(LOOK)
         if self.traffic.error is not None:
-            raise ChaosError("the traffic could not be sent") from self.traffic.error
+            raise ChaosError(
+                f"the traffic could not be sent: {self.traffic.error!r}"
+            ) from self.traffic.error
 
     def _begin(self, fault: Fault, number: int) -> str:
         self.say(f"    {fault}")
@@ -308,7 +315,7 @@ def _struck(
         offsets.stop()
         recovery.stop()
     if offsets.error is not None:
-        raise ChaosError("the offsets could not be watched") from offsets.error
+        raise ChaosError(f"the offsets could not be watched: {offsets.error!r}") from offsets.error
     figures.recovery = {str(kind): took for kind, took in recovery.took.items()}
     figures.unseen = recovery.unseen
     figures.read = reads.total
@@ -359,7 +366,7 @@ def _in_peace(stack: Stack, log: Sequence[Record], stands: verdict.Told) -> list
     traffic = Traffic(settings.kafka.bootstrap, again, 0.0)
     traffic.run()
     if traffic.error is not None:
-        raise ChaosError("the log could not be sent again") from traffic.error
+        raise ChaosError(f"the log could not be sent again: {traffic.error!r}") from traffic.error
     _drained(stack)
     return verdict.against_quiet(stands, verdict.told(settings))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError as ClientError
 from kafka.errors import KafkaError
 
 from schemas.events import INPUTS
@@ -82,7 +83,7 @@ class Offsets(threading.Thread):
         consumer.assign(places)
         try:
             while not self._over.is_set():
-                with suppress(KafkaError, BrokerError, TimeoutError, OSError):
+                with suppress(KafkaError, ClientError, BrokerError, TimeoutError, OSError):
                     await self._look(consumer, places)
                 await asyncio.sleep(LOOK)
         finally:
