@@ -81,7 +81,7 @@ class Written:
     size: int  # bytes written, before compression
     held: int  # bytes of all arrays
     seconds: float  # until it was durable, waiting included
-    work_s: float  # of a core, about: what `Pace` is to be told
+    work_s: float = 0.0  # of a core, about: what `Pace` is to be told
 
 
 class StateLog:
