@@ -154,7 +154,7 @@ def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list
                 "restart it; all workers must have the same version",
             )
         )
-    return found or [fine("group", f"{len(members)} workers read all {n} partitions")]
+    return found or [fine("group", f"all {n} partitions are read, by {', '.join(sorted(members))}")]
 
 
 def partitioners(newest: Iterable[Entry], n: int, now: int) -> list[Finding]:
@@ -363,7 +363,7 @@ def workers(pages: Mapping[str, Mapping[str, Any] | None]) -> list[Finding]:
         unready = [f"{name} is not ready: {wrong}" for wrong in page.get("ready", [])]
         mend = "passes by itself when what it waits for is back; its log says more"
         found += [fault("workers", wrong, mend) for wrong in unready]
-    return found or [fine("workers", f"{len(pages)} of this machine are live and ready")]
+    return found or [fine("workers", f"{len(pages)} of this machine, live and ready")]
 
 
 def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:

@@ -115,7 +115,8 @@ def _payload(raw: bytes) -> dict[str, Any]:
 @told
 def retry(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOPIC/PARTITION/OFFSET]", help="These.")
+        list[str] | None,
+        typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="These; else all new ones."),
     ] = None,
     *,
     reason: Reasons = None,
