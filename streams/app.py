@@ -92,8 +92,9 @@ def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, heal
 
     async def fold(side: Side, stream: StreamT[RecordBatch]) -> None:
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
-            if is_current(app, event):
-                await rounds.fold(side, event.value)
+            await rounds.room()
+            if is_current(app, event):  # asked last: nothing may come between it and the fold
+                rounds.fold(side, event.value)
                 await asyncio.sleep(0)  # rounds and heartbeats get their turn
 
     @app.agent(batch_topic(app, INPUTS), name="user_side")

@@ -5,7 +5,6 @@ ClickHouse (and `kol-cells`) with the next round, *safe* once a snapshot that ho
 committed; only then its offset may be committed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -61,7 +60,6 @@ class Taken:
 
     capture: Capture
     offsets: dict[str, int]  # next offset per topic
-    seconds: float  # that taking it cost
 
 
 @dataclass(slots=True, eq=False)
@@ -111,12 +109,11 @@ class Lane:
             return False
         return self.pace.is_due(now) or now - self.idle_since >= REST_SECONDS
 
-    def taken(self, clock: Callable[[], float]) -> Taken:
+    def taken(self) -> Taken:
         """Memory as it stands between two batches."""
-        begun = clock()
         capture = self.log.capture(self.memory.arrays())
         self.is_dirty, self.keeping = False, True
-        return Taken(capture, dict(self.memory.offsets), clock() - begun)
+        return Taken(capture, dict(self.memory.offsets))
 
     def returned(self) -> None:
         """What was taken did not become a snapshot."""

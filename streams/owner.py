@@ -20,6 +20,7 @@ from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
 from streams.lanes import Lane, Side
 from streams.memories import Log, Opened, Pace, StateLog, starts
+from streams.memories.pace import SHARE
 from streams.rounds import Rounds
 from streams.settings import Settings
 from streams.telemetry import Telemetry
@@ -85,7 +86,7 @@ class Owner:
         return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}
 
     async def _open(self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log]) -> Lane:
-        settings, worker = self._settings, self._settings.worker
+        settings = self._settings
         state = StateLog(
             client(settings.kafka),
             settings.app_id,
@@ -95,6 +96,16 @@ class Owner:
             format=FORMAT[side],
             epoch=settings.epoch,
         )
+        try:
+            return await self._lane(side, partition, logs, state)
+        except BaseException:
+            await state.close()
+            raise
+
+    async def _lane(
+        self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log], state: StateLog
+    ) -> Lane:
+        settings, worker = self._settings, self._settings.worker
         opened = await state.open(raise_epoch=worker.from_empty)
         own = {topic: logs[topic, partition] for topic in TOPICS[side]}
         begins = starts(
@@ -121,7 +132,11 @@ class Owner:
             muted_at=now,
             begun_at=None if is_fresh else float("-inf"),
             pace=Pace.spread(
-                now, partition, settings.kafka.partitions, settings.worker.snapshot_seconds
+                now,
+                partition,
+                settings.kafka.partitions,
+                worker.snapshot_seconds,
+                SHARE / (len(Side) * settings.kafka.partitions),
             ),
         )
 

@@ -91,11 +91,14 @@ class Rounds:
         """The lanes of one side, by partition."""
         return [lane for (of, _), lane in sorted(self.lanes.items(), key=_order) if of is side]
 
-    async def fold(self, side: Side, batch: RecordBatch) -> None:
-        """Take a batch in, as soon as there is room; one of nobody's partition is left alone."""
+    async def room(self) -> None:
+        """Wait while too much is folded and not yet said: the sink is behind."""
         await self._room.wait()
+
+    def fold(self, side: Side, batch: RecordBatch) -> None:
+        """Take a batch in; what is nobody's partition or was folded before is left alone."""
         lane = self.lanes.get((side, batch.partition))
-        if lane is None:
+        if lane is None or batch.next_offset <= lane.memory.offsets[batch.topic]:
             return
         begun = time.perf_counter()
         lane.fold(batch, self._clock())
@@ -114,7 +117,7 @@ class Rounds:
             ]
             said, waits = self._said(lanes), _waits(lanes)
             taken = [
-                (lane, lane.taken(self._clock))
+                (lane, lane.taken())
                 for lane in lanes
                 if lane.is_due(now) or (snapshot and lane.is_dirty and not lane.keeping)
             ]
@@ -230,14 +233,14 @@ class Rounds:
             written = await lane.log.write(taken.capture, taken.offsets)
         except Exception as error:  # noqa: BLE001  # fenced or worse: this worker is not the owner
             lane.returned()
-            self._crashed(error)
-            return
+            if self.lanes.get((lane.side, lane.partition)) is lane:
+                self._crashed(error)
+            return  # the lane of a partition that went elsewhere may be cut off
         lane.keeping = False
-        spent = written.seconds + taken.seconds
-        lane.pace.taken(self._clock(), spent)
+        lane.pace.taken(self._clock(), written.work_s)
         self._safe({(topic, lane.partition): at for topic, at in taken.offsets.items()})
         side = lane.side.value
-        self._telemetry.observe("kol_snapshot_seconds", spent, side)
+        self._telemetry.observe("kol_snapshot_seconds", written.seconds, side)
         self._telemetry.add("kol_snapshot_bytes_total", written.size, side)
         self._telemetry.set(
             "kol_snapshot_timestamp_seconds", self._now_ms() / 1000, side, str(lane.partition)

@@ -90,7 +90,8 @@ class World:
     async def fold(self, *events: dict[str, Any], first_offset: int = 0) -> None:
         topic = PURCHASES if "kind" in events[0] else CLICKSTREAM
         batch = record_batch(topic, list(events), first_offset=first_offset, received_at=NOW)
-        await self.rounds.fold(Side.USER, batch)
+        await self.rounds.room()
+        self.rounds.fold(Side.USER, batch)
 
 
 async def test_a_batch_is_stated_first_and_safe_only_after_its_snapshot() -> None:
@@ -181,6 +182,15 @@ async def test_a_batch_of_nobodys_partition_is_left_alone() -> None:
     await world.fold(click(ts=NOW))
 
     assert world.rounds.read == 0
+
+
+async def test_a_batch_that_was_folded_before_is_left_alone() -> None:
+    world = World()
+    await world.fold(click(ts=NOW))
+
+    await world.fold(click(ts=NOW))
+
+    assert world.rounds.read == 1
 
 
 async def test_folding_waits_while_too_much_is_unstated(monkeypatch: pytest.MonkeyPatch) -> None:
