@@ -51,7 +51,7 @@ PHASES: Final = (
         workers=2,
         seconds=200.0,
         counts={Kind.WORKER: 20, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.JOIN: 5},
+        | {Kind.JOIN: 6},
         days=3,
     ),
     Phase(
@@ -60,7 +60,7 @@ PHASES: Final = (
         workers=1,
         extras=2,
         seconds=220.0,
-        counts={Kind.WORKER: 16, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 3}
+        counts={Kind.WORKER: 16, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
         | {Kind.CUT: 10, Kind.SLOW: 5, Kind.HOLD: 6, Kind.REFUSE: 5},
         days=20,
     ),
@@ -70,7 +70,7 @@ PHASES: Final = (
         workers=3,
         seconds=200.0,
         counts={Kind.WORKER: 18, Kind.ENGINE: 2, Kind.BROKER: 2, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.JOIN: 6},
+        | {Kind.JOIN: 7},
         days=60,
         snapshot_seconds=5.0,
     ),
@@ -108,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> int:
         chosen = [replace(phase, seed=given.seed) for phase in chosen]
     chosen = [phase.scaled(given.scale) for phase in chosen]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own clients: it is meant
-    console = Console(stderr=given.json, highlight=False, markup=False)
+    console = Console(stderr=given.json, highlight=False, markup=False, soft_wrap=True)
     begun, total, told, broken = time.monotonic(), Figures(), [], []
     with tempfile.TemporaryDirectory(prefix="kol-chaos-") as folder:
         for phase in chosen:

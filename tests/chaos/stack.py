@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from kafka.errors import NonEmptyGroupError, RetriableError
+
 from deploy.embedded import kafka, ports
 from deploy.embedded.home import Home
 from deploy.embedded.process import Process, tail
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.broker import asked
+from streams.broker import Broker, asked
 from streams.settings import Settings, left_by_up
 from tests.chaos.proxy import Proxy, proxied
 
@@ -263,4 +265,14 @@ def forget_state(stack: Stack, settings: Settings) -> None:
     with kafka.running(kafka.node(stack.home, kafka.fetch(), (0, 0))) as bootstrap:
         at = settings.kafka.model_copy(update={"bootstrap": bootstrap})
         with asked(at) as questions:
-            questions.forget(settings.app_id, (USER_STATE, KOL_STATE))
+            stack.until(lambda: _forgotten(questions, settings.app_id), "the group stays")
+
+
+def _forgotten(questions: Broker, group: str) -> bool:
+    """Whether the group is deleted: not while its coordinator loads, nor within its sessions."""
+    try:
+        questions.committed(group)  # who has no coordinator yet says so
+        questions.forget(group, (USER_STATE, KOL_STATE))
+    except (RetriableError, NonEmptyGroupError):
+        return False
+    return not questions.committed(group)
