@@ -1,0 +1,103 @@
+"""A verdict agrees with itself, and misses nothing: each kind of difference is told."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import pytest
+
+from tests.chaos.verdict import NEAR, Told, against_oracle, against_quiet, quiet
+from tests.chaos.world import Sent, world
+from tests.oracle import Record, oracle
+
+NOW = 1_767_225_600_000
+PARTITIONS = 4
+KEY = b"the key of a verdict"
+
+
+def _log(messages: list[Sent]) -> list[Record]:
+    ends: dict[tuple[str, int], int] = {}
+    log = []
+    for one in messages:
+        place = one.topic, one.partition
+        ends[place] = ends.get(place, -1) + 1
+        log.append(Record(*place, ends[place], NOW, one.value))
+    return log
+
+
+@pytest.fixture(scope="module")
+def log() -> list[Record]:
+    """A small world as it lies on the broker."""
+    return _log(world(3, NOW, PARTITIONS, users=8, days=10, bulk_messages=800))
+
+
+@pytest.fixture(scope="module")
+def peace(log: list[Record]) -> Told:
+    """What an undisturbed run says of it."""
+    return quiet(log, PARTITIONS, KEY)
+
+
+def test_a_world_is_the_same_for_the_same_seed_and_has_both_its_parts() -> None:
+    size = {"users": 4, "days": 5, "bulk_messages": 300}
+
+    messages = world(5, NOW, PARTITIONS, **size)
+
+    assert messages == world(5, NOW, PARTITIONS, **size)
+    assert messages != world(6, NOW, PARTITIONS, **size)
+    assert len(messages) > 300
+
+
+def test_an_undisturbed_run_says_what_the_oracle_says(log: list[Record], peace: Told) -> None:
+    assert against_oracle(peace, oracle(log, PARTITIONS), len(log)) == []
+    assert against_quiet(peace, peace) == []
+    assert peace.scores
+    assert peace.letters
+    assert peace.credits
+
+
+def _first_cell(told: Told) -> None:
+    key, values = next(iter(told.cells.items()))
+    told.cells[key] = (values[0] + 1, *values[1:])
+
+
+def _first_door(told: Told) -> None:
+    told.doors[next(iter(told.doors))] += 1
+
+
+CHANGES: dict[str, Callable[[Told], None]] = {
+    "credits": lambda told: told.credits.update([next(iter(told.credits))]),
+    "orders": lambda told: told.orders.subtract([next(iter(told.orders))]),
+    "cells": _first_cell,
+    "doors": _first_door,
+    "dead letters": lambda told: told.letters.clear(),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_difference_is_told_by_both_comparisons(
+    name: str, log: list[Record], peace: Told
+) -> None:
+    other = deepcopy(peace)
+    CHANGES[name](other)
+
+    assert any(name in line for line in against_oracle(other, oracle(log, PARTITIONS), len(log)))
+    assert any(name in line for line in against_quiet(other, peace))
+
+
+def test_a_message_that_left_by_no_door_is_told(log: list[Record], peace: Told) -> None:
+    wrong = against_oracle(peace, oracle(log, PARTITIONS), len(log) + 1)
+
+    assert wrong == [f"{len(log) + 1} messages, but {len(log)} left by a door"]
+
+
+def test_scores_may_differ_by_rounding_only(peace: Told) -> None:
+    other = deepcopy(peace)
+    key, values = next(iter(other.scores.items()))
+
+    other.scores[key] = (values[0] + NEAR / 2, *values[1:])
+    assert against_quiet(other, peace) == []
+
+    other.scores[key] = (values[0] + 2 * NEAR, *values[1:])
+    assert any("final scores differ" in line for line in against_quiet(other, peace))
+
+    del other.scores[key]
+    assert any("final scores" in line for line in against_quiet(other, peace))
