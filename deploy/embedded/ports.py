@@ -3,17 +3,27 @@
 Spare ports lie below the range from which kernels give ports to outgoing connections:
 there, a client that keeps asking for a broker which is just restarting can be given the
 broker's own port as *its* end, gets connected to itself, and the broker cannot come back.
+
+A port that was given stays this process's until it ends, also while nobody listens on it:
+a broker that is just restarting must not find another stack's in its place, or its clients
+would send their events there.
 """
 
 import errno
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 HOST = "127.0.0.1"
 SPARE = range(20_000, 30_000)  # Linux hands out 32768 to 60999, macOS from 49152
 PATIENCE = 0.2  # seconds until nobody answers at a port; on loopback they do at once
 TRIES = 100
+
+_kept: dict[int, int] = {}  # port -> the open file whose lock says that it is ours
 
 
 def free(*wanted: int) -> list[int]:
@@ -31,10 +41,28 @@ def _one(wanted: int, held: ExitStack) -> int:
     spare = random.sample(SPARE, TRIES)  # two who look at once must not try the same ones
     for port in [wanted, *spare] if wanted else spare:
         bound = _bound(port)
-        if bound is not None:
+        if bound is not None and _is_ours(port):
             held.enter_context(bound)
             return port
+        if bound is not None:
+            bound.close()
     raise OSError(errno.EADDRINUSE, f"no free port between {SPARE.start} and {SPARE.stop}")
+
+
+def _is_ours(port: int) -> bool:
+    """Whether no other living process was given the port; keeps it for this one."""
+    if port in _kept:
+        return True
+    folder = Path(tempfile.gettempdir()) / f"kol-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = os.open(folder / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    _kept[port] = file
+    return True
 
 
 def _bound(port: int) -> socket.socket | None:

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -73,3 +75,18 @@ def test_a_port_somebody_holds_without_listening_is_avoided() -> None:
         held = holder.getsockname()[1]
 
         assert free(held) != [held]
+
+
+def test_a_port_that_a_living_process_was_given_is_avoided_while_nobody_listens() -> None:
+    ask = "import sys; from deploy.embedded.ports import free; print(*free(0)); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+
+        while_alive = free(port)
+        other.communicate("")
+
+    assert while_alive != [port]
+    assert free(port) == [port]
