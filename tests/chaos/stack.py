@@ -27,7 +27,6 @@ T = TypeVar("T")
 SESSION_SECONDS = 6.0  # the least a worker may have
 PATIENCE = 60.0  # seconds until something that must come back has come back
 LOOK = 0.05
-STARTS = 3  # of a stack nothing has been done to yet
 EXTRA_STOP_SECONDS = 12.0
 
 LOGS = ("worker-*.log", "extra-*.log", "guest-*.log")
@@ -238,7 +237,7 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
     stack = Stack(path, workers, env)
     with ExitStack() as held:
         try:
-            _started(stack)
+            stack.up()
             if extras:
                 _through_proxies(stack, held)
             for number in range(extras):
@@ -248,18 +247,6 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
             for name in list(stack.extras):
                 stack.leave(name)
             stack.kol("down")
-
-
-def _started(stack: Stack) -> None:
-    """Bring it up; again where another stack of this machine was given the same free ports."""
-    for left in range(STARTS - 1, -1, -1):
-        try:
-            stack.up("--fresh")
-        except ChaosError:
-            if not left:
-                raise
-        else:
-            return
 
 
 def _through_proxies(stack: Stack, held: ExitStack) -> None:
