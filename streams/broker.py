@@ -53,6 +53,13 @@ def client(kafka: Kafka) -> dict[str, Any]:
     return told
 
 
+def options(kafka: Kafka) -> dict[str, Any]:
+    """`client` without the brokers' names, for whoever is told them apart."""
+    told = client(kafka)
+    del told["bootstrap_servers"]
+    return told
+
+
 @contextmanager
 def asked(kafka: Kafka) -> Iterator["Broker"]:
     """The brokers, for some questions; raises `BrokerError` when nobody answers."""

@@ -27,7 +27,7 @@ from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS
 from sinks.feed import Feed, FeedError
-from streams.broker import client as client_of
+from streams.broker import options
 from streams.browsing import Browser, Entry, Place, browsing
 from streams.core.lateness import HORIZON_MS
 from streams.errors import ExpectedError
@@ -452,9 +452,8 @@ async def put_back(settings: Settings, outcome: Outcome, seen: Seen) -> None:
         ReadingError: they are sent, but the database did not take the marks.
 
     """
-    options = {k: v for k, v in client_of(settings.kafka).items() if k != "bootstrap_servers"}
     try:
-        async with Feed(settings.kafka.bootstrap, options=options) as feed:
+        async with Feed(settings.kafka.bootstrap, options=options(settings.kafka)) as feed:
             for number, one in enumerate(outcome.going, 1):
                 await feed.send(one.letter.topic, one.partition, one.key, one.value)
                 seen(number)

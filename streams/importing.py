@@ -12,8 +12,10 @@ from clickhouse_connect.driver.client import Client
 from deploy.datasets.converted import DAY_MS, Converted
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
+from streams.broker import options
 from streams.errors import ExpectedError
 from streams.reading import rows
+from streams.settings import Kafka
 
 WEEKS_OF_A_YEAR_MS = 364 * DAY_MS  # weekdays and seasons stay
 
@@ -64,8 +66,7 @@ def already(client: Client, platform: str) -> bool:
 
 async def send(
     converted: Converted,
-    bootstrap: str,
-    partitions: int,
+    kafka: Kafka,
     moved_ms: int,
     seen: Callable[[int], None],
 ) -> int:
@@ -74,11 +75,11 @@ async def send(
 
     encode = msgspec.json.Encoder().encode
     sent = 0
-    async with Feed(bootstrap) as feed:
+    async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
         for topic, value in converted.in_time_order():
             key = value["user_id"].encode()
             message = encode(value | {"ts": value["ts"] + moved_ms})
-            await feed.send(topic, partition_of(key, partitions), key, message)
+            await feed.send(topic, partition_of(key, kafka.partitions), key, message)
             sent += 1
             if sent % 1000 == 0:
                 seen(sent)

@@ -13,6 +13,7 @@ import numpy as np
 from deploy.demo.world import World
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
+from streams.broker import options
 from streams.reading import reader, rows
 from streams.settings import Settings
 from streams.telemetry import quantile_ms
@@ -55,7 +56,7 @@ class Traffic(threading.Thread):
 
     async def _sent(self) -> None:
         kafka = self.settings.kafka
-        async with Feed(kafka.bootstrap) as feed:
+        async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
             live = _now_ms()
             await self._send(feed, live - HISTORY_MS, live, HISTORY_RATE, live)
             await feed.flush()

@@ -6,6 +6,7 @@ import logging
 import secrets
 import sys
 import time
+from importlib.metadata import version
 
 import faust
 import msgspec
@@ -70,6 +71,7 @@ def calm_collector() -> None:
 def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> None:
     """Build everything around an app; nothing runs yet."""
     telemetry = Telemetry()
+    telemetry.set("kol_build_info", 1, version("kol-streams"), "python")
     outlets = Outlets(settings, telemetry)
     worker = settings.worker
 

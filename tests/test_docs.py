@@ -124,7 +124,7 @@ def test_the_makefile_hands_on_what_kol_understands() -> None:
         for words in re.findall(r"\$\(BIN\)/kol ([^$\n]+)", line):
             assert understood(shlex.split(words)), words
         for target, args in re.findall(r'^(\w+):.*\(ARGS="([^"]*)"\)', line):
-            assert understood([target, *shlex.split(args)]), args
+            assert target not in commands() or understood([target, *shlex.split(args)]), args
 
 
 # ---------------------------------------------------------------- make

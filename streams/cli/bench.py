@@ -109,11 +109,12 @@ async def _fill(settings: "Settings", events: int) -> None:
     from deploy.demo.bulk import bulk
     from schemas.partitioner import partition_of
     from sinks.feed import Feed
+    from streams.broker import options
 
     partitions = settings.kafka.partitions
     known: dict[bytes, int] = {}
     start = time.time_ns() // 1_000_000 - 3_600_000
-    async with Feed(settings.kafka.bootstrap) as feed:
+    async with Feed(settings.kafka.bootstrap, options=options(settings.kafka)) as feed:
         for topic, key, value in bulk(SEED, events, start, rate_per_second=2_000):
             partition = known.get(key)
             if partition is None:

@@ -69,8 +69,7 @@ def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]
         sent = asyncio.run(
             send(
                 converted,
-                settings.kafka.bootstrap,
-                settings.kafka.partitions,
+                settings.kafka,
                 moved,
                 lambda n: bar.update(task, completed=n),
             )

@@ -81,6 +81,7 @@ def ingest(
 async def _sent(files: list[Path]) -> tuple[Counter[str], list["Unusable"]]:
     from schemas.partitioner import partition_of
     from sinks.feed import Feed
+    from streams.broker import options
     from streams.ingest import Unusable, merged
     from streams.settings import load
 
@@ -89,7 +90,7 @@ async def _sent(files: list[Path]) -> tuple[Counter[str], list["Unusable"]]:
     unusable: list[Unusable] = []
     with progress() as bar:
         task = bar.add_task("sending", total=None)
-        async with Feed(conf.bootstrap) as feed:
+        async with Feed(conf.bootstrap, options=options(conf)) as feed:
             for message in merged(files):
                 if isinstance(message, Unusable):
                     unusable.append(message)
