@@ -33,6 +33,7 @@ SHORT: Final = Phase(
     users=12,
     days=12,
     bulk=3_000,
+    snapshot_seconds=0.4,
     quiet_stack=False,
 )
 PHASES: Final = (
@@ -53,6 +54,7 @@ PHASES: Final = (
         counts={Kind.WORKER: 20, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
         | {Kind.JOIN: 6},
         days=3,
+        snapshot_seconds=0.4,
     ),
     Phase(
         "proxies",

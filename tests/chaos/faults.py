@@ -1,7 +1,7 @@
 """What goes wrong and when: a schedule from a seed, and the smaller ones it is shrunk to."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -29,6 +29,7 @@ LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and mos
     Kind.HOLD: (2.0, 9.0),
     Kind.REFUSE: (1.0, 6.0),
 }
+AWAY: Final = (0.3, 1.5)  # seconds after its kill while the engine is surely not back
 CALM: Final = 1.5  # seconds at the beginning and the end without a new fault
 
 
@@ -49,18 +50,32 @@ class Fault:
 def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Fault]:
     """So many faults of each kind at random moments, in order.
 
+    Some workers are killed while the engine is away: what they had folded, and perhaps kept,
+    has not been written then.
+
     >>> [str(fault.kind) for fault in schedule(1, 20.0, {Kind.ENGINE: 1, Kind.WORKER: 2})]
     ['engine killed', 'worker killed', 'worker killed']
     """
     rng = Random(seed)
-    faults = []
+    faults: list[Fault] = []
     for kind in Kind:
         for _ in range(counts.get(kind, 0)):
             length = round(rng.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
             latest = max(CALM, seconds - CALM - length)
             at = round(rng.uniform(CALM, latest), 2)
             faults.append(Fault(at, kind, rng.randrange(60), length))
-    return sorted(faults)
+    return sorted(_meanwhile(rng, faults, seconds))
+
+
+def _meanwhile(rng: Random, faults: Sequence[Fault], seconds: float) -> list[Fault]:
+    """As many worker kills as there are engine kills move into the engine's absence."""
+    engines = [fault.at for fault in faults if fault.kind is Kind.ENGINE]
+    workers = [fault for fault in faults if fault.kind is Kind.WORKER][: len(engines)]
+    moved = [
+        replace(worker, at=round(min(at + rng.uniform(*AWAY), seconds - CALM), 2))
+        for worker, at in zip(workers, engines, strict=False)
+    ]
+    return [*(fault for fault in faults if fault not in workers), *moved]
 
 
 def shrunk(
