@@ -119,7 +119,8 @@ class Rounds:
             taken = [
                 (lane, lane.taken())
                 for lane in lanes
-                if lane.is_due(now) or (snapshot and lane.is_dirty and not lane.keeping)
+                if (lane.is_due(now) or (snapshot and lane.is_dirty and not lane.keeping))
+                and not _holds_time(lane, now)  # else its offsets were safe before its watermark
             ]
             if said or waits.at:
                 self._owed[side].append((said, waits))
@@ -180,7 +181,7 @@ class Rounds:
         """The watermark of a lane; None while it may still begin with something older."""
         if not isinstance(lane.memory, UserMemory):
             return lane.memory.watermark
-        if lane.begun_at is None or self._clock() - lane.begun_at < FIRST_SECONDS:
+        if lane.begun_at is None or _holds_time(lane, self._clock()):
             return None
         return lane.memory.watermark(INPUTS)
 
@@ -278,6 +279,12 @@ async def _all(calls: Sequence[Awaitable[None]]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
         raise
+
+
+def _holds_time(lane: Lane, now: float) -> bool:
+    """Whether a partition of events has just begun: its watermark is not told yet."""
+    begun_at = lane.begun_at if lane.side is Side.USER else None
+    return begun_at is not None and now - begun_at < FIRST_SECONDS
 
 
 def _waits(lanes: Sequence[Lane]) -> Waits:

@@ -15,11 +15,12 @@ from streams.lanes import Lane, Side
 from streams.memories import Pace
 from streams.memories.chunks import Capture, capture
 from streams.memories.statelog import Written
-from streams.rounds import Rhythm, Rounds
+from streams.rounds import FIRST_SECONDS, Rhythm, Rounds
 from streams.telemetry import Telemetry
 from tests.builders import click, paid, record_batch
 
 NOW = 1_790_000_000_000
+LONG = 60.0  # seconds ago: a partition that has not just begun
 
 
 class Doors:
@@ -60,7 +61,9 @@ class Logbook:
 class World:
     """One user lane with everything around it."""
 
-    def __init__(self, mute_until: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, mute_until: dict[str, int] | None = None, begun_at: float | None = None
+    ) -> None:
         self.time = 0.0
         self.doors = Doors()
         self.safe: list[dict[tuple[str, int], int]] = []
@@ -83,7 +86,7 @@ class World:
             mute_until=mute_until or {},
             muted_at=0.0,
             pace=Pace(due_at=5.0),
-            begun_at=None,
+            begun_at=begun_at,
         )
         self.rounds.lanes[Side.USER, 0] = self.lane
 
@@ -95,7 +98,7 @@ class World:
 
 
 async def test_a_batch_is_stated_first_and_safe_only_after_its_snapshot() -> None:
-    world = World()
+    world = World(begun_at=-LONG)
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
 
     await world.rounds.round(Side.USER)
@@ -110,7 +113,7 @@ async def test_a_batch_is_stated_first_and_safe_only_after_its_snapshot() -> Non
 
 
 async def test_what_could_not_be_sent_is_owed_and_nothing_of_it_is_safe() -> None:
-    world = World()
+    world = World(begun_at=-LONG)
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
     world.doors.is_shut = True
 
@@ -150,7 +153,7 @@ async def test_a_mute_lane_speaks_after_its_time_even_when_it_is_still_behind() 
 
 
 async def test_a_partition_that_comes_to_rest_is_kept_at_once() -> None:
-    world = World()
+    world = World(begun_at=-LONG)
     await world.fold(click(ts=NOW))
     world.time = 0.4
 
@@ -161,7 +164,7 @@ async def test_a_partition_that_comes_to_rest_is_kept_at_once() -> None:
 
 
 async def test_a_failed_snapshot_ends_the_worker() -> None:
-    world = World()
+    world = World(begun_at=-LONG)
     await world.fold(click(ts=NOW))
 
     async def fenced(*_: object) -> Written:
@@ -219,7 +222,7 @@ async def test_watermarks_go_to_the_kol_side_when_they_move_and_only_then() -> N
 
 
 async def test_an_empty_topic_holds_the_watermark_until_it_was_quiet_long_enough() -> None:
-    world = World()
+    world = World(begun_at=None)
     await world.fold(click(ts=NOW))
     world.time = 9.0
     world.rounds.rest(0, INPUTS, seconds=10.0)
@@ -232,8 +235,24 @@ async def test_an_empty_topic_holds_the_watermark_until_it_was_quiet_long_enough
     assert world.rounds.watermark(world.lane) == NOW
 
 
+async def test_a_partition_that_has_just_begun_is_safe_only_with_its_first_watermark() -> None:
+    world = World(begun_at=None)
+    await world.fold(click(ts=NOW))
+
+    world.time = 1.9
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+    early = list(world.safe)
+    world.time = 2.0
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+
+    assert not early
+    assert world.safe
+
+
 async def test_a_partition_without_any_event_holds_nobody_but_speaks_when_it_begins() -> None:
-    world = World()
+    world = World(begun_at=None)
     await world.rounds.round(Side.USER)
     unsaid = list(world.doors.sent)
 
@@ -256,3 +275,22 @@ async def test_the_wait_from_append_to_row_is_counted_once_a_message() -> None:
     await world.rounds.round(Side.USER)
 
     assert int(np.sum(world.rounds._telemetry.latencies.counts)) == 2
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_a_partition_that_has_just_begun_is_not_safe_before_its_watermark_is_told(
+    *, snapshot: bool
+) -> None:
+    world = World()
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+    world.time = FIRST_SECONDS - 0.1  # at rest, and due for a snapshot since REST_SECONDS
+    await world.rounds.round(Side.USER, snapshot=snapshot)
+    await world.rounds.kept()
+    early = list(world.safe)
+
+    world.time = FIRST_SECONDS
+    await world.rounds.round(Side.USER, snapshot=snapshot)
+    await world.rounds.kept()
+
+    assert not early
+    assert world.safe[-1][PURCHASES, 0] == 1
