@@ -6,6 +6,7 @@ agenda ──▶ kill, stop, wake, join, leave, cut, slow …        while traff
 
 import json
 import signal
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.cli.stack import asked as page
+from streams.errors import ExpectedError
 from streams.settings import Settings
 from tests.chaos import verdict
 from tests.chaos.faults import Fault, Kind, schedule, shrunk
@@ -408,5 +410,5 @@ def _tried(
     with tempfile.TemporaryDirectory(dir=folder, prefix=f"{phase.name}-") as home:
         try:
             return run(phase, faults, Path(home), say)
-        except ChaosError as error:
-            return [str(error)], Figures()
+        except (ChaosError, ExpectedError, OSError, subprocess.SubprocessError) as error:
+            return [f"{type(error).__name__}: {error}"], Figures()
