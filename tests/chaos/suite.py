@@ -17,7 +17,6 @@ from typing import Any
 
 from streams.cli.stack import asked as page
 from streams.errors import ExpectedError
-from streams.settings import Settings
 from tests.chaos import verdict
 from tests.chaos.faults import Fault, Kind, schedule, shrunk
 from tests.chaos.proxy import Mood, Proxy
@@ -30,7 +29,6 @@ LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
 COPIES = 700  # messages sent again at a time
 DRAIN_SECONDS = 180.0
-CLOSING_SECONDS = 15.0  # for the last minutes to become final after a drain
 MOST_TOLD = 4  # of many offsets
 
 
@@ -280,11 +278,11 @@ def _disturbed(
     traffic = Traffic(settings.kafka.bootstrap, messages, phase.seconds)
     offsets = _struck(stack, traffic, faults, figures, say)
     say(f"  drained after {figures.drain_seconds:.1f} s")
+    stands = verdict.told(settings)  # at once: nothing is still to come after a drain
     log = logged(settings.kafka.bootstrap, partitions)
     figures.messages = len(log)
     hmac_key = settings.hmac_key.get_secret_value().encode()
     peace = verdict.quiet(log, partitions, hmac_key)
-    stands = _settled(settings, peace)
     figures.orders, figures.cells = len(stands.orders), len(stands.cells)
     figures.final_scores, figures.letters = len(stands.scores), len(stands.letters)
     expected = oracle(log, partitions)
@@ -296,16 +294,6 @@ def _disturbed(
     if phase.quiet_stack:
         wrong += [f"quiet stack: {fault}" for fault in _in_peace(stack, log, stands)]
     return wrong
-
-
-def _settled(settings: Settings, peace: verdict.Told) -> verdict.Told:
-    """What stands once minutes had time to close: a drain does not wait for them."""
-    deadline = time.monotonic() + CLOSING_SECONDS
-    stands = verdict.told(settings)
-    while verdict.against_quiet(stands, peace) and time.monotonic() < deadline:
-        time.sleep(0.5)
-        stands = verdict.told(settings)
-    return stands
 
 
 def _struck(
@@ -361,7 +349,7 @@ def _replayed(
         say(f"    worker-{number} killed")
         stack.signal(f"worker-{number}", signal.SIGKILL)
     _drained(stack)
-    stands = _settled(settings, peace)
+    stands = verdict.told(stack.settings)  # its ports may be others now
     left = sum(stands.doors.values())
     return [
         *verdict.against_quiet(stands, peace),
@@ -383,7 +371,7 @@ def _in_peace(stack: Stack, log: Sequence[Record], stands: verdict.Told) -> list
     if traffic.error is not None:
         raise ChaosError(f"the log could not be sent again: {traffic.error!r}") from traffic.error
     _drained(stack)
-    return verdict.against_quiet(stands, _settled(settings, stands))
+    return verdict.against_quiet(stands, verdict.told(settings))
 
 
 def judged(
