@@ -15,6 +15,9 @@ from schemas.topics import plan
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 
+ANSWER_SECONDS = 8.0  # a person waits
+OUTAGE_SECONDS = 30.0  # a worker waits: a broker that restarts is back by then
+
 Offsets = dict[tuple[str, int], int]  # (topic, partition) -> offset
 
 
@@ -61,12 +64,16 @@ def options(kafka: Kafka) -> dict[str, Any]:
 
 
 @contextmanager
-def asked(kafka: Kafka) -> Iterator["Broker"]:
-    """The brokers, for some questions; raises `BrokerError` when nobody answers."""
+def asked(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Broker"]:
+    """The brokers, for some questions; raises `BrokerError` when nobody answers in time."""
     tls = {"ssl_cafile": str(kafka.ca_file)} if kafka.ca_file else {}
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=kafka.bootstrap.split(","), client_id="kol", **security(kafka), **tls
+            bootstrap_servers=kafka.bootstrap.split(","),
+            client_id="kol",
+            bootstrap_timeout_ms=int(seconds * 1000),
+            **security(kafka),
+            **tls,
         )
     except KafkaError as error:
         raise BrokerError(

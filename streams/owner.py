@@ -14,7 +14,7 @@ from faust.types import TP
 
 from schemas.events import INPUTS
 from schemas.topics import CELLS, KOL_STATE, USER_STATE
-from streams.broker import Offsets, asked, client
+from streams.broker import OUTAGE_SECONDS, Offsets, asked, client
 from streams.core import kol_side, user_side
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
@@ -80,7 +80,7 @@ class Owner:
     def _asked(self) -> dict[tuple[str, int], Log]:
         """What the brokers say of every topic partition."""
         topics = (*INPUTS, CELLS)
-        with asked(self._settings.kafka) as broker:
+        with asked(self._settings.kafka, OUTAGE_SECONDS) as broker:
             oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
             committed: Offsets = broker.committed(self._settings.app_id)
         return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}

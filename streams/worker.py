@@ -13,7 +13,7 @@ import msgspec
 
 from sinks.migrate import check as checked
 from streams import app as apps
-from streams.broker import asked
+from streams.broker import OUTAGE_SECONDS, asked
 from streams.errors import ExpectedError
 from streams.health import Health
 from streams.outlets import Outlets
@@ -102,7 +102,7 @@ def check(settings: Settings) -> None:
     """Refuse to start beside topics or tables that do not fit."""
     if not settings.hmac_key.get_secret_value():
         raise NotReadyError("KOL_HMAC_KEY is not set: user ids must not leave in the clear")
-    with asked(settings.kafka) as broker:
+    with asked(settings.kafka, OUTAGE_SECONDS) as broker:
         fatal = [d for d in broker.differences() if d.fatal]
     if fatal:
         raise NotReadyError("; ".join(f"topic {d.topic} {d.what}" for d in fatal))
