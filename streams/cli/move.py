@@ -112,13 +112,13 @@ def drain(
     as_json: Json = False,
 ) -> None:
     """Wait until everything sent so far is read, stated in ClickHouse and safe."""
-    from streams.broker import asked
+    from streams.broker import OUTAGE_SECONDS, asked
     from streams.draining import drain as drained
     from streams.settings import load
 
     at_home(home)
     settings = load()
-    with progress() as bar, asked(settings.kafka) as broker:
+    with progress() as bar, asked(settings.kafka, OUTAGE_SECONDS) as broker:
         task = bar.add_task("draining", total=None)
 
         def seen(left: int) -> None:
