@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,15 @@ def test_a_world_is_the_same_for_the_same_seed_and_has_both_its_parts() -> None:
 
     assert messages == world(5, NOW, PARTITIONS, **size)
     assert messages != world(6, NOW, PARTITIONS, **size)
+
+
+def test_nothing_of_a_world_would_be_judged_otherwise_if_it_were_sent_later() -> None:
+    messages = world(5, NOW, PARTITIONS, users=4, days=1, bulk_messages=2_000)
+
+    later = _log(messages)
+    soon = [replace(record, received_at=NOW + 3_600_000) for record in later]
+
+    assert quiet(soon, PARTITIONS, KEY) == quiet(later, PARTITIONS, KEY)
     assert len(messages) > 300
 
 
