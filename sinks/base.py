@@ -71,6 +71,7 @@ class Health:
     table: str
     state: State = State.OK
     rows: int = 0  # acknowledged
+    waiting: int = 0  # handed in, not acknowledged
     refused: int = 0
     inserts: int = 0  # that succeeded
     retries: int = 0

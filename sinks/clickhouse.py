@@ -238,13 +238,18 @@ class ClickHouse:
         """
         rows.validate()
         begun = self._monotonic()
+        health = self.health[rows.table]
+        health.waiting += len(rows)
         refused = 0
-        for start in range(0, len(rows), self._most):
-            part = rows.cut(start, min(start + self._most, len(rows)))
-            refused += await self._buffers[rows.table].put(part)
+        try:
+            for start in range(0, len(rows), self._most):
+                part = rows.cut(start, min(start + self._most, len(rows)))
+                refused += await self._buffers[rows.table].put(part)
+        finally:
+            health.waiting -= len(rows)
         seconds = self._monotonic() - begun
         if len(rows):
-            self._observer.written(self.health[rows.table], len(rows) - refused, seconds)
+            self._observer.written(health, len(rows) - refused, seconds)
         return Written(rows.table, len(rows) - refused, refused, seconds)
 
     async def close(self, seconds: float | None = None) -> None:

@@ -119,6 +119,7 @@ def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, heal
             for partition in owner.held:
                 silent = quiet(app, partition, worker.quiet_seconds)
                 rounds.rest(partition, silent, worker.quiet_seconds)
+            rounds.tell()
             health.tick()
 
         await every(app, TICK_SECONDS, ticked)

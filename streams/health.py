@@ -30,6 +30,7 @@ class Health:
         telemetry: Telemetry,
         sinks: Mapping[str, SinkHealth],
         name: str,
+        sink_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.telemetry = telemetry
@@ -37,6 +38,7 @@ class Health:
         self._rounds = rounds
         self._sinks = sinks
         self._name = name
+        self._sink_s = sink_s  # an insert may be out for so long
         self._clock = clock
         self._moved: dict[TP, tuple[int | None, float]] = {}  # position, and since when
 
@@ -80,11 +82,15 @@ class Health:
             for state in State:
                 is_in = float(sink.state is state)
                 self.telemetry.set("kol_sink_state", is_in, table, state.value)
+            self.telemetry.set("kol_sink_buffer_rows", sink.waiting, table)
 
     def live(self) -> list[str]:
         """Why this process should be restarted; [] when it moves, or waits for a good reason."""
         if any(sink.state is State.RETRYING for sink in self._sinks.values()):
             return []
+        shut_s = self._rounds.shut_s
+        if shut_s is not None and shut_s < 2 * self._sink_s:
+            return []  # an insert is without an answer, and not yet given up
         now = self._clock()
         return [
             f"{tp.topic}/{tp.partition} has not moved for {now - since:.0f} s"
@@ -104,6 +110,8 @@ class Health:
             for table, sink in self._sinks.items()
             if sink.state is not State.OK
         ]
+        if self._rounds.shut_s is not None:
+            faults.append("reading waits for the sink")
         return faults
 
     def status(self) -> dict[str, Any]:

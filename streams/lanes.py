@@ -31,27 +31,26 @@ class Side(Enum):
 
 @dataclass(slots=True)
 class Waits:
-    """When the messages of folded batches had been appended, for the end-to-end latency."""
+    """Folded batches that are not acknowledged: append times for the latency, and how much."""
 
     at: list[NDArray[np.int64]] = field(default_factory=list)
     count: list[NDArray[np.int64]] = field(default_factory=list)
+    messages: int = 0
+    bytes: int = 0  # of their values, as they came
 
-    def add(self, received_at: NDArray[np.int64]) -> None:
+    def add(self, received_at: NDArray[np.int64], size: int) -> None:
         """Remember one batch: few distinct append times, each with its messages."""
         times, counts = np.unique(received_at, return_counts=True)
         self.at.append(times)
         self.count.append(counts)
+        self.messages += len(received_at)
+        self.bytes += size
 
     def taken(self) -> "Waits":
         """What was remembered so far; begins anew."""
-        taken = Waits(self.at, self.count)
-        self.at, self.count = [], []
+        taken = Waits(self.at, self.count, self.messages, self.bytes)
+        self.at, self.count, self.messages, self.bytes = [], [], 0, 0
         return taken
-
-    @property
-    def messages(self) -> int:
-        """How many messages wait."""
-        return sum(int(counts.sum()) for counts in self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Lane:
                 if block is not None:
                     self.memory.fold(unpack(block))
             self.memory.offsets[CELLS] = batch.next_offset
-        self.waits.add(batch.received_at)
+        self.waits.add(batch.received_at, sum(map(len, filter(None, batch.values))))
         self.is_dirty, self.idle_since, self.is_empty = True, now, False
         if self.begun_at is None:
             self.begun_at = now

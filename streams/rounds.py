@@ -4,6 +4,11 @@ A round says what changed in all lanes of a side, waits until every row, block a
 letter of it is acknowledged, and only then lets the snapshots begin that were copied at
 the same moment. What could not be sent stays owed and goes first in the next round:
 rows carry versions, so saying them twice or late is harmless.
+
+What is folded and not acknowledged is bounded in messages and in bytes (`Bound`): above,
+folding waits and Kafka keeps the rest. Memory of it is the changed keys, which memory has
+anyway, the rows and blocks of one round, and the dead letters: the bytes of refused
+messages, twice more while their rows are on their way.
 """
 
 import asyncio
@@ -25,7 +30,6 @@ from streams.lanes import Lane, Side, Taken, Waits
 from streams.said import Said, Source, blocks, tables
 from streams.telemetry import Telemetry
 
-MOST_UNSTATED = 400_000  # messages folded and not acknowledged; above, folding waits for the sink
 FIRST_SECONDS = 2.0  # after a partition's first message its clock stands: others begin, too
 NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
 DRAIN_SECONDS = 8.0  # for the last round and snapshot before partitions go
@@ -56,12 +60,21 @@ class Rhythm:
     longest_mute: float  # after a restore
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much may be folded and not acknowledged; above, folding waits for the sink."""
+
+    messages: int
+    bytes: int  # of the messages' values
+
+
 class Rounds:
     """All lanes of a worker and the tasks that move them."""
 
     def __init__(
         self,
         rhythm: Rhythm,
+        bound: Bound,
         outlets: Outlets,
         telemetry: Telemetry,
         partitions: int,
@@ -73,6 +86,7 @@ class Rounds:
         self.read = 0  # messages since this process began
         self.lanes: dict[tuple[Side, int], Lane] = {}
         self._rhythm = rhythm
+        self._bound = bound
         self._outlets = outlets
         self._telemetry = telemetry
         self._partitions = partitions
@@ -85,6 +99,8 @@ class Rounds:
         self._keeping: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
+        self._shut_at: float | None = None  # since when folding waits
+        self._counted_at = 0.0  # up to when this waiting was counted
         self._told: dict[int, int | None] = {}  # watermarks the KOL side has been told
 
     def of(self, side: Side) -> list[Lane]:
@@ -94,6 +110,30 @@ class Rounds:
     async def room(self) -> None:
         """Wait while too much is folded and not yet said: the sink is behind."""
         await self._room.wait()
+
+    @property
+    def shut_s(self) -> float | None:
+        """For how many seconds folding has been waiting for the sink; None: it is not."""
+        return None if self._shut_at is None else self._clock() - self._shut_at
+
+    def waiting(self) -> tuple[int, int]:
+        """Messages folded and not acknowledged, and the bytes of their values."""
+        waits = [lane.waits for lane in self.of(Side.USER)]
+        waits += [owed for _, owed in self._owed[Side.USER]]
+        return sum(one.messages for one in waits), sum(one.bytes for one in waits)
+
+    def tell(self) -> None:
+        """Refresh what the metrics say of the waiting."""
+        messages, size = self.waiting()
+        self._telemetry.set("kol_waiting_messages", messages)
+        self._telemetry.set("kol_waiting_bytes", size)
+        if self._shut_at is not None:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        now = self._clock()
+        self._telemetry.add("kol_backpressure_seconds_total", now - self._counted_at)
+        self._counted_at = now
 
     def fold(self, side: Side, batch: RecordBatch) -> None:
         """Take a batch in; what is nobody's partition or was folded before is left alone."""
@@ -257,12 +297,21 @@ class Rounds:
             self._telemetry.latencies.add(np.maximum(elapsed, 0), np.concatenate(waits.count))
 
     def _breathe(self) -> None:
-        """Open or close the way in by what waits for the sink."""
-        waiting = sum(lane.waits.messages for lane in self.of(Side.USER) if not lane.mute_until)
-        waiting += sum(waits.messages for _, waits in self._owed[Side.USER])
-        if waiting > MOST_UNSTATED:
+        """Open or close the way in by what waits for the sink.
+
+        Who is mute after a restore speaks then: a short dip is better than memory without end.
+        """
+        messages, size = self.waiting()
+        if messages > self._bound.messages or size > self._bound.bytes:
+            for lane in self.of(Side.USER):
+                lane.mute_until = {}
+            if self._shut_at is None:
+                self._shut_at = self._counted_at = self._clock()
             self._room.clear()
         else:
+            if self._shut_at is not None:
+                self._count_waiting()
+                self._shut_at = None
             self._room.set()
 
 
@@ -292,6 +341,8 @@ def _waits(lanes: Sequence[Lane]) -> Waits:
     return Waits(
         [times for waits in taken for times in waits.at],
         [counts for waits in taken for counts in waits.count],
+        sum(waits.messages for waits in taken),
+        sum(waits.bytes for waits in taken),
     )
 
 

@@ -84,6 +84,10 @@ class Worker(_Part):
     session_seconds: float = Field(30.0, ge=6, description="until a silent worker is given up")
     quiet_seconds: float = Field(10.0, ge=0.5, description="until a quiet topic holds no time")
     mute_seconds: float = Field(30.0, ge=0, description="longest silence after a restore")
+    waiting_messages: int = Field(
+        400_000, ge=1, description="folded without acknowledged rows; above, Kafka keeps them"
+    )
+    waiting_mb: int = Field(128, ge=1, description="the same in megabytes of messages")
     from_empty: bool = Field(
         default=False, description="begin without state although offsets exist"
     )

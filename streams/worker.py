@@ -19,7 +19,7 @@ from streams.health import Health
 from streams.outlets import Outlets
 from streams.owner import Owner
 from streams.reading import connected
-from streams.rounds import Rhythm, Rounds
+from streams.rounds import Bound, Rhythm, Rounds
 from streams.settings import Settings, home
 from streams.telemetry import Telemetry
 
@@ -82,6 +82,7 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
     ending: list[asyncio.Future[None]] = []  # kept, or they would be collected
     rounds = Rounds(
         Rhythm(worker.snapshot_seconds, worker.mute_seconds),
+        Bound(worker.waiting_messages, worker.waiting_mb << 20),
         outlets,
         telemetry,
         settings.kafka.partitions,
@@ -89,7 +90,9 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
         crashed=crashed,
     )
     owner = Owner(settings, rounds, telemetry)
-    health = Health(app, rounds, telemetry, outlets.health, worker.name or settings.app_id)
+    name = worker.name or settings.app_id
+    waits_s = settings.clickhouse.insert_seconds
+    health = Health(app, rounds, telemetry, outlets.health, name, waits_s)
     apps.tie(app, owner, leaves=leaves)
     apps.equip(app, settings, rounds, owner, health)
 

@@ -308,6 +308,31 @@ async def test_when_most_rows_are_refused_it_stops_instead() -> None:
     assert bench.health.state is State.STOPPED
 
 
+async def test_poison_in_insert_after_insert_opens_the_breaker_as_well() -> None:
+    bench = Bench(Scripted(poison=[f"d{i}" for i in range(0, 640, 4)]))
+    for start in range(0, 76, 4):  # one of four rows is bad each time
+        assert (await bench.sink.write(doors(*range(start, start + 4)))).rows == 3
+
+    with pytest.raises(SinkStopped, match="5 %"):
+        await bench.sink.write(doors(76, 77, 78, 79))
+    assert len(bench.letters) == 20
+
+
+async def test_a_slow_insert_is_the_only_one_and_what_waits_behind_it_is_counted() -> None:
+    bench = Bench(Scripted())
+    bench.insert.gate = threading.Event()
+    writes = [asyncio.create_task(bench.sink.write(doors(n))) for n in range(5)]
+    while not bench.insert.calls:  # noqa: ASYNC110  # the insert begins in another thread
+        await asyncio.sleep(0.001)
+    waiting = bench.health.waiting
+    bench.insert.gate.set()
+    await asyncio.gather(*writes)
+
+    assert waiting == 5
+    assert bench.health.waiting == 0
+    assert bench.insert.at_once == 1
+
+
 async def test_an_open_breaker_lets_nothing_through_until_five_minutes_are_over() -> None:
     bench = Bench(Scripted(poison=[f"d{i}" for i in range(64)]))
     with pytest.raises(SinkStopped):

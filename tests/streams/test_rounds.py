@@ -15,11 +15,12 @@ from streams.lanes import Lane, Side
 from streams.memories import Pace
 from streams.memories.chunks import Capture, capture
 from streams.memories.statelog import Written
-from streams.rounds import FIRST_SECONDS, Rhythm, Rounds
+from streams.rounds import FIRST_SECONDS, Bound, Rhythm, Rounds
 from streams.telemetry import Telemetry
 from tests.builders import click, paid, record_batch
 
 NOW = 1_790_000_000_000
+WIDE = Bound(400_000, 1 << 27)
 LONG = 60.0  # seconds ago: a partition that has not just begun
 
 
@@ -62,7 +63,10 @@ class World:
     """One user lane with everything around it."""
 
     def __init__(
-        self, mute_until: dict[str, int] | None = None, begun_at: float | None = None
+        self,
+        mute_until: dict[str, int] | None = None,
+        begun_at: float | None = None,
+        bound: Bound = WIDE,
     ) -> None:
         self.time = 0.0
         self.doors = Doors()
@@ -70,6 +74,7 @@ class World:
         self.crashes: list[BaseException] = []
         self.rounds = Rounds(
             Rhythm(snapshot=5.0, longest_mute=30.0),
+            bound,
             self.doors,
             Telemetry(),
             1,
@@ -196,9 +201,9 @@ async def test_a_batch_that_was_folded_before_is_left_alone() -> None:
     assert world.rounds.read == 1
 
 
-async def test_folding_waits_while_too_much_is_unstated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.rounds.MOST_UNSTATED", 1)
-    world = World()
+@pytest.mark.parametrize("bound", [Bound(1, 1 << 27), Bound(400_000, 100)], ids=["count", "size"])
+async def test_folding_waits_while_too_much_is_unstated(bound: Bound) -> None:
+    world = World(bound=bound)
     await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
 
     waiting = asyncio.create_task(world.fold(click(ts=NOW, event_id="c"), first_offset=2))
@@ -209,6 +214,69 @@ async def test_folding_waits_while_too_much_is_unstated(monkeypatch: pytest.Monk
 
     assert read == 2
     assert world.rounds.read == 3
+
+
+async def test_what_waits_is_counted_in_messages_and_bytes_until_it_is_acknowledged() -> None:
+    world = World(begun_at=-LONG)
+    events = [click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b")]
+    size = sum(len(value or b"") for value in record_batch(CLICKSTREAM, events).values)
+    await world.fold(*events)
+    folded = world.rounds.waiting()
+
+    world.doors.is_shut = True
+    with pytest.raises(ConnectionError):
+        await world.rounds.round(Side.USER)
+    owed = world.rounds.waiting()
+    world.doors.is_shut = False
+    await world.rounds.round(Side.USER)
+
+    assert folded == owed == (2, size)
+    assert world.rounds.waiting() == (0, 0)
+
+
+async def test_letters_as_large_as_the_bound_close_the_way_in_until_they_are_safe() -> None:
+    world = World(begun_at=-LONG, bound=Bound(400_000, 1_000))
+    world.doors.is_shut = True
+    await world.fold(click(ts=NOW, event="a kind nobody knows", note="x" * 1_000))
+    shut = world.rounds.shut_s
+    with pytest.raises(ConnectionError):
+        await world.rounds.round(Side.USER)
+    still = world.rounds.shut_s
+    world.doors.is_shut = False
+    await world.rounds.round(Side.USER)
+
+    assert shut is not None
+    assert still is not None
+    assert world.rounds.shut_s is None
+    assert "unknown_kind" in world.doors.told
+
+
+async def test_a_mute_lane_speaks_early_when_too_much_waits() -> None:
+    world = World(mute_until={CLICKSTREAM: 1_000}, bound=Bound(1, 1 << 27))
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+
+    await world.rounds.round(Side.USER)
+
+    assert "door_count" in world.doors.told
+    assert world.rounds.shut_s is None
+
+
+async def test_the_time_that_folding_waited_is_told() -> None:
+    world = World(begun_at=-LONG, bound=Bound(1, 1 << 27))
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+    world.time = 3.0
+    world.rounds.tell()
+    meanwhile = world.rounds._telemetry.exposition().decode()
+    world.time = 5.0
+    await world.rounds.round(Side.USER)
+    world.time = 9.0
+    world.rounds.tell()
+    told = world.rounds._telemetry.exposition().decode()
+
+    assert "kol_backpressure_seconds_total 3.0" in meanwhile
+    assert "kol_waiting_messages 2.0" in meanwhile
+    assert "kol_backpressure_seconds_total 5.0" in told
+    assert "kol_waiting_messages 0.0" in told
 
 
 async def test_watermarks_go_to_the_kol_side_when_they_move_and_only_then() -> None:
