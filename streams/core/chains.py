@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.arena import Arena
-from streams.core.index import RowNumbers
+from streams.core.index import RowNumbers, high, low, packed
 
 END = -1  # no further row
 
@@ -33,14 +33,18 @@ class Chains:
         return after
 
     def link(self, owner: RowNumbers, row: RowNumbers) -> None:
-        """Put rows in front of their owners' lists; a row is in one list at most."""
+        """Put rows in front of their owners' lists; they ascend, each is in one list at most.
+
+        Owners and rows are below 2^31. They are sorted as one word: NumPy sorts words twice
+        as fast as it gives an order, and a restore links millions.
+        """
         if not row.size:
             return
         _fill(self._heads, int(owner.max()) + 1)
         _fill(self._nexts, int(row.max()) + 1)
         heads, nexts = self._heads["head"], self._nexts["next"]
-        order = np.argsort(owner, kind="stable")
-        owner, row = owner[order], row[order]
+        word = np.sort(packed(row, owner))
+        owner, row = high(word), low(word)
         starts = np.append(True, owner[1:] != owner[:-1])
         nexts[row[1:]] = row[:-1]
         nexts[row[starts]] = heads[owner[starts]]

@@ -163,17 +163,18 @@ class Keyed(Arena):
         size = _FEWEST
         while size < slots:
             size *= 2
-        self._slots = np.full(size, _EMPTY, np.int32)
+        table = self._slots = np.full(size, _EMPTY, np.int32)
         keys_lo, keys_hi = self["lo"], self["hi"]
         left = np.arange(len(self))
         mask, step = size - 1, 0
         place = mix(keys_lo, keys_hi).astype(np.int64) & mask
         while left.size:
             step += 1
-            seen = self._slots[place]
-            free = np.flatnonzero(seen < 0)
-            self._slots[place[free]] = left[free]  # of equal keys the last is written last
-            seen[free] = self._slots[place[free]]
-            on = (keys_lo[seen] != keys_lo[left]) | (keys_hi[seen] != keys_hi[left])
+            free = np.flatnonzero(table[place] < 0)
+            table[place[free]] = left[free]  # of equal keys the last is written last
+            seen = table[place]
+            met = np.flatnonzero(seen != left)  # few: only these look at keys
+            other, own = seen[met], left[met]
+            on = met[(keys_lo[other] != keys_lo[own]) | (keys_hi[other] != keys_hi[own])]
             left = left[on]
             place = (place[on] + step) & mask
