@@ -19,7 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.transport.align import Alignment, Lane
-from streams.transport.records import Piece, RecordSet
+from streams.transport.records import PIECE_BYTES, Piece, RecordSet
 
 if TYPE_CHECKING:
     from streams.transport.reading import BatchConsumer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RESPONSE_BYTES: Final = 4 << 20  # the client costs twice as much with its default of 50 MB
 FETCH_WAIT_MS: Final = 100  # an idle partition's fetch blocks its node's other ones that long
 PIECES: Final = 8  # batches decoded in one turn of the fetch thread
+TURN_BYTES: Final = 2 * PIECE_BYTES  # and what they may weigh, but for the last one
 FRESH_S: Final = 5.0  # a broker's word about a partition's end counts that long
 
 
@@ -49,6 +50,12 @@ class Fetch:
     generation: int
     pieces: list[tuple[TP, Piece]] = field(default_factory=list)  # in the order to deliver
     plain: dict[TP, list[Any]] = field(default_factory=dict)  # of topics not read in batches
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is enough for one turn."""
+        weight = sum(piece.size for _, piece in self.pieces)
+        return len(self.pieces) >= PIECES or weight >= TURN_BYTES
 
     def __bool__(self) -> bool:
         return bool(self.pieces or self.plain)
@@ -204,7 +211,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 groups.setdefault(self._group(tp), []).append(tp)
         self._look_at_records(fetch, fetcher)
         moving = True
-        while moving and len(fetch.pieces) < PIECES:
+        while moving and not fetch.is_full:
             moving = False
             for group, tps in groups.items():
                 lanes = {tp.topic: self._lane(tp, active) for tp in tps}

@@ -6,6 +6,9 @@ two against each other: checksums first; control batches are never given; with
 fetch position (a seek into the middle of a batch) are dropped; and the next position is
 the end of the last batch as its header says it, whatever compaction left inside.
 
+Bounded: a record batch unpacks to 64 MiB at the most (`unpacking.py`; beyond, the worker
+stops), and a piece ends with the batch that brings it to `PIECE_BYTES`.
+
 Private names of aiokafka are used here and in `fetching.py`, nowhere else.
 """
 
@@ -20,22 +23,37 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from numpy.typing import NDArray
 
 from schemas.columns import Moments
+from streams.transport.unpacking import UnpacksTooFarError, bound
 
 LOG_APPEND_TIME: Final = 1  # the batch's own time stamp, set by the broker, stands for each record
+PIECE_BYTES: Final = 16 << 20  # 5 000 events of the usual 300 bytes are 1.5 MB
+
+bound()
 
 
 class CorruptRecordsError(Exception):
-    """A record set that cannot be trusted; reading on would skip it, so the worker stops."""
+    """A record set that cannot be read; reading on would skip it, so the worker stops.
 
-    def __init__(self, topic: str, partition: int, offset: int, why: str) -> None:
+    Args:
+        topic: of the records.
+        partition: of it.
+        offset: where reading should have gone on.
+        past: the first offset after them, as far as their header can be trusted.
+        why: in some words.
+
+    """
+
+    def __init__(self, topic: str, partition: int, offset: int, past: int, why: str) -> None:
         super().__init__(
-            f"{topic}, partition {partition}: the records at offset {offset} are damaged ({why}). "
-            "Nothing was skipped. Mend or restore the partition on its broker, or move its start "
-            "past the damage on purpose, then start the worker again."
+            f"{topic}, partition {partition}: the records at offset {offset} cannot be read "
+            f"({why}). Nothing was skipped. Restore the partition on its broker and start the "
+            f"worker again; or give them up: delete the partition's records before offset {past} "
+            "(kafka-delete-records.sh), then start once with `kol worker --accept-gap`."
         )
         self.topic = topic
         self.partition = partition
         self.offset = offset
+        self.past = past
 
 
 class Run(Protocol):
@@ -61,6 +79,7 @@ class Piece:
     first_offset: int  # where the reading began
     next_offset: int  # where it goes on: past holes, control and aborted records
     end: int | None  # first offset not yet readable, as of the fetch
+    size: int = 0  # bytes of the batches it was cut from
 
     def __len__(self) -> int:
         return len(self.values)
@@ -81,6 +100,7 @@ class RecordSet:
         self._values: list[bytes | None] = []
         self._offsets: list[int] = []
         self._stamps: int | list[int] = 0  # one for all, or one each
+        self._size = 0  # bytes of all values of the opened batch
         self._at = 0
         self._end_of_batch = 0
 
@@ -106,7 +126,7 @@ class RecordSet:
         return int(run.max_timestamp if appended else run.first_timestamp)
 
     def take(self, limit: int, end: int | None = None) -> Piece:
-        """The next records, at most `limit` of them; fewer only at the end of the set.
+        """The next records, at most `limit` of them; fewer at the end of the set or if large.
 
         Raises:
             CorruptRecordsError: a batch is damaged; what came before it was not given either.
@@ -117,7 +137,8 @@ class RecordSet:
         offsets: list[int] = []
         stamps: list[int | list[int]] = []
         counts: list[int] = []
-        while len(values) < limit and self._open():
+        size = 0
+        while len(values) < limit and size < PIECE_BYTES and self._open():
             start, stop = self._at, min(len(self._values), self._at + limit - len(values))
             values += self._values[start:stop]
             offsets += self._offsets[start:stop]
@@ -125,10 +146,12 @@ class RecordSet:
                 self._stamps if isinstance(self._stamps, int) else self._stamps[start:stop]
             )
             counts.append(stop - start)
+            size += self._size
             self._moved(stop)
-        if len(values) < limit:
+        if len(values) < limit and size < PIECE_BYTES:
             self._look()  # passes over what is not given, so that the position is past it
-        return Piece(values, _offsets(offsets), _moments(stamps, counts), first, self.position, end)
+        moments = _moments(stamps, counts)
+        return Piece(values, _offsets(offsets), moments, first, self.position, end, size)
 
     def _moved(self, stop: int) -> None:
         self._at = stop
@@ -161,9 +184,12 @@ class RecordSet:
                     if seen(r.offset) is None and stamp(r.timestamp) is None
                 ]
                 self._stamps = stamps
+        except UnpacksTooFarError as error:
+            raise self._corrupt(run, str(error)) from error
         except Exception as error:
-            raise self._corrupt(repr(error)) from error
+            raise self._corrupt(run, repr(error)) from error
         self._offsets = offsets
+        self._size = sum(map(len, filter(None, self._values)))
         self._end_of_batch = int(run.next_offset)
         self._moved(bisect_left(offsets, self.position))
 
@@ -174,9 +200,9 @@ class RecordSet:
         while self._next is None and records.has_next():
             run = records.next_batch()
             if not isinstance(run, DefaultRecordBatch):
-                raise self._corrupt("a record format older than Kafka 0.11")
+                raise self._corrupt(run, "a record format older than Kafka 0.11")
             if fetched._check_crcs and not run.validate_crc():  # noqa: SLF001  # as above
-                raise self._corrupt("its checksum is wrong")
+                raise self._corrupt(run, "its checksum is wrong")
             if self._is_given(run):
                 self._next = run
             else:
@@ -194,9 +220,9 @@ class RecordSet:
                 return False
         return not run.is_control_batch
 
-    def _corrupt(self, why: str) -> CorruptRecordsError:
+    def _corrupt(self, run: Run, why: str) -> CorruptRecordsError:
         tp = self._fetched._tp  # noqa: SLF001  # as above
-        return CorruptRecordsError(tp.topic, tp.partition, self.position, why)
+        return CorruptRecordsError(tp.topic, tp.partition, self.position, run.next_offset, why)
 
 
 def _offsets(offsets: list[int]) -> NDArray[np.int64]:

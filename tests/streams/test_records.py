@@ -14,7 +14,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
-from streams.transport.records import CorruptRecordsError, Piece, RecordSet
+from streams.transport.records import PIECE_BYTES, CorruptRecordsError, Piece, RecordSet
+from streams.transport.unpacking import UNPACKED_BYTES
 
 CLICKS = TopicPartition("clickstream", 3)
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -32,6 +33,7 @@ def kafka_batch(
     codec: int = NONE,
     stamps: Sequence[int] = (),
     appended_at: int | None = None,
+    room: int = 1 << 20,
 ) -> bytes:
     """One of Kafka's own record batches: (offset within it, value) each.
 
@@ -44,11 +46,12 @@ def kafka_batch(
         codec: of the compression.
         stamps: the producer's time of each record.
         appended_at: the broker's time for all of them, instead.
+        room: bytes of all records, at the most.
 
     """
     builder = DefaultRecordBatchBuilder(
         magic=2, compression_type=codec, is_transactional=producer >= 0, producer_id=producer,
-        producer_epoch=0, base_sequence=0, batch_size=1 << 20,
+        producer_epoch=0, base_sequence=0, batch_size=room,
     )  # fmt: skip
     key = b"k" if marker is None else struct.pack(">hh", 0, marker)
     for row, (offset, value) in enumerate(records):
@@ -275,3 +278,37 @@ def test_a_batch_cut_short_by_the_fetch_waits_for_the_next_one() -> None:
     piece = only_piece(whole + cut)
 
     assert (piece.values, piece.next_offset) == ([b"a"], 1)
+
+
+@pytest.mark.parametrize("codec", [LZ4, ZSTD])
+def test_records_that_unpack_beyond_the_limit_stop_the_reading_with_the_way_on(codec: int) -> None:
+    half = bytes(UNPACKED_BYTES // 2)
+    data = kafka_batch(40, [(0, half), (1, half)], codec=codec, room=2 * UNPACKED_BYTES)
+
+    with pytest.raises(CorruptRecordsError, match="unpacks to more than 64 MiB") as error:
+        only_piece(data, 40)
+    assert "before offset 42" in str(error.value)
+    assert "Nothing was skipped" in str(error.value)
+
+
+def test_large_batches_come_piece_by_piece_and_whole() -> None:
+    values: list[bytes | None] = [bytes([n]) * (PIECE_BYTES - 1) for n in range(3)]
+    rows = [[(0, value)] for value in values]
+    data = b"".join(
+        kafka_batch(base, row, codec=LZ4, room=2 * PIECE_BYTES) for base, row in enumerate(rows)
+    )
+    whole = record_set(data)
+
+    pieces = [whole.take(5_000) for _ in range(2)]
+    assert [(p.first_offset, p.next_offset) for p in pieces] == [(0, 2), (2, 3)]
+    assert [value for piece in pieces for value in piece.values] == values
+    assert whole.head is None
+
+
+def test_one_batch_heavier_than_a_piece_is_given_whole() -> None:
+    rows: list[tuple[int, bytes | None]] = [(n, bytes(PIECE_BYTES)) for n in range(3)]
+    data = kafka_batch(0, rows, codec=ZSTD, room=4 * PIECE_BYTES) + kafka_batch(3, [(0, b"a")])
+    whole = record_set(data)
+
+    assert [len(whole.take(5_000)) for _ in range(2)] == [3, 1]
+    assert [len(record_set(data).take(2)) for _ in range(2)] == [2, 2]
