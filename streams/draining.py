@@ -1,11 +1,13 @@
 """Waiting until what stands on the topics now is read, stated and safe.
 
 Commits follow snapshots and snapshots follow acknowledged rows, so a committed offset
-says that everything before it stands in ClickHouse.
+says that everything before it stands in ClickHouse. A worker whose state begins earlier
+sets the group back before it reads, so a group never stands where its state does not.
 """
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from kafka.errors import RetriableError
@@ -16,58 +18,122 @@ from streams.broker import Broker, Offsets
 from streams.errors import ExpectedError
 
 PAUSE_SECONDS = 0.1
+ALONE_SECONDS = 3.0  # without a worker in the group: a word
+NOBODY = "no worker is in the group: start one with `kol up` or `kol worker`"
 
 T = TypeVar("T")
 
 
 class NotDrainedError(ExpectedError):
-    """The workers did not get there in time; says how far they are."""
+    """The workers did not get there in time, or never can; says how far they are."""
 
 
-def behind(ends: Offsets, committed: Offsets) -> dict[tuple[str, int], int]:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told, and how time passes."""
+
+    seen: Callable[[int], None] = lambda _: None  # how many messages are left
+    told: Callable[[str], None] = lambda _: None  # a sentence for who waits
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+UNWATCHED = Watch()
+
+
+def behind(ends: Offsets, committed: Offsets, oldest: Offsets) -> dict[tuple[str, int], int]:
     """The messages not yet safe, per partition; {} when all are.
 
-    >>> behind({("purchases", 0): 5, ("purchases", 1): 0}, {("purchases", 0): 3})
+    A partition never committed is behind by what is still there.
+
+    >>> behind({("purchases", 0): 5, ("purchases", 1): 9}, {("purchases", 0): 3},
+    ...        {("purchases", 0): 0, ("purchases", 1): 9})
     {('purchases', 0): 2}
     """
-    left = {at: end - committed.get(at, 0) for at, end in ends.items()}
+    left = {at: end - committed.get(at, oldest.get(at, 0)) for at, end in ends.items()}
     return {at: n for at, n in left.items() if n > 0}
 
 
-def drain(
-    broker: Broker,
-    group: str,
-    seconds: float,
-    seen: Callable[[int], None],
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Wait for the inputs as they end now, then for `kol-cells`; `seen` gets what is left.
+def drain(broker: Broker, group: str, seconds: float, watch: Watch = UNWATCHED) -> None:
+    """Wait for the inputs as they end now, then for `kol-cells`.
 
     Raises:
-        NotDrainedError: after `seconds`, or when nobody reads at all.
+        NotDrainedError: after `seconds`, or at once where a topic is missing.
 
     """
-    deadline = clock() + seconds
+    waiting = _Waiting(broker, group, seconds, watch)
+    waiting.check_topics()
+    for topics in (INPUTS, (CELLS,)):
+        waiting.wait(topics)
+    watch.seen(0)
 
-    def answer(ask: Callable[[], T]) -> T:
+
+class _Waiting:
+    """One drain: its deadline, and whether its lonely word was said."""
+
+    def __init__(self, broker: Broker, group: str, seconds: float, watch: Watch) -> None:
+        self._broker = broker
+        self._group = group
+        self._seconds = seconds
+        self._watch = watch
+        self._began = watch.clock()
+        self._alone_at: float | None = self._began  # since when nobody may be there; None: said
+
+    def check_topics(self) -> None:
+        """Make sure that every topic to wait for is there."""
+        there = self._asked(self._broker.counts)
+        missing = [topic for topic in (*INPUTS, CELLS) if topic not in there]
+        if missing:
+            raise NotDrainedError(
+                f"no such topic: {', '.join(missing)}. `kol topics` creates what is missing; is "
+                "KOL_KAFKA__BOOTSTRAP right?"
+            )
+
+    def wait(self, topics: tuple[str, ...]) -> None:
+        """Until what is on these topics now is committed."""
+        oldest = self._asked(lambda: self._broker.first_offsets(topics))
+        ends = self._asked(lambda: self._broker.end_offsets(topics))
+        while left := behind(ends, self._asked(self._committed), oldest):
+            self._watch.seen(sum(left.values()))
+            if self._is_over:
+                raise NotDrainedError(self._late(left))
+            self._look_for_workers()
+            self._watch.sleep(PAUSE_SECONDS)
+
+    def _committed(self) -> Offsets:
+        return self._broker.committed(self._group)
+
+    def _members(self) -> int:
+        return len(self._broker.members(self._group))
+
+    def _look_for_workers(self) -> None:
+        """Say it once when nobody has been there for some seconds; somebody may be starting."""
+        if self._alone_at is None or self._watch.clock() - self._alone_at < ALONE_SECONDS:
+            return
+        if self._asked(self._members):
+            self._alone_at = self._watch.clock()
+        else:
+            self._alone_at = None
+            self._watch.told(f"{NOBODY}; waiting on")
+
+    def _late(self, left: Offsets) -> str:
+        (topic, partition), _ = max(left.items(), key=lambda item: item[1])
+        why = "`kol status` and the workers' logs say why" if self._asked(self._members) else NOBODY
+        return (
+            f"{sum(left.values())} messages not safe after {self._seconds:g} s, most on "
+            f"{topic}/{partition}: {why}"
+        )
+
+    @property
+    def _is_over(self) -> bool:
+        return self._watch.clock() - self._began > self._seconds
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        """An answer; asked again while the broker starts or its coordinator moves."""
         while True:
             try:
                 return ask()
-            except RetriableError as error:  # it starts again, or its coordinator moves
-                if clock() > deadline:
+            except RetriableError as error:
+                if self._is_over:
                     raise NotDrainedError(f"Kafka does not answer: {error!r}") from error
-                sleep(PAUSE_SECONDS)
-
-    for topics in (INPUTS, (CELLS,)):
-        ends = answer(lambda topics=topics: broker.end_offsets(topics))  # type: ignore[misc]  # bound early
-        while left := behind(ends, answer(lambda: broker.committed(group))):
-            seen(sum(left.values()))
-            if clock() > deadline:
-                worst = max(left, key=lambda at: left[at])
-                raise NotDrainedError(
-                    f"{sum(left.values())} messages not safe after {seconds:g} s, most on "
-                    f"{worst[0]}/{worst[1]}: is a worker running (`kol status`)?"
-                )
-            sleep(PAUSE_SECONDS)
-    seen(0)
+                self._watch.sleep(PAUSE_SECONDS)

@@ -46,7 +46,7 @@ def measured(
         _at_least(process, url, total)
         read = time.perf_counter()
         with asked(settings.kafka) as broker:
-            drain(broker, settings.app_id, PATIENCE_SECONDS, lambda _: None)
+            drain(broker, settings.app_id, PATIENCE_SECONDS)
         spent = _cpu_seconds(process.pid) - cpu
         told = window(total - begun, read - wall, spent)
         return told | {"peak_mb": _peak_mb(process.pid)}

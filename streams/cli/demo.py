@@ -145,7 +145,7 @@ def _play(
 ) -> dict[str, Any]:
     from schemas.events import INPUTS
     from streams.broker import asked
-    from streams.draining import drain
+    from streams.draining import Watch, drain
     from streams.showing import Traffic, account, watched
 
     traffic = Traffic(settings, rate, SEED)
@@ -154,7 +154,8 @@ def _play(
         while not traffic.history_sent.wait(0.3):
             look("sending the last 90 minutes")
         with asked(settings.kafka) as broker:
-            drain(broker, settings.app_id, 120, lambda left: look(f"catching up: {left} to go"))
+            watch = Watch(lambda left: look(f"catching up: {left} to go"), look)
+            drain(broker, settings.app_id, 120, watch)
         before = stack.latency_counts()
         watched(traffic.stopped, seconds, lambda: look("live"))
     finally:
@@ -163,7 +164,8 @@ def _play(
     if traffic.error is not None:
         raise traffic.error
     with asked(settings.kafka) as broker:
-        drain(broker, settings.app_id, 120, lambda left: look(f"draining: {left} to go"))
+        watch = Watch(lambda left: look(f"draining: {left} to go"), look)
+        drain(broker, settings.app_id, 120, watch)
         messages = sum(broker.end_offsets(INPUTS).values())
     return account(settings, messages, stack.latency_counts() - before)
 

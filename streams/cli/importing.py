@@ -9,7 +9,19 @@ import typer
 from rich.table import Table
 
 from streams.cli.move import progress
-from streams.cli.options import FAILED, HOME, USAGE, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import (
+    FAILED,
+    HOME,
+    USAGE,
+    Home,
+    Json,
+    at_home,
+    err,
+    notice,
+    out,
+    printed,
+    told,
+)
 
 DATASETS = ("completejourney", "online-retail")
 
@@ -43,7 +55,7 @@ def import_(
 
 def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]:
     from streams.broker import asked
-    from streams.draining import drain
+    from streams.draining import Watch, drain
     from streams.importing import (
         NoRoomError,
         already,
@@ -76,7 +88,8 @@ def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]
         )
         with asked(settings.kafka) as broker:
             bar.update(task, description="waiting for the workers", total=None)
-            drain(broker, settings.app_id, seconds, lambda left: bar.update(task, completed=left))
+            watch = Watch(lambda left: bar.update(task, completed=left), notice)
+            drain(broker, settings.app_id, seconds, watch)
     fates = {
         name: {"lines": fate.lines, "cents": fate.cents, "rule": converted.notes[name]}
         for name, fate in converted.fates.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, notice, out, printed, told
 
 if TYPE_CHECKING:
     from streams.ingest import Unusable
@@ -113,6 +113,7 @@ def drain(
 ) -> None:
     """Wait until everything sent so far is read, stated in ClickHouse and safe."""
     from streams.broker import OUTAGE_SECONDS, asked
+    from streams.draining import Watch
     from streams.draining import drain as drained
     from streams.settings import load
 
@@ -124,7 +125,7 @@ def drain(
         def seen(left: int) -> None:
             bar.update(task, description=f"{left} messages to go")
 
-        drained(broker, settings.app_id, seconds, seen)
+        drained(broker, settings.app_id, seconds, Watch(seen, notice))
     if as_json:
         printed({"drained": True})
 

@@ -39,6 +39,11 @@ def printed(value: Any) -> None:  # noqa: ANN401  # anything JSON has a word for
     sys.stdout.flush()
 
 
+def notice(line: str) -> None:
+    """Say something to who waits, on stderr, as it is."""
+    err.print(line, highlight=False, markup=False)
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

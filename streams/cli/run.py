@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, notice, out, printed, told
 
 
 @told
@@ -34,7 +34,7 @@ def up(
 
     if detach:
         argv = [sys.executable, "-m", "streams.cli", "up", "--workers", str(workers)]
-        status = detached(folder, [*argv, "--home", str(folder.path)], on_change=_relayed)
+        status = detached(folder, [*argv, "--home", str(folder.path)], on_change=notice)
         if as_json:
             printed(status)
         else:
@@ -42,10 +42,6 @@ def up(
         return
     folder.take()  # before anything is prepared
     supervisor(folder, workers, say).run()
-
-
-def _relayed(line: str) -> None:
-    err.print(line, highlight=False, markup=False)
 
 
 @told

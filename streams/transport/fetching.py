@@ -5,7 +5,7 @@ Private names of aiokafka are used here and in `records.py`, nowhere else.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -154,9 +154,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """The group's committed offsets, None where it has none."""
         return cast("Mapping[TP, int | None]", await self.call_thread(self._group_offsets, tps))
 
-    async def _group_offsets(self, tps: Iterable[TP]) -> Mapping[TP, int | None]:
+    async def _group_offsets(self, tps: Sequence[TP]) -> Mapping[TP, int | None]:
         consumer = self._ensure_consumer()
-        return {tp: await consumer.committed(TopicPartition(*tp)) for tp in tps}
+        asked = [consumer.committed(TopicPartition(*tp)) for tp in tps]
+        return dict(zip(tps, await asyncio.gather(*asked), strict=True))
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""

@@ -211,6 +211,18 @@ class BatchConsumer(driver.Consumer):
                 raise KeyError(f"Hooks.assigned gave no offset for {sorted(missing)}")
             self.deliveries.forget(tp for tp in assigned if tp.partition in added)
             self._starts = {tp: starts[tp] for tp in assigned}
+            await self._set_back(self._starts)
+
+    async def _set_back(self, starts: Mapping[TP, int]) -> None:
+        """Where the group stands beyond its state, set it back before anything is read.
+
+        So it is when the state begins from empty or is an older one: what the group's offsets
+        say is safe will be said anew, and who waits for them (`kol drain`) must wait again.
+        """
+        committed = await self._thread.group_offsets(*starts)
+        beyond = {tp: at for tp, at in starts.items() if (committed[tp] or 0) > at}
+        if beyond and await self._commit(beyond):
+            self.log.warning("the group stood beyond its state and is set back: %s", beyond)
 
     def _saw_every_generation(self) -> bool:
         """Whether nobody can have owned our partitions in between, as while we were asleep."""

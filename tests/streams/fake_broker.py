@@ -111,6 +111,9 @@ class FakeThread(Service):
         self.broker.committed.update(offsets)
         return True
 
+    async def group_offsets(self, *tps: TP) -> Mapping[TP, int | None]:
+        return {tp: self.broker.committed.get(tp) for tp in tps}
+
     def wake(self) -> None:
         self.woken += 1
 

@@ -518,3 +518,24 @@ def test_two_hundred_joins_and_leaves_keep_partition_numbers_together() -> None:
             numbers += shared_partitions(tps, frozenset(TOPICS))
 
         assert sorted(numbers) == list(range(8))
+
+
+async def test_a_group_that_stands_beyond_its_state_is_set_back_before_anything_is_read(
+    scene: Scene,
+) -> None:
+    worker = scene.worker()
+    scene.broker.fill(CLICKS, 30)
+    scene.broker.committed = {CLICKS: 30, ORDERS: 0}
+    seen = []
+
+    async def look(_: RecordBatch) -> None:
+        seen.append(dict(scene.broker.committed))
+
+    worker.before_fold = look
+    async with running(worker):
+        await worker.until(lambda: worker.records == 30)
+        await worker.snapshot()
+        await consumer(worker.app).commit()
+
+    assert scene.broker.commits == [{CLICKS: 0}, {CLICKS: 30}]
+    assert seen[0] == {CLICKS: 0, ORDERS: 0}
