@@ -33,6 +33,7 @@ YEAR_2000_MS: Final = 946_684_800_000
 REFUND_BEFORE_MS: Final = 24 * HOUR_MS
 REFUND_AFTER_MS: Final = 180 * DAY_MS
 LOOKED_AT: Final = 32  # touches of an order
+MOST_TOUCHES: Final = 1_024  # that one topic makes of one user in one half hour
 MOST: Final = 10**12  # cents, milliseconds
 MAX_BYTES: Final = 256 * 1024  # of one message
 MAX_ID: Final = 512  # characters
@@ -166,6 +167,7 @@ class Expected:
     rejected: Mapping[tuple[str, int, int], frozenset[str]]  # topic, partition, offset -> reasons
     late_purchases: frozenset[tuple[str, int, int]]  # they are dead letters too
     orders: Mapping[tuple[str, str], Order]  # user_id, order_id
+    crowded: int  # events that would be a touch too many of their user's half hour
     unmatched: int  # refunds and cancels whose order never came
     excess_cents: int  # given back beyond what was paid, over all orders
     cells: Mapping[tuple[str, int], Mapping[str, int]]  # KOL or ~brand:, minute -> field -> sum
@@ -203,6 +205,9 @@ class Story:
     """What one user did, as far as it was accepted."""
 
     touches: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    made: dict[tuple[str, int], set[tuple[str, str]]] = field(
+        default_factory=lambda: defaultdict(set)
+    )  # topic, half hour -> KOL and class of its touches
     paid: dict[str, list[Fields]] = field(default_factory=lambda: defaultdict(list))
     refunds: dict[str, list[Fields]] = field(default_factory=lambda: defaultdict(list))
 
@@ -213,8 +218,11 @@ def partition_of(user_id: str, partitions: int) -> int:
     return int(murmur2(user_id.encode()) & 0x7FFFFFFF) % partitions
 
 
-def oracle(log: Iterable[Record], partitions: int) -> Expected:
-    """Read a whole log; within a topic partition the records are taken by offset."""
+def oracle(log: Iterable[Record], partitions: int, most: int = MOST_TOUCHES) -> Expected:
+    """Read a whole log; within a topic partition the records are taken by offset.
+
+    `most` touches are made by one topic of one user in one half hour, the first of its log.
+    """
     records = sorted(log, key=lambda r: (r.topic, r.partition, r.offset))
     by_partition: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in records:
@@ -239,12 +247,14 @@ def oracle(log: Iterable[Record], partitions: int) -> Expected:
                 accepted.append((topic, event))
             if door == "too_late" and topic == "purchases":
                 late.add(place)
-    orders, unmatched, excess = orders_of(accepted)
+    stories, crowded = stories_of(accepted, most)
+    orders, unmatched, excess = orders_of(stories)
     return Expected(
         doors=doors,
         rejected=rejected,
         late_purchases=frozenset(late),
         orders=orders,
+        crowded=crowded,
         unmatched=unmatched,
         excess_cents=excess,
         cells=cells_of(accepted, orders),
@@ -376,11 +386,10 @@ def touch_of(topic: str, event: Fields) -> str | None:
     return "view" if deep else None
 
 
-def orders_of(
-    accepted: Iterable[tuple[str, Fields]],
-) -> tuple[dict[tuple[str, str], Order], int, int]:
-    """Every order as it stands in the end; unmatched refunds; cents beyond what was paid."""
+def stories_of(accepted: Iterable[tuple[str, Fields]], most: int) -> tuple[dict[str, Story], int]:
+    """What every user did, each topic in the order of its log; events beyond the touch limit."""
     stories: dict[str, Story] = defaultdict(Story)
+    crowded = 0
     for topic, event in accepted:
         story = stories[event["user_id"]]
         if topic == "purchases":
@@ -390,9 +399,21 @@ def orders_of(
                 story.refunds[event.get("ref_order_id") or event["order_id"]].append(event)
             continue
         kind = touch_of(topic, event)
-        if kind is not None:
-            key = (event["kol_id"], kind, event["ts"] // HALF_HOUR_MS)
-            story.touches[key] = min(event["ts"], story.touches.get(key, event["ts"]))
+        if kind is None:
+            continue
+        half_hour = event["ts"] // HALF_HOUR_MS
+        made = story.made[topic, half_hour]
+        if (event["kol_id"], kind) not in made and len(made) >= most:
+            crowded += 1
+            continue
+        made.add((event["kol_id"], kind))
+        key = (event["kol_id"], kind, half_hour)
+        story.touches[key] = min(event["ts"], story.touches.get(key, event["ts"]))
+    return stories, crowded
+
+
+def orders_of(stories: Mapping[str, Story]) -> tuple[dict[tuple[str, str], Order], int, int]:
+    """Every order as it stands in the end; unmatched refunds; cents beyond what was paid."""
     orders: dict[tuple[str, str], Order] = {}
     excess = 0
     for user, story in stories.items():

@@ -270,14 +270,14 @@ class Orders:
 
     def touched(self, user: RowNumbers, at: Moments) -> None:
         """Mark the orders for which touches of these users at these times may count."""
-        order, row = self._order, self._open.heads(user)
-        while True:
-            live = row >= 0
-            row, at = row[live], at[live]
-            if not row.size:
-                return
-            order["dirty"][row[order["at"][row] >= at]] = True
-            row = self._open.after(row)
+        bought = self._open.owns(user)
+        owner, whose = np.unique(user[bought], return_inverse=True)
+        if not owner.size:
+            return
+        earliest = np.full(len(owner), np.iinfo(np.int64).max)
+        np.minimum.at(earliest, whose, at[bought])
+        of, row = self._open.pairs(owner)
+        self._order["dirty"][row[self._order["at"][row] >= earliest[of]]] = True
 
     def changed(self) -> tuple[RowNumbers, NDArray[np.int64]]:
         """Give the orders to be told anew and what was given back of each, in cents.
@@ -294,7 +294,7 @@ class Orders:
     def _refunded(self, row: RowNumbers) -> NDArray[np.int64]:
         """Give what was given back of orders; 0 for one that is not known."""
         order, back = self._order, self._back
-        of, which = self._given_back(row)
+        of, which = self._backs.pairs(row)  # an order and a refund or cancel of it
         at, moment = order["at"][row][of], back["at"][which]
         met = (at != NEVER) & (moment >= order["since"][row][of])
         counts = met & (moment >= at - REFUND_BEFORE_MS) & (moment <= at + REFUND_AFTER_MS)
@@ -314,19 +314,6 @@ class Orders:
         order["excess"][row] = excess
         refunded: NDArray[np.int64] = np.where(is_cancelled, paid, np.minimum(paid, asked))
         return refunded
-
-    def _given_back(self, row: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
-        """Give all pairs of an order, numbered from 0, and a refund or cancel of it."""
-        orders, whiches = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        of, which = np.arange(len(row)), self._backs.heads(row)
-        while True:
-            live = which >= 0
-            of, which = of[live], which[live]
-            if not which.size:
-                return np.concatenate(orders), np.concatenate(whiches)
-            orders.append(of)
-            whiches.append(which.astype(np.int64))
-            which = self._backs.after(which)
 
     def moved(self) -> tuple[RowNumbers, Moments]:
         """Give orders and times they had since the last time: rows to be told empty."""

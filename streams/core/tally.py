@@ -27,7 +27,7 @@ COUNTERS: Final = {
         (topic, "closed_minute"): "accepted facts of a minute that is final already"
         for topic in INPUTS
     },
-    (ANY, "touch_limit"): "touches of users with more of them at a time than memory holds",
+    (ANY, "touch_limit"): "events that would be one touch too many of their user and half hour",
 }
 
 PLACES: Final = tuple(  # topic, label, kind of every number, appended only

@@ -13,6 +13,11 @@ half hour of the clock (UTC) are one touch at the earliest of their times. For a
 of the user's touches not after it, the 32 newest by (time, kol_id, class) are looked at;
 of those, the ones inside their lookback count.
 
+*Limit.* Of one user in one half hour each topic makes 1 024 touches: the first of its log.
+An event that would begin a further one is none, and counted; so is every later one of the
+same KOL and class. That is decided by the log of one topic partition alone: neither the
+order in which topics are read nor what memory has forgotten shows in it.
+
 Memory keeps the touches whose half hour can still change (it ends after the watermark
 minus the horizon) and of the older ones each user's 32 newest: no order that can still
 change could look at another one.
@@ -26,10 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Mask, Moments
-from schemas.events import Kind
+from schemas.events import CLICKSTREAM, INTERACTIONS, Kind
 from streams.core.arena import Arrays, Due
 from streams.core.chains import Chains
-from streams.core.index import Keyed, RowNumbers, high, low, packed
+from streams.core.index import Keyed, RowNumbers, Words, high, low, packed
 from streams.core.lateness import DAY_MS, HORIZON_MS
 
 
@@ -55,9 +60,10 @@ VIA: Final = {klass: "share" if klass == TouchClass.SHARE else "direct" for klas
 
 HALF_HOUR_MS: Final = 1_800_000
 LOOKED_AT: Final = 32  # touches an order looks at
-OPEN_LIMIT: Final = 4096  # touches of one user whose half hour can still change
+LIMIT: Final = 1024  # touches of a user, half hour and topic: a KOL met every 1.8 s throughout
 
-CROWDED: Final = 2  # times the limit: then touches are looked through at once
+BIT_OF: Final = {CLICKSTREAM: 1, INTERACTIONS: 2}  # which topics say a touch, as a set
+EVERY_TOPIC: Final = 3
 
 WATCHED_LIVE_MS: Final = 30_000
 READ_MS: Final = 5_000
@@ -153,39 +159,51 @@ class Journeys:
 
 
 _CLASS_BITS = np.uint64(7)
+_USERS = (1 << 12) - 1  # users told apart at a first look
 _HALF_AT = np.uint64(3)  # where the half hour begins in a key's high word
 
 
 class Touches:
     """Every touch that an order may still look at; the key is user, KOL | class, half hour."""
 
-    def __init__(self, slack: int, limit: int = OPEN_LIMIT) -> None:
-        self._touch = Keyed(at=np.int64)
+    def __init__(self, slack: int, limit: int = LIMIT) -> None:
+        self._touch = Keyed(at=np.int64, topics=np.uint8)
         self._of = Chains()
         self._due = Due(slack)
         self._limit = limit
         self._count = np.zeros(0, np.int64)  # touches of every user
-        self._crowded = False  # some user has too many
-        self.dropped = 0  # touches above the hard limit
+        self.dropped = 0  # events that would have been one touch too many
 
     def __len__(self) -> int:
         return len(self._touch)
 
     def take(
-        self, user: RowNumbers, kol: NDArray[Any], klass: NDArray[Any], at: Moments
+        self,
+        topic: str,
+        user: RowNumbers,
+        kol: NDArray[Any],
+        klass: NDArray[Any],
+        at: Moments,
     ) -> tuple[RowNumbers, Moments]:
-        """Take in events that are touches, in any order.
+        """Take in events of a topic that are touches, in the order of its log.
 
         Returns:
             User and time of every touch that is new or has become earlier.
 
         """
         half = at // HALF_HOUR_MS
-        row, first = self._touch.add(
-            packed(user, kol), klass.astype(np.uint64) | (half.astype(np.uint64) << _HALF_AT)
-        )
-        times = self._touch["at"]
+        lo = packed(user, kol)
+        hi = klass.astype(np.uint64) | (half.astype(np.uint64) << _HALF_AT)
+        bit = np.uint8(BIT_OF[topic])
+        fits = self._fits(bit, user, half, lo, hi)
+        if not fits.all():
+            self.dropped += int(np.count_nonzero(~fits))
+            user, at, lo, hi = user[fits], at[fits], lo[fits], hi[fits]
+        row, first = self._touch.add(lo, hi)
+        times, topics = self._touch["at"], self._touch["topics"]
         times[row[first]] = np.iinfo(np.int64).max
+        topics[row[first]] = 0
+        topics[row] |= bit
         old = times[row]
         np.minimum.at(times, row, at)
         new = times[row]
@@ -193,36 +211,73 @@ class Touches:
         changed = (new < old) & (new == at)
         return user[changed], at[changed]
 
+    def _fits(
+        self, bit: np.uint8, user: RowNumbers, half: NDArray[np.int64], lo: Words, hi: Words
+    ) -> Mask:
+        """Say which events of a topic are of touches within the limit."""
+        fits = np.ones(len(user), np.bool_)
+        self._count = _room(self._count, int(user.max(initial=-1)) + 1)
+        some = user & _USERS  # who shares a place counts as one user: that is too many rather
+        crowd = np.flatnonzero(self._count[user] + np.bincount(some)[some] > self._limit)
+        if not crowd.size:  # none can have too many: the usual batch
+            return fits
+        row = self._touch.find(lo[crowd], hi[crowd])
+        is_known = row >= 0
+        is_known[is_known] = (self._touch["topics"][row[is_known]] & bit) != 0
+        fresh = crowd[~is_known]
+        touch, begins = _numbered(lo[fresh], hi[fresh])
+        place = packed(user[fresh[begins]], half[fresh[begins]])
+        number = self._said(bit, np.unique(user[fresh]), place) + _turn(place)
+        fits[fresh] = (number < self._limit)[touch]
+        return fits
+
+    def _said(self, bit: np.uint8, user: RowNumbers, place: Words) -> NDArray[np.int64]:
+        """Give how many touches a topic has made in each of some (user, half hour)."""
+        _, row = self._of.pairs(user)
+        row = row[(self._touch["topics"][row] & bit) != 0]
+        lo, hi = self._touch["lo"][row], self._touch["hi"][row]
+        known, count = np.unique(packed(low(lo), hi >> _HALF_AT), return_counts=True)
+        at = np.searchsorted(known, place)
+        at[at == len(known)] = 0
+        said = np.zeros(len(place), np.int64)
+        if len(known):
+            said[:] = np.where(known[at] == place, count[at], 0)
+        return said
+
     def looked_at(self, user: RowNumbers, at: Moments, rank: NDArray[np.int64]) -> Journeys:
         """Give the touches that count for orders, numbered from 0: of `user`, paid `at`.
 
         `rank` gives the place of every KOL's name in the order of its UTF-8 bytes.
+        Each user's touches and orders are put in one line by time, so a user costs its
+        touches and its orders, not one times the other.
         """
-        order, row = self._not_after(user, at)
+        owner, asker = np.unique(user, return_inverse=True)
+        of, row = self._of.pairs(owner)
         moment, kol, klass = self._parts(row)
-        sort = np.lexsort((klass, rank[kol], moment, order))
-        order, moment, kol, klass = order[sort], moment[sort], kol[sort], klass[sort]
-        counts = (_from_end(order) < LOOKED_AT) & (moment >= at[order] - LOOKBACK_OF[klass])
+        end = np.zeros(len(user), np.int64)
+        sort = np.lexsort(
+            (
+                np.append(klass, end),
+                np.append(rank[kol], end + len(rank)),  # an order is behind what it looks at
+                np.append(moment, at),
+                np.append(of, asker),
+            )
+        )
+        is_touch = sort < len(row)
+        line = sort[is_touch]
+        end[sort[~is_touch] - len(row)] = np.cumsum(is_touch)[~is_touch]
+        begins = np.searchsorted(of[line], asker)
+        begin = np.maximum(begins, end - LOOKED_AT)
+        count = end - begin
+        order = np.repeat(np.arange(len(user)), count)
+        found = line[np.arange(len(order)) - np.repeat(np.cumsum(count) - end, count)]
+        moment, kol, klass = moment[found], kol[found], klass[found]
+        counts = moment >= at[order] - LOOKBACK_OF[klass]
         return Journeys(order[counts], moment[counts], kol[counts], klass[counts])
-
-    def _not_after(self, user: RowNumbers, at: Moments) -> tuple[RowNumbers, RowNumbers]:
-        """Give all pairs of an order and a touch of its user that is not after it."""
-        times = self._touch["at"]
-        orders, rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        order, row = np.arange(len(user)), self._of.heads(user)
-        while True:
-            live = row >= 0
-            order, row = order[live], row[live]
-            if not row.size:
-                return np.concatenate(orders), np.concatenate(rows)
-            meets = times[row] <= at[order]
-            orders.append(order[meets])
-            rows.append(row[meets].astype(np.int64))
-            row = self._of.after(row)
 
     def is_due(self) -> bool:
         """Say whether `forget` would look for something to forget."""
-        return self._crowded or self._due.reached(len(self._touch))
+        return self._due.reached(len(self._touch))
 
     def forget(self, watermark: int, rank: NDArray[np.int64]) -> None:
         """Drop touches no unfrozen order can look at; freeze the others first."""
@@ -230,24 +285,21 @@ class Touches:
         at = self._touch["at"]
         is_open = (at // HALF_HOUR_MS + 1) * HALF_HOUR_MS > floor
         counts = at >= floor - int(LOOKBACK_OF.max())
-        newest = self._newest(~is_open & counts, LOOKED_AT, rank)
-        within = self._newest(is_open, self._limit, rank)
-        stays = counts & newest & within
-        if self._crowded or self._due.is_worth(~stays) or not within.all():
-            self.dropped += int(np.count_nonzero(~within))
+        stays = counts & self._newest(~is_open & counts, rank)
+        if self._due.is_worth(~stays):
             self._touch.keep(stays)
             self._relink()
         self._due.reset(len(self._touch))
 
-    def _newest(self, among: Mask, limit: int, rank: NDArray[np.int64]) -> Mask:
-        """Say of each touch that it is among its user's newest of these, or none of these."""
+    def _newest(self, among: Mask, rank: NDArray[np.int64]) -> Mask:
+        """Say of each touch that it is among its user's 32 newest of these, or none of these."""
         user = self.users()
-        many = np.bincount(user[among], minlength=int(user.max(initial=0)) + 1) > limit
+        many = np.bincount(user[among], minlength=int(user.max(initial=0)) + 1) > LOOKED_AT
         row = np.flatnonzero(among & many[user])
         user, at, kol, klass = user[row], *self._parts(row)
         sort = np.lexsort((klass, rank[kol], at, user))
         newest = np.ones(len(self), np.bool_)
-        newest[row[sort]] = _from_end(user[sort]) < limit
+        newest[row[sort]] = _from_end(user[sort]) < LOOKED_AT
         return newest
 
     def _parts(self, row: RowNumbers) -> tuple[Moments, NDArray[np.int64], NDArray[np.int64]]:
@@ -269,23 +321,21 @@ class Touches:
         return self._touch.arrays(prefix) | {f"{prefix}.dropped": np.array([self.dropped])}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._touch.restore(prefix, arrays)
+        """Take over what `arrays` gave; who said a touch is unknown of the oldest snapshots."""
+        topics = np.full(len(arrays[f"{prefix}.at"]), EVERY_TOPIC, np.uint8)
+        self._touch.restore(prefix, {f"{prefix}.topics": topics, **arrays})
         self.dropped = int(arrays[f"{prefix}.dropped"][0])
         self._relink()
 
     def _relink(self) -> None:
-        self._of, self._count, self._crowded = Chains(), np.zeros(0, np.int64), False
+        self._of, self._count = Chains(), np.zeros(0, np.int64)
         self._link(self.users(), np.arange(len(self._touch)))
 
     def _link(self, user: RowNumbers, row: RowNumbers) -> None:
         """Put new touches into the lists of their users."""
         self._of.link(user, row)
-        users = int(user.max(initial=-1)) + 1
-        if users > len(self._count):
-            self._count = np.append(self._count, np.zeros(2 * users - len(self._count), np.int64))
+        self._count = _room(self._count, int(user.max(initial=-1)) + 1)
         np.add.at(self._count, user, 1)
-        self._crowded |= bool(self._count[user].max(initial=0) > CROWDED * self._limit)
 
 
 def _from_end(group: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -294,3 +344,31 @@ def _from_end(group: NDArray[np.int64]) -> NDArray[np.int64]:
         np.searchsorted(group, group, side="right") - 1 - np.arange(len(group))
     )
     return distance
+
+
+def _room(count: NDArray[np.int64], users: int) -> NDArray[np.int64]:
+    """Give counts with room for so many users."""
+    more = 2 * users - len(count) if users > len(count) else 0
+    return np.append(count, np.zeros(more, np.int64)) if more else count
+
+
+def _numbered(lo: Words, hi: Words) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Number equal keys alike, by first appearance; gives each one's number, and the firsts."""
+    sort = np.lexsort((lo, hi))  # stable: of equal keys the first stays the first
+    lo, hi = lo[sort], hi[sort]
+    begins = np.append(True, (lo[1:] != lo[:-1]) | (hi[1:] != hi[:-1]))[: len(lo)]
+    first = sort[begins]
+    appear = np.argsort(first)
+    number = np.empty(len(first), np.int64)
+    number[appear] = np.arange(len(first))
+    of = np.empty(len(lo), np.int64)
+    of[sort] = number[np.cumsum(begins) - 1]
+    return of, first[appear]
+
+
+def _turn(group: Words) -> NDArray[np.int64]:
+    """Give how many of the same group stand before each, 0 for the first."""
+    sort = np.argsort(group, kind="stable")
+    turn = np.empty(len(group), np.int64)
+    turn[sort] = np.arange(len(group)) - np.searchsorted(group[sort], group[sort])
+    return turn

@@ -40,7 +40,7 @@ from streams.core.orders import Brands, Named, Orders
 from streams.core.pseudonyms import Pseudonyms
 from streams.core.tally import ANY, Tally
 from streams.core.telling import Changed, Told, cell_rows, letter_rows, order_rows
-from streams.core.touches import NO_TOUCH, OPEN_LIMIT, Touches, classes
+from streams.core.touches import LIMIT, NO_TOUCH, Touches, classes
 
 FORMAT: Final = 1  # of the state
 
@@ -76,9 +76,9 @@ class UserMemory:
         *,
         hmac_key: bytes,
         slack: int = SLACK,
-        touch_limit: int = OPEN_LIMIT,
+        touch_limit: int = LIMIT,
     ) -> None:
-        """Begin with nothing; the settings bound memory and do not show in what is said."""
+        """Begin with nothing; when memory forgets (`slack`) does not show in what is said."""
         self.partition = partition
         self.epoch = 0
         self.life = 0
@@ -123,7 +123,7 @@ class UserMemory:
         kol = self._names.taken(events.kols, events.kol)
         klass = classes(events)
         met = klass != NO_TOUCH
-        changed = self._touches.take(user[met], kol[met], klass[met], events.at[met])
+        changed = self._touches.take(events.topic, user[met], kol[met], klass[met], events.at[met])
         self._orders.touched(*changed)
         is_open = self._open(events.topic, events.at)
         if not is_open.all():
@@ -380,7 +380,7 @@ class UserMemory:
         *,
         hmac_key: bytes,
         slack: int = SLACK,
-        touch_limit: int = OPEN_LIMIT,
+        touch_limit: int = LIMIT,
     ) -> Self:
         """Give a memory that goes on where `arrays` was taken."""
         memory = cls(partition, hmac_key=hmac_key, slack=slack, touch_limit=touch_limit)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from schemas.columns import Purchases
-from schemas.events import PURCHASES
+from schemas.events import CLICKSTREAM, PURCHASES
 from streams.core.lateness import HORIZON_MS, NEVER
 from streams.core.orders import KEPT_MS, OPEN, WAITS_MS, Named, Orders
 from streams.core.pseudonyms import Pseudonyms
@@ -32,7 +32,7 @@ class Shop:
 
     def touch(self, at: int) -> None:
         one = np.array([0])
-        self.orders.touched(*self.touches.take(one, one, one, np.array([at])))
+        self.orders.touched(*self.touches.take(CLICKSTREAM, one, one, one, np.array([at])))
 
     def state(self) -> list[int]:
         """Times of the orders that changed."""

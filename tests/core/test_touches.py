@@ -51,9 +51,9 @@ def klass(topic: str, **fields: object) -> str | None:
     return None if code == NO_TOUCH else LABELS[code]
 
 
-def take(touches: Touches, batch: Sequence[Met]) -> list[tuple[int, int]]:
+def take(touches: Touches, batch: Sequence[Met], topic: str = CLICKSTREAM) -> list[tuple[int, int]]:
     user, kol, of, at = np.array(batch, np.int64).reshape(-1, 4).T
-    users, times = touches.take(user, kol, of, at)
+    users, times = touches.take(topic, user, kol, of, at)
     return list(zip(users.tolist(), times.tolist(), strict=True))
 
 
@@ -184,31 +184,51 @@ def test_a_touch_at_the_moment_of_the_order_counts_and_one_after_it_does_not() -
     assert [len(found) for found in looked_at(touches, [(0, NOON), (0, NOON - 1)])] == [1, 0]
 
 
-def test_above_the_hard_limit_the_newest_stay_and_the_others_are_counted() -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from([CLICKSTREAM, INTERACTIONS]), journeys), max_size=5),
+    st.integers(0, 3),
+)
+def test_each_topic_makes_the_first_touches_of_a_half_hour_up_to_the_limit(
+    batches: list[tuple[str, list[Met]]], limit: int
+) -> None:
+    touches = Touches(slack=1000, limit=limit)
+    made: dict[tuple[str, int, int], set[tuple[int, int]]] = {}
+    log, dropped = list[Met](), 0
+    for topic, batch in batches:
+        take(touches, batch, topic)
+        for who, kol, of, at in batch:
+            some = made.setdefault((topic, who, at // HALF_HOUR_MS), set())
+            if (kol, of) in some or len(some) < limit:
+                some.add((kol, of))
+                log.append((who, kol, of, at))
+            else:
+                dropped += 1
+    orders = [(user, NOON - before) for user in (0, 1) for before in (0, HOUR, DAY)]
+
+    assert looked_at(touches, orders) == [meant(log, *order) for order in orders]
+    assert touches.dropped == dropped
+
+
+def test_a_touch_of_one_topic_leaves_the_other_its_room() -> None:
+    touches = Touches(slack=0, limit=1)
+    take(touches, [(0, 0, 4, NOON + 1), (0, 1, 4, NOON + 1)])
+    take(touches, [(0, 1, 4, NOON + 2), (0, 0, 4, NOON)], INTERACTIONS)
+    [found] = looked_at(touches, [(0, NOON + HOUR)])
+
+    assert found == [(0, 0, 4, NOON + 1), (0, 1, 4, NOON + 2)]
+    assert touches.dropped == 2
+
+
+def test_of_many_users_at_once_only_who_has_too_many_is_held_back() -> None:
     touches = Touches(slack=0, limit=10)
-    take(touches, [(0, n, 0, NOON + n) for n in range(15)] + [(1, 0, 0, NOON)])
-    touches.forget(NOON, np.arange(15))
-    user, at = np.array([0]), np.array([NOON + HOUR])
-    found = touches.looked_at(user, at, np.arange(15))
+    take(touches, [(user, 0, 0, NOON) for user in range(5_000)])
+    take(touches, [(7, n, 0, NOON) for n in range(12)])
 
-    assert touches.dropped == 5
-    assert found.at.tolist() == [NOON + n for n in range(5, 15)]
-
-
-def test_a_crowd_of_touches_of_one_user_makes_forgetting_due() -> None:
-    touches = Touches(slack=1000, limit=10)
-    take(touches, [(0, n, 0, NOON + n) for n in range(20)])
-    calm = touches.is_due()
-    take(touches, [(0, 21, 0, NOON)])
-    crowded = touches.is_due()
-    touches.forget(NOON, np.arange(30))
-
-    assert [calm, crowded, touches.is_due()] == [False, True, False]
-    assert len(touches) == 10
+    assert [len(touches), touches.dropped] == [5_009, 2]
 
 
 def test_a_crowd_of_old_touches_shrinks_to_the_newest() -> None:
-    touches = Touches(slack=1000, limit=20)
+    touches = Touches(slack=500)
     take(
         touches,
         [(user, n, 0, NOON + n) for user, count in ((0, 41), (1, 500)) for n in range(count)],
@@ -242,11 +262,24 @@ def test_users_get_new_numbers_and_keep_their_touches() -> None:
 def test_restored_touches_are_the_same() -> None:
     touches, again = Touches(slack=0, limit=2), Touches(slack=0, limit=2)
     take(touches, [(0, n, 0, NOON + n) for n in range(3)])
-    touches.forget(NOON, RANK)
     again.restore("x", touches.arrays("x"))
+    for one in (touches, again):
+        take(one, [(0, 3, 0, NOON)])
+        take(one, [(0, 3, 0, NOON)], INTERACTIONS)
+
+    assert again.dropped == touches.dropped == 2
+    assert looked_at(again, [(0, NOON + HOUR)]) == looked_at(touches, [(0, NOON + HOUR)])
+
+
+def test_touches_of_a_snapshot_that_does_not_say_who_said_them_count_for_every_topic() -> None:
+    touches, again = Touches(slack=0, limit=1), Touches(slack=0, limit=1)
+    take(touches, [(0, 0, 0, NOON)])
+    arrays = touches.arrays("x")
+    del arrays["x.topics"]
+    again.restore("x", arrays)
+    take(again, [(0, 1, 0, NOON)], INTERACTIONS)
 
     assert again.dropped == 1
-    assert looked_at(again, [(0, NOON + HOUR)]) == looked_at(touches, [(0, NOON + HOUR)])
 
 
 CASES: list[tuple[str, Message, str | None]] = [

@@ -334,12 +334,16 @@ def test_a_frozen_order_keeps_its_touches_for_a_refund_months_later() -> None:
     assert given_back(row) == {"k1": 1_000, "k2": 1_000}
 
 
-def test_of_a_user_with_too_many_touches_the_newest_stay() -> None:
-    reader = Reader(slack=0, touch_limit=8)
+def test_of_a_user_with_too_many_touches_the_first_of_the_half_hour_stand() -> None:
+    reader = Reader(touch_limit=8)
     reader.fold_batch(CLICKSTREAM, [click(ts=NOON + n, kol_id=f"k{n}") for n in range(20)])
-    reader.settle()
+    reader.fold(click(ts=NOON - 1, kol_id="k19"), paid(ts=NOON + MINUTE))
 
     assert reader.doors()["*", "touch_limit"] == 12
+    assert reader.order()["touch_kol"] == ["k19", *(f"k{n}" for n in range(8))]
+    assert reader.cell("k15") == {"events": 1, "users": 1, "clicks": 1} | {
+        f"users_{bucket}": 1 for bucket in ("hour", "day", "week")
+    }
 
 
 # ---------------------------------------------------------------- which `paid` stands

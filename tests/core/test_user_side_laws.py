@@ -33,6 +33,7 @@ from tests.oracle import (
     HOUR_MS,
     LOOKBACK_MS,
     MINUTE_MS,
+    MOST_TOUCHES,
     REFUND_AFTER_MS,
     REFUND_BEFORE_MS,
     Expected,
@@ -99,6 +100,7 @@ class Way:
     keeping: float = 0.2  # how likely a snapshot is taken after statements
     crashing: float = 0.0
     slack: int = 4  # rows below which nothing is forgotten: few, so that much is
+    touch_limit: int = MOST_TOUCHES
 
 
 def read(log: Sequence[Record], partitions: int, way: Way, table: Table | None = None) -> Table:
@@ -132,8 +134,11 @@ class _Reader:
         self.begin()
 
     def begin(self) -> None:
-        self.memory = UserMemory(self.partition, hmac_key=KEY, slack=self.way.slack)
+        self.memory = UserMemory(self.partition, hmac_key=KEY, **self.bounds())
         self.at = dict.fromkeys(self.topics, 0)
+
+    def bounds(self) -> dict[str, int]:
+        return {"slack": self.way.slack, "touch_limit": self.way.touch_limit}
 
     def run(self) -> None:
         lives = 6
@@ -179,9 +184,7 @@ class _Reader:
         else:
             arrays, at = self.kept
             copies = {name: array.copy() for name, array in arrays.items()}
-            self.memory = UserMemory.restored(
-                copies, self.partition, hmac_key=KEY, slack=self.way.slack
-            )
+            self.memory = UserMemory.restored(copies, self.partition, hmac_key=KEY, **self.bounds())
             self.at = dict(at)
         self.memory.life = life
 
@@ -290,14 +293,18 @@ def assert_letters(table: Table, expected: Expected, log: Iterable[Record]) -> N
         assert payload == (values[place] or b"")
 
 
-def assert_meant(table: Table, log: Sequence[Record], partitions: int) -> None:
+def assert_meant(
+    table: Table, log: Sequence[Record], partitions: int, most: int = MOST_TOUCHES
+) -> None:
     """What stands is what the definitions say of this log."""
-    expected = oracle(log, partitions)
+    expected = oracle(log, partitions, most)
 
     assert standing_orders(table) == expected_orders(expected)
     assert standing_cells(table) == expected.cells
     assert standing_depth(table) == expected.depth
     assert standing_doors(table, "door") == expected.doors
+    dropped = standing_doors(table, "counter")
+    assert sum(dropped["*", at, "touch_limit"] for at in range(partitions)) == expected.crowded
     assert_letters(table, expected, log)
     refused: Counter[tuple[str, int]] = Counter()
     for (topic, partition, _), n in standing_doors(table, "rejected").items():
@@ -429,6 +436,28 @@ def test_a_mess_survives_every_kind_of_trouble_at_once(world: int, seed: int, da
     log = messy(world, days)
 
     assert_meant(read(log, 2, Way(seed, stating=0.5, keeping=0.5, crashing=0.1)), log, 2)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds, st.integers(0, 3), st.sampled_from((0, 4, 1_000)))
+def test_which_touches_are_too_many_is_the_log_s_to_say(
+    of: list[Line], seed: int, limit: int, slack: int
+) -> None:
+    log = small(of)
+    way = Way(seed, longest=3, keeping=0.5, crashing=0.2, slack=slack, touch_limit=limit)
+
+    assert_meant(read(log, 1, way), log, 1, most=limit)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, seeds, st.integers(1, 4))
+def test_a_limit_of_touches_survives_every_kind_of_trouble(
+    world: int, seed: int, limit: int
+) -> None:
+    log = messy(world, days=3)
+    way = Way(seed, stating=0.5, keeping=0.5, crashing=0.1, touch_limit=limit)
+
+    assert_meant(read(log, 2, way), log, 2, most=limit)
 
 
 @pytest.mark.parametrize("seed", range(3))
