@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import faust
@@ -18,6 +19,10 @@ from streams.telemetry import Telemetry
 from streams.transport import TP, Standing, consumer
 
 STUCK_SECONDS = 60.0  # without a step although messages wait
+UNSAFE_SECONDS = 300.0  # without a commit although messages were read
+CODE_PATH = "python"  # readable rules on arrays; compiled kernels would say so here
+
+Place = tuple[Side, int]  # a side's partition: its topics take turns, so they move together
 
 
 class Health:
@@ -40,7 +45,8 @@ class Health:
         self._name = name
         self._sink_s = sink_s  # an insert may be out for so long
         self._clock = clock
-        self._moved: dict[TP, tuple[int | None, float]] = {}  # position, and since when
+        self._moved: dict[Place, tuple[object, float]] = {}  # positions, and since when
+        self._safe: dict[TP, tuple[object, float]] = {}  # what is committed, and since when
 
     def standings(self) -> dict[TP, Standing]:
         """Every topic partition this worker reads."""
@@ -56,13 +62,7 @@ class Health:
 
     def tick(self) -> None:
         """Refresh gauges and remember who moved."""
-        now = self._clock()
-        for tp, stands in self.standings().items():
-            if stands.position != self._moved.get(tp, (None, 0.0))[0] or stands.is_at_end:
-                self._moved[tp] = (stands.position, now)
-            if stands.position is not None and stands.end is not None:
-                lag = max(0, stands.end - stands.position)
-                self.telemetry.set("kol_lag_events", lag, tp.topic, str(tp.partition))
+        self._follow(self.standings())
         for side in Side:
             lanes = self._rounds.of(side)
             self.telemetry.set("kol_partitions", len(lanes), side.value)
@@ -84,18 +84,56 @@ class Health:
                 self.telemetry.set("kol_sink_state", is_in, table, state.value)
             self.telemetry.set("kol_sink_buffer_rows", sink.waiting, table)
 
+    def _follow(self, standings: Mapping[TP, Standing]) -> None:
+        """Remember who moved and what became safe; begins anew in a rebalance."""
+        now = self._clock()
+        by_place: dict[Place, list[Standing]] = {}
+        for tp, stands in standings.items():
+            by_place.setdefault(_place(tp), []).append(stands)
+            labels = tp.topic, str(tp.partition)
+            if stands.position is not None and stands.end is not None:
+                self.telemetry.set("kol_lag_events", max(0, stands.end - stands.position), *labels)
+            if stands.committed_at is not None:
+                self.telemetry.set("kol_commit_timestamp_seconds", stands.committed_at, *labels)
+        self._moved = {
+            place: _since(
+                self._moved.get(place),
+                [stands.position for stands in some],
+                now,
+                rests=all(stands.is_at_end for stands in some),
+            )
+            for place, some in by_place.items()
+        }
+        self._safe = {
+            tp: _since(self._safe.get(tp), stands.safe, now, rests=stands.safe == stands.position)
+            for tp, stands in standings.items()
+        }
+        self._keep_series()
+
+    def _keep_series(self) -> None:
+        """Only what is ours is told: a partition that went elsewhere is told there."""
+        lanes = [(lane.side, lane.partition) for lane in self._rounds.lanes.values()]
+        read = {(topic, str(at)) for _, at in lanes for topic in (*INPUTS, CELLS)}
+        kept = {(side.value, str(at)) for side, at in lanes}
+        for name in ("kol_lag_events", "kol_commit_timestamp_seconds"):
+            self.telemetry.keep(name, read)
+        for name in ("kol_watermark_timestamp_seconds", "kol_snapshot_timestamp_seconds"):
+            self.telemetry.keep(name, kept)
+
     def live(self) -> list[str]:
         """Why this process should be restarted; [] when it moves, or waits for a good reason."""
-        if any(sink.state is State.RETRYING for sink in self._sinks.values()):
-            return []
+        if any(sink.state is not State.OK for sink in self._sinks.values()):
+            return []  # a new process would wait, too
         shut_s = self._rounds.shut_s
         if shut_s is not None and shut_s < 2 * self._sink_s:
             return []  # an insert is without an answer, and not yet given up
+        if self._moved and not consumer(self._app).is_connected:
+            return []  # no broker: a new process would not even start
         now = self._clock()
         return [
-            f"{tp.topic}/{tp.partition} has not moved for {now - since:.0f} s"
-            for tp in self.standings()
-            if (since := self._moved.get(tp, (None, now))[1]) < now - STUCK_SECONDS
+            f"{side.value}/{partition} has not moved for {now - since:.0f} s"
+            for (side, partition), (_, since) in self._moved.items()
+            if since < now - STUCK_SECONDS
         ]
 
     def ready(self) -> list[str]:
@@ -112,12 +150,20 @@ class Health:
         ]
         if self._rounds.shut_s is not None:
             faults.append("reading waits for the sink")
+        now = self._clock()
+        faults += [
+            f"{tp.topic}/{tp.partition}: nothing became safe for {now - since:.0f} s"
+            for tp, (_, since) in self._safe.items()
+            if since < now - UNSAFE_SECONDS
+        ]
         return faults
 
     def status(self) -> dict[str, Any]:
         """All of it, for `kol status`."""
         return {
             "name": self._name,
+            "version": version("kol-streams"),
+            "path": CODE_PATH,
             "partitions": sorted({lane.partition for lane in self._rounds.lanes.values()}),
             "ready": self.ready(),
             "live": self.live(),
@@ -147,3 +193,14 @@ class Health:
                 for topic, label, kind in PLACES:
                     counts[topic, label, kind] += lane.memory.tally[topic, label]
         return counts
+
+
+def _place(tp: TP) -> Place:
+    return (Side.KOL if tp.topic == CELLS else Side.USER), tp.partition
+
+
+def _since(
+    before: tuple[object, float] | None, value: object, now: float, *, rests: bool
+) -> tuple[object, float]:
+    """A value and since when it stands without a reason to."""
+    return (value, now) if before is None or rests or before[0] != value else before

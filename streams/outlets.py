@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from schemas.columns import Rejected
-from schemas.rows import Rows
+from schemas.rows import TABLES, Rows
 from sinks.base import Health, Observer, State
 from sinks.blocks import Blocks
 from sinks.clickhouse import ClickHouse
@@ -71,6 +71,8 @@ class Watched(Observer):
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
+        for table in TABLES:  # from zero on, or a rate misses the first one
+            telemetry.add("kol_rows_refused_total", 0, table)
 
     def written(self, health: Health, rows: int, seconds: float) -> None:
         """Rows were acknowledged this long after they were handed in."""

@@ -4,13 +4,13 @@ Label values come from closed sets: never a user, a KOL or an event. Timestamps 
 of ages, so that a dead worker looks old.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -26,15 +26,22 @@ class Metric(NamedTuple):
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    is_told: bool = False  # a counter whose total is kept elsewhere and told as it stands
 
 
 METRICS: dict[str, Metric] = {
     "kol_build_info": Metric("gauge", "1, with version and code path.", ("version", "path")),
     "kol_events_total": Metric(
-        "gauge", "Events out of each door since the log began, from memory.", ("topic", "door")
+        "counter",
+        "Events out of each door since the log began, from memory.",
+        ("topic", "door"),
+        is_told=True,
     ),
     "kol_rejected_total": Metric(
-        "gauge", "Messages refused since the log began, from memory.", ("topic", "reason")
+        "counter",
+        "Messages refused since the log began, from memory.",
+        ("topic", "reason"),
+        is_told=True,
     ),
     "kol_read_messages_total": Metric("counter", "Messages read by this process.", ("topic",)),
     "kol_batch_events": Metric(
@@ -45,6 +52,9 @@ METRICS: dict[str, Metric] = {
         "histogram", "From a message's append to its rows' acknowledgement.", (), LATENCY
     ),
     "kol_lag_events": Metric("gauge", "Messages not yet read.", ("topic", "partition")),
+    "kol_commit_timestamp_seconds": Metric(
+        "gauge", "When an offset was last committed.", ("topic", "partition")
+    ),
     "kol_watermark_timestamp_seconds": Metric(
         "gauge", "Least event time still open, per partition.", ("side", "partition")
     ),
@@ -92,6 +102,9 @@ class Telemetry:
     def set(self, name: str, value: float, *labels: str) -> None:
         """Say how things stand."""
         metric = self._metrics[name]
+        if isinstance(metric, Totals):
+            metric.values[labels] = value
+            return
         assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
         (metric.labels(*labels) if labels else metric).set(value)
 
@@ -101,10 +114,11 @@ class Telemetry:
         assert isinstance(metric, Histogram)  # noqa: S101  # the table says so
         (metric.labels(*labels) if labels else metric).observe(value)
 
-    def forget(self, name: str, *labels: str) -> None:
-        """Drop one series: a partition went elsewhere."""
+    def keep(self, name: str, series: Collection[tuple[str, ...]]) -> None:
+        """Drop every series of a gauge but these: partitions went elsewhere."""
         metric = self._metrics[name]
-        if labels in metric._metrics:  # noqa: SLF001  # no public question
+        assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
+        for labels in set(metric._metrics) - set(series):  # noqa: SLF001  # no public question
             metric.remove(*labels)
 
     def exposition(self) -> bytes:
@@ -112,13 +126,34 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
-def _made(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+def _made(
+    name: str, metric: Metric, registry: CollectorRegistry
+) -> "Counter | Gauge | Histogram | Totals":
+    if metric.is_told:
+        return Totals(name, metric, registry)
     if metric.kind == "histogram":
         return Histogram(
             name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
         )
     kind = Counter if metric.kind == "counter" else Gauge
     return kind(name, metric.meaning, metric.labels, registry=registry)
+
+
+class Totals(Collector):
+    """A counter that is told its totals, by labels: memory counts, and survives a restart."""
+
+    def __init__(self, name: str, metric: Metric, registry: CollectorRegistry) -> None:
+        self.values: dict[tuple[str, ...], float] = {}
+        self._name = name
+        self._metric = metric
+        registry.register(self)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """As Prometheus wants it."""
+        family = CounterMetricFamily(self._name, self._metric.meaning, labels=self._metric.labels)
+        for labels, value in self.values.items():
+            family.add_metric(labels, value)
+        yield family
 
 
 class Latencies(Collector):

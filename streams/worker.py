@@ -15,7 +15,7 @@ from sinks.migrate import check as checked
 from streams import app as apps
 from streams.broker import OUTAGE_SECONDS, asked
 from streams.errors import ExpectedError
-from streams.health import Health
+from streams.health import CODE_PATH, Health
 from streams.outlets import Outlets
 from streams.owner import Owner
 from streams.reading import connected
@@ -71,7 +71,7 @@ def calm_collector() -> None:
 def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> None:
     """Build everything around an app; nothing runs yet."""
     telemetry = Telemetry()
-    telemetry.set("kol_build_info", 1, version("kol-streams"), "python")
+    telemetry.set("kol_build_info", 1, version("kol-streams"), CODE_PATH)
     outlets = Outlets(settings, telemetry)
     worker = settings.worker
 

@@ -68,6 +68,8 @@ class Standing:
     position: int | None  # next offset to hand out; None: not begun
     end: int | None  # first offset not yet readable, as last heard; None: not heard lately
     quiet_s: float  # seconds since the last record, or since reading began
+    safe: int | None = None  # the next offset as committed; None: not begun
+    committed_at: float | None = None  # seconds since the epoch; None: not by this process
 
     @property
     def is_at_end(self) -> bool:
@@ -169,6 +171,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if state is None or state.timestamp is None:
             return None
         return None if time.time() - state.timestamp / 1000 > FRESH_S else _readable_end(state)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether any broker is spoken to."""
+        connections = self._ensure_consumer()._client._conns.values()  # noqa: SLF001  # as in records.py
+        return any(connection.connected() for connection in list(connections))
 
     def _state(self, tp: TP) -> Any:  # noqa: ANN401  # aiokafka's, untyped
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # as in records.py

@@ -44,6 +44,7 @@ class BatchConsumer(driver.Consumer):
         self.wiring: Wiring = transport.wiring
         self.deliveries = Deliveries()
         self._committed: dict[TP, int] = {}  # what the broker acknowledged
+        self._committed_at: dict[TP, float] = {}  # seconds since the epoch
         self._next: dict[TP, int] = {}  # next offset to hand out
         self._heard: dict[TP, float] = {}  # when the last record came, steady seconds
         self._held: frozenset[int] = frozenset()
@@ -136,7 +137,14 @@ class BatchConsumer(driver.Consumer):
         """Where the reading of a topic partition stands."""
         heard = self._heard.get(tp)
         quiet = 0.0 if heard is None else time.monotonic() - heard
-        return Standing(self._next.get(tp), self._thread.end(tp), quiet)
+        safe = self._committed.get(tp, self._starts.get(tp))
+        at = self._committed_at.get(tp)
+        return Standing(self._next.get(tp), self._thread.end(tp), quiet, safe, at)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether any broker is spoken to."""
+        return self._thread.is_connected
 
     async def bounds(self, *tps: TP) -> Mapping[TP, Bounds]:
         """What the broker has of each; ask in `Hooks.assigned`."""
@@ -191,6 +199,7 @@ class BatchConsumer(driver.Consumer):
         done = await super()._commit(offsets)
         if done:
             self._committed.update(offsets)
+            self._committed_at |= dict.fromkeys(offsets, time.time())
         return done
 
     # -- assignment, drain, stop
@@ -236,6 +245,7 @@ class BatchConsumer(driver.Consumer):
         for tp in [tp for tp in self._next if tp.partition in partitions]:
             del self._next[tp]
             self._committed.pop(tp, None)
+            self._committed_at.pop(tp, None)
             self._heard.pop(tp, None)
         self.deliveries.forget([tp for tp in self.deliveries if tp.partition in partitions])
         await self.wiring.hooks.lost(partitions)

@@ -1,0 +1,234 @@
+"""A worker is live while it moves or waits for a good reason, ready while what it does is safe."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
+from schemas.rows import TABLES
+from schemas.topics import CELLS
+from sinks.base import Health as SinkHealth
+from sinks.base import State
+from streams.core.user_side import UserMemory
+from streams.health import STUCK_SECONDS, UNSAFE_SECONDS, Health
+from streams.lanes import Side
+from streams.outlets import Watched
+from streams.telemetry import METRICS, Telemetry
+from streams.transport import TP, Standing
+from tests.builders import click, decoded
+
+SINK_SECONDS = 60.0
+READ = (*INPUTS, CELLS)
+
+
+class Reader:
+    """A consumer that stands where a test says."""
+
+    def __init__(self) -> None:
+        self.is_connected = True
+        self.at = {TP(topic, 0): Standing(5, 10, 0.0, 5, 1_790_000_000.0) for topic in READ}
+
+    def standing(self, tp: TP) -> Standing:
+        return self.at[tp]
+
+    def stands(self, topic: str, position: int, end: int | None = 10, safe: int = 5) -> None:
+        self.at[TP(topic, 0)] = Standing(position, end, 0.0, safe)
+
+
+class World:
+    """One worker that owns partition 0."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.reader = Reader()
+        self.app = SimpleNamespace(rebalancing=False, consumer=self.reader)
+        self.sink = SinkHealth("order_credit")
+        self.telemetry = Telemetry()
+        self.rounds = SimpleNamespace(
+            lanes={
+                (side, 0): SimpleNamespace(
+                    side=side, partition=0, memory=UserMemory(0, hmac_key=b"key")
+                )
+                for side in Side
+            },
+            watermark=lambda _: 60_000,
+            shut_s=None,
+            read=0,
+        )
+        self.rounds.of = lambda side: [
+            lane for lane in self.rounds.lanes.values() if lane.side is side
+        ]
+        self.health = Health(
+            self.app,  # type: ignore[arg-type]  # a stand-in
+            self.rounds,  # type: ignore[arg-type]  # a stand-in
+            self.telemetry,
+            {"order_credit": self.sink},
+            "w",
+            SINK_SECONDS,
+            lambda: self.now,
+        )
+
+    def after(self, seconds: float) -> "World":
+        """A look now and one later."""
+        self.health.tick()
+        self.now += seconds
+        self.health.tick()
+        return self
+
+    def told(self, name: str) -> list[str]:
+        """The lines of a metric."""
+        lines = self.telemetry.exposition().decode().splitlines()
+        return [line for line in lines if re.match(rf"{name}[{{ ]", line)]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# ---------------------------------------------------------------- live
+
+
+def test_a_worker_that_stands_although_messages_wait_is_not_live(world: World) -> None:
+    assert world.after(STUCK_SECONDS).health.live() == []
+    assert world.after(1).health.live() == [
+        "user/0 has not moved for 61 s",
+        "kol/0 has not moved for 61 s",
+    ]
+
+
+def test_a_partition_moves_when_one_of_its_topics_does(world: World) -> None:
+    """While catching up the other topics wait for the one that is oldest."""
+    world.reader.stands(CELLS, 10)
+    world.after(STUCK_SECONDS)
+    world.reader.stands(CLICKSTREAM, 6)
+
+    assert world.after(STUCK_SECONDS).health.live() == []
+
+
+def test_a_partition_read_to_its_end_rests(world: World) -> None:
+    for topic in READ:
+        world.reader.stands(topic, 10)
+
+    assert world.after(10 * STUCK_SECONDS).health.live() == []
+
+
+def test_a_client_that_hears_nothing_although_it_is_connected_is_stuck(world: World) -> None:
+    for topic in READ:
+        world.reader.stands(topic, 10, end=None)
+
+    assert world.after(STUCK_SECONDS + 1).health.live()
+
+
+def test_without_a_broker_a_restart_would_not_help(world: World) -> None:
+    world.reader.is_connected = False
+
+    assert world.after(10 * STUCK_SECONDS).health.live() == []
+
+
+@pytest.mark.parametrize("state", [State.RETRYING, State.STOPPED])
+def test_a_sink_that_is_away_is_waited_for(world: World, state: State) -> None:
+    world.sink.state = state
+
+    assert world.after(10 * STUCK_SECONDS).health.live() == []
+
+
+def test_an_insert_without_an_answer_is_waited_for_until_it_is_long_given_up(world: World) -> None:
+    world.after(10 * STUCK_SECONDS)
+    world.rounds.shut_s = 2 * SINK_SECONDS - 1
+    waits = world.health.live()
+    world.rounds.shut_s = 2 * SINK_SECONDS
+
+    assert waits == []
+    assert world.health.live()
+
+
+def test_after_a_rebalance_time_begins_anew(world: World) -> None:
+    world.after(STUCK_SECONDS)
+    world.app.rebalancing = True
+    world.after(10 * STUCK_SECONDS)
+    during = world.health.live()
+    world.app.rebalancing = False
+
+    assert during == []
+    assert world.after(STUCK_SECONDS).health.live() == []
+
+
+# ---------------------------------------------------------------- ready
+
+
+def test_a_worker_that_owns_moves_and_writes_is_ready(world: World) -> None:
+    assert world.after(1).health.ready() == []
+
+
+def test_what_a_worker_waits_for_is_said(world: World) -> None:
+    world.app.rebalancing = True
+    world.rounds.lanes = {}
+    world.rounds.shut_s = 1.0
+    world.sink.state = State.RETRYING
+
+    assert world.health.ready() == [
+        "a rebalance is under way",
+        "no partitions",
+        "order_credit: retrying",
+        "reading waits for the sink",
+    ]
+
+
+def test_what_is_read_and_does_not_become_safe_is_said(world: World) -> None:
+    world.reader.stands(PURCHASES, 7)
+    world.after(UNSAFE_SECONDS + 1)
+    late = world.health.ready()
+    world.reader.stands(PURCHASES, 8, safe=6)
+
+    assert late == [f"{PURCHASES}/0: nothing became safe for 301 s"]
+    assert world.after(1).health.ready() == []
+
+
+# ---------------------------------------------------------------- metrics
+
+
+def test_lag_and_commits_are_told_of_what_is_owned_only(world: World) -> None:
+    world.health.tick()
+    mine = world.told("kol_lag_events")
+    commits = world.told("kol_commit_timestamp_seconds")
+    world.rounds.lanes = {}
+    world.health.tick()
+
+    assert f'kol_lag_events{{partition="0",topic="{CLICKSTREAM}"}} 5.0' in mine
+    assert len(mine) == len(commits) == len(READ)
+    for name in ("kol_lag_events", "kol_commit_timestamp_seconds"):
+        assert world.told(name) == []
+    assert world.told("kol_watermark_timestamp_seconds") == []
+
+
+def test_doors_are_counters_with_all_their_labels_from_the_first_look_on(world: World) -> None:
+    memory = world.rounds.lanes[Side.USER, 0].memory
+    memory.fold(decoded(CLICKSTREAM, [click(), click(), b"{"]))
+    world.health.tick()
+    text = world.telemetry.exposition().decode()
+
+    assert "# TYPE kol_events_total counter" in text
+    assert f'kol_events_total{{door="duplicate",topic="{CLICKSTREAM}"}} 1.0' in text
+    assert f'kol_rejected_total{{reason="not_json",topic="{CLICKSTREAM}"}} 1.0' in text
+    assert f'kol_rejected_total{{reason="too_large",topic="{PURCHASES}"}} 0.0' in text
+
+
+def test_refused_rows_are_counted_from_zero_on(world: World) -> None:
+    Watched(world.telemetry)
+
+    assert len(world.told("kol_rows_refused_total")) == len(TABLES)
+
+
+def test_every_metric_is_a_counter_if_and_only_if_its_name_says_so() -> None:
+    assert {name for name, metric in METRICS.items() if metric.kind == "counter"} == {
+        name for name in METRICS if name.endswith("_total")
+    }
+
+
+def test_a_worker_says_which_version_and_code_path_it_runs(world: World) -> None:
+    status = world.after(1).health.status()
+
+    assert status["path"] == "python"
+    assert re.match(r"\d+\.\d+", status["version"])
