@@ -4,6 +4,7 @@ Capacity doubles, so appending costs O(1) a row; forgetting rewrites what stays.
 What a snapshot holds is the live part of every column, as views.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from schemas.columns import Codes, Mask
 Arrays = Mapping[str, NDArray[Any]]
 
 SMALLEST = 64  # rows a column begins with
+FEW = 32  # of so many names a new one is put in its place, more are sorted with all others
 WORTH = 4  # memory is rewritten when one row of so many goes
 
 
@@ -141,7 +143,7 @@ class Names:
         self.names: list[str] = []
         self._code: dict[str, int] = {}
         self._strings = Strings()
-        self._sorted: list[tuple[bytes, int]] = []
+        self._sorted = np.zeros(0, np.int64)  # codes in order of the names
         self._rank = np.zeros(0, np.int64)
 
     def __len__(self) -> int:
@@ -168,13 +170,25 @@ class Names:
 
     def rank(self) -> NDArray[np.int64]:
         """Give every code's place in the order of the names' UTF-8 bytes, shape `(names,)`."""
-        known = len(self._rank)
-        if known < len(self.names):
-            self._sorted += [(self.names[c].encode(), c) for c in range(known, len(self.names))]
-            self._sorted.sort()  # two sorted runs: merged in linear time
-            self._rank = np.empty(len(self.names), np.int64)
-            self._rank[[code for _, code in self._sorted]] = np.arange(len(self.names))
+        known, count = len(self._rank), len(self.names)
+        if known < count:
+            name = self.names.__getitem__  # texts are ordered as their UTF-8 bytes are
+            if FEW * (count - known) < known:
+                new = sorted(range(known, count), key=name)
+                place = [bisect(self._sorted, name(code), key=name) for code in new]
+                self._sorted = np.insert(self._sorted, place, new)
+            else:
+                self._sorted = np.array(sorted(range(count), key=name), np.int64)
+            self._rank = np.empty(count, np.int64)
+            self._rank[self._sorted] = np.arange(count)
         return self._rank
+
+    def keep(self, which: Mask) -> None:
+        """Forget all names but these; the others are numbered anew in their order."""
+        self.names = [self.names[code] for code in np.flatnonzero(which).tolist()]
+        self._code = {name: code for code, name in enumerate(self.names)}
+        self._strings.keep(which)
+        self._sorted, self._rank = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds, as views."""

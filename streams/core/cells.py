@@ -89,6 +89,14 @@ class Cells:
             minute = self._cell["hi"].astype(np.int64)
             self._due.drop(self._cell, ~self._cell["dirty"] & is_final(minute, watermark))
 
+    def names(self) -> NDArray[np.int64]:
+        """Give the name of every cell."""
+        return self._cell["lo"].astype(np.int64)
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._cell.renumber(name)
+
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""
         return self._cell.arrays(prefix)

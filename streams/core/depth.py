@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from schemas.columns import Behaviour, Mask
 from schemas.events import Kind
 from streams.core.arena import Arrays, Due
-from streams.core.index import Keyed, RowNumbers, low, packed
+from streams.core.index import Keyed, RowNumbers, high, low, packed
 from streams.core.lateness import DAY_MS, HORIZON_MS
 from streams.core.touches import is_read
 
@@ -96,6 +96,14 @@ class Depth:
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
         self._day.renumber(user)
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the name of every row."""
+        return high(self._day["lo"])
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._day.rename(name)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""

@@ -117,6 +117,15 @@ class Distinct:
         self._hour.renumber(user)
         self._week.renumber(user)
 
+    def names(self) -> NDArray[np.int64]:
+        """Give the name of every row."""
+        return high(np.append(self._hour["lo"], self._week["lo"]))
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._hour.rename(name)
+        self._week.rename(name)
+
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""
         return self._hour.arrays(f"{prefix}.hour") | self._week.arrays(f"{prefix}.week")
@@ -182,6 +191,15 @@ class DistinctBuyers(Distinct):
         """Give every user a new number."""
         super().renumber(user)
         self._minute.renumber(user)
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the brand of every row."""
+        return np.append(super().names(), high(self._minute["lo"]))
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every brand a new number."""
+        super().rename(name)
+        self._minute.rename(name)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""

@@ -14,6 +14,7 @@ Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account
 does not say its age counts as 15 days old.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +24,7 @@ from schemas.cells import AT, DIMENSIONS
 from schemas.columns import Behaviour
 from schemas.events import Kind
 from streams.core.arena import Arrays, Due
-from streams.core.index import Keyed, RowNumbers, low, packed
+from streams.core.index import Keyed, RowNumbers, high, low, packed
 from streams.core.lateness import HORIZON_MS, MINUTE_MS
 
 ONE: Final = 1_000_000
@@ -50,6 +51,10 @@ _BITS = 32
 MISSING_AFTER: Final = np.array(  # of what was missing, 2^32; minutes inside one half-life
     [round(2**_BITS * 2 ** (-minute / HALF_LIFE_MIN)) for minute in range(HALF_LIFE_MIN)], np.int64
 )
+
+_MISSING: Final = MISSING_AFTER.tolist()
+
+FEW: Final = 16  # allowances of a batch with events left, below which they go one by one
 
 SILENT: Final = -1
 _WEIGHT: Final = np.zeros(256, np.int64)
@@ -81,6 +86,26 @@ def recovered(left: NDArray[np.int64], passed_ms: NDArray[np.int64]) -> NDArray[
     return ONE - np.where(halvings < FULL_AFTER, missing, 0)
 
 
+def _spent(
+    left: int, last: int, at: Sequence[int], weight: Sequence[int]
+) -> tuple[list[int], int, int]:
+    """What the events of one allowance are granted one after the other, what is left, and when.
+
+    The same as `recovered` with each: an account may send a million events, and arrays of
+    one cost more than numbers.
+    """
+    granted = []
+    for now, asked in zip(at, weight, strict=True):
+        halvings, minutes = divmod(max(now - last, 0) // MINUTE_MS, HALF_LIFE_MIN)
+        missing = 0
+        if halvings < FULL_AFTER:
+            missing = (ONE - left) * _MISSING[minutes] >> (_BITS + halvings)
+        given = min(asked, ONE - missing)
+        left, last = ONE - missing - given, max(last, now)
+        granted.append(given)
+    return granted, left, last
+
+
 class Allowances:
     """What each user may still say, by KOL, dimension and sign; whole ones are not kept."""
 
@@ -103,17 +128,26 @@ class Allowances:
         row, first = self._one.add(packed(user, kol), said.astype(np.uint64))
         left, last = self._one["left"], self._one["at"]
         left[row[first]], last[row[first]] = ONE, at[first]
-        granted = np.zeros(len(row), np.int64)
-        waiting = np.arange(len(row))
-        while waiting.size:  # each turn takes the first waiting event of every row
-            _, turn = np.unique(row[waiting], return_index=True)
-            event = waiting[turn]
+        weight, granted = _WEIGHT[kind], np.zeros(len(row), np.int64)
+        order = np.argsort(row, kind="stable")
+        begins = np.flatnonzero(np.diff(row[order], prepend=-1))
+        ends = np.append(begins[1:], len(row))[: len(begins)]
+        turn = begins.copy()
+        while len(turn) > FEW:  # each turn takes the first waiting event of every row
+            event = order[turn]
             of, now = row[event], at[event]
             have = recovered(left[of], np.maximum(now - last[of], 0))
-            granted[event] = np.minimum(_WEIGHT[kind[event]], have)
+            granted[event] = np.minimum(weight[event], have)
             left[of] = have - granted[event]
             last[of] = np.maximum(last[of], now)
-            waiting = np.delete(waiting, turn)
+            turn += 1
+            turn, ends = turn[turn < ends], ends[turn < ends]
+        for begin, end in zip(turn.tolist(), ends.tolist(), strict=True):
+            event = order[begin:end]
+            of = row[event[0]]
+            granted[event], left[of], last[of] = _spent(
+                int(left[of]), int(last[of]), at[event].tolist(), weight[event].tolist()
+            )
         return granted
 
     def forget(self, watermark: int) -> None:
@@ -128,6 +162,14 @@ class Allowances:
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
         self._one.renumber(user)
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the name of every row."""
+        return high(self._one["lo"])
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._one.rename(name)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""

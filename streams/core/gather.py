@@ -97,6 +97,12 @@ class Gathered:
             self._rows.keep(self.minute > closed_to)
             self._due.reset(self.cells)
 
+    def renumber(self, kol: NDArray[np.int64]) -> None:
+        """Give every KOL a new number."""
+        self._cells.renumber(kol)
+        self._rows.renumber(kol)
+        self._rows["kol"][:] = kol[self._rows["kol"]]
+
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
         """Give what a snapshot holds: the cells; the sums follow from them."""
         return self._cells.arrays(prefix)

@@ -148,6 +148,11 @@ class Keyed(Arena):
         self["lo"][:] = packed(user[low(self["lo"])], high(self["lo"]))
         self._rebuild(len(self._slots))
 
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name in the high half of `lo` a new number."""
+        self["lo"][:] = packed(low(self["lo"]), name[high(self["lo"])])
+        self._rebuild(len(self._slots))
+
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave."""
         super().restore(prefix, arrays)

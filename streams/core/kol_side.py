@@ -20,7 +20,7 @@ from schemas.cells import DIMENSIONS
 from schemas.columns import Codes, Mask
 from schemas.rows import Rows, Values
 from schemas.topics import CELLS
-from streams.core.arena import Arrays, Names
+from streams.core.arena import Arrays, Due, Names
 from streams.core.decay import Floats, Minutes
 from streams.core.gather import SLACK, Gathered
 from streams.core.index import RowNumbers
@@ -69,6 +69,7 @@ class KolMemory:
         self.lives = np.zeros(sources, np.int64)
         self._marks = np.full(sources, SILENT, np.int64)
         self._standing = Standing()
+        self._due = Due(slack)
         self._counts = np.zeros(len(COUNTERS), np.int64)
         self._counts_stated = self._counts.copy()
         self._final_to = -1  # minutes up to here take no more cells
@@ -120,6 +121,7 @@ class KolMemory:
         said = [*self._close(), *self._state()]
         self.gathered.forget(self._closed_to)
         rows = [*self._score_rows(said), *self._counter_rows()]
+        self._forget_kols()
         return [part for part in rows if len(part)]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -148,6 +150,18 @@ class KolMemory:
         progress = arrays["progress"].tolist()
         memory.offsets[CELLS], memory._final_to, memory._closed_to, memory._stated_to = progress
         return memory
+
+    def _forget_kols(self) -> None:
+        """Give the KOLs that go on where they stand new numbers, when there are many others."""
+        if not self._due.reached(len(self.names)):
+            return
+        stays = ~self._standing.begins_anew(self._closed_to)
+        stays[self.gathered.kol] = True
+        if self._due.is_worth(~stays):
+            self.names.keep(stays)
+            self._standing.keep(stays)
+            self.gathered.renumber(np.cumsum(stays) - 1)
+        self._due.reset(len(self.names))
 
     def _passed(self, lateness: int) -> int:
         """The last minute whose end the watermark has passed by so much, -1 if none."""

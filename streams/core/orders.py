@@ -43,6 +43,8 @@ REFUND_AFTER_MS: Final = 180 * DAY_MS
 KEPT_MS: Final = REFUND_AFTER_MS + HORIZON_MS  # an order after its time
 WAITS_MS: Final = REFUND_BEFORE_MS + HORIZON_MS  # a refund without its order after its time
 
+LABELS: Final = ("platform", "channel", "currency")
+
 OPEN: Final = -1  # the number of touches of an order that is not frozen
 
 _STANDING = {  # what a `paid` says and the standing one decides
@@ -426,6 +428,26 @@ class Orders:
         self._order["user"][:] = user[self._order["user"]]
         self._derive()
 
+    def names(self) -> NDArray[np.int64]:
+        """Give all brands of orders and KOLs of their touches."""
+        brand = self._order["brand"]
+        return np.append(brand[brand >= 0], self._pool["kol"]).astype(np.int64)
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every brand and KOL a new number."""
+        self._pool["kol"][:] = name[self._pool["kol"]]
+        _put_present(self._order["brand"], name)
+
+    def labels(self) -> NDArray[np.int64]:
+        """Give all platforms, channels and currencies."""
+        label = np.concatenate([self._order[of] for of in LABELS])
+        return label[label >= 0].astype(np.int64)
+
+    def relabel(self, label: NDArray[np.int64]) -> None:
+        """Give every platform, channel and currency a new number."""
+        for of in LABELS:
+            _put_present(self._order[of], label)
+
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""
         totals = np.array([self.unmatched, self.outside, self.excess_cents])
@@ -447,6 +469,12 @@ class Orders:
         self._moved.restore(f"{prefix}.moved", arrays)
         self.unmatched, self.outside, self.excess_cents = arrays[f"{prefix}.totals"].tolist()
         self._derive()
+
+
+def _put_present(code: Codes, number: NDArray[np.int64]) -> None:
+    """Give codes new numbers in place; absent stays absent."""
+    present = code >= 0
+    code[present] = number[code[present]]
 
 
 def _part(named: Named, part: slice | NDArray[np.intp]) -> Named:

@@ -15,7 +15,7 @@ from streams.core.arena import Arena, Arrays
 from streams.core.decay import Floats, Minutes
 from streams.core.gather import Values
 from streams.core.running import running
-from streams.core.sums import WIDTH, carrying, weighted
+from streams.core.sums import SILENCE, WIDTH, carrying, weighted
 
 NEVER: Final = 2**62  # behind all minutes
 
@@ -81,6 +81,16 @@ class Standing:
         _put(self._stated, owner, sums[end], minute[end])
         self.changed[:] = NEVER
         return sums
+
+    def begins_anew(self, closed_to: int) -> Mask:
+        """Which KOLs will have been silent for too long by all that is to come; shape (kols,)."""
+        anew: Mask = closed_to + 1 - self._final["minute"] > SILENCE
+        return anew
+
+    def keep(self, which: Mask) -> None:
+        """Forget all KOLs but these; the others are numbered anew in their order."""
+        self._final.keep(which)
+        self._stated.keep(which)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds, as views."""

@@ -4,6 +4,10 @@ A row of sums is kept at the landmarks of one minute, that of the last cell in i
 halve every half-life of what they are for; squares of credible weights, and user-days a
 second time, halve twice as fast, as the squares of weights do (Kish). Scores are made of
 ratios in which the moment of reading cancels, so a row of sums is its own reading.
+
+A KOL of whom nothing was heard for 364 days begins anew: of more than 60 million user-days
+(or judgements) less than one is left after these 26 half-lives, so whatever it has to say
+now outweighs all it said then. It is decided by the minutes of two cells in a row.
 """
 
 from typing import Final, NamedTuple
@@ -37,6 +41,7 @@ _LAYOUT: Final = (
     _Sum("users_day", RESONANCE_HALF_LIFE, squared=True),
 )
 WIDTH: Final = len(_LAYOUT)
+SILENCE: Final = 26 * RESONANCE_HALF_LIFE  # minutes between two cells: 2^26 = 67 million
 
 _MICRO: Final = 1e-6  # the unit of depths in a cell
 _D: Final = len(DIMENSIONS)
@@ -54,8 +59,13 @@ def weighted(values: Values, minute: Minutes) -> Floats:
 
 
 def carrying(since: Minutes, minute: Minutes) -> Floats:
-    """What sums kept at minute `since` are multiplied by to be kept at `minute`; (n, WIDTH)."""
-    return _laid_out([moved(fade.landmark(since), fade.landmark(minute)) for fade in _FADES])
+    """What sums kept at minute `since` are multiplied by to be kept at `minute`; (n, WIDTH).
+
+    0 where a KOL begins anew.
+    """
+    factors = _laid_out([moved(fade.landmark(since), fade.landmark(minute)) for fade in _FADES])
+    factors[minute - since > SILENCE] = 0
+    return factors
 
 
 def scores(sums: Floats) -> tuple[Trust, Scored]:

@@ -316,6 +316,14 @@ class Touches:
         self._touch.renumber(user)
         self._relink()
 
+    def names(self) -> NDArray[np.int64]:
+        """Give the KOL of every touch."""
+        return high(self._touch["lo"])
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._touch.rename(name)
+
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""
         return self._touch.arrays(prefix) | {f"{prefix}.dropped": np.array([self.dropped])}

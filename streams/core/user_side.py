@@ -6,7 +6,7 @@ is a function of the set of accepted events (law 3), whatever the order in which
 topics are read and however they are cut into batches.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, Self
 
@@ -88,6 +88,7 @@ class UserMemory:
         self._settled = NEVER  # the watermark up to which memory was settled
         self._gates = {topic: Gate(slack) for topic in INPUTS}
         self._names, self._labels = Names(), Names()
+        self._names_due, self._labels_due = Due(slack), Due(slack)
         self._users, self._users_due = Keyed(), Due(slack)
         self._touches = Touches(slack, touch_limit)
         self._orders = Orders(slack, Pseudonyms(hmac_key))
@@ -290,6 +291,7 @@ class UserMemory:
         for kept in (self._cells, self._distinct, self._buyers, self._depth, self._allowances):
             kept.forget(at)
         self._forget_users()
+        self._forget_names()
 
     def _forget_users(self) -> None:
         """Give the users that something is remembered of new numbers, when there are many."""
@@ -312,6 +314,28 @@ class UserMemory:
             for keeper in keepers:
                 keeper.renumber(number)
         self._users_due.reset(len(self._users))
+
+    def _forget_names(self) -> None:
+        """Give the names that something is remembered of new numbers, when there are many."""
+        keepers = (
+            self._touches,
+            self._orders,
+            self._cells,
+            self._distinct,
+            self._buyers,
+            self._depth,
+            self._allowances,
+        )
+        if self._names_due.reached(len(self._names)):
+            used = (keeper.names() for keeper in keepers)
+            number = _kept(self._names, used, self._names_due)
+            if number is not None:
+                for keeper in keepers:
+                    keeper.rename(number)
+        if self._labels_due.reached(len(self._labels)):
+            number = _kept(self._labels, [self._orders.labels()], self._labels_due)
+            if number is not None:
+                self._orders.relabel(number)
 
     @property
     def version(self) -> int:
@@ -406,6 +430,18 @@ class UserMemory:
             "depth": self._depth,
             "allowances": self._allowances,
         }
+
+
+def _kept(names: Names, used: Iterable[NDArray[np.int64]], due: Due) -> NDArray[np.int64] | None:
+    """Forget the names that are not used; gives the new numbers, None where all stay."""
+    stays = np.zeros(len(names), np.bool_)
+    for codes in used:
+        stays[codes] = True
+    is_worth = due.is_worth(~stays)
+    if is_worth:
+        names.keep(stays)
+    due.reset(len(names))
+    return np.cumsum(stays) - 1 if is_worth else None
 
 
 _COLUMNS: Final = (  # of behaviour, one value an event

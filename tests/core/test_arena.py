@@ -85,6 +85,38 @@ def test_names_keep_their_codes_and_are_ranked_by_their_bytes(batches: list[list
     assert again.codes(names.names).tolist() == list(range(len(names)))
 
 
+@given(st.lists(st.lists(st.text(max_size=3)), max_size=5))
+def test_new_names_among_many_take_their_places(batches: list[list[str]]) -> None:
+    names = Names()
+    names.codes(f"{n:03}" for n in range(500))
+    for batch in batches:
+        names.rank()
+        names.codes(batch)
+    ranks = names.rank()
+
+    assert sorted(range(len(names)), key=lambda code: int(ranks[code])) == sorted(
+        range(len(names)), key=lambda code: names.names[code].encode()
+    )
+
+
+@given(st.lists(st.sampled_from(WORDS), unique=True), st.data())
+def test_names_that_stay_are_numbered_anew_in_their_order(
+    words: list[str], data: st.DataObject
+) -> None:
+    names, again = Names(), Names()
+    names.codes(words)
+    names.rank()
+    kept = data.draw(st.lists(st.booleans(), min_size=len(words), max_size=len(words)))
+    names.keep(np.array(kept, np.bool_))
+    left = [word for word, stays in zip(words, kept, strict=True) if stays]
+    codes = names.codes([*left, "a new one"])
+    again.restore("x", names.arrays("x"))
+
+    assert names.names == again.names == [*left, "a new one"]
+    assert codes.tolist() == list(range(len(left) + 1))
+    assert names.rank().tolist() == again.rank().tolist()
+
+
 def test_only_names_that_a_row_uses_are_learned() -> None:
     names = Names()
     ours = names.taken(["unused", "b", "a"], np.array([2, -1, 1, 2], np.int32))

@@ -7,6 +7,7 @@ from schemas.cells import NAMES
 from schemas.columns import Behaviour
 from schemas.events import INTERACTIONS, Kind
 from streams.core.evidence import (
+    FEW,
     FULL_AFTER,
     HALF_LIFE_MIN,
     ONE,
@@ -72,6 +73,22 @@ def test_evidence_is_granted_one_after_the_other_in_the_order_of_the_log(
     log = [one for batch in batches for one in batch]
 
     assert [one / ONE for one in found] == pytest.approx(meant(log), abs=2e-3)
+
+
+@given(said)
+def test_many_allowances_at_once_and_one_after_the_other_are_granted_the_same(
+    log: list[Said],
+) -> None:
+    together, apart = Allowances(slack=1000), Allowances(slack=1000)
+    many = [(user, kol, kind, at) for _, kol, kind, at in log for user in range(FEW + 1)]
+    found = grant(together, many)
+
+    for user in range(FEW + 1):
+        mine = [one for one in many if one[0] == user]
+        assert grant(apart, mine) == found[user :: FEW + 1]
+    arrays = [allowances.arrays("x") for allowances in (together, apart)]
+    assert sorted(arrays[0]["x.left"].tolist()) == sorted(arrays[1]["x.left"].tolist())
+    assert sorted(arrays[0]["x.at"].tolist()) == sorted(arrays[1]["x.at"].tolist())
 
 
 @given(said, said)

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -183,11 +184,14 @@ class Plain:
         }
 
     def sum(self, name: str, kol: str, minute: int, half_life: float) -> float:
-        """The faded sum of a field at the end of a minute."""
+        """The faded sum of a field at the end of a minute; a KOL long silent begins anew."""
+        minutes = sorted({then for _, who, then in self.cells if who == kol and then <= minute})
+        starts = [now for last, now in pairwise(minutes) if now - last > 364 * DAY]
+        first = max(starts, default=0)
         return math.fsum(
             fields[name] * 2.0 ** (-(minute + 1 - then - 0.5) / half_life)
             for (_, who, then), (_, fields) in self.cells.items()
-            if who == kol and then <= minute
+            if who == kol and first <= then <= minute
         )
 
     def row(self, kol: str, minute: int) -> dict[str, float]:
@@ -242,7 +246,9 @@ VALUES: list[dict[str, int]] = [
 ] + [{"views": 1}, {"views": 2}, audience(0.0)]
 
 EVE = 23 * SPAN * 14 * DAY - 90  # minutes before a landmark of what fades in 14 days
-STEPS = st.sampled_from([0, 1, 2, 45, 119, 120, 121, 5_000, 900_000])  # minutes; 900 000 = 1.7 y
+STEPS = st.sampled_from(
+    [0, 1, 2, 45, 119, 120, 121, 5_000, 524_160, 900_000]
+)  # minutes; 364 d, 1.7 y
 REST = st.sampled_from([0, 1, GRACE_MS, 59_999])
 SAID = st.dictionaries(
     st.tuples(st.sampled_from("kqz"), st.booleans(), st.integers(0, 130)),
@@ -582,6 +588,36 @@ def test_final_minutes_leave_memory() -> None:
 
     assert opened == (10, 10)
     assert (memory.open_minutes, memory.gathered.cells) == (3, 3)
+
+
+def test_a_kol_silent_for_more_than_364_days_leaves_memory_and_begins_anew() -> None:
+    year = 364 * DAY
+    forgets, keeps = KolMemory(0, 1, slack=0), KolMemory(0, 1)
+    blocks = [
+        block(Cell("old"), Cell("k1"), marks={0: final(NOON)}),
+        block(Cell("k1", NOON + DAY), marks={0: final(NOON + year - 1)}),
+        block(marks={0: final(NOON + year)}),
+        block(Cell("old", NOON + year + 1, CRITIC), marks={0: final(NOON + year + 1)}),
+    ]
+    told, known = [], []
+    for part in blocks:
+        told.append([settled(lived(memory, [part])) for memory in (forgets, keeps)])
+        known.append(list(forgets.names.names))
+    (row,) = told[-1][0].values()
+    anew = said_once(block(Cell(fields=CRITIC), marks={0: final(NOON)}))
+
+    assert known == [["k1", "old"], ["k1", "old"], ["k1"], ["k1", "old"]]
+    assert all(one == other for one, other in told)
+    assert row["trust"] == rows_of(anew)[0]["trust"]
+
+
+def test_memory_is_not_rewritten_for_a_few_kols() -> None:
+    memory = KolMemory(0, 1, slack=4)
+    lived(memory, [block(*(Cell(f"k{n}") for n in range(9)), marks={0: final(NOON)})])
+    later = [Cell(f"k{n}", NOON + 200 * DAY) for n in range(8)]
+    lived(memory, [block(*later, marks={0: final(NOON + 400 * DAY)})])
+
+    assert len(memory.names) == 9
 
 
 # ---------------------------------------------------------------- rows

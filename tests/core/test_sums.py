@@ -34,13 +34,20 @@ def test_sums_double_their_weights_in_a_half_life_and_squares_twice() -> None:
     assert growth[3 * len(DIMENSIONS) :].tolist() == [2.0, 2.0, 2.0, 4.0]
 
 
-@given(st.integers(0, 2_000 * DAY), st.integers(0, 2_000 * DAY))
+@given(st.integers(0, 182 * DAY), st.integers(0, 182 * DAY))
 def test_carrying_goes_by_powers_of_two_and_in_any_number_of_steps(one: int, two: int) -> None:
     middle, last = NOON + one, NOON + one + two
     whole = carry(NOON, last)
 
     assert (carry(NOON, middle) * carry(middle, last)).tolist() == whole.tolist()
     assert np.frexp(whole)[0].tolist() == [0.5] * WIDTH
+
+
+def test_a_kol_silent_for_more_than_364_days_begins_anew() -> None:
+    heard, silent = carry(NOON, NOON + 364 * DAY), carry(NOON, NOON + 364 * DAY + 1)
+
+    assert (heard > 0).all()
+    assert silent.tolist() == [0.0] * WIDTH
 
 
 def test_beyond_a_landmark_a_sum_is_carried_by_two_to_the_64() -> None:

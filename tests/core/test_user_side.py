@@ -774,3 +774,44 @@ def test_memory_is_not_rewritten_for_a_few_users() -> None:
     reader.settle()
 
     assert len(reader.memory.arrays()["users.lo"]) == 20
+
+
+def test_names_nothing_refers_to_any_more_are_forgotten_without_a_trace() -> None:
+    keeps, forgets = Reader(), Reader(slack=0)
+    for day in range(60):
+        for reader in (keeps, forgets):
+            reader.fold(
+                click(kol_id=f"k{day}", user_id=f"u{day}", ts=NOON + day * DAY),
+                interaction(kol_id=f"l{day}", user_id="u", ts=NOON + day * DAY),
+                paid(f"o{day}", user_id="u", ts=NOON + day * DAY, brand_id=f"b{day}"),
+            )
+        forgets.settle()
+        forgets.state()
+    known = [len(reader.memory.arrays()["names.end"]) for reader in (keeps, forgets)]
+
+    assert known[0] == 180
+    assert known[1] < 60 + 60 + 32  # brands and `l…` of orders, `k…` of a month
+    assert standing(forgets) == standing(keeps)
+
+
+def test_platforms_channels_and_currencies_go_with_their_orders() -> None:
+    reader = Reader(slack=0)
+    for n in range(4):
+        words: Message = {"platform": f"p{n}", "channel_type": f"c{n}", "currency": f"m{n}"}
+        reader.fold(paid(f"o{n}", ts=NOON + n * 100 * DAY) | words)
+        reader.fold(click(ts=NOON + n * 100 * DAY), interaction(ts=NOON + n * 100 * DAY))
+        reader.settle()
+        reader.state()
+    row = reader.order("o3")
+
+    assert len(reader.memory.arrays()["labels.end"]) == 6  # of two orders: the others are too old
+    assert [row["platform"], row["channel"], row["currency"]] == ["p3", "c3", "m3"]
+
+
+def test_memory_is_not_rewritten_for_a_few_names() -> None:
+    reader = Reader(slack=4)
+    reader.fold(*(click(kol_id=f"k{n}", ts=NOON + n) for n in range(20)))
+    reader.fold(*(paid(f"o{n}", ts=NOON + n, platform=f"p{n}") for n in range(20)))
+    reader.settle()
+
+    assert [len(reader.memory.arrays()[f"{of}.end"]) for of in ("names", "labels")] == [20, 21]
