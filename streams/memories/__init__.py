@@ -9,7 +9,13 @@ taken = log.capture(memory.arrays())            # between two batches
 written = await log.write(taken, offsets)       # durable: the offsets may be committed
 """
 
-from streams.memories.chunks import Arrays, Capture, DamagedSnapshotError, Manifest
+from streams.memories.chunks import (
+    Arrays,
+    Capture,
+    DamagedSnapshotError,
+    Manifest,
+    NewerFormatError,
+)
 from streams.memories.pace import Pace
 from streams.memories.starts import (
     Log,
@@ -23,7 +29,6 @@ from streams.memories.starts import (
 from streams.memories.statelog import (
     ClosedError,
     FencedError,
-    NewerFormatError,
     Opened,
     StateLog,
     UnsureError,

@@ -6,8 +6,9 @@ there as a whole or not at all. In this order, which `open` keeps: fence, end of
 restore, commit the new life. In another order a stalled owner could commit after his
 successor has read.
 
-Keys on the topic: `a/<array>/<index>` for chunks, `manifest`, `life`. The topic is
-compacted: the newest value of each key is all that a restore needs.
+Keys on the topic: `a/<array>/<index>` for chunks, `d/<array>/<index>` for what changed in
+them since (`chunks`), `manifest`, `life`. The topic is compacted: the newest value of each
+key is all that a restore needs, and what is no more has a tombstone.
 """
 
 import asyncio
@@ -24,10 +25,12 @@ from numpy.typing import NDArray
 
 from streams.memories.chunks import (
     Arrays,
+    Bases,
     Capture,
     DamagedSnapshotError,
     Life,
     Manifest,
+    NewerFormatError,
     assemble,
     capture,
     seal,
@@ -53,10 +56,6 @@ class UnsureError(Exception):
 
 class ClosedError(Exception):
     """The log is not open, or was closed while a snapshot was under way; nothing is known lost."""
-
-
-class NewerFormatError(Exception):
-    """The state was written by a newer version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,7 @@ class StateLog:
         self._epoch = epoch
         self._life = 0
         self._last: Manifest | None = None
+        self._bases: Bases = {}  # of the last snapshot, as far as remembered
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()
         self._is_unsure = False  # a commit was cut off
@@ -230,9 +230,9 @@ class StateLog:
         Synchronous: call it between two batches, or in a thread while the partition rests.
         One capture at a time: it must be written, or dropped, before the next is taken.
         """
-        began = time.perf_counter()
-        taken = capture(arrays, {} if self._last is None else self._last.arrays)
-        return replace(taken, seconds=time.perf_counter() - began)
+        began = time.thread_time()
+        taken = capture(arrays, {} if self._last is None else self._last.arrays, self._bases)
+        return replace(taken, seconds=time.thread_time() - began)
 
     async def write(
         self,
@@ -264,7 +264,7 @@ class StateLog:
             changes.update(dict.fromkeys(taken.vanished))
             changes[MANIFEST] = seal(manifest)
             await self._commit(changes)
-            self._last = manifest
+            self._last, self._bases = manifest, taken.bases
             size = taken.changed_bytes
             return Written(
                 len(taken.changed),

@@ -1,24 +1,33 @@
 """Arrays in chunks: what is written is what changed, and what is put together is what was."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 import xxhash
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streams.memories.chunks import (
     CHUNK_BYTES,
+    DELTA_BYTES,
+    LAYOUT,
+    LEAST_REMEMBERED,
+    REMEMBERED,
+    RESTS,
     Arrays,
+    Base,
     Capture,
     DamagedSnapshotError,
     Described,
     Manifest,
+    NewerFormatError,
     assemble,
     capture,
+    delta_key,
     key,
     seal,
     unseal,
@@ -37,13 +46,14 @@ class Topic:
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
         self.described: dict[str, Described] = {}
+        self.bases: Mapping[bytes, Base] = {}
 
     def write(self, arrays: Arrays) -> Capture:
-        taken = capture(arrays, self.described)
+        taken = capture(arrays, self.described, self.bases)
         self.values.update(taken.changed)
         for gone in taken.vanished:
             del self.values[gone]
-        self.described = taken.arrays
+        self.described, self.bases = taken.arrays, taken.bases
         return taken
 
     def read(self) -> dict[str, NDArray[Any]]:
@@ -59,6 +69,31 @@ arrays = st.dictionaries(
         st.integers(0, 3),
     ),
 )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, NDArray[Any]]]:
+    """Moments of a memory: some numbers change, arrays grow, shrink, come and go."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**20)))
+    moment: dict[str, NDArray[Any]] = {}
+    history = []
+    for _ in range(draw(st.integers(1, 8))):
+        moment = {name: array.copy() for name, array in moment.items()}
+        for name, dtype in (("touch_at", "int64"), ("user", "uint8"), ("seen", "float32")):
+            array = moment.get(name, np.zeros(0, dtype))
+            match draw(st.sampled_from(["none", "some", "grow", "shrink", "all", "drop"])):
+                case "some" if len(array):
+                    array[rng.integers(0, len(array), 20)] = rng.integers(0, 100, 20)
+                case "grow":
+                    more = draw(st.sampled_from([1, 7, ROWS // 9, 2 * ROWS]))
+                    array = np.append(array, rng.integers(0, 100, more).astype(dtype))
+                case "shrink":
+                    array = array[: len(array) // 2]
+                case "all":
+                    array = rng.integers(0, 100, len(array)).astype(dtype)
+            moment[name] = array
+        history.append(moment)
+    return history
 
 
 def equal(a: Arrays, b: Arrays) -> bool:
@@ -81,10 +116,37 @@ def test_no_chunk_of_an_older_snapshot_stays_behind(history: list[Arrays]) -> No
     topic = Topic()
     for moment in history:
         topic.write(moment)
-    fresh = Topic()
-    fresh.write(history[-1])
+    named = {
+        made(name, index)
+        for name, described in topic.described.items()
+        for made, indices in ((key, range(len(described.sums))), (delta_key, described.deltas))
+        for index in indices
+    }
 
-    assert topic.values == fresh.values
+    assert topic.values.keys() == named
+
+
+@settings(deadline=None)
+@given(histories())
+def test_deltas_lead_to_what_was_at_every_moment(history: list[Arrays]) -> None:
+    topic = Topic()
+    for moment in history:
+        topic.write(moment)
+
+        assert equal(topic.read(), moment)
+
+
+@settings(deadline=None)
+@given(histories(), st.integers(0, 7))
+def test_what_is_remembered_may_be_lost(history: list[Arrays], at: int) -> None:
+    """As after a restart."""
+    topic = Topic()
+    for number, moment in enumerate(history):
+        if number == at:
+            topic.bases = {}
+        topic.write(moment)
+
+    assert equal(topic.read(), history[-1])
 
 
 def test_what_did_not_change_is_not_written_again() -> None:
@@ -104,6 +166,78 @@ def test_appending_writes_only_the_last_chunks() -> None:
     topic.write({"a": np.arange(2 * ROWS + 5)})
 
     assert list(topic.write({"a": np.arange(2 * ROWS + 6)}).changed) == [key("a", 2)]
+
+
+def test_a_chunk_that_changes_again_is_written_as_its_delta() -> None:
+    topic = Topic()
+    column = np.arange(4 * ROWS)
+    for _ in range(2):
+        column[2 * ROWS] += 1
+        topic.write({"a": column})
+    column[[2 * ROWS, 2 * ROWS + 9]] += 1
+    taken = topic.write({"a": column})
+
+    assert list(taken.changed) == [delta_key("a", 2)]
+    assert taken.changed_bytes == 8 + 2 * 10
+    assert topic.read()["a"].tolist() == column.tolist()
+
+
+def test_a_new_base_comes_when_the_delta_has_grown_and_the_delta_goes() -> None:
+    topic = Topic()
+    column = np.zeros(ROWS, np.int64)
+    topic.write({"a": column})
+    fits = (DELTA_BYTES - 8) // 10
+    written = []
+    for changed in (1, fits, fits + 1, fits + 2):
+        column[:changed] += 1
+        taken = topic.write({"a": column})
+        written.append((*taken.changed, *taken.vanished))
+
+    base, delta = key("a", 0), delta_key("a", 0)
+    assert written == [(base,), (delta,), (base, delta), (base,)]
+
+
+def test_a_base_is_forgotten_once_its_chunk_rests() -> None:
+    topic = Topic()
+    column = np.zeros(ROWS, np.int64)
+    topic.write({"a": column})
+    column[0] = 1
+    remembered = [len(topic.write({"a": column}).bases) for _ in range(RESTS + 1)]
+    column[0] = 2
+
+    assert remembered == [1] * RESTS + [0]
+    assert list(topic.write({"a": column}).changed) == [key("a", 0)]
+
+
+def test_a_delta_outlives_the_memory_of_its_base() -> None:
+    topic = Topic()
+    column = np.zeros(ROWS, np.int64)
+    for number in range(3):
+        column[0] = number
+        topic.write({"a": column})
+    for _ in range(RESTS):
+        topic.write({"a": column})
+
+    assert not topic.bases
+    assert topic.values.keys() == {key("a", 0), delta_key("a", 0)}
+    assert topic.read()["a"][0] == 2
+
+
+def test_remembered_bases_take_a_part_of_memory_at_most() -> None:
+    topic = Topic()
+    rows = 8 * LEAST_REMEMBERED // 8
+    most = rows * 8 // REMEMBERED
+    column = np.zeros(rows, np.int64)
+    topic.write({"a": column})
+    for number in range(1, 4):
+        column[:] = number
+        taken = topic.write({"a": column})
+
+        assert sum(len(base.chunk) for base in taken.bases.values()) == most
+
+
+def test_a_first_snapshot_remembers_nothing() -> None:
+    assert not capture({"a": np.arange(ROWS)}, {}).bases
 
 
 def test_a_capture_is_a_copy() -> None:
@@ -164,8 +298,44 @@ def test_a_chunk_of_another_snapshot_is_noticed() -> None:
         topic.read()
 
 
+def test_a_missing_or_wrong_delta_is_named() -> None:
+    topic = Topic()
+    for number in range(3):
+        topic.write({"a": np.full(ROWS, 7) + number * (np.arange(ROWS) < 3)})
+    for wrong in ({}, {delta_key("a", 0): b"\0" * 38}):
+        values = {key("a", 0): topic.values[key("a", 0)], **wrong}
+
+        with pytest.raises(DamagedSnapshotError, match=r"^a: the delta of chunk 0 is missing"):
+            assemble(manifest(topic.described), values)
+
+
+def test_a_delta_on_another_base_is_noticed() -> None:
+    topic = Topic()
+    for number in range(3):
+        topic.write({"a": np.full(ROWS, 7) + number * (np.arange(ROWS) < 3)})
+    topic.values[key("a", 0)] = np.zeros(ROWS, np.int64).tobytes()
+
+    with pytest.raises(DamagedSnapshotError, match="the checksum of chunk 0 is wrong"):
+        topic.read()
+
+
+def test_a_manifest_from_before_deltas_opens() -> None:
+    described = {"a": Described("<i8", (3,), (17,))}
+    old = {**msgspec.to_builtins(manifest({})), "arrays": {"a": ("<i8", (3,), (17,))}}
+    body = msgspec.msgpack.encode(old)
+
+    assert unseal(b"\x01" + xxhash.xxh3_64_digest(body) + body) == manifest(described)
+
+
+def test_a_manifest_of_a_newer_layout_is_refused() -> None:
+    raw = bytes([LAYOUT + 1]) + seal(manifest({}))[1:]
+
+    with pytest.raises(NewerFormatError, match=f"layout {LAYOUT + 1} was met"):
+        unseal(raw)
+
+
 def test_a_sealed_manifest_opens_as_it_was() -> None:
-    described = {"a": Described("<i8", (3,), (2**64 - 1,))}
+    described = {"a": Described("<i8", (3,), (2**64 - 1, 5), {1: 2**64 - 1})}
     written = Manifest(2, 1, 9, {"purchases": 17}, described, {"users": 5})
 
     assert unseal(seal(written)) == written
@@ -174,7 +344,7 @@ def test_a_sealed_manifest_opens_as_it_was() -> None:
 @pytest.mark.parametrize("at", [0, 1, 9, -1])
 def test_a_manifest_with_a_flipped_bit_is_refused(at: int) -> None:
     raw = bytearray(seal(manifest({})))
-    raw[at] ^= 1
+    raw[at] ^= 2  # of layout 2 that makes 0
 
     with pytest.raises(DamagedSnapshotError):
         unseal(bytes(raw))
