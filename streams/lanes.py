@@ -5,6 +5,7 @@ ClickHouse (and `kol-cells`) with the next round, *safe* once a snapshot that ho
 committed; only then its offset may be committed.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,6 +19,7 @@ from schemas.topics import CELLS
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
 from streams.memories import Capture, Pace, StateLog
+from streams.memories.pace import SHARE
 
 REST_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
 
@@ -106,7 +108,8 @@ class Lane:
         """Whether a snapshot is wanted: the pace says so, or the partition came to rest."""
         if self.keeping or not self.is_dirty:
             return False
-        return self.pace.is_due(now) or now - self.idle_since >= REST_SECONDS
+        rests = now - self.idle_since >= REST_SECONDS
+        return self.pace.is_due(now) or (rests and self.pace.is_free(now))
 
     def taken(self) -> Taken:
         """Memory as it stands between two batches."""
@@ -117,3 +120,9 @@ class Lane:
     def returned(self) -> None:
         """What was taken did not become a snapshot."""
         self.is_dirty, self.keeping = True, False
+
+
+def share(lanes: Collection[Lane]) -> None:
+    """Let the snapshots of all lanes of a worker take their share of a core together."""
+    for lane in lanes:
+        lane.pace.share = SHARE / len(lanes)

@@ -18,9 +18,8 @@ from streams.broker import OUTAGE_SECONDS, Offsets, asked, client
 from streams.core import kol_side, user_side
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
-from streams.lanes import Lane, Side
+from streams.lanes import Lane, Side, share
 from streams.memories import Log, Opened, Pace, StateLog, starts
-from streams.memories.pace import SHARE
 from streams.rounds import Rounds
 from streams.settings import Settings
 from streams.telemetry import Telemetry
@@ -57,6 +56,7 @@ class Owner:
             )
             for lane in opened:
                 self._rounds.lanes[lane.side, lane.partition] = lane
+            share(self._rounds.lanes.values())
         self.held = held
         self._telemetry.add("kol_rebalances_total")
         return {
@@ -75,6 +75,7 @@ class Owner:
         """These partitions are somebody else's: forget them, close their logs."""
         self.held -= partitions
         gone = self._rounds.drop(partitions)
+        share(self._rounds.lanes.values())
         await asyncio.gather(*(lane.log.close() for lane in gone))
 
     def _asked(self) -> dict[tuple[str, int], Log]:
@@ -117,7 +118,7 @@ class Owner:
         )
         if begins.missing:
             log.error("partition %d goes on over a gap: %s", partition, dict(begins.missing))
-        memory = self._memory(side, partition, opened)
+        memory = await asyncio.to_thread(self._memory, side, partition, opened)
         memory.epoch, memory.life = opened.epoch, opened.life
         memory.offsets.update(begins.offsets)
         self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
@@ -131,13 +132,7 @@ class Owner:
             mute_until={} if opened.life == 1 else {t: found.end for t, found in own.items()},
             muted_at=now,
             begun_at=None if is_fresh else float("-inf"),
-            pace=Pace.spread(
-                now,
-                partition,
-                settings.kafka.partitions,
-                worker.snapshot_seconds,
-                SHARE / (len(Side) * settings.kafka.partitions),
-            ),
+            pace=Pace.spread(now, partition, settings.kafka.partitions, worker.snapshot_seconds),
         )
 
     def _memory(self, side: Side, partition: int, opened: Opened) -> Any:  # noqa: ANN401  # one of two

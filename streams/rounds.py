@@ -32,6 +32,7 @@ from streams.telemetry import Telemetry
 
 FIRST_SECONDS = 2.0  # after a partition's first message its clock stands: others begin, too
 NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
+COPY_BYTES = 128 << 20  # of memory looked through in one round, 10 ms; more only for a single lane
 DRAIN_SECONDS = 8.0  # for the last round and snapshot before partitions go
 
 _UNTOLD = -1
@@ -156,12 +157,7 @@ class Rounds:
                 lane for lane in self.of(side) if not lane.is_muted(now, self._rhythm.longest_mute)
             ]
             said, waits = self._said(lanes), _waits(lanes)
-            taken = [
-                (lane, lane.taken())
-                for lane in lanes
-                if (lane.is_due(now) or (snapshot and lane.is_dirty and not lane.keeping))
-                and not _holds_time(lane, now)  # else its offsets were safe before its watermark
-            ]
+            taken = _taken(lanes, now, snapshot=snapshot)
             if said or waits.at:
                 self._owed[side].append((said, waits))
             try:
@@ -328,6 +324,22 @@ async def _all(calls: Sequence[Awaitable[None]]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
         raise
+
+
+def _taken(lanes: Sequence[Lane], now: float, *, snapshot: bool) -> list[tuple[Lane, Taken]]:
+    """Copies of the lanes that are due, or of all with `snapshot`.
+
+    Once they are large the others wait for the next round, so that batches come between.
+    """
+    taken: list[tuple[Lane, Taken]] = []
+    copied = 0
+    for lane in lanes:
+        wanted = lane.is_due(now) and copied < COPY_BYTES
+        wanted |= snapshot and lane.is_dirty and not lane.keeping
+        if wanted and not _holds_time(lane, now):  # else offsets were safe before its watermark
+            taken.append((lane, lane.taken()))
+            copied += taken[-1][1].capture.size
+    return taken
 
 
 def _holds_time(lane: Lane, now: float) -> bool:

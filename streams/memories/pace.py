@@ -1,18 +1,23 @@
-"""How often a snapshot is taken: regularly, but never for more than a share of a core."""
+"""How often a snapshot is taken: regularly, but never for more than a share of a core.
+
+All snapshots of a worker together, of both sides and all its partitions, take at most
+`SHARE` of one core: each of its n states has `SHARE / n`, and after a snapshot that was
+`work` no other one of that state begins before `work / (SHARE / n)` has passed.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
 LEAST_S: Final = 5.0  # bounds what a crash must replay
 SHARE: Final = 0.2  # of one core
-MOST: Final = 12  # times the least interval; a minute, then snapshots cost more than their share
+MOST: Final = 120  # times the least interval: ten minutes, should a measurement be nonsense
 
 
 @dataclass(slots=True)
 class Pace:
     """When the next snapshot of one partition is due. Times are any steady clock, seconds.
 
-    The interval stretches when a snapshot is much work: `work / SHARE`. It relaxes by half
+    The interval stretches when a snapshot is much work: `work / share`. It relaxes by half
     per snapshot, so that one quick snapshot among slow ones does not mislead. Waiting is no
     work: after an outage of the broker snapshots are as frequent as before.
     """
@@ -21,6 +26,7 @@ class Pace:
     least_s: float = LEAST_S
     share: float = SHARE
     interval_s: float = LEAST_S
+    free_at: float = float("-inf")  # when the last one's work is paid off
 
     @classmethod
     def spread(
@@ -42,6 +48,10 @@ class Pace:
         """Whether to take one now."""
         return now >= self.due_at
 
+    def is_free(self, now: float) -> bool:
+        """Whether one may be taken before it is due, because the partition came to rest."""
+        return now >= self.free_at
+
     def hurry(self) -> None:
         """Take one as soon as possible; somebody waits for it."""
         self.due_at = float("-inf")
@@ -57,3 +67,4 @@ class Pace:
         wanted = max(self.least_s, work_s / self.share, self.interval_s / 2)
         self.interval_s = min(wanted, MOST * self.least_s)
         self.due_at = now + self.interval_s
+        self.free_at = now + min(work_s / self.share, self.interval_s)

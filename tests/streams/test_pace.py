@@ -43,7 +43,7 @@ def test_one_quick_snapshot_among_slow_ones_does_not_bring_the_interval_down_at_
 
 
 def test_the_interval_stretches_only_so_far() -> None:
-    """What a crash must replay is bounded first."""
+    """A measurement may be nonsense; what a crash must replay is bounded."""
     pace = Pace(due_at=0.0)
     pace.taken(0.0, 1_000.0)
 
@@ -55,6 +55,39 @@ def test_somebody_who_waits_is_served_at_once() -> None:
     pace.hurry()
 
     assert pace.is_due(0.0)
+
+
+def test_a_partition_at_rest_waits_until_the_last_snapshot_is_paid_off() -> None:
+    pace = Pace(due_at=0.0)
+    before = pace.is_free(0.0)
+    pace.taken(now=10.0, work_s=0.1)
+
+    assert before
+    assert [pace.is_free(now) for now in (10.4, 10.5)] == [False, True]
+    assert not pace.is_due(10.5)
+
+
+steps = st.lists(
+    st.tuples(st.floats(0.0, 2.0), st.booleans(), seconds), min_size=1, max_size=200
+)  # time that passes, whether partitions rest, what a snapshot costs now
+
+
+@given(st.sampled_from([1, 2, 7, 16]), steps)
+def test_all_states_of_a_worker_together_take_at_most_their_share(
+    states: int, course: list[tuple[float, bool, float]]
+) -> None:
+    """On both sides, for one partition or for all; also where they rest all the time."""
+    paces = [Pace.spread(0.0, state, states, share=SHARE / states) for state in range(states)]
+    now, spent, last = 0.0, 0.0, [0.0] * states
+    for passed, rests, cost in course:
+        now += passed
+        for state, pace in enumerate(paces):
+            if pace.is_due(now) or (rests and pace.is_free(now)):
+                last[state] = cost / states
+                spent += last[state]
+                pace.taken(now, last[state])
+
+    assert spent - sum(last) <= SHARE * now + 1e-6  # the last ones are paid off later
 
 
 @given(st.lists(seconds, min_size=1, max_size=30))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -362,3 +363,29 @@ async def test_a_partition_that_has_just_begun_is_not_safe_before_its_watermark_
 
     assert not early
     assert world.safe[-1][PURCHASES, 0] == 1
+
+
+async def test_large_memories_are_copied_one_a_round_so_that_batches_come_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.rounds.COPY_BYTES", 1)
+    world = World(begun_at=-LONG)
+    world.rounds.lanes[Side.USER, 1] = replace(world.lane, partition=1)
+    world.time = LONG
+    kept = []
+    for _ in range(2):
+        await world.rounds.round(Side.USER)
+        kept.append([lane.keeping for lane in world.rounds.of(Side.USER)])
+        await world.rounds.kept()
+
+    assert kept == [[True, False], [False, True]]
+
+
+async def test_a_drain_copies_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.rounds.COPY_BYTES", 1)
+    world = World(begun_at=-LONG)
+    world.rounds.lanes[Side.USER, 1] = replace(world.lane, partition=1)
+    await world.rounds.round(Side.USER, snapshot=True)
+
+    assert [lane.keeping for lane in world.rounds.of(Side.USER)] == [True, True]
+    await world.rounds.kept()
