@@ -65,7 +65,8 @@ class Chains:
         _fill(self._owners, "head", int(owner.max()) + 1)
         _fill(self._nexts, "next", int(row.max()) + 1)
         heads, nexts = self._owners["head"], self._nexts["next"]
-        word = np.sort(packed(row, owner))
+        word = packed(row, owner)
+        word.sort()
         owner, row = high(word), low(word)
         begins = np.flatnonzero(np.diff(owner, prepend=-1))
         ends = np.append(begins[1:], len(row))

@@ -170,16 +170,17 @@ class Keyed(Arena):
             size *= 2
         table = self._slots = np.full(size, _EMPTY, np.int32)
         keys_lo, keys_hi = self["lo"], self["hi"]
-        left = np.arange(len(self))
         mask, step = size - 1, 0
-        place = mix(keys_lo, keys_hi).astype(np.int64) & mask
+        place = mix(keys_lo, keys_hi).view(np.int64)
+        place &= mask
+        left = np.arange(len(self))
+        table[place] = left  # all places are free
         while left.size:
-            step += 1
-            free = np.flatnonzero(table[place] < 0)
-            table[place[free]] = left[free]  # of equal keys the last is written last
-            seen = table[place]
+            seen = table[place]  # of equal keys the last was written last
             met = np.flatnonzero(seen != left)  # few: only these look at keys
             other, own = seen[met], left[met]
             on = met[(keys_lo[other] != keys_lo[own]) | (keys_hi[other] != keys_hi[own])]
-            left = left[on]
+            left, step = left[on], step + 1
             place = (place[on] + step) & mask
+            free = np.flatnonzero(table[place] < 0)
+            table[place[free]] = left[free]
