@@ -38,6 +38,9 @@ def bench(
         int, typer.Option(min=1_000, help="Measured, for stock Faust.")
     ] = 40_000,
     rounds: Annotated[int, typer.Option(min=1, help="Of all three, alternating.")] = 3,
+    restore: Annotated[
+        int, typer.Option(min=0, help="Snapshots and restores of so many users instead.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """The same three topics (lz4) on the real broker, read by each in turn.
@@ -46,6 +49,9 @@ def bench(
     ClickHouse. (a) stock Faust decodes JSON and counts per KOL. (b) confluent-kafka
     consume(500), msgspec and a dict of counts. Ratio: their CPU per event over ours.
     """
+    if restore:
+        _restore(restore, as_json=as_json)
+        return
     warm = max(events // 6, 5_000)
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker and engine", total=None)
@@ -122,6 +128,61 @@ async def _fill(settings: "Settings", events: int) -> None:
             await feed.send(topic, partition, key, value)
 
 
+def _restore(users: int, *, as_json: bool) -> None:
+    """What a memory of so many users, and of a tenth as many KOLs, costs to keep and to restore."""
+    from deploy.embedded import kafka
+    from schemas.topics import KOL_STATE, USER_STATE
+    from streams.bench import restoring
+    from streams.broker import asked
+    from streams.settings import load
+
+    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
+        task = bar.add_task("starting broker", total=None)
+        with kafka.broker(Path(name)) as bootstrap:
+            settings = load().kafka.model_copy(update={"bootstrap": bootstrap})
+            with asked(settings) as broker:
+                broker.create()
+            figures = asyncio.run(
+                restoring.measured(
+                    bootstrap,
+                    Path(name),
+                    users,
+                    max(users // 10, restoring.CELLS),
+                    lambda what: bar.update(task, description=what),
+                )
+            )
+    report = figures | {"machine": _machine(), "topics": [USER_STATE, KOL_STATE]}
+    if as_json:
+        printed(report)
+    else:
+        _restored(report)
+
+
+def _restored(report: dict[str, Any]) -> None:
+    table = Table("", "held MB", "written MB", "copy ms", "of a core", "topic MB", "restore s")
+    for side in ("user", "kol"):
+        found, later = report[side], report[side]["later"]
+        for when, size, restore in (
+            ("", found["topic_mb"], found["restore"]),
+            (", compacted", found["compacted_mb"], found["restore_compacted"]),
+        ):
+            table.add_row(
+                side + when,
+                f"{found['held_mb']:,}",
+                f"{later['written_mb']['p50']:.1f}–{later['written_mb']['max']:.1f}",
+                f"{later['copy_ms']['p50']:.0f}–{later['copy_ms']['max']:.0f}",
+                f"{found['share_of_core']:.1%}",
+                f"{size:,}",
+                f"{restore['seconds']['p50']:.2f}–{restore['seconds']['max']:.2f}",
+            )
+    out.print(table)
+    out.print(
+        f"{report['users']:,} users, {report['kols']:,} KOLs, one partition each; a snapshot "
+        "for every 5 s of 20,000 events/s; p50–max",
+        highlight=False,
+    )
+
+
 def _peer(module: str, bootstrap: str, warm: int, events: int) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", f"streams.bench.{module}", bootstrap, str(warm), str(events)],
@@ -152,12 +213,16 @@ def _report(figures: Figures, events: int) -> dict[str, Any]:
         },
         "runs": figures,
         "input": {"events": events, "topics": 3, "codec": "lz4", "seed": SEED},
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "cpu": _cpu_name(),
-        },
+        "machine": _machine(),
         "path": "python",
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "cpu": _cpu_name(),
     }
 
 

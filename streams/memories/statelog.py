@@ -69,6 +69,7 @@ class Opened:
     format: int | None
     meta: Mapping[str, int | float | str]
     read_bytes: int
+    read_seconds: float  # for fencing and reading
     seconds: float
 
 
@@ -152,6 +153,7 @@ class StateLog:
         )
         await self._producer.start()
         latest, read_bytes = await self._read()
+        read = time.monotonic() - began
         manifest = unseal(latest[MANIFEST]) if MANIFEST in latest else None
         self._check_format(manifest)
         arrays = None if manifest is None else await asyncio.to_thread(assemble, manifest, latest)
@@ -166,6 +168,7 @@ class StateLog:
             None if manifest is None else manifest.format,
             {} if manifest is None else manifest.meta,
             read_bytes,
+            read,
             time.monotonic() - began,
         )
 

@@ -1,0 +1,245 @@
+"""What snapshots of a large memory cost, and how long it takes to have it back.
+
+A user side of some users after thirty days of traffic, and a KOL side of some KOLs, each one
+partition, are snapshotted to a real broker while more traffic comes at 20 000 events a second
+of event time, a snapshot every five seconds of it; then they are restored, with all that the
+topic holds just then, and again once it is compacted.
+"""
+
+import asyncio
+import gc
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.blocks import Block
+from schemas.cells import NAMES
+from schemas.events import INPUTS
+from schemas.topics import KOL_STATE, USER_STATE
+from streams.bench.crowd import DAY_MS, START_MS, Crowd
+from streams.core.kol_side import KolMemory
+from streams.core.user_side import UserMemory
+from streams.memories import StateLog
+
+SEED: Final = 7
+DAYS: Final = 30
+EVENTS_A_USER: Final = 8  # in those days
+INTERVAL_S: Final = 5
+EVENTS: Final = 20_000 * INTERVAL_S  # between two snapshots
+SNAPSHOTS: Final = 36
+RESTORES: Final = 5
+COMPACTION_S: Final = 90.0  # patience
+MINUTES: Final = 150  # of cells: those of two hours can still change
+CELLS: Final = 5_000  # of KOLs that something happens to in a minute, and in an interval
+BLOCK: Final = 1_500  # cells of a message
+KEY: Final = b"k" * 32
+MB: Final = 1e6
+
+Figures = dict[str, Any]
+
+
+class Memory(Protocol):
+    """One side."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What a snapshot holds."""
+
+
+Back = Callable[[Mapping[str, NDArray[Any]]], Memory]
+
+
+async def measured(
+    bootstrap: str, folder: Path, users: int, kols: int, say: Callable[[str], None]
+) -> Figures:
+    """Figures of both sides; the state topics are there already, their files below `folder`."""
+    sides = {
+        "user": await _measured(
+            _Bench(bootstrap, folder, "user", USER_STATE), _users(users), _user_side, say
+        ),
+        "kol": await _measured(
+            _Bench(bootstrap, folder, "kol", KOL_STATE), _kols(kols), _kol_side, say
+        ),
+    }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"users": users, "kols": kols, "peak_mb": round(peak), **sides}
+
+
+async def _measured(
+    bench: "_Bench", grown: Iterator[Memory], back: Back, say: Callable[[str], None]
+) -> Figures:
+    """Figures of one side."""
+    say(f"{bench.side} side: building memory")
+    memory = next(grown)
+    say(f"{bench.side} side: {SNAPSHOTS} snapshots")
+    found = await bench.kept(memory, grown)
+    del memory, grown
+    say(f"{bench.side} side: restoring")
+    found["restore"] = await bench.restored(back)
+    say(f"{bench.side} side: waiting for compaction")
+    found["compacted_mb"] = await bench.compacted()
+    found["restore_compacted"] = await bench.restored(back)
+    return found
+
+
+class _Bench:
+    """One partition's state log under measurement."""
+
+    def __init__(self, bootstrap: str, folder: Path, side: str, topic: str) -> None:
+        self.side = side
+        self._bootstrap, self._folder, self._topic = bootstrap, folder, topic
+
+    def _log(self) -> StateLog:
+        client = {"bootstrap_servers": self._bootstrap}
+        return StateLog(client, "bench", self.side, self._topic, 0, format=1)
+
+    def _size(self) -> int:
+        """Bytes of the topic's records on the broker's disk."""
+        files = self._folder.rglob(f"{self._topic}-0/*.log")
+        return sum(file.stat().st_size for file in files)
+
+    async def kept(self, memory: Memory, grown: Iterator[Memory]) -> Figures:
+        """Many snapshots, traffic between them."""
+        rows: list[dict[str, float]] = []
+        async with self._log() as log:
+            await log.open()
+            for _ in range(SNAPSHOTS + 1):
+                began = time.perf_counter()
+                taken = log.capture(memory.arrays())
+                copied, cpu = time.perf_counter(), time.process_time()
+                written = await log.write(taken, {"offset": 1})
+                rows.append(
+                    {
+                        "copy_ms": (copied - began) * 1e3,
+                        "written_mb": written.size / MB,
+                        "work_s": written.work_s,
+                        "cpu_s": taken.seconds + time.process_time() - cpu,
+                        "seconds": written.seconds,
+                        "bases_mb": sum(len(b.chunk) for b in taken.bases.values()) / MB,
+                    }
+                )
+                held, records = written.held, written.chunks
+                memory = next(grown)
+        first, later = rows[0], rows[1:]
+        return {
+            "held_mb": round(held / MB, 1),
+            "records": records,
+            "first": {name: round(value, 3) for name, value in first.items()},
+            "later": {name: _spread([row[name] for row in later]) for name in first},
+            "share_of_core": round(statistics.mean(r["cpu_s"] for r in later) / INTERVAL_S, 4),
+            "topic_mb": round(self._size() / MB, 1),
+        }
+
+    async def restored(self, back: Back) -> Figures:
+        """Several times: fenced, read, checked, put together, indexes built."""
+        rows: list[dict[str, float]] = []
+        for _ in range(RESTORES):
+            gc.collect()
+            async with self._log() as log:
+                began = time.perf_counter()
+                opened = await log.open()
+                found = time.perf_counter()
+                memory = await asyncio.to_thread(back, opened.arrays or {})
+                ended = time.perf_counter()
+            del memory
+            rows.append(
+                {
+                    "seconds": ended - began,
+                    "read_s": opened.read_seconds,
+                    "assemble_s": found - began - opened.read_seconds,
+                    "indexes_s": ended - found,
+                    "read_mb": opened.read_bytes / MB,
+                }
+            )
+        return {name: _spread([row[name] for row in rows]) for name in rows[0]}
+
+    async def compacted(self) -> float:
+        """Wait until the topic does not shrink any more; what it holds then, MB."""
+        deadline, size, since = time.monotonic() + COMPACTION_S, self._size(), time.monotonic()
+        while time.monotonic() < deadline and time.monotonic() - since < COMPACTION_S / 3:
+            await asyncio.sleep(1)
+            now = self._size()
+            if now != size:
+                size, since = now, time.monotonic()
+        return round(size / MB, 1)
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {
+        "p50": round(statistics.median(values), 3),
+        "max": round(max(values), 3),
+    }
+
+
+def _users(users: int) -> Iterator[UserMemory]:
+    """A memory after a month, and again after each interval."""
+    memory, crowd = UserMemory(0, hmac_key=KEY), Crowd(SEED, users, kols=2_000)
+    for _ in range(DAYS):
+        _live(memory, crowd, EVENTS_A_USER * users // DAYS, DAY_MS)
+    while True:
+        yield memory
+        _live(memory, crowd, EVENTS, INTERVAL_S * 1_000)
+
+
+def _live(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> None:
+    for number, decoded in enumerate(crowd.come(events, passing_ms)):
+        memory.fold(decoded)
+        if number % len(INPUTS) == len(INPUTS) - 1:
+            memory.statements()
+            memory.settle(memory.watermark(INPUTS))
+
+
+def _kols(kols: int) -> Iterator[KolMemory]:
+    """A memory of all KOLs and the cells of two hours, and again after each interval."""
+    memory, rng = KolMemory(0, 1), np.random.default_rng(SEED)
+    names = [f"kol-{number:06d}" for number in range(kols)]
+    version = 0
+    for minute in range(MINUTES):
+        chosen = rng.choice(kols, min(kols, CELLS * 2), replace=False)
+        version = _told(memory, names, chosen, minute, version, rng)
+        memory.statements()
+    while True:
+        yield memory
+        version = _told(memory, names, rng.choice(kols, CELLS), MINUTES, version, rng)
+        memory.statements()
+
+
+def _told(
+    memory: KolMemory,
+    names: list[str],
+    kols: NDArray[np.int64],
+    minute: int,
+    version: int,
+    rng: np.random.Generator,
+) -> int:
+    """Cells of these KOLs in one minute, in blocks; gives the last version."""
+    at = START_MS // 60_000 + minute
+    for start in range(0, len(kols), BLOCK):
+        part = np.unique(kols[start : start + BLOCK])
+        version += 1
+        memory.fold(
+            Block(
+                watermarks={0: at * 60_000},
+                lives={0: 1},
+                source=np.zeros(len(part), np.uint16),
+                kols=[names[kol] for kol in part.tolist()],
+                kol=np.arange(len(part), dtype=np.int32),
+                minute=np.full(len(part), at),
+                fields=rng.integers(0, 50, (len(part), len(NAMES))),
+                version=np.full(len(part), version, np.uint64),
+            )
+        )
+    return version
+
+
+def _user_side(arrays: Mapping[str, NDArray[Any]]) -> UserMemory:
+    return UserMemory.restored(arrays, 0, hmac_key=KEY)
+
+
+def _kol_side(arrays: Mapping[str, NDArray[Any]]) -> KolMemory:
+    return KolMemory.restored(arrays, 0)
