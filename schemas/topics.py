@@ -73,10 +73,11 @@ _INPUT: Final = {
     "message.timestamp.type": "LogAppendTime",  # record time is the broker's: no client's clock
 }
 _WEEK: Final = _days(7)
-_STATE: Final = {  # the active segment is never compacted, and a restore reads all of it
-    "segment.bytes": str(64 << 20),
+_STATE: Final = {
+    "segment.bytes": str(64 << 20),  # the last one is never compacted: a restore reads it, too
     "segment.ms": "600000",
-    "min.cleanable.dirty.ratio": "0.1",
+    "min.cleanable.dirty.ratio": "0.2",  # what a restore reads beyond the newest of each key
+    "max.compaction.lag.ms": "3600000",  # what was replaced or forgotten is gone from the disk
 }
 
 _ALL: Final = (

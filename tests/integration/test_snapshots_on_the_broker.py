@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+import xxhash
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from numpy.typing import NDArray
 
@@ -143,6 +145,41 @@ async def test_a_snapshot_writes_only_what_changed(topic: Topic) -> None:
     assert [w.chunks for w in (first, second, third)] == [8, 1, 0]
     assert second.size == CHUNK_BYTES
     assert second.held == column.nbytes
+
+
+async def test_what_keeps_changing_is_written_as_deltas_and_comes_back(topic: Topic) -> None:
+    rng = np.random.default_rng(5)
+    column = np.zeros(8 * ROWS, np.int64)
+    sizes: list[int] = []
+    for _ in range(3):
+        async with topic.opened() as (log, found):
+            assert found.arrays is None or same(found, {"a": column})
+            for _ in range(5):
+                column[rng.integers(0, len(column), 50)] += 1
+                sizes.append((await log.write(log.capture({"a": column}), {})).size)
+    whole = 8 * CHUNK_BYTES
+
+    assert sizes[0] == sizes[1] == sizes[5] == sizes[10] == whole  # bases: nothing is remembered
+    assert max(sizes[2:5] + sizes[6:10] + sizes[11:]) < whole // 100
+    assert same(await topic.restored(), {"a": column})
+
+
+async def test_a_snapshot_from_before_deltas_is_taken_over(topic: Topic) -> None:
+    """Of layout 1, as it was written then."""
+    column = np.arange(5)
+    described = {"a": ("<i8", (5,), (xxhash.xxh3_64_intdigest(column.tobytes()),))}
+    manifest = {"format": 1, "epoch": 0, "life": 4, "offsets": {"purchases": 9}}
+    body = msgspec.msgpack.encode(manifest | {"arrays": described, "meta": {}})
+    await topic.put(key("a", 0), column.tobytes())
+    await topic.put(b"manifest", b"\x01" + xxhash.xxh3_64_digest(body) + body)
+    async with topic.opened() as (log, found):
+        assert same(found, {"a": column})
+        assert (found.life, found.offsets) == (5, {"purchases": 9})
+        for number in range(3):
+            column[0] = number
+            await log.write(log.capture({"a": column}), {})
+
+    assert same(await topic.restored(), {"a": column})
 
 
 async def test_a_restart_goes_on_writing_only_what_changed(topic: Topic) -> None:
@@ -340,20 +377,21 @@ async def test_after_compaction_the_newest_snapshot_is_all_that_is_needed(
         min__cleanable__dirty__ratio="0.01", delete__retention__ms="0",
     )  # fmt: skip
     written = 0
-    column = np.zeros(4 * ROWS)
+    column, often = np.zeros(4 * ROWS), np.zeros(ROWS)
     async with topic.opened() as (log, _):
         for turn in range(20):
             column[:] = turn
-            arrays = {"a": column, f"only-{turn}": np.ones(1)}
+            often[turn] = turn
+            arrays = {"a": column, "often": often, f"only-{turn}": np.ones(1)}
             written += (await log.write(log.capture(arrays), {"purchases": turn})).chunks + 1
     async with asyncio.timeout(60):
         while len(await topic.keys()) > written // 2:  # each look takes a while
             pass
     found = await topic.restored()
 
-    assert same(found, {"a": column, "only-19": np.ones(1)})
+    assert same(found, {"a": column, "often": often, "only-19": np.ones(1)})
     assert found.arrays is not None
-    assert set(found.arrays) == {"a", "only-19"}
+    assert set(found.arrays) == {"a", "often", "only-19"}
     assert found.offsets == {"purchases": 19}
 
 
