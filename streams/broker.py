@@ -34,6 +34,15 @@ class Difference:
     fatal: bool  # the worker must not start
 
 
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How one partition is kept."""
+
+    leader: int  # the broker that serves it; negative: none does
+    copies: int
+    in_sync: int
+
+
 def security(kafka: Kafka) -> dict[str, Any]:
     """How kafka-python and aiokafka are told to authenticate."""
     told: dict[str, Any] = {"security_protocol": kafka.security}
@@ -97,6 +106,25 @@ class Broker:
         """Every topic and its number of partitions."""
         told = self._client.describe_topics()
         return {topic["name"]: len(topic["partitions"]) for topic in told}
+
+    def brokers(self) -> int:
+        """How many brokers there are."""
+        return len(self._client.describe_cluster()["brokers"])
+
+    def version(self) -> tuple[int, ...]:
+        """Of the brokers, at the least: what the requests they know tell."""
+        return tuple(self._client._manager.broker_version)  # noqa: SLF001  # no public way
+
+    def replicas(self) -> dict[tuple[str, int], Replicas]:
+        """How the partitions of our topics are kept."""
+        return {
+            (topic["name"], one["partition_index"]): Replicas(
+                one["leader_id"], len(one["replica_nodes"]), len(one["isr_nodes"])
+            )
+            for topic in self._client.describe_topics()
+            if topic["name"] in self._plan()
+            for one in topic["partitions"]
+        }
 
     def create(self) -> list[str]:
         """Create the topics of the plan that are missing; gives their names."""

@@ -15,7 +15,7 @@ from schemas.doors import RejectReason
 from schemas.events import FUTURE_MS, INPUTS
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, KOL_STATE, TOPICS, USER_STATE
-from streams.broker import Offsets
+from streams.broker import Offsets, Replicas
 from streams.browsing import Entry, Place
 
 READ: Final = (*INPUTS, CELLS)  # what workers read, partition by partition
@@ -24,6 +24,9 @@ RECENT_MS: Final = 3_600_000  # records that tell how producers behave now
 CLOCK_MS: Final = 5_000  # apart: worth a word
 SLOW_MS: Final = 60_000  # the oldest message not yet safe: worth a word
 STUCK_MS: Final = 600_000  # and not right
+SOME: Final = 4  # partitions named: enough to find the cause
+OLDEST_KAFKA: Final = (3, 7)
+OLDEST_CLICKHOUSE: Final = (25, 8)
 WRONG_PARTITION: Final = RejectReason.WRONG_PARTITION.label
 
 
@@ -63,6 +66,84 @@ def warning(about: str, what: str, mend: str) -> Finding:
 def fault(about: str, what: str, mend: str) -> Finding:
     """Something is wrong."""
     return Finding(about, Severity.FAULT, what, mend)
+
+
+# ---------------------------------------------------------------- what runs
+
+
+def builds(version: str, path: str, pages: Mapping[str, Mapping[str, Any] | None]) -> Finding:
+    """Whether the workers run what this command is of.
+
+    Args:
+        version: of this command.
+        path: `python`, or what the compiled kernels call themselves.
+        pages: /status.json of workers, by address; None is silence.
+
+    """
+    ours = f"{version}, {path}"
+    told = {str(page.get("name", url)): page for url, page in pages.items() if page is not None}
+    theirs = {name: f"{page.get('version')}, {page.get('path')}" for name, page in told.items()}
+    others = {name: build for name, build in theirs.items() if build != ours}
+    if not others:
+        return fine("code path", f"{path}, version {version}")
+    what = "; ".join(f"{name} runs {build}" for name, build in sorted(others.items()))
+    mend = "give all of them one version: restart the workers one by one"
+    return warning("code path", f"{what}; this command is of {ours}", mend)
+
+
+def brokers(
+    where: str, version: Sequence[int], count: int, replicas: Mapping[Place, Replicas]
+) -> list[Finding]:
+    """Whether the brokers are new enough and serve and copy every partition.
+
+    Args:
+        where: their addresses.
+        version: of the brokers, at the least.
+        count: how many there are.
+        replicas: of each partition of ours.
+
+    """
+    found = []
+    known = ".".join(map(str, version[:2]))
+    if tuple(version[:2]) < OLDEST_KAFKA:
+        what = f"Kafka {known} at {where} is older than {_dotted(OLDEST_KAFKA)}"
+        found.append(fault("brokers", what, "upgrade the brokers, one by one"))
+    dead = [place for place, one in replicas.items() if one.leader < 0]
+    if dead:
+        what = f"nobody serves {_places(dead)}"
+        found.append(fault("brokers", what, "start the brokers that keep them; nothing is lost"))
+    behind = [place for place, one in replicas.items() if one.in_sync < one.copies]
+    if behind:
+        what = f"copies are missing or behind of {_places(behind)}"
+        found.append(warning("brokers", what, "is a broker away? They catch up by themselves"))
+    single = [place for place, one in replicas.items() if one.copies == 1]
+    if single and count > 1:
+        what = f"{count} brokers, but one copy only of {_places(single)}"
+        mend = "kafka-reassign-partitions.sh adds copies; KOL_KAFKA__REPLICATION=3 for new topics"
+        found.append(warning("brokers", what, mend))
+    return found or [fine("brokers", f"{where}: {count} of Kafka {known} or newer, all serving")]
+
+
+def engine(where: str, version: str) -> Finding:
+    """Whether ClickHouse is new enough.
+
+    >>> engine("ch:8123", "26.9.1").severity.value, engine("ch:8123", "25.3.2.39").severity.value
+    ('fine', 'fault')
+    """
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts < OLDEST_CLICKHOUSE:
+        what = f"ClickHouse {version} at {where} is older than {_dotted(OLDEST_CLICKHOUSE)}"
+        return fault("engine", what, "upgrade it; workers wait meanwhile and lose nothing")
+    return fine("engine", f"{where} answers, {version}")
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _places(places: Collection[Place]) -> str:
+    some = [f"{topic}/{partition}" for topic, partition in sorted(places)[:SOME]]
+    return ", ".join([*some, f"{len(places) - SOME} more"] if len(places) > SOME else some)
 
 
 # ---------------------------------------------------------------- topics
@@ -132,12 +213,12 @@ def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list
         return [fault("group", "nobody reads: no worker is in the group", "start `kol worker`")]
     found = []
     read = {(topic, at) for share in members.values() for topic in share for at in share[topic]}
-    left = [f"{topic}/{at}" for topic in READ for at in range(n) if (topic, at) not in read]
+    left = [(topic, at) for topic in READ for at in range(n) if (topic, at) not in read]
     if left:
         found.append(
             fault(
                 "group",
-                f"nobody reads {', '.join(left[:4])}{' …' if len(left) > 4 else ''}",  # noqa: PLR2004  # enough to find it
+                f"nobody reads {_places(left)}",
                 "a rebalance may be under way; otherwise restart the workers one by one",
             )
         )
@@ -227,6 +308,23 @@ def lag(ends: Offsets, committed: Offsets, oldest: Mapping[Place, int], now: int
     )
     mend = "`kol status`: does a worker own it, is its sink fine? More workers, up to one a core"
     return [(fault if waits > STUCK_MS else warning)("lag", what, mend)]
+
+
+def retention(oldest: Offsets, committed: Offsets) -> Finding:
+    """Whether anything was removed before it was read.
+
+    Args:
+        oldest: the first offset still there, of the topics that are read.
+        committed: by the group.
+
+    """
+    lost = {place: at - committed.get(place, at) for place, at in oldest.items()}
+    gone = {place: n for place, n in lost.items() if n > 0}
+    if not gone:
+        return fine("retention", "nothing was removed before it was read")
+    what = f"{sum(gone.values()):,} messages were removed before they were read: {_places(gone)}"
+    mend = "restore them, or start once with `kol worker --accept-gap`; raise retention.ms"
+    return fault("retention", what, mend)
 
 
 def snapshots(

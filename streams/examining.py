@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -15,6 +16,7 @@ from streams.broker import BrokerError, Offsets, asked
 from streams.browsing import Entry, browsing
 from streams.doctor import Finding, fault, fine, warning
 from streams.errors import ExpectedError
+from streams.health import CODE_PATH
 from streams.reading import ReadingError, connected, reader, rows
 from streams.settings import ClickHouse, Settings
 
@@ -31,7 +33,7 @@ async def examined(settings: Settings, pages: Pages) -> list[Finding]:
         pages: /status.json of the workers of this machine, by address; None is silence.
 
     """
-    found = [fine("code path", "python: readable rules on arrays, no compiled kernels")]
+    found = [doctor.builds(version("kol-streams"), CODE_PATH, pages)]
     found += _settings(settings)
     try:
         found += await _kafka(settings)
@@ -55,13 +57,16 @@ async def _kafka(settings: Settings) -> list[Finding]:
     n = settings.kafka.partitions
     with asked(settings.kafka) as broker:
         counts = broker.counts()
+        where, copies = settings.kafka.bootstrap, broker.replicas()
         configs = {name: broker.configs(name) for name in TOPICS if name in counts}
-        found = [fine("brokers", f"{settings.kafka.bootstrap} answers, {len(counts)} topics")]
+        found = doctor.brokers(where, broker.version(), broker.brokers(), copies)
         found += doctor.topics(counts, configs, n)
         found += doctor.owners(broker.members(settings.app_id), n)
-        # first what is safe, then where the topics end: never ahead of each other
+        read = [name for name in doctor.READ if name in counts]
+        # first what is safe, then where the topics begin and end: never ahead of each other
         committed = broker.committed(settings.app_id)
-        ends = broker.end_offsets(name for name in doctor.READ if name in counts)
+        ends = broker.end_offsets(read)
+        found.append(doctor.retention(broker.first_offsets(read), committed))
     return found + await _records(settings, counts, committed, ends)
 
 
@@ -114,7 +119,7 @@ def _clickhouse(conf: ClickHouse) -> list[Finding]:
 
 
 def _asked(conf: ClickHouse, client: Client) -> list[Finding]:
-    found = [fine("engine", f"{conf.host}:{conf.port} answers, {client.server_version}")]
+    found = [doctor.engine(f"{conf.host}:{conf.port}", str(client.server_version))]
     wrong = check(client, conf.database)
     if wrong:
         return [*found, fault("schema", wrong, "`kol migrate`, or the version it was made by")]

@@ -10,6 +10,7 @@ from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, TOPICS, USER_STATE, plan
 from streams import doctor
+from streams.broker import Replicas
 from streams.browsing import Entry
 from streams.doctor import READ, Finding, Severity
 from tests.builders import HOUR, MINUTE, NOON, SECOND, click
@@ -45,6 +46,58 @@ def entry(value: bytes | None, **given: Any) -> Entry:  # noqa: ANN401  # any fi
         "by_broker": True,
     }
     return Entry(**{**told, **given})
+
+
+# ---------------------------------------------------------------- what runs
+
+
+def test_workers_of_one_version_are_fine() -> None:
+    page = {"name": "w", "version": "1.0", "path": "python"}
+
+    assert doctor.builds("1.0", "python", {"a": page, "b": None}).severity is FINE
+
+
+@pytest.mark.parametrize("other", [{"version": "0.9"}, {"path": "native"}, {"version": None}])
+def test_a_worker_of_another_version_or_code_path_is_worth_a_word(other: dict[str, Any]) -> None:
+    page = {"name": "w", "version": "1.0", "path": "python"} | other
+    found = worst([doctor.builds("1.0", "python", {"a": page})])
+
+    assert found.severity is WARNING
+    assert f"w runs {page['version']}, {page['path']}" in found.what
+
+
+WHOLE = {(PURCHASES, at): Replicas(leader=1, copies=3, in_sync=3) for at in range(6)}
+
+
+def test_brokers_that_serve_everything_are_fine() -> None:
+    assert severities(doctor.brokers("b:9092", (4, 3, 1), 3, WHOLE)) == [FINE]
+
+
+def test_one_broker_keeps_one_copy() -> None:
+    alone = dict.fromkeys(WHOLE, Replicas(1, 1, 1))
+
+    assert severities(doctor.brokers("b:9092", (3, 7), 1, alone)) == [FINE]
+    assert "3 brokers, but one copy" in worst(doctor.brokers("b:9092", (3, 7), 3, alone)).what
+
+
+def test_brokers_too_old_are_a_fault() -> None:
+    found = worst(doctor.brokers("b:9092", (3, 6), 3, WHOLE))
+
+    assert found.severity is FAULT
+    assert "older than 3.7" in found.what
+
+
+def test_partitions_that_nobody_serves_are_a_fault() -> None:
+    found = worst(doctor.brokers("b:9092", (4, 0), 3, dict.fromkeys(WHOLE, Replicas(-1, 3, 3))))
+
+    assert found.severity is FAULT
+    assert found.what.endswith("purchases/3, 2 more")
+
+
+def test_copies_that_are_behind_are_worth_a_word() -> None:
+    weak = WHOLE | {(PURCHASES, 2): Replicas(1, 3, 2)}
+
+    assert "purchases/2" in worst(doctor.brokers("b:9092", (4, 0), 3, weak)).what
 
 
 # ---------------------------------------------------------------- topics
@@ -163,6 +216,19 @@ def test_lag_is_judged_by_how_long_the_oldest_message_waits(waits: int, severity
 
 def test_no_lag_is_fine() -> None:
     assert severities(doctor.lag({(PURCHASES, 1): 9}, {(PURCHASES, 1): 9}, {}, NOON)) == [FINE]
+
+
+def test_what_retention_took_before_it_was_read_is_a_fault() -> None:
+    place = (PURCHASES, 1)
+    found = worst([doctor.retention({place: 9, (CELLS, 0): 3}, {place: 4, (CELLS, 0): 3})])
+
+    assert found.severity is FAULT
+    assert found.what == "5 messages were removed before they were read: purchases/1"
+    assert "--accept-gap" in found.mend
+
+
+def test_a_group_that_never_read_lost_nothing() -> None:
+    assert doctor.retention({(PURCHASES, 1): 9}, {}).severity is FINE
 
 
 def manifest(partition: int, age: int) -> Entry:
