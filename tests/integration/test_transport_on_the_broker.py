@@ -1,5 +1,6 @@
 """The transport on a real broker: what is read, in which order, and when it refuses to go on."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -7,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from deploy.embedded import kafka
+from schemas.columns import RecordBatch
 from streams.transport import (
     CorruptRecordsError,
     NotCoPartitionedError,
     OffsetsGoneError,
     consumer,
 )
+from streams.transport.unpacking import UNPACKED_BYTES
 from tests.integration.topics import create_topics
 from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
 
@@ -34,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def broker(home: Path) -> Iterator[str]:
-    with kafka.broker(home) as bootstrap:
+    with kafka.broker(home, {"log.cleaner.backoff.ms": "100"}) as bootstrap:
         yield bootstrap
 
 
@@ -44,7 +47,7 @@ class Scene:
     def __init__(self, broker: str, home: Path, name: str) -> None:
         self.broker = broker
         self._home = home
-        self._name = name
+        self.group = name
         self.topics = tuple(f"{topic}.{name[:80]}" for topic in TOPICS)
         self.clicks, self.content, self.purchases, self.cells = self.topics
         self.ledger = Ledger()
@@ -56,7 +59,7 @@ class Scene:
     def worker(self, **settings: Any) -> Worker:  # noqa: ANN401  # Faust's settings
         self._made += 1
         datadir = self._home / str(self._made)
-        app = make_app(self._name, f"kafkab://{self.broker}", datadir, **settings)
+        app = make_app(self.group, f"kafkab://{self.broker}", datadir, **settings)
         return Worker(app, self.ledger, self.topics)
 
 
@@ -72,8 +75,8 @@ async def scene(bare: Scene) -> Scene:
 
 
 @asynccontextmanager
-async def producing(broker: str, transaction: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=broker, transactional_id=transaction)
+async def producing(broker: str, **settings: Any) -> AsyncIterator[AIOKafkaProducer]:  # noqa: ANN401  # aiokafka's
+    producer = AIOKafkaProducer(bootstrap_servers=broker, **settings)
     await producer.start()
     try:
         yield producer
@@ -87,6 +90,31 @@ def damage(home: Path, partition: str, word: bytes) -> None:
     with segment.open("r+b") as file:
         file.seek(segment.read_bytes().index(word))
         file.write(b"!")
+
+
+async def removed(broker: str, topic: str, before: int) -> None:
+    """Move the beginning of a topic's partition, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=before)})
+    await admin.close()
+
+
+async def offsets_of(broker: str, topic: str) -> list[int]:
+    """The offsets that are there."""
+    tp = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        found: list[int] = []
+        while await consumer.position(tp) < end:
+            found += [record.offset for record in (await consumer.getmany(timeout_ms=50))[tp]]
+        return found
+    finally:
+        await consumer.stop()
 
 
 async def crash_of(worker: Worker) -> BaseException | None:
@@ -120,7 +148,7 @@ async def test_aborted_records_are_never_seen_and_open_ones_only_after_their_com
 ) -> None:
     worker = scene.worker()
     async with (
-        producing(scene.broker, "upstream") as upstream,
+        producing(scene.broker, transactional_id="upstream") as upstream,
         producing(scene.broker) as plain,
         running(worker),
     ):
@@ -202,6 +230,117 @@ async def test_records_damaged_on_disk_stop_the_worker_with_the_place(
     assert worker.calls[-1] == ("lost", [0])
 
 
+async def test_records_that_unpack_to_more_than_the_limit_stop_the_worker_until_given_up(
+    scene: Scene,
+) -> None:
+    async with producing(scene.broker) as producer:
+        await producer.send_and_wait(scene.clicks, b"before", partition=0)
+    async with producing(
+        scene.broker, compression_type="gzip", max_request_size=2 * UNPACKED_BYTES
+    ) as producer:
+        batch = producer.create_batch()
+        batch.append(key=None, value=bytes(UNPACKED_BYTES), timestamp=None)
+        await (await producer.send_batch(batch, scene.clicks, partition=0))
+        await producer.send_and_wait(scene.clicks, b"behind", partition=0)
+    reason = await crash_of(scene.worker())
+
+    assert isinstance(reason, CorruptRecordsError)
+    assert (reason.offset, reason.past) == (1, 2)
+    assert "unpacks to more than 64 MiB" in str(reason)
+
+    await removed(scene.broker, scene.clicks, reason.past)
+    scene.ledger.snapshots[0] = {TP(scene.clicks, 0): [0, 1]}  # the gap is accepted
+    worker = scene.worker()
+    async with running(worker):
+        await worker.until(lambda: worker.records == 1)
+
+    assert worker.batches[0].values == [b"behind"]
+
+
+async def test_holes_that_compaction_left_are_passed_over(bare: Scene) -> None:
+    """Of the keys a, b, x | a | a, b | a, y, b | z only the last ones of each stay; z is active."""
+    await create_topics(bare.broker, bare.topics[1:], 1)
+    await create_topics(
+        bare.broker,
+        [bare.clicks],
+        1,
+        cleanup__policy="compact",
+        min__cleanable__dirty__ratio="0.01",
+        segment__ms="1000",
+    )
+    start = 1_790_000_000_000
+    async with producing(bare.broker) as producer:
+        for row, keys in enumerate(("abx", "a", "ab", "ayb", "z")):  # a segment each, by time
+            batch = producer.create_batch()
+            for key in keys:
+                batch.append(key=key.encode(), value=key.encode(), timestamp=start + row * HOUR_MS)
+            await (await producer.send_batch(batch, bare.clicks, partition=0))
+    async with asyncio.timeout(30):
+        while await offsets_of(bare.broker, bare.clicks) != [2, 6, 7, 8, 9]:  # noqa: ASYNC110  # the cleaner tells nobody
+            await asyncio.sleep(0.1)
+    worker = bare.worker()
+    async with running(worker):
+        await worker.until(lambda: worker.records == 5)
+        await worker.until(lambda: consumer(worker.app).standing(TP(bare.clicks, 0)).is_at_end)
+        await worker.snapshot()
+        await consumer(worker.app).commit()
+        committed = await consumer(worker.app).group_offsets(TP(bare.clicks, 0))
+    bare.ledger.snapshots[0] = {TP(bare.clicks, 0): [3]}  # goes on in the middle of a hole
+    successor = bare.worker()
+    async with running(successor):
+        await successor.until(lambda: successor.records == 4)
+
+    assert [v for batch in worker.batches for v in batch.values] == [b"x", b"a", b"y", b"b", b"z"]
+    assert [o for b in worker.batches for o in b.offsets.tolist()] == [2, 6, 7, 8, 9]
+    assert committed == {TP(bare.clicks, 0): 10}
+    assert [o for b in successor.batches for o in b.offsets.tolist()] == [6, 7, 8, 9]
+
+
+async def test_records_removed_after_they_were_read_are_no_gap(scene: Scene) -> None:
+    async with producing(scene.broker) as producer:
+        for _ in range(10):
+            await producer.send_and_wait(scene.clicks, b"{}", partition=0)
+    scene.ledger.snapshots[0] = {TP(scene.clicks, 0): list(range(7))}
+    await removed(scene.broker, scene.clicks, 7)
+    worker = scene.worker()
+    async with running(worker):
+        await worker.until(lambda: worker.records == 3)
+
+    assert worker.batches[0].first_offset == 7
+
+
+async def test_a_group_that_stands_beyond_its_state_is_set_back_before_anything_is_read(
+    scene: Scene,
+) -> None:
+    """So it is when a worker begins from empty: whoever waits for the group must wait again."""
+    group = {"group_id": scene.group, "enable_auto_commit": False}
+    old = AIOKafkaConsumer(bootstrap_servers=scene.broker, **group)
+    async with producing(scene.broker) as producer:
+        for _ in range(10):
+            await producer.send_and_wait(scene.clicks, b"{}", partition=0)
+    await old.start()
+    old.assign([TopicPartition(scene.clicks, 0)])
+    await old.commit({TopicPartition(scene.clicks, 0): 10})
+    await old.stop()
+    worker = scene.worker()
+    told: list[int | None] = []
+
+    async def look(_: RecordBatch) -> None:
+        told.append(
+            (await consumer(worker.app).group_offsets(TP(scene.clicks, 0)))[TP(scene.clicks, 0)]
+        )
+
+    worker.before_fold = look
+    async with running(worker):
+        await worker.until(lambda: worker.records == 10)
+        await worker.snapshot()
+        await consumer(worker.app).commit()
+        after = await consumer(worker.app).group_offsets(TP(scene.clicks, 0))
+
+    assert told == [0]
+    assert after == {TP(scene.clicks, 0): 10}
+
+
 async def test_records_that_retention_took_away_are_not_silently_skipped(
     scene: Scene,
 ) -> None:
@@ -209,10 +348,7 @@ async def test_records_that_retention_took_away_are_not_silently_skipped(
         for _ in range(10):
             await producer.send_and_wait(scene.clicks, b"{}", partition=0)
     scene.ledger.snapshots[0] = {TP(scene.clicks, 0): [0, 1, 2]}
-    admin = AIOKafkaAdminClient(bootstrap_servers=scene.broker)
-    await admin.start()
-    await admin.delete_records({TopicPartition(scene.clicks, 0): RecordsToDelete(before_offset=7)})
-    await admin.close()
+    await removed(scene.broker, scene.clicks, 7)
     reason = await crash_of(scene.worker())
 
     assert isinstance(reason, OffsetsGoneError)
