@@ -16,9 +16,9 @@ from streams.broker import BrokerError, Offsets, asked
 from streams.browsing import Entry, browsing
 from streams.doctor import Finding, fault, fine, warning
 from streams.errors import ExpectedError
-from streams.health import CODE_PATH
 from streams.reading import ReadingError, connected, reader, rows
 from streams.settings import ClickHouse, Settings
+from streams.telemetry import CODE_PATH
 
 NEWEST = 50  # records of each input partition that are looked at
 TAIL = 40  # last offsets of a state partition; a manifest ends each snapshot

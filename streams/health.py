@@ -15,13 +15,11 @@ from streams.core.tally import PLACES
 from streams.core.user_side import UserMemory
 from streams.lanes import Side
 from streams.rounds import Rounds
-from streams.telemetry import Telemetry
+from streams.telemetry import CODE_PATH, Telemetry
 from streams.transport import TP, Standing, consumer
 
 STUCK_SECONDS = 60.0  # without a step although messages wait
 UNSAFE_SECONDS = 300.0  # without a commit although messages were read
-CODE_PATH = "python"  # readable rules on arrays; compiled kernels would say so here
-
 Place = tuple[Side, int]  # a side's partition: its topics take turns, so they move together
 
 

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+CODE_PATH = "python"  # readable rules on arrays; compiled kernels would say so here
 LATENCY = tuple(round(0.005 * 1.25**step, 6) for step in range(48))  # 5 ms … 179 s, 25 % apart
 END_TO_END = "kol_end_to_end_latency_seconds"
 LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)

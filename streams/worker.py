@@ -15,13 +15,13 @@ from sinks.migrate import check as checked
 from streams import app as apps
 from streams.broker import OUTAGE_SECONDS, asked
 from streams.errors import ExpectedError
-from streams.health import CODE_PATH, Health
+from streams.health import Health
 from streams.outlets import Outlets
 from streams.owner import Owner
 from streams.reading import connected
 from streams.rounds import Bound, Rhythm, Rounds
 from streams.settings import Settings, home
-from streams.telemetry import Telemetry
+from streams.telemetry import CODE_PATH, Telemetry
 
 COLLECT = (200_000, 20, 100)  # containers before a look at the young ones, and so on
 

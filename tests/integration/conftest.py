@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from streams.reading import reader, rows
+from streams.settings import Settings, left_by_up
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -37,9 +40,17 @@ class Product:
         return json.loads(self.kol(*words, "--json"))
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of a question."""
-        rows: list[dict[str, Any]] = self.json("sql", query)
-        return rows
+        """Rows of a question, read as `kol sql` reads them."""
+        client = reader(self.settings.clickhouse)
+        try:
+            return rows(client, query)
+        finally:
+            client.close()
+
+    @property
+    def settings(self) -> Settings:
+        """What `kol up` left for the commands."""
+        return Settings(**left_by_up(self.home))
 
     def send(self, lines: list[str]) -> None:
         """Ingest lines and wait until they are safe."""

@@ -1,5 +1,6 @@
 """The doctor on a real stack: healthy, then ill in ways it can name."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,11 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.partitioner import partition_of
 from schemas.topics import TOPICS
+from streams.examining import examined as examination
 from tests.builders import click, paid
 from tests.integration.conftest import Product
 
@@ -23,9 +26,11 @@ NOW = time.time_ns() // 1_000_000
 HOME = partition_of(b"u1", 4)
 STRANGER = next(name for name in map(str, range(9)) if partition_of(name.encode(), 4) != HOME)
 
+ELSEWHERE = partition_of(STRANGER.encode(), 4)
 
-def examined(product: Product, exits: int, **environ: str) -> list[dict[str, str]]:
-    """What the doctor finds."""
+
+def asked(product: Product, exits: int, **environ: str) -> list[dict[str, str]]:
+    """What the command finds."""
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli", "doctor", "--json", "--home", str(product.home)],
         capture_output=True,
@@ -39,6 +44,16 @@ def examined(product: Product, exits: int, **environ: str) -> list[dict[str, str
     assert told["healthy"] == (exits == 0)
     findings: list[dict[str, str]] = told["findings"]
     return findings
+
+
+async def examined(product: Product, part: str = "", **given: Any) -> dict[str, str]:  # noqa: ANN401  # settings
+    """What has to be mended when some settings are others, by what it is about."""
+    settings = product.settings
+    update = {part: getattr(settings, part).model_copy(update=given)} if part else given
+    found = await asyncio.to_thread(
+        asyncio.run, examination(settings.model_copy(update=update), {})
+    )
+    return wrong([finding.told() for finding in found])
 
 
 def wrong(findings: list[dict[str, str]]) -> dict[str, str]:
@@ -65,33 +80,59 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
     product = start()
     product.send([json.dumps({"topic": "purchases", "value": paid(ts=NOW)})])
 
-    found = examined(product, 0)
+    found = asked(product, 0)
 
     assert {one["severity"] for one in found} == {"fine"}
     assert {one["about"] for one in found} >= {
         *("code path", "brokers", "topics", "co-partitioning", "group", "partitioners", "lag"),
-        *("snapshots, user", "snapshots, kol", "clock, brokers", "clock, engine", "engine"),
-        *("schema", "reader", "dead letters", "workers"),
+        *("retention", "snapshots, user", "snapshots, kol", "clock, brokers", "clock, engine"),
+        *("engine", "schema", "reader", "dead letters", "workers"),
     }
     assert "nothing is wrong" in product.kol("doctor")
 
     product.send([json.dumps({"topic": "clickstream", "value": click(ts=NOW), "key": STRANGER})])
-    bootstrap = product.json("status")["kafka"]["bootstrap"]
+    bootstrap = product.settings.kafka.bootstrap
     await altered(bootstrap, "purchases", TOPICS["purchases"].required, "cleanup.policy", "compact")
-    ill = wrong(examined(product, 1))
+    ill = wrong(asked(product, 1))
 
     assert "in a wrong partition" in ill["partitioners"] or "murmur2" in ill["partitioners"]
     assert "cleanup.policy=compact, not delete" in ill["topics"]
 
-    deaf = wrong(examined(product, 1, KOL_KAFKA__BOOTSTRAP="127.0.0.1:1"))
+    await left_behind(bootstrap, "slow")
+    deaf, mute, stranger, empty, nobody, other, slow = await asyncio.gather(
+        without_brokers(product),
+        examined(product, "clickhouse", port=1),
+        examined(product, "clickhouse", reader_username="nobody"),
+        examined(product, "clickhouse", database="nowhere"),
+        examined(product, app_id="another"),
+        examined(product, "kafka", partitions=8),
+        examined(product, app_id="slow"),
+    )
     assert "127.0.0.1:1" in deaf["brokers"]
-    mute = wrong(examined(product, 1, KOL_CLICKHOUSE__PORT="1"))
     assert "no ClickHouse" in mute["engine"]
-    stranger = wrong(examined(product, 1, KOL_CLICKHOUSE__READER_USERNAME="nobody"))
     assert "refuses" in stranger["reader"]
-    empty = wrong(examined(product, 1, KOL_CLICKHOUSE__DATABASE="nowhere"))
     assert "kol migrate" in empty["schema"]
-    nobody = wrong(examined(product, 1, KOL_APP_ID="another"))
     assert "nobody reads" in nobody["group"]
-    other = wrong(examined(product, 1, KOL_KAFKA__PARTITIONS="8"))
     assert "this deployment has 8" in other["co-partitioning"]
+    assert slow["retention"].endswith(f"removed before they were read: clickstream/{ELSEWHERE}")
+
+
+async def without_brokers(product: Product) -> dict[str, str]:
+    """In a process of its own: the client leaves sockets open when nobody answers."""
+    return wrong(await asyncio.to_thread(asked, product, 1, KOL_KAFKA__BOOTSTRAP="127.0.0.1:1"))
+
+
+async def left_behind(bootstrap: str, group: str) -> None:
+    """A group that has not read the only click, which is then removed."""
+    place = TopicPartition("clickstream", ELSEWHERE)
+    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    await reader.start()
+    reader.assign([place])
+    await reader.commit({place: 0})
+    await reader.stop()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({place: RecordsToDelete(before_offset=1)})
+    finally:
+        await admin.close()
