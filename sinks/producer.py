@@ -41,14 +41,21 @@ class Producer:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect."""
-        self._producer = AIOKafkaProducer(
+        """Connect; once connected, nothing."""
+        if self._producer is not None:
+            return
+        producer = AIOKafkaProducer(
             acks="all",
             enable_idempotence=True,
             max_request_size=self._most_bytes,
             **self._client,
         )
-        await self._producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
 
     async def send(self, records: Sequence[Record]) -> None:
         """Send records; returns once the brokers have them all.

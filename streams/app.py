@@ -35,6 +35,7 @@ from streams.transport import (
 )
 
 TICK_SECONDS = 1.0
+STOP_SECONDS = 6.0  # for the last round and snapshot at a stop; `streams.ending` bounds it all
 COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,14 @@ def tie(app: faust.App, owner: Owner, *, leaves: bool) -> None:
     """Tell the transport which topics it reads and whose the partitions are."""
     wire(
         app,
-        Wiring(inputs=INPUTS, others=(CELLS,), hooks=owner, horizon_ms=HORIZON_MS, leaves=leaves),
+        Wiring(
+            inputs=INPUTS,
+            others=(CELLS,),
+            hooks=owner,
+            horizon_ms=HORIZON_MS,
+            leaves=leaves,
+            stop_s=STOP_SECONDS,
+        ),
     )
 
 
@@ -130,9 +138,17 @@ def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, heal
 
 
 async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
-    """Call again and again until the app stops; slower when a call takes longer."""
+    """Call again and again until the app stops; slower when a call takes longer.
+
+    What fails at a stop is left: the doors are closed then, and what was not said is read again.
+    """
     while not app.should_stop:
-        await call()
+        try:
+            await call()
+        except Exception:
+            if app.should_stop:
+                return
+            raise
         await asyncio.sleep(seconds)
 
 

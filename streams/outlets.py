@@ -1,12 +1,13 @@
 """The doors out of a worker, opened as settings say and watched by telemetry."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 
 from schemas.columns import Rejected
 from schemas.rows import TABLES, Rows
-from sinks.base import Health, Observer, State
+from sinks.base import Health, Observer, SinkStopped, State
 from sinks.blocks import Blocks
 from sinks.clickhouse import ClickHouse
 from sinks.deadletter import DeadLetters
@@ -15,7 +16,9 @@ from streams.reading import place
 from streams.settings import Settings
 from streams.telemetry import Telemetry
 
-CLOSE_SECONDS = 2.0  # for what is still under way at the end
+CLOSE_SECONDS = 0.5  # for what is still under way at the end: the drain was before
+
+log = logging.getLogger("kol.outlets")
 
 
 class Outlets:
@@ -28,6 +31,7 @@ class Outlets:
         self._letters = DeadLetters(told)
         self._opening = asyncio.Lock()
         self._is_open = False
+        self._is_closed = False
 
     @property
     def health(self) -> Mapping[str, Health]:
@@ -51,15 +55,21 @@ class Outlets:
             await self._letters.send(letters)
 
     async def close(self) -> None:
-        """Let go of all of them."""
-        await self._sink.close(CLOSE_SECONDS)
-        if self._is_open:
-            self._is_open = False
-            await self._blocks.stop()
-            await self._letters.stop()
+        """Let go of all of them, in bounded time; nothing opens again."""
+        self._is_closed = True
+        await asyncio.gather(self._sink.close(CLOSE_SECONDS), self._let_go())
+
+    async def _let_go(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS), self._opening:
+                await asyncio.gather(self._blocks.stop(), self._letters.stop())
+        except TimeoutError:
+            log.warning("blocks or dead letters were still under way: they will be said again")
 
     async def _opened(self) -> None:
         async with self._opening:
+            if self._is_closed:
+                raise SinkStopped("the worker stops")
             if not self._is_open:
                 await self._blocks.start()
                 await self._letters.start()

@@ -4,9 +4,12 @@ import asyncio
 import gc
 import logging
 import secrets
+import signal
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import faust
 import msgspec
@@ -14,6 +17,7 @@ import msgspec
 from sinks.migrate import check as checked
 from streams import app as apps
 from streams.broker import OUTAGE_SECONDS, asked
+from streams.ending import Ending
 from streams.errors import ExpectedError
 from streams.health import Health
 from streams.outlets import Outlets
@@ -43,10 +47,21 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     check(settings)
     datadir = home() / "data" / "faust" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
     datadir.mkdir(parents=True, exist_ok=True)
+    ending = Ending()
+    raised = worked(settings, datadir, ending, leaves=leaves)
+    gc.collect()  # what complains of being thrown away does so before the last line
+    return ending.told(raised)
+
+
+def worked(
+    settings: Settings, datadir: Path, ending: Ending, *, leaves: bool
+) -> BaseException | None:
+    """Build all and run it to its end; gives what ended it, None for a stop in order."""
     app = apps.made(settings, datadir)
     equipped(app, settings, leaves=leaves)
     calm_collector()
-    worker = faust.Worker(
+    worker = Bounded(
+        ending,
         app,
         loglevel=settings.log_level.upper(),
         logging_config=None,
@@ -57,8 +72,24 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+        return (end.__context__ or end) if end.code else None
+    return None
+
+
+class Bounded(faust.Worker):
+    """Faust's, with a bound on its end from the moment that begins."""
+
+    def __init__(self, ending: Ending, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Faust's
+        super().__init__(*args, **kwargs)
+        self._ending = ending
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        self._ending.begin()
+        super()._schedule_shutdown(signal)
+
+    def _crash(self, reason: BaseException) -> None:
+        self._ending.begin(reason)
+        super()._crash(reason)
 
 
 def calm_collector() -> None:
@@ -76,7 +107,6 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
     worker = settings.worker
 
     def crashed(error: BaseException) -> None:
-        log.error("this worker cannot go on: %s", error)
         ending.append(asyncio.ensure_future(app.crash(error)))
 
     ending: list[asyncio.Future[None]] = []  # kept, or they would be collected

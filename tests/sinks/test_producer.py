@@ -126,3 +126,26 @@ async def test_nothing_to_send_is_no_request() -> None:
     await blocks.send([])
 
     assert Brokers.last.batches == 0
+
+
+async def test_starting_twice_connects_once() -> None:
+    blocks = Blocks(CLIENT)
+    await blocks.start()
+    connected = Brokers.last
+    await blocks.start()
+
+    assert Brokers.last is connected
+
+
+async def test_a_start_that_fails_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_: Brokers) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(Brokers, "start", fails)
+    blocks = Blocks(CLIENT)
+    with pytest.raises(ConnectionError):
+        await blocks.start()
+
+    assert Brokers.last.is_stopped
+    with pytest.raises(RuntimeError, match="not started"):
+        await blocks.send([(0, b"a")])
