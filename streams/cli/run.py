@@ -14,7 +14,7 @@ from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, notice, 
 @told
 def up(
     *,
-    workers: Annotated[int, typer.Option(min=1, max=4, help="Worker processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes.")] = 1,
     detach: Annotated[bool, typer.Option("--detach", help="Return once all is ready.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget all events and rows.")] = False,
     home: Home = HOME,

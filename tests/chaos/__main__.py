@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.faults import Kind
-from tests.chaos.suite import Figures, Phase, judged
+from tests.chaos.outage import Outage
+from tests.chaos.suite import Figures, Phase, endured, judged
 
 SHRINK: Final = 4  # further runs of a phase that failed
 
@@ -85,7 +86,20 @@ PHASES: Final = (
         days=8,
         replays=True,
     ),
+    Phase(
+        "rolling",
+        seed=16,
+        workers=3,
+        seconds=50.0,
+        counts={Kind.ROLL: 1, Kind.AGAIN: 1},
+        days=30,
+        bulk=150_000,
+        session=30.0,
+        most_gap=10.0,
+        quiet_stack=False,
+    ),
 )
+OUTAGE: Final = Outage("outage", seed=17, seconds=300.0, rate=20_000.0)
 WANTED: Final[Mapping[Kind, int]] = {
     Kind.WORKER: 80,
     Kind.ENGINE: 10,
@@ -97,7 +111,8 @@ REBALANCES: Final = 50
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run phases; 0 if nothing was lost and nothing counted twice."""
-    phases = {phase.name: phase for phase in (SHORT, *PHASES)}
+    phases: dict[str, Phase | Outage] = {one.name: one for one in (SHORT, *PHASES, OUTAGE)}
+    usual = [one.name for one in (*PHASES, OUTAGE)]
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--phase", choices=phases, action="append", help="only these")
     parser.add_argument("--seed", type=int, help="instead of each phase's own")
@@ -105,7 +120,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print nothing but JSON at the end")
     parser.add_argument("--scale", type=float, default=1.0, help="0.2: a fifth as long and bad")
     given = parser.parse_args(words)
-    chosen = [phases[name] for name in given.phase or [phase.name for phase in PHASES]]
+    chosen = [phases[name] for name in given.phase or usual]
     if given.seed is not None:
         chosen = [replace(phase, seed=given.seed) for phase in chosen]
     chosen = [phase.scaled(given.scale) for phase in chosen]
@@ -115,7 +130,10 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="kol-chaos-") as folder:
         for phase in chosen:
             console.print(f"{phase.name}: seed {phase.seed}, {phase.workers} workers")
-            wrong, figures = judged(phase, Path(folder), given.shrink, console.print)
+            if isinstance(phase, Outage):
+                wrong, figures = endured(phase, Path(folder), console.print)
+            else:
+                wrong, figures = judged(phase, Path(folder), given.shrink, console.print)
             total.add(figures)
             told.append({"phase": phase.name, "seed": phase.seed, "wrong": wrong, **figures.told()})
             broken += wrong
@@ -152,6 +170,16 @@ def _table(told: Sequence[Mapping[str, Any]]) -> Table:
         cells = [one["recovery_seconds"].get(kind) for one in told]
         row = [f"{cell['p50']:.1f} / {cell['max']:.1f}" if cell else "" for cell in cells]
         table.add_row(f"{kind}: first new row, p50 / max s", *row)
+    stops = [one["stop_seconds"] for one in told]
+    cells = [f"{cell['p50']:.1f} / {cell['max']:.1f}" if cell else "" for cell in stops]
+    table.add_row("gone after SIGTERM, p50 / max s", *cells)
+    table.add_row(
+        "longest gap of a partition, s", *(f"{one['longest_gap_seconds']:.1f}" for one in told)
+    )
+    for name in ("peak_mb_before", "peak_mb_during", "peak_mb_after", "catch_up_seconds"):
+        table.add_row(
+            f"outage: {name.replace('_', ' ')}", *(str(one["outage"].get(name, "")) for one in told)
+        )
     for name in ("rebalances", "messages", "duplicate_work", "snapshots", "offset_looks"):
         table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
     for name in ("orders", "cells", "dead_letters", "final_scores", "drain_seconds", "seconds"):

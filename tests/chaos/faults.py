@@ -20,6 +20,7 @@ class Kind(StrEnum):
     HOLD = "connections silent"
     REFUSE = "connections refused"
     AGAIN = "messages sent again"
+    ROLL = "workers restarted in turn"
 
 
 LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and most; others: a moment
@@ -63,6 +64,8 @@ def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Faul
             length = round(rng.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
             latest = max(CALM, seconds - CALM - length)
             at = round(rng.uniform(CALM, latest), 2)
+            if kind is Kind.ROLL:
+                at = CALM  # it takes long, and traffic must flow all the while
             faults.append(Fault(at, kind, rng.randrange(60), length))
     return sorted(_meanwhile(rng, faults, seconds))
 

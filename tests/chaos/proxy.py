@@ -1,4 +1,4 @@
-"""A TCP proxy that can be as bad as a network: cut, slow, silent, refusing."""
+"""A TCP proxy that can be as bad as a network: cut, slow, silent, refusing, answering errors."""
 
 import asyncio
 import threading
@@ -9,6 +9,11 @@ from enum import StrEnum
 from deploy.embedded import ports
 
 CHUNK = 64 * 1024
+BUSY = (  # what a server says that has too much to do; 202 is one of the codes to try again
+    b"HTTP/1.1 500 Internal Server Error\r\nX-ClickHouse-Exception-Code: 202\r\n"
+    b"Content-Length: 57\r\nConnection: close\r\n\r\n"
+    b"Code: 202. DB::Exception: Too many simultaneous queries.\n"
+)
 DELAY = 0.15  # seconds a slow connection adds to each chunk
 
 
@@ -19,6 +24,7 @@ class Mood(StrEnum):
     SLOW = "slow"
     SILENT = "silent"  # they stay open, and nothing passes
     REFUSING = "refusing"  # they are cut, new ones too
+    FAILING = "failing"  # they are cut, new ones get an error of HTTP
 
 
 class Proxy:
@@ -52,7 +58,7 @@ class Proxy:
         def change() -> None:
             self._mood = mood
             (self._fair.clear if mood is Mood.SILENT else self._fair.set)()
-            if mood is Mood.REFUSING:
+            if mood in {Mood.REFUSING, Mood.FAILING}:
                 self._cut()
 
         self._call(change)
@@ -92,6 +98,9 @@ class Proxy:
         if self._mood is Mood.REFUSING:
             writer.transport.abort()
             return
+        if self._mood is Mood.FAILING:
+            await self._fail(reader, writer)
+            return
         try:
             there = await asyncio.open_connection(ports.HOST, self._target)
         except OSError:
@@ -104,6 +113,16 @@ class Proxy:
             for one in (writer, there[1]):
                 self._writers.discard(one)
                 one.transport.abort()
+
+    async def _fail(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, EOFError):
+            await reader.read(CHUNK)
+            writer.write(BUSY)
+            await writer.drain()
+            writer.write_eof()
+            while await reader.read(CHUNK):  # what is still sent, or the answer would be cut
+                pass
+        writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, EOFError):

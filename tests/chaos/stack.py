@@ -19,6 +19,7 @@ from deploy.embedded.home import Home
 from deploy.embedded.process import Process, tail
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.broker import Broker, asked
+from streams.cli.stack import answers
 from streams.settings import Settings, left_by_up
 from tests.chaos.proxy import Proxy, proxied
 
@@ -148,6 +149,23 @@ class Stack:
         pid = self.living(name)
         os.kill(pid, number)
         return pid
+
+    def restart(self, name: str) -> float:
+        """Send SIGTERM, wait until its successor serves; seconds until the former was gone.
+
+        Raises:
+            ChaosError: it does not end, or nobody serves in its place.
+
+        """
+        pid = self.living(name)
+        begun = time.monotonic()
+        os.kill(pid, signal.SIGTERM)
+        self.until(lambda: self.pid(name) != pid or None, f"{name} does not stop")
+        seconds = time.monotonic() - begun
+        self.living(name)
+        ready = f"{self.page(name)}/healthz/ready"
+        self.until(lambda: answers(ready), f"{name} is not ready again")
+        return seconds
 
     def page(self, name: str) -> str:
         """Where that worker answers over HTTP."""

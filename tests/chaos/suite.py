@@ -17,7 +17,7 @@ from typing import Any
 
 from streams.cli.stack import asked as page
 from streams.errors import ExpectedError
-from tests.chaos import verdict
+from tests.chaos import outage, verdict
 from tests.chaos.faults import Fault, Kind, schedule, shrunk
 from tests.chaos.proxy import Mood, Proxy
 from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, forget_state, running
@@ -29,6 +29,7 @@ LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
 COPIES = 700  # messages sent again at a time
 DRAIN_SECONDS = 180.0
+STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
 MOST_TOLD = 4  # of many offsets
 
 
@@ -46,6 +47,8 @@ class Phase:
     bulk: int = 60_000  # messages
     extras: int = 0  # standing workers behind proxies
     snapshot_seconds: float = 1.0
+    session: float = SESSION_SECONDS
+    most_gap: float | None = None  # seconds without progress of a partition; None: any
     replays: bool = False  # afterwards all is read again in a new epoch, with kills
     quiet_stack: bool = True  # the undisturbed run is `kol up`, too
 
@@ -63,7 +66,7 @@ class Phase:
     def env(self) -> dict[str, str]:
         """Settings that make faults quick to see, and time the log's alone."""
         return {
-            "KOL_WORKER__SESSION_SECONDS": str(SESSION_SECONDS),
+            "KOL_WORKER__SESSION_SECONDS": str(self.session),
             "KOL_WORKER__SNAPSHOT_SECONDS": str(self.snapshot_seconds),
             "KOL_WORKER__QUIET_SECONDS": "3600",  # the one clock that may move what is final
         }
@@ -87,6 +90,9 @@ class Figures:
     letters: int = 0
     drain_seconds: float = 0.0
     seconds: float = 0.0
+    longest_gap: float = 0.0  # seconds without progress of a partition
+    stops: list[float] = field(default_factory=list)  # seconds from SIGTERM to the end
+    outage: dict[str, Any] = field(default_factory=dict)  # of the phase that has one
 
     def add(self, other: "Figures") -> None:
         """Take another run's in."""
@@ -97,6 +103,9 @@ class Figures:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("final_scores", "orders", "cells", "letters", "drain_seconds", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.longest_gap = max(self.longest_gap, other.longest_gap)
+        self.stops += other.stops
+        self.outage |= other.outage
 
     def told(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -118,6 +127,11 @@ class Figures:
             "cells": self.cells,
             "dead_letters": self.letters,
             "final_scores": self.final_scores,
+            "longest_gap_seconds": round(self.longest_gap, 2),
+            "stop_seconds": {"p50": _middle(self.stops), "max": round(max(self.stops), 2)}
+            if self.stops
+            else {},
+            "outage": self.outage,
             "drain_seconds": round(self.drain_seconds, 1),
             "seconds": round(self.seconds, 1),
         }
@@ -192,6 +206,9 @@ class Run:
                 struck = f"guest-{number}"
                 self.stack.join(struck)
                 self.joined.append(struck)
+            case Kind.ROLL:
+                for name in self.stack.names():
+                    self._restart(name)
             case Kind.AGAIN:
                 self.traffic.again(COPIES)
             case Kind.CUT | Kind.SLOW | Kind.HOLD | Kind.REFUSE:
@@ -225,6 +242,14 @@ class Run:
         self.stack.signal(name, signal.SIGKILL)
         self.reads.died(name)
         self.recovery.worker(Kind.WORKER, held)
+
+    def _restart(self, name: str) -> None:
+        """Ask a worker to stop; on once its successor serves."""
+        self.reads.look(name)
+        seconds = self.stack.restart(name)
+        self.reads.died(name)
+        self.figures.stops.append(seconds)
+        self.say(f"      {name} was gone after {seconds:.1f} s")
 
     def wake(self, name: str) -> None:
         """Let a stopped worker go on: if it is the same process still, a zombie."""
@@ -286,7 +311,12 @@ def _disturbed(
     figures.orders, figures.cells = len(stands.orders), len(stands.cells)
     figures.final_scores, figures.letters = len(stands.scores), len(stands.letters)
     expected = oracle(log, partitions)
-    wrong = [*offsets, *stack.faults, *verdict.against_oracle(stands, expected, len(log))]
+    wrong = [
+        *offsets,
+        *_slow(phase, figures),
+        *stack.faults,
+        *verdict.against_oracle(stands, expected, len(log)),
+    ]
     wrong += verdict.against_quiet(stands, peace)
     if phase.replays:
         say("  everything again, in a new epoch")
@@ -321,10 +351,21 @@ def _struck(
         raise ChaosError(f"the offsets could not be watched: {offsets.error!r}") from offsets.error
     figures.recovery = {str(kind): took for kind, took in recovery.took.items()}
     figures.unseen = recovery.unseen
+    figures.longest_gap = max(recovery.gaps.values(), default=0.0)
     figures.read = reads.total
     figures.rebalances = stack.rebalances()
     figures.snapshots, figures.looks = offsets.snapshots, offsets.looks
     return [f"an offset beyond its snapshot: {place}" for place in offsets.beyond[:MOST_TOLD]]
+
+
+def _slow(phase: Phase, figures: Figures) -> list[str]:
+    """What took longer than is promised."""
+    gap, most = figures.longest_gap, phase.most_gap
+    late = [took for took in figures.stops if took > STOP_SECONDS]
+    return [
+        *([f"{gap:.1f} s without progress of a partition"] if most and gap > most else []),
+        *(f"a stop took {took:.1f} s" for took in late),
+    ]
 
 
 def _drained(stack: Stack) -> float:
@@ -372,6 +413,22 @@ def _in_peace(stack: Stack, log: Sequence[Record], stands: verdict.Told) -> list
         raise ChaosError(f"the log could not be sent again: {traffic.error!r}") from traffic.error
     _drained(stack)
     return verdict.against_quiet(stands, verdict.told(settings))
+
+
+def endured(
+    phase: outage.Outage, folder: Path, say: Callable[[str], None] = lambda _: None
+) -> tuple[list[str], Figures]:
+    """A phase that is one outage: there is nothing to shrink."""
+    begun, figures = time.monotonic(), Figures()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{phase.name}-") as home:
+        try:
+            wrong, figures.outage = outage.run(phase, Path(home), say)
+        except (ChaosError, ExpectedError, OSError, subprocess.SubprocessError) as error:
+            wrong = [f"{type(error).__name__}: {error}"]
+    figures.seconds = time.monotonic() - begun
+    for line in wrong:
+        say(f"  WRONG {line}")
+    return wrong, figures
 
 
 def judged(

@@ -108,3 +108,16 @@ def _ended(peer: socket.socket) -> bool:
         return peer.recv(1) == b""
     except ConnectionError:
         return True
+
+
+def test_a_failing_proxy_answers_every_request_with_an_error_of_the_server(proxy: Proxy) -> None:
+    proxy.treat(Mood.FAILING)
+    with _connected(proxy) as peer:
+        peer.sendall(b"POST / HTTP/1.1\r\n\r\n")
+        peer.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: peer.recv(4096), b""))
+
+    head, body = said.split(b"\r\n\r\n")
+
+    assert b"X-ClickHouse-Exception-Code: 202" in head
+    assert b"Content-Length: %d" % len(body) in head

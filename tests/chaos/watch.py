@@ -129,19 +129,30 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What stands in the engine now: per partition the newest version, and all messages read."""
+    """What stands in the engine now: per partition the newest version and the messages read."""
 
     versions: dict[int, int]
-    messages: int
+    read: dict[int, int]
+
+    @property
+    def messages(self) -> int:
+        """Of all partitions."""
+        return sum(self.read.values())
 
 
 @dataclass(slots=True)
 class Recovery(threading.Thread):
-    """Times from a fault to the first new row that shows it is over."""
+    """Times from a fault to the first new row that shows it is over; and the longest gaps.
+
+    A gap of a partition is the time between two looks at its rows that both show more
+    messages than ever before.
+    """
 
     settings: Settings
     took: dict[Kind, list[float]] = field(default_factory=dict)
-    now: Rows = field(default_factory=lambda: Rows({}, 0))
+    gaps: dict[int, float] = field(default_factory=dict)  # longest, seconds, by partition
+    now: Rows = field(default_factory=lambda: Rows({}, {}))
+    _grew: dict[int, tuple[int, float]] = field(default_factory=dict)  # most so far, since when
     _waiting: list[Waiting] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -203,8 +214,13 @@ class Recovery(threading.Thread):
             client.close()
         self.now = Rows(
             {int(row["partition"]): int(row["version"]) for row in told},
-            sum(int(row["n"]) for row in told),
+            {int(row["partition"]): int(row["n"]) for row in told},
         )
+        for partition, n in self.now.read.items():
+            most, since = self._grew.get(partition, (0, asked_at))
+            if n > most:
+                self._grew[partition] = (n, asked_at)
+                self.gaps[partition] = max(self.gaps.get(partition, 0.0), asked_at - since)
         with self._lock:
             for one in [one for one in self._waiting if one.at < asked_at and one.back(self.now)]:
                 self._waiting.remove(one)
