@@ -30,11 +30,11 @@ SHORT: Final = Phase(
     seed=1,
     workers=2,
     seconds=14.0,
-    counts={Kind.WORKER: 3, Kind.ENGINE: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 1},
+    counts={Kind.WORKER: 2, Kind.FROZEN: 2, Kind.ZOMBIE: 1, Kind.AGAIN: 1},
     users=12,
     days=12,
     bulk=3_000,
-    snapshot_seconds=0.4,
+    snapshot_seconds=0.2,
     quiet_stack=False,
 )
 PHASES: Final = (
@@ -43,7 +43,8 @@ PHASES: Final = (
         seed=11,
         workers=1,
         seconds=130.0,
-        counts={Kind.WORKER: 14, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 3},
+        counts={Kind.WORKER: 14, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 3}
+        | {Kind.FROZEN: 1},
         days=200,
         replays=True,
     ),
@@ -53,7 +54,7 @@ PHASES: Final = (
         workers=2,
         seconds=150.0,
         counts={Kind.WORKER: 20, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.JOIN: 6},
+        | {Kind.JOIN: 6, Kind.FROZEN: 2},
         days=3,
         snapshot_seconds=0.4,
     ),
@@ -82,7 +83,8 @@ PHASES: Final = (
         seed=15,
         workers=4,
         seconds=160.0,
-        counts={Kind.WORKER: 22, Kind.ENGINE: 3, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3},
+        counts={Kind.WORKER: 22, Kind.ENGINE: 3, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
+        | {Kind.FROZEN: 1},
         days=8,
         replays=True,
     ),

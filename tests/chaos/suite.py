@@ -27,6 +27,7 @@ from tests.oracle import Record, oracle
 
 LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
+FROZEN_SECONDS = 1.0  # several rounds, and snapshots that would be due
 COPIES = 700  # messages sent again at a time
 DRAIN_SECONDS = 180.0
 STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
@@ -206,6 +207,9 @@ class Run:
                 struck = f"guest-{number}"
                 self.stack.join(struck)
                 self.joined.append(struck)
+            case Kind.FROZEN:
+                struck = self._one(fault.target)
+                self._freeze(struck)
             case Kind.ROLL:
                 for name in self.stack.names():
                     self._restart(name)
@@ -242,6 +246,19 @@ class Run:
         self.stack.signal(name, signal.SIGKILL)
         self.reads.died(name)
         self.recovery.worker(Kind.WORKER, held)
+
+    def _freeze(self, name: str) -> None:
+        """Let a worker's rows be under way for some rounds, then let them and it be lost.
+
+        What it had kept meanwhile without knowing that its rows are safe will be missing.
+        """
+        self.stack.living("clickhouse")
+        sent = self.traffic.sent + self.traffic.copies
+        self.stack.signal("clickhouse", signal.SIGSTOP)
+        time.sleep(FROZEN_SECONDS)
+        self._kill_worker(name)
+        self.stack.signal("clickhouse", signal.SIGKILL)
+        self.recovery.store(Kind.ENGINE, sent)
 
     def _restart(self, name: str) -> None:
         """Ask a worker to stop; on once its successor serves."""
