@@ -1,0 +1,146 @@
+"""A worker asked to stop is gone in ten seconds, whatever is away; the next one goes on."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded import ports
+from deploy.embedded.process import Process
+from schemas.topics import KOL_STATE, USER_STATE
+from streams.broker import asked
+from streams.cli.stack import asked as page
+from tests.chaos.flood import Flood
+from tests.chaos.outage import flooded, sums
+from tests.chaos.stack import Stack
+from tests.chaos.stack import running as stacked
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+PROMISED = 10.0  # seconds from SIGTERM to the end
+RATE = 20_000.0  # messages a second
+ENOUGH = 60_000  # messages read before it is asked to stop
+PATIENCE = 60.0
+COMPLAINTS = ("Unclosed", "Event loop is closed", "was destroyed", "never retrieved")
+
+
+class Worker:
+    """A worker of our own on a stack without any."""
+
+    def __init__(self, stack: Stack, **settings: str) -> None:
+        (port,) = ports.free(0)
+        self.url = f"http://{ports.HOST}:{port}/status.json"
+        self.log = stack.home.log("own")
+        self.log.unlink(missing_ok=True)
+        env = {**stack.env, "KOL_WORKER__NAME": "own", "KOL_WORKER__PORT": str(port), **settings}
+        command = [sys.executable, "-m", "streams.cli", "worker", "--home", str(stack.path)]
+        self.process = Process(command, self.log, env=env)
+
+    def reads(self, messages: int) -> None:
+        """Return once it has read so many."""
+        deadline = time.monotonic() + PATIENCE
+        while (answer := page(self.url)) is None or json.loads(answer)["read"] < messages:
+            assert time.monotonic() < deadline, self.log.read_text()[-3_000:]
+            assert self.process.poll() is None, self.log.read_text()[-3_000:]
+            time.sleep(0.1)
+
+    def stop(self) -> float:
+        """Ask it to end; how long that took."""
+        begun = time.monotonic()
+        code = self.process.stop(PATIENCE)
+        seconds = time.monotonic() - begun
+        assert code == 0, self.log.read_text()[-3_000:]
+        return seconds
+
+    def ended(self) -> tuple[int, str]:
+        """How it ended by itself, and the last line of its log."""
+        deadline = time.monotonic() + PATIENCE
+        while (code := self.process.poll()) is None:
+            assert time.monotonic() < deadline, self.log.read_text()[-3_000:]
+            time.sleep(0.1)
+        return code, self.lines()[-1]
+
+    def lines(self) -> list[str]:
+        """Its log."""
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Broker, engine, topics and tables, without workers."""
+    with stacked(tmp_path / "home", 0, {}) as made:
+        yield made
+
+
+@contextmanager
+def frozen(stack: Stack, name: str) -> Iterator[None]:
+    """A process of the stack that is there and does nothing."""
+    pid = stack.signal(name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def go_on(stack: Stack, flood: Flood) -> list[str]:
+    """Let the next worker read what is left; what is wrong then."""
+    worker = Worker(stack)
+    stack.kol("drain")
+    wrong = sums(stack.settings, flood.answer)
+    worker.stop()
+    return wrong
+
+
+def test_under_load_it_is_gone_in_ten_seconds_and_nothing_is_read_twice(stack: Stack) -> None:
+    with flooded(stack, RATE) as flood:
+        worker = Worker(stack)
+        worker.reads(ENOUGH)
+        seconds = worker.stop()
+    lines = worker.lines()
+    wrong = go_on(stack, flood)
+
+    assert seconds <= PROMISED
+    assert json.loads(lines[-1])["message"] == "stopped"
+    assert not [line for line in lines if any(complaint in line for complaint in COMPLAINTS)]
+    assert not wrong
+
+
+@pytest.mark.parametrize("away", ["clickhouse", "kafka"])
+def test_it_is_gone_as_quickly_with_a_neighbour_away_and_the_next_one_reads_again(
+    stack: Stack, away: str
+) -> None:
+    with flooded(stack, RATE) as flood:
+        worker = Worker(stack)
+        worker.reads(ENOUGH)
+        with frozen(stack, away):
+            seconds = worker.stop()
+    lines = worker.lines()
+    wrong = go_on(stack, flood)
+
+    assert seconds <= PROMISED
+    assert json.loads(lines[-1])["message"] == "stopped"
+    assert not [line for line in lines if any(complaint in line for complaint in COMPLAINTS)]
+    assert not wrong
+
+
+def test_who_cannot_go_on_says_why_in_its_last_line(stack: Stack) -> None:
+    other_count = Worker(stack, KOL_KAFKA__PARTITIONS="8").ended()
+    with flooded(stack, 2_000.0):
+        worker = Worker(stack)
+        worker.reads(2_000)
+        stack.kol("drain")
+        worker.stop()
+    with asked(stack.settings.kafka) as broker:
+        broker.forget("nobody", (USER_STATE, KOL_STATE))
+        broker.create()
+    without_state = Worker(stack).ended()
+
+    assert other_count[0] == without_state[0] == 1
+    assert "has 4 partitions, not 8" in other_count[1]
+    assert "there is no snapshot of its state" in json.loads(without_state[1])["message"]
