@@ -37,17 +37,15 @@ class NotReadyError(ExpectedError):
 
 
 def run(settings: Settings, *, leaves: bool = False) -> int:
-    """Work until SIGTERM; gives the exit code.
-
-    Raises:
-        NotReadyError: topics or tables are missing or of another version.
-
-    """
+    """Work until SIGTERM; gives the exit code. The last line of the log says why it ended."""
     logs(settings.log_level)
-    check(settings)
+    ending = Ending()
+    try:
+        check(settings)
+    except ExpectedError as refused:
+        return ending.told(refused)
     datadir = home() / "data" / "faust" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
     datadir.mkdir(parents=True, exist_ok=True)
-    ending = Ending()
     raised = worked(settings, datadir, ending, leaves=leaves)
     gc.collect()  # what complains of being thrown away does so before the last line
     return ending.told(raised)
@@ -132,7 +130,13 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
 
 
 def check(settings: Settings) -> None:
-    """Refuse to start beside topics or tables that do not fit."""
+    """Refuse to start beside topics or tables that do not fit.
+
+    Raises:
+        NotReadyError: topics or tables are missing or of another version.
+        ExpectedError: nobody answers who has to be asked.
+
+    """
     if not settings.hmac_key.get_secret_value():
         raise NotReadyError("KOL_HMAC_KEY is not set: user ids must not leave in the clear")
     with asked(settings.kafka, OUTAGE_SECONDS) as broker:

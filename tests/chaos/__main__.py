@@ -102,6 +102,10 @@ PHASES: Final = (
     ),
 )
 OUTAGE: Final = Outage("outage", seed=17, seconds=300.0, rate=20_000.0)
+OUTAGE_ROWS: Final = (
+    *("messages", "peak_mb_before", "peak_mb_during", "peak_mb_after", "most_waiting"),
+    *("first_row_seconds", "catch_up_seconds"),
+)
 WANTED: Final[Mapping[Kind, int]] = {
     Kind.WORKER: 80,
     Kind.ENGINE: 10,
@@ -178,10 +182,9 @@ def _table(told: Sequence[Mapping[str, Any]]) -> Table:
     table.add_row(
         "longest gap of a partition, s", *(f"{one['longest_gap_seconds']:.1f}" for one in told)
     )
-    for name in ("peak_mb_before", "peak_mb_during", "peak_mb_after", "catch_up_seconds"):
-        table.add_row(
-            f"outage: {name.replace('_', ' ')}", *(str(one["outage"].get(name, "")) for one in told)
-        )
+    for name in OUTAGE_ROWS:
+        cells = [str(one["outage"].get(name, "")) for one in told]
+        table.add_row(f"outage: {name.replace('_', ' ')}", *cells)
     for name in ("rebalances", "messages", "duplicate_work", "snapshots", "offset_looks"):
         table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
     for name in ("orders", "cells", "dead_letters", "final_scores", "drain_seconds", "seconds"):

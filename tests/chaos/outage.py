@@ -9,14 +9,15 @@ its sums, and every message of it must leave by the door `written`.
 import json
 import re
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from schemas.events import INPUTS
-from streams.cli.stack import answers
 from streams.cli.stack import asked as page
 from streams.reading import connected, rows
 from streams.settings import Settings
@@ -29,12 +30,14 @@ FULL: Final = 400_000  # messages that may wait, by default
 SLACK: Final = 40_000  # messages: batches that were at the door when it closed
 MOOD_SECONDS: Final = 3.0  # after a change of mood until it is seen
 MOODS: Final = (Mood.REFUSING, Mood.SILENT, Mood.FAILING)
-LEAST_SECONDS: Final = 1.0  # of traffic that may wait and still counts as caught up
-CATCH_UP: Final = 120.0  # seconds until they must have caught up
+CATCH_UP: Final = 240.0  # seconds until they must have caught up
+ANSWER_SECONDS: Final = 2.0  # a page of health is asked with such patience
+MOST_SILENT: Final = 0.05  # of all looks
 DRAIN_SECONDS: Final = 180.0
 WAITING = re.compile(rb"^kol_waiting_messages ([0-9.e+]+)$", re.MULTILINE)
 
 Say = Callable[[str], None]
+Took = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Seen:
     looks: int = 0
     ready: int = 0
     dead: int = 0  # liveness said no
+    silent: int = 0  # nobody answered in time
 
 
 @dataclass(slots=True)
@@ -87,9 +91,11 @@ class Watch:
     def during(self, part: str, seconds: float, over: Callable[[], bool] = lambda: False) -> float:
         """Look for so long, or until it is over; gives how long that was."""
         begun = time.monotonic()
-        while (passed := time.monotonic() - begun) < seconds and not over():
+        while (passed := time.monotonic() - begun) < seconds:
             for name, pid in self.pids.items():
                 self._look(part, name, pid)
+            if over():
+                break
             time.sleep(LOOK)
         return passed
 
@@ -100,24 +106,21 @@ class Watch:
         seen.looks += 1
         seen.peak_mb = max(seen.peak_mb, _resident_mb(pid))
         seen.most_waiting = max(seen.most_waiting, round(float(told[1])) if told else 0)
-        seen.ready += answers(f"{url}/healthz/ready")
-        seen.dead += not answers(f"{url}/healthz/live")
-
-    def waiting(self) -> int:
-        """Messages that no worker has read yet."""
-        lags = [_status(self.stack, name).get("lag", {}) for name in self.pids]
-        return sum(n for lag in lags for at, n in lag.items() if at.split("/")[0] in INPUTS)
+        seen.ready += _says(f"{url}/healthz/ready") is True
+        alive = _says(f"{url}/healthz/live")
+        seen.dead += alive is False
+        seen.silent += alive is None
 
 
 def run(phase: Outage, home: Path, say: Say) -> tuple[list[str], dict[str, Any]]:
     """One whole run in a new home: what is wrong, and what was measured."""
     with running(home, 0, phase.env, phase.workers) as stack:
-        stack.until(lambda: _held(stack) == stack.settings.kafka.partitions, "no partitions")
+        stack.until(lambda: _shared(stack), "the partitions are not shared")
         pids = {name: stack.living(name) for name in stack.names()}
         watch = Watch(stack, pids)
         generations = stack.rebalances()
         with flooded(stack, phase.rate) as flood:
-            took = _struck(phase, stack, watch, say)
+            took = _struck(phase, stack, watch, flood, say)
         if flood.error is not None:
             raise ChaosError(f"the flood was held up: {flood.error!r}") from flood.error
         begun = time.monotonic()
@@ -135,8 +138,8 @@ def run(phase: Outage, home: Path, say: Say) -> tuple[list[str], dict[str, Any]]
     return wrong, measured
 
 
-def _struck(phase: Outage, stack: Stack, watch: Watch, say: Say) -> float:
-    """Calm, the outage in its moods, and back; seconds until all was caught up."""
+def _struck(phase: Outage, stack: Stack, watch: Watch, flood: Flood, say: Say) -> Took:
+    """Calm, the outage in its moods, and back; seconds until the first row and until the last."""
     proxy = stack.engine_proxy
     if proxy is None:
         raise ChaosError("no proxy: the phase has no extra workers")
@@ -148,20 +151,25 @@ def _struck(phase: Outage, stack: Stack, watch: Watch, say: Say) -> float:
         watch.during(f"during, {mood}", phase.seconds / len(MOODS) - MOOD_SECONDS)
     say("    the engine is back")
     proxy.treat(Mood.FAIR)
-    least = LEAST_SECONDS * phase.rate
-    took = watch.during("after", CATCH_UP, lambda: watch.waiting() < least)
-    watch.during("caught up", phase.calm / 2)
-    return took
+    begun, least = time.monotonic(), stated(stack.settings)
+    first = watch.during("after", CATCH_UP, lambda: stated(stack.settings) > least)
+    say(f"    the first new row after {first:.1f} s")
+    watch.during("after", phase.calm / 2)
+    flood.stop()
+    watch.during("after", CATCH_UP, lambda: stated(stack.settings) >= flood.sent)
+    return first, time.monotonic() - begun
 
 
-def _judged(phase: Outage, watch: Watch, took: float) -> list[str]:
+def _judged(phase: Outage, watch: Watch, took: Took) -> list[str]:
     wrong = []
-    if took >= CATCH_UP:
-        wrong.append(f"not caught up in {took:.0f} s")
+    if took[1] >= CATCH_UP:
+        wrong.append(f"not caught up in {took[1]:.0f} s")
     for part, workers in watch.parts.items():
         for name, seen in workers.items():
             if seen.dead:
                 wrong.append(f"{name}, {part}: not live in {seen.dead} of {seen.looks} looks")
+            if seen.silent > max(1, MOST_SILENT * seen.looks):
+                wrong.append(f"{name}, {part}: silent in {seen.silent} of {seen.looks} looks")
             if part.startswith("during") and seen.ready:
                 wrong.append(f"{name}, {part}: ready in {seen.ready} of {seen.looks} looks")
             if seen.most_waiting > phase.full + SLACK:
@@ -178,7 +186,7 @@ def _judged(phase: Outage, watch: Watch, took: float) -> list[str]:
     return wrong
 
 
-def _told(phase: Outage, watch: Watch, sent: int, took: float) -> dict[str, Any]:
+def _told(phase: Outage, watch: Watch, sent: int, took: Took) -> dict[str, Any]:
     def peaks(prefix: str) -> list[float]:
         parts = [seen for part, seen in watch.parts.items() if part.startswith(prefix)]
         return [round(max(part[name].peak_mb for part in parts)) for name in watch.pids]
@@ -192,8 +200,19 @@ def _told(phase: Outage, watch: Watch, sent: int, took: float) -> dict[str, Any]
         "most_waiting": [
             max(part[name].most_waiting for part in watch.parts.values()) for name in watch.pids
         ],
-        "catch_up_seconds": round(took, 1),
+        "first_row_seconds": round(took[0], 1),
+        "catch_up_seconds": round(took[1], 1),
     }
+
+
+def stated(settings: Settings) -> int:
+    """Messages whose doors stand in the engine now."""
+    client = connected(settings.clickhouse)
+    try:
+        (row,) = rows(client, "SELECT sum(n) AS n FROM v_door WHERE kind != 'counter'")
+    finally:
+        client.close()
+    return int(row["n"])
 
 
 def sums(settings: Settings, answer: Answer) -> list[str]:
@@ -236,8 +255,21 @@ def sums(settings: Settings, answer: Answer) -> list[str]:
     ]
 
 
-def _held(stack: Stack) -> int:
-    return sum(len(_status(stack, name).get("partitions", ())) for name in stack.names())
+def _shared(stack: Stack) -> bool:
+    """Whether every worker has some partitions, and all are somebody's."""
+    held = [len(_status(stack, name).get("partitions", ())) for name in stack.names()]
+    return all(held) and sum(held) == stack.settings.kafka.partitions
+
+
+def _says(url: str) -> bool | None:
+    """What a page of health says; None where nobody answers in time."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310  # ours
+            return bool(answer.status == HTTPStatus.OK)
+    except urllib.error.HTTPError:
+        return False
+    except OSError:
+        return None
 
 
 def _status(stack: Stack, name: str) -> dict[str, Any]:
