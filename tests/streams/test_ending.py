@@ -23,7 +23,7 @@ class Leaving:
 
 def test_a_stop_in_order_ends_with_zero(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    ending = Ending()
+    ending = Ending(3_600.0, Leaving())
     ending.begin()
 
     assert ending.told() == 0
@@ -31,7 +31,7 @@ def test_a_stop_in_order_ends_with_zero(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_fault_is_the_last_line_and_ends_with_one(caplog: pytest.LogCaptureFixture) -> None:
-    ending = Ending()
+    ending = Ending(3_600.0, Leaving())
     ending.begin(StateMissingError(3, {"purchases": 7}))
 
     assert ending.told(RuntimeError("what Faust made of it")) == 1
@@ -39,12 +39,12 @@ def test_a_fault_is_the_last_line_and_ends_with_one(caplog: pytest.LogCaptureFix
 
 
 def test_a_fault_that_nobody_announced_is_told_as_well(caplog: pytest.LogCaptureFixture) -> None:
-    assert Ending().told(ConnectionError("no broker")) == 1
+    assert Ending(3_600.0, Leaving()).told(ConnectionError("no broker")) == 1
     assert caplog.messages[-1] == "this worker cannot go on: ConnectionError: no broker"
 
 
 def test_what_fails_while_it_stops_is_not_why_it_stops() -> None:
-    ending = Ending()
+    ending = Ending(3_600.0, Leaving())
     ending.begin()
     ending.begin(RuntimeError("closed"))
 
