@@ -7,6 +7,7 @@ source partitions only, see each). Fields are appended, never renumbered or remo
 from typing import Final
 
 BRAND: Final = "~brand:"  # prefix of the reserved names under which brands have cells
+OTHERS: Final = "~others"  # the reserved name under which KOLs beyond the limit have cells
 ORGANIC: Final = "organic"  # the reserved name of the part of an order nobody earned
 
 # expertise, authenticity, integrity, benevolence, outcome

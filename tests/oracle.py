@@ -34,6 +34,8 @@ REFUND_BEFORE_MS: Final = 24 * HOUR_MS
 REFUND_AFTER_MS: Final = 180 * DAY_MS
 LOOKED_AT: Final = 32  # touches of an order
 MOST_TOUCHES: Final = 1_024  # that one topic makes of one user in one half hour
+MOST_KOLS: Final = 131_072  # that have cells of their own, of a topic partition and four weeks
+FOUR_WEEKS_MS: Final = 28 * DAY_MS  # counted since the epoch
 MOST: Final = 10**12  # cents, milliseconds
 MAX_BYTES: Final = 256 * 1024  # of one message
 MAX_ID: Final = 512  # characters
@@ -168,6 +170,7 @@ class Expected:
     late_purchases: frozenset[tuple[str, int, int]]  # they are dead letters too
     orders: Mapping[tuple[str, str], Order]  # user_id, order_id
     crowded: int  # events that would be a touch too many of their user's half hour
+    nameless: int  # events that count under `~others`: too many KOLs are named
     unmatched: int  # refunds and cancels whose order never came
     excess_cents: int  # given back beyond what was paid, over all orders
     cells: Mapping[tuple[str, int], Mapping[str, int]]  # KOL or ~brand:, minute -> field -> sum
@@ -218,10 +221,16 @@ def partition_of(user_id: str, partitions: int) -> int:
     return int(murmur2(user_id.encode()) & 0x7FFFFFFF) % partitions
 
 
-def oracle(log: Iterable[Record], partitions: int, most: int = MOST_TOUCHES) -> Expected:
+def oracle(
+    log: Iterable[Record],
+    partitions: int,
+    most: int = MOST_TOUCHES,
+    most_kols: int = MOST_KOLS,
+) -> Expected:
     """Read a whole log; within a topic partition the records are taken by offset.
 
-    `most` touches are made by one topic of one user in one half hour, the first of its log.
+    `most` touches are made by one topic of one user in one half hour, `most_kols` have cells
+    of their own by one topic partition in four weeks: the first of its log.
     """
     records = sorted(log, key=lambda r: (r.topic, r.partition, r.offset))
     by_partition: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -232,8 +241,11 @@ def oracle(log: Iterable[Record], partitions: int, most: int = MOST_TOUCHES) -> 
     rejected: dict[tuple[str, int, int], frozenset[str]] = {}
     late: set[tuple[str, int, int]] = set()
     accepted: list[tuple[str, Fields]] = []
+    counted: list[tuple[str, Fields]] = []  # under the names that have cells
+    nameless = 0
     for (topic, partition), part in by_partition.items():
         gate = Gate()
+        named: dict[int, set[str]] = defaultdict(set)  # four weeks -> KOLs with cells
         for record in part:
             place = (topic, partition, record.offset)
             faults = faults_of(record, partitions)
@@ -245,6 +257,15 @@ def oracle(log: Iterable[Record], partitions: int, most: int = MOST_TOUCHES) -> 
             doors[topic, partition, door] += 1
             if door in {"written", "duplicate_order"}:
                 accepted.append((topic, event))
+                kols = named[event["ts"] // FOUR_WEEKS_MS]
+                kol = event.get("kol_id")
+                if topic != "purchases" and kol and kol not in kols:
+                    if len(kols) < most_kols:
+                        kols.add(kol)
+                    else:
+                        nameless += 1
+                        event = event | {"kol_id": "~others"}
+                counted.append((topic, event))
             if door == "too_late" and topic == "purchases":
                 late.add(place)
     stories, crowded = stories_of(accepted, most)
@@ -255,10 +276,11 @@ def oracle(log: Iterable[Record], partitions: int, most: int = MOST_TOUCHES) -> 
         late_purchases=frozenset(late),
         orders=orders,
         crowded=crowded,
+        nameless=nameless,
         unmatched=unmatched,
         excess_cents=excess,
-        cells=cells_of(accepted, orders),
-        depth=depth_of(accepted),
+        cells=cells_of(counted, orders),
+        depth=depth_of(counted),
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.columns import Rejected
 from schemas.doors import Door, RejectReason
-from schemas.events import INPUTS, PURCHASES
+from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import Rows
 from streams.core.arena import Arrays
 from streams.core.dedup import Doors
@@ -28,6 +28,10 @@ COUNTERS: Final = {
         for topic in INPUTS
     },
     (ANY, "touch_limit"): "events that would be one touch too many of their user and half hour",
+    **{
+        (topic, "name_limit"): "events counted under `~others`: too many KOLs are named"
+        for topic in (CLICKSTREAM, INTERACTIONS)
+    },
 }
 
 PLACES: Final = tuple(  # topic, label, kind of every number, appended only

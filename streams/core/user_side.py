@@ -14,11 +14,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.cells import AT, BRAND
-from schemas.columns import Behaviour, Decoded, Mask, Moments, Purchases, Rejected
+from schemas.cells import AT, BRAND, OTHERS
+from schemas.columns import Behaviour, Codes, Decoded, Mask, Moments, Purchases, Rejected
 from schemas.doors import Door
 from schemas.events import INPUTS, INTERACTIONS, PURCHASES, Kind
 from schemas.rows import Rows
+from streams.core import admission
+from streams.core.admission import Admission
 from streams.core.arena import Arrays, Due, Names
 from streams.core.attribution import owed
 from streams.core.cells import FIELD_OF, UNCOUNTED, Cells, is_final
@@ -77,6 +79,7 @@ class UserMemory:
         hmac_key: bytes,
         slack: int = SLACK,
         touch_limit: int = LIMIT,
+        name_limit: int = admission.LIMIT,
     ) -> None:
         """Begin with nothing; when memory forgets (`slack`) does not show in what is said."""
         self.partition = partition
@@ -90,6 +93,7 @@ class UserMemory:
         self._names, self._labels = Names(), Names()
         self._names_due, self._labels_due = Due(slack), Due(slack)
         self._users, self._users_due = Keyed(), Due(slack)
+        self._admission = Admission(slack, name_limit)
         self._touches = Touches(slack, touch_limit)
         self._orders = Orders(slack, Pseudonyms(hmac_key))
         self._cells = Cells(slack)
@@ -126,11 +130,20 @@ class UserMemory:
         met = klass != NO_TOUCH
         changed = self._touches.take(events.topic, user[met], kol[met], klass[met], events.at[met])
         self._orders.touched(*changed)
+        kol = self._celled(events, kol)
         is_open = self._open(events.topic, events.at)
         if not is_open.all():
             events = _picked(events, np.flatnonzero(is_open))
             user, kol = user[is_open], kol[is_open]
         self._count(events, user, kol)
+
+    def _celled(self, events: Behaviour, kol: Codes) -> Codes:
+        """Give under which names events are counted: their KOLs', or `~others`."""
+        admitted = self._admission.admits(events.topic, kol, events.at)
+        if admitted.all():
+            return kol
+        self.tally.add(events.topic, "name_limit", int(np.count_nonzero(~admitted)))
+        return np.where(admitted, kol, self._names.codes([OTHERS]))
 
     def _open(self, topic: str, at: Moments) -> Mask:
         """Say which facts belong to a minute that is not final.
@@ -288,7 +301,10 @@ class UserMemory:
         if is_due:
             self._touches.forget(at, self._names.rank())
         self._orders.forget(at)
-        for kept in (self._cells, self._distinct, self._buyers, self._depth, self._allowances):
+        for kept in (
+            *(self._cells, self._distinct, self._buyers, self._depth),
+            *(self._allowances, self._admission),
+        ):
             kept.forget(at)
         self._forget_users()
         self._forget_names()
@@ -325,6 +341,7 @@ class UserMemory:
             self._buyers,
             self._depth,
             self._allowances,
+            self._admission,
         )
         if self._names_due.reached(len(self._names)):
             used = (keeper.names() for keeper in keepers)
@@ -405,9 +422,16 @@ class UserMemory:
         hmac_key: bytes,
         slack: int = SLACK,
         touch_limit: int = LIMIT,
+        name_limit: int = admission.LIMIT,
     ) -> Self:
         """Give a memory that goes on where `arrays` was taken."""
-        memory = cls(partition, hmac_key=hmac_key, slack=slack, touch_limit=touch_limit)
+        memory = cls(
+            partition,
+            hmac_key=hmac_key,
+            slack=slack,
+            touch_limit=touch_limit,
+            name_limit=name_limit,
+        )
         memory.offsets = dict(zip(INPUTS, arrays["offsets"].tolist(), strict=True))
         memory.folded, memory._settled = arrays["scalars"].tolist()
         memory._letters = msgspec.msgpack.decode(arrays["letters"].tobytes(), type=list[Rejected])
@@ -429,6 +453,7 @@ class UserMemory:
             "buyers": self._buyers,
             "depth": self._depth,
             "allowances": self._allowances,
+            "admission": self._admission,
         }
 
 

@@ -815,3 +815,18 @@ def test_memory_is_not_rewritten_for_a_few_names() -> None:
     reader.settle()
 
     assert [len(reader.memory.arrays()[f"{of}.end"]) for of in ("names", "labels")] == [20, 21]
+
+
+def test_kols_beyond_the_limit_share_a_cell_and_are_paid_by_name() -> None:
+    reader = Reader(name_limit=2)
+    kols = ["k1", "k2", "k3", "k1", "k4"]
+    clicks = [click(ts=NOON + n, kol_id=kol) for n, kol in enumerate(kols)]
+    reader.fold_batch(CLICKSTREAM, clicks)
+    reader.fold(interaction("like", ts=NOON, kol_id="k3"), paid(ts=NOON + MINUTE))
+    once = {"users": 1, "users_hour": 1, "users_day": 1, "users_week": 1}
+
+    assert reader.cell("~others") == once | {"events": 2, "clicks": 2}
+    assert reader.cell("k1")["clicks"] == 2
+    assert reader.cell("k3")["likes"] == 1  # the other topic has room of its own
+    assert reader.doors()[CLICKSTREAM, "name_limit"] == 2
+    assert credit(reader.order(), "shapley") == dict.fromkeys(("k1", "k2", "k3", "k4"), 2_500)

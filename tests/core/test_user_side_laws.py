@@ -10,7 +10,7 @@ import hmac
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from tests.oracle import (
     HOUR_MS,
     LOOKBACK_MS,
     MINUTE_MS,
+    MOST_KOLS,
     MOST_TOUCHES,
     REFUND_AFTER_MS,
     REFUND_BEFORE_MS,
@@ -101,6 +102,7 @@ class Way:
     crashing: float = 0.0
     slack: int = 4  # rows below which nothing is forgotten: few, so that much is
     touch_limit: int = MOST_TOUCHES
+    name_limit: int = MOST_KOLS
 
 
 def read(log: Sequence[Record], partitions: int, way: Way, table: Table | None = None) -> Table:
@@ -138,7 +140,8 @@ class _Reader:
         self.at = dict.fromkeys(self.topics, 0)
 
     def bounds(self) -> dict[str, int]:
-        return {"slack": self.way.slack, "touch_limit": self.way.touch_limit}
+        names = ("slack", "touch_limit", "name_limit")
+        return {name: getattr(self.way, name) for name in names}
 
     def run(self) -> None:
         lives = 6
@@ -294,17 +297,24 @@ def assert_letters(table: Table, expected: Expected, log: Iterable[Record]) -> N
 
 
 def assert_meant(
-    table: Table, log: Sequence[Record], partitions: int, most: int = MOST_TOUCHES
+    table: Table,
+    log: Sequence[Record],
+    partitions: int,
+    most: int = MOST_TOUCHES,
+    most_kols: int = MOST_KOLS,
 ) -> None:
     """What stands is what the definitions say of this log."""
-    expected = oracle(log, partitions, most)
+    expected = oracle(log, partitions, most, most_kols)
 
     assert standing_orders(table) == expected_orders(expected)
     assert standing_cells(table) == expected.cells
     assert standing_depth(table) == expected.depth
     assert standing_doors(table, "door") == expected.doors
-    dropped = standing_doors(table, "counter")
-    assert sum(dropped["*", at, "touch_limit"] for at in range(partitions)) == expected.crowded
+    counted: Counter[str] = Counter()
+    for (_, _, counter), n in standing_doors(table, "counter").items():
+        counted[counter] += n
+    assert counted["touch_limit"] == expected.crowded
+    assert counted["name_limit"] == expected.nameless
     assert_letters(table, expected, log)
     refused: Counter[tuple[str, int]] = Counter()
     for (topic, partition, _), n in standing_doors(table, "rejected").items():
@@ -449,15 +459,27 @@ def test_which_touches_are_too_many_is_the_log_s_to_say(
     assert_meant(read(log, 1, way), log, 1, most=limit)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seeds, seeds, st.integers(1, 4))
-def test_a_limit_of_touches_survives_every_kind_of_trouble(
-    world: int, seed: int, limit: int
+@settings(deadline=None)
+@given(small_logs, seeds, st.integers(0, 2), st.sampled_from((0, 4, 1_000)))
+def test_which_kols_are_too_many_is_the_log_s_to_say(
+    of: list[Line], seed: int, limit: int, slack: int
 ) -> None:
-    log = messy(world, days=3)
-    way = Way(seed, stating=0.5, keeping=0.5, crashing=0.1, touch_limit=limit)
+    log = small(of)
+    way = Way(seed, longest=3, keeping=0.5, crashing=0.2, slack=slack, name_limit=limit)
 
-    assert_meant(read(log, 2, way), log, 2, most=limit)
+    assert_meant(read(log, 1, way), log, 1, most_kols=limit)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, seeds, st.integers(1, 4), st.integers(1, 4))
+def test_limits_survive_every_kind_of_trouble(
+    world: int, seed: int, touches: int, kols: int
+) -> None:
+    log = messy(world, days=30)
+    way = Way(seed, stating=0.5, keeping=0.5, crashing=0.1)
+    limited = replace(way, touch_limit=touches, name_limit=kols)
+
+    assert_meant(read(log, 2, limited), log, 2, most=touches, most_kols=kols)
 
 
 @pytest.mark.parametrize("seed", range(3))
