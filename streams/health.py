@@ -11,6 +11,7 @@ from schemas.events import INPUTS
 from schemas.topics import CELLS
 from sinks.base import Health as SinkHealth
 from sinks.base import State
+from streams.core.kol_side import KolMemory
 from streams.core.tally import PLACES
 from streams.core.user_side import UserMemory
 from streams.lanes import Side
@@ -67,15 +68,21 @@ class Health:
             bytes_ = sum(a.nbytes for lane in lanes for a in lane.memory.arrays().values())
             self.telemetry.set("kol_memory_bytes", bytes_, side.value)
             for lane in lanes:
+                labels = side.value, str(lane.partition)
+                self.telemetry.set("kol_names", len(lane.memory.names), *labels)
+                if isinstance(lane.memory, KolMemory):
+                    minutes = lane.memory.open_minutes
+                    self.telemetry.set("kol_open_minutes", minutes, str(lane.partition))
                 mark = self._rounds.watermark(lane)
                 if mark is not None:
-                    labels = side.value, str(lane.partition)
                     self.telemetry.set("kol_watermark_timestamp_seconds", mark / 1000, *labels)
         for (topic, door, kind), n in self._doors().items():
             if kind == "rejected":
                 self.telemetry.set("kol_rejected_total", n, topic, door)
             elif kind == "door":
                 self.telemetry.set("kol_events_total", n, topic, door)
+            else:
+                self.telemetry.set("kol_counted_total", n, topic, door)
         for table, sink in self._sinks.items():
             for state in State:
                 is_in = float(sink.state is state)
@@ -115,8 +122,14 @@ class Health:
         kept = {(side.value, str(at)) for side, at in lanes}
         for name in ("kol_lag_events", "kol_commit_timestamp_seconds"):
             self.telemetry.keep(name, read)
-        for name in ("kol_watermark_timestamp_seconds", "kol_snapshot_timestamp_seconds"):
+        for name in (
+            "kol_watermark_timestamp_seconds",
+            "kol_snapshot_timestamp_seconds",
+            "kol_names",
+        ):
             self.telemetry.keep(name, kept)
+        scored = {(at,) for side, at in kept if side == Side.KOL.value}
+        self.telemetry.keep("kol_open_minutes", scored)
 
     def live(self) -> list[str]:
         """Why this process should be restarted; [] when it moves, or waits for a good reason."""

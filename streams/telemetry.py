@@ -44,6 +44,12 @@ METRICS: dict[str, Metric] = {
         ("topic", "reason"),
         is_told=True,
     ),
+    "kol_counted_total": Metric(
+        "counter",
+        "What limits left out and money not booked, since the log began, from memory.",
+        ("topic", "counter"),
+        is_told=True,
+    ),
     "kol_read_messages_total": Metric("counter", "Messages read by this process.", ("topic",)),
     "kol_batch_events": Metric(
         "histogram", "Messages in a fetched record set.", ("topic",), (1, 10, 100, 1000, 2500, 5000)
@@ -80,6 +86,10 @@ METRICS: dict[str, Metric] = {
         "gauge", "1 for the state a table's way out is in.", ("table", "state")
     ),
     "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
+    "kol_names": Metric("gauge", "KOLs and brands in memory.", ("side", "partition")),
+    "kol_open_minutes": Metric(
+        "gauge", "Minutes of KOLs that can still change; grows while a source lags.", ("partition",)
+    ),
 }
 
 

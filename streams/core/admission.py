@@ -39,12 +39,14 @@ class Admission:
 
     def admits(self, topic: str, kol: Codes, at: Moments) -> Mask:
         """Take events in, in the order of the log; say whose KOL has cells of its own."""
-        of, all_ = INPUTS.index(topic), np.ones(len(kol), np.bool_)
+        of = INPUTS.index(topic)
         first, last = (int(moment) // WEEKS_MS for moment in (at.min(), at.max()))
-        if first == last and self._seen(of, first, kol).all():
-            return all_  # the usual batch
-        admitted = self._looked_up(of, kol, at)
-        if first == last:
+        if first != last:
+            return self._looked_up(of, kol, at)
+        admitted = self._seen(of, first, kol)
+        if not admitted.all():
+            new = np.flatnonzero(~admitted)
+            admitted[new] = self._looked_up(of, kol[new], at[new])
             self._sure[of][1][kol[admitted]] = True
         return admitted
 

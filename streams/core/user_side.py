@@ -355,6 +355,11 @@ class UserMemory:
                 self._orders.relabel(number)
 
     @property
+    def names(self) -> Names:
+        """The KOLs and brands that something is remembered of."""
+        return self._names
+
+    @property
     def version(self) -> int:
         """The version of the latest statements."""
         return self.epoch << 56 | self.life << 32 | self.folded

@@ -3,13 +3,17 @@
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from schemas.blocks import Block
+from schemas.cells import NAMES
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.rows import TABLES
 from schemas.topics import CELLS
 from sinks.base import Health as SinkHealth
 from sinks.base import State
+from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
 from streams.health import STUCK_SECONDS, UNSAFE_SECONDS, Health
 from streams.lanes import Side
@@ -45,12 +49,11 @@ class World:
         self.app = SimpleNamespace(rebalancing=False, consumer=self.reader)
         self.sink = SinkHealth("order_credit")
         self.telemetry = Telemetry()
+        memories = {Side.USER: UserMemory(0, hmac_key=b"key"), Side.KOL: KolMemory(0, 1)}
         self.rounds = SimpleNamespace(
             lanes={
-                (side, 0): SimpleNamespace(
-                    side=side, partition=0, memory=UserMemory(0, hmac_key=b"key")
-                )
-                for side in Side
+                (side, 0): SimpleNamespace(side=side, partition=0, memory=memory)
+                for side, memory in memories.items()
             },
             watermark=lambda _: 60_000,
             shut_s=None,
@@ -213,6 +216,33 @@ def test_doors_are_counters_with_all_their_labels_from_the_first_look_on(world: 
     assert f'kol_events_total{{door="duplicate",topic="{CLICKSTREAM}"}} 1.0' in text
     assert f'kol_rejected_total{{reason="not_json",topic="{CLICKSTREAM}"}} 1.0' in text
     assert f'kol_rejected_total{{reason="too_large",topic="{PURCHASES}"}} 0.0' in text
+
+
+def test_what_limits_left_out_is_a_counter(world: World) -> None:
+    lane = world.rounds.lanes[Side.USER, 0]
+    lane.memory = UserMemory(0, hmac_key=b"key", name_limit=1)
+    lane.memory.fold(decoded(CLICKSTREAM, [click(), click(kol_id="k2")]))
+    world.health.tick()
+
+    line = f'kol_counted_total{{counter="name_limit",topic="{CLICKSTREAM}"}} 1.0'
+    assert line in world.told("kol_counted_total")
+    assert 'kol_names{partition="0",side="user"} 3.0' in world.told("kol_names")  # and `~others`
+
+
+def test_open_minutes_are_told_of_the_kol_side_that_is_owned(world: World) -> None:
+    memory = world.rounds.lanes[Side.KOL, 0].memory
+    nothing = np.zeros(1, np.int64)
+    fields = np.zeros((1, len(NAMES)), np.int64)
+    version = np.ones(1, np.uint64)
+    source, kol = nothing.astype(np.uint16), nothing.astype(np.int32)
+    memory.fold(Block({}, {}, source, ["k1"], kol, nothing + 7, fields, version))
+    world.health.tick()
+    before = world.told("kol_open_minutes")
+    world.rounds.lanes = {}
+    world.health.tick()
+
+    assert before == ['kol_open_minutes{partition="0"} 1.0']
+    assert world.told("kol_open_minutes") == world.told("kol_names") == []
 
 
 def test_refused_rows_are_counted_from_zero_on(world: World) -> None:
