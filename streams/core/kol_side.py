@@ -10,6 +10,8 @@ A row is a function of the KOL's cells up to its own minute: whether the minutes
 are still open, or were final long ago, does not show in it.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -42,6 +44,8 @@ COUNTERS: Final = {
 SILENT: Final = -2  # a source partition that has not spoken yet
 EMPTY: Final = -1  # a source partition with nothing there: it does not count
 
+PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in one moment
+
 _MINUTE_S: Final = 60
 
 
@@ -57,8 +61,14 @@ class _Said(NamedTuple):
 class KolMemory:
     """What a partition of the KOL side knows; changed in place by `fold` and `statements`."""
 
-    def __init__(self, partition: int, sources: int, slack: int = SLACK) -> None:
-        """Begin with nothing; `sources` is the number of partitions of the input topics."""
+    def __init__(
+        self, partition: int, sources: int, slack: int = SLACK, portion: int = PORTION
+    ) -> None:
+        """Begin with nothing; `sources` is the number of partitions of the input topics.
+
+        When memory forgets (`slack`) and how many rows are worked on at once (`portion`) do
+        not show in what is said.
+        """
         self.partition = partition
         self.epoch = 0
         self.life = 0
@@ -70,6 +80,7 @@ class KolMemory:
         self._marks = np.full(sources, SILENT, np.int64)
         self._standing = Standing()
         self._due = Due(slack)
+        self._portion = portion
         self._counts = np.zeros(len(COUNTERS), np.int64)
         self._counts_stated = self._counts.copy()
         self._final_to = -1  # minutes up to here take no more cells
@@ -118,9 +129,8 @@ class KolMemory:
     def statements(self) -> list[Rows]:
         """What is to be said since the last time: rows of `kol_score` and of `door_count`."""
         self.folded += 1
-        said = [*self._close(), *self._state()]
+        rows = [*self._close(), *self._state(), *self._counter_rows()]
         self.gathered.forget(self._closed_to)
-        rows = [*self._score_rows(said), *self._counter_rows()]
         self._forget_kols()
         return [part for part in rows if len(part)]
 
@@ -180,18 +190,21 @@ class KolMemory:
         self._standing.change(kol[stated], minute[stated])
         self._counts += 1, taken, len(rows) - taken, len(block) - len(rows)
 
-    def _close(self) -> list[_Said]:
+    def _close(self) -> list[Rows]:
         """The minutes that became final; their cells go into the base sums."""
         if self._final_to == self._closed_to:
             return []
         minute = self.gathered.minute
         rows = self._in_order((minute > self._closed_to) & (minute <= self._final_to))
+        self._closed_to = self._final_to
+        return [self._closed(part) for part in self._portions(rows)]
+
+    def _closed(self, rows: RowNumbers) -> Rows:
         kol, minute, values = self.gathered.picked(rows)
         sums = self._standing.close(kol, minute, values)
-        self._closed_to = self._final_to
-        return [_Said(kol, minute, sums, np.ones(len(kol), np.uint8))]
+        return self._score_rows(_Said(kol, minute, sums, np.ones(len(kol), np.uint8)))
 
-    def _state(self) -> list[_Said]:
+    def _state(self) -> list[Rows]:
         """The open minutes that are due for the first time, and those that changed since."""
         stated_to = max(self._stated_to, self._passed(GRACE_MS))
         changed = self._standing.changed
@@ -202,21 +215,34 @@ class KolMemory:
         due = open_ & ((minute > self._stated_to) | (minute >= changed[kol]))
         rewound = self._standing.rewound(kol[due], minute[due])
         rows = self._in_order(due | (open_ & rewound[kol]))
-        due = due[rows]
+        self._stated_to = stated_to
+        return [self._stated(part, due[part], rewound) for part in self._portions(rows)]
+
+    def _stated(self, rows: RowNumbers, due: Mask, rewound: Mask) -> Rows:
         kol, minute, values = self.gathered.picked(rows)
         sums = self._standing.state(kol, minute, values, rewound)
-        self._stated_to = stated_to
-        return [_Said(kol[due], minute[due], sums[due], np.zeros(len(kol[due]), np.uint8))]
+        final = np.zeros(int(np.count_nonzero(due)), np.uint8)
+        return self._score_rows(_Said(kol[due], minute[due], sums[due], final))
+
+    def _portions(self, rows: RowNumbers) -> Iterator[RowNumbers]:
+        """Rows in order, cut between two KOLs: what is worked on at once is bounded."""
+        begins = np.flatnonzero(np.diff(self.gathered.kol[rows], prepend=-1)).tolist()
+        start = 0
+        while True:
+            at = bisect_left(begins, start + self._portion)
+            end = begins[at] if at < len(begins) else len(rows)
+            yield rows[start:end]
+            start = end
+            if start == len(rows):
+                return
 
     def _in_order(self, which: Mask) -> RowNumbers:
         """These rows, by KOL and minute."""
         rows = np.flatnonzero(which)
         return rows[np.lexsort((self.gathered.minute[rows], self.gathered.kol[rows]))]
 
-    def _score_rows(self, said: list[_Said]) -> list[Rows]:
-        if not said:
-            return []
-        kol, minute, sums, final = (np.concatenate(parts) for parts in zip(*said, strict=True))
+    def _score_rows(self, said: _Said) -> Rows:
+        kol, minute, sums, final = said
         trust, resonance = scores(sums)
         n = len(kol)
         columns: dict[str, Values] = {
@@ -236,7 +262,7 @@ class KolMemory:
             "snapshot": np.full(n, SNAPSHOT, np.uint32),
             "version": np.full(n, self.version, np.uint64),
         }
-        return [Rows("kol_score", columns)]
+        return Rows("kol_score", columns)
 
     def _counter_rows(self) -> list[Rows]:
         if np.array_equal(self._counts, self._counts_stated):

@@ -320,11 +320,11 @@ def test_every_row_is_what_a_plain_loop_says(log: list[list[Block]]) -> None:
 
 
 @given(SOURCES, LUCK)
-def test_neither_arrival_nor_flushes_nor_forgetting_show_in_a_single_bit(
+def test_neither_arrival_nor_flushes_nor_forgetting_nor_portions_show_in_a_single_bit(
     log: list[list[Block]], luck: Random
 ) -> None:
     blocks = merged(log, luck)
-    memory = KolMemory(0, len(log), slack=luck.choice([0, 1, 100]))
+    memory = KolMemory(0, len(log), slack=luck.choice([0, 1, 100]), portion=luck.choice([1, 4]))
 
     assert settled(lived(memory, blocks, flushes(blocks, luck))) == quiet(log)
 
