@@ -5,7 +5,9 @@ ClickHouse (and `kol-cells`) with the next round, *safe* once a snapshot that ho
 committed; only then its offset may be committed.
 """
 
-from collections.abc import Collection
+import os
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -126,3 +128,10 @@ def share(lanes: Collection[Lane]) -> None:
     """Let the snapshots of all lanes of a worker take their share of a core together."""
     for lane in lanes:
         lane.pace.share = SHARE / len(lanes)
+
+
+def at_once(works: Sequence[Callable[[], None]]) -> None:
+    """Do all of it in threads, as many at a time as there are cores; the first error is raised."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()

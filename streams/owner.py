@@ -18,7 +18,7 @@ from streams.broker import OUTAGE_SECONDS, Offsets, asked, client
 from streams.core import kol_side, user_side
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
-from streams.lanes import Lane, Side, share
+from streams.lanes import Lane, Side, at_once, share
 from streams.memories import Log, Opened, Pace, StateLog, starts
 from streams.rounds import Rounds
 from streams.settings import Settings
@@ -144,4 +144,4 @@ class Owner:
         key = settings.hmac_key.get_secret_value().encode()
         if opened.arrays is None:
             return UserMemory(partition, hmac_key=key)
-        return UserMemory.restored(opened.arrays, partition, hmac_key=key)
+        return UserMemory.restored(opened.arrays, partition, hmac_key=key, run=at_once)

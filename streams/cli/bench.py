@@ -161,26 +161,31 @@ def _restore(users: int, *, as_json: bool) -> None:
 def _restored(report: dict[str, Any]) -> None:
     table = Table("", "held MB", "written MB", "copy ms", "of a core", "topic MB", "restore s")
     for side in ("user", "kol"):
-        found, later = report[side], report[side]["later"]
-        for when, size, restore in (
-            ("", found["topic_mb"], found["restore"]),
-            (", compacted", found["compacted_mb"], found["restore_compacted"]),
-        ):
-            table.add_row(
-                side + when,
-                f"{found['held_mb']:,}",
-                f"{later['written_mb']['p50']:.1f}–{later['written_mb']['max']:.1f}",
-                f"{later['copy_ms']['p50']:.0f}–{later['copy_ms']['max']:.0f}",
-                f"{found['share_of_core']:.1%}",
-                f"{size:,}",
-                f"{restore['seconds']['p50']:.2f}–{restore['seconds']['max']:.2f}",
-            )
+        first, later, compacted = (report[side][when] for when in ("first", "later", "compacted"))
+        table.add_row(f"{side}, first", *_kept(first), *_back(first))
+        table.add_row(f"{side}, in traffic", *_kept(later), *_back(later))
+        table.add_row(f"{side}, compacted", "", "", "", "", *_back(compacted))
     out.print(table)
     out.print(
         f"{report['users']:,} users, {report['kols']:,} KOLs, one partition each; a snapshot "
         "for every 5 s of 20,000 events/s; p50–max",
         highlight=False,
     )
+
+
+def _kept(found: dict[str, Any]) -> tuple[str, ...]:
+    written, copy = found["written_mb"], found["copy_ms"]
+    return (
+        f"{found['held_mb']:,}",
+        f"{written['p50']:.1f}–{written['max']:.1f}",
+        f"{copy['p50']:.0f}–{copy['max']:.0f}",
+        f"{found['share_of_core']:.1%}",
+    )
+
+
+def _back(found: dict[str, Any]) -> tuple[str, ...]:
+    seconds = found["restore"]["seconds"]
+    return f"{found['topic_mb']:,}", f"{seconds['p50']:.2f}–{seconds['max']:.2f}"
 
 
 def _peer(module: str, bootstrap: str, warm: int, events: int) -> dict[str, float]:

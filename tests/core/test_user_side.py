@@ -41,7 +41,7 @@ class Reader:
     """A memory and what stands of its statements: of each key the row of the newest version."""
 
     def __init__(self, slack: int = 1 << 16, **settings: int) -> None:
-        self.settings = {"slack": slack, **settings}
+        self.settings: dict[str, Any] = {"slack": slack, **settings}
         self.memory = UserMemory(3, hmac_key=KEY, **self.settings)
         self.read = dict.fromkeys(INPUTS, 0)
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in TABLES}

@@ -139,7 +139,7 @@ class _Reader:
         self.memory = UserMemory(self.partition, hmac_key=KEY, **self.bounds())
         self.at = dict.fromkeys(self.topics, 0)
 
-    def bounds(self) -> dict[str, int]:
+    def bounds(self) -> dict[str, Any]:
         names = ("slack", "touch_limit", "name_limit")
         return {name: getattr(self.way, name) for name in names}
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streams.core.user_side import UserMemory
-from streams.lanes import REST_SECONDS, Lane, Side, share
+from streams.lanes import REST_SECONDS, Lane, Side, at_once, share
 from streams.memories import Pace
 from streams.memories.chunks import capture
 from streams.memories.pace import SHARE
@@ -60,3 +60,23 @@ def test_the_lanes_a_worker_holds_share_its_core(partitions: int) -> None:
     share(lanes)
 
     assert sum(one.pace.share for one in lanes) == pytest.approx(SHARE)
+
+
+def test_a_memory_restored_at_once_is_the_one_restored_in_turn() -> None:
+    arrays = lane().memory.arrays()
+    one = UserMemory.restored(arrays, 0, hmac_key=b"key")
+    other = UserMemory.restored(arrays, 0, hmac_key=b"key", run=at_once)
+
+    assert {name: array.tobytes() for name, array in one.arrays().items()} == {
+        name: array.tobytes() for name, array in other.arrays().items()
+    }
+
+
+def test_what_goes_wrong_in_one_part_is_raised() -> None:
+    with pytest.raises(KeyError):
+        UserMemory.restored(
+            {"offsets": np.zeros(3), "scalars": np.zeros(2), "letters": np.array([144], np.uint8)},
+            0,
+            hmac_key=b"key",
+            run=at_once,
+        )
