@@ -1,4 +1,6 @@
-"""The fields of a minute cell: one KOL, or `~brand:<id>`, in one minute of one source partition.
+"""The fields of a minute cell: one KOL, or a name of ours, in one minute of a source partition.
+
+Names of ours are `~brand:<id>`, and `~others` for KOLs beyond the limit of names.
 
 All are int64 and add up over source partitions and minutes (distinct-user fields: over
 source partitions only, see each). Fields are appended, never renumbered or removed.

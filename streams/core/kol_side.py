@@ -7,7 +7,13 @@ its KOL anew, from its own minute on; then the minute is final, its rows are sta
 more, and its cells go into the KOL's base sums and leave memory.
 
 A row is a function of the KOL's cells up to its own minute: whether the minutes before it
-are still open, or were final long ago, does not show in it.
+are still open, or were final long ago, does not show in it. A KOL silent for so long that
+it begins anew (`sums`) leaves memory.
+
+How many minutes are open is not limited: they wait for the source that is furthest behind,
+about 500 bytes for each KOL, minute and source with an event. Six hours of a source behind
+three others, 500 KOLs heard by each of them in every minute: 315 000 open rows, 270 MB, 3 ms
+for statements in which nothing is due; all of it becomes final in 0.3 s (2 shared cores).
 """
 
 from bisect import bisect_left
