@@ -611,6 +611,25 @@ def test_a_kol_silent_for_more_than_364_days_leaves_memory_and_begins_anew() -> 
     assert row["trust"] == rows_of(anew)[0]["trust"]
 
 
+def test_a_source_hours_behind_holds_the_minutes_and_nothing_is_lost() -> None:
+    memory = KolMemory(0, 2, slack=0)
+    lived(memory, [block(marks={0: end(NOON), 1: end(NOON)})])
+    waiting = []
+    for later in range(1, 361):
+        ahead = block(Cell(minute=NOON + later), marks={0: end(NOON + later)})
+        assert keys(lived(memory, [ahead])) == []
+        waiting.append(memory.open_minutes)
+    late = [Cell(minute=NOON + later, source=1) for later in range(1, 361)]
+    said = lived(memory, [block(*late, marks={1: end(NOON + 360)})])
+    closed = [row["minute"] // 60 for row in rows_of(said) if row["final"]]
+
+    assert waiting == list(range(1, 361))
+    assert closed == [NOON + later for later in range(1, 241)]  # the others are inside 2 h
+    assert memory.open_minutes == 120
+    assert len(settled(said)) == 359  # the last one ended just now
+    assert settled(said)[("k1", NOON + 240)]["n_eff"] > 200
+
+
 def test_memory_is_not_rewritten_for_a_few_kols() -> None:
     memory = KolMemory(0, 1, slack=4)
     lived(memory, [block(*(Cell(f"k{n}") for n in range(9)), marks={0: final(NOON)})])

@@ -830,3 +830,46 @@ def test_kols_beyond_the_limit_share_a_cell_and_are_paid_by_name() -> None:
     assert reader.cell("k3")["likes"] == 1  # the other topic has room of its own
     assert reader.doors()[CLICKSTREAM, "name_limit"] == 2
     assert credit(reader.order(), "shapley") == dict.fromkeys(("k1", "k2", "k3", "k4"), 2_500)
+
+
+# ---------------------------------------------------------------- extremes
+
+
+def test_a_thousand_refunds_one_after_the_other_add_up() -> None:
+    reader = read(click(ts=NOON - HOUR), paid(pay_cents=10_000))
+    for start in range(0, 1_000, 50):
+        refunds = [refund(pay_cents=n % 7, ts=NOON + n) for n in range(start, start + 50)]
+        reader.fold_batch(PURCHASES, refunds)
+        asked = sum(n % 7 for n in range(start + 50))
+
+        assert reader.order()["refunded_cents"] == asked
+    reader.fold(cancel(ts=NOON + DAY))
+
+    assert reader.order()["refunded_cents"] == 10_000
+
+
+def test_of_hundreds_of_orders_of_one_user_each_looks_at_what_was_before_it() -> None:
+    reader = Reader()
+    clicks = [click(ts=NOON + n * MINUTE, kol_id=f"k{n}") for n in range(200)]
+    orders = [paid(f"o{n}", ts=NOON + n * MINUTE + 1) for n in range(200)]
+    reader.fold_batch(PURCHASES, orders)
+    reader.state()
+    reader.fold_batch(CLICKSTREAM, clicks)
+
+    for row in reader.rows("order_credit"):
+        n = int(row["order_id"][1:])
+        assert row["touch_kol"] == [f"k{i}" for i in range(max(0, n - 31), n + 1)]
+
+
+def test_a_user_of_thousands_of_events_costs_memory_what_an_order_may_look_at() -> None:
+    reader = Reader(slack=200, touch_limit=50)
+    for hour in range(60):
+        at = NOON + hour * HOUR
+        reader.fold_batch(CLICKSTREAM, [click(ts=at + n, kol_id=f"k{n}") for n in range(60)])
+        reader.fold(paid(f"o{hour}", ts=at + 1_000), interaction(ts=at))
+        reader.settle()
+        reader.state()
+
+    assert reader.doors()["*", "touch_limit"] == 60 * 10
+    assert len(reader.memory.arrays()["touches.at"]) <= 2 * (32 + 4 * 50 + 200)
+    assert reader.order("o59")["touch_kol"] == [f"k{n}" for n in range(18, 50)]
