@@ -12,6 +12,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -31,18 +32,26 @@ from streams.memories import StateLog
 SEED: Final = 7
 DAYS: Final = 30
 EVENTS_A_USER: Final = 8  # in those days
-INTERVAL_S: Final = 5
-EVENTS: Final = 20_000 * INTERVAL_S  # between two snapshots
-SNAPSHOTS: Final = 36
-RESTORES: Final = 5
-COMPACTION_S: Final = 60.0  # patience
-MINUTES: Final = 130  # of cells: those of two hours can still change
-CELLS: Final = 5_000  # of KOLs that something happens to in a minute, and in an interval
+INTERVAL_S: Final = 5  # between two snapshots
 BLOCK: Final = 1_500  # cells of a message
 KEY: Final = b"k" * 32
 MB: Final = 1e6
 
 Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of it."""
+
+    users: int
+    kols: int
+    events: int = 20_000 * INTERVAL_S  # between two snapshots
+    cells: int = 5_000  # of KOLs that something happens to between two; twice as many a minute
+    minutes: int = 130  # of cells: those of two hours can still change
+    snapshots: int = 36
+    restores: int = 5
+    patience_s: float = 60.0  # for compaction
 
 
 class Memory(Protocol):
@@ -55,20 +64,18 @@ class Memory(Protocol):
 Back = Callable[[Mapping[str, NDArray[Any]]], Memory]
 
 
-async def measured(
-    bootstrap: str, folder: Path, users: int, kols: int, say: Callable[[str], None]
-) -> Figures:
+async def measured(bootstrap: str, folder: Path, size: Size, say: Callable[[str], None]) -> Figures:
     """Figures of both sides; the state topics are there already, their files below `folder`."""
     sides = {
         "user": await _measured(
-            _Bench(bootstrap, folder, "user", USER_STATE), _users(users), _user_side, say
+            _Bench(bootstrap, folder, "user", USER_STATE, size), _users(size), _user_side, say
         ),
         "kol": await _measured(
-            _Bench(bootstrap, folder, "kol", KOL_STATE), _kols(kols), _kol_side, say
+            _Bench(bootstrap, folder, "kol", KOL_STATE, size), _kols(size), _kol_side, say
         ),
     }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"users": users, "kols": kols, "peak_mb": round(peak), **sides}
+    return {"users": size.users, "kols": size.kols, "peak_mb": round(peak), **sides}
 
 
 async def _measured(
@@ -79,32 +86,32 @@ async def _measured(
     memory = next(grown)
     first = await bench.kept(memory, grown, 1)
     restored = await bench.restored(back)
-    say(f"{bench.side} side: {SNAPSHOTS} snapshots")
-    later = await bench.kept(memory, grown, SNAPSHOTS)
+    say(f"{bench.side} side: {bench.size.snapshots} snapshots")
+    later = await bench.kept(memory, grown, bench.size.snapshots)
     del memory, grown
     say(f"{bench.side} side: restoring")
     grown_large = await bench.restored(back)
     say(f"{bench.side} side: waiting for compaction")
-    size = await bench.compacted()
+    left = await bench.compacted()
     return {
         "first": first | {"restore": restored},
         "later": later | {"restore": grown_large},
-        "compacted": {"topic_mb": size, "restore": await bench.restored(back)},
+        "compacted": {"topic_mb": left, "restore": await bench.restored(back)},
     }
 
 
 class _Bench:
     """One partition's state log under measurement."""
 
-    def __init__(self, bootstrap: str, folder: Path, side: str, topic: str) -> None:
-        self.side = side
+    def __init__(self, bootstrap: str, folder: Path, side: str, topic: str, size: Size) -> None:
+        self.side, self.size = side, size
         self._bootstrap, self._folder, self._topic = bootstrap, folder, topic
 
     def _log(self) -> StateLog:
         client = {"bootstrap_servers": self._bootstrap}
         return StateLog(client, "bench", self.side, self._topic, 0, format=1)
 
-    def _size(self) -> int:
+    def _held(self) -> int:
         """Bytes of the topic's records on the broker's disk."""
         files = self._folder.rglob(f"{self._topic}-0/*.log")
         return sum(file.stat().st_size for file in files)
@@ -136,13 +143,13 @@ class _Bench:
             "held_mb": round(written.held / MB, 1),
             **{name: _spread([row[name] for row in rows]) for name in rows[0]},
             "share_of_core": round(statistics.mean(r["cpu_s"] for r in rows) / INTERVAL_S, 4),
-            "topic_mb": round(self._size() / MB, 1),
+            "topic_mb": round(self._held() / MB, 1),
         }
 
     async def restored(self, back: Back) -> Figures:
         """Several times: fenced, read, checked, put together, indexes built."""
         rows: list[dict[str, float]] = []
-        for _ in range(RESTORES):
+        for _ in range(self.size.restores):
             gc.collect()
             async with self._log() as log:
                 began, cpu = time.perf_counter(), time.process_time()
@@ -165,10 +172,11 @@ class _Bench:
 
     async def compacted(self) -> float:
         """Wait until the topic does not shrink any more; what it holds then, MB."""
-        deadline, size, since = time.monotonic() + COMPACTION_S, self._size(), time.monotonic()
-        while time.monotonic() < deadline and time.monotonic() - since < COMPACTION_S / 3:
+        begun = since = time.monotonic()
+        patience, size = self.size.patience_s, self._held()
+        while time.monotonic() - begun < patience and time.monotonic() - since < patience / 3:
             await asyncio.sleep(1)
-            now = self._size()
+            now = self._held()
             if now != size:
                 size, since = now, time.monotonic()
         return round(size / MB, 1)
@@ -181,14 +189,14 @@ def _spread(values: list[float]) -> dict[str, float]:
     }
 
 
-def _users(users: int) -> Iterator[UserMemory]:
+def _users(size: Size) -> Iterator[UserMemory]:
     """A memory after a month, and again after each interval."""
-    memory, crowd = UserMemory(0, hmac_key=KEY), Crowd(SEED, users, kols=2_000)
+    memory, crowd = UserMemory(0, hmac_key=KEY), Crowd(SEED, size.users, kols=2_000)
     for _ in range(DAYS):
-        _live(memory, crowd, EVENTS_A_USER * users // DAYS, DAY_MS)
+        _live(memory, crowd, EVENTS_A_USER * size.users // DAYS, DAY_MS)
     while True:
         yield memory
-        _live(memory, crowd, EVENTS, INTERVAL_S * 1_000)
+        _live(memory, crowd, size.events, INTERVAL_S * 1_000)
 
 
 def _live(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> None:
@@ -199,18 +207,20 @@ def _live(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> Non
             memory.settle(memory.watermark(INPUTS))
 
 
-def _kols(kols: int) -> Iterator[KolMemory]:
+def _kols(size: Size) -> Iterator[KolMemory]:
     """A memory of all KOLs and the cells of two hours, and again after each interval."""
     memory, rng = KolMemory(0, 1), np.random.default_rng(SEED)
-    names = [f"kol-{number:06d}" for number in range(kols)]
+    names = [f"kol-{number:06d}" for number in range(size.kols)]
     version = 0
-    for minute in range(MINUTES):
-        chosen = rng.choice(kols, min(kols, CELLS * 2), replace=False)
+    for minute in range(size.minutes):
+        chosen = rng.choice(size.kols, min(size.kols, 2 * size.cells), replace=False)
         version = _told(memory, names, chosen, minute, version, rng)
         memory.statements()
     while True:
         yield memory
-        version = _told(memory, names, rng.choice(kols, CELLS), MINUTES, version, rng)
+        version = _told(
+            memory, names, rng.choice(size.kols, size.cells), size.minutes, version, rng
+        )
         memory.statements()
 
 

@@ -146,8 +146,7 @@ def _restore(users: int, *, as_json: bool) -> None:
                 restoring.measured(
                     bootstrap,
                     Path(name),
-                    users,
-                    max(users // 10, restoring.CELLS),
+                    restoring.Size(users, kols=max(users // 10, 1)),
                     lambda what: bar.update(task, description=what),
                 )
             )
