@@ -73,12 +73,14 @@ _INPUT: Final = {
     "message.timestamp.type": "LogAppendTime",  # record time is the broker's: no client's clock
 }
 _WEEK: Final = _days(7)
+_ERASED: Final = {"max.compaction.lag.ms": "3600000"}  # what was forgotten leaves the disks
 _STATE: Final = {
     "segment.bytes": str(64 << 20),  # the last one is never compacted: a restore reads it, too
     "segment.ms": "600000",
     "min.cleanable.dirty.ratio": "0.2",  # what a restore reads beyond the newest of each key
-    "max.compaction.lag.ms": "3600000",  # what was replaced or forgotten is gone from the disk
+    **_ERASED,
 }
+_LETTERS: Final = {"cleanup.policy": "compact,delete", **_ERASED, **_days(30)}
 
 _ALL: Final = (
     Topic(CLICKSTREAM, "user_id", "N", "what users do in the shop", _INPUT, _WEEK),
@@ -104,14 +106,21 @@ _ALL: Final = (
     Topic(SNAPSHOTS, "kind", "1", "numbered population values", _COMPACTED, {}),
     Topic(CRISES, "kol_id", "N", "crises opened, closed, superseded", _COMPACTED, {}),
     Topic(REVIEWS, "crisis_id", "1", "a person's verdict on a crisis", _COMPACTED, {}),
-    Topic(ERASURES, "user_id", "N", "users to forget", _COMPACTED, {}),
+    Topic(
+        ERASURES,
+        "hash of user_id · moment",
+        "N",
+        "users to forget, each on every partition",
+        {**_COMPACTED, "message.timestamp.type": "LogAppendTime"},
+        {},
+    ),
     Topic(
         DEAD_LETTERS,
-        "source topic",
+        "source topic/partition/offset",
         "N",
         "messages that could not be taken, as they came",
-        {**_DELETED, **_limit(DEAD_LETTER_BYTES)},
-        _days(30),
+        _limit(DEAD_LETTER_BYTES),
+        _LETTERS,
     ),
 )
 TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({topic.name: topic for topic in _ALL})

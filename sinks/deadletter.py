@@ -1,7 +1,8 @@
 """What could not be taken, as it came, to `kol-dead-letters`, with where it was and why.
 
-At least once: readers tell letters apart by topic, partition and offset, which are headers.
-The same letters are rows of `dead_letter`; this topic keeps the bytes for `kol dlq retry`.
+At least once: a letter's key is where its message was, so of two copies compaction keeps one,
+and `kol forget` can take a single letter away. The same letters are rows of `dead_letter`; this
+topic keeps the bytes for `kol dlq retry`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,5 +52,11 @@ def headers(letter: Rejected) -> list[tuple[str, bytes]]:
     ]
 
 
+def key(topic: str, partition: int, offset: int) -> bytes:
+    """What a letter is called on the topic, e.g. `purchases/3/17`."""
+    return f"{topic}/{partition}/{offset}".encode()
+
+
 def _record(letter: Rejected) -> Record:
-    return Record(letter.partition, letter.raw, letter.topic.encode(), headers(letter))
+    name = key(letter.topic, letter.partition, letter.offset)
+    return Record(letter.partition, letter.raw, name, headers(letter))

@@ -15,7 +15,7 @@ from faust.types import StreamT
 
 from schemas.columns import RecordBatch
 from schemas.events import INPUTS
-from schemas.topics import CELLS
+from schemas.topics import CELLS, ERASURES
 from streams.core.lateness import HORIZON_MS
 from streams.health import Health
 from streams.lanes import Side
@@ -85,7 +85,7 @@ def tie(app: faust.App, owner: Owner, *, leaves: bool) -> None:
         app,
         Wiring(
             inputs=INPUTS,
-            others=(CELLS,),
+            others=(ERASURES, CELLS),
             hooks=owner,
             horizon_ms=HORIZON_MS,
             leaves=leaves,
@@ -105,7 +105,7 @@ def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, heal
                 rounds.fold(side, event.value)
                 await asyncio.sleep(0)  # rounds and heartbeats get their turn
 
-    @app.agent(batch_topic(app, INPUTS), name="user_side")
+    @app.agent(batch_topic(app, (*INPUTS, ERASURES)), name="user_side")
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
 
@@ -125,6 +125,7 @@ def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, heal
     async def tick() -> None:
         async def ticked() -> None:
             for partition in owner.held:
+                rounds.reach(partition, ends(app, partition))
                 silent = quiet(app, partition, worker.quiet_seconds)
                 rounds.rest(partition, silent, worker.quiet_seconds)
             rounds.tell()
@@ -160,6 +161,12 @@ def quiet(app: faust.App, partition: int, seconds: float) -> list[str]:
         if (stands := consumer(app).standing(TP(topic, partition))).is_at_end
         and stands.quiet_s >= seconds
     ]
+
+
+def ends(app: faust.App, partition: int) -> dict[str, tuple[int, int]]:
+    """Where the inputs of a partition ended lately, and when."""
+    told = {topic: consumer(app).end_at(TP(topic, partition)) for topic in INPUTS}
+    return {topic: end for topic, end in told.items() if end is not None}
 
 
 def settle(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
 
-from schemas.topics import plan
+from schemas.topics import DEAD_LETTERS, plan
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 
@@ -19,6 +19,11 @@ ANSWER_SECONDS = 8.0  # a person waits
 OUTAGE_SECONDS = 30.0  # a worker waits: a broker that restarts is back by then
 
 Offsets = dict[tuple[str, int], int]  # (topic, partition) -> offset
+
+CARE = {  # of a setting that is not just to be altered
+    (DEAD_LETTERS, "cleanup.policy"): " (`kol forget` needs compaction; letters of versions before "
+    "share their keys and would go with it: alter it 30 days after the last worker was upgraded)"
+}
 
 
 class BrokerError(ExpectedError):
@@ -167,7 +172,11 @@ class Broker:
             else:
                 now = self.configs(name)
                 found += [
-                    Difference(name, f"has {key}={now.get(key)}, not {value}", fatal=False)
+                    Difference(
+                        name,
+                        f"has {key}={now.get(key)}, not {value}{CARE.get((name, key), '')}",
+                        fatal=False,
+                    )
                     for key, value in configs.items()
                     if str(now.get(key)) != str(value)
                 ]

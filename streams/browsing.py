@@ -34,6 +34,14 @@ class Entry:
     by_broker: bool  # the record time is the broker's own
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A partition from its beginning to its end."""
+
+    entries: list[Entry]
+    end: int  # the offset after the last one, whatever compaction left
+
+
 class Browser:
     """A look at topics; committed records only."""
 
@@ -72,6 +80,24 @@ class Browser:
         starts = {tp: max(first[tp], start) for tp, start in starts.items()}
         async for entry in self._between(starts, ends):
             yield entry
+
+    async def whole(self, places: Iterable[Place]) -> dict[Place, "Whole"]:
+        """All records of these partitions up to where they end now.
+
+        Raises:
+            BrokerError: some of them do not come.
+
+        """
+        tps = [TopicPartition(*place) for place in places]
+        first = await self._consumer.beginning_offsets(tps)
+        ends = await self._consumer.end_offsets(tps)
+        found: dict[Place, Whole] = {tuple(tp): Whole([], ends[tp]) for tp in tps}
+        async for entry in self._between(first, ends):
+            found[entry.topic, entry.partition].entries.append(entry)
+        for tp in tps:
+            if first[tp] < ends[tp] and await self._consumer.position(tp) < ends[tp]:
+                raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
+        return found
 
     async def _between(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]

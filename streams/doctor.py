@@ -14,11 +14,11 @@ import msgspec
 from schemas.doors import RejectReason
 from schemas.events import FUTURE_MS, INPUTS
 from schemas.partitioner import partition_of
-from schemas.topics import CELLS, KOL_STATE, TOPICS, USER_STATE
+from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE
 from streams.broker import Offsets, Replicas
 from streams.browsing import Entry, Place
 
-READ: Final = (*INPUTS, CELLS)  # what workers read, partition by partition
+READ: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
 LATELY_MS: Final = 24 * 3_600_000  # dead letters
 RECENT_MS: Final = 3_600_000  # records that tell how producers behave now
 CLOCK_MS: Final = 5_000  # apart: worth a word

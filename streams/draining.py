@@ -6,7 +6,7 @@ sets the group back before it reads, so a group never stands where its state doe
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -39,6 +39,7 @@ class Watch:
 
 
 UNWATCHED = Watch()
+EVENTS = (INPUTS, (CELLS,))
 
 
 def behind(ends: Offsets, committed: Offsets, oldest: Offsets) -> dict[tuple[str, int], int]:
@@ -54,16 +55,22 @@ def behind(ends: Offsets, committed: Offsets, oldest: Offsets) -> dict[tuple[str
     return {at: n for at, n in left.items() if n > 0}
 
 
-def drain(broker: Broker, group: str, seconds: float, watch: Watch = UNWATCHED) -> None:
-    """Wait for the inputs as they end now, then for `kol-cells`.
+def drain(
+    broker: Broker,
+    group: str,
+    seconds: float,
+    watch: Watch = UNWATCHED,
+    stages: Sequence[tuple[str, ...]] = EVENTS,
+) -> None:
+    """Wait for topics as they end now, stage by stage: the inputs, then `kol-cells`.
 
     Raises:
         NotDrainedError: after `seconds`, or at once where a topic is missing.
 
     """
     waiting = _Waiting(broker, group, seconds, watch)
-    waiting.check_topics()
-    for topics in (INPUTS, (CELLS,)):
+    waiting.check_topics(stages)
+    for topics in stages:
         waiting.wait(topics)
     watch.seen(0)
 
@@ -79,10 +86,10 @@ class _Waiting:
         self._began = watch.clock()
         self._alone_at: float | None = self._began  # since when nobody may be there; None: said
 
-    def check_topics(self) -> None:
+    def check_topics(self, stages: Sequence[tuple[str, ...]]) -> None:
         """Make sure that every topic to wait for is there."""
         there = self._asked(self._broker.counts)
-        missing = [topic for topic in (*INPUTS, CELLS) if topic not in there]
+        missing = [topic for topics in stages for topic in topics if topic not in there]
         if missing:
             raise NotDrainedError(
                 f"no such topic: {', '.join(missing)}. `kol topics` creates what is missing; is "

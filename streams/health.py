@@ -8,7 +8,7 @@ from typing import Any
 import faust
 
 from schemas.events import INPUTS
-from schemas.topics import CELLS
+from schemas.topics import CELLS, ERASURES
 from sinks.base import Health as SinkHealth
 from sinks.base import State
 from streams.core.kol_side import KolMemory
@@ -19,6 +19,7 @@ from streams.rounds import Rounds
 from streams.telemetry import CODE_PATH, Telemetry
 from streams.transport import TP, Standing, consumer
 
+READ = (*INPUTS, ERASURES, CELLS)  # topics, partition by partition
 STUCK_SECONDS = 60.0  # without a step although messages wait
 UNSAFE_SECONDS = 300.0  # without a commit although messages were read
 Place = tuple[Side, int]  # a side's partition: its topics take turns, so they move together
@@ -55,7 +56,7 @@ class Health:
         held = {lane.partition for lane in self._rounds.lanes.values()}
         return {
             tp: reader.standing(tp)
-            for topic in (*INPUTS, CELLS)
+            for topic in READ
             for tp in (TP(topic, partition) for partition in sorted(held))
         }
 
@@ -112,13 +113,14 @@ class Health:
         self._safe = {
             tp: _since(self._safe.get(tp), stands.safe, now, rests=stands.safe == stands.position)
             for tp, stands in standings.items()
+            if tp.topic != ERASURES  # safe only when all is gone, which may wait for the inputs
         }
         self._keep_series()
 
     def _keep_series(self) -> None:
         """Only what is ours is told: a partition that went elsewhere is told there."""
         lanes = [(lane.side, lane.partition) for lane in self._rounds.lanes.values()]
-        read = {(topic, str(at)) for _, at in lanes for topic in (*INPUTS, CELLS)}
+        read = {(topic, str(at)) for _, at in lanes for topic in READ}
         kept = {(side.value, str(at)) for side, at in lanes}
         for name in ("kol_lag_events", "kol_commit_timestamp_seconds"):
             self.telemetry.keep(name, read)

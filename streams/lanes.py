@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from schemas.blocks import unpack
 from schemas.codec import decode
 from schemas.columns import RecordBatch
-from schemas.topics import CELLS
+from schemas.erasures import read
+from schemas.topics import CELLS, ERASURES
+from streams.browsing import Whole
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
 from streams.memories import Capture, Pace, StateLog
@@ -85,6 +87,10 @@ class Lane:
 
     def fold(self, batch: RecordBatch, now: float) -> None:
         """Take a batch in; it is not safe yet."""
+        self.is_dirty, self.idle_since = True, now
+        if isinstance(self.memory, UserMemory) and batch.topic == ERASURES:
+            self.memory.forget(read(batch.values, batch.offsets), batch.next_offset)
+            return  # it is no event: the partition has not begun by it
         if isinstance(self.memory, UserMemory):
             self.memory.fold(decode(batch))
         else:
@@ -93,9 +99,18 @@ class Lane:
                     self.memory.fold(unpack(block))
             self.memory.offsets[CELLS] = batch.next_offset
         self.waits.add(batch.received_at, sum(map(len, filter(None, batch.values))))
-        self.is_dirty, self.idle_since, self.is_empty = True, now, False
+        self.is_empty = False
         if self.begun_at is None:
             self.begun_at = now
+
+    def forget(self, told: Whole) -> None:
+        """Take in all of a partition of `kol-erasures`; the same again changes nothing."""
+        if isinstance(self.memory, UserMemory):
+            values, offsets = (
+                [one.value for one in told.entries],
+                [one.offset for one in told.entries],
+            )
+            self.memory.forget(read(values, offsets), told.end)
 
     def is_muted(self, now: float, longest: float) -> bool:
         """After a restore nothing is said until the lane is where the dead run may have been."""
@@ -114,10 +129,20 @@ class Lane:
         return self.pace.is_due(now) or (rests and self.pace.is_free(now))
 
     def taken(self) -> Taken:
-        """Memory as it stands between two batches."""
+        """Memory as it stands between two batches, without those who are to be forgotten."""
+        offsets = self.memory.offsets
+        if isinstance(self.memory, UserMemory):
+            self.memory.erase()
+            offsets = self.memory.safe_offsets
         capture = self.log.capture(self.memory.arrays())
         self.is_dirty, self.keeping = False, True
-        return Taken(capture, dict(self.memory.offsets))
+        return Taken(capture, dict(offsets))
+
+    def reach(self, topic: str, end: int, at: int) -> None:
+        """Everything that was appended to an input before `at` lies below `end`."""
+        if isinstance(self.memory, UserMemory) and self.memory.offsets[topic] >= end:
+            self.memory.reach(topic, at)
+            self.is_dirty |= self.memory.is_erasing
 
     def returned(self) -> None:
         """What was taken did not become a snapshot."""

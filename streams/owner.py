@@ -7,14 +7,15 @@ fenced before anything is read, and where reading goes on is what its snapshot s
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
 
 from schemas.events import INPUTS
-from schemas.topics import CELLS, KOL_STATE, USER_STATE
+from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.broker import OUTAGE_SECONDS, Offsets, asked, client
+from streams.browsing import browsing
 from streams.core import kol_side, user_side
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
@@ -27,8 +28,9 @@ from streams.telemetry import Telemetry
 log = logging.getLogger("kol.owner")
 
 STATE = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
-TOPICS = {Side.USER: INPUTS, Side.KOL: (CELLS,)}
+TOPICS = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
 FORMAT = {Side.USER: user_side.FORMAT, Side.KOL: kol_side.FORMAT}
+READS = {Side.USER: user_side.READS, Side.KOL: frozenset[int]()}
 
 
 class Owner:
@@ -54,6 +56,11 @@ class Owner:
             opened = await asyncio.gather(
                 *(self._open(side, partition, logs) for partition in sorted(added) for side in Side)
             )
+            try:
+                await self._forget(opened)
+            except BaseException:
+                await asyncio.gather(*(lane.log.close() for lane in opened))
+                raise
             for lane in opened:
                 self._rounds.lanes[lane.side, lane.partition] = lane
             share(self._rounds.lanes.values())
@@ -78,9 +85,17 @@ class Owner:
         share(self._rounds.lanes.values())
         await asyncio.gather(*(lane.log.close() for lane in gone))
 
+    async def _forget(self, opened: Sequence[Lane]) -> None:
+        """Read who is to be forgotten to the end, before the first event is read."""
+        users = {(ERASURES, lane.partition): lane for lane in opened if lane.side is Side.USER}
+        async with browsing(self._settings.kafka) as browser:
+            told = await browser.whole(users)
+        for place, lane in users.items():
+            lane.forget(told[place])
+
     def _asked(self) -> dict[tuple[str, int], Log]:
         """What the brokers say of every topic partition."""
-        topics = (*INPUTS, CELLS)
+        topics = (*INPUTS, ERASURES, CELLS)
         with asked(self._settings.kafka, OUTAGE_SECONDS) as broker:
             oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
             committed: Offsets = broker.committed(self._settings.app_id)
@@ -95,6 +110,7 @@ class Owner:
             STATE[side],
             partition,
             format=FORMAT[side],
+            reads=READS[side],
             epoch=settings.epoch,
         )
         try:
@@ -123,7 +139,9 @@ class Owner:
         memory.offsets.update(begins.offsets)
         self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
         now = self._clock()
-        is_fresh = all(offset == own[topic].oldest for topic, offset in begins.offsets.items())
+        is_fresh = all(
+            begins.offsets[topic] == own[topic].oldest for topic in own if topic != ERASURES
+        )
         return Lane(
             side=side,
             partition=partition,

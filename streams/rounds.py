@@ -33,6 +33,7 @@ from streams.telemetry import Telemetry
 FIRST_SECONDS = 2.0  # after a partition's first message its clock stands: others begin, too
 NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
 COPY_BYTES = 128 << 20  # of memory looked through in one round, 10 ms; more only for a single lane
+SKEW_MS = 1_000  # between our clock and the brokers'
 DRAIN_SECONDS = 8.0  # for the last round and snapshot before partitions go
 
 _UNTOLD = -1
@@ -212,6 +213,13 @@ class Rounds:
         elif self._clock() - lane.begun_at >= seconds:
             for topic in topics:
                 lane.memory.raise_quiet(topic)
+
+    def reach(self, partition: int, ends: Mapping[str, tuple[int, int]]) -> None:
+        """Where inputs ended, and when: once that is folded, nothing older is to come."""
+        lane = self.lanes.get((Side.USER, partition))
+        if lane is not None:
+            for topic, (end, at) in ends.items():
+                lane.reach(topic, end, at - SKEW_MS)
 
     def watermark(self, lane: Lane) -> int | None:
         """The watermark of a lane; None while it may still begin with something older."""

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": importing.import_,
     "sql": ask.sql,
     "doctor": mend.doctor,
+    "forget": mend.forget,
     "config": move.config,
 }
 for name, command in COMMANDS.items():

@@ -93,6 +93,10 @@ class Depth:
         """Give the user of every row."""
         return low(self._day["lo"])
 
+    def drop(self, gone: Mask) -> None:
+        """Forget all that some users did."""
+        self._day.keep(~gone[self.users()])
+
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
         self._day.renumber(user)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import AT
+from schemas.columns import Mask
 from streams.core.arena import Arrays, Due
 from streams.core.cells import Cells, is_final
 from streams.core.index import Keyed, RowNumbers, Words, high, low, packed
@@ -112,6 +113,11 @@ class Distinct:
         """Give the user of every row."""
         return low(np.append(self._hour["lo"], self._week["lo"]))
 
+    def drop(self, gone: Mask) -> None:
+        """Forget where some users were; what they counted stays counted."""
+        for rows in (self._hour, self._week):
+            rows.keep(~gone[low(rows["lo"])])
+
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
         self._hour.renumber(user)
@@ -186,6 +192,11 @@ class DistinctBuyers(Distinct):
     def users(self) -> RowNumbers:
         """Give the user of every row."""
         return np.append(super().users(), low(self._minute["lo"]))
+
+    def drop(self, gone: Mask) -> None:
+        """Forget where some users were; what they counted stays counted."""
+        super().drop(gone)
+        self._minute.keep(~gone[low(self._minute["lo"])])
 
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import AT, DIMENSIONS
-from schemas.columns import Behaviour
+from schemas.columns import Behaviour, Mask
 from schemas.events import Kind
 from streams.core.arena import Arrays, Due
 from streams.core.index import Keyed, RowNumbers, high, low, packed
@@ -158,6 +158,10 @@ class Allowances:
     def users(self) -> RowNumbers:
         """Give the user of every row."""
         return low(self._one["lo"])
+
+    def drop(self, gone: Mask) -> None:
+        """Forget all that some users did."""
+        self._one.keep(~gone[self.users()])
 
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""

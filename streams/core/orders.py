@@ -15,6 +15,10 @@ without an order `unmatched`.
 counting touches are kept as they are, so that a refund months later can tell the whole
 row again.
 
+*Of forgotten persons* (`forgotten`). Their orders are told under NOBODY, and the rows they had
+under a hash are told empty. Refunds still meet such an order; a `paid` of who comes later
+under the same user_id never replaces it.
+
 *Forgotten.* What is decided about an order is a function of the log of `purchases`
 alone: an order is unknown once the greatest accepted time is more than 180 d plus the
 horizon above its time (no refund can count any more), a refund that waits for its order
@@ -46,6 +50,7 @@ WAITS_MS: Final = REFUND_BEFORE_MS + HORIZON_MS  # a refund without its order af
 LABELS: Final = ("platform", "channel", "currency")
 
 OPEN: Final = -1  # the number of touches of an order that is not frozen
+GONE: Final = -1  # the user of an order whose person is forgotten
 
 _STANDING = {  # what a `paid` says and the standing one decides
     "at": np.int64,  # NEVER where only refunds are known
@@ -72,6 +77,8 @@ class Named:
     channel: Codes
     currency: Codes
     before: Moments  # the greatest accepted time before each
+    since: Moments  # of each person, NEVER of the first of a user_id
+    is_over: Mask  # whether the person is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,8 @@ class Orders:
     def __init__(self, slack: int, pseudonyms: Pseudonyms) -> None:
         self._pseudonyms = pseudonyms
         self._order = Keyed(
-            user=np.int32,
+            user=np.int32,  # whose it is, GONE of a forgotten person of whom nothing is left
+            received=np.int64,  # record time of the `paid` that stands
             user_hash=(np.uint8, (SIZE,)),
             order_id=np.int32,  # number of the text
             since=np.int64,  # refunds before this were forgotten when the order came
@@ -118,7 +126,9 @@ class Orders:
         self._backs = Chains()  # of an order
         self._open = Chains()  # of a user: orders that are not frozen
         self._pool = Arena(at=np.int64, kol=np.int32, klass=np.int8)
-        self._moved = Arena(order=np.int32, at=np.int64)  # times to be told empty
+        self._moved = Arena(  # keys to be told empty
+            order=np.int32, at=np.int64, user_hash=(np.uint8, (SIZE,))
+        )
         self._to_freeze, self._to_forget = Due(slack), Due(slack)
         self._unfrozen = 0
         self.unmatched = self.outside = self.excess_cents = 0
@@ -207,21 +217,34 @@ class Orders:
         order = self._order
         seen, first = np.unique(np.where(is_paid, row, -1), return_index=True)
         new = first[(seen >= 0) & (order["at"][seen] == NEVER)]
-        self._stand(row[new], events, which[new], _part(named, new))
-        order["since"][row[new]] = named.before[new] - HORIZON_MS - REFUND_BEFORE_MS
+        payers = _part(named, new)
+        self._stand(row[new], events, which[new], payers)
+        order["since"][row[new]] = payers.before - HORIZON_MS - REFUND_BEFORE_MS
+        order["user"][row[new]] = payers.user
         users = [events.user_ids[i] for i in which[new].tolist()]
-        order["user_hash"][row[new]] = self._pseudonyms(users)
+        order["user_hash"][row[new]] = self._hashes(users, payers)
         self._reopen(row[new])
         again = is_paid.copy()
         again[new] = False
         came, went = [self._brands(row[new])], [self._brands(row[:0])]
         for i in np.flatnonzero(again).tolist():
             one = slice(i, i + 1)
-            if self._is_earlier(events, int(which[i]), int(row[i])):
+            is_same = named.user[i] == order["user"][row[i]]
+            if is_same and self._is_earlier(events, int(which[i]), int(row[i])):
                 went.append(self._brands(row[one]))
                 self._replace(row[one], events, which[one], _part(named, one))
                 came.append(self._brands(row[one]))
         return again, _joined(came), _joined(went)
+
+    def _hashes(self, user_ids: Sequence[str], persons: Named) -> NDArray[np.uint8]:
+        """Give what rows call persons."""
+        hashes = self._pseudonyms(user_ids)
+        later = persons.since != NEVER
+        if later.any() or persons.is_over.any():
+            hashes = hashes.copy()
+            hashes[later] = self._pseudonyms.later(hashes[later], persons.since[later])
+            hashes[persons.is_over] = 0
+        return hashes
 
     def _is_earlier(self, events: Purchases, event: int, row: int) -> bool:
         """Say whether a `paid` comes before the one that stands, by (time, event_id)."""
@@ -235,15 +258,21 @@ class Orders:
         """Let another `paid` stand; a time the order had is to be told empty."""
         before = self._order["at"][row]
         if before[0] != events.at[which[0]]:
-            self._moved.append(order=row, at=before)
+            self._move(row)
         self._stand(row, events, which, named)
         if self._order["touches"][row[0]] != OPEN:  # only a topic that did not count can do this
             self._reopen(row)
+
+    def _move(self, row: RowNumbers) -> None:
+        """Tell the keys that orders have now empty: they are about to get others."""
+        order = self._order
+        self._moved.append(order=row, at=order["at"][row], user_hash=order["user_hash"][row])
 
     def _stand(self, row: RowNumbers, events: Purchases, which: RowNumbers, named: Named) -> None:
         """Write what the standing `paid` says."""
         order = self._order
         order["at"][row] = events.at[which]
+        order["received"][row] = events.received_at[which]
         order["paid"][row] = events.pay_cents[which]
         order["list"][row] = events.list_cents[which]
         order["discount"][row] = events.discount_cents[which]
@@ -317,11 +346,45 @@ class Orders:
         refunded: NDArray[np.int64] = np.where(is_cancelled, paid, np.minimum(paid, asked))
         return refunded
 
-    def moved(self) -> tuple[RowNumbers, Moments]:
-        """Give orders and times they had since the last time: rows to be told empty."""
-        row, at = self._moved["order"].astype(np.int64), self._moved["at"].copy()
+    def moved(self) -> tuple[RowNumbers, Moments, NDArray[np.uint8]]:
+        """Give orders, times and hashes they had since the last time: rows to be told empty."""
+        row = self._moved["order"].astype(np.int64)
+        at, user_hash = self._moved["at"].copy(), self._moved["user_hash"].copy()
         self._moved.keep(np.zeros(len(at), np.bool_))
-        return row, at
+        return row, at, user_hash
+
+    def end(self, user: RowNumbers, until: Moments) -> None:
+        """Tell the orders of persons who were up to these moments under NOBODY.
+
+        What was appended later, before the moment was known, goes to who came after them.
+        """
+        order = self._order
+        last = np.full(int(order["user"].max(initial=GONE)) + 2, NEVER)  # GONE has none
+        here = user < len(last) - 1
+        last[user[here]] = until[here]
+        over = last[order["user"]]
+        row = np.flatnonzero((over != NEVER) & (order["at"] != NEVER))
+        row = row[order["user_hash"][row].any(axis=1)]
+        self._move(row)
+        order["dirty"][row] = True
+        later = row[order["received"][row] > over[row]]
+        hashes = self._pseudonyms.later(order["user_hash"][later], over[later])
+        order["user_hash"][row] = 0
+        order["user_hash"][later] = hashes
+
+    def release(self, gone: Mask, touches: Touches, rank: NDArray[np.int64]) -> None:
+        """Let orders go on without their persons, of whom every event is read.
+
+        Their touches are frozen; the ids of their events, and of all that do not count any
+        more, are forgotten.
+        """
+        order = self._order
+        row = np.flatnonzero(np.append(gone, False)[order["user"]])
+        is_open = (order["touches"][row] == OPEN) & (order["at"][row] != NEVER)
+        self._freeze(row[is_open], touches, rank)
+        order["user"][row] = GONE
+        order["event_id"][row] = order["order_id"][row]
+        self._keep(np.ones(len(order), np.bool_))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Give one column of the orders."""
@@ -360,14 +423,18 @@ class Orders:
         order = self._order
         unfrozen = (order["touches"] == OPEN) & (order["at"] != NEVER)
         row = np.flatnonzero(unfrozen & (order["at"] < watermark - HORIZON_MS))
+        self._freeze(row, touches, rank)
+        unfrozen[row] = False
+        self._relink(np.flatnonzero(unfrozen))
+        self._to_freeze.reset(self._unfrozen)
+
+    def _freeze(self, row: RowNumbers, touches: Touches, rank: NDArray[np.int64]) -> None:
+        order = self._order
         journeys = self.journeys(row, touches, rank)
         first = self._pool.append(at=journeys.at, kol=journeys.kol, klass=journeys.klass)
         count = np.bincount(journeys.order, minlength=len(row))
         order["touches"][row] = count
         order["pool"][row] = first + np.cumsum(count) - count
-        unfrozen[row] = False
-        self._relink(np.flatnonzero(unfrozen))
-        self._to_freeze.reset(self._unfrozen)
 
     def _relink(self, row: RowNumbers) -> None:
         self._open.rebuild(self._order["user"][row].astype(np.int64), row)
@@ -420,12 +487,14 @@ class Orders:
         self._relink(np.flatnonzero((order["touches"] == OPEN) & (order["at"] != NEVER)))
 
     def users(self) -> RowNumbers:
-        """Give the user of every order."""
-        return self._order["user"].astype(np.int64)
+        """Give the user of every order that has one."""
+        user: RowNumbers = self._order["user"].astype(np.int64)
+        there: RowNumbers = user[user != GONE]
+        return there
 
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
-        self._order["user"][:] = user[self._order["user"]]
+        self._order["user"][:] = np.append(user, GONE)[self._order["user"]]
         self._derive()
 
     def names(self) -> NDArray[np.int64]:
@@ -461,12 +530,12 @@ class Orders:
         }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._order.restore(f"{prefix}.order", arrays)
+        """Take over what `arrays` gave, also in format 1."""
+        self._order.restore(f"{prefix}.order", _since_2(prefix, arrays))
         self._texts.restore(f"{prefix}.text", arrays)
         self._back.restore(f"{prefix}.back", arrays)
         self._pool.restore(f"{prefix}.pool", arrays)
-        self._moved.restore(f"{prefix}.moved", arrays)
+        self._moved.restore(f"{prefix}.moved", _since_2(prefix, arrays))
         self.unmatched, self.outside, self.excess_cents = arrays[f"{prefix}.totals"].tolist()
         self._derive()
 
@@ -475,6 +544,16 @@ def _put_present(code: Codes, number: NDArray[np.int64]) -> None:
     """Give codes new numbers in place; absent stays absent."""
     present = code >= 0
     code[present] = number[code[present]]
+
+
+def _since_2(prefix: str, arrays: Arrays) -> Arrays:
+    """Add what format 1 had not: its orders were received before anybody was forgotten."""
+    user_hash, moved = arrays[f"{prefix}.order.user_hash"], arrays[f"{prefix}.moved.order"]
+    new = {
+        f"{prefix}.order.received": np.zeros(len(user_hash), np.int64),
+        f"{prefix}.moved.user_hash": user_hash[moved],
+    }
+    return {**new, **arrays}
 
 
 def _part(named: Named, part: slice | NDArray[np.intp]) -> Named:

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.columns import Moments
+
 SIZE: Final = 16  # bytes that are kept: 32 hex digits on rows
 
 _BLOCK = 64  # bytes SHA-256 takes at a time
@@ -28,11 +30,19 @@ class Pseudonyms:
 
     def __call__(self, user_ids: Iterable[str]) -> NDArray[np.uint8]:
         """Give the hashes of users, shape `(n, SIZE)`."""
-        hashes = b"".join([self._hash(user_id.encode()) for user_id in user_ids])
-        return np.frombuffer(hashes, np.uint8).reshape(-1, SIZE)
+        return _rows(self._hash(user_id.encode()) for user_id in user_ids)
+
+    def later(self, hashes: NDArray[np.uint8], since: Moments) -> NDArray[np.uint8]:
+        """Give the hashes of persons who came after others of these hashes were forgotten."""
+        pairs = zip(hashes, since.tolist(), strict=True)
+        return _rows(self._hash(one.tobytes() + at.to_bytes(8)) for one, at in pairs)
 
     def _hash(self, user_id: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(user_id)
         outer.update(inner.digest())
         return outer.digest()[:SIZE]
+
+
+def _rows(hashes: Iterable[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, SIZE)

@@ -14,6 +14,7 @@ from schemas.columns import Rejected
 from schemas.doors import Door, RejectReason
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import Rows
+from schemas.topics import ERASURES
 from streams.core.arena import Arrays
 from streams.core.dedup import Doors
 
@@ -32,6 +33,8 @@ COUNTERS: Final = {
         (topic, "name_limit"): "events counted under `~others`: too many KOLs are named"
         for topic in (CLICKSTREAM, INTERACTIONS)
     },
+    (ERASURES, "erasure_unreadable"): "records that name nobody to be forgotten",
+    (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
 }
 
 PLACES: Final = tuple(  # topic, label, kind of every number, appended only

@@ -54,16 +54,16 @@ class Told:
 def order_rows(
     orders: Orders,
     told: Told,
-    moved: tuple[RowNumbers, Moments],
+    moved: tuple[RowNumbers, Moments, NDArray[np.uint8]],
     names: Names,
     labels: Names,
     version: int,
 ) -> Rows:
-    """Give the rows of orders, and empty ones for the times they had before."""
+    """Give the rows of orders, and empty ones for the keys they had before."""
     count, empty = len(told.row), len(moved[0])
     row = np.append(told.row, moved[0])
-    hashes = orders["user_hash"][row].tobytes().hex()
-    width = 2 * orders["user_hash"].shape[1]
+    hashes = (orders["user_hash"][told.row].tobytes() + moved[2].tobytes()).hex()
+    width = 2 * moved[2].shape[1]
     columns: dict[str, Any] = {
         "ordered_at": np.append(orders["at"][told.row], moved[1]),
         "order_id": orders.texts(orders["order_id"][row]),

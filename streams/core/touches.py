@@ -311,6 +311,11 @@ class Touches:
         """Give the user of every touch."""
         return low(self._touch["lo"])
 
+    def drop(self, gone: Mask) -> None:
+        """Forget all that some users did."""
+        self._touch.keep(~gone[self.users()])
+        self._relink()
+
     def renumber(self, user: NDArray[np.int64]) -> None:
         """Give every user a new number."""
         self._touch.renumber(user)

@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 from schemas.cells import AT, BRAND, OTHERS
 from schemas.columns import Behaviour, Codes, Decoded, Mask, Moments, Purchases, Rejected
 from schemas.doors import Door
+from schemas.erasures import Erasures
 from schemas.events import INPUTS, INTERACTIONS, PURCHASES, Kind
+from schemas.identity import user_keys
+from schemas.mentions import users
 from schemas.rows import Rows
+from schemas.topics import ERASURES
 from streams.core import admission
 from streams.core.admission import Admission
 from streams.core.arena import Arrays, Due, Names
@@ -37,6 +41,7 @@ from streams.core.evidence import (
     side,
     weighed,
 )
+from streams.core.forgotten import Forgotten, Persons
 from streams.core.index import Keyed, RowNumbers
 from streams.core.lateness import HORIZON_MS, MINUTE_MS, NEVER
 from streams.core.orders import Brands, Named, Orders
@@ -45,7 +50,8 @@ from streams.core.tally import ANY, Tally
 from streams.core.telling import Changed, Told, cell_rows, letter_rows, order_rows
 from streams.core.touches import LIMIT, NO_TOUCH, Touches, classes
 
-FORMAT: Final = 1  # of the state
+FORMAT: Final = 2  # of the state
+READS: Final = frozenset({1})  # older ones that `restored` understands
 
 SLACK: Final = 1 << 16  # rows of one kind below which nothing is forgotten
 
@@ -93,7 +99,7 @@ class UserMemory:
         self.epoch = 0
         self.life = 0
         self.folded = 0  # statements of this life
-        self.offsets = dict.fromkeys(INPUTS, 0)  # where reading goes on
+        self.offsets = dict.fromkeys((*INPUTS, ERASURES), 0)  # where reading goes on
         self.tally = Tally()
         self._settled = NEVER  # the watermark up to which memory was settled
         self._gates = {topic: Gate(slack) for topic in INPUTS}
@@ -108,18 +114,26 @@ class UserMemory:
         self._depth = Depth(slack)
         self._allowances = Allowances(slack)
         self._letters: list[Rejected] = []
+        self._forgotten = Forgotten()
+        self._reached = dict.fromkeys(INPUTS, NEVER)  # all that was appended before is folded
 
     def fold(self, decoded: Decoded) -> None:
         """Take in one record batch of one topic, in the order of the log."""
         facts = decoded.facts
+        if len(facts):
+            self.reach(facts.topic, int(facts.received_at.max()))
         self.tally.refused(decoded.rejected)
-        self._letters += decoded.rejected
+        self._letters += self._known(decoded.rejected)
+        persons = self._forgotten.persons(facts.user, facts.received_at)
+        if persons is not None:
+            facts = replace(facts, user=persons.key)
         door, before = self._gates[facts.topic].decide(facts.at, facts.identity)
         accepted = np.flatnonzero(door == Door.WRITTEN)
         if isinstance(facts, Purchases):
-            self._refuse_late(facts, door == Door.TOO_LATE, before)
+            late = door == Door.TOO_LATE
+            self._refuse_late(facts, late if persons is None else late & ~persons.is_over, before)
             if accepted.size:
-                again = self._take_purchases(facts, accepted, before)
+                again = self._take_purchases(facts, accepted, before, persons)
                 door[accepted[again]] = Door.DUPLICATE_ORDER
         elif accepted.size:
             self._take_behaviour(facts, accepted)
@@ -200,8 +214,15 @@ class UserMemory:
         self._cells.add(cell, SUM_FIELD[said], weight)
         self._cells.add(cell, SQUARE_FIELD[said], weight * weight)
 
-    def _take_purchases(self, events: Purchases, accepted: RowNumbers, before: Moments) -> Mask:
+    def _take_purchases(
+        self,
+        events: Purchases,
+        accepted: RowNumbers,
+        before: Moments,
+        persons: Persons | None,
+    ) -> Mask:
         """Give which of the accepted are a `paid` after the first."""
+        count = len(accepted)
         user, _ = self._users.add(events.user[accepted, 0], events.user[accepted, 1])
         names = [BRAND + brand for brand in events.brands]
         brand = self._names.taken(names, events.brand[accepted])
@@ -212,6 +233,8 @@ class UserMemory:
             self._labels.taken(events.channels, events.channel[accepted]),
             self._labels.taken(events.currencies, events.currency[accepted]),
             before[accepted],
+            np.full(count, NEVER) if persons is None else persons.since[accepted],
+            np.zeros(count, np.bool_) if persons is None else persons.is_over[accepted],
         )
         again, came, went = self._orders.take(events, accepted, named)
         self._sell(came, 1)
@@ -277,6 +300,72 @@ class UserMemory:
                 )
             )
 
+    def _known(self, rejected: Sequence[Rejected]) -> Sequence[Rejected]:
+        """Leave out what is, or may be, of a person who is forgotten."""
+        if not len(self._forgotten):
+            return rejected
+        return [one for one in rejected if not self._is_over(one)]
+
+    def _is_over(self, one: Rejected) -> bool:
+        ids = users(one.raw or b"")
+        moments = np.full(len(ids), one.received_at)
+        persons = self._forgotten.persons(user_keys(ids), moments)
+        return persons is not None and bool(persons.is_over.any())
+
+    def forget(self, told: Erasures, next_offset: int) -> None:
+        """Take in records of `kol-erasures`; the same ones again change nothing.
+
+        From now on orders of these persons are told under NOBODY; what else is known of them
+        goes with `erase`.
+        """
+        reached = max(self._reached.values())
+        news = self._forgotten.learn(told)
+        if news.any():
+            self.tally.add(ERASURES, "erasure_late", int((told.at[news] < reached).sum()))
+            key, until = self._forgotten.ended(told)
+            user = self._users.find(key[:, 0], key[:, 1])
+            self._orders.end(user[user >= 0], until[user >= 0])
+        if next_offset > self.offsets[ERASURES]:
+            self.tally.add(ERASURES, "erasure_unreadable", told.unreadable)
+            self.offsets[ERASURES] = next_offset
+
+    def reach(self, topic: str, at: int) -> None:
+        """Take in that all which was appended to an input before `at` is folded."""
+        self._reached[topic] = max(self._reached[topic], at)
+
+    @property
+    def is_erasing(self) -> bool:
+        """Whether `erase` has something to do."""
+        return self._forgotten.is_due(min(self._reached.values()))
+
+    @property
+    def safe_offsets(self) -> dict[str, int]:
+        """Where reading goes on after a snapshot taken now.
+
+        An erasure is read again until all is gone that is known of the person, so who sees
+        its offset committed knows that.
+        """
+        erasures = self._forgotten.from_offset(self.offsets[ERASURES])
+        return {**self.offsets, ERASURES: erasures}
+
+    def erase(self) -> None:
+        """Drop all that is known of forgotten persons whose every event is read.
+
+        Nothing that is said depends on when. O(memory) where there is anybody.
+        """
+        if not self.is_erasing:
+            return
+        key = self._forgotten.over(min(self._reached.values()))
+        user = self._users.find(key[:, 0], key[:, 1])
+        gone = np.zeros(len(self._users), np.bool_)
+        gone[user[user >= 0]] = True
+        if not gone.any():
+            return
+        self._orders.release(gone, self._touches, self._names.rank())
+        for part in self._by_user():
+            part.drop(gone)
+        self._keep_users(~gone)
+
     def greatest(self, topic: str) -> int | None:
         """Give the greatest accepted time of a topic, None where there is none."""
         greatest = self._gates[topic].greatest
@@ -320,36 +409,16 @@ class UserMemory:
         """Give the users that something is remembered of new numbers, when there are many."""
         if not self._users_due.reached(len(self._users)):
             return
-        keepers = (
-            self._touches,
-            self._orders,
-            self._distinct,
-            self._buyers,
-            self._depth,
-            self._allowances,
-        )
         stays = np.zeros(len(self._users), np.bool_)
-        for keeper in keepers:
+        for keeper in (*self._by_user(), self._orders):
             stays[keeper.users()] = True
         if self._users_due.is_worth(~stays):
-            number = np.cumsum(stays) - 1
-            self._users.keep(stays)
-            for keeper in keepers:
-                keeper.renumber(number)
+            self._keep_users(stays)
         self._users_due.reset(len(self._users))
 
     def _forget_names(self) -> None:
         """Give the names that something is remembered of new numbers, when there are many."""
-        keepers = (
-            self._touches,
-            self._orders,
-            self._cells,
-            self._distinct,
-            self._buyers,
-            self._depth,
-            self._allowances,
-            self._admission,
-        )
+        keepers = (*self._by_user(), self._orders, self._cells, self._admission)
         if self._names_due.reached(len(self._names)):
             used = (keeper.names() for keeper in keepers)
             number = _kept(self._names, used, self._names_due)
@@ -360,6 +429,17 @@ class UserMemory:
             number = _kept(self._labels, [self._orders.labels()], self._labels_due)
             if number is not None:
                 self._orders.relabel(number)
+
+    def _keep_users(self, stays: Mask) -> None:
+        """Drop users of whom nothing is remembered; the others get new numbers."""
+        number = np.cumsum(stays) - 1
+        self._users.keep(stays)
+        for keeper in (*self._by_user(), self._orders):
+            keeper.renumber(number)
+
+    def _by_user(self) -> tuple[Touches | Distinct | Depth | Allowances, ...]:
+        """Give the parts that remember what users did."""
+        return self._touches, self._distinct, self._buyers, self._depth, self._allowances
 
     @property
     def names(self) -> Names:
@@ -404,7 +484,10 @@ class UserMemory:
         return Statements([r for r in rows if len(r)], cells, letters, self.version)
 
     def _order_rows(
-        self, row: RowNumbers, refunded: NDArray[np.int64], moved: tuple[RowNumbers, Moments]
+        self,
+        row: RowNumbers,
+        refunded: NDArray[np.int64],
+        moved: tuple[RowNumbers, Moments, NDArray[np.uint8]],
     ) -> Rows:
         if not row.size:
             return Rows("order_credit", {})
@@ -417,7 +500,8 @@ class UserMemory:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give everything a snapshot holds, as views: what is not yet said is in it, too."""
         arrays: dict[str, NDArray[Any]] = {
-            "offsets": np.array([self.offsets[topic] for topic in INPUTS], np.int64),
+            "offsets": np.array(list(self.safe_offsets.values()), np.int64),
+            "reached": np.array(list(self._reached.values()), np.int64),
             "scalars": np.array([self.folded, self._settled], np.int64),
             "letters": np.frombuffer(msgspec.msgpack.encode(self._letters), np.uint8),
         }
@@ -437,7 +521,7 @@ class UserMemory:
         name_limit: int = admission.LIMIT,
         run: Callable[[Sequence[Callable[[], None]]], None] = in_turn,
     ) -> Self:
-        """Give a memory that goes on where `arrays` was taken.
+        """Give a memory that goes on where `arrays` was taken, in this format or one of READS.
 
         Nearly all of the time goes into indexes of parts that know nothing of each other;
         `run` may build them at the same time.
@@ -449,7 +533,9 @@ class UserMemory:
             touch_limit=touch_limit,
             name_limit=name_limit,
         )
-        memory.offsets = dict(zip(INPUTS, arrays["offsets"].tolist(), strict=True))
+        memory.offsets |= dict(zip(memory.offsets, arrays["offsets"].tolist(), strict=False))
+        if "reached" in arrays:
+            memory._reached = dict(zip(INPUTS, arrays["reached"].tolist(), strict=True))
         memory.folded, memory._settled = arrays["scalars"].tolist()
         memory._letters = msgspec.msgpack.decode(arrays["letters"].tobytes(), type=list[Rejected])
         parts = memory._parts()
@@ -472,6 +558,7 @@ class UserMemory:
             "depth": self._depth,
             "allowances": self._allowances,
             "admission": self._admission,
+            "forgotten": self._forgotten,
         }
 
 

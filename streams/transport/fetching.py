@@ -172,6 +172,13 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             return None
         return None if time.time() - state.timestamp / 1000 > FRESH_S else _readable_end(state)
 
+    def end_at(self, tp: TP) -> tuple[int, int] | None:
+        """An end as `end` gives it, and the time it is no older than, in milliseconds."""
+        state = self._state(tp)
+        at = None if state is None else state.timestamp  # first: a later end may come meanwhile
+        end = self.end(tp)
+        return None if at is None or end is None else (end, int(at))
+
     @property
     def is_connected(self) -> bool:
         """Whether any broker is spoken to."""
@@ -214,7 +221,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         assigned = [TP(*tp) for tp in assignment.tps]
         plain = {tp for tp in assigned if tp.topic not in self._wiring.topics and tp in active}
         groups: dict[object, list[TP]] = {}
-        for tp in sorted(assigned):
+        # the other topics first: what a partition is to forget is known before more is read
+        for tp in sorted(assigned, key=lambda tp: (tp.topic in self._wiring.inputs, tp)):
             if tp.topic in self._wiring.topics:
                 self._check_position(tp, assignment.state_value(TopicPartition(*tp)))
                 groups.setdefault(self._group(tp), []).append(tp)

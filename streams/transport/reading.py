@@ -141,6 +141,10 @@ class BatchConsumer(driver.Consumer):
         at = self._committed_at.get(tp)
         return Standing(self._next.get(tp), self._thread.end(tp), quiet, safe, at)
 
+    def end_at(self, tp: TP) -> tuple[int, int] | None:
+        """Where a topic partition ended, and when, milliseconds; None if not heard lately."""
+        return self._thread.end_at(tp)
+
     @property
     def is_connected(self) -> bool:
         """Whether any broker is spoken to."""

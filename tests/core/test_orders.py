@@ -26,7 +26,8 @@ class Shop:
             facts = decoded(PURCHASES, [message]).facts
             assert isinstance(facts, Purchases)
             none = np.array([-1], np.int32)
-            named = Named(np.array([0]), none, none, none, none, np.array([self.greatest]))
+            before, since, over = np.array([self.greatest]), np.array([NEVER]), np.array([False])
+            named = Named(np.array([0]), none, none, none, none, before, since, over)
             self.orders.take(facts, np.array([0]), named)
             self.greatest = max(self.greatest, message["ts"])
 
@@ -116,7 +117,7 @@ def test_a_key_to_be_told_empty_follows_its_order() -> None:
     late = NOON + KEPT_MS + 1
     shop.take(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
     shop.forget(late)
-    row, at = shop.orders.moved()
+    row, at, _ = shop.orders.moved()
 
     assert shop.orders.texts(shop.orders["order_id"][row]) == ["moves"]
     assert at.tolist() == [late]

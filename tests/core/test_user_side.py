@@ -13,6 +13,7 @@ from schemas.cells import NAMES
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import MODELS, TABLES
+from schemas.topics import ERASURES
 from streams.core.lateness import HORIZON_MS
 from streams.core.user_side import Statements, UserMemory
 from tests.builders import (
@@ -743,7 +744,7 @@ def test_offsets_say_where_reading_goes_on() -> None:
     reader = Reader()
     reader.fold_batch(CLICKSTREAM, [click(), b"{"])
 
-    assert reader.memory.offsets == {CLICKSTREAM: 2, INTERACTIONS: 0, PURCHASES: 0}
+    assert reader.memory.offsets == {CLICKSTREAM: 2, INTERACTIONS: 0, PURCHASES: 0, ERASURES: 0}
 
 
 def test_an_empty_batch_only_moves_the_offset() -> None:

@@ -48,7 +48,7 @@ async def test_a_letter_is_the_message_with_where_it_was_and_why() -> None:
     first, second = Brokers.last.kept[DEAD_LETTERS, 3]
 
     assert first == (
-        b"purchases",
+        b"purchases/3/7",
         b"{",
         [("topic", b"purchases"), ("partition", b"3"), ("offset", b"7"), ("reason", b"not_json")],
     )

@@ -10,7 +10,7 @@ from schemas.blocks import Block
 from schemas.cells import NAMES
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.rows import TABLES
-from schemas.topics import CELLS
+from schemas.topics import CELLS, ERASURES
 from sinks.base import Health as SinkHealth
 from sinks.base import State
 from streams.core.kol_side import KolMemory
@@ -23,7 +23,7 @@ from streams.transport import TP, Standing
 from tests.builders import click, decoded
 
 SINK_SECONDS = 60.0
-READ = (*INPUTS, CELLS)
+READ = (*INPUTS, ERASURES, CELLS)
 
 
 class Reader:

@@ -1,0 +1,66 @@
+r"""Whose a message is that could not be taken: by its `user_id`, or by the words in it.
+
+Where a JSON object names a `user_id` as text, it is that user's and nobody else's. From other
+bytes nobody can tell; so it counts as everybody's whose id stands in it between bytes that
+are no word's. Words are runs of ASCII letters, digits, `_` and bytes above 127; an id may span
+up to eight of them (`a-b@c.d` has four). Not found: an id that begins or ends with another
+byte, one of more than eight words, one behind the first 4 096 words.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+WORDS: Final = 4_096  # of a message
+SPAN: Final = 8  # words of an id
+
+_WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
+
+
+class _Inside(msgspec.Struct):
+    user_id: Any = None
+
+
+_inside = msgspec.json.Decoder(_Inside).decode
+
+
+def user_of(raw: bytes) -> str | None:
+    """The user_id of a JSON object; None where nothing such can be read.
+
+    >>> user_of(b'{"user_id": "u1"}'), user_of(b'{"user_id": "u1"'), user_of(b'{"user_id": 1}')
+    ('u1', None, None)
+    """
+    try:
+        told = _inside(raw).user_id
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, str) and told else None
+
+
+def users(raw: bytes) -> list[bytes]:
+    """The ids of all whose it may be, as UTF-8, without repetition.
+
+    >>> users(b'{"user_id": "u1", "kol_id": "k"}'), users(b"u1;k")
+    ([b'u1'], [b'u1', b'u1;k', b'k'])
+    """
+    told = user_of(raw)
+    return list(dict.fromkeys(_spans(raw))) if told is None else [told.encode()]
+
+
+def _spans(raw: bytes) -> Iterator[bytes]:
+    words = [word.span() for word in islice(_WORD.finditer(raw), WORDS)]
+    for at, (begin, _) in enumerate(words):
+        yield from (raw[begin:end] for _, end in words[at : at + SPAN])
+
+
+def is_of(raw: bytes, user_id: str) -> bool:
+    """Whether it is, or may be, this user's.
+
+    >>> is_of(b"u1;k", "u1"), is_of(b"u11;k", "u1"), is_of(b'{"user_id": "k", "x": "u1"}', "u1")
+    (True, False, False)
+    """
+    told = user_of(raw)
+    return user_id.encode() in users(raw) if told is None else told == user_id

@@ -1,0 +1,203 @@
+"""A user is forgotten on a real stack: searched everywhere, refunded later, replayed.
+
+Topics are searched by the newest record of every key: what it replaced goes with compaction,
+which the broker does in its own time.
+"""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from schemas.erasures import NOBODY, named
+from schemas.identity import user_key
+from schemas.partitioner import partition_of
+from schemas.rows import TABLES
+from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
+from streams.browsing import browsing
+from streams.reading import connected, rows
+from streams.settings import Settings
+from tests.builders import HOUR, MINUTE, click, interaction, paid, refund
+from tests.chaos.stack import Stack, forget_state, running
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 4
+USER, OTHER = "u-forgotten", "u-stays"
+HOME = partition_of(USER.encode(), PARTITIONS)
+ASTRAY = next(key for key in "abcdef" if partition_of(key.encode(), PARTITIONS) != HOME)
+QUICK = {"KOL_WORKER__SESSION_SECONDS": "6", "KOL_WORKER__SNAPSHOT_SECONDS": "1"}
+
+
+def line(topic: str, value: Mapping[str, Any] | None, key: str = USER, **more: object) -> str:
+    return json.dumps({"topic": topic, "key": key} | ({"value": value} if value else {}) | more)
+
+
+def send(stack: Stack, lines: list[str]) -> None:
+    path = stack.path / "events.jsonl"
+    path.write_text("".join(f"{one}\n" for one in lines))
+    stack.kol("ingest", str(path))
+    stack.kol("drain")
+
+
+def lived(now: int) -> list[str]:
+    """What two users do; of the first there are letters of all kinds."""
+    events = []
+    for user in (USER, OTHER):
+        told = {"user_id": user}
+        events += [
+            line("clickstream", click(ts=now - 20 * MINUTE, **told), user),
+            line("content-interactions", interaction("save", ts=now - 19 * MINUTE, **told), user),
+            line("purchases", paid(f"o-{user[2:4]}", 10_001, ts=now - 9 * MINUTE, **told), user),
+            line("purchases", paid(f"p-{user[2:4]}", 7, ts=now - 8 * MINUTE, **told), user),
+            line("purchases", refund(f"p-{user[2:4]}", 3, ts=now - 7 * MINUTE, **told), user),
+            line("purchases", paid("late", 5, ts=now - 9 * HOUR, **told), user),
+            line("clickstream", click(ts=now, **told), user if user == OTHER else ASTRAY),
+        ]
+    return [
+        *events,
+        line("clickstream", None, raw=f'{{"user_id": "{USER}", "oops'),
+        line("clickstream", None, raw=f"\udcff {USER} \udcfe"),
+        line("clickstream", None, raw=f"\udcff x{USER} \udcfe", key=OTHER),
+    ]
+
+
+def old_hash(settings: Settings) -> str:
+    secret = settings.hmac_key.get_secret_value().encode()
+    return hmac.new(secret, USER.encode(), "sha256").hexdigest()[:32]
+
+
+def cents(engine: Client) -> dict[str, tuple[int, int]]:
+    """Order -> paid and given back."""
+    found = rows(engine, "SELECT order_id, paid_cents, refunded_cents FROM v_order")
+    assert len({one["order_id"] for one in found}) == len(found)
+    return {one["order_id"]: (int(one["paid_cents"]), int(one["refunded_cents"])) for one in found}
+
+
+def credits(engine: Client) -> list[dict[str, Any]]:  # noqa: A001  # the house's word
+    return rows(
+        engine,
+        "SELECT model, kol_id, order_id, credit_cents, refunded_cents FROM v_order_credit"
+        " ORDER BY ALL",
+    )
+
+
+def cells(engine: Client) -> list[dict[str, Any]]:
+    return rows(engine, "SELECT * FROM v_minute ORDER BY ALL")
+
+
+def in_tables(engine: Client, signs: list[str]) -> dict[str, int]:
+    """Where any of these texts stands in a column of a table, FINAL or not."""
+    found = {}
+    for name, table in TABLES.items():
+        for column in table.all_columns:
+            told = rows(
+                engine,
+                f"SELECT count() AS rows_found FROM {name} WHERE"  # noqa: S608  # names of ours
+                f" multiSearchAny(toString(`{column}`), {{signs:Array(String)}})",
+                {"signs": signs},
+            )
+            if int(told[0]["rows_found"]):
+                found[f"{name}.{column}"] = int(told[0]["rows_found"])
+    return found
+
+
+async def in_topics(settings: Settings, signs: list[bytes]) -> list[str]:
+    """Where any of these bytes stands in the newest record of a key of our topics."""
+    found = []
+    async with browsing(settings.kafka) as browser:
+        for topic in (USER_STATE, KOL_STATE, CELLS, DEAD_LETTERS, ERASURES):
+            for partition in range(PARTITIONS):
+                latest: dict[Any, bytes | None] = {}
+                async for entry in browser.since([(topic, partition)], 0):
+                    latest[entry.key or entry.offset] = entry.value
+                found += [
+                    f"{topic}/{partition}: {name!r}"
+                    for name, value in latest.items()
+                    if any(sign in (value or b"") for sign in signs)
+                    and not (isinstance(name, bytes) and name.startswith(b"a/forgotten."))
+                ]
+    return found
+
+
+def assert_nowhere(settings: Settings, engine: Client) -> None:
+    """Neither id nor hash nor key; only what says who is forgotten names the key."""
+    hashed = old_hash(settings)
+    assert in_tables(engine, [USER, hashed]) == {}
+    assert len(others_letters(engine)) == 1
+    low = user_key(USER)[0].to_bytes(8, "little")
+    signs = [f'"{USER}"'.encode(), f" {USER} ".encode(), hashed.encode(), bytes.fromhex(hashed)]
+    topics = asyncio.run(in_topics(settings, [*signs, low]))
+    assert topics == []
+    assert asyncio.run(in_topics(settings, [named(USER).encode()])) != []
+
+
+def others_letters(engine: Client) -> list[dict[str, Any]]:
+    """Of who has a longer id: the same text in other bytes."""
+    return rows(
+        engine,
+        "SELECT offset FROM v_dead_letter WHERE encoding = 'base64'"
+        " AND position(base64Decode(payload), {id:String}) > 0",
+        {"id": f"x{USER}"},
+    )
+
+
+def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
+    tmp_path: Path,
+) -> None:
+    now = time.time_ns() // 1_000_000
+    with running(tmp_path / "home", 1, QUICK) as stack:
+        send(stack, lived(now))
+        settings = stack.settings
+        engine = connected(settings.clickhouse)
+        age(engine)
+        before, owed, counted = cents(engine), credits(engine), cells(engine)
+
+        done = json.loads(stack.kol("forget", USER, "--yes", "--json"))
+        assert done["forgotten"], done
+        assert done["rows_deleted"]["dead_letter"] >= 4
+        assert (cents(engine), credits(engine), cells(engine)) == (before, owed, counted)
+        assert_nowhere(settings, engine)
+        again = json.loads(stack.kol("forget", USER, "--yes", "--json"))
+        assert (again["forgotten"], again["orders_renamed"], again["rows_deleted"]) == (True, 0, {})
+
+        send(stack, [line("purchases", refund("o-fo", 1_000, ts=now, user_id=USER))])
+        send(stack, [line("purchases", paid("q-fo", 9, ts=now, user_id=USER))])
+        after = {**before, "o-fo": (10_001, 1_000), "q-fo": (9, 0)}
+        assert cents(engine) == after
+        assert_nowhere(settings, engine)
+        hashes = told_hashes(engine)
+        engine.close()
+
+        stack.kol("down")
+        forget_state(stack, settings)
+        stack.up(env={"KOL_EPOCH": "1"})
+        stack.kol("drain")
+        settings = stack.settings
+        engine = connected(settings.clickhouse)
+        assert cents(engine) == after
+        assert told_hashes(engine) == hashes
+        assert hashes["o-fo"] == hashes["old"] == NOBODY
+        assert_nowhere(settings, engine)
+        engine.close()
+
+
+def age(engine: Client) -> None:
+    """One of the user's orders is so old that no worker remembers it."""
+    columns = ", ".join(f"`{name}`" for name in TABLES["order_credit"].columns)
+    engine.command(
+        f"INSERT INTO order_credit ({columns}) SELECT * REPLACE ('old' AS order_id,"  # noqa: S608  # names of ours
+        f" ordered_at - INTERVAL 400 DAY AS ordered_at) FROM"
+        f" (SELECT {columns} FROM order_credit FINAL WHERE order_id = 'o-fo')"
+    )
+
+
+def told_hashes(engine: Client) -> dict[str, str]:
+    found = rows(engine, "SELECT order_id, user_hash FROM v_order")
+    return {one["order_id"]: one["user_hash"] for one in found}

@@ -1,0 +1,59 @@
+"""What records of `kol-erasures` say."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.erasures import NOBODY, named, read, record
+from schemas.identity import user_key
+
+ids = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
+
+
+@given(ids, st.integers(0, (1 << 48) - 1))
+def test_what_is_said_is_read(user_id: str, at: int) -> None:
+    key, value = record(user_id, at)
+    told = read([value], [7])
+
+    assert key == f"{named(user_id)}/{at}".encode()
+    assert told.user.tolist() == [list(user_key(user_id))]
+    assert (told.at.tolist(), told.offset.tolist(), told.unreadable) == ([at], [7], 0)
+
+
+@given(ids)
+def test_the_id_is_not_on_the_topic(user_id: str) -> None:
+    said = b"".join(record(user_id, 0))
+
+    assert len(user_id.encode()) < 4 or user_id.encode() not in said
+
+
+NAME = "0" * 32
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b'{"user":"u1","at":1}',
+        f'{{"user":"{NAME}"}}'.encode(),
+        f'{{"user":"{NAME}","at":-1}}'.encode(),
+        f'{{"user":"{NAME}","at":{1 << 48}}}'.encode(),
+        f'{{"user":"{NAME.replace("0", "A")}","at":1}}'.encode(),
+        b"[" * 5_000,
+    ],
+)
+def test_other_bytes_are_counted(value: bytes) -> None:
+    told = read([value, None], [0, 1])
+
+    assert (told.at.tolist(), told.unreadable) == ([], 1)
+
+
+def test_a_tombstone_says_nothing() -> None:
+    assert read([None], [0]).unreadable == 0
+
+
+def test_nobody_looks_like_any_hash() -> None:
+    assert len(NOBODY) == 32
+    assert set(NOBODY) == {"0"}

@@ -1,0 +1,79 @@
+"""Whose a message is that could not be taken."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.mentions import SPAN, WORDS, is_of, user_of, users
+
+words = st.text("aZ9_é", min_size=1, max_size=3)
+separators = st.sampled_from((" ", "-", '"', "::", "\n"))
+ids = st.builds(
+    lambda first, rest: first + "".join(a + b for a, b in rest),
+    words,
+    st.lists(st.tuples(separators, words), max_size=SPAN - 1),
+)
+bounds = st.sampled_from(
+    (b"", b" ", b'{"user_id": "', b'"', b"a ", b" 9", b"-", b"\xff", b"_", b"\n")
+)
+
+
+@given(ids, bounds, bounds)
+def test_an_id_counts_where_it_stands_between_bytes_of_no_word(
+    user_id: str, before: bytes, after: bytes
+) -> None:
+    raw = before + user_id.encode() + after
+    stands = re.search(
+        rb"(?<![0-9A-Za-z_\x80-\xff])"
+        + re.escape(user_id.encode())
+        + rb"(?![0-9A-Za-z_\x80-\xff])",
+        raw,
+    )
+
+    assert is_of(raw, user_id) == (stands is not None)
+
+
+@given(st.text(min_size=1).filter(lambda text: text.isprintable()), ids)
+def test_where_a_user_is_named_it_is_nobody_elses(named: str, other: str) -> None:
+    for ascii_only in (False, True):
+        raw = json.dumps({"user_id": named, "note": other}, ensure_ascii=ascii_only).encode()
+
+        assert user_of(raw) == named
+        assert users(raw) == [named.encode()]
+        assert is_of(raw, other) == (named == other)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"u1",
+        b"[]",
+        b"{}",
+        b'{"user_id": ""}',
+        b'{"user_id": 7}',
+        b'{"user_id": "u1"',
+        b"[" * 5_000,
+        b"\xff",
+        b'{"user_id": "\\ud800"}',
+    ],
+)
+def test_no_user_is_named(raw: bytes) -> None:
+    assert user_of(raw) is None
+    assert isinstance(users(raw), list)
+
+
+def test_words_behind_many_others_are_not_looked_at() -> None:
+    assert is_of(b"x " * (WORDS - 1) + b"u1", "u1")
+    assert not is_of(b"x " * WORDS + b"u1", "u1")
+
+
+def test_an_id_of_more_words_is_not_found() -> None:
+    user_id = "-".join("abcdefghi")
+
+    assert len(user_id.split("-")) == SPAN + 1
+    assert not is_of(user_id.encode(), user_id)
+    assert is_of(user_id.encode(), user_id[2:])
