@@ -414,8 +414,20 @@ async def _in_state(
             latest[entry.key or b""] = entry.value
     if MANIFEST not in latest:
         return []
-    arrays = await asyncio.to_thread(assemble, unseal(latest[MANIFEST]), latest)
-    return await asyncio.to_thread(traces, arrays, person.user_id, person.hashes)
+    return await asyncio.to_thread(_in_snapshot, latest, person)
+
+
+def _in_snapshot(latest: Mapping[bytes, bytes], person: Person) -> Sequence[tuple[str, bool]]:
+    """Traces in the arrays, and in the chunks that changes are laid over."""
+    arrays = assemble(unseal(latest[MANIFEST]), latest)
+    signs = _signs(person.user_id, person.hashes)
+    chunks = [
+        (name.decode(), True)
+        for name, chunk in latest.items()
+        if not name.startswith((b"a/forgotten.", b"d/forgotten."))
+        and any(sign in chunk for sign in signs)
+    ]
+    return chunks or traces(arrays, person.user_id, person.hashes)
 
 
 def traces(
@@ -426,8 +438,7 @@ def traces(
     Left out is the list of those who are forgotten. An id that stands as a text elsewhere (an
     order or a KOL of the same name) is not the user's.
     """
-    low = user_key(user_id)[0].to_bytes(8, "little")
-    signs = (low, *map(bytes.fromhex, old_hashes), *(one.encode() for one in old_hashes))
+    signs = _signs(user_id, old_hashes)
     found = []
     for name, array in arrays.items():
         raw = array.tobytes()
@@ -438,6 +449,13 @@ def traces(
         elif name == "letters" and _is_in_letters(raw, user_id):
             found.append((name, True))
     return found
+
+
+def _signs(user_id: str, old_hashes: Iterable[str]) -> tuple[bytes, ...]:
+    """What stands for a user in the bytes of a memory, beside the id."""
+    low = user_key(user_id)[0].to_bytes(8, "little")
+    pairs = [(bytes.fromhex(one), one.encode()) for one in old_hashes]
+    return (low, *(sign for pair in pairs for sign in pair))
 
 
 def _texts(arrays: Mapping[str, Any], name: str) -> set[bytes]:

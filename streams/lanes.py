@@ -82,6 +82,7 @@ class Lane:
     is_empty: bool = False  # nothing yet, and quiet: it holds nobody's time
     waits: Waits = field(default_factory=Waits)
     keeping: bool = False  # a snapshot is being written
+    purging: bool = False  # somebody was forgotten: the next snapshot leaves no trace of before
     is_dirty: bool = True  # something happened since the last capture
     idle_since: float = 0.0  # when the last batch was folded
 
@@ -132,9 +133,9 @@ class Lane:
         """Memory as it stands between two batches, without those who are to be forgotten."""
         offsets = self.memory.offsets
         if isinstance(self.memory, UserMemory):
-            self.memory.erase()
+            self.purging |= self.memory.erase()
             offsets = self.memory.safe_offsets
-        capture = self.log.capture(self.memory.arrays())
+        capture = self.log.capture(self.memory.arrays(), whole=self.purging)
         self.is_dirty, self.keeping = False, True
         return Taken(capture, dict(offsets))
 

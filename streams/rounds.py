@@ -281,7 +281,7 @@ class Rounds:
             if self.lanes.get((lane.side, lane.partition)) is lane:
                 self._crashed(error)
             return  # the lane of a partition that went elsewhere may be cut off
-        lane.keeping = False
+        lane.keeping = lane.purging = False
         lane.pace.taken(self._clock(), written.work_s)
         self._safe({(topic, lane.partition): at for topic, at in taken.offsets.items()})
         side = lane.side.value

@@ -348,23 +348,27 @@ class UserMemory:
         erasures = self._forgotten.from_offset(self.offsets[ERASURES])
         return {**self.offsets, ERASURES: erasures}
 
-    def erase(self) -> None:
+    def erase(self) -> bool:
         """Drop all that is known of forgotten persons whose every event is read.
 
         Nothing that is said depends on when. O(memory) where there is anybody.
+
+        Returns:
+            Whether anybody was done with: former snapshots may know of them.
+
         """
         if not self.is_erasing:
-            return
+            return False
         key = self._forgotten.over(min(self._reached.values()))
         user = self._users.find(key[:, 0], key[:, 1])
         gone = np.zeros(len(self._users), np.bool_)
         gone[user[user >= 0]] = True
-        if not gone.any():
-            return
-        self._orders.release(gone, self._touches, self._names.rank())
-        for part in self._by_user():
-            part.drop(gone)
-        self._keep_users(~gone)
+        if gone.any():
+            self._orders.release(gone, self._touches, self._names.rank())
+            for part in self._by_user():
+                part.drop(gone)
+            self._keep_users(~gone)
+        return True
 
     def greatest(self, topic: str) -> int | None:
         """Give the greatest accepted time of a topic, None where there is none."""

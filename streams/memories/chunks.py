@@ -28,6 +28,7 @@ CHUNK_BYTES: Final = 256 * 1024
 DELTA_BYTES: Final = CHUNK_BYTES // 4  # of a delta; where it would be longer, a base is written
 RESTS: Final = 4  # captures without a change after which a base is remembered no longer
 REMEMBERED: Final = 4  # bases take at most one of so many parts of the arrays' bytes,
+NO_SUM: Final = -1  # of no chunk
 LEAST_REMEMBERED: Final = 16 << 20  # or so many bytes
 
 LAYOUT: Final = 2  # of the manifest itself; the memory's format lies inside
@@ -142,7 +143,11 @@ class Capture:
 
 
 def capture(
-    arrays: Arrays, last: Mapping[str, Described], bases: Bases = MappingProxyType({})
+    arrays: Arrays,
+    last: Mapping[str, Described],
+    bases: Bases = MappingProxyType({}),
+    *,
+    whole: bool = False,
 ) -> Capture:
     """Take the arrays as they stand; only what differs from `last` is copied.
 
@@ -153,11 +158,14 @@ def capture(
         arrays: by name.
         last: what the last snapshot's manifest says.
         bases: what was remembered with it; any part of it will do, also nothing.
+        whole: leave no delta, so that nothing of what was before stays in a base.
 
     Raises:
         ValueError: an array is of objects or of structured rows, which are not plain bytes.
 
     """
+    if whole:
+        bases, last = {}, {name: _without_deltas(described) for name, described in last.items()}
     size = sum(array.nbytes for array in arrays.values())
     taking = _Taking(bases, max(size // REMEMBERED, LEAST_REMEMBERED))
     described: dict[str, Described] = {}
@@ -168,6 +176,12 @@ def capture(
     left = _keys(described)
     vanished = tuple(key for key in _keys(last) if key not in left)
     return Capture(described, taking.changed, vanished, size, bases=taking.remembered)
+
+
+def _without_deltas(described: Described) -> Described:
+    """Let every chunk that has a delta look changed."""
+    sums = [NO_SUM if i in described.deltas else one for i, one in enumerate(described.sums)]
+    return msgspec.structs.replace(described, sums=tuple(sums))
 
 
 class _Taking:

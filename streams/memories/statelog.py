@@ -227,14 +227,15 @@ class StateLog:
         life = msgspec.msgpack.encode(Life(self._epoch, self._life))
         await self._commit({LIFE: life})
 
-    def capture(self, arrays: Arrays) -> Capture:
+    def capture(self, arrays: Arrays, *, whole: bool = False) -> Capture:
         """The arrays as they stand, against the last snapshot; see `chunks.capture`.
 
         Synchronous: call it between two batches, or in a thread while the partition rests.
         One capture at a time: it must be written, or dropped, before the next is taken.
         """
         began = time.thread_time()
-        taken = capture(arrays, {} if self._last is None else self._last.arrays, self._bases)
+        last = {} if self._last is None else self._last.arrays
+        taken = capture(arrays, last, self._bases, whole=whole)
         return replace(taken, seconds=time.thread_time() - began)
 
     async def write(

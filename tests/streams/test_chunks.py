@@ -48,8 +48,8 @@ class Topic:
         self.described: dict[str, Described] = {}
         self.bases: Mapping[bytes, Base] = {}
 
-    def write(self, arrays: Arrays) -> Capture:
-        taken = capture(arrays, self.described, self.bases)
+    def write(self, arrays: Arrays, *, whole: bool = False) -> Capture:
+        taken = capture(arrays, self.described, self.bases, whole=whole)
         self.values.update(taken.changed)
         for gone in taken.vanished:
             del self.values[gone]
@@ -238,6 +238,22 @@ def test_remembered_bases_take_a_part_of_memory_at_most() -> None:
 
 def test_a_first_snapshot_remembers_nothing() -> None:
     assert not capture({"a": np.arange(ROWS)}, {}).bases
+
+
+def test_a_whole_capture_leaves_nothing_of_what_was_before() -> None:
+    topic = Topic()
+    secret = 0x5EC2E7_5EC2E7_5EC2
+    for first in (secret, secret, 1):
+        column = np.arange(2 * ROWS)
+        column[:2] = first, len(topic.values)
+        topic.write({"a": column})
+    sign = secret.to_bytes(8, "little")
+    assert any(sign in chunk for chunk in topic.values.values())
+    taken = topic.write({"a": column}, whole=True)
+
+    assert list(taken.changed) == [key("a", 0)]
+    assert not any(sign in chunk for chunk in topic.values.values())
+    assert np.array_equal(topic.read()["a"], column)
 
 
 def test_a_capture_is_a_copy() -> None:

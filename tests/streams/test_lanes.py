@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from schemas.erasures import record
+from schemas.events import CLICKSTREAM, INPUTS
+from schemas.topics import ERASURES
+from streams.browsing import Entry, Whole
 from streams.core.user_side import UserMemory
 from streams.lanes import REST_SECONDS, Lane, Side, at_once, share
 from streams.memories import Pace
 from streams.memories.chunks import capture
 from streams.memories.pace import SHARE
+from tests.builders import NOON, click, record_batch
 
 LATER = 1e6
 
@@ -16,7 +21,10 @@ LATER = 1e6
 class Log:
     """A state log that only captures."""
 
-    def capture(self, arrays: dict[str, NDArray[np.generic]]) -> object:
+    whole = False  # the last one
+
+    def capture(self, arrays: dict[str, NDArray[np.generic]], *, whole: bool) -> object:
+        self.whole = whole
         return capture(arrays, {})
 
 
@@ -80,3 +88,47 @@ def test_what_goes_wrong_in_one_part_is_raised() -> None:
             hmac_key=b"key",
             run=at_once,
         )
+
+
+def erasure(at: int = NOON) -> bytes:
+    return record("u1", at)[1]
+
+
+def test_an_erasure_is_no_event_but_worth_a_snapshot() -> None:
+    one = lane()
+    one.is_dirty = False
+    one.fold(record_batch(ERASURES, [erasure()]), 11.0)
+
+    assert one.is_dirty
+    assert (one.begun_at, one.waits.messages) == (None, 0)
+    assert one.memory.offsets[ERASURES] == 1
+
+
+def test_an_erasure_is_safe_and_leaves_no_trace_once_the_inputs_are_read_beyond_it() -> None:
+    one = lane()
+    one.fold(record_batch(CLICKSTREAM, [click()]), 10.0)
+    one.fold(record_batch(ERASURES, [erasure()]), 10.0)
+    before = one.taken()
+    one.is_dirty = False
+    for topic in INPUTS:
+        one.reach(topic, one.memory.offsets[topic] + 1, NOON + 1)  # not folded yet
+        assert not one.is_dirty
+        one.reach(topic, one.memory.offsets[topic], NOON + 1)
+    assert one.is_dirty
+    after = one.taken()
+
+    assert [before.offsets[ERASURES], after.offsets[ERASURES]] == [0, 1]
+    assert [before.capture.arrays["users.lo"].shape, after.capture.arrays["users.lo"].shape] == [
+        (1,),
+        (0,),
+    ]
+    assert one.purging
+
+
+def test_what_is_to_be_forgotten_is_known_before_the_first_event() -> None:
+    one = lane()
+    entries = [Entry(ERASURES, 0, at, NOON, b"", erasure(), {}, by_broker=True) for at in (3, 7)]
+    one.forget(Whole(entries, 9))
+
+    assert isinstance(one.memory, UserMemory)
+    assert (one.memory.offsets[ERASURES], one.memory.safe_offsets[ERASURES]) == (9, 3)

@@ -51,8 +51,8 @@ class Logbook:
     def __init__(self, told: list[str]) -> None:
         self.told = told
 
-    def capture(self, arrays: Mapping[str, Any]) -> Capture:
-        return capture(dict(arrays), {})
+    def capture(self, arrays: Mapping[str, Any], *, whole: bool) -> Capture:
+        return capture(dict(arrays), {}, whole=whole)
 
     async def write(self, taken: Capture, offsets: Mapping[str, int]) -> Written:
         assert offsets
