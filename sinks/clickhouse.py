@@ -138,6 +138,10 @@ class Http:
             settings={**self._settings, "insert_deduplication_token": token},
         )
 
+    def open(self) -> None:
+        """Connect, if not yet done; blocks."""
+        self._opened()
+
     def close(self) -> None:
         """Let the connections go."""
         with self._lock:
@@ -251,6 +255,12 @@ class ClickHouse:
         if len(rows):
             self._observer.written(health, len(rows) - refused, seconds)
         return Written(rows.table, len(rows) - refused, refused, seconds)
+
+    async def open(self) -> None:
+        """Connect before the first rows come; who is not there is waited for with them."""
+        if isinstance(self._insert, Http):
+            with contextlib.suppress(ClickHouseError, OSError):
+                await _in_thread(self._insert.open)
 
     async def close(self, seconds: float | None = None) -> None:
         """Finish what is under way, for at most so long, then let go.

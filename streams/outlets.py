@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+from aiokafka.errors import KafkaError
+
 from schemas.columns import Rejected
 from schemas.rows import TABLES, Rows
 from sinks.base import Health, Observer, SinkStopped, State
@@ -37,6 +39,13 @@ class Outlets:
     def health(self) -> Mapping[str, Health]:
         """Of every table's way out."""
         return self._sink.health
+
+    async def open(self) -> None:
+        """Connect before the first rows come: they need not wait. What fails is tried with them."""
+        try:
+            await asyncio.gather(self._sink.open(), self._opened())
+        except (KafkaError, SinkStopped) as error:
+            log.info("not connected yet: %r", error)
 
     async def rows(self, rows: Rows) -> None:
         """Write rows of one table; returns once they are safe."""
@@ -71,8 +80,7 @@ class Outlets:
             if self._is_closed:
                 raise SinkStopped("the worker stops")
             if not self._is_open:
-                await self._blocks.start()
-                await self._letters.start()
+                await asyncio.gather(self._blocks.start(), self._letters.start())
                 self._is_open = True
 
 

@@ -29,6 +29,8 @@ from streams.telemetry import CODE_PATH, Telemetry
 
 COLLECT = (200_000, 20, 100)  # containers before a look at the young ones, and so on
 
+LAST_SECONDS = 0.05  # for tasks that were cancelled at the end
+
 log = logging.getLogger("kol")
 
 
@@ -75,7 +77,7 @@ def worked(
 
 
 class Bounded(faust.Worker):
-    """Faust's, with a bound on its end from the moment that begins."""
+    """Faust's, with a bound on its end from the moment that begins, and without its idle second."""
 
     def __init__(self, ending: Ending, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Faust's
         super().__init__(*args, **kwargs)
@@ -84,6 +86,9 @@ class Bounded(faust.Worker):
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
         self._ending.begin()
         super()._schedule_shutdown(signal)
+
+    async def _sentinel_task(self) -> None:
+        await asyncio.sleep(LAST_SECONDS)
 
     def _crash(self, reason: BaseException) -> None:
         self._ending.begin(reason)
@@ -123,6 +128,10 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
     health = Health(app, rounds, telemetry, outlets.health, name, waits_s)
     apps.tie(app, owner, leaves=leaves)
     apps.equip(app, settings, rounds, owner, health)
+
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def doors() -> None:
+        await outlets.open()
 
     @app.on_before_shutdown.connect
     async def closed(*_: object, **__: object) -> None:
@@ -171,5 +180,5 @@ def logs(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("aiokafka", "kafka", "mode", "faust"):
+    for noisy in ("aiokafka", "kafka", "mode", "faust", "streams.transport"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

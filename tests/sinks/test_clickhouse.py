@@ -513,6 +513,25 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(error: Exception) ->
     assert not bench.letters
 
 
+async def test_it_can_connect_before_the_first_rows_and_does_so_once() -> None:
+    client = Client()
+    sink = ClickHouse(Http(opened(client), {}))
+    await sink.open()
+    await sink.open()
+    await sink.write(doors(1))
+
+    assert len(client.inserts) == 1
+
+
+async def test_who_is_not_there_early_is_no_failure() -> None:
+    client = Client()
+    sink = ClickHouse(Http(opened(LOST, client), {}))
+    await sink.open()
+    await sink.write(doors(1))
+
+    assert len(client.inserts) == 1
+
+
 async def test_a_value_that_is_not_of_its_type_never_leaves() -> None:
     client = Client()
     bench = Bench(Http(lambda: client, {}))  # type: ignore[arg-type, return-value]  # no script needed
