@@ -92,7 +92,7 @@ class Health:
 
     def _follow(self, standings: Mapping[TP, Standing]) -> None:
         """Remember who moved and what became safe; begins anew in a rebalance."""
-        now = self._clock()
+        now, waits = self._clock(), self._waits()
         by_place: dict[Place, list[Standing]] = {}
         for tp, stands in standings.items():
             by_place.setdefault(_place(tp), []).append(stands)
@@ -106,7 +106,7 @@ class Health:
                 self._moved.get(place),
                 [stands.position for stands in some],
                 now,
-                rests=all(stands.is_at_end for stands in some),
+                rests=waits or all(stands.is_at_end for stands in some),
             )
             for place, some in by_place.items()
         }
@@ -135,19 +135,23 @@ class Health:
 
     def live(self) -> list[str]:
         """Why this process should be restarted; [] when it moves, or waits for a good reason."""
-        if any(sink.state is not State.OK for sink in self._sinks.values()):
-            return []  # a new process would wait, too
-        shut_s = self._rounds.shut_s
-        if shut_s is not None and shut_s < 2 * self._sink_s:
-            return []  # an insert is without an answer, and not yet given up
-        if self._moved and not consumer(self._app).is_connected:
-            return []  # no broker: a new process would not even start
+        if self._waits():
+            return []
         now = self._clock()
         return [
             f"{side.value}/{partition} has not moved for {now - since:.0f} s"
             for (side, partition), (_, since) in self._moved.items()
             if since < now - STUCK_SECONDS
         ]
+
+    def _waits(self) -> bool:
+        """Whether somebody else is to blame where nothing moves; patience begins anew then."""
+        if any(sink.state is not State.OK for sink in self._sinks.values()):
+            return True  # a new process would wait, too
+        shut_s = self._rounds.shut_s
+        if shut_s is not None and shut_s < 2 * self._sink_s:
+            return True  # an insert is without an answer, and not yet given up
+        return bool(self._moved) and not consumer(self._app).is_connected  # it would not even start
 
     def ready(self) -> list[str]:
         """Why this worker cannot serve now; [] when it owns partitions and can write."""

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     REFUSE = "connections refused"
     AGAIN = "messages sent again"
     ROLL = "workers restarted in turn"
-    FROZEN = "engine frozen, a worker killed, then the engine"
+    FROZEN = "workers drain into a frozen engine, all killed"
 
 
 LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and most; others: a moment

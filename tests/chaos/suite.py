@@ -27,7 +27,8 @@ from tests.oracle import Record, oracle
 
 LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
-FROZEN_SECONDS = 1.0  # several rounds, and snapshots that would be due
+DRAIN_AFTER = 0.1  # seconds from SIGTERM until a drain begins
+FROZEN_SECONDS = 1.0  # long enough for a snapshot that does not wait for its rows
 COPIES = 700  # messages sent again at a time
 DRAIN_SECONDS = 180.0
 STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
@@ -208,8 +209,7 @@ class Run:
                 self.stack.join(struck)
                 self.joined.append(struck)
             case Kind.FROZEN:
-                struck = self._one(fault.target)
-                self._freeze(struck)
+                self._freeze()
             case Kind.ROLL:
                 for name in self.stack.names():
                     self._restart(name)
@@ -247,16 +247,22 @@ class Run:
         self.reads.died(name)
         self.recovery.worker(Kind.WORKER, held)
 
-    def _freeze(self, name: str) -> None:
-        """Let a worker's rows be under way for some rounds, then let them and it be lost.
+    def _freeze(self) -> None:
+        """Let all workers drain into an engine that does not answer, then let all of it be lost.
 
-        What it had kept meanwhile without knowing that its rows are safe will be missing.
+        Who asks for a snapshot in the same moment in which rows go out shows most surely
+        whether it waits for them: what it kept without knowing that they are safe is missing.
         """
         self.stack.living("clickhouse")
         sent = self.traffic.sent + self.traffic.copies
+        names = [name for name in self.stack.names() if name not in self.stopped]
+        for name in names:
+            self.stack.signal(name, signal.SIGTERM)
+        time.sleep(DRAIN_AFTER)
         self.stack.signal("clickhouse", signal.SIGSTOP)
         time.sleep(FROZEN_SECONDS)
-        self._kill_worker(name)
+        for name in names:
+            self._kill_worker(name)
         self.stack.signal("clickhouse", signal.SIGKILL)
         self.recovery.store(Kind.ENGINE, sent)
 

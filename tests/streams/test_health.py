@@ -137,6 +137,15 @@ def test_a_sink_that_is_away_is_waited_for(world: World, state: State) -> None:
     assert world.after(10 * STUCK_SECONDS).health.live() == []
 
 
+def test_a_sink_that_is_back_after_long_leaves_time_to_move(world: World) -> None:
+    world.sink.state = State.RETRYING
+    world.after(10 * STUCK_SECONDS)
+    world.sink.state = State.OK
+
+    assert world.health.live() == []
+    assert world.after(STUCK_SECONDS + 1).health.live()
+
+
 def test_an_insert_without_an_answer_is_waited_for_until_it_is_long_given_up(world: World) -> None:
     world.after(10 * STUCK_SECONDS)
     world.rounds.shut_s = 2 * SINK_SECONDS - 1
