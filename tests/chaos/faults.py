@@ -32,6 +32,7 @@ LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and mos
     Kind.REFUSE: (1.0, 6.0),
 }
 AWAY: Final = (0.3, 1.5)  # seconds after its kill while the engine is surely not back
+ROLL_AT: Final = 5.0  # seconds: every partition has shown progress by then
 CALM: Final = 1.5  # seconds at the beginning and the end without a new fault
 
 
@@ -66,7 +67,7 @@ def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Faul
             latest = max(CALM, seconds - CALM - length)
             at = round(rng.uniform(CALM, latest), 2)
             if kind is Kind.ROLL:
-                at = CALM  # it takes long, and traffic must flow all the while
+                at = min(ROLL_AT, latest)  # it takes long, and traffic must flow all the while
             faults.append(Fault(at, kind, rng.randrange(60), length))
     return sorted(_meanwhile(rng, faults, seconds))
 
