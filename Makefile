@@ -33,7 +33,7 @@ test: setup ## every test: the quick ones run while the others wait for their br
 	@mkdir -p build; \
 	$(BIN)/python -m pytest -q -m "not integration" $(ARGS) > build/unit.txt 2>&1 & quick=$$!; \
 	trap 'kill $$quick 2> /dev/null' INT TERM; \
-	$(BIN)/python -m pytest -q -m integration $(ARGS); slow=$$?; \
+	$(BIN)/python -m pytest -q -m integration --durations=12 $(ARGS); slow=$$?; \
 	wait $$quick; quick=$$?; cat build/unit.txt; \
 	(( (slow == 0 || slow == 5) && (quick == 0 || quick == 5) && slow + quick < 10 )) # 5: none chosen
 

@@ -81,6 +81,7 @@ class Bounded(faust.Worker):
 
     def __init__(self, ending: Ending, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Faust's
         super().__init__(*args, **kwargs)
+        self.spinner = None  # it writes to the terminal, here to the log
         self._ending = ending
 
     def _schedule_shutdown(self, signal: signal.Signals) -> None:

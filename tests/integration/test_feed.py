@@ -132,7 +132,7 @@ async def test_a_message_at_the_limit_still_fits_into_the_dead_letters(bootstrap
 
     assert large.value == noise
     assert dict(large.headers)["offset"] == b"5"
-    assert (empty.key, empty.value) == (b"purchases", None)
+    assert (empty.key, empty.value) == (b"purchases/2/6", None)
 
 
 async def test_a_missing_topic_or_partition_stops(bootstrap: str) -> None:
