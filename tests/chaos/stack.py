@@ -146,9 +146,17 @@ class Stack:
 
     def signal(self, name: str, number: signal.Signals) -> int:
         """Send a signal to the process of that name, once there is one; its pid."""
-        pid = self.living(name)
-        os.kill(pid, number)
-        return pid
+
+        def struck() -> int | None:
+            pid = self.pid(name)
+            try:
+                if pid is not None:
+                    os.kill(pid, number)
+            except ProcessLookupError:
+                return None  # it went by itself a moment ago: its successor, then
+            return pid
+
+        return self.until(struck, f"{name} is not started again")
 
     def restart(self, name: str) -> float:
         """Send SIGTERM, wait until its successor serves; seconds until the former was gone.
@@ -157,9 +165,9 @@ class Stack:
             ChaosError: it does not end, or nobody serves in its place.
 
         """
-        pid = self.living(name)
+        self.living(name)
         begun = time.monotonic()
-        os.kill(pid, signal.SIGTERM)
+        pid = self.signal(name, signal.SIGTERM)
         self.until(lambda: self.pid(name) != pid or None, f"{name} does not stop")
         seconds = time.monotonic() - begun
         self.living(name)
