@@ -2,8 +2,8 @@
 
 Three classes of errors, by their ClickHouse code:
 
-* retry: the server is busy, away or answered nothing (then the rows may be in). Same rows,
-  same token, with growing patience and no limit.
+* retry: the server is busy, away or answered nothing (then the rows may be in, and are said
+  twice, which is as good as once). Same rows, with growing patience and no limit.
 * poison: a row cannot be encoded or parsed. The rows are halved until it is alone.
 * stop: all else. The fault is ours (schema, rights), and rows are not to blame.
 
