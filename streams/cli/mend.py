@@ -264,7 +264,7 @@ def forget(
         printed(report.told())
     else:
         _forgotten(report)
-    if report.found:
+    if report.traces.found:
         raise typer.Exit(FAILED)
 
 
@@ -274,13 +274,13 @@ def _forgotten(report: "Report") -> None:
     done |= {"dead letters taken from their topic": report.records}
     for what, n in done.items():
         out.print(f"{n:,} {what}", highlight=False)
-    for place, n in report.mentions.items():
+    for place, n in report.traces.mentions.items():
         out.print(f"{place}: the same text {n:,} times, not as this user's id", markup=False)
     kept = ", ".join(f"{topic} {days:g} d" for topic, days in report.inputs.items())
     out.print(f"The input topics are the shop's and keep its events: {kept}", highlight=False)
-    for place, n in report.found.items():
+    for place, n in report.traces.found.items():
         err.print(f"{place}: still {n:,} traces", markup=False)
-    if report.found:
+    if report.traces.found:
         err.print("not forgotten yet: run it again")
     else:
         out.print("[green]forgotten[/]: no trace in any table, nor in the newest word of a topic")

@@ -1,59 +1,13 @@
-"""What `kol forget` looks for; the whole of it runs in `tests/integration/test_forgetting.py`."""
-
-import re
-from typing import Any
+"""Whose hashes `kol forget` asks for; all of it runs in `tests/integration/test_forgetting.py`."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from schemas.erasures import read, record
-from streams.core.user_side import UserMemory
-from streams.forgetting import hashes, pattern, traces
+from streams.forgetting import hashes
 from streams.settings import Settings
-from tests.builders import NOON, click, decoded, paid
 from tests.core.test_forgotten import later_hash
 from tests.core.test_user_side_laws import KEY, user_hash
 
 SETTINGS = Settings(hmac_key=KEY.decode())
-
-
-def memory(*user_ids: str, order_id: str = "o1", raw: bytes = b"{") -> UserMemory:
-    """Somebody clicked and bought, and somebody's message could not be read."""
-    found = UserMemory(0, hmac_key=KEY)
-    for user in user_ids:
-        found.fold(decoded("clickstream", [click(user_id=user)]))
-        found.fold(decoded("purchases", [paid(order_id, user_id=user)]))
-    found.fold(decoded("clickstream", [raw]))
-    return found
-
-
-def found_in(told: UserMemory, user_id: str = "u1") -> dict[str, bool]:
-    arrays: dict[str, Any] = {name: array.copy() for name, array in told.arrays().items()}
-    return dict(traces(arrays, user_id, [user_hash(user_id)]))
-
-
-def test_a_user_is_found_by_key_and_hash() -> None:
-    assert found_in(memory("u1")) == {"users.lo": True, "orders.order.user_hash": True}
-
-
-def test_who_was_never_here_is_not_found() -> None:
-    assert found_in(memory("u2")) == {}
-
-
-def test_a_letter_that_waits_is_the_users() -> None:
-    assert found_in(memory("u2", raw=b"{u1")) == {"letters": True}
-
-
-def test_an_order_of_the_same_name_is_not_the_users() -> None:
-    assert found_in(memory("u2", order_id="u1")) == {"orders.text.end": False}
-
-
-def test_the_list_of_the_forgotten_is_left_out() -> None:
-    told = memory("u2")
-    told.forget(read([record("u1", NOON)[1]], [0]), 1)
-
-    assert found_in(told) == {}
 
 
 @pytest.mark.parametrize(
@@ -67,22 +21,3 @@ def test_everybody_up_to_the_last_moment_has_a_hash(
     moments: list[int], expected: list[str]
 ) -> None:
     assert hashes(SETTINGS, "u1", moments) == tuple(expected)
-
-
-@given(st.text("a.\\EQ[*", min_size=1, max_size=6))
-def test_a_pattern_quotes_what_an_id_holds(user_id: str) -> None:
-    """RE2's quotes; Python has none, so they are taken apart by hand."""
-    begin, end = "(^|[^0-9A-Za-z_])", "([^0-9A-Za-z_]|$)"
-    inner = pattern(user_id).removeprefix(begin).removesuffix(end)
-    said = ""
-    while inner:
-        if inner.startswith("\\Q"):
-            quoted, inner = re.split(r"\\E", inner[2:], maxsplit=1)
-            said += quoted
-        else:
-            assert inner.startswith("\\\\")
-            said, inner = said + "\\", inner[2:]
-            taken = inner[: inner.index("\\Q")] if "\\Q" in inner else inner
-            said, inner = said + taken, inner[len(taken) :]
-
-    assert said == user_id
