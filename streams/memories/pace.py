@@ -52,10 +52,6 @@ class Pace:
         """Whether one may be taken before it is due, because the partition came to rest."""
         return now >= self.free_at
 
-    def hurry(self) -> None:
-        """Take one as soon as possible; somebody waits for it."""
-        self.due_at = float("-inf")
-
     def taken(self, now: float, work_s: float) -> None:
         """One was taken; capturing and writing it cost `work_s` of a core.
 

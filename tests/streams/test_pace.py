@@ -50,13 +50,6 @@ def test_the_interval_stretches_only_so_far() -> None:
     assert pace.due_at == MOST * LEAST_S
 
 
-def test_somebody_who_waits_is_served_at_once() -> None:
-    pace = Pace(due_at=1e9)
-    pace.hurry()
-
-    assert pace.is_due(0.0)
-
-
 def test_a_partition_at_rest_waits_until_the_last_snapshot_is_paid_off() -> None:
     pace = Pace(due_at=0.0)
     before = pace.is_free(0.0)
