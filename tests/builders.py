@@ -4,12 +4,13 @@ Every event is a dict as it stands on the wire. An `event_id` not given follows 
 other fields: the same event said twice is the same event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from schemas.codec import decode
 from schemas.columns import Decoded, RecordBatch
@@ -88,6 +89,11 @@ def decoded(
 ) -> Decoded:
     """The record batch of `messages`, read."""
     return decode(record_batch(topic, messages, partition, partitions, first_offset, received_at))
+
+
+def copied(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays as they stand: what goes on in a memory does not reach them."""
+    return {name: array.copy() for name, array in arrays.items()}
 
 
 def topic_of(message: Message) -> str:

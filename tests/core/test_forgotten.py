@@ -28,6 +28,7 @@ from tests.builders import (
     NOON,
     Message,
     click,
+    copied,
     decoded,
     interaction,
     paid,
@@ -170,8 +171,7 @@ class Reader:
                 self.table.take(self.memory.statements().rows)
                 self.memory.erase()
                 if self.rng.random() < 0.5:
-                    arrays = {name: array.copy() for name, array in self.memory.arrays().items()}
-                    self.kept = arrays, dict(self.at)
+                    self.kept = copied(self.memory.arrays()), dict(self.at)
             if lives and self.rng.random() < self.way.crashing:
                 lives -= 1
                 self.crash()
@@ -198,8 +198,7 @@ class Reader:
             self.begin()
         else:
             arrays, at = self.kept
-            copies = {name: array.copy() for name, array in arrays.items()}
-            self.memory = UserMemory.restored(copies, 0, hmac_key=KEY, slack=4)
+            self.memory = UserMemory.restored(copied(arrays), 0, hmac_key=KEY, slack=4)
             self.at = dict(at)
         self.memory.life = life
         self.hear(self.heard)
@@ -390,7 +389,7 @@ def test_the_same_erasure_again_changes_nothing() -> None:
     shop.fold(paid("o1"))
     shop.forget()
     shop.erase()
-    before = {name: array.copy() for name, array in shop.memory.arrays().items()}
+    before = copied(shop.memory.arrays())
     shop.forget()
     shop.erase()
 

@@ -25,6 +25,7 @@ from tests.builders import (
     Message,
     cancel,
     click,
+    copied,
     decoded,
     interaction,
     paid,
@@ -74,7 +75,7 @@ class Reader:
 
     def restart(self, *, life: int) -> None:
         """Go on with a memory restored from a snapshot of this one."""
-        arrays = {name: array.copy() for name, array in self.memory.arrays().items()}
+        arrays = copied(self.memory.arrays())
         self.memory = UserMemory.restored(arrays, 3, hmac_key=KEY, **self.settings)
         self.memory.life = life
 

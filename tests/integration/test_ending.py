@@ -96,6 +96,14 @@ def _message(line: str) -> str:
     return message
 
 
+def assert_gone_in_order(worker: Worker, seconds: float) -> None:
+    """In time, with the last word it should have, and nothing left behind."""
+    lines = worker.lines()
+    assert seconds <= PROMISED
+    assert _message(lines[-1]) == "stopped"
+    assert not [line for line in lines if any(complaint in line for complaint in COMPLAINTS)]
+
+
 def go_on(stack: Stack, flood: Flood) -> list[str]:
     """Let the next worker read what is left; what is wrong then."""
     worker = Worker(stack)
@@ -110,13 +118,9 @@ def test_under_load_it_is_gone_in_ten_seconds_and_nothing_is_read_twice(stack: S
         worker = Worker(stack)
         worker.reads(ENOUGH)
         seconds = worker.stop()
-    lines = worker.lines()
-    wrong = go_on(stack, flood)
 
-    assert seconds <= PROMISED
-    assert _message(lines[-1]) == "stopped"
-    assert not [line for line in lines if any(complaint in line for complaint in COMPLAINTS)]
-    assert not wrong
+    assert_gone_in_order(worker, seconds)
+    assert not go_on(stack, flood)
 
 
 @pytest.mark.parametrize("away", ["clickhouse", "kafka"])
@@ -128,13 +132,9 @@ def test_it_is_gone_as_quickly_with_a_neighbour_away_and_the_next_one_reads_agai
         worker.reads(ENOUGH)
         with frozen(stack, away):
             seconds = worker.stop()
-    lines = worker.lines()
-    wrong = go_on(stack, flood)
 
-    assert seconds <= PROMISED
-    assert _message(lines[-1]) == "stopped"
-    assert not [line for line in lines if any(complaint in line for complaint in COMPLAINTS)]
-    assert not wrong
+    assert_gone_in_order(worker, seconds)
+    assert not go_on(stack, flood)
 
 
 def test_who_cannot_go_on_says_why_in_its_last_line(stack: Stack) -> None:

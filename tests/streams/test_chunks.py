@@ -32,6 +32,7 @@ from streams.memories.chunks import (
     seal,
     unseal,
 )
+from tests.builders import copied
 
 ROWS = CHUNK_BYTES // 8  # of int64 in one chunk
 
@@ -78,7 +79,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, NDArray[Any]]]:
     moment: dict[str, NDArray[Any]] = {}
     history = []
     for _ in range(draw(st.integers(1, 8))):
-        moment = {name: array.copy() for name, array in moment.items()}
+        moment = copied(moment)
         for name, dtype in (("touch_at", "int64"), ("user", "uint8"), ("seen", "float32")):
             array = moment.get(name, np.zeros(0, dtype))
             match draw(st.sampled_from(["none", "some", "grow", "shrink", "all", "drop"])):
