@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -24,6 +24,7 @@ MODULE = (sys.executable, "-m", "deploy.embedded.gateway")
 ADMIN, READER = "default", "reader"
 PASSWORDS = {ADMIN: "of the admin", READER: "of the reader"}
 CAP = 32 << 20  # bytes of a body
+SOON = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Server:
     database: str = "kol"
     process: "subprocess.Popen[bytes] | None" = None
     log: Path = field(default_factory=Path)
+    patience: float = 30.0  # seconds for an answer
 
     def client(self, user: str = "", **more: object) -> Client:
         """The official client, signed in."""
@@ -88,7 +90,9 @@ class Server:
         signed = {} if by is None else self.signed(by)
         asked = {"database": self.database, **(url or {}), **more}
         asked |= {"query": query} if query else {}
-        with closing(http.client.HTTPConnection(self.host, self.port, timeout=30)) as connection:
+        with closing(
+            http.client.HTTPConnection(self.host, self.port, timeout=self.patience)
+        ) as connection:
             where = f"{path}?{urlencode(asked)}"
             connection.request(method, where, body, {**signed, **(headers or {})})
             answer = connection.getresponse()
@@ -158,9 +162,14 @@ def gateway(home: Path, *more: str, **limits: int) -> Iterator[Server]:
 
 
 def answers(server: Server) -> bool:
-    """Whether somebody is there."""
+    """Whether somebody is there, and says so soon.
+
+    Who connects in the very moment of a stop is left without an answer until the process ends.
+    """
     with contextlib.suppress(OSError):
-        return server.ask(by=None, method="GET", path="/ping").text == "Ok.\n"
+        return (
+            replace(server, patience=SOON).ask(by=None, method="GET", path="/ping").text == "Ok.\n"
+        )
     return False
 
 
