@@ -5,7 +5,7 @@ Private names of aiokafka are used here and in `records.py`, nowhere else.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -28,6 +28,7 @@ RESPONSE_BYTES: Final = 4 << 20  # the client costs twice as much with its defau
 FETCH_WAIT_MS: Final = 100  # an idle partition's fetch blocks its node's other ones that long
 PIECES: Final = 8  # batches decoded in one turn of the fetch thread
 TURN_BYTES: Final = 2 * PIECE_BYTES  # and what they may weigh, but for the last one
+CRASH_LOOK_S: Final = 0.2  # how long a wait for the thread goes on after a crash, at the most
 FRESH_S: Final = 5.0  # a broker's word about a partition's end counts that long
 
 
@@ -124,6 +125,23 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # mode's signature
+        """As mode's, but a crash ends the wait: a crashed thread takes no more calls.
+
+        Raises:
+            ConsumerStoppedError: no answer will come.
+
+        """
+        answer = asyncio.ensure_future(super().call_thread(fun, *args, **kwargs))
+        try:
+            while not answer.done():
+                if self.crashed:
+                    raise ConsumerStoppedError
+                await asyncio.wait([answer], timeout=CRASH_LOOK_S)
+            return answer.result()
+        finally:
+            answer.cancel()
 
     async def on_thread_stop(self) -> None:
         """Leave the group before the connection closes, if asked to."""

@@ -8,8 +8,10 @@ says which fault of Faust 0.15.3 it avoids.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from aiokafka.errors import ConsumerStoppedError
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
@@ -114,7 +116,9 @@ class BatchConsumer(driver.Consumer):
         active = self._get_active_partitions()
         if active:
             # the set itself, not a copy: the thread sees who came back while it waits
-            return await self._getmany(active_partitions=active, timeout=timeout), active
+            with suppress(ConsumerStoppedError):  # crashed: there is nothing to deliver
+                return await self._getmany(active_partitions=active, timeout=timeout), active
+            return None, active
         self._room.clear()
         await self.wait_first(self._room.wait(), timeout=STALL_S)
         return None, active
@@ -200,7 +204,10 @@ class BatchConsumer(driver.Consumer):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Remember what was really committed; Faust also remembers what failed."""
-        done = await super()._commit(offsets)
+        try:
+            done = await super()._commit(offsets)
+        except ConsumerStoppedError:
+            return False  # crashed meanwhile: the next start reads from the snapshots
         if done:
             self._committed.update(offsets)
             self._committed_at |= dict.fromkeys(offsets, time.time())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
@@ -390,6 +391,20 @@ async def test_an_agent_that_fails_stops_the_worker_and_nothing_of_its_batch_is_
 
     assert committed == {TP(scene.clicks, 0): None}
     assert ("drain", None) not in worker.calls
+
+
+async def test_after_a_crash_nobody_waits_for_the_thread_that_reads(scene: Scene) -> None:
+    """It takes no more calls then, and who waited for an answer would never stop."""
+    worker = scene.worker()
+    clicks = TP(scene.clicks, 0)
+    async with running(worker):
+        await worker.until(lambda: clicks in consumer(worker.app).assignment())
+        await worker.app.crash(ZeroDivisionError("half-way"))
+        with pytest.raises(ConsumerStoppedError):
+            await consumer(worker.app).group_offsets(clicks)
+        committed = await consumer(worker.app)._commit({clicks: 0})
+
+    assert not committed
 
 
 async def test_a_worker_that_stops_in_order_leaves_nothing_to_read_again(
