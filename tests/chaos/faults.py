@@ -32,7 +32,8 @@ LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and mos
     Kind.REFUSE: (1.0, 6.0),
 }
 AWAY: Final = (0.3, 1.5)  # seconds after its kill while the engine is surely not back
-ROLL_AT: Final = 5.0  # seconds: every partition has shown progress by then
+EARLY: Final = (Kind.ROLL, Kind.FROZEN)  # the first takes long, and traffic must flow all the while
+EARLY_AT: Final = 5.0  # seconds: every partition has shown progress by then
 CALM: Final = 1.5  # seconds at the beginning and the end without a new fault
 
 
@@ -62,12 +63,12 @@ def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Faul
     rng = Random(seed)
     faults: list[Fault] = []
     for kind in Kind:
-        for _ in range(counts.get(kind, 0)):
+        for number in range(counts.get(kind, 0)):
             length = round(rng.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
             latest = max(CALM, seconds - CALM - length)
             at = round(rng.uniform(CALM, latest), 2)
-            if kind is Kind.ROLL:
-                at = min(ROLL_AT, latest)  # it takes long, and traffic must flow all the while
+            if kind in EARLY and number == 0:
+                at = min(EARLY_AT, latest)
             faults.append(Fault(at, kind, rng.randrange(60), length))
     return sorted(_meanwhile(rng, faults, seconds))
 

@@ -170,10 +170,19 @@ class Stack:
         pid = self.signal(name, signal.SIGTERM)
         self.until(lambda: self.pid(name) != pid or None, f"{name} does not stop")
         seconds = time.monotonic() - begun
+        self.serves(name)
+        return seconds
+
+    def serves(self, name: str) -> None:
+        """Return once that worker holds its partitions, restored.
+
+        Raises:
+            ChaosError: it does not come to that.
+
+        """
         self.living(name)
         ready = f"{self.page(name)}/healthz/ready"
         self.until(lambda: answers(ready), f"{name} is not ready again")
-        return seconds
 
     def page(self, name: str) -> str:
         """Where that worker answers over HTTP."""

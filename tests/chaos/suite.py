@@ -27,8 +27,7 @@ from tests.oracle import Record, oracle
 
 LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
-DRAIN_AFTER = 0.1  # seconds from SIGTERM until a drain begins
-FROZEN_SECONDS = 1.0  # long enough for a snapshot that does not wait for its rows
+FROZEN_SECONDS = 1.0  # before and after they drain: a snapshot that does not wait is written
 COPIES = 700  # messages sent again at a time
 DRAIN_SECONDS = 180.0
 STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
@@ -250,16 +249,19 @@ class Run:
     def _freeze(self) -> None:
         """Let all workers drain into an engine that does not answer, then let all of it be lost.
 
-        Who asks for a snapshot in the same moment in which rows go out shows most surely
-        whether it waits for them: what it kept without knowing that they are safe is missing.
+        A round, and a drain even more, asks for rows and for a snapshot in the same moment: it
+        shows most surely whether the one waits for the other, since what was kept and never
+        written is missing then.
         """
         self.stack.living("clickhouse")
         sent = self.traffic.sent + self.traffic.copies
         names = [name for name in self.stack.names() if name not in self.stopped]
         for name in names:
-            self.stack.signal(name, signal.SIGTERM)
-        time.sleep(DRAIN_AFTER)
+            self.stack.serves(name)
         self.stack.signal("clickhouse", signal.SIGSTOP)
+        time.sleep(FROZEN_SECONDS)
+        for name in names:
+            self.stack.signal(name, signal.SIGTERM)
         time.sleep(FROZEN_SECONDS)
         for name in names:
             self._kill_worker(name)
