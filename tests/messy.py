@@ -30,6 +30,8 @@ CLICKSTREAM: Final = "clickstream"
 INTERACTIONS: Final = "content-interactions"
 PURCHASES: Final = "purchases"
 
+SOON_MS: Final = 12 * HOUR_MS  # longer than any run: what is from the future stays so
+
 KOLS: Final = (
     *("kol-a", "kol-ab", "kol-b", "KOL-A", "Organic", "organic-life", "a~b", "7"),
     *("小米妈妈", "小米", "奶粉测评师", "名前", "émilie", "e\u0301milie", "Żaneta"),
@@ -79,7 +81,7 @@ def _text(raw: bytes) -> str:
 def mess(
     seed: int, now: int, *, users: int = 30, days: int = 45, malformed: float = 0.03
 ) -> list[Line]:
-    """Lines in the order of their arrival; all good times are below `now`, within `days` of it.
+    """Lines in the order of their arrival; all good times are at most `now`, within `days` of it.
 
     Args:
         seed: the same seed and arguments give the same lines.
@@ -95,7 +97,7 @@ def mess(
         event for n in range(users) for event in _User(rng, f"{rng.choice(USER)}{n}", span).life()
     ]
     sent = [(at + _delay(rng), line) for at, line in _sorted(events)]
-    sent += list(_copies(rng, sent))
+    sent += list(_copies(rng, sent, now))
     moments = [rng.choice(sent)[0] for _ in range(int(malformed * len(sent)))]
     sent += [(at, _malformed(rng, at, now)) for at in moments]
     return [line for _, line in sorted(sent, key=lambda arrival: arrival[0])]
@@ -353,14 +355,14 @@ def _delay(rng: Random) -> int:
     return rng.choice((0, 0, rng.randint(0, MINUTE_MS), rng.randint(0, HOUR_MS), HOUR_MS))
 
 
-def _copies(rng: Random, sent: Iterable[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
+def _copies(rng: Random, sent: Iterable[tuple[int, Line]], now: int) -> Iterator[tuple[int, Line]]:
     """Some lines again: as they were, or with other words under the same id."""
     for arrival, line in sent:
         if rng.random() < 0.05:
             yield arrival + rng.randint(0, rng.choice((MINUTE_MS, HOUR_MS, 2 * DAY_MS))), line
         if rng.random() < 0.02 and line.value is not None:
             moved = rng.choice((0, 1, -HOUR_MS, HOUR_MS, 3 * HOUR_MS))
-            changed = line.value | {"ts": line.value["ts"] + moved}
+            changed = line.value | {"ts": min(line.value["ts"] + moved, now)}
             if "kol_id" in changed:
                 changed["kol_id"] = rng.choice(KOLS)
             if "pay_cents" in changed:
@@ -388,7 +390,7 @@ def _malformed(rng: Random, at: int, now: int) -> Line:
         return Line(topic, user)  # no value at all
     if case == len(OBJECTS[topic]) + 1:
         return Line(topic, f"u-{rng.randrange(50)}", good)  # most often in another's partition
-    return Line(topic, user, good | {"ts": now + rng.choice((11 * MINUTE_MS, DAY_MS))})
+    return Line(topic, user, good | {"ts": now + rng.choice((SOON_MS, DAY_MS))})
 
 
 MISSING: Final = object()

@@ -16,9 +16,8 @@ from schemas.events import INPUTS
 from schemas.partitioner import partition_of
 from sinks.feed import Feed, FeedError
 from tests import messy
-from tests.oracle import DAY_MS, HOUR_MS, MINUTE_MS, Record
+from tests.oracle import DAY_MS, MINUTE_MS, Record
 
-SOON_MS = 12 * HOUR_MS  # longer than any run
 DISORDER_MS = 30 * MINUTE_MS  # of the stream in bulk
 TICK = 0.2  # seconds between two handfuls
 
@@ -38,10 +37,7 @@ class Sent:
 def world(
     seed: int, now: int, partitions: int, *, users: int, days: int, bulk_messages: int
 ) -> list[Sent]:
-    """A messy log of some users, merged by time with a stream in bulk over the same days.
-
-    Nothing is from the near future: sent once more, later, it would be good.
-    """
+    """A messy log of some users, merged by time with a stream in bulk over the same days."""
     start = now - days * DAY_MS
     end = now - 5 * MINUTE_MS
     lines = messy.mess(seed, now, users=users, days=days)
@@ -66,8 +62,6 @@ def _messy(lines: Sequence[messy.Line], partitions: int, start: int, end: int) -
         at = (line.value or {}).get("ts")
         if isinstance(at, int) and start <= at <= end:
             newest = max(newest, at)
-        elif isinstance(at, int) and end < at <= end + SOON_MS:
-            continue
         key = line.key.encode()
         yield newest, Sent(line.topic, partition_of(key, partitions), key, line.body)
 
