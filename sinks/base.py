@@ -23,6 +23,15 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
+class Fault(StrEnum):
+    """Why a row can never be written: what about its values is to blame."""
+
+    ENCODING = "encoding"  # our client cannot write them as their columns' types
+    PARSING = "parsing"  # the server cannot read them
+    TYPE = "type"  # the server read them, and their column takes no such values
+    RANGE = "range"  # too large or too small for their column
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """Rows a sink has taken for good."""
@@ -88,7 +97,7 @@ class Observer:
     def retried(self, health: Health) -> None:
         """An insert failed and will be tried again."""
 
-    def refused(self, health: Health) -> None:
+    def refused(self, health: Health, fault: Fault) -> None:
         """A row was refused for good."""
 
     def changed(self, health: Health) -> None:

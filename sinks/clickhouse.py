@@ -40,6 +40,7 @@ from sinks.retry import (
     advice,
     by_months,
     code_of,
+    fault,
     halves,
     judge,
 )
@@ -330,7 +331,7 @@ class ClickHouse:
         await self._refuse(Refused(row.table, values, _short(error)))
         health.refused += 1
         self._breakers[row.table].add(self._monotonic(), 1, 1)
-        self._observer.refused(health)
+        self._observer.refused(health, fault(error))
         log.error("%s: a row was refused: %s", health.table, health.error)
         self._stop_if_open(row.table)
 

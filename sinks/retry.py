@@ -28,6 +28,7 @@ from clickhouse_connect.driver.exceptions import (
 from numpy.typing import NDArray
 
 from schemas.rows import TABLES, Rows
+from sinks.base import Fault
 
 Positions = NDArray[np.intp]
 
@@ -48,9 +49,11 @@ BUSY = frozenset(
 )
 MEMORY = 241
 PARTS_OR_PARTITIONS = 252
-POISON = frozenset(
-    {6, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 691},
-)
+POISON = {
+    **dict.fromkeys((6, 26, 27, 33, 38, 41, 72, 117), Fault.PARSING),
+    **dict.fromkeys((53, 70, 349, 691), Fault.TYPE),
+    **dict.fromkeys((69, 131, 321, 407), Fault.RANGE),
+}
 ENCODING = (DataError, TypeError, ValueError, AttributeError, OverflowError)
 
 _STATUS = re.compile(r"HTTP status (\d+)")
@@ -113,6 +116,15 @@ def _judge_without_code(error: Exception) -> Verdict:
     if status and int(status[1]) in _AWAY:
         return Verdict.RETRY
     return Verdict.STOP
+
+
+def fault(error: Exception) -> Fault:
+    """Why a row that is alone in its insert is refused.
+
+    >>> fault(DatabaseError("too long", code=131)), fault(TypeError("no number"))
+    (<Fault.RANGE: 'range'>, <Fault.ENCODING: 'encoding'>)
+    """
+    return POISON.get(code_of(error) or 0, Fault.ENCODING)
 
 
 def advice(error: Exception) -> str:

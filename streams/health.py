@@ -12,15 +12,15 @@ from schemas.topics import CELLS, ERASURES
 from sinks.base import Health as SinkHealth
 from sinks.base import State
 from streams.core.kol_side import KolMemory
-from streams.core.tally import PLACES
+from streams.core.tally import GOES_BACK, PLACES
 from streams.core.user_side import UserMemory
 from streams.lanes import Side
 from streams.rounds import Rounds
-from streams.telemetry import CODE_PATH, Telemetry
+from streams.telemetry import CODE_PATH, READ, Telemetry
 from streams.transport import TP, Standing, consumer
 
-READ = (*INPUTS, ERASURES, CELLS)  # topics, partition by partition
 STUCK_SECONDS = 60.0  # without a step although messages wait
+REBALANCE_SECONDS = 300.0  # from the start of a rebalance to its end: restores are in it
 UNSAFE_SECONDS = 300.0  # without a commit although messages were read
 Place = tuple[Side, int]  # a side's partition: its topics take turns, so they move together
 
@@ -45,6 +45,7 @@ class Health:
         self._name = name
         self._sink_s = sink_s  # an insert may be out for so long
         self._clock = clock
+        self._rebalancing: float | None = None  # since when a rebalance is under way
         self._moved: dict[Place, tuple[object, float]] = {}  # positions, and since when
         self._safe: dict[TP, tuple[object, float]] = {}  # what is committed, and since when
 
@@ -63,6 +64,10 @@ class Health:
     def tick(self) -> None:
         """Refresh gauges and remember who moved."""
         self._follow(self.standings())
+        if not self._app.rebalancing:
+            self._rebalancing = None
+        elif self._rebalancing is None or not self._speaks():
+            self._rebalancing = self._clock()
         for side in Side:
             lanes = self._rounds.of(side)
             self.telemetry.set("kol_partitions", len(lanes), side.value)
@@ -77,18 +82,16 @@ class Health:
                 mark = self._rounds.watermark(lane)
                 if mark is not None:
                     self.telemetry.set("kol_watermark_timestamp_seconds", mark / 1000, *labels)
-        for (topic, door, kind), n in self._doors().items():
-            if kind == "rejected":
-                self.telemetry.set("kol_rejected_total", n, topic, door)
-            elif kind == "door":
-                self.telemetry.set("kol_events_total", n, topic, door)
-            else:
-                self.telemetry.set("kol_counted_total", n, topic, door)
+        for (topic, counter), n in self._not_booked().items():
+            self.telemetry.set("kol_not_booked", n, topic, counter)
         for table, sink in self._sinks.items():
             for state in State:
                 is_in = float(sink.state is state)
                 self.telemetry.set("kol_sink_state", is_in, table, state.value)
             self.telemetry.set("kol_sink_buffer_rows", sink.waiting, table)
+            if sink.succeeded_at is not None:
+                name = "kol_sink_last_success_timestamp_seconds"
+                self.telemetry.set(name, sink.succeeded_at, table)
 
     def _follow(self, standings: Mapping[TP, Standing]) -> None:
         """Remember who moved and what became safe; begins anew in a rebalance."""
@@ -133,12 +136,20 @@ class Health:
         scored = {(at,) for side, at in kept if side == Side.KOL.value}
         self.telemetry.keep("kol_open_minutes", scored)
 
+    def exposition(self) -> bytes:
+        """What `/metrics` says, as it is now."""
+        self._rounds.tell()
+        self.tick()
+        return self.telemetry.exposition()
+
     def live(self) -> list[str]:
         """Why this process should be restarted; [] when it moves, or waits for a good reason."""
         if self._waits():
             return []
-        now = self._clock()
-        return [
+        now, faults = self._clock(), []
+        if self._rebalancing is not None and self._rebalancing < now - REBALANCE_SECONDS:
+            faults.append(f"a rebalance has not ended for {now - self._rebalancing:.0f} s")
+        return faults + [
             f"{side.value}/{partition} has not moved for {now - since:.0f} s"
             for (side, partition), (_, since) in self._moved.items()
             if since < now - STUCK_SECONDS
@@ -151,7 +162,11 @@ class Health:
         shut_s = self._rounds.shut_s
         if shut_s is not None and shut_s < 2 * self._sink_s:
             return True  # an insert is without an answer, and not yet given up
-        return bool(self._moved) and not consumer(self._app).is_connected  # it would not even start
+        return bool(self._moved) and not self._speaks()  # a new process would not even start
+
+    def _speaks(self) -> bool:
+        """Whether any broker is spoken to."""
+        return consumer(self._app).is_connected
 
     def ready(self) -> list[str]:
         """Why this worker cannot serve now; [] when it owns partitions and can write."""
@@ -202,14 +217,18 @@ class Health:
             },
         }
 
-    def _doors(self) -> dict[tuple[str, str, str], int]:
-        """Door counts of every owned partition, from memory."""
-        counts = dict.fromkeys(PLACES, 0)
-        for lane in self._rounds.of(Side.USER):
-            if isinstance(lane.memory, UserMemory):
-                for topic, label, kind in PLACES:
-                    counts[topic, label, kind] += lane.memory.tally[topic, label]
-        return counts
+    def _not_booked(self) -> dict[tuple[str, str], int]:
+        """Totals that can go back, of every owned partition."""
+        memories = [lane.memory for lane in self._rounds.of(Side.USER)]
+        return {
+            (topic, counter): sum(
+                memory.tally[topic, counter]
+                for memory in memories
+                if isinstance(memory, UserMemory)
+            )
+            for topic, counter, _ in PLACES
+            if counter in GOES_BACK
+        }
 
 
 def _place(tp: TP) -> Place:

@@ -6,7 +6,7 @@ committed; only then its offset may be committed.
 """
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
@@ -20,6 +20,7 @@ from schemas.columns import RecordBatch
 from schemas.erasures import read
 from schemas.topics import CELLS, ERASURES
 from streams.browsing import Whole
+from streams.core import kol_side, tally
 from streams.core.kol_side import KolMemory
 from streams.core.user_side import UserMemory
 from streams.memories import Capture, Pace, StateLog
@@ -85,6 +86,11 @@ class Lane:
     purging: bool = False  # somebody was forgotten: the next snapshot leaves no trace of before
     is_dirty: bool = True  # something happened since the last capture
     idle_since: float = 0.0  # when the last batch was folded
+    _counted: NDArray[np.int64] = field(init=False)  # the totals when they were last told
+
+    def __post_init__(self) -> None:
+        """Begin to count: what a restored memory has counted before was told by others."""
+        self._counted = self.memory.totals
 
     def fold(self, batch: RecordBatch, now: float) -> None:
         """Take a batch in; it is not safe yet."""
@@ -103,6 +109,14 @@ class Lane:
         self.is_empty = False
         if self.begun_at is None:
             self.begun_at = now
+
+    def counted(self) -> Iterator[tuple[str, str, str, int]]:
+        """How many more by topic, label and kind since this was asked last."""
+        totals = self.memory.totals
+        more, self._counted = totals - self._counted, totals
+        places = tally.PLACES if self.side is Side.USER else kol_side.PLACES
+        for at in np.flatnonzero(more).tolist():
+            yield *places[at], int(more[at])
 
     def forget(self, told: Whole) -> None:
         """Take in all of a partition of `kol-erasures`; the same again changes nothing."""

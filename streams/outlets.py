@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from aiokafka.errors import KafkaError
 
 from schemas.columns import Rejected
-from schemas.rows import TABLES, Rows
-from sinks.base import Health, Observer, SinkStopped, State
+from schemas.rows import Rows
+from sinks.base import Fault, Health, Observer, SinkStopped, State
 from sinks.blocks import Blocks
 from sinks.clickhouse import ClickHouse
 from sinks.deadletter import DeadLetters
 from streams.broker import client
 from streams.reading import place
 from streams.settings import Settings
-from streams.telemetry import Telemetry
+from streams.telemetry import OUT, Telemetry
 
 CLOSE_SECONDS = 0.5  # for what is still under way at the end: the drain was before
 
@@ -89,19 +89,22 @@ class Watched(Observer):
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        for table in TABLES:  # from zero on, or a rate misses the first one
-            telemetry.add("kol_rows_refused_total", 0, table)
+        name, now = "kol_sink_last_success_timestamp_seconds", time.time()
+        for (table,) in OUT:
+            telemetry.set(name, now, table)
 
     def written(self, health: Health, rows: int, seconds: float) -> None:
         """Rows were acknowledged this long after they were handed in."""
         self._telemetry.add("kol_sink_rows_total", rows, health.table)
         self._telemetry.observe("kol_sink_flush_seconds", seconds, health.table)
-        name = "kol_sink_last_success_timestamp_seconds"
-        self._telemetry.set(name, time.time(), health.table)
 
-    def refused(self, health: Health) -> None:
+    def retried(self, health: Health) -> None:
+        """An insert failed and will be tried again."""
+        self._telemetry.add("kol_sink_retries_total", 1, health.table)
+
+    def refused(self, health: Health, fault: Fault) -> None:
         """A row was refused for good."""
-        self._telemetry.add("kol_rows_refused_total", 1, health.table)
+        self._telemetry.add("kol_rows_refused_total", 1, health.table, fault.value)
 
     def changed(self, health: Health) -> None:
         """A table's state is another one than before."""

@@ -63,6 +63,8 @@ class Owner:
                 raise
             for lane in opened:
                 self._rounds.lanes[lane.side, lane.partition] = lane
+                place = lane.side.value, str(lane.partition)
+                self._telemetry.set("kol_snapshot_timestamp_seconds", time.time(), *place)
             share(self._rounds.lanes.values())
         self.held = held
         self._telemetry.add("kol_rebalances_total")

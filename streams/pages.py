@@ -28,7 +28,7 @@ async def serve(app: faust.App, health: Health, host: str, port: int) -> None:
 
 async def _metrics(health: Health) -> web.Response:
     return web.Response(
-        body=health.telemetry.exposition(),
+        body=health.exposition(),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
     )
 

@@ -24,11 +24,12 @@ import numpy as np
 from schemas.columns import RecordBatch, Rejected
 from schemas.events import INPUTS
 from schemas.rows import Rows
+from streams.core.tally import GOES_BACK
 from streams.core.telling import Changed
 from streams.core.user_side import UserMemory
 from streams.lanes import Lane, Side, Taken, Waits
 from streams.said import Said, Source, blocks, tables
-from streams.telemetry import Telemetry
+from streams.telemetry import COUNTED, Telemetry
 
 FIRST_SECONDS = 2.0  # after a partition's first message its clock stands: others begin, too
 NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
@@ -125,12 +126,20 @@ class Rounds:
         return sum(one.messages for one in waits), sum(one.bytes for one in waits)
 
     def tell(self) -> None:
-        """Refresh what the metrics say of the waiting."""
+        """Refresh what the metrics say of the waiting and of doors and counters."""
+        self.count()
         messages, size = self.waiting()
         self._telemetry.set("kol_waiting_messages", messages)
         self._telemetry.set("kol_waiting_bytes", size)
         if self._shut_at is not None:
             self._count_waiting()
+
+    def count(self) -> None:
+        """Add what this worker's memories have counted since the last time to its metrics."""
+        for lane in self.lanes.values():
+            for topic, label, kind, more in lane.counted():
+                if label not in GOES_BACK:
+                    self._telemetry.add(COUNTED[kind], more, topic, label)
 
     def _count_waiting(self) -> None:
         now = self._clock()
@@ -140,7 +149,11 @@ class Rounds:
     def fold(self, side: Side, batch: RecordBatch) -> None:
         """Take a batch in; what is nobody's partition or was folded before is left alone."""
         lane = self.lanes.get((side, batch.partition))
-        if lane is None or batch.next_offset <= lane.memory.offsets[batch.topic]:
+        if lane is None:
+            return
+        if batch.next_offset <= lane.memory.offsets[batch.topic]:
+            skipped = len(batch.values)
+            self._telemetry.add("kol_duplicates_skipped_total", skipped, batch.topic)
             return
         begun = time.perf_counter()
         lane.fold(batch, self._clock())
@@ -194,6 +207,7 @@ class Rounds:
 
     def drop(self, lost: Collection[int]) -> list[Lane]:
         """Forget the lanes of partitions that went elsewhere; gives them, for their logs."""
+        self.count()
         gone = [lane for lane in self.lanes.values() if lane.partition in lost]
         for lane in gone:
             del self.lanes[lane.side, lane.partition]
@@ -239,6 +253,7 @@ class Rounds:
             )
             if side is Side.USER:
                 self._observe(waits)
+            self._look_at(said.rows)
             owed.remove((said, waits))
 
     def _said(self, lanes: Sequence[Lane]) -> Said:
@@ -298,7 +313,13 @@ class Rounds:
     def _observe(self, waits: Waits) -> None:
         if waits.at:
             elapsed = self._now_ms() - np.concatenate(waits.at)
-            self._telemetry.latencies.add(np.maximum(elapsed, 0), np.concatenate(waits.count))
+            elapsed_s = np.maximum(elapsed, 0) / 1000
+            self._telemetry.latencies.add(elapsed_s, np.concatenate(waits.count))
+
+    def _look_at(self, told: Sequence[Rows]) -> None:
+        for rows in told:
+            if rows.table == "kol_score":
+                self._telemetry.trust.add(np.asarray(rows.columns["trust"], np.float64))
 
     def _breathe(self) -> None:
         """Open or close the way in by what waits for the sink.

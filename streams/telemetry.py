@@ -1,7 +1,9 @@
 """Every number a worker exports, born in one table; docs and tests read it.
 
-Label values come from closed sets: never a user, a KOL or an event. Timestamps instead
-of ages, so that a dead worker looks old.
+Label values come from closed sets: never a user, a KOL or an event. Counters and histograms
+have all of their series from the start, or a rate would miss the first error; they count what
+this process did and only grow (decision 0014). Timestamps instead of ages, so that a dead worker
+looks old. Beside ours there is what the client library knows of the process: `process_*`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -9,14 +11,41 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
+
+from schemas.events import INPUTS
+from schemas.rows import TABLES
+from schemas.topics import CELLS, ERASURES
+from sinks.base import Fault
+from streams.core import kol_side, tally
+from streams.lanes import Side
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as many lines again, for nobody
 
 CODE_PATH = "python"  # readable rules on arrays; compiled kernels would say so here
 LATENCY = tuple(round(0.005 * 1.25**step, 6) for step in range(48))  # 5 ms … 179 s, 25 % apart
 END_TO_END = "kol_end_to_end_latency_seconds"
+TRUST = "kol_trust_ratio"
+TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
+COUNTED = {  # kind of a number that memory counts -> its metric
+    "door": "kol_events_total",
+    "rejected": "kol_rejected_total",
+    "counter": "kol_counted_total",
+}
+READ = (*INPUTS, ERASURES, CELLS)  # topics, partition by partition
+TOPIC = tuple((topic,) for topic in READ)
+SIDE = tuple((side.value,) for side in Side)
+OUT = tuple((name,) for name, table in TABLES.items() if not table.derived)
 LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -27,34 +56,57 @@ class Metric(NamedTuple):
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    is_told: bool = False  # a counter whose total is kept elsewhere and told as it stands
+    series: tuple[tuple[str, ...], ...] = ()  # label values that are there from the start
+
+
+def _places(kind: str) -> tuple[tuple[str, ...], ...]:
+    """Topic and label of every number of one kind, but those that can go back."""
+    return tuple(
+        (topic, label)
+        for topic, label, of in (*tally.PLACES, *kol_side.PLACES)
+        if of == kind and label not in tally.GOES_BACK
+    )
 
 
 METRICS: dict[str, Metric] = {
     "kol_build_info": Metric("gauge", "1, with version and code path.", ("version", "path")),
+    "kol_model_info": Metric("gauge", "1, with the generation of the formulas.", ("version",)),
     "kol_events_total": Metric(
         "counter",
-        "Events out of each door since the log began, from memory.",
+        "Events this process let out of each door.",
         ("topic", "door"),
-        is_told=True,
+        series=_places("door"),
     ),
     "kol_rejected_total": Metric(
-        "counter",
-        "Messages refused since the log began, from memory.",
-        ("topic", "reason"),
-        is_told=True,
+        "counter", "Messages this process refused.", ("topic", "reason"), series=_places("rejected")
     ),
     "kol_counted_total": Metric(
         "counter",
-        "What limits left out and money not booked, since the log began, from memory.",
+        "Counters that only grow, as this process counted them.",
         ("topic", "counter"),
-        is_told=True,
+        series=_places("counter"),
     ),
-    "kol_read_messages_total": Metric("counter", "Messages read by this process.", ("topic",)),
+    "kol_not_booked": Metric(
+        "gauge",
+        "Counters that an order may take back, as they stand in owned partitions.",
+        ("topic", "counter"),
+    ),
+    "kol_duplicates_skipped_total": Metric(
+        "counter", "Messages handed in again that memory already had.", ("topic",), series=TOPIC
+    ),
+    "kol_read_messages_total": Metric(
+        "counter", "Messages this process folded.", ("topic",), series=TOPIC
+    ),
     "kol_batch_events": Metric(
-        "histogram", "Messages in a fetched record set.", ("topic",), (1, 10, 100, 1000, 2500, 5000)
+        "histogram",
+        "Messages in a fetched record set.",
+        ("topic",),
+        (1, 10, 100, 1000, 2500, 5000),
+        TOPIC,
     ),
-    "kol_fold_seconds": Metric("histogram", "Time to read and fold one batch.", ("side",), LENGTHS),
+    "kol_fold_seconds": Metric(
+        "histogram", "Time to read and fold one batch.", ("side",), LENGTHS, SIDE
+    ),
     END_TO_END: Metric(
         "histogram", "From a message's append to its rows' acknowledgement.", (), LATENCY
     ),
@@ -66,11 +118,19 @@ METRICS: dict[str, Metric] = {
         "gauge", "Least event time still open, per partition.", ("side", "partition")
     ),
     "kol_snapshot_timestamp_seconds": Metric(
-        "gauge", "When the last snapshot was committed.", ("side", "partition")
+        "gauge",
+        "When the last snapshot was committed; before it, when the partition came.",
+        ("side", "partition"),
     ),
-    "kol_snapshot_seconds": Metric("histogram", "Time to write one snapshot.", ("side",), LENGTHS),
-    "kol_snapshot_bytes_total": Metric("counter", "Bytes written to state topics.", ("side",)),
-    "kol_restore_seconds": Metric("histogram", "Time to restore a partition.", ("side",), LENGTHS),
+    "kol_snapshot_seconds": Metric(
+        "histogram", "Time to write one snapshot.", ("side",), LENGTHS, SIDE
+    ),
+    "kol_snapshot_bytes_total": Metric(
+        "counter", "Bytes written to state topics.", ("side",), series=SIDE
+    ),
+    "kol_restore_seconds": Metric(
+        "histogram", "Time to restore a partition.", ("side",), LENGTHS, SIDE
+    ),
     "kol_partitions": Metric("gauge", "Partitions this worker owns.", ("side",)),
     "kol_rebalances_total": Metric("counter", "Assignments this worker got."),
     "kol_rebalance_drain_seconds": Metric("histogram", "Time to drain.", (), LENGTHS),
@@ -78,13 +138,26 @@ METRICS: dict[str, Metric] = {
     "kol_waiting_bytes": Metric("gauge", "Bytes of these messages."),
     "kol_backpressure_seconds_total": Metric("counter", "Time that folding waited for the sink."),
     "kol_sink_buffer_rows": Metric("gauge", "Rows on their way, not acknowledged.", ("table",)),
-    "kol_sink_rows_total": Metric("counter", "Rows acknowledged.", ("table",)),
-    "kol_rows_refused_total": Metric("counter", "Rows the database refused.", ("table",)),
-    "kol_sink_flush_seconds": Metric("histogram", "Time until rows are safe.", ("table",), LENGTHS),
-    "kol_sink_last_success_timestamp_seconds": Metric("gauge", "Last safe insert.", ("table",)),
+    "kol_sink_rows_total": Metric("counter", "Rows acknowledged.", ("table",), series=OUT),
+    "kol_rows_refused_total": Metric(
+        "counter",
+        "Rows the database refused.",
+        ("table", "reason"),
+        series=tuple((table, fault.value) for (table,) in OUT for fault in Fault),
+    ),
+    "kol_sink_retries_total": Metric(
+        "counter", "Inserts that failed and were tried again.", ("table",), series=OUT
+    ),
+    "kol_sink_flush_seconds": Metric(
+        "histogram", "Time until rows are safe.", ("table",), LENGTHS, OUT
+    ),
+    "kol_sink_last_success_timestamp_seconds": Metric(
+        "gauge", "When an insert was last safe; before it, when the worker began.", ("table",)
+    ),
     "kol_sink_state": Metric(
         "gauge", "1 for the state a table's way out is in.", ("table", "state")
     ),
+    "kol_trust_ratio": Metric("histogram", "Trust in rows of scores, as acknowledged.", (), TENTHS),
     "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
     "kol_names": Metric("gauge", "KOLs and brands in memory.", ("side", "partition")),
     "kol_open_minutes": Metric(
@@ -98,11 +171,15 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.latencies = Latencies()
+        self.latencies = Distribution(END_TO_END)
+        self.trust = Distribution(TRUST)
+        many = {END_TO_END: self.latencies, TRUST: self.trust}
         self._metrics = {
-            name: _made(name, m, self.registry) for name, m in METRICS.items() if name != END_TO_END
+            name: _made(name, m, self.registry) for name, m in METRICS.items() if name not in many
         }
-        self.registry.register(self.latencies)
+        for distribution in many.values():
+            self.registry.register(distribution)
+        ProcessCollector(registry=self.registry)
 
     def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
         """Count."""
@@ -113,9 +190,6 @@ class Telemetry:
     def set(self, name: str, value: float, *labels: str) -> None:
         """Say how things stand."""
         metric = self._metrics[name]
-        if isinstance(metric, Totals):
-            metric.values[labels] = value
-            return
         assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
         (metric.labels(*labels) if labels else metric).set(value)
 
@@ -137,55 +211,40 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
-def _made(
-    name: str, metric: Metric, registry: CollectorRegistry
-) -> "Counter | Gauge | Histogram | Totals":
-    if metric.is_told:
-        return Totals(name, metric, registry)
+def _made(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    made: Counter | Gauge | Histogram
     if metric.kind == "histogram":
-        return Histogram(
+        made = Histogram(
             name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
         )
-    kind = Counter if metric.kind == "counter" else Gauge
-    return kind(name, metric.meaning, metric.labels, registry=registry)
+    else:
+        kind = Counter if metric.kind == "counter" else Gauge
+        made = kind(name, metric.meaning, metric.labels, registry=registry)
+    for labels in metric.series:
+        made.labels(*labels)
+    return made
 
 
-class Totals(Collector):
-    """A counter that is told its totals, by labels: memory counts, and survives a restart."""
+class Distribution(Collector):
+    """Counts per bucket: many observations at a time, unlike the client's histogram."""
 
-    def __init__(self, name: str, metric: Metric, registry: CollectorRegistry) -> None:
-        self.values: dict[tuple[str, ...], float] = {}
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._metric = metric
-        registry.register(self)
+        self._edges = np.array(METRICS[name].buckets)
+        self._sum = 0.0
+        self.counts: NDArray[np.int64] = np.zeros(len(self._edges) + 1, np.int64)
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """As Prometheus wants it."""
-        family = CounterMetricFamily(self._name, self._metric.meaning, labels=self._metric.labels)
-        for labels, value in self.values.items():
-            family.add_metric(labels, value)
-        yield family
-
-
-class Latencies(Collector):
-    """Counts per bucket of `LATENCY`: many events at a time, unlike the client's histogram."""
-
-    def __init__(self) -> None:
-        self._sum_ms = 0.0
-        self.counts: NDArray[np.int64] = np.zeros(len(LATENCY) + 1, np.int64)
-        self._edges = np.array(LATENCY) * 1000.0
-
-    def add(self, elapsed_ms: NDArray[np.int64], weight: NDArray[np.int64]) -> None:
-        """Take in waits of `(n,)` milliseconds, each `weight` times."""
-        np.add.at(self.counts, np.searchsorted(self._edges, elapsed_ms), weight)
-        self._sum_ms += float(elapsed_ms @ weight)
+    def add(self, values: NDArray[np.float64], weight: NDArray[np.int64] | int = 1) -> None:
+        """Take in `(n,)` observations, each `weight` times."""
+        np.add.at(self.counts, np.searchsorted(self._edges, values), weight)
+        self._sum += float((values * weight).sum())
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """As Prometheus wants it."""
-        edges = [*(str(edge) for edge in LATENCY), "+Inf"]
+        edges = [*(str(edge) for edge in self._edges.tolist()), "+Inf"]
         buckets = list(zip(edges, np.cumsum(self.counts).tolist(), strict=True))
         yield HistogramMetricFamily(
-            END_TO_END, METRICS[END_TO_END].meaning, buckets=buckets, sum_value=self._sum_ms / 1000
+            self._name, METRICS[self._name].meaning, buckets=buckets, sum_value=self._sum
         )
 
 

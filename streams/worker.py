@@ -17,6 +17,7 @@ import msgspec
 from sinks.migrate import check as checked
 from streams import app as apps
 from streams.broker import OUTAGE_SECONDS, asked
+from streams.core.kol_side import MODEL_VERSION
 from streams.ending import Ending
 from streams.errors import ExpectedError
 from streams.health import Health
@@ -107,6 +108,7 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
     """Build everything around an app; nothing runs yet."""
     telemetry = Telemetry()
     telemetry.set("kol_build_info", 1, version("kol-streams"), CODE_PATH)
+    telemetry.set("kol_model_info", 1, MODEL_VERSION)
     outlets = Outlets(settings, telemetry)
     worker = settings.worker
 

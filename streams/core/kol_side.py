@@ -47,6 +47,8 @@ COUNTERS: Final = {
     "cell_after_final": "cells of a minute that was final already",
 }
 
+PLACES: Final = tuple((CELLS, name, "counter") for name in COUNTERS)  # as those of `tally`
+
 SILENT: Final = -2  # a source partition that has not spoken yet
 EMPTY: Final = -1  # a source partition with nothing there: it does not count
 
@@ -110,6 +112,11 @@ class KolMemory:
     def counters(self) -> dict[str, int]:
         """What was counted since the partition's beginning, as `COUNTERS`."""
         return dict(zip(COUNTERS, self._counts.tolist(), strict=True))
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """The same, in order of `PLACES`."""
+        return self._counts.copy()
 
     @property
     def open_minutes(self) -> int:

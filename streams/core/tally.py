@@ -37,6 +37,10 @@ COUNTERS: Final = {
     (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
 }
 
+GOES_BACK: Final = frozenset(  # an order that comes after its refund takes these back
+    {"refund_unmatched", "refund_outside", "refund_excess_cents"}
+)
+
 PLACES: Final = tuple(  # topic, label, kind of every number, appended only
     [(topic, door.label, "door") for topic in INPUTS for door in Door]
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
@@ -55,6 +59,11 @@ class Tally:
     def __getitem__(self, place: tuple[str, str]) -> int:
         """Give one total, by topic and label."""
         return int(self._total[_AT[place]])
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """All totals as they stand now, in order of `PLACES`."""
+        return self._total.copy()
 
     def left(self, topic: str, door: Doors) -> None:
         """Count events that left by doors."""

@@ -451,6 +451,11 @@ class UserMemory:
         return self._names
 
     @property
+    def totals(self) -> NDArray[np.int64]:
+        """What was counted since the partition's beginning, in order of `tally.PLACES`."""
+        return self.tally.totals
+
+    @property
     def version(self) -> int:
         """The version of the latest statements."""
         return self.epoch << 56 | self.life << 32 | self.folded

@@ -2,7 +2,7 @@ import numpy as np
 
 from schemas.doors import Door, RejectReason
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
-from streams.core.tally import ANY, COUNTERS, PLACES, Tally
+from streams.core.tally import ANY, COUNTERS, GOES_BACK, PLACES, Tally
 
 
 def told(tally: Tally) -> dict[tuple[str, str], tuple[str, int]]:
@@ -39,6 +39,22 @@ def test_a_total_that_went_back_is_told_too() -> None:
     tally.set({(PURCHASES, "refund_unmatched"): 0})
 
     assert told(tally) == {(PURCHASES, "refund_unmatched"): ("counter", 0)}
+
+
+def test_totals_are_as_they_stand_and_stay_so_when_more_is_counted() -> None:
+    tally = Tally()
+    tally.left(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
+    totals = tally.totals
+    tally.left(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
+
+    assert {PLACES[at]: totals[at] for at in np.flatnonzero(totals)} == {
+        (CLICKSTREAM, "written", "door"): 2,
+        (CLICKSTREAM, "too_late", "door"): 1,
+    }
+
+
+def test_what_can_go_back_is_a_counter() -> None:
+    assert {name for _, name in COUNTERS} >= GOES_BACK
 
 
 def test_a_restored_tally_goes_on() -> None:

@@ -1,13 +1,20 @@
 """The commands a person types, on a running stack."""
 
 import json
+import math
+import time
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families as families
 
-from schemas.events import INTERACTIONS
+from schemas.events import INPUTS, INTERACTIONS
+from schemas.topics import CELLS
 from streams.broker import asked
-from tests.builders import NOON, click, paid, refund
+from streams.cli.stack import asked as page
+from streams.telemetry import METRICS
+from tests.builders import NOON, click, interaction, paid, refund
 from tests.integration.conftest import Product, running
 
 pytestmark = pytest.mark.integration
@@ -55,6 +62,80 @@ def test_a_person_asks_why_and_who_and_how_it_stands(product: Product) -> None:
     assert letters == [{"topic": "purchases", "reason": "not_json"}]
     assert "every message left by one door" in product.kol("top")
     assert product.json("config")["app_id"] == "kol"
+
+
+def exported(product: Product) -> dict[tuple[str, ...], float]:
+    """What the worker's `/metrics` says: name and label values in order of the table -> value."""
+    (worker,) = product.json("status")["workers"]
+    answer = page(f"{worker['url']}/metrics")
+    assert answer is not None
+    return {
+        (
+            sample.name,
+            *(sample.labels[label] for label in METRICS[family.name].labels),
+        ): sample.value
+        for family in map(named, families(answer.decode()))
+        if family.name in METRICS
+        for sample in family.samples
+        if "le" not in sample.labels
+    }
+
+
+def named(family: Metric) -> Metric:
+    """A family under its name in the table."""
+    family.name += "_total" if family.type == "counter" else ""
+    return family
+
+
+def test_a_worker_exports_what_it_did(product: Product) -> None:
+    begun, before = time.time(), exported(product)
+    product.send(
+        [
+            line("clickstream", click(user_id="m1", event_id="m1")),
+            line("clickstream", click(user_id="m1", event_id="m1")),
+            line("content-interactions", interaction("save", user_id="m1", event_id="m2")),
+            line("purchases", paid("m", 1_000, user_id="m1", event_id="m3", ts=NOON + 1_000)),
+            line("purchases", refund("nothing", 100, user_id="m1", event_id="m4", ts=NOON)),
+            '{"topic": "purchases", "raw": "{oops"}',
+        ]
+    )
+
+    after, now = exported(product), time.time()
+    grew = {key: after[key] - before[key] for key in before if after[key] != before[key]}
+    moments = {key: at for key, at in after.items() if key[0].endswith("_timestamp_seconds")}
+    safe = {key: at for key, at in moments.items() if key[0] == "kol_commit_timestamp_seconds"}
+    acknowledged = {
+        table: grew["kol_sink_rows_total", table]
+        for table in ("order_credit", "minute_cell", "dead_letter")
+    }
+
+    def more(name: str) -> dict[tuple[str, ...], float]:
+        return {key[1:]: n for key, n in grew.items() if key[0] == name}
+
+    assert more("kol_events_total") == {
+        ("clickstream", "written"): 1,
+        ("clickstream", "duplicate"): 1,
+        ("content-interactions", "written"): 1,
+        ("purchases", "written"): 2,
+    }
+    assert more("kol_rejected_total") == {("purchases", "not_json"): 1}
+    read = {(topic,): n for (topic,), n in more("kol_read_messages_total").items() if n}
+    assert {topic: n for topic, n in read.items() if topic != (CELLS,)} == {
+        ("clickstream",): 2,
+        ("content-interactions",): 1,
+        ("purchases",): 3,
+    }
+    assert more("kol_not_booked") == {("purchases", "refund_unmatched"): 1}
+    assert more("kol_end_to_end_latency_seconds_count") == {(): 6}
+    assert grew["kol_counted_total", CELLS, "blocks"] == read[CELLS,]
+    assert acknowledged["dead_letter"] == 1
+    assert all(acknowledged.values())
+    assert {n for key, n in after.items() if key[0] == "kol_lag_events"} == {0}
+    assert {n for key, n in after.items() if key[0].startswith("kol_waiting")} == {0}
+    assert {n for key, n in after.items() if key[0] == "kol_rows_refused_total"} == {0}
+    assert all(0 < at <= now for at in moments.values()), moments  # seconds, and not to come
+    assert sum(at >= begun for at in safe.values()) >= len(INPUTS)
+    assert not any(math.isnan(n) for n in after.values())
 
 
 def test_the_reader_cannot_write(product: Product) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from schemas.rows import TABLES, Rows
 from sinks import clickhouse
-from sinks.base import Health, Observer, Refused, SinkStopped, State
+from sinks.base import Fault, Health, Observer, Refused, SinkStopped, State
 from sinks.clickhouse import ClickHouse, Http, Place, letter
 from tests.sinks.some import MAY, MONTH, Scripted, cells, doors, order, orders, rows
 
@@ -43,6 +43,7 @@ class Told(Observer):
         self.rows = 0
         self.retries = 0
         self.refusals = 0
+        self.faults: list[Fault] = []
 
     def written(self, health: Health, rows: int, seconds: float) -> None:
         assert seconds >= 0
@@ -51,8 +52,9 @@ class Told(Observer):
     def retried(self, health: Health) -> None:
         self.retries = health.retries
 
-    def refused(self, health: Health) -> None:
+    def refused(self, health: Health, fault: Fault) -> None:
         self.refusals = health.refused
+        self.faults.append(fault)
 
     def changed(self, health: Health) -> None:
         self.states.append(health.state)

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinks.base import Fault
 from sinks.retry import (
     BUSY,
     POISON,
@@ -20,6 +21,7 @@ from sinks.retry import (
     advice,
     by_months,
     code_of,
+    fault,
     halves,
     judge,
 )
@@ -55,6 +57,13 @@ def test_a_busy_server_is_asked_again(code: int) -> None:
 @pytest.mark.parametrize("code", sorted(POISON))
 def test_values_a_server_cannot_read_are_taken_apart(code: int) -> None:
     assert judge(DatabaseError("cannot read", code=code)) is Verdict.HALVE
+
+
+def test_what_is_to_blame_for_a_refused_row_is_one_of_a_few_things() -> None:
+    told = {fault(DatabaseError("no", code=code)) for code in POISON}
+
+    assert told == {Fault.PARSING, Fault.TYPE, Fault.RANGE}
+    assert fault(DataError("no such number")) is Fault.ENCODING
 
 
 @pytest.mark.parametrize("code", [16, 20, 36, 47, 60, 62, 81, 115, 164, 192, 193, 497, 516, 4711])

@@ -8,22 +8,21 @@ import pytest
 
 from schemas.blocks import Block
 from schemas.cells import NAMES
-from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
-from schemas.rows import TABLES
-from schemas.topics import CELLS, ERASURES
+from schemas.events import CLICKSTREAM, PURCHASES
+from schemas.topics import CELLS
+from sinks.base import Fault, State
 from sinks.base import Health as SinkHealth
-from sinks.base import State
 from streams.core.kol_side import KolMemory
+from streams.core.tally import GOES_BACK
 from streams.core.user_side import UserMemory
-from streams.health import STUCK_SECONDS, UNSAFE_SECONDS, Health
+from streams.health import REBALANCE_SECONDS, STUCK_SECONDS, UNSAFE_SECONDS, Health
 from streams.lanes import Side
 from streams.outlets import Watched
-from streams.telemetry import METRICS, Telemetry
+from streams.telemetry import OUT, READ, Telemetry
 from streams.transport import TP, Standing
-from tests.builders import click, decoded
+from tests.builders import decoded, paid, refund
 
 SINK_SECONDS = 60.0
-READ = (*INPUTS, ERASURES, CELLS)
 
 
 class Reader:
@@ -58,6 +57,7 @@ class World:
             watermark=lambda _: 60_000,
             shut_s=None,
             read=0,
+            tell=lambda: self.telemetry.add("kol_events_total", 3, CLICKSTREAM, "written"),
         )
         self.rounds.of = lambda side: [
             lane for lane in self.rounds.lanes.values() if lane.side is side
@@ -159,12 +159,26 @@ def test_an_insert_without_an_answer_is_waited_for_until_it_is_long_given_up(wor
 def test_after_a_rebalance_time_begins_anew(world: World) -> None:
     world.after(STUCK_SECONDS)
     world.app.rebalancing = True
-    world.after(10 * STUCK_SECONDS)
+    world.after(REBALANCE_SECONDS)
     during = world.health.live()
     world.app.rebalancing = False
 
     assert during == []
     assert world.after(STUCK_SECONDS).health.live() == []
+
+
+def test_a_rebalance_that_does_not_end_is_no_life(world: World) -> None:
+    world.app.rebalancing = True
+
+    assert world.after(REBALANCE_SECONDS + 1).health.live() == [
+        "a rebalance has not ended for 301 s"
+    ]
+
+
+def test_a_rebalance_waits_for_a_broker_that_is_away(world: World) -> None:
+    world.app.rebalancing, world.reader.is_connected = True, False
+
+    assert world.after(REBALANCE_SECONDS + 1).health.live() == []
 
 
 # ---------------------------------------------------------------- ready
@@ -215,27 +229,42 @@ def test_lag_and_commits_are_told_of_what_is_owned_only(world: World) -> None:
     assert world.told("kol_watermark_timestamp_seconds") == []
 
 
-def test_doors_are_counters_with_all_their_labels_from_the_first_look_on(world: World) -> None:
+def test_what_is_told_is_as_it_is_when_it_is_asked_for(world: World) -> None:
+    text = world.health.exposition().decode()
+
+    assert 'kol_partitions{side="user"} 1.0' in text
+    assert f'kol_events_total{{door="written",topic="{CLICKSTREAM}"}} 3.0' in text
+
+
+def test_what_is_not_booked_can_go_back(world: World) -> None:
     memory = world.rounds.lanes[Side.USER, 0].memory
-    memory.fold(decoded(CLICKSTREAM, [click(), click(), b"{"]))
+    memory.fold(decoded(PURCHASES, [refund("o1", 100)]))
+    memory.statements()
     world.health.tick()
-    text = world.telemetry.exposition().decode()
-
-    assert "# TYPE kol_events_total counter" in text
-    assert f'kol_events_total{{door="duplicate",topic="{CLICKSTREAM}"}} 1.0' in text
-    assert f'kol_rejected_total{{reason="not_json",topic="{CLICKSTREAM}"}} 1.0' in text
-    assert f'kol_rejected_total{{reason="too_large",topic="{PURCHASES}"}} 0.0' in text
-
-
-def test_what_limits_left_out_is_a_counter(world: World) -> None:
-    lane = world.rounds.lanes[Side.USER, 0]
-    lane.memory = UserMemory(0, hmac_key=b"key", name_limit=1)
-    lane.memory.fold(decoded(CLICKSTREAM, [click(), click(kol_id="k2")]))
+    before = world.told("kol_not_booked")
+    memory.fold(decoded(PURCHASES, [paid("o1", 1_000, event_id="p")], first_offset=1))
+    memory.statements()
     world.health.tick()
 
-    line = f'kol_counted_total{{counter="name_limit",topic="{CLICKSTREAM}"}} 1.0'
-    assert line in world.told("kol_counted_total")
-    assert 'kol_names{partition="0",side="user"} 3.0' in world.told("kol_names")  # and `~others`
+    line = f'kol_not_booked{{counter="refund_unmatched",topic="{PURCHASES}"}}'
+    assert f"{line} 1.0" in before
+    assert f"{line} 0.0" in world.told("kol_not_booked")
+    assert len(before) == len(GOES_BACK)
+
+
+def test_the_state_of_a_way_out_is_told_with_its_last_success(world: World) -> None:
+    world.sink.state, world.sink.waiting, world.sink.succeeded_at = State.RETRYING, 7, 1_790e6
+    world.health.tick()
+
+    assert world.told("kol_sink_state") == [
+        'kol_sink_state{state="ok",table="order_credit"} 0.0',
+        'kol_sink_state{state="retrying",table="order_credit"} 1.0',
+        'kol_sink_state{state="stopped",table="order_credit"} 0.0',
+    ]
+    assert world.told("kol_sink_buffer_rows") == ['kol_sink_buffer_rows{table="order_credit"} 7.0']
+    assert world.told("kol_sink_last_success_timestamp_seconds") == [
+        'kol_sink_last_success_timestamp_seconds{table="order_credit"} 1.79e+09'
+    ]
 
 
 def test_open_minutes_are_told_of_the_kol_side_that_is_owned(world: World) -> None:
@@ -254,16 +283,23 @@ def test_open_minutes_are_told_of_the_kol_side_that_is_owned(world: World) -> No
     assert world.told("kol_open_minutes") == world.told("kol_names") == []
 
 
-def test_refused_rows_are_counted_from_zero_on(world: World) -> None:
+def test_a_refused_row_and_a_retry_are_counted_with_their_table(world: World) -> None:
+    watched = Watched(world.telemetry)
+    watched.refused(world.sink, Fault.RANGE)
+    watched.retried(world.sink)
+
+    refused = 'kol_rows_refused_total{reason="range",table="order_credit"} 1.0'
+    assert refused in world.told("kol_rows_refused_total")
+    assert 'kol_sink_retries_total{table="order_credit"} 1.0' in world.told(
+        "kol_sink_retries_total"
+    )
+
+
+def test_a_way_out_that_never_worked_looks_as_old_as_its_worker(world: World) -> None:
     Watched(world.telemetry)
 
-    assert len(world.told("kol_rows_refused_total")) == len(TABLES)
-
-
-def test_every_metric_is_a_counter_if_and_only_if_its_name_says_so() -> None:
-    assert {name for name, metric in METRICS.items() if metric.kind == "counter"} == {
-        name for name in METRICS if name.endswith("_total")
-    }
+    told = world.told("kol_sink_last_success_timestamp_seconds")
+    assert len(told) == len(OUT)
 
 
 def test_a_worker_says_which_version_and_code_path_it_runs(world: World) -> None:

@@ -1,6 +1,7 @@
 """The rhythm of a worker: what is owed stays owed, and nothing is safe before its time."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,17 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.columns import Rejected
+from schemas.blocks import Block, pack
+from schemas.cells import NAMES
+from schemas.columns import RecordBatch, Rejected
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.rows import Rows
+from schemas.topics import CELLS
+from streams.core.kol_side import KolMemory
+from streams.core.lateness import HORIZON_MS
+from streams.core.sums import WIDTH, scores
 from streams.core.user_side import UserMemory
 from streams.lanes import Lane, Side
 from streams.memories import Pace
 from streams.memories.chunks import Capture, capture
 from streams.memories.statelog import Written
 from streams.rounds import FIRST_SECONDS, Bound, Rhythm, Rounds
-from streams.telemetry import Telemetry
-from tests.builders import click, paid, record_batch
+from streams.telemetry import TENTHS, Telemetry
+from tests.builders import click, decoded, paid, record_batch, refund
 
 NOW = 1_790_000_000_000
 WIDE = Bound(400_000, 1 << 27)
@@ -278,6 +285,95 @@ async def test_the_time_that_folding_waited_is_told() -> None:
     assert "kol_waiting_messages 2.0" in meanwhile
     assert "kol_backpressure_seconds_total 5.0" in told
     assert "kol_waiting_messages 0.0" in told
+
+
+def shown(world: World, name: str) -> dict[tuple[str, ...], float]:
+    """The series of a metric that are not 0, by their labels' values in order of their names."""
+    world.rounds.count()
+    text = world.rounds._telemetry.exposition().decode()
+    lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(f"{name}{{")]
+    told = {tuple(re.findall(r'"([^"]*)"', labels)): float(value) for labels, _, value in lines}
+    return {labels: value for labels, value in told.items() if value}
+
+
+async def test_doors_and_refusals_add_up_to_the_messages_that_were_read() -> None:
+    world = World()
+    good, late = click(ts=NOW), click(ts=NOW - HORIZON_MS - 1, event_id="late")
+    batch = record_batch(CLICKSTREAM, [good, good, late, b"{", None], received_at=NOW)
+    world.rounds.fold(Side.USER, batch)
+
+    doors = shown(world, "kol_events_total")
+    refusals = shown(world, "kol_rejected_total")
+
+    assert doors == {(d, CLICKSTREAM): 1 for d in ("written", "duplicate", "too_late")}
+    assert refusals == {(r, CLICKSTREAM): 1 for r in ("not_json", "null_value")}
+    assert shown(world, "kol_read_messages_total") == {(CLICKSTREAM,): 5}
+
+
+async def test_what_a_partition_counted_stays_when_it_goes_elsewhere() -> None:
+    """Else a rate would take the rest for all that happened since a restart."""
+    world = World()
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+    world.rounds.drop({0})
+
+    assert shown(world, "kol_events_total") == {("written", CLICKSTREAM): 2}
+
+
+async def test_what_others_counted_before_a_partition_came_is_not_told_again() -> None:
+    world = World()
+    memory = UserMemory(0, hmac_key=b"key")
+    memory.fold(decoded(CLICKSTREAM, [click(ts=NOW, event_id="a")]))
+    world.rounds.lanes[Side.USER, 0] = replace(world.lane, memory=memory)
+    await world.fold(click(ts=NOW, event_id="a"), first_offset=1)
+
+    assert shown(world, "kol_events_total") == {("duplicate", CLICKSTREAM): 1}
+
+
+async def test_a_counter_that_an_order_may_take_back_is_no_counter_for_prometheus() -> None:
+    world = World(begun_at=-LONG)
+    await world.fold(refund("o1", 100, ts=NOW))
+    await world.rounds.round(Side.USER)
+
+    assert shown(world, "kol_counted_total") == {}
+
+
+async def test_what_limits_left_out_is_a_counter() -> None:
+    world = World()
+    memory = UserMemory(0, hmac_key=b"key", name_limit=1)
+    world.rounds.lanes[Side.USER, 0] = replace(world.lane, memory=memory)
+    await world.fold(click(ts=NOW), click(ts=NOW, kol_id="k2"))
+
+    assert shown(world, "kol_counted_total") == {("name_limit", CLICKSTREAM): 1}
+
+
+async def test_messages_that_are_handed_in_again_are_counted_as_skipped() -> None:
+    world = World()
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+
+    assert shown(world, "kol_duplicates_skipped_total") == {(CLICKSTREAM,): 2}
+    assert shown(world, "kol_events_total") == {("written", CLICKSTREAM): 2}
+
+
+async def test_blocks_and_the_trust_of_the_rows_they_make_are_told() -> None:
+    """Nobody judged either: both have the trust of no evidence."""
+    world = World()
+    memory = KolMemory(0, 1)
+    world.rounds.lanes = {(Side.KOL, 0): replace(world.lane, side=Side.KOL, memory=memory)}
+    nothing = np.zeros(2, np.int64)
+    minute = NOW // 60_000
+    cells = (nothing.astype(np.uint16), ["a", "b"], np.arange(2, dtype=np.int32), nothing + minute)
+    fields = np.zeros((2, len(NAMES)), np.int64)
+    block = Block({0: NOW + 120_000}, {0: 1}, *cells, fields, nothing.astype(np.uint64) + 1)
+    batch = RecordBatch(CELLS, 0, 1, 0, 1, [pack(block)], np.array([0]), np.array([NOW]))
+    world.rounds.fold(Side.KOL, batch)
+    await world.rounds.round(Side.KOL)
+
+    counts = world.rounds._telemetry.trust.counts
+    unjudged, _ = scores(np.zeros((1, WIDTH)))
+
+    assert shown(world, "kol_counted_total") == {("blocks", CELLS): 1, ("cells", CELLS): 2}
+    assert counts[np.searchsorted(TENTHS, unjudged.score[0])] == counts.sum() == 2
 
 
 async def test_watermarks_go_to_the_kol_side_when_they_move_and_only_then() -> None:
