@@ -15,7 +15,7 @@ from schemas.cells import AT, DIMENSIONS, NAMES
 from schemas.rows import Rows
 from schemas.topics import CELLS
 from streams.core.decay import DAY, SPAN
-from streams.core.kol_side import COUNTERS, KolMemory
+from streams.core.kol_side import COUNTERS, PLACES, KolMemory
 from streams.core.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
 from streams.core.special import digamma_trigamma
 from streams.core.trust import OMEGA, Z
@@ -671,6 +671,9 @@ def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> Non
     assert (row["topic"], row["partition"], row["kind"]) == (CELLS, 5, "counter")
     assert memory.statements() == []
     assert memory.counters.keys() == COUNTERS.keys()
+    assert dict(zip(PLACES, memory.totals.tolist(), strict=True)) == {
+        (CELLS, name, "counter"): n for name, n in memory.counters.items()
+    }
 
 
 def test_a_memory_is_restored_with_all_it_knew() -> None:

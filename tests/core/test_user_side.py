@@ -15,6 +15,7 @@ from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import MODELS, TABLES
 from schemas.topics import ERASURES
 from streams.core.lateness import HORIZON_MS
+from streams.core.tally import PLACES
 from streams.core.user_side import Statements, UserMemory
 from tests.builders import (
     DAY,
@@ -531,6 +532,15 @@ def test_a_refund_of_an_unknown_order_is_written_and_counted() -> None:
     assert reader.rows("order_credit") == []
     assert reader.doors()[PURCHASES, "written"] == 2
     assert reader.doors()[PURCHASES, "refund_unmatched"] == 2
+
+
+def test_totals_are_what_is_said_of_doors() -> None:
+    reader = read(click(event_id="e"), click(event_id="e"), refund("nowhere"))
+    said = reader.doors()
+    totals = dict(zip(PLACES, reader.memory.totals.tolist(), strict=True))
+
+    assert {(topic, label): n for (topic, label, _), n in totals.items() if n} == said
+    assert said[PURCHASES, "refund_unmatched"] == said[CLICKSTREAM, "duplicate"] == 1
 
 
 def test_a_refund_that_waited_too_long_stays_unmatched() -> None:
