@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import pytest
 
 from streams.reading import reader, rows
 from streams.settings import Settings, left_by_up
+from tests.integration.commands import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +24,7 @@ class Product:
 
     def kol(self, *words: str, seconds: float = 240.0) -> str:
         """Run a command, give what it printed; fails when the command does."""
-        done = subprocess.run(
-            [sys.executable, "-m", "streams.cli", *words, "--home", str(self.home)],
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        done = command(*words, home=self.home, seconds=seconds)
         assert done.returncode == 0, f"kol {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 

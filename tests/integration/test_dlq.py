@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from schemas.partitioner import partition_of
 from sinks.clickhouse import Place, connect
 from tests.builders import HOUR, MINUTE, click, paid
+from tests.integration.commands import command
 from tests.integration.conftest import Product
 
 pytestmark = pytest.mark.integration
@@ -31,13 +31,7 @@ def line(topic: str, value: dict[str, Any], key: str = "u1") -> str:
 
 def fails(product: Product, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command that has to end with 1."""
-    done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", *words, "--home", str(product.home)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = command(*words, home=product.home)
     assert done.returncode == 1, done.stdout + done.stderr
     return done
 

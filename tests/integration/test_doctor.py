@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +15,7 @@ from schemas.partitioner import partition_of
 from schemas.topics import TOPICS
 from streams.examining import examined as examination
 from tests.builders import click, paid
+from tests.integration.commands import command
 from tests.integration.conftest import Product
 
 pytestmark = pytest.mark.integration
@@ -31,14 +29,7 @@ ELSEWHERE = partition_of(STRANGER.encode(), 4)
 
 def asked(product: Product, exits: int, **environ: str) -> list[dict[str, str]]:
     """What the command finds."""
-    done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", "doctor", "--json", "--home", str(product.home)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ | environ,
-    )
+    done = command("doctor", "--json", home=product.home, env=environ)
     assert done.returncode == exits, done.stdout + done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     assert told["healthy"] == (exits == 0)

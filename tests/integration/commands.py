@@ -1,0 +1,73 @@
+"""Commands of `kol`, each in a process of its own that others' packages are ready in.
+
+Most of a short command's time goes into importing clients of broker and engine. Here a
+server imports those once and forks a process for each command, which then imports what is
+ours and runs as `python -m streams.cli` does. Who tests the start itself runs that instead.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+PACKAGES = (
+    *("aiokafka", "aiokafka.admin", "clickhouse_connect", "clickhouse_connect.driver.client"),
+    *("kafka", "kafka.admin", "lz4.frame", "msgspec", "numpy", "pydantic_settings"),
+    *("rich.live", "rich.progress", "rich.table", "typer", "xxhash"),
+)
+# elsewhere a fork of who has imported much is not safe: each command then imports all itself
+_processes: ForkServerContext | SpawnContext = (
+    get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
+)
+_processes.set_forkserver_preload(list(PACKAGES))
+_turn = threading.Lock()  # starting one looks at all others: so one at a time
+
+
+def command(
+    *words: str, home: Path, env: Mapping[str, str] | None = None, seconds: float = 240.0
+) -> subprocess.CompletedProcess[str]:
+    """Run `kol` with these words at a home; how it ended, and what it said.
+
+    Args:
+        words: of the command, without `--home`.
+        home: the folder of the stack.
+        env: added to our own environment.
+        seconds: until it is killed.
+
+    Raises:
+        TimeoutExpired: it had to be.
+
+    """
+    line = [*words, "--home", str(home)]
+    with _turn, tempfile.TemporaryDirectory(prefix="kol-said-") as folder:
+        said = Path(folder) / "out", Path(folder) / "err"
+        process = _processes.Process(target=_run, args=(line, {**os.environ, **(env or {})}, said))
+        process.start()
+        process.join(seconds)
+        late = process.is_alive()
+        process.kill()
+        process.join()
+        code = process.exitcode
+        process.close()
+        out, err = (path.read_text() if path.exists() else "" for path in said)
+    if late or code is None:
+        raise subprocess.TimeoutExpired(line, seconds, out, err)
+    return subprocess.CompletedProcess(line, code, out, err)
+
+
+def _run(line: Sequence[str], env: Mapping[str, str], said: tuple[Path, Path]) -> None:
+    """Be that command: with its words, its environment, and where it speaks to."""
+    for descriptor, path in enumerate(said, 1):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, descriptor)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["kol", *line]
+    runpy.run_module("streams.cli", run_name="__main__")
