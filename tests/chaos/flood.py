@@ -50,11 +50,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Flood(threading.Thread):
-    """Sends until told to stop; `error` says what went wrong."""
+    """Sends until told to stop; `error` says what went wrong.
+
+    One that goes on where another one ended has its `number` and its `answer`.
+    """
 
     bootstrap: str
     partitions: int
     rate: float  # messages a second
+    number: int = 0  # of the next message
     answer: Answer = field(default_factory=Answer)
     error: BaseException | None = None
     _over: threading.Event = field(default_factory=threading.Event)
@@ -85,14 +89,14 @@ class Flood(threading.Thread):
     async def _send(self) -> None:
         names = [b"flood-%d" % number for number in range(USERS)]
         users = [(name, partition_of(name, self.partitions)) for name in names]
-        begun, number = time.monotonic(), 0
+        begun, first = time.monotonic(), self.number
         async with Feed(self.bootstrap, in_flight=64) as feed:
             while not self._over.is_set():
-                due = int((time.monotonic() - begun) * self.rate)
+                due = first + int((time.monotonic() - begun) * self.rate)
                 now = time.time_ns() // 1_000_000
-                for at in range(number, due):
+                for at in range(self.number, due):
                     await self._one(feed, users, at, now)
-                number = max(number, due)
+                self.number = max(self.number, due)
                 await asyncio.sleep(TICK)
 
     async def _one(self, feed: Feed, users: list[tuple[bytes, int]], at: int, now: int) -> None:

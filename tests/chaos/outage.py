@@ -289,10 +289,12 @@ def _resident_mb(pid: int) -> float:
 
 
 @contextmanager
-def flooded(stack: Stack, rate: float) -> Iterator[Flood]:
-    """A flood over a stack, from here to the end of the block."""
+def flooded(stack: Stack, rate: float, after: Flood | None = None) -> Iterator[Flood]:
+    """A flood over a stack, from here to the end of the block; it may go on after another one."""
     kafka = stack.settings.kafka
     flood = Flood(kafka.bootstrap, kafka.partitions, rate)
+    if after is not None:
+        flood.number, flood.answer = after.number, after.answer
     flood.start()
     try:
         yield flood

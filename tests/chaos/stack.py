@@ -22,6 +22,7 @@ from streams.broker import Broker, asked
 from streams.cli.stack import answers
 from streams.settings import Settings, left_by_up
 from tests.chaos.proxy import Proxy, proxied
+from tests.commands import command
 
 T = TypeVar("T")
 
@@ -80,14 +81,7 @@ class Stack:
             ChaosError: it failed.
 
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "streams.cli", *words, "--home", str(self.path)],
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            env={**os.environ, **self.env, **(env or {})},
-        )
+        done = command(*words, home=self.path, env={**self.env, **(env or {})}, seconds=seconds)
         if done.returncode:
             said = (done.stdout + done.stderr).strip()[-4_000:]
             raise ChaosError(f"kol {' '.join(words)} gave {done.returncode}: {said}\n{self.logs()}")

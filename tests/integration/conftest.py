@@ -1,4 +1,4 @@
-"""The whole product on this machine, as a person starts it: `kol up`, commands, `kol down`."""
+"""The whole product as a person starts it, from `kol up` to `kol down`; and a broker for many."""
 
 import json
 import os
@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from deploy.embedded import kafka
 from streams.reading import reader, rows
 from streams.settings import Settings, left_by_up
-from tests.integration.commands import command
+from tests.commands import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,19 @@ def running(home: Path, workers: int = 1) -> Iterator[Product]:
         yield product
     finally:
         product.kol("down")
+
+
+@pytest.fixture(scope="session")
+def broker_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the broker lies: in a folder with an awkward name."""
+    return tmp_path_factory.mktemp("妈妈 and baby, #1")
+
+
+@pytest.fixture(scope="session")
+def broker(broker_home: Path) -> Iterator[str]:
+    """A broker for all tests that leave it as it is, with topics and groups of their own."""
+    with kafka.broker(broker_home, {"log.cleaner.backoff.ms": "100"}) as bootstrap:
+        yield bootstrap
 
 
 @pytest.fixture

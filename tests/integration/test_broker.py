@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +30,6 @@ home.take()
 node = kafka.node(home, kafka.fetch())
 Supervisor(home, [node.child()], {"kafka": {"bootstrap": node.bootstrap}}).run()
 """
-
-
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker for the tests that leave it as it is, in a folder with an awkward name."""
-    with kafka.broker(tmp_path_factory.mktemp("妈妈 and baby, #1")) as found:
-        yield found
 
 
 async def create(bootstrap: str, topic: str, partitions: int = 1) -> None:
@@ -71,32 +63,32 @@ async def consume(bootstrap: str, topic: str) -> list[bytes]:
         return found
 
 
-async def test_what_is_produced_is_consumed(bootstrap: str) -> None:
-    await create(bootstrap, "round-trip", 4)
+async def test_what_is_produced_is_consumed(broker: str) -> None:
+    await create(broker, "round-trip", 4)
 
-    await produce(bootstrap, "round-trip", b"one", b"two")
+    await produce(broker, "round-trip", b"one", b"two")
 
-    assert await consume(bootstrap, "round-trip") == [b"one", b"two"]
+    assert await consume(broker, "round-trip") == [b"one", b"two"]
 
 
-async def test_a_transaction_is_there_as_a_whole_or_not_at_all(bootstrap: str) -> None:
-    await create(bootstrap, "transactions")
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id="test") as producer:
+async def test_a_transaction_is_there_as_a_whole_or_not_at_all(broker: str) -> None:
+    await create(broker, "transactions")
+    async with AIOKafkaProducer(bootstrap_servers=broker, transactional_id="test") as producer:
         async with producer.transaction():
             await producer.send("transactions", b"committed", partition=0)
         await producer.begin_transaction()
         await producer.send_and_wait("transactions", b"aborted", partition=0)
         await producer.abort_transaction()
 
-    assert await consume(bootstrap, "transactions") == [b"committed"]
+    assert await consume(broker, "transactions") == [b"committed"]
 
 
-async def test_a_group_forms_and_commits(bootstrap: str) -> None:
-    await create(bootstrap, "grouped")
-    await produce(bootstrap, "grouped", b"one")
+async def test_a_group_forms_and_commits(broker: str) -> None:
+    await create(broker, "grouped")
+    await produce(broker, "grouped", b"one")
     async with AIOKafkaConsumer(
         "grouped",
-        bootstrap_servers=bootstrap,
+        bootstrap_servers=broker,
         group_id="readers",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -107,10 +99,10 @@ async def test_a_group_forms_and_commits(bootstrap: str) -> None:
         assert await consumer.committed(TopicPartition("grouped", 0)) == 1
 
 
-async def test_a_topic_that_nobody_made_is_not_made_by_asking(bootstrap: str) -> None:
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+async def test_a_topic_that_nobody_made_is_not_made_by_asking(broker: str) -> None:
+    async with AIOKafkaConsumer(bootstrap_servers=broker) as consumer:
         assert not await consumer.topics() & {"typo"}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
     await admin.start()
     [described] = await admin.describe_topics(["typo"])
     await admin.close()
@@ -181,8 +173,8 @@ def test_a_supervisor_that_is_killed_takes_its_broker_along(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_nothing_but_loopback_is_listened_on(bootstrap: str) -> None:
-    port = int(bootstrap.rpartition(":")[2])
+def test_nothing_but_loopback_is_listened_on(broker: str) -> None:
+    port = int(broker.rpartition(":")[2])
     listening = {
         line.split()[1]
         for table in ("tcp", "tcp6")

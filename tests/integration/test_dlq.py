@@ -11,7 +11,7 @@ import pytest
 from schemas.partitioner import partition_of
 from sinks.clickhouse import Place, connect
 from tests.builders import HOUR, MINUTE, click, paid
-from tests.integration.commands import command
+from tests.commands import command
 from tests.integration.conftest import Product
 
 pytestmark = pytest.mark.integration

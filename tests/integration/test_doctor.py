@@ -15,7 +15,7 @@ from schemas.partitioner import partition_of
 from schemas.topics import TOPICS
 from streams.examining import examined as examination
 from tests.builders import click, paid
-from tests.integration.commands import command
+from tests.commands import command
 from tests.integration.conftest import Product
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -74,11 +73,48 @@ class Worker:
         return self.log.read_text().splitlines()
 
 
+class Scene:
+    """A stack without workers, and all that was ever sent to it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.workers: list[Worker] = []
+        self._last: Flood | None = None
+
+    def worker(self, **settings: str) -> Worker:
+        """Start one."""
+        self.workers.append(Worker(self.stack, **settings))
+        return self.workers[-1]
+
+    @contextmanager
+    def flooded(self, rate: float) -> Iterator[None]:
+        """Send at that rate, from here to the end of the block."""
+        with flooded(self.stack, rate, self._last) as self._last:
+            yield
+
+    def go_on(self) -> list[str]:
+        """Let the next worker read what is left; what is wrong then."""
+        assert self._last is not None
+        worker = self.worker()
+        self.stack.kol("drain")
+        wrong = sums(self.stack.settings, self._last.answer)
+        worker.stop()
+        return wrong
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with stacked(tmp_path_factory.mktemp("ending") / "home", 0, {}) as made:
+        yield Scene(made)
+
+
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Broker, engine, topics and tables, without workers."""
-    with stacked(tmp_path / "home", 0, {}) as made:
-        yield made
+def scene(stage: Scene) -> Iterator[Scene]:
+    """For one test; no worker stays that did not end in it."""
+    yield stage
+    for worker in stage.workers:
+        worker.process.kill()
+    stage.workers.clear()
 
 
 @contextmanager
@@ -104,50 +140,41 @@ def assert_gone_in_order(worker: Worker, seconds: float) -> None:
     assert not [line for line in lines if any(complaint in line for complaint in COMPLAINTS)]
 
 
-def go_on(stack: Stack, flood: Flood) -> list[str]:
-    """Let the next worker read what is left; what is wrong then."""
-    worker = Worker(stack)
-    stack.kol("drain")
-    wrong = sums(stack.settings, flood.answer)
-    worker.stop()
-    return wrong
-
-
-def test_under_load_it_is_gone_in_ten_seconds_and_nothing_is_read_twice(stack: Stack) -> None:
-    with flooded(stack, RATE) as flood:
-        worker = Worker(stack)
+def test_under_load_it_is_gone_in_ten_seconds_and_nothing_is_read_twice(scene: Scene) -> None:
+    with scene.flooded(RATE):
+        worker = scene.worker()
         worker.reads(ENOUGH)
         seconds = worker.stop()
 
     assert_gone_in_order(worker, seconds)
-    assert not go_on(stack, flood)
+    assert not scene.go_on()
 
 
 @pytest.mark.parametrize("away", ["clickhouse", "kafka"])
 def test_it_is_gone_as_quickly_with_a_neighbour_away_and_the_next_one_reads_again(
-    stack: Stack, away: str
+    scene: Scene, away: str
 ) -> None:
-    with flooded(stack, RATE) as flood:
-        worker = Worker(stack)
+    with scene.flooded(RATE):
+        worker = scene.worker()
         worker.reads(ENOUGH)
-        with frozen(stack, away):
+        with frozen(scene.stack, away):
             seconds = worker.stop()
 
     assert_gone_in_order(worker, seconds)
-    assert not go_on(stack, flood)
+    assert not scene.go_on()
 
 
-def test_who_cannot_go_on_says_why_in_its_last_line(stack: Stack) -> None:
-    other_count = Worker(stack, KOL_KAFKA__PARTITIONS="8").ended()
-    with flooded(stack, 2_000.0):
-        worker = Worker(stack)
+def test_who_cannot_go_on_says_why_in_its_last_line(scene: Scene) -> None:
+    other_count = scene.worker(KOL_KAFKA__PARTITIONS="8").ended()
+    with scene.flooded(2_000.0):
+        worker = scene.worker()
         worker.reads(2_000)
-        stack.kol("drain")
+        scene.stack.kol("drain")
         worker.stop()
-    with asked(stack.settings.kafka) as broker:
+    with asked(scene.stack.settings.kafka) as broker:
         broker.forget("nobody", (USER_STATE, KOL_STATE))
         broker.create()
-    without_state = Worker(stack).ended()
+    without_state = scene.worker().ended()
 
     assert other_count[0] == without_state[0] == 1
     assert "has 4 partitions, not 8" in _message(other_count[1])

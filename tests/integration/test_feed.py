@@ -1,13 +1,11 @@
 """Feed, blocks and dead letters on the real broker: all there, once, in order, quickly read."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from deploy.embedded import kafka
 from schemas.columns import Rejected
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, DEAD_LETTERS, MAX_MESSAGE_BYTES, plan
@@ -20,12 +18,6 @@ from tests.integration.topics import create_topics
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 4
-
-
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka.broker(tmp_path_factory.mktemp("kafka")) as found:
-        yield found
 
 
 async def made(bootstrap: str, topic: str, **config: str) -> str:
@@ -57,10 +49,10 @@ async def kept(bootstrap: str, topic: str) -> dict[int, list[ConsumerRecord[byte
     return found
 
 
-async def test_many_records_are_all_there_once_and_in_order(bootstrap: str) -> None:
-    topic = await made(bootstrap, "many")
+async def test_many_records_are_all_there_once_and_in_order(broker: str) -> None:
+    topic = await made(broker, "many")
     sent: dict[int, list[bytes]] = defaultdict(list)
-    async with Feed(bootstrap, batch_bytes=16_384) as feed:
+    async with Feed(broker, batch_bytes=16_384) as feed:
         for i in range(20_000):
             key, value = b"u%d" % (i % 97), b'{"event_id":"e%d","text":"some words"}' % i
             at = partition_of(key, PARTITIONS)
@@ -70,21 +62,21 @@ async def test_many_records_are_all_there_once_and_in_order(bootstrap: str) -> N
 
         assert feed.delivered[topic] == 20_000
 
-    there = await kept(bootstrap, topic)
+    there = await kept(broker, topic)
 
     assert {p: [r.value for r in records] for p, records in there.items()} == sent
     assert all(partition_of(r.key or b"", PARTITIONS) == p for p, rs in there.items() for r in rs)
 
 
 @pytest.mark.parametrize("compression", ["lz4", None])
-async def test_keys_values_and_headers_come_back(bootstrap: str, compression: str | None) -> None:
-    topic = await made(bootstrap, f"parts-{compression}")
-    async with Feed(bootstrap, compression="lz4" if compression else None) as feed:
+async def test_keys_values_and_headers_come_back(broker: str, compression: str | None) -> None:
+    topic = await made(broker, f"parts-{compression}")
+    async with Feed(broker, compression="lz4" if compression else None) as feed:
         await feed.send(topic, 0, b"k", b"v" * 999, [("h", b"x")])
         await feed.send(topic, 0, b"k", None)
         await feed.send(topic, 0, None, b"\x00\xff")
 
-    found = [(r.key, r.value, list(r.headers)) for r in (await kept(bootstrap, topic))[0]]
+    found = [(r.key, r.value, list(r.headers)) for r in (await kept(broker, topic))[0]]
 
     assert found == [
         (b"k", b"v" * 999, [("h", b"x")]),
@@ -98,46 +90,46 @@ async def oversized(bootstrap: str, topic: str) -> None:
         await feed.send(topic, 0, b"k", b"v" * 2 * MAX_MESSAGE_BYTES)
 
 
-async def test_a_record_above_the_brokers_limit_is_an_error(bootstrap: str) -> None:
-    topic = await made(bootstrap, "limited", max__message__bytes=str(MAX_MESSAGE_BYTES))
+async def test_a_record_above_the_brokers_limit_is_an_error(broker: str) -> None:
+    topic = await made(broker, "limited", max__message__bytes=str(MAX_MESSAGE_BYTES))
     with pytest.raises(FeedError, match="limited/0: 1 records"):
-        await oversized(bootstrap, topic)
+        await oversized(broker, topic)
 
 
-async def test_blocks_arrive_in_order(bootstrap: str) -> None:
-    await planned(bootstrap, CELLS)
-    blocks = Blocks({"bootstrap_servers": bootstrap})
+async def test_blocks_arrive_in_order(broker: str) -> None:
+    await planned(broker, CELLS)
+    blocks = Blocks({"bootstrap_servers": broker})
     await blocks.start()
     for i in range(5):
         await blocks.send([(i % PARTITIONS, b"a%d" % i), (0, b"b%d" % i)])
     await blocks.send([(3, bytes(900_000))])
     await blocks.stop()
 
-    there = await kept(bootstrap, CELLS)
+    there = await kept(broker, CELLS)
 
     assert [r.value for r in there[0]] == [b"a0", b"b0", b"b1", b"b2", b"b3", b"a4", b"b4"]
     assert len(there[3][-1].value or b"") == 900_000
 
 
-async def test_a_message_at_the_limit_still_fits_into_the_dead_letters(bootstrap: str) -> None:
-    await planned(bootstrap, DEAD_LETTERS)
+async def test_a_message_at_the_limit_still_fits_into_the_dead_letters(broker: str) -> None:
+    await planned(broker, DEAD_LETTERS)
     noise = bytes(i * i % 251 for i in range(MAX_MESSAGE_BYTES))  # barely compresses
-    letters = DeadLetters({"bootstrap_servers": bootstrap})
+    letters = DeadLetters({"bootstrap_servers": broker})
     await letters.start()
     await letters.send([Rejected("purchases", 2, 5, 1, "too_large", "", noise)])
     await letters.send([Rejected("purchases", 2, 6, 1, "null_value", "", None)])
     await letters.stop()
 
-    large, empty = (await kept(bootstrap, DEAD_LETTERS))[2]
+    large, empty = (await kept(broker, DEAD_LETTERS))[2]
 
     assert large.value == noise
     assert dict(large.headers)["offset"] == b"5"
     assert (empty.key, empty.value) == (b"purchases/2/6", None)
 
 
-async def test_a_missing_topic_or_partition_stops(bootstrap: str) -> None:
-    await planned(bootstrap, CELLS)
-    blocks = Blocks({"bootstrap_servers": bootstrap})
+async def test_a_missing_topic_or_partition_stops(broker: str) -> None:
+    await planned(broker, CELLS)
+    blocks = Blocks({"bootstrap_servers": broker})
     await blocks.start()
     with pytest.raises(SinkStopped, match="kol topics"):
         await blocks.send([(PARTITIONS, b"a")])

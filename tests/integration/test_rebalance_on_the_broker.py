@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,20 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from deploy.embedded import kafka
 from streams.transport import consumer
 from tests.integration.topics import create_topics
-from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
+from tests.streams import recording
+from tests.streams.recording import Ledger, Worker, make_app, running
 
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 4
+TOPICS = tuple(f"{topic}.rebalance" for topic in recording.TOPICS)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka.broker(tmp_path_factory.mktemp("kafka")) as bootstrap:
-        asyncio.run(create_topics(bootstrap, TOPICS, PARTITIONS))
-        yield bootstrap
+@pytest.fixture(scope="module", autouse=True)
+def topics(broker: str) -> None:
+    asyncio.run(create_topics(broker, TOPICS, PARTITIONS))
 
 
 class Stream:
@@ -82,7 +81,7 @@ class Group:
             self._home / str(self._made),
             consumer_group_instance_id=member,
         )
-        return Worker(app, self.ledger, **wiring)
+        return Worker(app, self.ledger, TOPICS, **wiring)
 
     async def committed(self, worker: Worker) -> dict[TP, int | None]:
         return dict(await consumer(worker.app).group_offsets(*worker.next))

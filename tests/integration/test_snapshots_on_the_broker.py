@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import xxhash
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from numpy.typing import NDArray
 
-from deploy.embedded import kafka
 from streams.memories import (
     ClosedError,
     DamagedSnapshotError,
@@ -34,14 +33,7 @@ from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
 
-QUICK_CLEANER = {"log.cleaner.backoff.ms": "200"}
 ROWS = CHUNK_BYTES // 8
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with kafka.broker(tmp_path_factory.mktemp("kafka"), QUICK_CLEANER) as bootstrap:
-        yield bootstrap
 
 
 class Topic:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from deploy.embedded import kafka
 from schemas.columns import RecordBatch
 from streams.transport import (
     CorruptRecordsError,
@@ -29,17 +28,6 @@ from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
 pytestmark = pytest.mark.integration
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kafka")
-
-
-@pytest.fixture(scope="module")
-def broker(home: Path) -> Iterator[str]:
-    with kafka.broker(home, {"log.cleaner.backoff.ms": "100"}) as bootstrap:
-        yield bootstrap
 
 
 class Scene:
@@ -216,12 +204,12 @@ async def test_while_catching_up_the_oldest_topic_goes_first_within_the_horizon(
 
 
 async def test_records_damaged_on_disk_stop_the_worker_with_the_place(
-    scene: Scene, home: Path
+    scene: Scene, broker_home: Path
 ) -> None:
     async with producing(scene.broker) as producer:
         await producer.send_and_wait(scene.clicks, b"whole", partition=0)
         await producer.send_and_wait(scene.clicks, b"to be damaged", partition=0)
-    damage(home, f"{scene.clicks}-0", b"damaged")
+    damage(broker_home, f"{scene.clicks}-0", b"damaged")
     worker = scene.worker()
     reason = await crash_of(worker)
 

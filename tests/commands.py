@@ -49,10 +49,12 @@ def command(
         said = Path(folder) / "out", Path(folder) / "err"
         process = _processes.Process(target=_run, args=(line, {**os.environ, **(env or {})}, said))
         process.start()
-        process.join(seconds)
-        late = process.is_alive()
-        process.kill()
-        process.join()
+        try:
+            process.join(seconds)
+            late = process.is_alive()
+        finally:
+            process.kill()
+            process.join()
         code = process.exitcode
         process.close()
         out, err = (path.read_text() if path.exists() else "" for path in said)
