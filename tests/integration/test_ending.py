@@ -91,6 +91,7 @@ class Scene:
         """Send at that rate, from here to the end of the block."""
         with flooded(self.stack, rate, self._last) as self._last:
             yield
+        assert self._last.error is None
 
     def go_on(self) -> list[str]:
         """Let the next worker read what is left; what is wrong then."""
