@@ -180,6 +180,9 @@ class BatchConsumer(driver.Consumer):
         self._unacked_messages.discard(message)
         return message.delivery.settled
 
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Nothing: Faust commits before it crashes, while rounds could keep half a batch."""
+
     def settle(self, offsets: Mapping[TP, int]) -> None:
         """A snapshot with these next offsets is durable: they may be committed."""
         for tp, offset in offsets.items():

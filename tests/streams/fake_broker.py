@@ -107,6 +107,7 @@ class FakeThread(Service):
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         if self.broker.refuse_commits:
             return False
+        await asyncio.sleep(0)  # an answer takes its time
         self.broker.commits.append(dict(offsets))
         self.broker.committed.update(offsets)
         return True

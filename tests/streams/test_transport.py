@@ -203,6 +203,25 @@ async def test_a_failed_agent_settles_nothing_and_is_not_drained(scene: Scene) -
     assert worker.calls[-1] == ("lost", [0])
 
 
+async def test_nothing_runs_between_a_failed_fold_and_the_crash(scene: Scene) -> None:
+    """Faust commits first: meanwhile half a batch could be stated and kept (fault J)."""
+    worker = scene.worker()
+    scene.broker.fill(CLICKS, 20)
+    seen: list[bool] = []
+
+    async def fail(batch: RecordBatch) -> None:
+        if batch.first_offset == 10:
+            await worker.snapshot()  # there is something to commit
+            asyncio.get_running_loop().call_soon(lambda: seen.append(bool(worker.app.crashed)))
+            raise ZeroDivisionError("half-way")
+
+    worker.before_fold = fail
+    async with running(worker):
+        await worker.until(lambda: worker.app.crashed)
+
+    assert seen == [True]
+
+
 async def test_a_commit_that_was_refused_is_made_later_although_nothing_new_came(
     scene: Scene,
 ) -> None:
