@@ -21,7 +21,7 @@ from streams.health import Health
 from streams.lanes import Side
 from streams.owner import Owner
 from streams.pages import serve
-from streams.rounds import Rounds
+from streams.rounds import Ended, Rounds
 from streams.settings import Kafka, Settings
 from streams.transport import (
     APP_SETTINGS,
@@ -125,9 +125,9 @@ def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, heal
     async def tick() -> None:
         async def ticked() -> None:
             for partition in owner.held:
-                rounds.reach(partition, ends(app, partition))
-                silent = quiet(app, partition, worker.quiet_seconds)
-                rounds.rest(partition, silent, worker.quiet_seconds)
+                ended = at_end(app, partition)
+                rounds.reach(partition, ended)
+                rounds.rest(partition, ended, worker.quiet_seconds)
             rounds.tell()
             health.tick()
 
@@ -153,20 +153,14 @@ async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[Non
         await asyncio.sleep(seconds)
 
 
-def quiet(app: faust.App, partition: int, seconds: float) -> list[str]:
-    """The inputs of a partition that are read to their end and silent for that long."""
-    return [
-        topic
-        for topic in INPUTS
-        if (stands := consumer(app).standing(TP(topic, partition))).is_at_end
-        and stands.quiet_s >= seconds
-    ]
-
-
-def ends(app: faust.App, partition: int) -> dict[str, tuple[int, int]]:
-    """Where the inputs of a partition ended lately, and when."""
-    told = {topic: consumer(app).end_at(TP(topic, partition)) for topic in INPUTS}
-    return {topic: end for topic, end in told.items() if end is not None}
+def at_end(app: faust.App, partition: int) -> dict[str, Ended]:
+    """The inputs of a partition that were handed out to their end."""
+    standings = {topic: consumer(app).standing(TP(topic, partition)) for topic in INPUTS}
+    return {
+        topic: Ended(stands.given, stands.ended_at, stands.quiet_s)
+        for topic, stands in standings.items()
+        if stands.is_at_end and stands.given is not None and stands.ended_at is not None
+    }
 
 
 def settle(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:

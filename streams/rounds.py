@@ -71,6 +71,15 @@ class Bound:
     bytes: int  # of the messages' values
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An input that was handed out to its end; what of it is folded, memory knows."""
+
+    given: int  # the offset behind its last records: transactions may end behind that
+    at: int  # this was its end then or later, milliseconds since the epoch
+    quiet_s: float  # since the last records were handed out
+
+
 class Rounds:
     """All lanes of a worker and the tasks that move them."""
 
@@ -214,26 +223,32 @@ class Rounds:
             self._told.pop(lane.partition, None)
         return gone
 
-    def rest(self, partition: int, topics: Collection[str], seconds: float) -> None:
-        """Topics read to their end and quiet stop holding the partition's watermark.
+    def rest(self, partition: int, ended: Mapping[str, Ended], seconds: float) -> None:
+        """Topics folded to their end and quiet stop holding the partition's watermark.
 
         A topic that never had an event holds it until the others have had some for so long.
         """
         lane = self.lanes.get((Side.USER, partition))
         if lane is None or not isinstance(lane.memory, UserMemory):
             return
+        offsets = lane.memory.offsets  # what was handed out may wait, or be thrown away
+        topics = [
+            topic
+            for topic, end in ended.items()
+            if end.quiet_s >= seconds and offsets[topic] >= end.given
+        ]
         if lane.begun_at is None:
             lane.is_empty = set(topics) == set(INPUTS)
         elif self._clock() - lane.begun_at >= seconds:
             for topic in topics:
                 lane.memory.raise_quiet(topic)
 
-    def reach(self, partition: int, ends: Mapping[str, tuple[int, int]]) -> None:
+    def reach(self, partition: int, ended: Mapping[str, Ended]) -> None:
         """Where inputs ended, and when: once that is folded, nothing older is to come."""
         lane = self.lanes.get((Side.USER, partition))
         if lane is not None:
-            for topic, (end, at) in ends.items():
-                lane.reach(topic, end, at - SKEW_MS)
+            for topic, end in ended.items():
+                lane.reach(topic, end.given, end.at - SKEW_MS)
 
     def watermark(self, lane: Lane) -> int | None:
         """The watermark of a lane; None while it may still begin with something older."""

@@ -71,11 +71,41 @@ class Standing:
     quiet_s: float  # seconds since the last record, or since reading began
     safe: int | None = None  # the next offset as committed; None: not begun
     committed_at: float | None = None  # seconds since the epoch; None: not by this process
+    given: int | None = None  # the offset behind the last records handed out; None: not begun
+    ended_at: int | None = None  # `end` is no older than this, milliseconds since the epoch
 
     @property
     def is_at_end(self) -> bool:
         """Whether everything readable was handed out."""
         return self.position is not None and self.end is not None and self.position >= self.end
+
+
+class Answers:
+    """How old what the broker says may be, though it is seen only now.
+
+    An answer can lie about while this process is stopped or its threads wait for their turn.
+    But it was asked for after the one before it had been seen, so it is no older than that.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[TP, tuple[int | None, int]] = {}  # when: the one before, and the last
+
+    def asked_at(self, tp: TP, seen_at: int | None) -> int | None:
+        """A time before the last answer was asked for; None while only one is known.
+
+        Args:
+            tp: what the answer is about.
+            seen_at: when the last one was seen, milliseconds; None: there is none.
+
+        """
+        if seen_at is None:
+            self._seen.pop(tp, None)
+            return None
+        before, last = self._seen.get(tp, (None, seen_at))
+        if last != seen_at:
+            before, last = last, seen_at
+        self._seen[tp] = before, last
+        return before
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
@@ -91,6 +121,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._open: dict[TP, tuple[FetchResult, RecordSet]] = {}
         self._reached: dict[TP, int] = {}  # record time of the newest record taken
         self._expected: dict[TP, int] = {}  # where reading goes on
+        self._answers = Answers()
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         """A consumer of committed records with bounded fetches and Faust's own assignor.
@@ -183,19 +214,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """How many partitions a topic has."""
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
 
-    def end(self, tp: TP) -> int | None:
-        """First offset not yet readable; None if the broker has not spoken lately."""
-        state = self._state(tp)
-        if state is None or state.timestamp is None:
-            return None
-        return None if time.time() - state.timestamp / 1000 > FRESH_S else _readable_end(state)
+    def end(self, tp: TP) -> tuple[int, int] | None:
+        """First offset not yet readable, and the time this is no older than, in milliseconds.
 
-    def end_at(self, tp: TP) -> tuple[int, int] | None:
-        """An end as `end` gives it, and the time it is no older than, in milliseconds."""
+        None if the broker has not spoken lately.
+        """
         state = self._state(tp)
-        at = None if state is None else state.timestamp  # first: a later end may come meanwhile
-        end = self.end(tp)
-        return None if at is None or end is None else (end, int(at))
+        seen_at = None if state is None else state.timestamp  # first: a later end may come
+        at = self._answers.asked_at(tp, seen_at)
+        if at is None or time.time() - at / 1000 > FRESH_S:
+            return None
+        end = _readable_end(state)
+        return None if end is None else (end, at)
 
     @property
     def is_connected(self) -> bool:

@@ -48,7 +48,8 @@ class BatchConsumer(driver.Consumer):
         self._committed: dict[TP, int] = {}  # what the broker acknowledged
         self._committed_at: dict[TP, float] = {}  # seconds since the epoch
         self._next: dict[TP, int] = {}  # next offset to hand out
-        self._heard: dict[TP, float] = {}  # when the last record came, steady seconds
+        self._given: dict[TP, int] = {}  # the offset behind the last records handed out
+        self._heard: dict[TP, float] = {}  # when those came, steady seconds
         self._held: frozenset[int] = frozenset()
         self._starts: Mapping[TP, int] = {}
         self._turn = asyncio.Lock()  # hooks are called one at a time
@@ -80,7 +81,7 @@ class BatchConsumer(driver.Consumer):
                 self.app.monitor.track_tp_end_offset(tp, piece.end)
             self._next[tp] = piece.next_offset
             if len(piece):
-                self._heard[tp] = time.monotonic()
+                self._given[tp], self._heard[tp] = piece.next_offset, time.monotonic()
                 yield tp, self._to_batch(tp, piece, fetched.generation)
             else:
                 self.deliveries.skip(tp, piece.next_offset)
@@ -142,12 +143,16 @@ class BatchConsumer(driver.Consumer):
         heard = self._heard.get(tp)
         quiet = 0.0 if heard is None else time.monotonic() - heard
         safe = self._committed.get(tp, self._starts.get(tp))
-        at = self._committed_at.get(tp)
-        return Standing(self._next.get(tp), self._thread.end(tp), quiet, safe, at)
-
-    def end_at(self, tp: TP) -> tuple[int, int] | None:
-        """Where a topic partition ended, and when, milliseconds; None if not heard lately."""
-        return self._thread.end_at(tp)
+        end, ended_at = self._thread.end(tp) or (None, None)
+        return Standing(
+            position=self._next.get(tp),
+            end=end,
+            quiet_s=quiet,
+            safe=safe,
+            committed_at=self._committed_at.get(tp),
+            given=self._given.get(tp),
+            ended_at=ended_at,
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -257,7 +262,7 @@ class BatchConsumer(driver.Consumer):
             return
         self._held -= partitions
         for tp in [tp for tp in self._next if tp.partition in partitions]:
-            del self._next[tp]
+            del self._next[tp], self._given[tp]
             self._committed.pop(tp, None)
             self._committed_at.pop(tp, None)
             self._heard.pop(tp, None)
@@ -273,7 +278,7 @@ class BatchConsumer(driver.Consumer):
         self.deliveries.restart(starts)
         now = time.monotonic()
         for tp, start in starts.items():
-            self._next[tp] = start
+            self._next[tp] = self._given[tp] = start
             self._heard[tp] = now
             self._read_offset[tp] = None
 

@@ -153,6 +153,7 @@ async def test_aborted_records_are_never_seen_and_open_ones_only_after_their_com
         await worker.until(lambda: worker.records == 2)
         standing = consumer(worker.app).standing(TP(scene.clicks, 0))
         await worker.until(lambda: consumer(worker.app).standing(TP(scene.clicks, 0)).position == 5)
+        given = consumer(worker.app).standing(TP(scene.clicks, 0)).given
         await worker.snapshot()
         await consumer(worker.app).commit()
         committed = await consumer(worker.app).group_offsets(TP(scene.clicks, 0))
@@ -160,6 +161,7 @@ async def test_aborted_records_are_never_seen_and_open_ones_only_after_their_com
     assert seen_while_open == 0
     assert [v for batch in worker.batches for v in batch.values] == [b"committed", b"behind"]
     assert standing.end == 5
+    assert given == worker.batches[-1].next_offset  # what was handed out, not the end marker
     assert committed == {TP(scene.clicks, 0): 5}
 
 

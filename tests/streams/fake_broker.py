@@ -118,8 +118,8 @@ class FakeThread(Service):
     def wake(self) -> None:
         self.woken += 1
 
-    def end(self, tp: TP) -> int | None:
-        return self.broker.ends.get(tp, 0)
+    def end(self, tp: TP) -> tuple[int, int]:
+        return self.broker.ends.get(tp, 0), NOW_MS
 
     def partitions(self, _: str) -> int:
         return self.broker.partitions

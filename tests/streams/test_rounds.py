@@ -23,7 +23,7 @@ from streams.lanes import Lane, Side
 from streams.memories import Pace
 from streams.memories.chunks import Capture, capture
 from streams.memories.statelog import Written
-from streams.rounds import FIRST_SECONDS, Bound, Rhythm, Rounds
+from streams.rounds import FIRST_SECONDS, Bound, Ended, Rhythm, Rounds
 from streams.telemetry import TENTHS, Telemetry
 from tests.builders import click, decoded, paid, record_batch, refund
 
@@ -91,10 +91,11 @@ class World:
             clock=lambda: self.time,
             now_ms=lambda: NOW,
         )
+        self.memory = UserMemory(0, hmac_key=b"key")
         self.lane = Lane(
             side=Side.USER,
             partition=0,
-            memory=UserMemory(0, hmac_key=b"key"),
+            memory=self.memory,
             log=Logbook(self.doors.told),  # type: ignore[arg-type]  # a stand-in
             mute_until=mute_until or {},
             muted_at=0.0,
@@ -108,6 +109,13 @@ class World:
         batch = record_batch(topic, list(events), first_offset=first_offset, received_at=NOW)
         await self.rounds.room()
         self.rounds.fold(Side.USER, batch)
+
+
+def silent(world: World, **given: int) -> dict[str, Ended]:
+    """Inputs that are all read to their end and silent for a minute; where they ended."""
+    ends = {topic.replace("-", "_"): topic for topic in INPUTS}
+    offsets = dict(world.memory.offsets) | {ends[name]: at for name, at in given.items()}
+    return {topic: Ended(offsets[topic], NOW, LONG) for topic in INPUTS}
 
 
 async def test_a_batch_is_stated_first_and_safe_only_after_its_snapshot() -> None:
@@ -390,14 +398,47 @@ async def test_an_empty_topic_holds_the_watermark_until_it_was_quiet_long_enough
     world = World(begun_at=None)
     await world.fold(click(ts=NOW))
     world.time = 9.0
-    world.rounds.rest(0, INPUTS, seconds=10.0)
+    world.rounds.rest(0, silent(world), seconds=10.0)
     held = world.rounds.watermark(world.lane)
 
     world.time = 10.0
-    world.rounds.rest(0, INPUTS, seconds=10.0)
+    world.rounds.rest(0, silent(world), seconds=10.0)
 
     assert held is None
     assert world.rounds.watermark(world.lane) == NOW
+
+
+async def test_a_topic_whose_last_batch_still_waits_to_be_folded_is_not_quiet() -> None:
+    """Or what waits for the sink, or was thrown away in a rebalance, would come too late."""
+    world = World(begun_at=-LONG)
+    await world.fold(click(ts=NOW))
+
+    world.rounds.rest(0, silent(world, purchases=1), seconds=10.0)
+    waits = world.memory.greatest(PURCHASES)
+    await world.fold(paid(ts=NOW - 3 * HORIZON_MS, order_id="o1", pay_cents=500))
+    world.rounds.rest(0, silent(world, purchases=1), seconds=10.0)
+
+    assert waits is None
+    assert world.memory.tally[PURCHASES, "written"] == 1
+    assert world.memory.greatest(PURCHASES) == NOW
+
+
+async def test_a_topic_is_quiet_only_after_so_many_seconds() -> None:
+    world = World(begun_at=-LONG)
+    await world.fold(click(ts=NOW))
+    ended = {topic: replace(end, quiet_s=9.9) for topic, end in silent(world).items()}
+
+    world.rounds.rest(0, ended, seconds=10.0)
+
+    assert world.memory.greatest(PURCHASES) is None
+
+
+async def test_a_partition_whose_first_batch_still_waits_is_not_empty() -> None:
+    world = World(begun_at=None)
+
+    world.rounds.rest(0, silent(world, clickstream=1), seconds=10.0)
+
+    assert not world.lane.is_empty
 
 
 async def test_a_partition_that_has_just_begun_is_safe_only_with_its_first_watermark() -> None:
@@ -421,7 +462,7 @@ async def test_a_partition_without_any_event_holds_nobody_but_speaks_when_it_beg
     await world.rounds.round(Side.USER)
     unsaid = list(world.doors.sent)
 
-    world.rounds.rest(0, INPUTS, seconds=10.0)
+    world.rounds.rest(0, silent(world), seconds=10.0)
     await world.rounds.round(Side.USER)
     empty = world.rounds._told[0]
     await world.fold(click(ts=NOW))
