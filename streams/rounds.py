@@ -241,7 +241,7 @@ class Rounds:
             lane.is_empty = set(topics) == set(INPUTS)
         elif self._clock() - lane.begun_at >= seconds:
             for topic in topics:
-                lane.memory.raise_quiet(topic)
+                lane.is_dirty |= lane.memory.raise_quiet(topic)  # its own from now on: to be kept
 
     def reach(self, partition: int, ended: Mapping[str, Ended]) -> None:
         """Where inputs ended, and when: once that is folded, nothing older is to come."""

@@ -375,12 +375,19 @@ class UserMemory:
         greatest = self._gates[topic].greatest
         return None if greatest == NEVER else greatest
 
-    def raise_quiet(self, topic: str) -> None:
-        """Let a topic that is read to its end and quiet come as far as the least of the others."""
+    def raise_quiet(self, topic: str) -> bool:
+        """Let a topic that is read to its end and quiet come as far as the least of the others.
+
+        Returns:
+            Whether it was behind.
+
+        """
         others = [gate.greatest for other, gate in self._gates.items() if other != topic]
         least = min((at for at in others if at != NEVER), default=NEVER)
         gate = self._gates[topic]
+        was_behind = gate.greatest < least
         gate.greatest = max(gate.greatest, least)
+        return was_behind
 
     def watermark(self, counted: Collection[str]) -> int | None:
         """Give the least of the greatest times of these topics, None while one has none."""

@@ -423,6 +423,22 @@ async def test_a_topic_whose_last_batch_still_waits_to_be_folded_is_not_quiet() 
     assert world.memory.greatest(PURCHASES) == NOW
 
 
+async def test_how_far_a_quiet_topic_was_raised_is_kept() -> None:
+    """Or the same event would come too late before a restart and be accepted after it."""
+    world = World(begun_at=-LONG)
+    await world.fold(click(ts=NOW))
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+    before = world.doors.told.count("snapshot")
+
+    for _ in range(2):  # the second time nothing moves
+        world.rounds.rest(0, silent(world), seconds=10.0)
+        await world.rounds.round(Side.USER, snapshot=True)
+        await world.rounds.kept()
+
+    assert world.doors.told.count("snapshot") == before + 1
+
+
 async def test_a_topic_is_quiet_only_after_so_many_seconds() -> None:
     world = World(begun_at=-LONG)
     await world.fold(click(ts=NOW))
