@@ -162,6 +162,11 @@ class Owner:
                 return KolMemory(partition, settings.kafka.partitions)
             return KolMemory.restored(opened.arrays, partition)
         key = settings.hmac_key.get_secret_value().encode()
-        if opened.arrays is None:
-            return UserMemory(partition, hmac_key=key)
-        return UserMemory.restored(opened.arrays, partition, hmac_key=key, run=at_once)
+        memory = (
+            UserMemory(partition, hmac_key=key)
+            if opened.arrays is None
+            else UserMemory.restored(opened.arrays, partition, hmac_key=key, run=at_once)
+        )
+        if opened.life > 1:
+            memory.tell_again()
+        return memory

@@ -46,6 +46,8 @@ PLACES: Final = tuple(  # topic, label, kind of every number, appended only
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
     + [(topic, name, "counter") for topic, name in COUNTERS]
 )
+UNTOLD: Final = -1  # of what an earlier life may have told otherwise
+
 _AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(PLACES)}
 
 
@@ -100,6 +102,10 @@ class Tally:
                 "version": np.full(len(changed), version, np.uint64),
             },
         )
+
+    def tell_again(self) -> None:
+        """Tell every total once more, also what is 0: an earlier life may have told others."""
+        self._told[:] = UNTOLD
 
     def is_changed(self) -> bool:
         """Say whether `rows` would give any."""

@@ -467,6 +467,14 @@ class UserMemory:
         """The version of the latest statements."""
         return self.epoch << 56 | self.life << 32 | self.folded
 
+    def tell_again(self) -> None:
+        """Tell all totals anew: what a life before this one told behind its snapshot may be more.
+
+        So it is of what is given back before its order is read. Other keys are told anew by the
+        events that are read anew.
+        """
+        self.tally.tell_again()
+
     def statements(self) -> Statements:
         """Say what changed since the last call; nothing when nothing did."""
         row, refunded = self._orders.changed()

@@ -733,6 +733,28 @@ def test_a_quiet_topic_alone_stays_where_it_is() -> None:
     assert reader.memory.greatest(CLICKSTREAM) == reader.memory.greatest(PURCHASES) == NOON
 
 
+@pytest.mark.parametrize("was_kept", [True, False])
+def test_a_total_that_a_dead_life_told_behind_its_snapshot_is_told_anew(*, was_kept: bool) -> None:
+    """It knew the refund without its order; who reads both at once has nothing to tell of it."""
+    dead = Reader()
+    if was_kept:
+        dead.fold(click())
+        dead.state()
+    kept = copied(dead.memory.arrays())
+    back, order = refund(ref_order_id="o1", pay_cents=10), paid(order_id="o1", pay_cents=100)
+    dead.fold(back)
+    dead.state()
+    ahead = dead.doors()
+
+    dead.memory = UserMemory.restored(kept, 3, hmac_key=KEY)
+    dead.memory.life = 1
+    dead.memory.tell_again()
+    dead.fold(back, order)
+
+    assert ahead[PURCHASES, "refund_unmatched"] == 1
+    assert (PURCHASES, "refund_unmatched") not in dead.doors()
+
+
 def test_nothing_is_said_when_nothing_changed() -> None:
     reader = read(click())
     first, second = reader.state(), reader.state()
