@@ -132,7 +132,7 @@ def doors() -> dict[str, dict[str, int]]:
             found[names[row["kind"]]][row["door"]] += int(row["n"])
     except ReadingError:  # not there yet: nothing has been said
         return {}
-    return {name: dict(counts) for name, counts in found.items()}
+    return {name: dict(+counts) for name, counts in found.items()}  # without those that are 0
 
 
 def _shown(report: dict[str, Any]) -> None:
