@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 import msgspec
+from clickhouse_connect.driver.client import Client
 
 from sinks.migrate import check as checked
 from streams import app as apps
@@ -23,7 +24,7 @@ from streams.errors import ExpectedError
 from streams.health import Health
 from streams.outlets import Outlets
 from streams.owner import Owner
-from streams.reading import connected
+from streams.reading import connected, rows
 from streams.rounds import Bound, Rhythm, Rounds
 from streams.settings import Settings, home
 from streams.telemetry import CODE_PATH, Telemetry
@@ -45,6 +46,9 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     ending = Ending()
     try:
         check(settings)
+        if settings.worker.from_empty:
+            stands = epoch_said(connected(settings.clickhouse))
+            settings = settings.model_copy(update={"epoch": max(settings.epoch, stands)})
     except ExpectedError as refused:
         return ending.told(refused)
     datadir = home() / "data" / "faust" / (settings.worker.name or f"worker-{secrets.token_hex(4)}")
@@ -159,6 +163,20 @@ def check(settings: Settings) -> None:
     fault = checked(connected(conf, database=""), conf.database)
     if fault:
         raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
+
+
+def epoch_said(client: Client) -> int:
+    """The greatest epoch of what stands in the tables, 0 where nothing does.
+
+    Who begins from empty goes one above it: the state that knew is gone, and a life of an
+    epoch that was there before would not replace a row. Every life tells its doors.
+
+    Raises:
+        ReadingError: the account may not read `door_count`.
+
+    """
+    told = rows(client, f"SELECT max(intDiv(version, {1 << 56})) AS epoch FROM door_count")  # noqa: S608  # a number
+    return int(told[0]["epoch"])
 
 
 class Lines(logging.Formatter):

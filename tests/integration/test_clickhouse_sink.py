@@ -12,6 +12,7 @@ from schemas.rows import Rows
 from sinks.base import Health, Observer, SinkStopped, State
 from sinks.clickhouse import ClickHouse, Http, Place, connect
 from sinks.retry import Verdict, judge
+from streams.worker import epoch_said
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh, killed, place, standing
 from tests.sinks.contract import SinkContract
@@ -82,6 +83,20 @@ async def test_lost_answers_leave_no_row_standing_twice(client: Client, there: P
     assert stands == 50
     assert {row["version"] for row in standing(client, "door_count")} == {19}
     assert insert.calls > 20
+
+
+async def test_the_epoch_of_what_stands_is_told_to_who_begins_from_empty(
+    client: Client, there: Place
+) -> None:
+    """In an epoch that was there before it would begin below the rows it has to replace."""
+    nothing = epoch_said(client)
+    sink = ClickHouse.at(there)
+    for epoch in (0, 3, 2):
+        await sink.write(doors(epoch, version=epoch << 56 | 1 << 32 | 9))
+    await sink.close()
+
+    assert nothing == 0
+    assert epoch_said(client) == 3
 
 
 async def test_poison_among_many_rows_is_found_and_the_rest_stands(
