@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -180,10 +180,11 @@ class Rounds:
                 lane for lane in self.of(side) if not lane.is_muted(now, self._rhythm.longest_mute)
             ]
             said, waits = self._said(lanes), _waits(lanes)
-            taken = _taken(lanes, now, snapshot=snapshot)
             if said or waits.at:
                 self._owed[side].append((said, waits))
+            taken: list[tuple[Lane, Taken]] = []
             try:
+                taken += _taken(lanes, now, snapshot=snapshot)
                 await self._pay(side)
             except BaseException:
                 for lane, _ in taken:
@@ -370,20 +371,19 @@ async def _all(calls: Sequence[Awaitable[None]]) -> None:
         raise
 
 
-def _taken(lanes: Sequence[Lane], now: float, *, snapshot: bool) -> list[tuple[Lane, Taken]]:
+def _taken(lanes: Sequence[Lane], now: float, *, snapshot: bool) -> Iterator[tuple[Lane, Taken]]:
     """Copies of the lanes that are due, or of all with `snapshot`.
 
     Once they are large the others wait for the next round, so that batches come between.
     """
-    taken: list[tuple[Lane, Taken]] = []
     copied = 0
     for lane in lanes:
         wanted = lane.is_due(now) and copied < COPY_BYTES
         wanted |= snapshot and lane.is_dirty and not lane.keeping
         if wanted and not _holds_time(lane, now):  # else offsets were safe before its watermark
-            taken.append((lane, lane.taken()))
-            copied += taken[-1][1].capture.size
-    return taken
+            taken = lane.taken()
+            yield lane, taken
+            copied += taken.capture.size
 
 
 def _holds_time(lane: Lane, now: float) -> bool:

@@ -67,6 +67,13 @@ class Logbook:
         return Written(1, taken.changed_bytes, taken.size, 0.0)
 
 
+class Full(Logbook):
+    """A state log that finds no room for a copy."""
+
+    def capture(self, *_: object, **__: object) -> Capture:
+        raise MemoryError
+
+
 class World:
     """One user lane with everything around it."""
 
@@ -148,6 +155,25 @@ async def test_what_could_not_be_sent_is_owed_and_nothing_of_it_is_safe() -> Non
     assert not before
     assert world.doors.told.count("order_credit") == 1
     assert world.safe[-1][PURCHASES, 0] == 1
+
+
+async def test_what_was_to_be_said_is_owed_also_when_memory_cannot_be_copied() -> None:
+    """A drain that fails ends no worker: the memories that stay go on with what they know."""
+    world = World(begun_at=-LONG)
+    other = replace(world.lane, partition=1, memory=UserMemory(1, hmac_key=b"key"))
+    world.rounds.lanes[Side.USER, 1] = other
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+    copied = Logbook(world.doors.told)
+    other.log = Full(world.doors.told)  # type: ignore[assignment]  # a stand-in
+
+    with pytest.raises(MemoryError):
+        await world.rounds.round(Side.USER, snapshot=True)
+    other.log = copied  # type: ignore[assignment]  # as above
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+
+    assert world.doors.told.count("order_credit") == 1
+    assert world.doors.told.count("snapshot") == 2
 
 
 async def test_after_a_restore_nothing_is_said_until_the_dead_run_is_overtaken() -> None:
