@@ -179,7 +179,12 @@ class Rounds:
             lanes = [
                 lane for lane in self.of(side) if not lane.is_muted(now, self._rhythm.longest_mute)
             ]
-            said, waits = self._said(lanes), _waits(lanes)
+            try:
+                said, waits = self._said(lanes), _waits(lanes)
+            except Exception as error:
+                self.lanes.clear()  # some have told what nobody took: it is to be read again
+                self._crashed(error)
+                raise
             if said or waits.at:
                 self._owed[side].append((said, waits))
             taken: list[tuple[Lane, Taken]] = []

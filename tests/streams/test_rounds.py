@@ -176,6 +176,25 @@ async def test_what_was_to_be_said_is_owed_also_when_memory_cannot_be_copied() -
     assert world.doors.told.count("snapshot") == 2
 
 
+async def test_memories_of_which_one_cannot_speak_are_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others have told what changed, and nobody has taken it."""
+    world = World(begun_at=-LONG)
+    dumb = UserMemory(1, hmac_key=b"key")
+    monkeypatch.setattr(dumb, "statements", Full(world.doors.told).capture)
+    world.rounds.lanes[Side.USER, 1] = replace(world.lane, partition=1, memory=dumb)
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+
+    with pytest.raises(MemoryError):
+        await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.round(Side.USER, snapshot=True)
+    await world.rounds.kept()
+
+    assert [type(error) for error in world.crashes] == [MemoryError]
+    assert not world.safe
+
+
 async def test_after_a_restore_nothing_is_said_until_the_dead_run_is_overtaken() -> None:
     world = World(mute_until={CLICKSTREAM: 2})
     await world.fold(click(ts=NOW, event_id="a"))
