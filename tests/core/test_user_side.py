@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.cells import NAMES
+from schemas.cells import BRAND, NAMES
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import MODELS, TABLES
@@ -532,6 +532,12 @@ def test_a_refund_of_an_unknown_order_is_written_and_counted() -> None:
     assert reader.rows("order_credit") == []
     assert reader.doors()[PURCHASES, "written"] == 2
     assert reader.doors()[PURCHASES, "refund_unmatched"] == 2
+
+
+def test_names_are_those_of_kols_and_brands_that_something_is_remembered_of() -> None:
+    reader = read(click(kol_id="k7"), paid(brand_id="b7"))
+
+    assert set(reader.memory.names.names) == {"k7", BRAND + "b7"}
 
 
 def test_totals_are_what_is_said_of_doors() -> None:
