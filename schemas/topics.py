@@ -21,6 +21,8 @@ REVIEWS: Final = "kol-reviews"
 ERASURES: Final = "kol-erasures"
 DEAD_LETTERS: Final = "kol-dead-letters"
 
+OWN: Final = frozenset({CELLS, USER_STATE, KOL_STATE, DEAD_LETTERS})  # of one app alone
+
 MAX_MESSAGE_BYTES: Final = 1 << 20  # of a record batch, as the broker counts it
 DEAD_LETTER_BYTES: Final = MAX_MESSAGE_BYTES + (64 << 10)  # any input record and its headers
 

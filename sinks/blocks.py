@@ -12,11 +12,12 @@ class Blocks:
 
     Args:
         client: `bootstrap_servers` and security, as aiokafka's clients take them.
+        topic: what the brokers call it.
 
     """
 
-    def __init__(self, client: Mapping[str, Any]) -> None:
-        self._producer = Producer(client, CELLS, MAX_MESSAGE_BYTES)
+    def __init__(self, client: Mapping[str, Any], topic: str = CELLS) -> None:
+        self._producer = Producer(client, topic, MAX_MESSAGE_BYTES)
 
     async def start(self) -> None:
         """Connect."""

@@ -18,11 +18,12 @@ class DeadLetters:
 
     Args:
         client: `bootstrap_servers` and security, as aiokafka's clients take them.
+        topic: what the brokers call it.
 
     """
 
-    def __init__(self, client: Mapping[str, Any]) -> None:
-        self._producer = Producer(client, DEAD_LETTERS, DEAD_LETTER_BYTES)
+    def __init__(self, client: Mapping[str, Any], topic: str = DEAD_LETTERS) -> None:
+        self._producer = Producer(client, topic, DEAD_LETTER_BYTES)
 
     async def start(self) -> None:
         """Connect."""

@@ -8,6 +8,8 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import faust
@@ -79,13 +81,13 @@ def credentials(kafka: Kafka) -> faust.SASLCredentials | faust.SSLCredentials | 
     return faust.SSLCredentials(tls) if tls else None
 
 
-def tie(app: faust.App, owner: Owner, *, leaves: bool) -> None:
+def tie(app: faust.App, kafka: Kafka, owner: Owner, *, leaves: bool) -> None:
     """Tell the transport which topics it reads and whose the partitions are."""
     wire(
         app,
         Wiring(
             inputs=INPUTS,
-            others=(ERASURES, CELLS),
+            others=(ERASURES, kafka.named(CELLS)),
             hooks=owner,
             horizon_ms=HORIZON_MS,
             leaves=leaves,
@@ -97,19 +99,20 @@ def tie(app: faust.App, owner: Owner, *, leaves: bool) -> None:
 def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, health: Health) -> None:
     """Give an app its agents, its tasks and its pages."""
     worker = settings.worker
+    known = partial(as_known, settings.kafka)
 
     async def fold(side: Side, stream: StreamT[RecordBatch]) -> None:
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
             await rounds.room()
             if is_current(app, event):  # asked last: nothing may come between it and the fold
-                rounds.fold(side, event.value)
+                rounds.fold(side, known(event.value))
                 await asyncio.sleep(0)  # rounds and heartbeats get their turn
 
     @app.agent(batch_topic(app, (*INPUTS, ERASURES)), name="user_side")
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
 
-    @app.agent(batch_topic(app, (CELLS,)), name="kol_side")
+    @app.agent(batch_topic(app, (settings.kafka.named(CELLS),)), name="kol_side")
     async def kol_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.KOL, stream)
 
@@ -163,6 +166,14 @@ def at_end(app: faust.App, partition: int) -> dict[str, Ended]:
     }
 
 
-def settle(app: faust.App, offsets: Mapping[tuple[str, int], int]) -> None:
+def as_known(kafka: Kafka, batch: RecordBatch) -> RecordBatch:
+    """A batch under the name that its topic has in `schemas.topics`."""
+    topic = kafka.known(batch.topic)
+    return batch if topic in {batch.topic, None} else replace(batch, topic=topic)
+
+
+def settle(app: faust.App, kafka: Kafka, offsets: Mapping[tuple[str, int], int]) -> None:
     """These next offsets are safe: they may be committed."""
-    consumer(app).settle({TP(*at): offset for at, offset in offsets.items()})
+    consumer(app).settle(
+        {TP(kafka.named(topic), at): offset for (topic, at), offset in offsets.items()}
+    )

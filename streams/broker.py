@@ -108,9 +108,8 @@ class Broker:
         self._kafka = kafka
 
     def counts(self) -> dict[str, int]:
-        """Every topic and its number of partitions."""
-        told = self._client.describe_topics()
-        return {topic["name"]: len(topic["partitions"]) for topic in told}
+        """Every topic, as `schemas.topics` calls it, and its number of partitions."""
+        return {name: len(topic["partitions"]) for name, topic in self._topics().items()}
 
     def brokers(self) -> int:
         """How many brokers there are."""
@@ -123,11 +122,11 @@ class Broker:
     def replicas(self) -> dict[tuple[str, int], Replicas]:
         """How the partitions of our topics are kept."""
         return {
-            (topic["name"], one["partition_index"]): Replicas(
+            (name, one["partition_index"]): Replicas(
                 one["leader_id"], len(one["replica_nodes"]), len(one["isr_nodes"])
             )
-            for topic in self._client.describe_topics()
-            if topic["name"] in self._plan()
+            for name, topic in self._topics().items()
+            if name in self._plan()
             for one in topic["partitions"]
         }
 
@@ -140,7 +139,7 @@ class Broker:
         try:
             self._client.create_topics(
                 {
-                    name: {
+                    self._kafka.named(name): {
                         "num_partitions": partitions,
                         "replication_factor": self._kafka.replication,
                         "configs": dict(configs),
@@ -159,11 +158,13 @@ class Broker:
         found: list[Difference] = []
         for name, (partitions, configs) in self._plan().items():
             if name not in there:
-                found.append(Difference(name, "is missing: run `kol topics`", fatal=True))
+                found.append(
+                    Difference(self._kafka.named(name), "is missing: run `kol topics`", fatal=True)
+                )
             elif there[name] != partitions:
                 found.append(
                     Difference(
-                        name,
+                        self._kafka.named(name),
                         f"has {there[name]} partitions, not {partitions}; a count never changes: "
                         "use a new KOL_APP_ID and new topics, and replay",
                         fatal=True,
@@ -173,7 +174,7 @@ class Broker:
                 now = self.configs(name)
                 found += [
                     Difference(
-                        name,
+                        self._kafka.named(name),
                         f"has {key}={now.get(key)}, not {value}{CARE.get((name, key), '')}",
                         fatal=False,
                     )
@@ -184,9 +185,10 @@ class Broker:
 
     def configs(self, topic: str) -> dict[str, str]:
         """The settings of one topic in force."""
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        name = self._kafka.named(topic)
+        resource = ConfigResource(ConfigResourceType.TOPIC, name)
         told = self._client.describe_configs([resource], config_filter="all")
-        return {key: value["value"] for key, value in told["topic"][topic].items()}
+        return {key: value["value"] for key, value in told["topic"][name].items()}
 
     def first_offsets(self, topics: Iterable[str]) -> Offsets:
         """The oldest offset still there, per partition."""
@@ -199,39 +201,50 @@ class Broker:
     def committed(self, group: str) -> Offsets:
         """Where the group stands; partitions it never committed are absent."""
         told = self._client.list_group_offsets({group: None})[group]
-        return {(tp.topic, tp.partition): at.offset for tp, at in told.items() if at.offset >= 0}
+        return self._at((tp, at) for tp, at in told.items() if at.offset >= 0)
 
     def members(self, group: str) -> dict[str, dict[str, list[int]]]:
         """Who is in the group, and which partitions of which topics are whose."""
         told = self._client.describe_groups([group])[group]
         return {
             member["group_instance_id"] or member["member_id"]: {
-                share["topic"]: list(share["partitions"])
+                self._kafka.known(share["topic"]) or share["topic"]: list(share["partitions"])
                 for share in (member["member_assignment"] or {}).get("assigned_partitions", [])
             }
             for member in told["members"]
         }
 
     def forget(self, group: str, topics: Iterable[str]) -> None:
-        """Delete a group's offsets and some topics: for benchmarks and tests only."""
+        """Delete a group's offsets and some topics: what a dropped replay leaves, and for tests."""
         there = self.counts()
         with suppress(CoordinatorNotAvailableError):  # no group has ever committed here
             self._client.delete_groups([group])
-        self._client.delete_topics([topic for topic in topics if topic in there])
+        gone = [self._kafka.named(topic) for topic in topics if topic in there]
+        if gone:
+            self._client.delete_topics(gone)
         while set(topics) & self.counts().keys():
             time.sleep(0.1)
 
     def _offsets(self, topics: Iterable[str], spec: OffsetSpec) -> Offsets:
         counts = self.counts()
         wanted = {
-            TopicPartition(topic, partition): spec
+            TopicPartition(self._kafka.named(topic), partition): spec
             for topic in topics
             for partition in range(counts.get(topic, 0))
         }
         if not wanted:
             return {}
-        told = self._client.list_partition_offsets(wanted)
-        return {(tp.topic, tp.partition): at.offset for tp, at in told.items()}
+        return self._at(self._client.list_partition_offsets(wanted).items())
+
+    def _at(self, told: Iterable[tuple[TopicPartition, Any]]) -> Offsets:
+        known = self._kafka.known
+        found = {(known(tp.topic), tp.partition): at.offset for tp, at in told}
+        return {(topic, at): offset for (topic, at), offset in found.items() if topic is not None}
+
+    def _topics(self) -> dict[str, Any]:
+        """What the brokers say of each topic, without other apps' own."""
+        told = {self._kafka.known(one["name"]): one for one in self._client.describe_topics()}
+        return {name: one for name, one in told.items() if name is not None}
 
     def _plan(self) -> Mapping[str, tuple[int, Mapping[str, str]]]:
         return plan(self._kafka.partitions)

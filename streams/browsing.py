@@ -45,15 +45,19 @@ class Whole:
 class Browser:
     """A look at topics; committed records only."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, kafka: Kafka) -> None:
         self._consumer = consumer
+        self._kafka = kafka
+
+    def _tp(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._kafka.named(place[0]), place[1])
 
     async def newest(self, places: Iterable[Place], most: int) -> list[Entry]:
         """At most so many of the last offsets of each partition, in log order.
 
         Fewer where transactions were aborted or compaction took some.
         """
-        tps = [TopicPartition(*place) for place in places]
+        tps = [self._tp(place) for place in places]
         first = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
         starts = {tp: max(first[tp], ends[tp] - most) for tp in tps}
@@ -61,18 +65,18 @@ class Browser:
 
     async def first_from(self, offsets: Mapping[Place, int]) -> list[Entry]:
         """The first record at or after an offset of each partition, where there is one."""
-        starts = {TopicPartition(*place): at for place, at in offsets.items()}
+        starts = {self._tp(place): at for place, at in offsets.items()}
         ends = await self._consumer.end_offsets(list(starts))
-        found: dict[TopicPartition, Entry] = {}
+        found: dict[Place, Entry] = {}
         async for entry in self._between(starts, ends):
-            found.setdefault(TopicPartition(entry.topic, entry.partition), entry)
+            found.setdefault((entry.topic, entry.partition), entry)
             if len(found) == len(starts):
                 break
         return list(found.values())
 
     async def since(self, places: Iterable[Place], at_ms: int) -> AsyncIterator[Entry]:
         """All records of these partitions from the first that is no older than `at_ms`."""
-        tps = [TopicPartition(*place) for place in places]
+        tps = [self._tp(place) for place in places]
         first = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
         told = await self._consumer.offsets_for_times(dict.fromkeys(tps, max(at_ms, 0)))
@@ -88,13 +92,13 @@ class Browser:
             BrokerError: some of them do not come.
 
         """
-        tps = [TopicPartition(*place) for place in places]
-        first = await self._consumer.beginning_offsets(tps)
-        ends = await self._consumer.end_offsets(tps)
-        found: dict[Place, Whole] = {tuple(tp): Whole([], ends[tp]) for tp in tps}
+        tps = {place: self._tp(place) for place in places}
+        first = await self._consumer.beginning_offsets(list(tps.values()))
+        ends = await self._consumer.end_offsets(list(tps.values()))
+        found: dict[Place, Whole] = {place: Whole([], ends[tp]) for place, tp in tps.items()}
         async for entry in self._between(first, ends):
             found[entry.topic, entry.partition].entries.append(entry)
-        for tp in tps:
+        for tp in tps.values():
             if first[tp] < ends[tp] and await self._consumer.position(tp) < ends[tp]:
                 raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
         return found
@@ -116,16 +120,16 @@ class Browser:
                 moved = loop.time()
                 for record in records:
                     if record.offset < ends[tp]:
-                        yield _entry(record)
+                        yield _entry(record, self._kafka)
             done = {tp for tp in left if await consumer.position(tp) >= ends[tp]}
             if done:
                 consumer.pause(*done)
                 left -= done
 
 
-def _entry(record: Any) -> Entry:  # noqa: ANN401  # aiokafka ships no types
+def _entry(record: Any, kafka: Kafka) -> Entry:  # noqa: ANN401  # aiokafka ships no types
     return Entry(
-        record.topic,
+        kafka.known(record.topic) or record.topic,
         record.partition,
         record.offset,
         record.timestamp,
@@ -155,7 +159,7 @@ async def browsing(kafka: Kafka) -> AsyncIterator[Browser]:
         await consumer.start()
         await asyncio.sleep(0)  # its tasks begin: one that never began cannot be stopped quietly
         try:
-            yield Browser(consumer)
+            yield Browser(consumer, kafka)
         finally:
             await consumer.stop()
     except KafkaError as error:

@@ -263,5 +263,6 @@ async def _records_gone(
     gone = {(at, name) for at, name in gone if b"/" in name}  # older ones share their key
     async with _producing(settings.kafka) as producer:
         for partition, name in sorted(gone):
-            await producer.send_and_wait(DEAD_LETTERS, None, key=name, partition=partition)
+            topic = settings.kafka.named(DEAD_LETTERS)
+            await producer.send_and_wait(topic, None, key=name, partition=partition)
     report.records = len(gone)

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.columns import Rejected
 from schemas.rows import Rows
+from schemas.topics import CELLS, DEAD_LETTERS
 from sinks.base import Fault, Health, Observer, SinkStopped, State
 from sinks.blocks import Blocks
 from sinks.clickhouse import ClickHouse
@@ -29,8 +30,9 @@ class Outlets:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._sink = ClickHouse.at(place(settings.clickhouse), observer=Watched(telemetry))
         told = client(settings.kafka)
-        self._blocks = Blocks(told)
-        self._letters = DeadLetters(told)
+        named = settings.kafka.named
+        self._blocks = Blocks(told, named(CELLS))
+        self._letters = DeadLetters(told, named(DEAD_LETTERS))
         self._opening = asyncio.Lock()
         self._is_open = False
         self._is_closed = False

@@ -69,7 +69,9 @@ class Owner:
         self.held = held
         self._telemetry.add("kol_rebalances_total")
         return {
-            TP(topic, partition): self._rounds.lanes[side, partition].memory.offsets[topic]
+            TP(self._settings.kafka.named(topic), partition): self._rounds.lanes[
+                side, partition
+            ].memory.offsets[topic]
             for side in Side
             for partition in held
             for topic in TOPICS[side]
@@ -109,7 +111,7 @@ class Owner:
             client(settings.kafka),
             settings.app_id,
             side.value,
-            STATE[side],
+            settings.kafka.named(STATE[side]),
             partition,
             format=FORMAT[side],
             reads=READS[side],

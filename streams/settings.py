@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from schemas.topics import OWN
 from streams.errors import ExpectedError
 
 PREFIX = "KOL_"
@@ -43,6 +44,9 @@ class Kafka(_Part):
     bootstrap: str = Field("127.0.0.1:9092", description="brokers, host:port, comma-separated")
     partitions: int = Field(4, ge=1, le=1024, description="of every input topic; never changes")
     replication: int = Field(1, ge=1, le=7, description="replicas of topics `kol topics` creates")
+    prefix: str = Field(
+        "", description="before the names of the app's own topics; a replay's", pattern=r"^[\w.-]*$"
+    )
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to talk to the brokers"
     )
@@ -52,6 +56,27 @@ class Kafka(_Part):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="SASL mechanism"
     )
+
+    def named(self, topic: str) -> str:
+        """What the brokers call a topic of `schemas.topics`.
+
+        >>> Kafka(prefix="b.").named("kol-cells"), Kafka(prefix="b.").named("purchases")
+        ('b.kol-cells', 'purchases')
+        """
+        return self.prefix + topic if topic in OWN else topic
+
+    def known(self, name: str) -> str | None:
+        """What `schemas.topics` calls a topic of the brokers; None for another app's own.
+
+        >>> [Kafka(prefix="b.").known(name) for name in ("b.kol-cells", "kol-cells", "purchases")]
+        ['kol-cells', None, 'purchases']
+        """
+        if not self.prefix:
+            return name
+        topic = name.removeprefix(self.prefix)
+        if topic in OWN:
+            return topic if name == self.prefix + topic else None
+        return name
 
 
 class ClickHouse(_Part):

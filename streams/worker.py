@@ -25,6 +25,7 @@ from streams.health import Health
 from streams.outlets import Outlets
 from streams.owner import Owner
 from streams.reading import connected, rows
+from streams.replay import misnamed
 from streams.rounds import Bound, Rhythm, Rounds
 from streams.settings import Settings, home
 from streams.telemetry import CODE_PATH, Telemetry
@@ -126,14 +127,15 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
         outlets,
         telemetry,
         settings.kafka.partitions,
-        safe=lambda offsets: apps.settle(app, offsets),
+        safe=lambda offsets: apps.settle(app, settings.kafka, offsets),
         crashed=crashed,
     )
     owner = Owner(settings, rounds, telemetry)
     name = worker.name or settings.app_id
     waits_s = settings.clickhouse.insert_seconds
     health = Health(app, rounds, telemetry, outlets.health, name, waits_s)
-    apps.tie(app, owner, leaves=leaves)
+    health.named = settings.kafka.named
+    apps.tie(app, settings.kafka, owner, leaves=leaves)
     apps.equip(app, settings, rounds, owner, health)
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
@@ -160,9 +162,12 @@ def check(settings: Settings) -> None:
     if fatal:
         raise NotReadyError("; ".join(f"topic {d.topic} {d.what}" for d in fatal))
     conf = settings.clickhouse
-    fault = checked(connected(conf, database=""), conf.database)
+    engine = connected(conf, database="")
+    fault = checked(engine, conf.database)
     if fault:
         raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
+    if wrong := misnamed(engine, settings):
+        raise NotReadyError(wrong)
 
 
 def epoch_said(client: Client) -> int:

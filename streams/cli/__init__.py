@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from streams.cli import ask, bench, demo, importing, mend, move, run
+from streams.cli import ask, bench, demo, importing, mend, move, replaying, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": importing.import_,
     "sql": ask.sql,
     "doctor": mend.doctor,
+    "replay": replaying.replay,
     "forget": mend.forget,
     "config": move.config,
 }

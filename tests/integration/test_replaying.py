@@ -1,0 +1,256 @@
+"""A second app reads all again while the first lives: `kol replay`, its swap, its way back."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from clickhouse_connect.driver.client import Client
+
+from schemas.erasures import NOBODY
+from schemas.events import INPUTS
+from schemas.partitioner import partition_of
+from schemas.rows import VIEWS
+from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, OWN
+from streams.broker import Offsets, asked
+from streams.browsing import browsing
+from streams.core.lateness import DAY_MS
+from streams.dlq import MARKED
+from streams.reading import connected, rows
+from streams.replay import beside
+from streams.settings import Settings
+from tests.builders import HOUR, click, paid
+from tests.chaos import verdict
+from tests.chaos.stack import ChaosError, Stack, running
+from tests.chaos.world import Sent, Traffic, logged, world
+
+pytestmark = pytest.mark.integration
+
+SEED = 11
+PARTITIONS = 4
+GONE = "u-gone"
+LONG = 200  # days ago: what is older can not be given back any more
+QUICK = {
+    "KOL_WORKER__SESSION_SECONDS": "6",
+    "KOL_WORKER__SNAPSHOT_SECONDS": "1",
+    "KOL_WORKER__QUIET_SECONDS": "3600",  # the one clock that may move what is final
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("replay") / "home", 1, QUICK) as stack:
+        yield stack
+
+
+def sent(stack: Stack, messages: list[Sent], seconds: float) -> Traffic:
+    """Traffic that has begun."""
+    traffic = Traffic(stack.settings.kafka.bootstrap, messages, seconds)
+    traffic.start()
+    return traffic
+
+
+def said(stack: Stack, *words: str) -> dict[str, Any]:
+    return dict(json.loads(stack.kol("replay", *words, "--json")))
+
+
+def refused(stack: Stack, *words: str) -> str:
+    with pytest.raises(ChaosError) as error:
+        stack.kol("replay", *words)
+    return " ".join(str(error.value).split())  # as wide as a terminal may be
+
+
+def of_user(now: int) -> list[Sent]:
+    """What somebody does who is forgotten before the replay."""
+    at = partition_of(GONE.encode(), PARTITIONS)
+    events: list[tuple[str, Mapping[str, object]]] = [
+        ("clickstream", click(ts=now - 8 * HOUR, user_id=GONE)),
+        ("purchases", paid("o-gone", 999, ts=now - 7 * HOUR, user_id=GONE)),
+    ]
+    return [Sent(topic, at, None, json.dumps(event).encode()) for topic, event in events]
+
+
+def letters(settings: Settings) -> list[bytes | None]:
+    """The keys of all letters on an app's own topic."""
+
+    async def read() -> list[bytes | None]:
+        async with browsing(settings.kafka) as browser:
+            found = browser.since([(DEAD_LETTERS, at) for at in range(PARTITIONS)], 0)
+            return [entry.key async for entry in found]
+
+    return asyncio.run(read())
+
+
+def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_back(
+    stack: Stack,
+) -> None:
+    now = time.time_ns() // 1_000_000
+    live = stack.settings
+    second = beside(live, "kol-2")
+    messages = world(SEED, now, PARTITIONS, users=20, days=10, bulk_messages=6_000)
+    half = len(messages) // 2
+    sent(stack, of_user(now - 11 * DAY_MS), 0.0).join()
+    sent(stack, messages[:half], 0.0).join()
+    stack.kol("drain")
+    assert json.loads(stack.kol("forget", GONE, "--yes", "--json"))["forgotten"]
+    engine = connected(live.clickhouse)
+    mark(engine)
+
+    traffic = sent(stack, messages[half:], 12.0)
+    told = said(stack, "kol-2", "--swap")
+    assert (told["caught_up"], told["swapped"], told["reads"]) == (True, True, "kol_2")
+    traffic.join()
+    assert traffic.error is None
+    stack.kol("drain")
+    assert said(stack, "kol-2", "--swap")["swapped"]  # goes on where it was, for what came since
+
+    log = logged(live.kafka.bootstrap, PARTITIONS)
+    peace = verdict.quiet(log, PARTITIONS, live.hmac_key.get_secret_value().encode())
+    assert against(live, peace) == []
+    assert {row["comment"] for row in views(engine)} == {"read from kol_2"}
+    assert in_hours(engine) == len(peace.orders)
+    assert marked(engine) == 1
+    assert rows(engine, "SELECT user_hash FROM v_order WHERE order_id = 'o-gone'") == [
+        {"user_hash": NOBODY}
+    ]
+    assert_apart(live, second)
+
+    assert said(stack, "kol-2", "--back")["reads"] == "kol"
+    assert {row["comment"] for row in views(engine)} == set(VIEWS.values())
+    assert against(live, peace) == []
+    assert in_hours(engine) == len(peace.orders)
+    assert "nothing to go back from" in refused(stack, "kol-2", "--back")
+    assert "no worker of kol-2 runs" in refused(stack, "kol-2", "--swap", "--workers", "0")
+    assert "is what runs already" in refused(stack, "kol")
+
+    assert "is no replay's" in refused(stack, "default", "--drop", "--yes")
+    assert said(stack, "kol-2", "--drop", "--yes")["dropped"] == "kol-2"
+    assert rows(engine, "SELECT name FROM system.databases WHERE name = 'kol_2'") == []
+    with asked(live.kafka) as broker:
+        assert not [name for name in broker.counts() if name.startswith("kol-2.")]
+        assert broker.committed("kol-2") == {}
+    assert against(live, peace) == []
+    engine.close()
+
+
+def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -> None:
+    live = stack.settings
+    engine = connected(live.clickhouse)
+    age(engine)
+    before = verdict.told(live)
+    told = said(stack, "kol-3", "--swap", "--from", ago(LONG))
+    assert "began with another --from" in refused(stack, "kol-3", "--from", ago(LONG + 1))
+    [hour] = rows(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
+    assert int(hour["orders"]) == 1
+    engine.close()
+    assert "workers of kol still run" in refused(stack, "kol-3", "--drop", "--yes")
+    stack.kol("down")
+    stack.up(env=told["variables"])
+    assert said(stack, "kol-3", "--drop", "--yes")["dropped"] == "kol"
+    assert "there is no way back" in refused(stack, "kol-3", "--back")
+    stack.kol("drain", env=told["variables"])
+    assert verdict.against_quiet(verdict.told(stack.settings), before) == []
+    with asked(stack.settings.kafka) as broker:
+        assert not OWN & broker.counts().keys()
+    astray = {**told["variables"], "KOL_KAFKA__PREFIX": ""}
+    stack.kol("topics", env=astray)
+    with pytest.raises(ChaosError, match="is the database of a replay"):
+        stack.kol("worker", env=astray)
+
+
+def test_a_log_that_lost_its_beginning_is_refused_with_what_to_do(stack: Stack) -> None:
+    bootstrap = stack.settings.kafka.bootstrap
+    topic = next(
+        topic for (topic, at), end in asked_ends(stack.settings).items() if at == 0 and end > 1
+    )
+
+    async def cut() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=1)})
+        await admin.close()
+
+    asyncio.run(cut())
+    why = refused(stack, "kol-4")
+    assert "the log does not reach back to its beginning" in why
+    assert f"{topic}/0 begins on" in why
+    assert "retention.ms" in why
+    why = refused(stack, "kol-4", "--from", ago(LONG))
+    assert f"the log does not reach back to {ago(LONG + 31)}" in why
+    assert "can still be given back" in refused(stack, "kol-4", "--from", ago(100))
+
+
+def asked_ends(settings: Settings) -> Offsets:
+    with asked(settings.kafka) as broker:
+        return broker.end_offsets(INPUTS)
+
+
+def against(settings: Settings, peace: verdict.Told) -> list[str]:
+    """Where the views differ from a quiet run, which knows no erasures."""
+    return verdict.against_quiet(without_owner(verdict.told(settings)), without_owner(peace))
+
+
+def views(engine: Client) -> list[dict[str, Any]]:
+    return rows(
+        engine,
+        "SELECT comment FROM system.tables WHERE database = 'kol' AND engine = 'View'"
+        " AND name LIKE 'v\\_%' AND NOT endsWith(name, '__kept')",
+    )
+
+
+def in_hours(engine: Client) -> int:
+    """Orders that the hours of the view know, by a model that gives an order to one KOL."""
+    sql = "SELECT sum(orders) AS n FROM v_credit_1h WHERE model = 'last'"
+    return int(rows(engine, sql)[0]["n"])
+
+
+def mark(engine: Client) -> None:
+    """Say of one letter that it was put back, as `kol dlq retry` does."""
+    engine.command(
+        "INSERT INTO dead_letter SELECT * REPLACE ('retried' AS state,"  # noqa: S608  # a number
+        f" toUInt64({MARKED + 1}) AS version) FROM dead_letter FINAL LIMIT 1"
+    )
+
+
+def ago(days: int) -> str:
+    """A day, as `--from` has it."""
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() - days * 86_400))
+
+
+def age(engine: Client) -> None:
+    """An order and an hour that are older than the log stand in the live tables."""
+    engine.command(
+        "INSERT INTO order_credit SELECT * REPLACE ('old' AS order_id,"
+        " ordered_at - INTERVAL 400 DAY AS ordered_at) FROM order_credit FINAL"
+        " WHERE notEmpty(kols) LIMIT 1"
+    )
+    engine.command(
+        "INSERT INTO credit_1h (model, kol_id, hour, orders, version)"
+        " VALUES ('last', 'k-old', toStartOfHour(now() - INTERVAL 400 DAY), 1, 1)"
+    )
+
+
+def marked(engine: Client) -> int:
+    return len(rows(engine, "SELECT offset FROM v_dead_letter WHERE state = 'retried'"))
+
+
+def assert_apart(live: Settings, second: Settings) -> None:
+    """Each app reads and writes its own topics; letters are on each once."""
+    with asked(live.kafka) as broker:
+        names = {group: {at[0] for at in broker.committed(group)} for group in ("kol", "kol-2")}
+    both = {*INPUTS, ERASURES}
+    assert names == {"kol": both | {CELLS}, "kol-2": both | {f"kol-2.{CELLS}"}}
+    ours, theirs = letters(live), letters(second)
+    assert len(set(ours)) == len(ours)
+    assert set(ours) == set(theirs)
+
+
+def without_owner(told: verdict.Told) -> verdict.Told:
+    orders = Counter(order[:-1] for order in told.orders.elements())
+    return replace(told, orders=orders)
