@@ -11,7 +11,7 @@
 The live app is never touched: its workers go on, write their own tables and are what there is
 to go back to. Nothing is moved. The names of record, the views, are exchanged one by one, each
 at once; both apps keep writing, so neither way has a gap, nor a row that comes too late.
-Decision 0014 says why, and what a swap is not.
+Decision 0015 says why, and what a swap is not.
 """
 
 import asyncio
