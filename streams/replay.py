@@ -435,7 +435,7 @@ def drop(live: Settings, second: Settings) -> str:
                 raise ReplayError(f"workers of {gone.app_id} still run: stop them first")
             if is_read:
                 _drop_tables(engine, live)
-            elif Began.read(_said_of(engine, theirs) or Began(None).words) is None:
+            elif (said := _said_of(engine, theirs)) is not None and Began.read(said) is None:
                 raise ReplayError(f"the database {theirs} is no replay's: it stays")
             else:
                 _do(engine, f"DROP DATABASE IF EXISTS {theirs} {_on_cluster(live)} SYNC")
