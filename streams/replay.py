@@ -432,7 +432,10 @@ def drop(live: Settings, second: Settings) -> str:
         gone = live if is_read else second
         with asked(gone.kafka) as broker:
             if broker.members(gone.app_id):
-                raise ReplayError(f"workers of {gone.app_id} still run: stop them first")
+                raise ReplayError(
+                    f"workers of {gone.app_id} still run: stop them first (who has a name counts "
+                    "until KOL_WORKER__SESSION_SECONDS have passed)"
+                )
             if is_read:
                 _drop_tables(engine, live)
             elif (said := _said_of(engine, theirs)) is not None and Began.read(said) is None:

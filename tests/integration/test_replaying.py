@@ -152,6 +152,7 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     assert "workers of kol still run" in refused(stack, "kol-3", "--drop", "--yes")
     stack.kol("down")
     stack.up(env=told["variables"])
+    stack.until(lambda: not members(stack, "kol"), "the old workers' session does not end")
     assert said(stack, "kol-3", "--drop", "--yes")["dropped"] == "kol"
     assert "there is no way back" in refused(stack, "kol-3", "--back")
     stack.kol("drain", env=told["variables"])
@@ -184,6 +185,11 @@ def test_a_log_that_lost_its_beginning_is_refused_with_what_to_do(stack: Stack) 
     why = refused(stack, "kol-4", "--from", ago(LONG))
     assert f"the log does not reach back to {ago(LONG + 31)}" in why
     assert "can still be given back" in refused(stack, "kol-4", "--from", ago(100))
+
+
+def members(stack: Stack, group: str) -> list[str]:
+    with asked(stack.settings.kafka) as broker:
+        return list(broker.members(group))
 
 
 def asked_ends(settings: Settings) -> Offsets:
