@@ -169,6 +169,6 @@ class Owner:
             if opened.arrays is None
             else UserMemory.restored(opened.arrays, partition, hmac_key=key, run=at_once)
         )
-        if opened.life > 1:
+        if opened.life > 1 or opened.epoch > 0:  # somebody was before
             memory.tell_again()
         return memory

@@ -470,8 +470,8 @@ class UserMemory:
     def tell_again(self) -> None:
         """Tell all totals anew: what a life before this one told behind its snapshot may be more.
 
-        So it is of what is given back before its order is read. Other keys are told anew by the
-        events that are read anew.
+        So it is of what is given back before its order is read, and of an epoch before this one,
+        whose log was longer. Other keys are told anew by the events that are read anew.
         """
         self.tally.tell_again()
 
