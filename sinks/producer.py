@@ -60,10 +60,12 @@ class Producer:
     async def send(self, records: Sequence[Record]) -> None:
         """Send records; returns once the brokers have them all.
 
-        While the brokers are away it waits.
+        While the brokers are away it waits: without limit for an answer, and for what they have
+        to say before (who leads a partition, an answer to the batch ahead) aiokafka's 40 s.
 
         Raises:
-            SinkStopped: they will not take them, however often they are asked.
+            SinkStopped: they will not take them, however often they are asked, or were away for
+                longer than that. The worker starts anew, and says them again.
 
         """
         if self._producer is None:
