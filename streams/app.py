@@ -157,12 +157,12 @@ async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[Non
 
 
 def at_end(app: faust.App, partition: int) -> dict[str, Ended]:
-    """The inputs of a partition that were handed out to their end."""
+    """The inputs of a partition of which everything was handed out that was appended."""
     standings = {topic: consumer(app).standing(TP(topic, partition)) for topic in INPUTS}
     return {
         topic: Ended(stands.given, stands.ended_at, stands.quiet_s)
         for topic, stands in standings.items()
-        if stands.is_at_end and stands.given is not None and stands.ended_at is not None
+        if stands.is_whole and stands.given is not None and stands.ended_at is not None
     }
 
 

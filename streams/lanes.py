@@ -154,8 +154,12 @@ class Lane:
         return Taken(capture, dict(offsets))
 
     def reach(self, topic: str, end: int, at: int) -> None:
-        """Everything that was appended to an input before `at` lies below `end`."""
+        """Everything that was appended to an input before `at` lies below `end`.
+
+        Behind `end` there may be ends of transactions: who is mute does not wait for those.
+        """
         if isinstance(self.memory, UserMemory) and self.memory.offsets[topic] >= end:
+            self.mute_until.pop(topic, None)
             self.memory.reach(topic, at)
             self.is_dirty |= self.memory.is_erasing
 

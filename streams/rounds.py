@@ -73,7 +73,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An input that was handed out to its end; what of it is folded, memory knows."""
+    """An input that was handed out to its end; what of it is folded, memory knows.
+
+    While a transaction is open behind what can be read, that is not its end: its events are older.
+    """
 
     given: int  # the offset behind its last records: transactions may end behind that
     at: int  # this was its end then or later, milliseconds since the epoch

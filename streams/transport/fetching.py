@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import aiokafka
 from aiokafka import TopicPartition
@@ -62,6 +62,14 @@ class Fetch:
         return bool(self.pieces or self.plain)
 
 
+class End(NamedTuple):
+    """Where a partition ends, as the broker says."""
+
+    readable: int  # first offset not yet readable: of what is there, or of an open transaction
+    appended: int  # first offset where nothing is yet
+    at: int  # neither is older than this, milliseconds since the epoch
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the reading of one topic partition stands."""
@@ -73,11 +81,17 @@ class Standing:
     committed_at: float | None = None  # seconds since the epoch; None: not by this process
     given: int | None = None  # the offset behind the last records handed out; None: not begun
     ended_at: int | None = None  # `end` is no older than this, milliseconds since the epoch
+    appended: int | None = None  # first offset where nothing is yet, as last heard
 
     @property
     def is_at_end(self) -> bool:
         """Whether everything readable was handed out."""
         return self.position is not None and self.end is not None and self.position >= self.end
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything appended was: no open transaction holds older events back."""
+        return self.is_at_end and self.appended is not None and self.end == self.appended
 
 
 class Answers:
@@ -214,18 +228,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """How many partitions a topic has."""
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
 
-    def end(self, tp: TP) -> tuple[int, int] | None:
-        """First offset not yet readable, and the time this is no older than, in milliseconds.
-
-        None if the broker has not spoken lately.
-        """
+    def end(self, tp: TP) -> End | None:
+        """Where a topic partition ends; None if the broker has not spoken lately."""
         state = self._state(tp)
         seen_at = None if state is None else state.timestamp  # first: a later end may come
         at = self._answers.asked_at(tp, seen_at)
         if at is None or time.time() - at / 1000 > FRESH_S:
             return None
         end = _readable_end(state)
-        return None if end is None else (end, at)
+        return None if end is None else End(end, state.highwater, at)
 
     @property
     def is_connected(self) -> bool:

@@ -143,7 +143,7 @@ class BatchConsumer(driver.Consumer):
         heard = self._heard.get(tp)
         quiet = 0.0 if heard is None else time.monotonic() - heard
         safe = self._committed.get(tp, self._starts.get(tp))
-        end, ended_at = self._thread.end(tp) or (None, None)
+        end, appended, ended_at = self._thread.end(tp) or (None, None, None)
         return Standing(
             position=self._next.get(tp),
             end=end,
@@ -152,6 +152,7 @@ class BatchConsumer(driver.Consumer):
             committed_at=self._committed_at.get(tp),
             given=self._given.get(tp),
             ended_at=ended_at,
+            appended=appended,
         )
 
     @property

@@ -1,7 +1,9 @@
 """What the thread that fetches knows of the brokers' answers."""
 
+import pytest
+
 from streams.transport import TP
-from streams.transport.fetching import Answers
+from streams.transport.fetching import Answers, Standing
 
 CLICKS = TP("clickstream", 0)
 
@@ -25,3 +27,21 @@ def test_what_was_known_of_an_assignment_does_not_count_for_the_next_one() -> No
         None,
         9_000,
     ]
+
+
+@pytest.mark.parametrize(
+    ("end", "appended", "at_end", "whole"),
+    [
+        (5, 5, True, True),
+        (5, 7, True, False),  # a transaction is open
+        (6, 6, False, False),
+        (None, None, False, False),
+    ],
+)
+def test_what_an_open_transaction_holds_back_is_not_read(
+    end: int | None, appended: int | None, *, at_end: bool, whole: bool
+) -> None:
+    """All that is readable was handed out, and yet older events may come."""
+    stands = Standing(position=5, end=end, quiet_s=60.0, appended=appended)
+
+    assert (stands.is_at_end, stands.is_whole) == (at_end, whole)

@@ -208,6 +208,23 @@ async def test_after_a_restore_nothing_is_said_until_the_dead_run_is_overtaken()
     assert "door_count" in world.doors.told
 
 
+async def test_who_is_mute_does_not_wait_for_the_end_of_a_transaction_that_is_no_record() -> None:
+    world = World(mute_until={CLICKSTREAM: 2, PURCHASES: 1}, begun_at=-LONG)
+    await world.fold(click(ts=NOW))
+    world.rounds.reach(0, {CLICKSTREAM: Ended(1, NOW, LONG)})
+    await world.rounds.round(Side.USER)
+    silent = list(world.doors.told)
+
+    world.rounds.reach(0, {PURCHASES: Ended(1, NOW, LONG)})  # handed out, not folded yet
+    await world.rounds.round(Side.USER)
+    still_silent = list(world.doors.told)
+    world.rounds.reach(0, {PURCHASES: Ended(0, NOW, LONG)})
+    await world.rounds.round(Side.USER)
+
+    assert not silent + still_silent
+    assert "door_count" in world.doors.told
+
+
 async def test_a_mute_lane_speaks_after_its_time_even_when_it_is_still_behind() -> None:
     world = World(mute_until={CLICKSTREAM: 1_000})
     await world.fold(click(ts=NOW))
