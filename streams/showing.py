@@ -90,7 +90,7 @@ def account(
     """What became of all messages and of all money, from the rows of record."""
     client = reader(settings.clickhouse)
     doors = rows(
-        client, "SELECT door, kind, sum(n) AS n FROM v_door WHERE n > 0 GROUP BY door, kind"
+        client, "SELECT door, kind, sum(n) AS n FROM v_door GROUP BY door, kind HAVING n > 0"
     )
     orders = rows(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
     models = rows(

@@ -78,7 +78,7 @@ def test_a_port_somebody_holds_without_listening_is_avoided() -> None:
 
 
 def test_a_port_that_a_living_process_was_given_is_avoided_while_nobody_listens() -> None:
-    ask = "import sys; from deploy.embedded.ports import free; print(*free(0)); sys.stdin.read()"
+    ask = "from deploy.embedded.ports import free; print(*free(0), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -86,7 +86,7 @@ def test_a_port_that_a_living_process_was_given_is_avoided_while_nobody_listens(
         port = int(other.stdout.readline())
 
         while_alive = free(port)
-        other.communicate("")
+        other.communicate("\n")
 
     assert while_alive != [port]
     assert free(port) == [port]
