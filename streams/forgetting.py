@@ -12,7 +12,7 @@ what was sent until their retention.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,7 +21,6 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.erasures import NOBODY, read, record
 from schemas.events import INPUTS
@@ -35,7 +34,7 @@ from streams.browsing import browsing
 from streams.core.pseudonyms import Pseudonyms
 from streams.draining import Watch, drain
 from streams.errors import ExpectedError
-from streams.reading import ReadingError, connected, rows
+from streams.reading import ReadingError, command, connected, delete, rows
 from streams.settings import Kafka, Settings
 from streams.traces import LETTER, Person, Say, Traces, every, is_theirs, letters, search
 
@@ -120,7 +119,7 @@ def _may_delete(engine: Client) -> None:
     """Make sure that this account may, before anything is done."""
     try:
         for table in (*HASHED, "dead_letter"):
-            _delete(engine, table, "0")
+            delete(engine, table, "0")
     except ReadingError as error:
         raise ForgettingError(
             f"KOL_CLICKHOUSE__USERNAME may not delete rows: grant it ALTER DELETE ({error})"
@@ -194,13 +193,13 @@ def _rows_gone(engine: Client, person: Person, report: Report) -> list[tuple[str
     report.renamed = _rename(engine, person)
     for table in HASHED:
         count = _count(engine, table, _HASHED, person)
-        _delete(engine, table, _HASHED, {"hashes": list(person.hashes)})
+        delete(engine, table, _HASHED, {"hashes": list(person.hashes)})
         if count and table != RENAMED:
             report.deleted[table] = count
     theirs = letters(engine, person)
     for start in range(0, len(theirs), AT_ONCE):
         keys = ", ".join(one.sql for one in theirs[start : start + AT_ONCE])
-        _delete(engine, "dead_letter", f"{LETTER} IN ({keys})")
+        delete(engine, "dead_letter", f"{LETTER} IN ({keys})")
     if theirs:
         report.deleted["dead_letter"] = len(theirs)
     return [(one.topic, one.partition, one.offset) for one in theirs if one.topic]
@@ -215,7 +214,7 @@ def _rename(engine: Client, person: Person) -> int:
     count = _count(engine, f"{RENAMED} FINAL", wanted, person)
     names = [f"`{name}`" for name in TABLES[RENAMED].all_columns]
     picked = [f"'{NOBODY}'" if name == "`user_hash`" else name for name in names]
-    _command(
+    command(
         engine,
         f"INSERT INTO {RENAMED} ({', '.join(names)}) SELECT {', '.join(picked)}"  # noqa: S608  # names of ours
         f" FROM {RENAMED} FINAL WHERE {wanted} SETTINGS insert_deduplicate = 0",
@@ -231,21 +230,6 @@ def _count(engine: Client, table: str, condition: str, person: Person) -> int:
         {"hashes": list(person.hashes)},
     )
     return int(found[0]["n"])
-
-
-def _delete(
-    engine: Client, table: str, condition: str, parameters: Mapping[str, Any] | None = None
-) -> None:
-    """Delete rows, on every replica, before this returns."""
-    sql = f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2"
-    _command(engine, sql, parameters)
-
-
-def _command(engine: Client, sql: str, parameters: Mapping[str, Any] | None) -> None:
-    try:
-        engine.command(sql, parameters=dict(parameters or {}))
-    except ClickHouseError as error:
-        raise ReadingError(f"{error}") from error
 
 
 # ---------------------------------------------------------------- records

@@ -1,4 +1,4 @@
-"""Questions to ClickHouse, for commands and screens: views in, plain values out."""
+"""What commands and screens ask of ClickHouse: views in, plain values out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -78,3 +78,29 @@ def rows(
     except ClickHouseError as error:
         raise ReadingError(str(error)) from error
     return [msgspec.json.decode(line) for line in told.splitlines() if line]
+
+
+def command(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+    """Have something done.
+
+    Raises:
+        ReadingError: the database refuses; its own words.
+
+    """
+    try:
+        client.command(sql, parameters=dict(parameters or {}))
+    except ClickHouseError as error:
+        raise ReadingError(str(error)) from error
+
+
+def delete(
+    client: Client, table: str, condition: str, parameters: Mapping[str, Any] | None = None
+) -> None:
+    """Delete rows, on every replica, before this returns.
+
+    Raises:
+        ReadingError: as `command`.
+
+    """
+    sql = f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2"
+    command(client, sql, parameters)
