@@ -55,10 +55,10 @@ def replay(
 
     The live app goes on meanwhile. Give this command its settings; the second one's are printed.
     """
-    from streams.replay import back as went_back
     from streams.replay import beside, variables_of
-    from streams.replay import drop as dropped
     from streams.settings import load
+    from streams.swapping import back as went_back
+    from streams.swapping import drop as dropped
 
     if back + drop + (swap or since is not None) > 1:
         err.print("one of --back, --drop and --swap")
@@ -161,7 +161,7 @@ def _replayed(
 ) -> None:
     from streams.draining import Watch
     from streams.replay import caught_up, check_workers, prepare
-    from streams.replay import swap as swapped
+    from streams.swapping import swap as swapped
 
     since = prepare(live, second, since)
     if not crew.count:
