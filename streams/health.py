@@ -37,15 +37,16 @@ class Health:
         name: str,
         sink_s: float,
         clock: Callable[[], float] = time.monotonic,
+        named: Callable[[str], str] = str,
     ) -> None:
         self.telemetry = telemetry
-        self.named: Callable[[str], str] = str  # what the brokers call a topic
         self._app = app
         self._rounds = rounds
         self._sinks = sinks
         self._name = name
         self._sink_s = sink_s  # an insert may be out for so long
         self._clock = clock
+        self._named = named  # what the brokers call a topic
         self._rebalancing: float | None = None  # since when a rebalance is under way
         self._moved: dict[Place, tuple[object, float]] = {}  # positions, and since when
         self._safe: dict[TP, tuple[object, float]] = {}  # what is committed, and since when
@@ -57,7 +58,7 @@ class Health:
         reader = consumer(self._app)
         held = {lane.partition for lane in self._rounds.lanes.values()}
         return {
-            TP(topic, partition): reader.standing(TP(self.named(topic), partition))
+            TP(topic, partition): reader.standing(TP(self._named(topic), partition))
             for topic in READ
             for partition in sorted(held)
         }

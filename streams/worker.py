@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import time
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     try:
         check(settings)
         if settings.worker.from_empty:
-            stands = epoch_said(connected(settings.clickhouse))
+            with closing(connected(settings.clickhouse)) as engine:
+                stands = epoch_said(engine)
             settings = settings.model_copy(update={"epoch": max(settings.epoch, stands)})
     except ExpectedError as refused:
         return ending.told(refused)
@@ -133,8 +135,9 @@ def equipped(app: faust.App, settings: Settings, *, leaves: bool = False) -> Non
     owner = Owner(settings, rounds, telemetry)
     name = worker.name or settings.app_id
     waits_s = settings.clickhouse.insert_seconds
-    health = Health(app, rounds, telemetry, outlets.health, name, waits_s)
-    health.named = settings.kafka.named
+    health = Health(
+        app, rounds, telemetry, outlets.health, name, waits_s, named=settings.kafka.named
+    )
     apps.tie(app, settings.kafka, owner, leaves=leaves)
     apps.equip(app, settings, rounds, owner, health)
 
@@ -162,11 +165,12 @@ def check(settings: Settings) -> None:
     if fatal:
         raise NotReadyError("; ".join(f"topic {d.topic} {d.what}" for d in fatal))
     conf = settings.clickhouse
-    engine = connected(conf, database="")
-    fault = checked(engine, conf.database)
+    with closing(connected(conf, database="")) as engine:
+        fault = checked(engine, conf.database)
+        wrong = misnamed(engine, settings)
     if fault:
         raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
-    if wrong := misnamed(engine, settings):
+    if wrong:
         raise NotReadyError(wrong)
 
 
