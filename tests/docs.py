@@ -20,9 +20,10 @@ from schemas.events import INPUTS
 from schemas.rows import TABLES, VIEWS
 from schemas.topics import CELLS
 from streams.cli import app
-from streams.core import kol_side, tally
+from streams.core.kol import memory as kol_memory
+from streams.core.user import door_counts
 from streams.settings import PREFIX, Settings, described
-from streams.telemetry import METRICS
+from streams.worker.telemetry import METRICS
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = (ROOT / "streams" / "README.md", ROOT / "sinks" / "README.md")
@@ -134,14 +135,14 @@ def meanings(doors: type[IntEnum]) -> dict[str, str]:
 def _counters() -> dict[str, tuple[str, str]]:
     """Counter -> the topic it stands under, and its meaning."""
     topics: dict[str, list[str]] = {}
-    for topic, name in tally.COUNTERS:
+    for topic, name in door_counts.COUNTERS:
         topics.setdefault(name, []).append(f"`{topic}`")
     everywhere = [f"`{topic}`" for topic in INPUTS]
     user_side = {
         name: ("each input topic" if topics[name] == everywhere else " ".join(topics[name]), text)
-        for (_, name), text in tally.COUNTERS.items()
+        for (_, name), text in door_counts.COUNTERS.items()
     }
-    return user_side | {name: (f"`{CELLS}`", text) for name, text in kol_side.COUNTERS.items()}
+    return user_side | {name: (f"`{CELLS}`", text) for name, text in kol_memory.COUNTERS.items()}
 
 
 def tables_table() -> str:

@@ -31,10 +31,10 @@ from schemas.partitioner import partition_of
 from schemas.rows import MOMENT, SECOND, TABLES, Rows
 from schemas.topics import CELLS
 from sinks.memory import Memory
-from streams.core.kol_side import KolMemory
-from streams.core.user_side import UserMemory
-from streams.ingest import message
-from streams.said import Source, blocks
+from streams.core.kol.memory import KolMemory
+from streams.core.user.memory import UserMemory
+from streams.operations.ingest import message
+from streams.worker.outgoing import Source, blocks
 from tests.oracle import Record
 
 ROOM: Final = Path(__file__).parent / "golden"

@@ -18,9 +18,10 @@ from schemas.events import INPUTS, KINDS
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES, VIEWS
 from schemas.topics import TOPICS
-from streams.core import kol_side, tally
+from streams.core.kol import memory as kol_memory
+from streams.core.user import door_counts
 from streams.settings import NOT_SETTINGS, described
-from streams.telemetry import METRICS
+from streams.worker.telemetry import METRICS
 from tests.builders import record_batch
 from tests.docs import MADE, PAGES, ROOT, commands, filled, meanings, options
 
@@ -228,7 +229,7 @@ def test_a_table_leaves_no_meaning_empty(name: str) -> None:
 
 def test_every_door_reason_and_counter_is_explained() -> None:
     labels = [one.label for doors in (Door, RejectReason) for one in doors]
-    counters = [name for _, name in tally.COUNTERS] + list(kol_side.COUNTERS)
+    counters = [name for _, name in door_counts.COUNTERS] + list(kol_memory.COUNTERS)
     explained = re.findall(r"^\| `(\w+)` \|", MADE["doors"](), re.MULTILINE)
 
     assert sorted(explained) == sorted({*labels, *counters})

@@ -11,9 +11,9 @@ from typing import Any
 
 from schemas.topics import CELLS, DEAD_LETTERS, KOL_STATE, USER_STATE
 from streams.bench.peer import window
-from streams.broker import asked
-from streams.cli.stack import asked as page
-from streams.draining import drain
+from streams.clients.kafka_admin import asked
+from streams.clients.worker_pages import fetch_page
+from streams.operations.drain import drain
 from streams.settings import Settings
 
 OWN_TOPICS = (USER_STATE, KOL_STATE, CELLS, DEAD_LETTERS)
@@ -61,7 +61,7 @@ def _at_least(process: "subprocess.Popen[bytes]", url: str, events: int) -> int:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError("the worker ended: see its log")
-        answer = page(url)
+        answer = fetch_page(url)
         read = int(_status(answer).get("read", 0))
         if read >= events:
             return read

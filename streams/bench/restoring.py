@@ -24,10 +24,10 @@ from schemas.cells import NAMES
 from schemas.events import INPUTS
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.bench.crowd import DAY_MS, START_MS, Crowd
-from streams.core.kol_side import KolMemory
-from streams.core.user_side import UserMemory
-from streams.lanes import at_once
-from streams.memories import StateLog
+from streams.core.kol.memory import KolMemory
+from streams.core.user.memory import UserMemory
+from streams.snapshots import StateLog
+from streams.worker.lanes import at_once
 
 SEED: Final = 7
 DAYS: Final = 30

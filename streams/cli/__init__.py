@@ -4,7 +4,27 @@ from collections.abc import Callable
 
 import typer
 
-from streams.cli import ask, bench, demo, importing, mend, move, replaying, run
+from streams.cli import (
+    bench,
+    config,
+    demo,
+    dlq,
+    doctor,
+    down,
+    drain,
+    explain,
+    forget,
+    import_,
+    ingest,
+    migrate,
+    replay,
+    sql,
+    status,
+    top,
+    topics,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,26 +37,26 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "bench": bench.bench,
     "demo": demo.demo,
-    "top": demo.top,
-    "up": run.up,
-    "down": run.down,
-    "worker": run.worker,
-    "status": run.status,
-    "topics": move.topics,
-    "migrate": move.migrate,
-    "ingest": move.ingest,
-    "drain": move.drain,
-    "import": importing.import_,
-    "sql": ask.sql,
-    "doctor": mend.doctor,
-    "replay": replaying.replay,
-    "forget": mend.forget,
-    "config": move.config,
+    "top": top.top,
+    "up": up.up,
+    "down": down.down,
+    "worker": worker.worker,
+    "status": status.status,
+    "topics": topics.topics,
+    "migrate": migrate.migrate,
+    "ingest": ingest.ingest,
+    "drain": drain.drain,
+    "import": import_.import_,
+    "sql": sql.sql,
+    "doctor": doctor.doctor,
+    "replay": replay.replay,
+    "forget": forget.forget,
+    "config": config.config,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
-app.add_typer(ask.explain, name="explain")
-app.add_typer(mend.dlq, name="dlq")
+app.add_typer(explain.explain, name="explain")
+app.add_typer(dlq.dlq, name="dlq")
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ import typer
 from rich.table import Table
 
 from deploy.embedded.home import Home as Folder
-from streams.cli.move import progress
 from streams.cli.options import Json, out, printed, told
+from streams.cli.progress import progress
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -80,10 +80,10 @@ def _measured(
 ) -> Figures:
     from deploy.embedded import ports
     from streams.bench import ours
-    from streams.cli.demo import Stack
+    from streams.operations.stack import RunningStack
     from streams.settings import environment, load
 
-    stack = Stack(folder, workers=0)
+    stack = RunningStack(folder, 0, lambda _: None)
     figures: Figures = {"ours": [], "stock_faust": [], "hand_written": []}
     try:
         stack.start()
@@ -115,7 +115,7 @@ async def _fill(settings: "Settings", events: int) -> None:
     from deploy.demo.bulk import bulk
     from schemas.partitioner import partition_of
     from sinks.feed import Feed
-    from streams.broker import options
+    from streams.clients.kafka_admin import options
 
     partitions = settings.kafka.partitions
     known: dict[bytes, int] = {}
@@ -133,7 +133,7 @@ def _restore(users: int, *, as_json: bool) -> None:
     from deploy.embedded import kafka
     from schemas.topics import KOL_STATE, USER_STATE
     from streams.bench import restoring
-    from streams.broker import asked
+    from streams.clients.kafka_admin import asked
     from streams.settings import load
 
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:

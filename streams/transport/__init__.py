@@ -14,7 +14,7 @@
                 fold(event.value)
 
 `wiring.py` says when which hook is called. An agent never acknowledges on its own: when a
-snapshot is durable, `consumer(app).settle(offsets)` makes its offsets committable.
+snapshot is durable, `consumer_of(app).settle(offsets)` makes its offsets committable.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +27,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT, TopicT
 from faust.types.tuples import Message
 
-from streams.transport.align import Alignment, Lane
-from streams.transport.fetching import OffsetsGoneError, Standing
-from streams.transport.reading import BatchConsumer, Bounds
+from streams.transport.align import Alignment, TopicHead
+from streams.transport.consumer import BatchConsumer, Bounds
+from streams.transport.fetch_thread import OffsetsGoneError
+from streams.transport.positions import ReadPosition
 from streams.transport.records import CorruptRecordsError, Piece, RecordSet
 from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
 
@@ -43,16 +44,16 @@ __all__ = [
     "Bounds",
     "CorruptRecordsError",
     "Hooks",
-    "Lane",
     "NotCoPartitionedError",
     "OffsetsGoneError",
     "Piece",
+    "ReadPosition",
     "RecordSet",
-    "Standing",
+    "TopicHead",
     "Transport",
     "Wiring",
     "batch_topic",
-    "consumer",
+    "consumer_of",
     "is_current",
     "wire",
 ]
@@ -133,14 +134,14 @@ def batch_topic(app: faust.App, names: Sequence[str], queued: int = QUEUED_BATCH
     return topic
 
 
-def consumer(app: faust.App) -> BatchConsumer:
+def consumer_of(app: faust.App) -> BatchConsumer:
     """The app's consumer, typed."""
     return cast("BatchConsumer", app.consumer)
 
 
 def is_current(app: faust.App, event: EventT[Any]) -> bool:
     """Whether an event belongs to the present assignment: ask before each fold."""
-    return consumer(app).is_current(event.message)
+    return consumer_of(app).is_current(event.message)
 
 
 # the entry point names it too; this serves a working tree that is not installed

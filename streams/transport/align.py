@@ -14,7 +14,7 @@ PATIENCE_S: Final = 5.0  # how long a topic is waited for that has more but brin
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class TopicHead:
     """Where one topic of a partition stands. Times are record times in milliseconds."""
 
     head: int | None  # of the next record at hand; None: nothing is at hand
@@ -28,31 +28,27 @@ class Lane:
         return self.head if self.head is not None else self.reached
 
 
-def foremost(lanes: Mapping[str, Lane], horizon_ms: int) -> str | None:
+def foremost(topics: Mapping[str, TopicHead], horizon_ms: int) -> str | None:
     """The topic to read next: its head is the oldest at hand.
 
     None if nothing is at hand, or if that topic is more than `horizon_ms` ahead of one that
     has more to bring. A topic at its end holds nobody.
 
-    >>> at_ten, at_noon = Lane(10, True, True, None), Lane(12, True, True, None)
+    >>> at_ten, at_noon = TopicHead(10, True, True, None), TopicHead(12, True, True, None)
     >>> foremost({"a": at_noon, "b": at_ten}, horizon_ms=1)
     'b'
-    >>> behind = Lane(None, True, True, 10)
+    >>> behind = TopicHead(None, True, True, 10)
     >>> foremost({"a": at_noon, "b": behind}, horizon_ms=1) is None
     True
     """
-    heads = {
-        topic: lane.head for topic, lane in lanes.items() if lane.ready and lane.head is not None
-    }
+    heads = {topic: it.head for topic, it in topics.items() if it.ready and it.head is not None}
     if not heads:
         return None
     topic = min(heads, key=lambda name: (heads[name], name))
     slow = [
-        lane
-        for name, lane in lanes.items()
-        if name not in heads and (lane.head is not None or lane.more)
+        it for name, it in topics.items() if name not in heads and (it.head is not None or it.more)
     ]
-    ahead = any(lane.bound is None or heads[topic] - lane.bound > horizon_ms for lane in slow)
+    ahead = any(it.bound is None or heads[topic] - it.bound > horizon_ms for it in slow)
     return None if ahead else topic
 
 
@@ -64,16 +60,16 @@ class Alignment:
         self._patience_s = patience_s
         self._held_since: dict[Hashable, float] = {}
 
-    def choose(self, group: Hashable, lanes: Mapping[str, Lane], now: float) -> str | None:
+    def choose(self, group: Hashable, topics: Mapping[str, TopicHead], now: float) -> str | None:
         """The topic of `group` to read next, None to wait; `now` is any steady clock, seconds."""
-        topic = foremost(lanes, self._horizon_ms)
+        topic = foremost(topics, self._horizon_ms)
         if topic is not None:
             self._held_since.pop(group, None)
             return topic
-        taken = {name: lane for name, lane in lanes.items() if lane.ready and lane.head is not None}
-        if not taken or now - self._held_since.setdefault(group, now) < self._patience_s:
+        ready = {name: it for name, it in topics.items() if it.ready and it.head is not None}
+        if not ready or now - self._held_since.setdefault(group, now) < self._patience_s:
             return None
-        return foremost(taken, self._horizon_ms)
+        return foremost(ready, self._horizon_ms)
 
     def forget(self) -> None:
         """Begin anew, after the positions have changed."""

@@ -18,8 +18,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from streams.cli.stack import asked as page
-from streams.reading import connected, rows
+from streams.clients.clickhouse import connected, rows
+from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
 from tests.chaos.flood import Answer, Flood
 from tests.chaos.proxy import Mood
@@ -102,7 +102,7 @@ class Watch:
     def _look(self, part: str, name: str, pid: int) -> None:
         seen = self.parts.setdefault(part, {}).setdefault(name, Seen())
         url = self.stack.page(name)
-        told = WAITING.search(page(f"{url}/metrics") or b"")
+        told = WAITING.search(fetch_page(f"{url}/metrics") or b"")
         seen.looks += 1
         seen.peak_mb = max(seen.peak_mb, _resident_mb(pid))
         seen.most_waiting = max(seen.most_waiting, round(float(told[1])) if told else 0)
@@ -273,7 +273,7 @@ def _says(url: str) -> bool | None:
 
 
 def _status(stack: Stack, name: str) -> dict[str, Any]:
-    answer = page(f"{stack.page(name)}/status.json")
+    answer = fetch_page(f"{stack.page(name)}/status.json")
     told: dict[str, Any] = json.loads(answer) if answer else {}
     return told
 

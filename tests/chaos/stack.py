@@ -18,8 +18,8 @@ from deploy.embedded import kafka, ports
 from deploy.embedded.home import Home
 from deploy.embedded.process import Process, tail
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.broker import Broker, asked
-from streams.cli.stack import answers
+from streams.clients.kafka_admin import Broker, asked
+from streams.clients.worker_pages import answers
 from streams.settings import Settings, left_by_up
 from tests.chaos.proxy import Proxy, proxied
 from tests.commands import command

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from streams.cli.stack import asked as page
+from streams.clients.worker_pages import fetch_page
 from streams.errors import ExpectedError
 from tests.chaos import outage, verdict
 from tests.chaos.faults import Fault, Kind, schedule, shrunk
@@ -240,7 +240,7 @@ class Run:
     def _kill_worker(self, name: str) -> None:
         self.stack.living(name)
         self.reads.look(name)
-        answer = page(f"{self.stack.page(name)}/status.json")
+        answer = fetch_page(f"{self.stack.page(name)}/status.json")
         held = json.loads(answer)["partitions"] if answer else []
         self.stack.signal(name, signal.SIGKILL)
         self.reads.died(name)

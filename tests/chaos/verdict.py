@@ -16,11 +16,11 @@ from schemas.columns import RecordBatch
 from schemas.events import INPUTS
 from schemas.rows import MODELS
 from sinks.memory import Memory
-from streams.core.kol_side import KolMemory
-from streams.core.user_side import UserMemory
-from streams.reading import connected, rows
-from streams.said import Source, blocks
+from streams.clients.clickhouse import connected, rows
+from streams.core.kol.memory import KolMemory
+from streams.core.user.memory import UserMemory
 from streams.settings import Settings
+from streams.worker.outgoing import Source, blocks
 from tests.oracle import Expected, Record
 
 BATCH = 1_000  # messages a quiet worker reads at a time

@@ -16,12 +16,12 @@ from kafka.errors import KafkaError
 
 from schemas.events import INPUTS
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.broker import BrokerError, asked
-from streams.cli.stack import asked as page
-from streams.memories.chunks import unseal
-from streams.memories.statelog import MANIFEST
-from streams.reading import ReadingError, connected, rows
+from streams.clients.clickhouse import ReadingError, connected, rows
+from streams.clients.kafka_admin import BrokerError, asked
+from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
+from streams.snapshots.chunks import unseal
+from streams.snapshots.statelog import MANIFEST
 from tests.chaos.faults import Kind
 from tests.chaos.stack import Stack
 
@@ -244,7 +244,7 @@ class Reads:
     def look(self, *names: str) -> None:
         """Ask these workers, all without names."""
         for name in names or self._stack.names():
-            answer = page(f"{self._stack.page(name)}/metrics")
+            answer = fetch_page(f"{self._stack.page(name)}/metrics")
             if answer is None:
                 continue
             read = sum(

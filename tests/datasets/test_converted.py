@@ -7,7 +7,7 @@ import pytest
 
 from deploy.datasets.converted import DAY_MS, Converted, counts
 from deploy.datasets.online_retail import Line, convert
-from streams.importing import WEEKS_OF_A_YEAR_MS, NoRoomError, shift_ms
+from streams.operations.import_dataset import WEEKS_OF_A_YEAR_MS, NoRoomError, shift_ms
 
 HEAD = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 SHARED = Path(__file__).parents[3] / "shared/data/uci_online_retail/online_retail.csv.xz"

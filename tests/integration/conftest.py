@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.embedded import kafka
-from streams.reading import reader, rows
+from streams.clients.clickhouse import reader, rows
 from streams.settings import Settings, left_by_up
 from tests.commands import command
 

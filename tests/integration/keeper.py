@@ -19,8 +19,8 @@ from faust.types import TP, StreamT
 from numpy.typing import NDArray
 
 from schemas.columns import RecordBatch
-from streams.memories import FencedError, Log, Pace, StateLog, starts
-from streams.transport import APP_SETTINGS, Wiring, batch_topic, consumer, is_current, wire
+from streams.snapshots import FencedError, Log, Pace, StateLog, starts
+from streams.transport import APP_SETTINGS, Wiring, batch_topic, consumer_of, is_current, wire
 
 INPUTS = ("clickstream", "content-interactions", "purchases")
 CELLS = "kol-cells"
@@ -100,14 +100,14 @@ class Keeper:
 
     def _settle(self, number: int, offsets: Mapping[str, int]) -> None:
         settled = {TP(topic, number): offset for topic, offset in offsets.items()}
-        consumer(self._app).settle(settled)
+        consumer_of(self._app).settle(settled)
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
         for number in sorted(added):
             log = StateLog(self._client, self._app.conf.id, "user", STATE, number, format=FORMAT)
             opened = await log.open()  # fence, restore, new life
             tps = [TP(topic, number) for topic in TOPICS]
-            bounds = await consumer(self._app).bounds(*tps)
+            bounds = await consumer_of(self._app).bounds(*tps)
             logs = {tp.topic: Log(*bounds[tp]) for tp in tps}
             memory = Counts(opened.arrays)
             memory.next = dict(starts(number, opened.offsets, logs).offsets)

@@ -12,7 +12,7 @@ from schemas.rows import Rows
 from sinks.base import Health, Observer, SinkStopped, State
 from sinks.clickhouse import ClickHouse, Http, Place, connect
 from sinks.retry import Verdict, judge
-from streams.worker import epoch_said
+from streams.worker.process import epoch_said
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh, killed, place, standing
 from tests.sinks.contract import SinkContract

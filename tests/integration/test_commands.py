@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from schemas.events import INPUTS, INTERACTIONS
 from schemas.topics import CELLS
-from streams.broker import asked
-from streams.cli.stack import asked as page
-from streams.telemetry import METRICS
+from streams.clients.kafka_admin import asked
+from streams.clients.worker_pages import fetch_page
+from streams.worker.telemetry import METRICS
 from tests.builders import NOON, click, interaction, paid, refund
 from tests.integration.conftest import Product, running
 
@@ -67,7 +67,7 @@ def test_a_person_asks_why_and_who_and_how_it_stands(product: Product) -> None:
 def exported(product: Product) -> dict[tuple[str, ...], float]:
     """What the worker's `/metrics` says: name and label values in order of the table -> value."""
     (worker,) = product.json("status")["workers"]
-    answer = page(f"{worker['url']}/metrics")
+    answer = fetch_page(f"{worker['url']}/metrics")
     assert answer is not None
     return {
         (

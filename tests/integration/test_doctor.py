@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.partitioner import partition_of
 from schemas.topics import TOPICS
-from streams.examining import examined as examination
+from streams.operations.doctor.facts import examined as examination
 from tests.builders import click, paid
 from tests.commands import command
 from tests.integration.conftest import Product

@@ -13,8 +13,8 @@ import pytest
 from deploy.embedded import ports
 from deploy.embedded.process import Process
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.broker import asked
-from streams.cli.stack import asked as page
+from streams.clients.kafka_admin import asked
+from streams.clients.worker_pages import fetch_page
 from tests.chaos.flood import Flood
 from tests.chaos.outage import flooded, sums
 from tests.chaos.stack import Stack
@@ -47,7 +47,7 @@ class Worker:
     def reads(self, messages: int) -> None:
         """Return once it has read so many."""
         deadline = time.monotonic() + PATIENCE
-        while (answer := page(self.url)) is None or json.loads(answer)["read"] < messages:
+        while (answer := fetch_page(self.url)) is None or json.loads(answer)["read"] < messages:
             assert time.monotonic() < deadline, self.log.read_text()[-3_000:]
             assert self.process.poll() is None, self.log.read_text()[-3_000:]
             time.sleep(0.1)

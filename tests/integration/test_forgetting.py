@@ -20,8 +20,8 @@ from schemas.identity import user_key
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
-from streams.browsing import browsing
-from streams.reading import connected, rows
+from streams.clients.clickhouse import connected, rows
+from streams.clients.kafka_reader import browsing
 from streams.settings import Settings
 from tests.builders import HOUR, MINUTE, click, interaction, paid, refund
 from tests.chaos.stack import Stack, forget_state, running

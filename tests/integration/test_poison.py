@@ -16,9 +16,10 @@ from aiokafka import AIOKafkaProducer
 from schemas.events import CLICKSTREAM, INTERACTIONS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID, PURCHASES
 from schemas.partitioner import partition_of
 from schemas.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES
-from streams.browsing import Entry, browsing
-from streams.dlq import opened, source
-from streams.reading import reader
+from streams.clients.clickhouse import reader
+from streams.clients.kafka_reader import Entry, browsing
+from streams.operations.dlq.letters import opened
+from streams.operations.dlq.retry import source
 from streams.settings import Kafka
 from tests.builders import click, interaction, paid
 from tests.integration.conftest import Product, running

@@ -11,10 +11,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from streams.transport import consumer
+from streams.transport import consumer_of
 from tests.integration.topics import create_topics
-from tests.streams import recording
-from tests.streams.recording import Ledger, Worker, make_app, running
+from tests.transport import recording
+from tests.transport.recording import Ledger, Worker, make_app, running
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +84,7 @@ class Group:
         return Worker(app, self.ledger, TOPICS, **wiring)
 
     async def committed(self, worker: Worker) -> dict[TP, int | None]:
-        return dict(await consumer(worker.app).group_offsets(*worker.next))
+        return dict(await consumer_of(worker.app).group_offsets(*worker.next))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def test_a_second_worker_takes_whole_partition_numbers_and_gives_them_back
             await first.until(lambda: len(first.memory) == 2)
             shared = set(first.memory) & set(second.memory)
             for worker in (first, second):
-                held = {(tp.topic, tp.partition) for tp in consumer(worker.app).assignment()}
+                held = {(tp.topic, tp.partition) for tp in consumer_of(worker.app).assignment()}
                 assert held == {(topic, p) for topic in TOPICS for p in worker.memory}
         await first.until(lambda: len(first.memory) == PARTITIONS)
     assert not shared
@@ -189,7 +189,7 @@ async def test_nothing_is_committed_before_its_snapshot_is_durable(
         assert set((await group.committed(worker)).values()) == {None}
 
         await worker.snapshot()
-        await consumer(worker.app).commit()
+        await consumer_of(worker.app).commit()
         assert await group.committed(worker) == dict(stream.ends)
 
 
@@ -205,9 +205,9 @@ async def test_what_is_restored_is_committed_although_nothing_new_comes(
     worker = group.worker()
     async with running(worker):
         await worker.until(lambda: len(worker.memory) == PARTITIONS)
-        await worker.until(lambda: consumer(worker.app).flow_active)
-        consumer(worker.app).settle(worker.next)
-        await consumer(worker.app).commit()
+        await worker.until(lambda: consumer_of(worker.app).flow_active)
+        consumer_of(worker.app).settle(worker.next)
+        await consumer_of(worker.app).commit()
 
         assert await group.committed(worker) == dict(stream.ends)
 

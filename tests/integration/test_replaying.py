@@ -18,12 +18,12 @@ from schemas.events import INPUTS
 from schemas.partitioner import partition_of
 from schemas.rows import VIEWS
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, OWN
-from streams.broker import Offsets, asked
-from streams.browsing import browsing
-from streams.core.lateness import DAY_MS
-from streams.dlq import MARKED
-from streams.reading import connected, rows
-from streams.replay import beside
+from streams.clients.clickhouse import connected, rows
+from streams.clients.kafka_admin import Offsets, asked
+from streams.clients.kafka_reader import browsing
+from streams.core.moments import DAY_MS
+from streams.operations.dlq.retry import MARKED
+from streams.operations.replay.prepare import beside
 from streams.settings import Settings
 from tests.builders import HOUR, click, paid
 from tests.chaos import verdict

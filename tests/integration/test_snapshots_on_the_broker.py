@@ -18,7 +18,7 @@ import xxhash
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from numpy.typing import NDArray
 
-from streams.memories import (
+from streams.snapshots import (
     ClosedError,
     DamagedSnapshotError,
     FencedError,
@@ -27,7 +27,7 @@ from streams.memories import (
     StateLog,
     UnsureError,
 )
-from streams.memories.chunks import CHUNK_BYTES, key
+from streams.snapshots.chunks import CHUNK_BYTES, key
 from tests.embedded.waiting import until
 from tests.integration.topics import create_topics
 
@@ -332,7 +332,7 @@ async def test_closing_lets_a_snapshot_under_way_end(topic: Topic) -> None:
 async def test_closing_does_not_wait_for_ever(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.memories.statelog.CLOSE_S", 0.1)
+    monkeypatch.setattr("streams.snapshots.statelog.CLOSE_S", 0.1)
     async with topic.opened() as (log, _):
         producer = log._producer
         assert producer is not None
@@ -391,7 +391,7 @@ async def test_after_compaction_the_newest_snapshot_is_all_that_is_needed(
 KILLED = """
 import asyncio, os, signal, sys
 import numpy as np
-from streams.memories import StateLog
+from streams.snapshots import StateLog
 
 async def main(broker, topic, n):
     log = StateLog({"bootstrap_servers": broker}, topic, "user", topic, 0, format=1)

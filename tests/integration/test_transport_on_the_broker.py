@@ -19,11 +19,11 @@ from streams.transport import (
     CorruptRecordsError,
     NotCoPartitionedError,
     OffsetsGoneError,
-    consumer,
+    consumer_of,
 )
 from streams.transport.unpacking import UNPACKED_BYTES
 from tests.integration.topics import create_topics
-from tests.streams.recording import TOPICS, Ledger, Worker, make_app, running
+from tests.transport.recording import TOPICS, Ledger, Worker, make_app, running
 
 pytestmark = pytest.mark.integration
 
@@ -147,19 +147,21 @@ async def test_aborted_records_are_never_seen_and_open_ones_only_after_their_com
         await upstream.begin_transaction()
         await upstream.send_and_wait(scene.clicks, b"committed", partition=0)
         await plain.send_and_wait(scene.clicks, b"behind", partition=0)
-        await worker.until(lambda: consumer(worker.app).standing(TP(scene.clicks, 0)).position == 2)
+        await worker.until(
+            lambda: consumer_of(worker.app).read_position(TP(scene.clicks, 0)).position == 2
+        )
         seen_while_open = worker.records
-        reader = consumer(worker.app)
-        await worker.until(lambda: reader.standing(TP(scene.clicks, 0)).is_at_end)
-        is_whole_while_open = reader.standing(TP(scene.clicks, 0)).is_whole
+        reader = consumer_of(worker.app)
+        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).is_at_end)
+        is_whole_while_open = reader.read_position(TP(scene.clicks, 0)).is_whole
         await upstream.commit_transaction()
         await worker.until(lambda: worker.records == 2)
-        await worker.until(lambda: reader.standing(TP(scene.clicks, 0)).is_whole)
-        standing = reader.standing(TP(scene.clicks, 0))
+        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).is_whole)
+        standing = reader.read_position(TP(scene.clicks, 0))
         given = standing.given
         await worker.snapshot()
-        await consumer(worker.app).commit()
-        committed = await consumer(worker.app).group_offsets(TP(scene.clicks, 0))
+        await consumer_of(worker.app).commit()
+        committed = await consumer_of(worker.app).group_offsets(TP(scene.clicks, 0))
 
     assert seen_while_open == 0
     assert [v for batch in worker.batches for v in batch.values] == [b"committed", b"behind"]
@@ -176,12 +178,14 @@ async def test_a_topic_read_to_its_end_says_so_and_for_how_long_it_was_quiet(
     async with producing(scene.broker) as producer, running(worker):
         await producer.send_and_wait(scene.clicks, b"{}", partition=0)
         await worker.until(lambda: worker.records == 1)
-        reader = consumer(worker.app)
-        await worker.until(lambda: all(reader.standing(TP(t, 0)).is_at_end for t in scene.topics))
-        await worker.until(lambda: reader.standing(TP(scene.clicks, 0)).quiet_s > 0.3)
+        reader = consumer_of(worker.app)
+        await worker.until(
+            lambda: all(reader.read_position(TP(t, 0)).is_at_end for t in scene.topics)
+        )
+        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).quiet_s > 0.3)
 
-        assert reader.standing(TP(scene.clicks, 0)).position == 1
-        assert not reader.standing(TP("nowhere", 0)).is_at_end
+        assert reader.read_position(TP(scene.clicks, 0)).position == 1
+        assert not reader.read_position(TP("nowhere", 0)).is_at_end
 
 
 async def test_while_catching_up_the_oldest_topic_goes_first_within_the_horizon(
@@ -276,10 +280,12 @@ async def test_holes_that_compaction_left_are_passed_over(bare: Scene) -> None:
     worker = bare.worker()
     async with running(worker):
         await worker.until(lambda: worker.records == 5)
-        await worker.until(lambda: consumer(worker.app).standing(TP(bare.clicks, 0)).is_at_end)
+        await worker.until(
+            lambda: consumer_of(worker.app).read_position(TP(bare.clicks, 0)).is_at_end
+        )
         await worker.snapshot()
-        await consumer(worker.app).commit()
-        committed = await consumer(worker.app).group_offsets(TP(bare.clicks, 0))
+        await consumer_of(worker.app).commit()
+        committed = await consumer_of(worker.app).group_offsets(TP(bare.clicks, 0))
     bare.ledger.snapshots[0] = {TP(bare.clicks, 0): [3]}  # goes on in the middle of a hole
     successor = bare.worker()
     async with running(successor):
@@ -322,15 +328,15 @@ async def test_a_group_that_stands_beyond_its_state_is_set_back_before_anything_
 
     async def look(_: RecordBatch) -> None:
         told.append(
-            (await consumer(worker.app).group_offsets(TP(scene.clicks, 0)))[TP(scene.clicks, 0)]
+            (await consumer_of(worker.app).group_offsets(TP(scene.clicks, 0)))[TP(scene.clicks, 0)]
         )
 
     worker.before_fold = look
     async with running(worker):
         await worker.until(lambda: worker.records == 10)
         await worker.snapshot()
-        await consumer(worker.app).commit()
-        after = await consumer(worker.app).group_offsets(TP(scene.clicks, 0))
+        await consumer_of(worker.app).commit()
+        after = await consumer_of(worker.app).group_offsets(TP(scene.clicks, 0))
 
     assert told == [0]
     assert after == {TP(scene.clicks, 0): 10}
@@ -381,7 +387,7 @@ async def test_an_agent_that_fails_stops_the_worker_and_nothing_of_its_batch_is_
     successor = scene.worker()
     async with running(successor):
         await successor.until(lambda: successor.records == 1)
-        committed = await consumer(successor.app).group_offsets(TP(scene.clicks, 0))
+        committed = await consumer_of(successor.app).group_offsets(TP(scene.clicks, 0))
 
     assert committed == {TP(scene.clicks, 0): None}
     assert ("drain", None) not in worker.calls
@@ -392,11 +398,11 @@ async def test_after_a_crash_nobody_waits_for_the_thread_that_reads(scene: Scene
     worker = scene.worker()
     clicks = TP(scene.clicks, 0)
     async with running(worker):
-        await worker.until(lambda: clicks in consumer(worker.app).assignment())
+        await worker.until(lambda: clicks in consumer_of(worker.app).assignment())
         await worker.app.crash(ZeroDivisionError("half-way"))
         with pytest.raises(ConsumerStoppedError):
-            await consumer(worker.app).group_offsets(clicks)
-        committed = await consumer(worker.app)._commit({clicks: 0})
+            await consumer_of(worker.app).group_offsets(clicks)
+        committed = await consumer_of(worker.app)._commit({clicks: 0})
 
     assert not committed
 
@@ -412,9 +418,13 @@ async def test_a_worker_that_stops_in_order_leaves_nothing_to_read_again(
             worker = scene.worker()
             async with running(worker):
                 await worker.until(lambda w=worker: w.memory != {})  # type: ignore[misc]
-                at_end = lambda w=worker: consumer(w.app).standing(TP(scene.clicks, 0)).is_at_end  # noqa: E731
-                await worker.until(at_end)
+                clicks = TP(scene.clicks, 0)
+                await worker.until(lambda w=worker, tp=clicks: _is_at_end(w, tp))  # type: ignore[misc]
             assert worker.records == expected
     counted = Counter(scene.ledger.snapshots[0][TP(scene.clicks, 0)])
 
     assert counted == Counter(range(50))
+
+
+def _is_at_end(worker: Worker, tp: TP) -> bool:
+    return consumer_of(worker.app).read_position(tp).is_at_end

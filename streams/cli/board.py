@@ -1,0 +1,72 @@
+"""The leaderboard on a terminal: an interval is a bar, a point would claim too much."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from streams.cli.money import yuan
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+
+WIDTH = 28  # of an interval on the screen
+
+
+def board(settings: "Settings", note: str, most: int = 18) -> Group:
+    """The leaderboard: an interval is a bar, a point would claim too much."""
+    from streams.operations.leaderboard import leaders
+    from streams.operations.status import door_counts
+
+    table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
+    table.add_column("KOL", no_wrap=True)
+    table.add_column("trust 0 ─ 100", width=WIDTH + 2)
+    table.add_column("", justify="right")
+    table.add_column("Δ", justify="right")
+    table.add_column("resonance", width=WIDTH // 2 + 2)
+    table.add_column("n", justify="right")
+    table.add_column("credited", justify="right")
+    table.add_column("given back", justify="right")
+    for row in leaders(settings, most):
+        trust, lo, hi = (100 * row[name] for name in ("trust", "trust_lo", "trust_hi"))
+        change = trust - 100 * row["before"]
+        felt_lo, felt, felt_hi = (
+            None if row[name] is None else 100 * row[name]
+            for name in ("resonance_lo", "resonance", "resonance_hi")
+        )
+        table.add_row(
+            row["kol_id"],
+            interval(lo, trust, hi, WIDTH),
+            f"{trust:.0f} ({lo:.0f}–{hi:.0f})",
+            Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
+            interval(felt_lo, felt, felt_hi, WIDTH // 2),
+            f"{row['n_eff']:.0f}",
+            yuan(int(row["credit_cents"])),
+            yuan(int(row["refunded_cents"])),
+        )
+    by_door = door_counts(settings)
+    counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}
+    foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing said yet"
+    return Group(
+        Panel(table, title=f"kol-streams · who is trusted · {note}", border_style="cyan"),
+        Text(f" every message left by one door: {foot}", style="dim"),
+    )
+
+
+def interval(lo: float | None, at: float | None, hi: float | None, width: int) -> Text:
+    """A 90 % interval on a scale from 0 to 100.
+
+    >>> interval(0, 50, 100, 5).plain
+    '━━●━━'
+    """
+    if lo is None or at is None or hi is None:
+        return Text("—", style="dim")
+    first, point, last = (min(width - 1, int(value * width / 100)) for value in (lo, at, hi))
+    style = "green" if lo >= 70 else "red" if hi < 40 else "yellow"  # noqa: PLR2004  # the gates
+    text = Text(" " * first + "━" * (last - first + 1), style=style)
+    return Text.assemble(
+        text[:point] if point else "", ("●", f"bold {style}"), text[point + 1 : last + 1]
+    )

@@ -1,0 +1,191 @@
+"""`kol dlq`: dead letters, and the way back for the mended."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.progress import progress
+
+if TYPE_CHECKING:
+    from streams.operations.dlq.letters import Letter
+    from streams.operations.dlq.retry import Outcome
+
+
+dlq = typer.Typer(no_args_is_help=True, help="Dead letters: what could not be taken.")
+
+
+Reasons = Annotated[list[str] | None, typer.Option("--reason", help="Of this reason; repeatable.")]
+
+
+Topics = Annotated[list[str] | None, typer.Option("--topic", help="Of this topic; repeatable.")]
+
+
+@dlq.command("list")
+@told
+def list_(
+    *,
+    reason: Reasons = None,
+    topic: Topics = None,
+    limit: Annotated[int, typer.Option(min=0, help="Letters shown, the newest first.")] = 20,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Dead letters: how many of each topic and reason, and the newest."""
+    from streams.clients.clickhouse import reader
+    from streams.operations.dlq.letters import Choice, groups, letters
+    from streams.settings import load
+
+    at_home(home)
+    choice = Choice.of(reason or (), topic or ())
+    client = reader(load().clickhouse)
+    counted, newest = groups(client, choice), letters(client, choice, limit)
+    if as_json:
+        total = sum(int(group["letters"]) for group in counted)
+        listed = [letter.told() for letter in newest]
+        printed({"total": total, "groups": counted, "letters": listed})
+        return
+    if not counted:
+        out.print("no dead letters")
+        return
+    table = Table("topic", "reason", "state", "letters", "newest (UTC)")
+    for group in counted:
+        name = group["topic"] or group["target"]
+        table.add_row(
+            name, group["reason"], group["state"], f"{group['letters']:,}", group["newest"]
+        )
+    out.print(table)
+    if newest:
+        _listed(newest)
+
+
+def _listed(newest: list["Letter"]) -> None:
+    table = Table("letter", "reason", "state", "error", title="newest")
+    for letter in newest:
+        error = Text(letter.error, overflow="fold")
+        table.add_row(Text(letter.id), letter.reason, letter.state, error)
+    out.print(table)
+
+
+@dlq.command("show")
+@told
+def show(
+    letter: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Which one.")],
+    *,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """One dead letter: where it was, why it is here, what it holds."""
+    from streams.clients.clickhouse import reader
+    from streams.operations.dlq.letters import opened, readable
+    from streams.settings import load
+
+    at_home(home)
+    found, raw = opened(reader(load().clickhouse), letter)
+    if as_json:
+        printed(found.told() | {"bytes": len(raw)} | _payload(raw))
+        return
+    for name, value in found.told().items():
+        if name not in {"topic", "partition", "offset"}:
+            out.print(f"[bold]{name:>8}[/] ", Text(str(value)), highlight=False)
+    out.print(f"[bold]   bytes[/]  {len(raw):,}", highlight=False)
+    out.print(Text(readable(raw)))
+
+
+def _payload(raw: bytes) -> dict[str, Any]:
+    """The bytes as JSON can hold them: text, or base64; and what they say, if they say JSON."""
+    import base64
+
+    import msgspec
+
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return {"encoding": "base64", "payload": base64.b64encode(raw).decode()}
+    told_payload: dict[str, Any] = {"encoding": "utf8", "payload": text}
+    try:
+        return told_payload | {"value": msgspec.json.decode(raw)}
+    except (ValueError, RecursionError):
+        return told_payload
+
+
+@dlq.command("retry")
+@told
+def retry(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="These; else all new ones."),
+    ] = None,
+    *,
+    reason: Reasons = None,
+    topic: Topics = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")] = 1_000,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only look.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also what would be refused again.")
+    ] = False,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Put dead letters back on their topics, byte for byte, once their cause is mended.
+
+    Without --yes it says what would go and what would not. Refuses what would only be too
+    late or could not be read again. Exits 1 when nothing of what was chosen can go.
+    """
+    from streams.clients.clickhouse import reader
+    from streams.operations.dlq.letters import NEW, Choice, letters
+    from streams.operations.dlq.retry import looked, put_back
+    from streams.settings import load
+
+    at_home(home)
+    settings = load()
+    states = () if ids else (NEW,)
+    choice = Choice.of(reason or (), topic or (), ids or (), states)
+    chosen = letters(reader(settings.clickhouse), choice, limit, newest=False)
+    missing = sorted(set(ids or ()) - {letter.id for letter in chosen})
+    with progress() as bar:
+        task = bar.add_task(f"reading {len(chosen)} letters", total=None)
+        greatest = _greatest(home)
+        now = time.time_ns() // 1_000_000
+        outcome = asyncio.run(looked(settings, chosen, greatest, now, anyway=anyway))
+        if yes and outcome.going:
+            bar.update(task, description="putting back", total=len(outcome.going))
+            seen = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
+            asyncio.run(put_back(settings, outcome, seen))
+    _retried(outcome, missing, as_json=as_json)
+    if missing or (outcome.refused and not outcome.going):
+        raise typer.Exit(FAILED)
+
+
+def _retried(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
+    if as_json:
+        going, refused = ([w.told() for w in ws] for ws in (outcome.going, outcome.refused))
+        said = {"dry_run": not outcome.sent, "retried" if outcome.sent else "would_retry": going}
+        printed(said | {"refused": refused, "missing": missing})
+        return
+    for one in outcome.refused:
+        err.print(f"{one.letter.id} ({one.letter.reason}): {one.why_not}", markup=False)
+    for name in missing:
+        err.print(f"{name}: no such letter", markup=False)
+    verb = "put back and marked" if outcome.sent else "would go back"
+    out.print(f"{len(outcome.going)} letters {verb}, {len(outcome.refused)} stay", highlight=False)
+    if outcome.going and not outcome.sent:
+        out.print("nothing was done: add --yes")
+
+
+def _greatest(home: Path) -> dict[tuple[str, int], int]:
+    """The greatest event time of each topic partition, as the workers of this home say it."""
+    found: dict[tuple[str, int], int] = {}
+    from streams.operations.status import worker_statuses
+
+    for page in worker_statuses(home).values():
+        for place, at in (page or {}).get("greatest", {}).items():
+            name, _, partition = place.rpartition("/")
+            if at is not None:
+                found[name, int(partition)] = at
+    return found

@@ -1,0 +1,50 @@
+"""`kol doctor`: what is wrong, how bad it is, and how to mend it."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, out, printed, told
+from streams.cli.progress import progress
+
+if TYPE_CHECKING:
+    from streams.operations.doctor.findings import Finding
+
+
+@told
+def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
+    """What is wrong, how bad it is, and how to mend it; exits 1 on a fault."""
+    from deploy.embedded.home import Home as Folder
+    from streams.operations.doctor.facts import examined
+    from streams.operations.doctor.findings import Severity, processes
+    from streams.operations.status import worker_statuses
+    from streams.settings import load
+
+    folder = Folder(at_home(home))
+    with progress() as bar:
+        bar.add_task("examining", total=None)
+        found = asyncio.run(examined(load(), worker_statuses(home)))
+    found += processes((folder.status() or {}).get("processes", []), str(folder.logs))
+    healthy = not any(finding.severity is Severity.FAULT for finding in found)
+    if as_json:
+        printed({"healthy": healthy, "findings": [finding.told() for finding in found]})
+    else:
+        _examined(found, healthy=healthy)
+    if not healthy:
+        raise typer.Exit(FAILED)
+
+
+def _examined(found: list["Finding"], *, healthy: bool) -> None:
+    colours = {"fine": "green", "warning": "yellow", "fault": "bold red"}
+    table = Table("", "about", "what", show_edge=False)
+    for finding in found:
+        severity = finding.severity.value
+        what = Text(finding.what)
+        if finding.mend:
+            what.append(f"\n→ {finding.mend}", style="dim")
+        table.add_row(Text(severity, style=colours[severity]), finding.about, what)
+    out.print(table)
+    out.print("[green]nothing is wrong[/]" if healthy else "[bold red]something is wrong[/]")

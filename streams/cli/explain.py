@@ -1,0 +1,64 @@
+"""`kol explain`: why a credit is what it is, for a person or a machine."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from streams.cli.money import yuan
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+
+explain = typer.Typer(no_args_is_help=True, help="Why a credit is what it is.")
+
+
+@explain.command("order")
+@told
+def order(
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
+    *,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """The touches that counted, and each model's weights and cents."""
+    from streams.clients.clickhouse import reader
+    from streams.operations.explain import explained_orders
+    from streams.settings import load
+
+    at_home(home)
+    found = explained_orders(reader(load().clickhouse), order_id)
+    if as_json:
+        printed(found)
+    if not found:
+        err.print(f"no order {order_id}: not read yet, or another id", highlight=False)
+        raise typer.Exit(FAILED)
+    if not as_json:
+        for one in found:
+            _shown(one)
+
+
+def _shown(one: dict[str, Any]) -> None:
+    out.print(
+        f"[bold]{one['order_id']}[/]  {one['ordered_at']} UTC  paid {yuan(one['paid_cents'])}"
+        f"  given back {yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",
+        highlight=False,
+    )
+    if one["touches"]:
+        touches = Table("when (UTC)", "KOL", "class", "via", "before the order", title="touches")
+        for touch in one["touches"]:
+            days, rest = divmod(touch["age_minutes"], 1440)
+            age = f"{days} d {rest // 60} h {rest % 60} min"
+            touches.add_row(touch["at"], touch["kol_id"], touch["class"], touch["via"], age)
+        out.print(touches)
+    else:
+        out.print("no touch counts: the order is organic, nobody earned it")
+    credits_ = Table("model", "KOL", "weight", "credited", "given back", title="credits")
+    for model in one["models"]:
+        for number, share in enumerate(model["shares"]):
+            credits_.add_row(
+                model["model"] if number == 0 else "",
+                share["kol_id"],
+                f"{share['weight']:,} of {model['total_weight']:,}",
+                yuan(share["credit_cents"]),
+                yuan(share["refunded_cents"]),
+            )
+    out.print(credits_)

@@ -1,0 +1,37 @@
+"""`kol sql`: read-only questions to the views of record."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from streams.cli.options import HOME, Home, Json, at_home, out, printed, told
+
+
+@told
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT; the views of record are v_….")],
+    *,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Read-only SQL: kol sql "SELECT * FROM v_score LIMIT 5"."""
+    from streams.clients.clickhouse import reader, rows
+    from streams.settings import load
+
+    at_home(home)
+    found = rows(reader(load().clickhouse), query)
+    if as_json:
+        printed(found)
+    else:
+        out.print(as_table(found) if found else "[dim]no rows[/]")
+
+
+def as_table(found: list[dict[str, Any]]) -> Table:
+    """Rows with the same columns, for a person."""
+    table = Table(header_style="bold", pad_edge=False)
+    for name, value in found[0].items():
+        table.add_column(name, justify="right" if isinstance(value, int | float) else "left")
+    for row in found:
+        table.add_row(*(str(value) for value in row.values()))
+    return table

@@ -1,0 +1,47 @@
+"""`kol status`: what runs here, and how it stands."""
+
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, out, printed, told
+
+
+@told
+def status(*, home: Home = HOME, as_json: Json = False) -> None:
+    """What runs, which partitions it owns, where messages left, what is wrong."""
+    from streams.operations.status import status_report
+    from streams.settings import load
+
+    report = status_report(at_home(home), load())
+    if as_json:
+        printed(report)
+    else:
+        _shown(report)
+    if not report["processes"]:
+        raise typer.Exit(FAILED)
+
+
+def _shown(report: dict[str, Any]) -> None:
+    if not report["processes"]:
+        out.print("nothing runs in this home: `kol up` or `kol demo`")
+        return
+    running = Table("process", "pid", "state", "restarts", title=f"{report['state']}")
+    for process in report["processes"]:
+        running.add_row(
+            process["name"], str(process["pid"]), process["state"], str(process["restarts"])
+        )
+    out.print(running)
+    for one in report["workers"]:
+        faults = ", ".join([*one.get("ready", []), *one.get("live", [])]) or "healthy"
+        lag = sum(one.get("lag", {}).values())
+        out.print(
+            f"{one['name']}: partitions {one.get('partitions', [])}, {lag} behind, {faults}",
+            highlight=False,
+        )
+    for title in ("doors", "rejected", "counters"):
+        counts = report[title]
+        if counts:
+            told_counts = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
+            out.print(f"[bold]{title}[/]  {told_counts}", highlight=False)

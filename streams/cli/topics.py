@@ -1,0 +1,30 @@
+"""`kol topics`: create what is missing, verify the rest."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, out, printed, told
+
+if TYPE_CHECKING:
+    pass
+
+
+@told
+def topics(*, home: Home = HOME, as_json: Json = False) -> None:
+    """Create the topics that are missing, verify the rest."""
+    from streams.clients.kafka_admin import asked
+    from streams.settings import load
+
+    at_home(home)
+    with asked(load().kafka) as broker:
+        created = broker.create()
+        differences = broker.differences()
+    if as_json:
+        printed({"created": created, "differences": [f"{d.topic} {d.what}" for d in differences]})
+    else:
+        out.print(f"{len(created)} topics created, {len(differences)} not as they have to be")
+        for difference in differences:
+            out.print(f"  {difference.topic} {difference.what}", highlight=False)
+    if any(difference.fatal for difference in differences):
+        raise typer.Exit(FAILED)

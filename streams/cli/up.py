@@ -1,0 +1,41 @@
+"""`kol up`: the whole stack on this machine."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from streams.cli.options import HOME, Home, Json, at_home, err, notice, printed, told
+
+
+@told
+def up(
+    *,
+    workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes.")] = 1,
+    detach: Annotated[bool, typer.Option("--detach", help="Return once all is ready.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget all events and rows.")] = False,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Broker, engine, topics, tables and workers on this machine, loopback only."""
+    from deploy.embedded.home import Home as Folder
+    from deploy.embedded.supervisor import detach as detached
+    from streams.operations.stack import supervisor
+
+    folder = Folder(at_home(home))
+    if fresh:
+        folder.fresh()
+
+    def say(line: str) -> None:
+        err.print(f"[dim]·[/] {line}", highlight=False)
+
+    if detach:
+        argv = [sys.executable, "-m", "streams.cli", "up", "--workers", str(workers)]
+        status = detached(folder, [*argv, "--home", str(folder.path)], on_change=notice)
+        if as_json:
+            printed(status)
+        else:
+            err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
+        return
+    folder.take()  # before anything is prepared
+    supervisor(folder, workers, say).run()

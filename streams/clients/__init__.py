@@ -1,0 +1,1 @@
+"""Questions to brokers, engine and workers: what commands, console and trainer stand on."""

@@ -1,0 +1,166 @@
+"""Records of topics for commands: the newest ones, or all since a time; no group, no commits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.clients.kafka_admin import BrokerError, client
+from streams.settings import Kafka
+
+Place = tuple[str, int]  # topic, partition
+
+LOG_APPEND_TIME = 1
+WAIT_MS = 200
+GIVE_UP_SECONDS = 20.0  # without a record although some are left: an open transaction holds them
+FETCH_BYTES = 2 << 20  # of a partition at a time; a longer record comes alone
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record as it lies on the broker."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: int  # record time, milliseconds since the epoch, UTC
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    by_broker: bool  # the record time is the broker's own
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A partition from its beginning to its end."""
+
+    entries: list[Entry]
+    end: int  # the offset after the last one, whatever compaction left
+
+
+class Browser:
+    """A look at topics; committed records only."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, kafka: Kafka) -> None:
+        self._consumer = consumer
+        self._kafka = kafka
+
+    def _tp(self, place: Place) -> TopicPartition:
+        return TopicPartition(self._kafka.named(place[0]), place[1])
+
+    async def newest(self, places: Iterable[Place], most: int) -> list[Entry]:
+        """At most so many of the last offsets of each partition, in log order.
+
+        Fewer where transactions were aborted or compaction took some.
+        """
+        tps = [self._tp(place) for place in places]
+        first = await self._consumer.beginning_offsets(tps)
+        ends = await self._consumer.end_offsets(tps)
+        starts = {tp: max(first[tp], ends[tp] - most) for tp in tps}
+        return [entry async for entry in self._between(starts, ends)]
+
+    async def first_from(self, offsets: Mapping[Place, int]) -> list[Entry]:
+        """The first record at or after an offset of each partition, where there is one."""
+        starts = {self._tp(place): at for place, at in offsets.items()}
+        ends = await self._consumer.end_offsets(list(starts))
+        found: dict[Place, Entry] = {}
+        async for entry in self._between(starts, ends):
+            found.setdefault((entry.topic, entry.partition), entry)
+            if len(found) == len(starts):
+                break
+        return list(found.values())
+
+    async def since(self, places: Iterable[Place], at_ms: int) -> AsyncIterator[Entry]:
+        """All records of these partitions from the first that is no older than `at_ms`."""
+        tps = [self._tp(place) for place in places]
+        first = await self._consumer.beginning_offsets(tps)
+        ends = await self._consumer.end_offsets(tps)
+        told = await self._consumer.offsets_for_times(dict.fromkeys(tps, max(at_ms, 0)))
+        starts = {tp: told[tp].offset if told.get(tp) else ends[tp] for tp in tps}
+        starts = {tp: max(first[tp], start) for tp, start in starts.items()}
+        async for entry in self._between(starts, ends):
+            yield entry
+
+    async def whole(self, places: Iterable[Place]) -> dict[Place, "Whole"]:
+        """All records of these partitions up to where they end now.
+
+        Raises:
+            BrokerError: some of them do not come.
+
+        """
+        tps = {place: self._tp(place) for place in places}
+        first = await self._consumer.beginning_offsets(list(tps.values()))
+        ends = await self._consumer.end_offsets(list(tps.values()))
+        found: dict[Place, Whole] = {place: Whole([], ends[tp]) for place, tp in tps.items()}
+        async for entry in self._between(first, ends):
+            found[entry.topic, entry.partition].entries.append(entry)
+        for tp in tps.values():
+            if first[tp] < ends[tp] and await self._consumer.position(tp) < ends[tp]:
+                raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
+        return found
+
+    async def _between(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[Entry]:
+        left = {tp for tp, start in starts.items() if start < ends[tp]}
+        if not left:
+            return
+        consumer = self._consumer
+        consumer.assign(sorted(left))
+        for tp in left:
+            consumer.seek(tp, starts[tp])
+        loop = asyncio.get_running_loop()
+        moved = loop.time()
+        while left and loop.time() - moved < GIVE_UP_SECONDS:
+            for tp, records in (await consumer.getmany(*left, timeout_ms=WAIT_MS)).items():
+                moved = loop.time()
+                for record in records:
+                    if record.offset < ends[tp]:
+                        yield _entry(record, self._kafka)
+            done = {tp for tp in left if await consumer.position(tp) >= ends[tp]}
+            if done:
+                consumer.pause(*done)
+                left -= done
+
+
+def _entry(record: Any, kafka: Kafka) -> Entry:  # noqa: ANN401  # aiokafka ships no types
+    return Entry(
+        kafka.known(record.topic) or record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        dict(record.headers),
+        record.timestamp_type == LOG_APPEND_TIME,
+    )
+
+
+@asynccontextmanager
+async def browsing(kafka: Kafka) -> AsyncIterator[Browser]:
+    """A browser of these brokers.
+
+    Raises:
+        BrokerError: nobody answers there, or what is asked for is refused.
+
+    """
+    consumer = AIOKafkaConsumer(
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=FETCH_BYTES,
+        **client(kafka),
+    )
+    try:
+        await consumer.start()
+        await asyncio.sleep(0)  # its tasks begin: one that never began cannot be stopped quietly
+        try:
+            yield Browser(consumer, kafka)
+        finally:
+            await consumer.stop()
+    except KafkaError as error:
+        raise BrokerError(f"Kafka at {kafka.bootstrap} does not answer: {error!r}") from error

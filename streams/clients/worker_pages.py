@@ -1,0 +1,45 @@
+"""What a worker says of itself over HTTP."""
+
+import json
+import urllib.request
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.latency import LATENCY
+
+ANSWER_SECONDS = 0.5  # a worker answers from memory, and is on this machine
+
+
+def fetch_page(url: str) -> bytes | None:
+    """The body of a page; None where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310  # ours
+            return bytes(answer.read())
+    except OSError:
+        return None
+
+
+def answers(url: str) -> bool:
+    """Whether somebody says 200 there, at once."""
+    try:
+        return fetch_page(url) is not None
+    except ValueError:
+        return False
+
+
+def fetch_statuses(urls: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+    """`/status.json` of workers by their address; None where one does not answer."""
+    pages = {url: fetch_page(f"{url}/status.json") for url in urls}
+    return {url: json.loads(page) if page else None for url, page in pages.items()}
+
+
+def latency_counts(urls: Iterable[str]) -> NDArray[np.int64]:
+    """End-to-end latencies that workers counted, added up; one number a bucket of `LATENCY`."""
+    total = np.zeros(len(LATENCY) + 1, np.int64)
+    for status in fetch_statuses(urls).values():
+        if status:
+            total += np.array(status["latency_counts"], np.int64)
+    return total

@@ -1,0 +1,1 @@
+"""The KOL side: cells of a partition, folded into trust and resonance."""

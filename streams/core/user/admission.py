@@ -1,0 +1,134 @@
+"""Which KOLs have cells of their own: of each topic and four weeks the first of its log.
+
+Of the events of one topic partition in one stretch of four weeks (event time, since the
+epoch) the first 131 072 different KOLs have cells of their own. What is said of further ones
+is counted in the cells of `~others`, which has no score. Touches and credits keep the names
+as they are: money is never owed to `~others`.
+
+So a producer that names somebody new with every event fills neither the KOL side nor the
+tables, and it is decided by the log of one topic partition alone.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Codes, Mask, Moments
+from schemas.events import INPUTS
+from streams.core.arrays.arena import Arrays, Due
+from streams.core.arrays.index import Keyed, RowNumbers, Words, high, low, packed
+from streams.core.moments import DAY_MS, HORIZON_MS
+
+WEEKS_MS: Final = 28 * DAY_MS  # a stretch
+LIMIT: Final = 1 << 17  # KOLs of a topic partition and stretch; there are 100 000 in all
+
+
+class Admission:
+    """The KOLs of the stretches that can still change; the key is topic and KOL, stretch."""
+
+    def __init__(self, slack: int, limit: int = LIMIT) -> None:
+        self._kol = Keyed()
+        self._due = Due(slack)
+        self._limit = limit
+        self._count: dict[tuple[int, int], int] = {}  # topic, stretch -> KOLs
+        self._sure: dict[int, tuple[int, Mask]] = {}  # topic -> its stretch, admitted by code
+
+    def __len__(self) -> int:
+        return len(self._kol)
+
+    def admits(self, topic: str, kol: Codes, at: Moments) -> Mask:
+        """Take events in, in the order of the log; say whose KOL has cells of its own."""
+        of = INPUTS.index(topic)
+        first, last = (int(moment) // WEEKS_MS for moment in (at.min(), at.max()))
+        if first != last:
+            return self._looked_up(of, kol, at)
+        admitted = self._seen(of, first, kol)
+        if not admitted.all():
+            new = np.flatnonzero(~admitted)
+            admitted[new] = self._looked_up(of, kol[new], at[new])
+            self._sure[of][1][kol[admitted]] = True
+        return admitted
+
+    def _seen(self, of: int, stretch: int, kol: Codes) -> Mask:
+        """Say which KOLs are known to be admitted without looking them up."""
+        known, sure = self._sure.get(of, (stretch, np.zeros(0, np.bool_)))
+        more = int(kol.max()) + 1 - len(sure)
+        if known != stretch or more > 0:
+            sure = np.append(sure & (known == stretch), np.zeros(max(2 * more, 0), np.bool_))
+        self._sure[of] = stretch, sure
+        return sure[kol]
+
+    def _looked_up(self, of: int, kol: Codes, at: Moments) -> Mask:
+        one = packed(kol, at // WEEKS_MS)  # KOL, stretch
+        ones = np.unique(one)
+        stretches = np.unique(high(ones)).tolist()
+        most = max((self._count.get((of, stretch), 0) for stretch in stretches), default=0)
+        if most + len(ones) > self._limit:
+            return self._one_by_one(of, one)
+        self._add(of, ones)
+        return np.ones(len(one), np.bool_)
+
+    def _one_by_one(self, of: int, one: Words) -> Mask:
+        """Admit the new KOLs in the order in which they appear, as long as there is room."""
+        ones, first, which = np.unique(one, return_index=True, return_inverse=True)
+        admitted = self._kol.find(*_keys(of, ones)) >= 0
+        new = np.flatnonzero(~admitted)
+        taken = dict(self._count)
+        for place in new[np.argsort(first[new])].tolist():
+            stretch = of, int(ones[place]) >> _BITS
+            admitted[place] = taken.get(stretch, 0) < self._limit
+            taken[stretch] = taken.get(stretch, 0) + 1
+        self._add(of, ones[admitted])
+        mask: Mask = admitted[which]
+        return mask
+
+    def _add(self, of: int, ones: Words) -> None:
+        _, first = self._kol.add(*_keys(of, ones))
+        if first.any():
+            self._counted(np.full(int(np.count_nonzero(first)), of), high(ones[first]))
+
+    def _counted(self, topic: RowNumbers, stretch: NDArray[np.int64]) -> None:
+        for of, count in zip(*np.unique(packed(topic, stretch), return_counts=True), strict=True):
+            place = int(of) & _LOW, int(of) >> _BITS
+            self._count[place] = self._count.get(place, 0) + int(count)
+
+    def forget(self, watermark: int) -> None:
+        """Drop stretches no accepted event can belong to, when there are many."""
+        if self._due.reached(len(self._kol)):
+            end = (self._kol["hi"].astype(np.int64) + 1) * WEEKS_MS
+            self._due.drop(self._kol, end + HORIZON_MS <= watermark)
+            self._recount()
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the KOL of every row."""
+        return high(self._kol["lo"])
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._kol.rename(name)
+        self._sure = {}
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return self._kol.arrays(prefix)
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave; the oldest snapshots have nothing of it."""
+        if f"{prefix}.lo" in arrays:
+            self._kol.restore(prefix, arrays)
+            self._recount()
+
+    def _recount(self) -> None:
+        self._count = {}
+        self._counted(low(self._kol["lo"]), self._kol["hi"].astype(np.int64))
+
+
+_BITS: Final = 32
+_LOW: Final = (1 << _BITS) - 1
+
+
+def _keys(of: int, ones: Words) -> tuple[Words, Words]:
+    """The keys of KOLs of a topic in stretches."""
+    kol = low(ones)
+    return packed(np.full(len(ones), of), kol), high(ones).astype(np.uint64)

@@ -1,0 +1,108 @@
+"""The gate of one topic partition: each event is accepted, a duplicate or too late.
+
+In this order, for one event after the other in the order of the log: it is too late
+(`lateness`); or its identity is known, the first in the log stands; or it is accepted.
+Only accepted events raise the greatest time and are remembered. An identity is known as
+long as its time could still be accepted: not below the greatest time minus the horizon.
+So it does not matter when the memory of it really goes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Keys, Mask, Moments
+from schemas.doors import Door
+from streams.core.arrays.arena import Arrays, Due
+from streams.core.arrays.index import Keyed, RowNumbers
+from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.lateness import greatest_before
+
+Doors = NDArray[np.uint8]
+
+UNSEEN = np.iinfo(np.int64).min  # the time of an identity that is not remembered: below NEVER
+
+
+class Gate:
+    """The greatest accepted time of a topic partition and the identities that count."""
+
+    def __init__(self, slack: int) -> None:
+        self.greatest = NEVER
+        self._seen = Keyed(at=np.int64)
+        self._due = Due(slack)
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def decide(self, at: Moments, identity: Keys) -> tuple[Doors, Moments]:
+        """Let a batch through, in the order of the log.
+
+        Returns:
+            WRITTEN, DUPLICATE or TOO_LATE for each event, and the greatest accepted time
+            before each event, both `(n,)`.
+
+        """
+        row, first = self._seen.add(identity[:, 0], identity[:, 1])
+        self._seen["at"][row[first]] = UNSEEN
+        before = greatest_before(at, self.greatest)
+        door = self._at_once(at, row, first, before)
+        if door is None:
+            door, before = self._one_by_one(at, row)
+        accepted = at[door == Door.WRITTEN]
+        if accepted.size:
+            self.greatest = max(self.greatest, int(accepted.max()))
+        return door, before
+
+    def _at_once(self, at: Moments, row: RowNumbers, first: Mask, before: Moments) -> Doors | None:
+        """Decide all events together; None where only one after the other is exact.
+
+        That is so when an identity returns after it was forgotten, when the first of
+        several equal ones in this batch is too late, and when a duplicate says a later
+        time than all before it.
+        """
+        seen = self._seen["at"]
+        floor = before - HORIZON_MS
+        late = at < floor
+        new = first & ~late
+        seen[row[new]] = at[new]
+        again = ~first & ~late
+        if np.any(again & ((seen[row] < floor) | (at > before))):
+            seen[row[new]] = UNSEEN
+            return None
+        door = np.zeros(len(at), np.uint8)
+        door[again] = Door.DUPLICATE
+        door[late] = Door.TOO_LATE
+        return door
+
+    def _one_by_one(self, at: Moments, row: RowNumbers) -> tuple[Doors, Moments]:
+        """Decide one event after the other: the definition."""
+        seen = self._seen["at"]
+        door = np.empty(len(at), np.uint8)
+        before = np.empty(len(at), np.int64)
+        greatest = self.greatest
+        for i, (moment, known) in enumerate(zip(at.tolist(), row.tolist(), strict=True)):
+            before[i] = greatest
+            if moment < greatest - HORIZON_MS:
+                door[i] = Door.TOO_LATE
+            elif seen[known] >= greatest - HORIZON_MS:
+                door[i] = Door.DUPLICATE
+            else:
+                door[i] = Door.WRITTEN
+                seen[known] = moment
+                greatest = max(greatest, moment)
+        return door, before
+
+    def forget(self) -> None:
+        """Drop identities that no longer count, when there are many."""
+        if self._due.reached(len(self._seen)):
+            self._due.drop(self._seen, self._seen["at"] < self.greatest - HORIZON_MS)
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return self._seen.arrays(prefix) | {f"{prefix}.greatest": np.array([self.greatest])}
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        self._seen.restore(prefix, arrays)
+        self.greatest = int(arrays[f"{prefix}.greatest"][0])

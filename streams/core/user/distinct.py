@@ -1,0 +1,282 @@
+"""Distinct users by minute, hour, day and ISO week, exact and additive.
+
+A user counts once for a KOL in a bucket: +1 in the minute of the user's earliest event
+of that bucket; an earlier event moves it. So the sum over the minutes of an hour (day,
+week) is the number of distinct users of the hour (day, week).
+
+For a user and a KOL memory holds the minutes of each hour, as bits, and the earliest
+minute of each day of a week. An hour's earliest minute can change only where a new
+minute appears, a day's only where an hour's does.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cells import AT
+from schemas.columns import Mask
+from streams.core.arrays.arena import Arrays, Due
+from streams.core.arrays.index import Keyed, RowNumbers, Words, high, low, packed
+from streams.core.moments import HORIZON_MS, MINUTE_MS
+from streams.core.user.cells import Cells, is_final
+
+HOUR: Final = 60  # minutes
+DAY: Final = 1_440
+WEEK: Final = 10_080
+DAYS: Final = 7
+MONDAY: Final = 3 * DAY  # 1970-01-01 was a Thursday: that many minutes after its week began
+
+NOBODY: Final = np.iinfo(np.int16).max  # the earliest minute of a day without the user
+_ONE = np.uint64(1)
+
+
+class Distinct:
+    """For every user and name the minutes of the hours and days that can still change."""
+
+    def __init__(self, slack: int) -> None:
+        self._hour = Keyed(minutes=np.uint64)  # bit m: seen in minute m of the hour
+        self._week = Keyed(days=(np.int16, (DAYS,)))  # earliest minute of the week in each day
+        self._hours_due, self._weeks_due = Due(slack), Due(slack)
+
+    def __len__(self) -> int:
+        return len(self._hour) + len(self._week)
+
+    def see(
+        self,
+        user: RowNumbers,
+        name: NDArray[Any],
+        minute: NDArray[np.int64],
+        cell: RowNumbers,
+        cells: Cells,
+    ) -> None:
+        """Count users of names in minutes, in any order; `cell` is the row of name and minute."""
+        who = packed(user, name)
+        event, was, now = self._mark(who, minute)
+        cells.add(cell[event], AT["users"], 1)
+        first = (_bit(minute[event]) == lowest(now)) & (lowest(was) != lowest(now))
+        old = was[first]
+        event = event[first]
+        cells.add(cell[event], AT["users_hour"], 1)
+        moves = old != 0
+        left = event[moves]
+        before = minute[left] // HOUR * HOUR + place(lowest(old[moves]))
+        _add(cells, AT["users_hour"], who[left], before, -1)
+        self._lower(who[event], minute[event], cell[event], cells)
+
+    def _mark(
+        self, who: Words, minute: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64]]:
+        """Note minutes; gives one event for each new one, and its hour's minutes before and now."""
+        row, first = self._hour.add(who, (minute // HOUR).astype(np.uint64))
+        bit, minutes = _bit(minute), self._hour["minutes"]
+        minutes[row[first]] = 0
+        was = minutes[row]
+        minutes[row[first]] = bit[first]
+        more = np.flatnonzero((minutes[row] & bit) == 0)
+        _, once = np.unique(row[more] * HOUR + minute[more] % HOUR, return_index=True)
+        more = more[once]
+        np.add.at(minutes, row[more], bit[more])  # each bit once: the same as "or"
+        event = np.append(np.flatnonzero(first), more)
+        return event, was[event], minutes[row[event]]
+
+    def _lower(self, who: Words, minute: NDArray[np.int64], cell: RowNumbers, cells: Cells) -> None:
+        """Count in days and weeks, where minutes became the earliest of their hours."""
+        week, within = np.divmod(minute + MONDAY, WEEK)
+        row, first = self._week.add(who, week.astype(np.uint64))
+        days = self._week["days"]
+        days[row[first]] = NOBODY
+        place = row * DAYS + within // DAY
+        flat = days.reshape(-1)
+        day, of_week = flat[place], days[row].min(axis=1, initial=NOBODY)
+        np.minimum.at(flat, place, within.astype(np.int16))
+        for field, before, now in (
+            (AT["users_day"], day, flat[place]),
+            (AT["users_week"], of_week, days[row].min(axis=1, initial=NOBODY)),
+        ):
+            wins = (now < before) & (now == within)  # one for each bucket that changed
+            cells.add(cell[wins], field, 1)
+            moves = wins & (before != NOBODY)
+            _add(cells, field, who[moves], (minute - within + before)[moves], -1)
+
+    def forget(self, watermark: int) -> None:
+        """Drop hours and weeks that no accepted event can belong to, when there are many."""
+        minute = (watermark - HORIZON_MS) // MINUTE_MS
+        if self._hours_due.reached(len(self._hour)):
+            hour = self._hour["hi"].astype(np.int64)
+            self._hours_due.drop(self._hour, (hour + 1) * HOUR <= minute)
+        if self._weeks_due.reached(len(self._week)):
+            week = self._week["hi"].astype(np.int64)
+            self._weeks_due.drop(self._week, (week + 1) * WEEK - MONDAY <= minute)
+
+    def users(self) -> RowNumbers:
+        """Give the user of every row."""
+        return low(np.append(self._hour["lo"], self._week["lo"]))
+
+    def drop(self, gone: Mask) -> None:
+        """Forget where some users were; what they counted stays counted."""
+        for rows in (self._hour, self._week):
+            rows.keep(~gone[low(rows["lo"])])
+
+    def renumber(self, user: NDArray[np.int64]) -> None:
+        """Give every user a new number."""
+        self._hour.renumber(user)
+        self._week.renumber(user)
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the name of every row."""
+        return high(np.append(self._hour["lo"], self._week["lo"]))
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._hour.rename(name)
+        self._week.rename(name)
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return self._hour.arrays(f"{prefix}.hour") | self._week.arrays(f"{prefix}.week")
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        self._hour.restore(f"{prefix}.hour", arrays)
+        self._week.restore(f"{prefix}.week", arrays)
+
+
+class DistinctBuyers(Distinct):
+    """Distinct users of brands: what was counted can be taken back.
+
+    A standing order may be replaced by an earlier one of another brand, so every
+    (user, brand, minute) counts its facts.
+    """
+
+    def __init__(self, slack: int) -> None:
+        super().__init__(slack)
+        self._minute = Keyed(facts=np.int32)
+        self._minutes_due = Due(slack)
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._minute)
+
+    def see(
+        self,
+        user: RowNumbers,
+        name: NDArray[Any],
+        minute: NDArray[np.int64],
+        cell: RowNumbers,
+        cells: Cells,
+    ) -> None:
+        """Count users of brands in minutes, once for each fact."""
+        row, first = self._minute.add(packed(user, name), minute.astype(np.uint64))
+        self._minute["facts"][row[first]] = 0
+        np.add.at(self._minute["facts"], row, 1)
+        super().see(user, name, minute, cell, cells)
+
+    def take_back(
+        self, user: RowNumbers, name: NDArray[Any], minute: NDArray[np.int64], cells: Cells
+    ) -> None:
+        """Count facts no more that were counted before."""
+        who = packed(user, name)
+        row = self._minute.find(who, minute.astype(np.uint64))
+        np.subtract.at(self._minute["facts"], row, 1)
+        over = np.unique(row[self._minute["facts"][row] == 0])
+        for key, gone in zip(self._minute["lo"][over], self._minute["hi"][over], strict=True):
+            self._end(np.array([key]), int(gone), cells)
+
+    def forget(self, watermark: int) -> None:
+        """Drop what no accepted event can belong to, when there is much."""
+        super().forget(watermark)
+        if self._minutes_due.reached(len(self._minute)):
+            minute = self._minute["hi"].astype(np.int64)
+            self._minutes_due.drop(self._minute, is_final(minute, watermark))
+
+    def users(self) -> RowNumbers:
+        """Give the user of every row."""
+        return np.append(super().users(), low(self._minute["lo"]))
+
+    def drop(self, gone: Mask) -> None:
+        """Forget where some users were; what they counted stays counted."""
+        super().drop(gone)
+        self._minute.keep(~gone[low(self._minute["lo"])])
+
+    def renumber(self, user: NDArray[np.int64]) -> None:
+        """Give every user a new number."""
+        super().renumber(user)
+        self._minute.renumber(user)
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the brand of every row."""
+        return np.append(super().names(), high(self._minute["lo"]))
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every brand a new number."""
+        super().rename(name)
+        self._minute.rename(name)
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return super().arrays(prefix) | self._minute.arrays(f"{prefix}.minute")
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        super().restore(prefix, arrays)
+        self._minute.restore(f"{prefix}.minute", arrays)
+
+    def _end(self, who: Words, gone: int, cells: Cells) -> None:
+        """Let a minute go in which nothing is left, and move what began in it."""
+        hour, minutes = self._hour.find(who, _word(gone // HOUR)), self._hour["minutes"]
+        was, now = minutes[hour], minutes[hour] ^ _bit(np.array([gone]))
+        minutes[hour] = now
+        _add(cells, AT["users"], who, np.array([gone]), -1)
+        if lowest(was) == lowest(now):
+            return
+        left = (gone // HOUR * HOUR + place(lowest(now)))[now != 0]
+        _move(cells, AT["users_hour"], who, gone, left)
+        day = self._week["days"][self._week.find(who, _word((gone + MONDAY) // WEEK))[0]]
+        within = (gone + MONDAY) % WEEK
+        monday, earliest = gone - within, int(day.min())
+        if day[within // DAY] == within:
+            left = self._following(who, gone)
+            day[within // DAY] = left[0] - monday if left.size else NOBODY
+            _move(cells, AT["users_day"], who, gone, left)
+        if earliest == within:
+            left = monday + day[day != NOBODY][:1].astype(np.int64)
+            _move(cells, AT["users_week"], who, gone, left)
+
+    def _following(self, who: Words, gone: int) -> NDArray[np.int64]:
+        """Give the earliest minute left in the day after one that was the earliest, if any."""
+        hours = np.arange(gone // HOUR, (gone // DAY + 1) * (DAY // HOUR))
+        row = self._hour.find(np.repeat(who, len(hours)), hours.astype(np.uint64))
+        minutes = np.where(row >= 0, self._hour["minutes"][row], 0)
+        some = np.flatnonzero(minutes)[:1]
+        following: NDArray[np.int64] = hours[some] * HOUR + place(lowest(minutes[some]))
+        return following
+
+
+def _word(number: int) -> Words:
+    return np.array([number], np.uint64)
+
+
+def _bit(minute: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Give the bit of each minute in its hour."""
+    return _ONE << (minute % HOUR).astype(np.uint64)
+
+
+def lowest(minutes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Give the lowest bit that is set, 0 where none is."""
+    return minutes & (~minutes + _ONE)
+
+
+def place(bit: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Give which minute of the hour a single bit stands for."""
+    below: NDArray[np.int64] = np.bitwise_count(bit - _ONE).astype(np.int64)
+    return below
+
+
+def _add(cells: Cells, field: int, who: Words, minute: NDArray[np.int64], amount: int) -> None:
+    cells.add(cells.rows(high(who), minute), field, amount)
+
+
+def _move(cells: Cells, field: int, who: Words, gone: int, left: NDArray[np.int64]) -> None:
+    """Let a bucket begin in the minute that is left, if any, instead of the one that is gone."""
+    _add(cells, field, who, np.array([gone]), -1)
+    _add(cells, field, who[: len(left)], left, 1)

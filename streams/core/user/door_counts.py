@@ -1,0 +1,122 @@
+"""How many messages left by which door, since the beginning: totals of partition memory.
+
+Besides the doors and the reasons to refuse there are counters: what was given back and
+not booked, what memory had to drop. Counters of no single topic stand under `ANY`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Rejected
+from schemas.doors import Door, RejectReason
+from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
+from schemas.rows import Rows
+from schemas.topics import ERASURES
+from streams.core.arrays.arena import Arrays
+from streams.core.user.dedup import Doors
+
+ANY: Final = "*"  # the topic of counters that no single topic has
+
+COUNTERS: Final = {
+    (PURCHASES, "refund_unmatched"): "refunds and cancels that have no order",
+    (PURCHASES, "refund_outside"): "refunds and cancels outside the window of their order",
+    (PURCHASES, "refund_excess_cents"): "asked back beyond what was paid, not booked",
+    **{
+        (topic, "closed_minute"): "accepted facts of a minute that is final already"
+        for topic in INPUTS
+    },
+    (ANY, "touch_limit"): "events that would be one touch too many of their user and half hour",
+    **{
+        (topic, "name_limit"): "events counted under `~others`: too many KOLs are named"
+        for topic in (CLICKSTREAM, INTERACTIONS)
+    },
+    (ERASURES, "erasure_unreadable"): "records that name nobody to be forgotten",
+    (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
+}
+
+GOES_BACK: Final = frozenset(  # an order that comes after its refund takes these back
+    {"refund_unmatched", "refund_outside", "refund_excess_cents"}
+)
+
+PLACES: Final = tuple(  # topic, label, kind of every number, appended only
+    [(topic, door.label, "door") for topic in INPUTS for door in Door]
+    + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
+    + [(topic, name, "counter") for topic, name in COUNTERS]
+)
+UNTOLD: Final = -1  # of what an earlier life may have told otherwise
+
+_AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(PLACES)}
+
+
+class Tally:
+    """The totals of one partition, and what was told of them."""
+
+    def __init__(self) -> None:
+        self._total = np.zeros(len(PLACES), np.int64)
+        self._told = np.zeros(len(PLACES), np.int64)
+
+    def __getitem__(self, place: tuple[str, str]) -> int:
+        """Give one total, by topic and label."""
+        return int(self._total[_AT[place]])
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """All totals as they stand now, in order of `PLACES`."""
+        return self._total.copy()
+
+    def left(self, topic: str, door: Doors) -> None:
+        """Count events that left by doors."""
+        first = _AT[topic, Door(0).label]
+        self._total[first : first + len(Door)] += np.bincount(door, minlength=len(Door))
+
+    def refused(self, rejected: Iterable[Rejected]) -> None:
+        """Count refusals."""
+        for one in rejected:
+            self._total[_AT[one.topic, one.reason]] += 1
+
+    def add(self, topic: str, counter: str, more: int) -> None:
+        """Count something else."""
+        self._total[_AT[topic, counter]] += more
+
+    def set(self, counters: Mapping[tuple[str, str], int]) -> None:
+        """Take over totals that are kept elsewhere."""
+        for place, total in counters.items():
+            self._total[_AT[place]] = total
+
+    def rows(self, partition: int, version: int) -> Rows:
+        """Give the totals that changed since they were told."""
+        changed = np.flatnonzero(self._total != self._told)
+        self._told = self._total.copy()
+        places = [PLACES[place] for place in changed.tolist()]
+        return Rows(
+            "door_count",
+            {
+                "topic": [topic for topic, _, _ in places],
+                "partition": np.full(len(changed), partition, np.uint16),
+                "door": [label for _, label, _ in places],
+                "kind": [kind for _, _, kind in places],
+                "n": self._total[changed].astype(np.uint64),
+                "version": np.full(len(changed), version, np.uint64),
+            },
+        )
+
+    def tell_again(self) -> None:
+        """Tell every total once more, also what is 0: an earlier life may have told others."""
+        self._told[:] = UNTOLD
+
+    def is_changed(self) -> bool:
+        """Say whether `rows` would give any."""
+        return not np.array_equal(self._total, self._told)
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return {f"{prefix}.total": self._total, f"{prefix}.told": self._told}
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave; numbers appended since then begin with 0."""
+        for mine, name in ((self._total, "total"), (self._told, "told")):
+            given = arrays[f"{prefix}.{name}"]
+            mine[: len(given)] = given

@@ -1,0 +1,189 @@
+"""Evidence for and against a KOL, as far as an account may speak.
+
+    c = agreement * min(1, account_age / 30 d) * purchase     credibility of the source
+    a <- 1 - (1 - a) 2^(-dt / 14 d)                           allowance, begins at 1
+    g = min(v, a),   a <- a - g                               granted of the weight v
+    evidence = c g
+
+The allowance is kept per user, KOL, dimension and sign, in the order of the log of
+content-interactions; time only moves forward in it. So one account never has more than c
+in force for a dimension and sign. All numbers are integers in millionths.
+Kumar et al., REV2: Fraudulent User Prediction in Rating Platforms (2018) for c.
+
+Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account that
+does not say its age counts as 15 days old.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cells import AT, DIMENSIONS
+from schemas.columns import Behaviour, Mask
+from schemas.events import Kind
+from streams.core.arrays.arena import Arrays, Due
+from streams.core.arrays.index import Keyed, RowNumbers, high, low, packed
+from streams.core.moments import HORIZON_MS, MINUTE_MS
+
+ONE: Final = 1_000_000
+FOR, AGAINST = 0, 1
+
+SPEAKS: Final = {  # kind -> dimension, sign, weight
+    Kind.MARK_CORRECT: ("E", FOR, 2 * ONE),
+    Kind.EXPERT_CORRECTION: ("E", AGAINST, 2 * ONE),
+    Kind.KOL_REPLY: ("B", FOR, ONE // 2),
+    Kind.QA_ATTEND: ("B", FOR, ONE),
+    Kind.MARK_HELPFUL: ("B", FOR, ONE),
+    Kind.UNFOLLOW: ("B", AGAINST, ONE // 2),
+    Kind.LEAVE_PRIVATE: ("B", AGAINST, ONE // 2),
+}
+CREDIBILITY: Final = ONE // 4  # of a grown account: agreement 1/2 times verified purchase 1/2
+GROWN_D: Final = 30.0  # days
+UNSAID_AGE_D: Final = 15.0  # days
+
+HALF_LIFE_MIN: Final = 20_160  # 14 d
+FULL_AFTER: Final = 10  # half-lives: then the allowance is whole again
+RECOVERY_MS: Final = FULL_AFTER * HALF_LIFE_MIN * MINUTE_MS
+
+_BITS = 32
+MISSING_AFTER: Final = np.array(  # of what was missing, 2^32; minutes inside one half-life
+    [round(2**_BITS * 2 ** (-minute / HALF_LIFE_MIN)) for minute in range(HALF_LIFE_MIN)], np.int64
+)
+
+_MISSING: Final = MISSING_AFTER.tolist()
+
+FEW: Final = 16  # allowances of a batch with events left, below which they go one by one
+
+SILENT: Final = -1
+_WEIGHT: Final = np.zeros(256, np.int64)
+_WEIGHT[list(SPEAKS)] = [weight for _, _, weight in SPEAKS.values()]
+_SIDE: Final = np.full(256, SILENT, np.int64)  # dimension * 2 + sign
+_SIDE[list(SPEAKS)] = [2 * DIMENSIONS.index(d) + sign for d, sign, _ in SPEAKS.values()]
+
+SUM_FIELD: Final = np.array(
+    [AT[f"{word}_{d}"] for d in DIMENSIONS for word in ("for", "against")]
+)  # by side
+SQUARE_FIELD: Final = np.array([AT[f"square_{d}"] for d in DIMENSIONS for _ in (FOR, AGAINST)])
+
+
+def side(events: Behaviour) -> NDArray[np.int64]:
+    """Give dimension * 2 + sign of what each event says, SILENT where it says nothing."""
+    return _SIDE[events.kind]
+
+
+def credibility(account_age_d: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Give c of every source, in millionths."""
+    age = np.where(np.isnan(account_age_d), UNSAID_AGE_D, account_age_d)
+    return np.rint(CREDIBILITY * np.clip(age / GROWN_D, 0, 1)).astype(np.int64)
+
+
+def recovered(left: NDArray[np.int64], passed_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give what is left of an allowance after a time, in millionths."""
+    halvings, minutes = np.divmod(passed_ms // MINUTE_MS, HALF_LIFE_MIN)
+    missing = (ONE - left) * MISSING_AFTER[minutes] >> (_BITS + np.minimum(halvings, FULL_AFTER))
+    return ONE - np.where(halvings < FULL_AFTER, missing, 0)
+
+
+def _spent(
+    left: int, last: int, at: Sequence[int], weight: Sequence[int]
+) -> tuple[list[int], int, int]:
+    """What the events of one allowance are granted one after the other, what is left, and when.
+
+    The same as `recovered` with each: an account may send a million events, and arrays of
+    one cost more than numbers.
+    """
+    granted = []
+    for now, asked in zip(at, weight, strict=True):
+        halvings, minutes = divmod(max(now - last, 0) // MINUTE_MS, HALF_LIFE_MIN)
+        missing = 0
+        if halvings < FULL_AFTER:
+            missing = (ONE - left) * _MISSING[minutes] >> (_BITS + halvings)
+        given = min(asked, ONE - missing)
+        left, last = ONE - missing - given, max(last, now)
+        granted.append(given)
+    return granted, left, last
+
+
+class Allowances:
+    """What each user may still say, by KOL, dimension and sign; whole ones are not kept."""
+
+    def __init__(self, slack: int) -> None:
+        self._one = Keyed(left=np.int64, at=np.int64)
+        self._due = Due(slack)
+
+    def __len__(self) -> int:
+        return len(self._one)
+
+    def grant(
+        self,
+        user: RowNumbers,
+        kol: NDArray[Any],
+        said: NDArray[np.int64],
+        kind: NDArray[np.uint8],
+        at: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Give what each event is granted of its weight, in the order of the log, 1e-6."""
+        row, first = self._one.add(packed(user, kol), said.astype(np.uint64))
+        left, last = self._one["left"], self._one["at"]
+        left[row[first]], last[row[first]] = ONE, at[first]
+        weight, granted = _WEIGHT[kind], np.zeros(len(row), np.int64)
+        order = np.argsort(row, kind="stable")
+        begins = np.flatnonzero(np.diff(row[order], prepend=-1))
+        ends = np.append(begins[1:], len(row))[: len(begins)]
+        turn = begins.copy()
+        while len(turn) > FEW:  # each turn takes the first waiting event of every row
+            event = order[turn]
+            of, now = row[event], at[event]
+            have = recovered(left[of], np.maximum(now - last[of], 0))
+            granted[event] = np.minimum(weight[event], have)
+            left[of] = have - granted[event]
+            last[of] = np.maximum(last[of], now)
+            turn += 1
+            turn, ends = turn[turn < ends], ends[turn < ends]
+        for begin, end in zip(turn.tolist(), ends.tolist(), strict=True):
+            event = order[begin:end]
+            of = row[event[0]]
+            granted[event], left[of], last[of] = _spent(
+                int(left[of]), int(last[of]), at[event].tolist(), weight[event].tolist()
+            )
+        return granted
+
+    def forget(self, watermark: int) -> None:
+        """Drop allowances that are whole again for every event to come, when there are many."""
+        if self._due.reached(len(self._one)):
+            self._due.drop(self._one, self._one["at"] + RECOVERY_MS + HORIZON_MS <= watermark)
+
+    def users(self) -> RowNumbers:
+        """Give the user of every row."""
+        return low(self._one["lo"])
+
+    def drop(self, gone: Mask) -> None:
+        """Forget all that some users did."""
+        self._one.keep(~gone[self.users()])
+
+    def renumber(self, user: NDArray[np.int64]) -> None:
+        """Give every user a new number."""
+        self._one.renumber(user)
+
+    def names(self) -> NDArray[np.int64]:
+        """Give the name of every row."""
+        return high(self._one["lo"])
+
+    def rename(self, name: NDArray[np.int64]) -> None:
+        """Give every name a new number."""
+        self._one.rename(name)
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Give what a snapshot holds."""
+        return self._one.arrays(prefix)
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave."""
+        self._one.restore(prefix, arrays)
+
+
+def weighed(granted: NDArray[np.int64], credible: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give c g, rounded to millionths."""
+    return (granted * credible + ONE // 2) // ONE

@@ -1,0 +1,1 @@
+"""Dead letters: which there are, and the way back for the mended."""

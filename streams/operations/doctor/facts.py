@@ -1,0 +1,171 @@
+"""Asking a deployment how it stands, for `kol doctor`; what the answers mean says `doctor.py`."""
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.events import INPUTS
+from schemas.topics import TOPICS
+from sinks.migrate import check
+from streams.clients.clickhouse import ReadingError, connected, reader, rows
+from streams.clients.kafka_admin import BrokerError, Offsets, asked
+from streams.clients.kafka_reader import Entry, browsing
+from streams.core.kernels import CODE_PATH
+from streams.errors import ExpectedError
+from streams.operations.doctor import findings as doctor
+from streams.operations.doctor.findings import Finding, fault, fine, warning
+from streams.settings import ClickHouse, Settings
+
+NEWEST = 50  # records of each input partition that are looked at
+TAIL = 40  # last offsets of a state partition; a manifest ends each snapshot
+Pages = Mapping[str, Mapping[str, Any] | None]
+
+
+async def examined(settings: Settings, pages: Pages) -> list[Finding]:
+    """Everything, in the order in which one would mend it.
+
+    Args:
+        settings: of the deployment.
+        pages: /status.json of the workers of this machine, by address; None is silence.
+
+    """
+    found = [doctor.builds(version("kol-streams"), CODE_PATH, pages)]
+    found += _settings(settings)
+    try:
+        found += await _kafka(settings)
+    except BrokerError as error:
+        found.append(fault("brokers", str(error), "without them nothing is read or safe"))
+    found += _clickhouse(settings.clickhouse)
+    return found + (doctor.workers(pages) if pages else [])
+
+
+def _settings(settings: Settings) -> list[Finding]:
+    if settings.hmac_key.get_secret_value():
+        return []
+    what = "KOL_HMAC_KEY is empty: user_hash can be computed by anybody"
+    return [warning("settings", what, "give all workers the same secret, before the first event")]
+
+
+# ---------------------------------------------------------------- Kafka
+
+
+async def _kafka(settings: Settings) -> list[Finding]:
+    n = settings.kafka.partitions
+    with asked(settings.kafka) as broker:
+        counts = broker.counts()
+        where, copies = settings.kafka.bootstrap, broker.replicas()
+        configs = {name: broker.configs(name) for name in TOPICS if name in counts}
+        found = doctor.brokers(where, broker.version(), broker.brokers(), copies)
+        found += doctor.topics(counts, configs, n)
+        found += doctor.owners(broker.members(settings.app_id), n)
+        read = [name for name in doctor.READ if name in counts]
+        # first what is safe, then where the topics begin and end: never ahead of each other
+        committed = broker.committed(settings.app_id)
+        ends = broker.end_offsets(read)
+        found.append(doctor.retention(broker.first_offsets(read), committed))
+    return found + await _records(settings, counts, committed, ends)
+
+
+async def _records(
+    settings: Settings, counts: Mapping[str, int], committed: Offsets, ends: Offsets
+) -> list[Finding]:
+    n = settings.kafka.partitions
+    unsafe = {at: committed.get(at, 0) for at, end in ends.items() if end > committed.get(at, 0)}
+    async with browsing(settings.kafka) as browser:
+        newest = await browser.newest(_places(counts, INPUTS), NEWEST)
+        states = {
+            side: await browser.newest(_places(counts, [topic]), TAIL)
+            for side, (topic, _) in doctor.STATES.items()
+        }
+        waiting = await browser.first_from(unsafe) if unsafe else []
+    now = _now()
+    oldest = {(one.topic, one.partition): one.at for one in waiting}
+    found = doctor.partitioners(newest, n, now)
+    found += doctor.lag(ends, committed, oldest, now)
+    for side, (_, inputs) in doctor.STATES.items():
+        known = {at for (topic, at), offset in committed.items() if topic in inputs and offset}
+        waits = doctor.waits(oldest, inputs, now)
+        found += doctor.snapshots(side, states[side], waits, known, now)
+    return found + _broker_clock(newest, now)
+
+
+def _broker_clock(newest: Sequence[Entry], now: int) -> list[Finding]:
+    stamped = [one.at for one in newest if one.by_broker]
+    return [doctor.clock("brokers", max(stamped), now, at_least=True)] if stamped else []
+
+
+def _places(counts: Mapping[str, int], topics: Sequence[str]) -> list[tuple[str, int]]:
+    return [(topic, at) for topic in topics for at in range(counts.get(topic, 0))]
+
+
+# ---------------------------------------------------------------- ClickHouse
+
+
+def _clickhouse(conf: ClickHouse) -> list[Finding]:
+    try:
+        client = connected(conf, database="")
+    except ReadingError as error:
+        return [fault("engine", str(error), "workers wait for it and lose nothing meanwhile")]
+    try:
+        return _asked(conf, client)
+    except (ClickHouseError, ExpectedError) as error:
+        return [fault("engine", f"refuses a question: {error}", "see its log")]
+    finally:
+        client.close()
+
+
+def _asked(conf: ClickHouse, client: Client) -> list[Finding]:
+    found = [doctor.engine(f"{conf.host}:{conf.port}", str(client.server_version))]
+    wrong = check(client, conf.database)
+    if wrong:
+        return [*found, fault("schema", wrong, "`kol migrate`, or the version it was made by")]
+    found.append(fine("schema", "that of this version"))
+    return [*found, *_reader(conf), _engine_clock(client)]
+
+
+def _engine_clock(client: Client) -> Finding:
+    before = _now()
+    theirs = int(rows(client, "SELECT toUnixTimestamp64Milli(now64(3)) AS now")[0]["now"])
+    return doctor.clock("engine", theirs, (before + _now()) // 2)
+
+
+def _reader(conf: ClickHouse) -> list[Finding]:
+    """The account that only reads, and what it reads of dead letters."""
+    try:
+        client = reader(conf)
+        lately = rows(
+            client,
+            "SELECT target, reason, count() AS letters FROM v_dead_letter WHERE state = 'new'"
+            " AND v_dead_letter.at > now64(3) - toIntervalMillisecond({ms:UInt64})"
+            " GROUP BY target, reason",
+            {"ms": doctor.LATELY_MS},
+        )
+    except ReadingError as error:
+        mend = "grant it SELECT on the views; KOL_CLICKHOUSE__READER_USERNAME and its password"
+        return [fault("reader", str(error), mend)]
+    try:
+        found = [_may_only_read(conf, client)]
+    finally:
+        client.close()
+    return found + doctor.letters([{**one, "letters": int(one["letters"])} for one in lately])
+
+
+def _may_only_read(conf: ClickHouse, client: Client) -> Finding:
+    if not conf.reader_username:
+        what = "views are read with the account that writes"
+        mend = "make an account with SELECT on the views: KOL_CLICKHOUSE__READER_USERNAME"
+        return warning("reader", what, mend)
+    try:
+        client.command("INSERT INTO door_count SELECT * FROM door_count WHERE 0")  # writes nothing
+    except ClickHouseError:
+        return fine("reader", f"{conf.reader_username} reads the views and cannot write")
+    what = f"{conf.reader_username} may write"
+    return warning("reader", what, "take INSERT from it, or set `readonly` in its profile")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

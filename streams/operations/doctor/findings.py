@@ -1,0 +1,485 @@
+"""What is wrong with a deployment, and how to mend it: facts in, findings out.
+
+Asking is `examining.py`'s; here stands what an answer means.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+from schemas.doors import RejectReason
+from schemas.events import FUTURE_MS, INPUTS
+from schemas.partitioner import partition_of
+from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE
+from streams.clients.kafka_admin import Offsets, Replicas
+from streams.clients.kafka_reader import Entry, Place
+
+READ: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
+LATELY_MS: Final = 24 * 3_600_000  # dead letters
+RECENT_MS: Final = 3_600_000  # records that tell how producers behave now
+CLOCK_MS: Final = 5_000  # apart: worth a word
+SLOW_MS: Final = 60_000  # the oldest message not yet safe: worth a word
+STUCK_MS: Final = 600_000  # and not right
+SOME: Final = 4  # partitions named: enough to find the cause
+OLDEST_KAFKA: Final = (3, 7)
+OLDEST_CLICKHOUSE: Final = (25, 8)
+WRONG_PARTITION: Final = RejectReason.WRONG_PARTITION.label
+
+
+class Severity(Enum):
+    """How bad it is."""
+
+    FINE = "fine"
+    WARNING = "warning"  # look at it when there is time
+    FAULT = "fault"  # numbers are missing, late or at risk
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    about: str
+    severity: Severity
+    what: str
+    mend: str = ""
+
+    def told(self) -> dict[str, str]:
+        """For a machine."""
+        severity = self.severity.value
+        return {"about": self.about, "severity": severity, "what": self.what, "mend": self.mend}
+
+
+def fine(about: str, what: str) -> Finding:
+    """Nothing to mend."""
+    return Finding(about, Severity.FINE, what)
+
+
+def warning(about: str, what: str, mend: str) -> Finding:
+    """Something to look at."""
+    return Finding(about, Severity.WARNING, what, mend)
+
+
+def fault(about: str, what: str, mend: str) -> Finding:
+    """Something is wrong."""
+    return Finding(about, Severity.FAULT, what, mend)
+
+
+# ---------------------------------------------------------------- what runs
+
+
+def builds(version: str, path: str, pages: Mapping[str, Mapping[str, Any] | None]) -> Finding:
+    """Whether the workers run what this command is of.
+
+    Args:
+        version: of this command.
+        path: `python`, or what the compiled kernels call themselves.
+        pages: /status.json of workers, by address; None is silence.
+
+    """
+    ours = f"{version}, {path}"
+    told = {str(page.get("name", url)): page for url, page in pages.items() if page is not None}
+    theirs = {name: f"{page.get('version')}, {page.get('path')}" for name, page in told.items()}
+    others = {name: build for name, build in theirs.items() if build != ours}
+    if not others:
+        return fine("code path", f"{path}, version {version}")
+    what = "; ".join(f"{name} runs {build}" for name, build in sorted(others.items()))
+    mend = "give all of them one version: restart the workers one by one"
+    return warning("code path", f"{what}; this command is of {ours}", mend)
+
+
+def brokers(
+    where: str, version: Sequence[int], count: int, replicas: Mapping[Place, Replicas]
+) -> list[Finding]:
+    """Whether the brokers are new enough and serve and copy every partition.
+
+    Args:
+        where: their addresses.
+        version: of the brokers, at the least.
+        count: how many there are.
+        replicas: of each partition of ours.
+
+    """
+    found = []
+    known = ".".join(map(str, version[:2]))
+    if tuple(version[:2]) < OLDEST_KAFKA:
+        what = f"Kafka {known} at {where} is older than {_dotted(OLDEST_KAFKA)}"
+        found.append(fault("brokers", what, "upgrade the brokers, one by one"))
+    dead = [place for place, one in replicas.items() if one.leader < 0]
+    if dead:
+        what = f"nobody serves {_places(dead)}"
+        found.append(fault("brokers", what, "start the brokers that keep them; nothing is lost"))
+    behind = [place for place, one in replicas.items() if one.in_sync < one.copies]
+    if behind:
+        what = f"copies are missing or behind of {_places(behind)}"
+        found.append(warning("brokers", what, "is a broker away? They catch up by themselves"))
+    single = [place for place, one in replicas.items() if one.copies == 1]
+    if single and count > 1:
+        what = f"{count} brokers, but one copy only of {_places(single)}"
+        mend = "kafka-reassign-partitions.sh adds copies; KOL_KAFKA__REPLICATION=3 for new topics"
+        found.append(warning("brokers", what, mend))
+    return found or [fine("brokers", f"{where}: {count} of Kafka {known} or newer, all serving")]
+
+
+def engine(where: str, version: str) -> Finding:
+    """Whether ClickHouse is new enough.
+
+    >>> engine("ch:8123", "26.9.1").severity.value, engine("ch:8123", "25.3.2.39").severity.value
+    ('fine', 'fault')
+    """
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts < OLDEST_CLICKHOUSE:
+        what = f"ClickHouse {version} at {where} is older than {_dotted(OLDEST_CLICKHOUSE)}"
+        return fault("engine", what, "upgrade it; workers wait meanwhile and lose nothing")
+    return fine("engine", f"{where} answers, {version}")
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _places(places: Collection[Place]) -> str:
+    some = [f"{topic}/{partition}" for topic, partition in sorted(places)[:SOME]]
+    return ", ".join([*some, f"{len(places) - SOME} more"] if len(places) > SOME else some)
+
+
+# ---------------------------------------------------------------- topics
+
+
+def topics(
+    counts: Mapping[str, int], configs: Mapping[str, Mapping[str, str]], n: int
+) -> list[Finding]:
+    """Whether every topic is there, with its partitions and the settings it cannot do without.
+
+    Args:
+        counts: topic -> number of partitions.
+        configs: topic -> its settings in force.
+        n: partitions of this deployment.
+
+    """
+    missing = [name for name in TOPICS if name not in counts]
+    found = [
+        fault("topics", f"{', '.join(missing)}: not there", "`kol topics` creates them")
+        for _ in missing[:1]
+    ]
+    found += [
+        fault("topics", f"{name} has {key}={now}, not {value}", _altered(name, key, value))
+        for name, topic in TOPICS.items()
+        for key, value in topic.required.items()
+        if name in configs and (now := configs[name].get(key)) != value
+    ]
+    uneven = {
+        name: counts[name]
+        for name, topic in TOPICS.items()
+        if name in counts and not topic.fits(counts[name], n)
+    }
+    found += [
+        fault(
+            "co-partitioning",
+            f"{', '.join(f'{name} has {count}' for name, count in uneven.items())} partitions,"
+            f" this deployment has {n}",
+            "a count never changes: set KOL_KAFKA__PARTITIONS to the inputs' common count, "
+            "or use new topics and a new KOL_APP_ID",
+        )
+        for _ in list(uneven)[:1]
+    ]
+    about = {finding.about for finding in found}
+    found += [fine("topics", f"{len(TOPICS)} with their settings")] if "topics" not in about else []
+    if "co-partitioning" not in about:
+        found.append(fine("co-partitioning", f"inputs, cells and states have {n} partitions each"))
+    return found
+
+
+def _altered(topic: str, key: str, value: str) -> str:
+    what = f"--entity-type topics --entity-name {topic} --add-config {key}={value}"
+    return f"kafka-configs.sh --alter {what}"
+
+
+# ---------------------------------------------------------------- who reads
+
+
+def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list[Finding]:
+    """Whether each partition is read, and one worker has the same numbers of all topics.
+
+    Args:
+        members: worker -> topic -> its partitions, of the consumer group.
+        n: partitions of this deployment.
+
+    """
+    if not members:
+        return [fault("group", "nobody reads: no worker is in the group", "start `kol worker`")]
+    found = []
+    read = {(topic, at) for share in members.values() for topic in share for at in share[topic]}
+    left = [(topic, at) for topic in READ for at in range(n) if (topic, at) not in read]
+    if left:
+        found.append(
+            fault(
+                "group",
+                f"nobody reads {_places(left)}",
+                "a rebalance may be under way; otherwise restart the workers one by one",
+            )
+        )
+    split = [
+        name
+        for name, share in members.items()
+        if len({frozenset(share.get(topic, ())) for topic in READ}) > 1
+    ]
+    if split:
+        found.append(
+            fault(
+                "group",
+                f"{', '.join(sorted(split))}: different partitions of different topics",
+                "restart it; all workers must have the same version",
+            )
+        )
+    return found or [fine("group", f"all {n} partitions are read, by {', '.join(sorted(members))}")]
+
+
+def partitioners(newest: Iterable[Entry], n: int, now: int) -> list[Finding]:
+    """Whether the newest records lie where murmur2 of their user_id says.
+
+    Args:
+        newest: records of input topics.
+        n: partitions of them.
+        now: milliseconds; records older than an hour say nothing about today's producers.
+
+    """
+    seen: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for entry in newest:
+        user = _user(entry.value) if entry.at > now - RECENT_MS else None
+        if user is not None:
+            seen[entry.topic] += 1
+            wrong[entry.topic] += partition_of(user, n) != entry.partition
+    found = [
+        fault(
+            "partitioners",
+            f"{count} of the newest {seen[topic]} records of {topic} lie in another partition than"
+            " murmur2 of their user_id",
+            "its producers must key by user_id with the murmur2 partitioner (librdkafka: "
+            f"partitioner=murmur2_random); then `kol dlq retry --reason {WRONG_PARTITION}`",
+        )
+        for topic, count in sorted(wrong.items())
+        if count
+    ]
+    return found or [fine("partitioners", f"{seen.total()} of the newest records lie right")]
+
+
+class _User(msgspec.Struct):
+    user_id: Any = None
+
+
+_user_of = msgspec.json.Decoder(_User).decode
+
+
+def _user(value: bytes | None) -> bytes | None:
+    try:
+        user = _user_of(value or b"").user_id
+        return user.encode() if isinstance(user, str) and user else None
+    except (ValueError, RecursionError):
+        return None
+
+
+# ---------------------------------------------------------------- how far
+
+
+def lag(ends: Offsets, committed: Offsets, oldest: Mapping[Place, int], now: int) -> list[Finding]:
+    """How much is not yet safe, and for how long the oldest of it has been waiting.
+
+    Args:
+        ends: of the topics that are read.
+        committed: by the group.
+        oldest: record time of the first message not yet safe, where there is one.
+        now: milliseconds.
+
+    """
+    left = {place: end - committed.get(place, 0) for place, end in ends.items()}
+    behind = sum(n for place, n in left.items() if n > 0 and place in oldest)
+    waits = max((now - at for at in oldest.values()), default=0)
+    if waits <= SLOW_MS:
+        return [fine("lag", f"{behind:,} messages on their way")]
+    (topic, partition), _ = min(oldest.items(), key=lambda item: item[1])
+    what = (
+        f"{behind:,} messages are not safe; the oldest, on {topic}/{partition}, has been waiting "
+        f"for {span(waits)}"
+    )
+    mend = "`kol status`: does a worker own it, is its sink fine? More workers, up to one a core"
+    return [(fault if waits > STUCK_MS else warning)("lag", what, mend)]
+
+
+def retention(oldest: Offsets, committed: Offsets) -> Finding:
+    """Whether anything was removed before it was read.
+
+    Args:
+        oldest: the first offset still there, of the topics that are read.
+        committed: by the group.
+
+    """
+    lost = {place: at - committed.get(place, at) for place, at in oldest.items()}
+    gone = {place: n for place, n in lost.items() if n > 0}
+    if not gone:
+        return fine("retention", "nothing was removed before it was read")
+    what = f"{sum(gone.values()):,} messages were removed before they were read: {_places(gone)}"
+    mend = "restore them, or start once with `kol worker --accept-gap`; raise retention.ms"
+    return fault("retention", what, mend)
+
+
+def snapshots(
+    side: str, newest: Iterable[Entry], waiting: Mapping[int, int], known: Collection[int], now: int
+) -> list[Finding]:
+    """When each partition of a side last kept its memory.
+
+    A partition without news keeps nothing: its last snapshot may be old and yet be whole.
+
+    Args:
+        side: `user` or `kol`.
+        newest: last records of the state topic.
+        waiting: partition -> how long its oldest message has been waiting, milliseconds.
+        known: partitions that the group has read.
+        now: milliseconds.
+
+    """
+    kept: dict[int, int] = {}
+    for entry in newest:
+        if entry.key == b"manifest":
+            kept[entry.partition] = max(entry.at, kept.get(entry.partition, 0))
+    about = f"snapshots, {side}"
+    found = []
+    lost = sorted(set(known) - kept.keys())
+    if lost:
+        found.append(
+            fault(
+                about,
+                f"partitions {lost} were read, but no snapshot of them is found",
+                "is the state topic compacted and kept? Restore it, or start once with "
+                "`kol worker --from-empty`",
+            )
+        )
+    old = {at: waiting[at] for at in kept if waiting.get(at, 0) > STUCK_MS}
+    if old:
+        at = max(old, key=lambda one: now - kept[one])
+        found.append(
+            fault(
+                about,
+                f"partition {at} last kept its memory {span(now - kept[at])} ago and has news",
+                "look into the log of its worker: is the sink away?",
+            )
+        )
+    if found:
+        return found
+    if not kept:
+        return [fine(about, "nothing to keep yet")]
+    newest_, oldest_ = (span(now - at) for at in (max(kept.values()), min(kept.values())))
+    return [fine(about, f"{len(kept)} partitions, the newest {newest_} ago, the oldest {oldest_}")]
+
+
+def waits(oldest: Mapping[Place, int], among: Collection[str], now: int) -> dict[int, int]:
+    """By partition, how long the oldest message of some topics has been waiting, milliseconds."""
+    found: dict[int, int] = {}
+    for (topic, partition), at in oldest.items():
+        if topic in among:
+            found[partition] = max(now - at, found.get(partition, 0))
+    return found
+
+
+STATES: Final = {"user": (USER_STATE, INPUTS), "kol": (KOL_STATE, (CELLS,))}
+
+
+# ---------------------------------------------------------------- clocks, letters, workers
+
+
+def clock(name: str, theirs: int, ours: int, *, at_least: bool = False) -> Finding:
+    """Whether two clocks agree.
+
+    Args:
+        name: whose clock.
+        theirs: what it says, milliseconds.
+        ours: what this machine said at that moment.
+        at_least: `theirs` is a time in the past, so that only being ahead can be seen.
+
+    """
+    apart = theirs - ours
+    about = f"clock, {name}"
+    if abs(apart) <= CLOCK_MS or (at_least and apart < 0):
+        return fine(about, "not ahead of this machine's" if at_least else "agrees with ours")
+    what = f"{span(abs(apart))} {'ahead of' if apart > 0 else 'behind'} this machine's"
+    mend = "synchronise both (NTP); events more than 10 minutes in the future are refused"
+    return (fault if abs(apart) > FUTURE_MS else warning)(about, what, mend)
+
+
+def letters(groups: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """Dead letters of the last day that nothing was done about.
+
+    Args:
+        groups: `reason`, `target`, `letters` of each.
+
+    """
+    reasons: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    for group in groups:
+        of = reasons if group["target"] == "input" else rows
+        of[group["reason"] if group["target"] == "input" else group["target"]] += group["letters"]
+    found = []
+    if rows:
+        what = f"the database refused rows: {_counted(rows)}"
+        mend = "`kol dlq show` has them and the reason; numbers of these tables are incomplete"
+        found.append(fault("dead letters", what, mend))
+    if reasons[WRONG_PARTITION]:
+        found.append(
+            fault(
+                "partitioners",
+                f"{reasons[WRONG_PARTITION]:,} messages of the last day were in a wrong partition",
+                "mixed partitioners: all producers need murmur2 of user_id; then "
+                f"`kol dlq retry --reason {WRONG_PARTITION}`",
+            )
+        )
+    if reasons:
+        what = f"in the last day: {_counted(reasons)}"
+        mend = "`kol dlq list`, `kol dlq show`; once their cause is mended `kol dlq retry`"
+        found.append(warning("dead letters", what, mend))
+    return found or [fine("dead letters", "none in the last day")]
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in counts.most_common())
+
+
+def workers(pages: Mapping[str, Mapping[str, Any] | None]) -> list[Finding]:
+    """What the workers of this machine say of themselves: page -> its /status.json, or None."""
+    found = []
+    for url, page in pages.items():
+        if page is None:
+            what = f"{url} does not answer"
+            found.append(fault("workers", what, "`kol status`; its log says why"))
+            continue
+        name = str(page.get("name", url))
+        stuck = [f"{name} is stuck: {wrong}" for wrong in page.get("live", [])]
+        found += [fault("workers", wrong, "restart it") for wrong in stuck]
+        unready = [f"{name} is not ready: {wrong}" for wrong in page.get("ready", [])]
+        mend = "passes by itself when what it waits for is back; its log says more"
+        found += [fault("workers", wrong, mend) for wrong in unready]
+    return found or [fine("workers", f"{len(pages)} of this machine, live and ready")]
+
+
+def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:
+    """Whether what `kol up` keeps alive had to be started again."""
+    again = {str(one["name"]): int(one["restarts"]) for one in running if one.get("restarts")}
+    if not again:
+        return []
+    what = ", ".join(f"{name} {n} times" for name, n in again.items())
+    return [warning("processes", f"started again: {what}", f"why stands in {logs}")]
+
+
+def span(ms: int) -> str:
+    """A length of time for a person.
+
+    >>> span(1_400), span(90_000), span(7_260_000), span(200_000_000)
+    ('1 s', '1.5 min', '2.0 h', '2.3 d')
+    """
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
+        if ms >= size:
+            return f"{ms / size:.1f} {unit}"
+    return f"{ms / 1000:.0f} s"

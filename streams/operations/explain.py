@@ -1,0 +1,87 @@
+"""Why an order is credited as it is: its touches, each model's weights and cents, recomputed."""
+
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from streams.clients.clickhouse import rows
+from streams.core.user.attribution import Explained, Touch, explained
+
+MINUTE_MS = 60_000
+
+
+def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
+    """Every order of that id (ids are unique per user only), the newest first.
+
+    The weights are those of the rules of this version; `agrees` says whether they give the
+    cents that stand.
+    """
+    found = rows(
+        client,
+        "SELECT order_id, ordered_at, toUnixTimestamp64Milli(ordered_at) AS at, brand_id, platform,"
+        " channel, currency, paid_cents, refunded_cents, touch_kol, touch_class, touch_via,"
+        " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS touched_ms,"
+        " arrayMap(t -> toString(t), touch_at) AS touched"
+        " FROM v_order_touches WHERE order_id = {order_id:String} ORDER BY ordered_at DESC",
+        {"order_id": order_id},
+    )
+    stands = rows(
+        client,
+        "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at) AS at, credit_cents,"
+        " refunded_cents FROM v_order_credit WHERE order_id = {order_id:String}",
+        {"order_id": order_id},
+    )
+    cents = {
+        (row["at"], row["model"], row["kol_id"]): (row["credit_cents"], row["refunded_cents"])
+        for row in stands
+    }
+    return [_explained(row, cents) for row in found]
+
+
+def _explained(
+    row: dict[str, Any], cents: dict[tuple[int, str, str], tuple[int, int]]
+) -> dict[str, Any]:
+    touches = [
+        Touch(kol, at, klass)
+        for kol, at, klass in zip(
+            row["touch_kol"], row["touched_ms"], row["touch_class"], strict=True
+        )
+    ]
+    models = explained(row["at"], row["paid_cents"], row["refunded_cents"], touches)
+    told = {name: row[name] for name in ("order_id", "ordered_at", "brand_id", "platform")}
+    told |= {name: row[name] for name in ("channel", "currency", "paid_cents", "refunded_cents")}
+    return told | {
+        "touches": [
+            {
+                "kol_id": touch.kol_id,
+                "at": at,
+                "class": touch.klass,
+                "via": touch.via,
+                "age_minutes": (row["at"] - touch.at) // MINUTE_MS,
+            }
+            for touch, at in zip(touches, row["touched"], strict=True)
+        ],
+        "models": [_model(model) for model in models],
+        "agrees": all(
+            cents.get((row["at"], model.model, kol), (0, 0)) == (credit, model.refunded[kol])
+            for model in models
+            for kol, credit in model.credit.items()
+        ),
+    }
+
+
+def _model(model: Explained) -> dict[str, Any]:
+    return {
+        "model": model.model,
+        "touch_weights": list(model.weights),
+        "total_weight": sum(model.totals.values()),
+        "shares": [
+            {
+                "kol_id": kol,
+                "weight": model.totals.get(kol, 0),
+                "credit_cents": credit,
+                "refunded_cents": model.refunded[kol],
+            }
+            for kol, credit in model.credit.items()
+        ],
+    }

@@ -1,0 +1,261 @@
+"""`kol forget`: a user goes, the credits stay.
+
+    said      a record on every partition of `kol-erasures`: who, and up to which record time
+    gone      every worker has forgotten, stated, snapshotted and committed it (`drain`)
+    renamed   rows of `order_credit` that workers do not remember go to NOBODY; others with a
+              hash of the person, and the person's dead letters, are deleted
+    searched  every table and every topic of ours (`traces`)
+
+Each step may be done again: running the command twice does no harm, and running it again is
+what mends one that was cut off. The shop's own input topics are not ours to change: they keep
+what was sent until their retention.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.client import Client
+
+from schemas.erasures import NOBODY, read, record
+from schemas.events import INPUTS
+from schemas.identity import user_key
+from schemas.partitioner import partition_of
+from schemas.rows import TABLES
+from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
+from sinks.deadletter import key
+from streams.clients.clickhouse import ReadingError, command, connected, delete, rows
+from streams.clients.kafka_admin import Broker, asked, client
+from streams.clients.kafka_reader import browsing
+from streams.core.user.pseudonyms import Pseudonyms
+from streams.errors import ExpectedError
+from streams.operations.drain import Watch, drain
+from streams.operations.forget.search import (
+    LETTER,
+    Person,
+    Say,
+    Traces,
+    every,
+    is_theirs,
+    letters,
+    search,
+)
+from streams.settings import Kafka, Settings
+
+AHEAD_MS: Final = 4_000  # the moment lies behind the record: workers know it before they are there
+AT_ONCE: Final = 1_000  # letters of one deletion
+HASHED: Final = tuple(name for name, table in TABLES.items() if "user_hash" in table.columns)
+RENAMED: Final = "order_credit"
+
+
+class ForgettingError(ExpectedError):
+    """What is needed is not there; says what to do."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done, and what the search found."""
+
+    at: int
+    renamed: int = 0  # rows of orders, beyond those that workers told anew
+    deleted: dict[str, int] = field(default_factory=dict)  # table -> rows
+    records: int = 0  # of `kol-dead-letters`
+    traces: Traces = field(default_factory=Traces)
+    inputs: dict[str, float] = field(default_factory=dict)  # topic -> days it keeps events
+
+    def told(self) -> dict[str, Any]:
+        """All of it, for a machine."""
+        return {
+            "forgotten": not self.traces.found,
+            "at": self.at,
+            "orders_renamed": self.renamed,
+            "rows_deleted": self.deleted,
+            "letters_deleted": self.records,
+            "found": self.traces.found,
+            "mentions": self.traces.mentions,
+            "inputs_keep_days": self.inputs,
+        }
+
+
+async def forget(settings: Settings, user_id: str, seconds: float, say: Say) -> Report:
+    """Forget a user; returns once all is done and searched.
+
+    Args:
+        settings: of the deployment.
+        user_id: as on events.
+        seconds: for the workers.
+        say: gets a sentence for each step.
+
+    Raises:
+        ForgettingError: something is missing; nothing was done.
+        NotDrainedError: said, but no worker has done it in time; to be run again.
+        ReadingError, BrokerError: the engine or the brokers refuse; to be run again.
+
+    """
+    if not user_id or not settings.hmac_key.get_secret_value():
+        raise ForgettingError("a user_id is needed, and the workers' KOL_HMAC_KEY")
+    patient = {"insert_seconds": max(seconds, settings.clickhouse.insert_seconds)}
+    conf = settings.clickhouse.model_copy(update=patient)
+    engine = await asyncio.to_thread(connected, conf)
+    try:
+        await asyncio.to_thread(_may_delete, engine)
+        await asyncio.to_thread(_has_workers, settings)
+        say("telling the workers")
+        person = await _said(settings, user_id)
+        report = Report(person.at)
+        await asyncio.to_thread(_waited, settings, seconds, say)
+        say("renaming rows")
+        places = await asyncio.to_thread(_rows_gone, engine, person, report)
+        say("deleting dead letters")
+        await _records_gone(settings, person, places, report)
+        report.traces = await search(engine, settings.kafka, person, say)
+    finally:
+        await asyncio.to_thread(engine.close)
+    with asked(settings.kafka) as broker:
+        report.inputs = {t: int(broker.configs(t)["retention.ms"]) / 86_400_000 for t in INPUTS}
+    return report
+
+
+# ---------------------------------------------------------------- said and waited for
+
+
+def _may_delete(engine: Client) -> None:
+    """Make sure that this account may, before anything is done."""
+    try:
+        for table in (*HASHED, "dead_letter"):
+            delete(engine, table, "0")
+    except ReadingError as error:
+        raise ForgettingError(
+            f"KOL_CLICKHOUSE__USERNAME may not delete rows: grant it ALTER DELETE ({error})"
+        ) from error
+
+
+def _has_workers(settings: Settings) -> None:
+    with asked(settings.kafka) as broker:
+        _check_topics(broker)
+        if not broker.members(settings.app_id):
+            raise ForgettingError("no worker runs, and only workers forget: start `kol worker`")
+
+
+def _check_topics(broker: Broker) -> None:
+    missing = {ERASURES, DEAD_LETTERS, USER_STATE, KOL_STATE, CELLS} - broker.counts().keys()
+    if missing:
+        raise ForgettingError(f"no such topic: {', '.join(sorted(missing))}; see `kol topics`")
+
+
+async def _said(settings: Settings, user_id: str) -> Person:
+    """Publish the erasure, a little ahead of the brokers' clock; then who it is about."""
+    n = settings.kafka.partitions
+    home = partition_of(user_id.encode(), n)
+    async with _producing(settings.kafka) as producer:
+        probe = await producer.send_and_wait(ERASURES, None, key=b"clock", partition=home)
+        at = int(probe.timestamp) + AHEAD_MS
+        name, value = record(user_id, at)
+        for partition in range(n):
+            await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
+    async with browsing(settings.kafka) as browser:
+        whole = await browser.whole([(ERASURES, home)])
+    told = read(*zip(*((e.value, e.offset) for e in whole[ERASURES, home].entries), strict=True))
+    mine = (told.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
+    return Person(user_id, home, at, hashes(settings, user_id, told.at[mine].tolist()))
+
+
+def hashes(settings: Settings, user_id: str, moments: Iterable[int]) -> tuple[str, ...]:
+    """What rows call all who had an id and were forgotten at these moments."""
+    pseudonyms = Pseudonyms(settings.hmac_key.get_secret_value().encode())
+    first = pseudonyms([user_id])
+    since = np.array(sorted(set(moments))[:-1], np.int64)  # after the last one comes another person
+    later = pseudonyms.later(np.repeat(first, len(since), axis=0), since)
+    return tuple(one.tobytes().hex() for one in (*first, *later))
+
+
+def _waited(settings: Settings, seconds: float, say: Say) -> None:
+    def seen(left: int) -> None:
+        say(f"waiting for the workers: {left} records to go")
+
+    with asked(settings.kafka) as broker:
+        drain(broker, settings.app_id, seconds, Watch(seen, say), stages=((ERASURES,),))
+
+
+@asynccontextmanager
+async def _producing(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **client(kafka))
+    try:
+        await producer.start()
+        yield producer
+    except KafkaError as error:
+        raise ForgettingError(f"Kafka at {kafka.bootstrap} does not take it: {error!r}") from error
+    finally:
+        await producer.stop()
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _rows_gone(engine: Client, person: Person, report: Report) -> list[tuple[str, int, int]]:
+    """Rename and delete rows; gives the places of the person's dead letters."""
+    report.renamed = _rename(engine, person)
+    for table in HASHED:
+        count = _count(engine, table, _HASHED, person)
+        delete(engine, table, _HASHED, {"hashes": list(person.hashes)})
+        if count and table != RENAMED:
+            report.deleted[table] = count
+    theirs = letters(engine, person)
+    for start in range(0, len(theirs), AT_ONCE):
+        keys = ", ".join(one.sql for one in theirs[start : start + AT_ONCE])
+        delete(engine, "dead_letter", f"{LETTER} IN ({keys})")
+    if theirs:
+        report.deleted["dead_letter"] = len(theirs)
+    return [(one.topic, one.partition, one.offset) for one in theirs if one.topic]
+
+
+_HASHED = "user_hash IN {hashes:Array(String)}"
+
+
+def _rename(engine: Client, person: Person) -> int:
+    """Say orders that no worker remembers under NOBODY; with the versions and ages they have."""
+    wanted = f"{_HASHED} AND notEmpty(kols)"
+    count = _count(engine, f"{RENAMED} FINAL", wanted, person)
+    names = [f"`{name}`" for name in TABLES[RENAMED].all_columns]
+    picked = [f"'{NOBODY}'" if name == "`user_hash`" else name for name in names]
+    command(
+        engine,
+        f"INSERT INTO {RENAMED} ({', '.join(names)}) SELECT {', '.join(picked)}"  # noqa: S608  # names of ours
+        f" FROM {RENAMED} FINAL WHERE {wanted} SETTINGS insert_deduplicate = 0",
+        {"hashes": list(person.hashes)},
+    )
+    return count
+
+
+def _count(engine: Client, table: str, condition: str, person: Person) -> int:
+    found = rows(
+        engine,
+        f"SELECT count() AS n FROM {table} WHERE {condition}",  # noqa: S608  # as above
+        {"hashes": list(person.hashes)},
+    )
+    return int(found[0]["n"])
+
+
+# ---------------------------------------------------------------- records
+
+
+async def _records_gone(
+    settings: Settings, person: Person, places: Iterable[tuple[str, int, int]], report: Report
+) -> None:
+    """Put a tombstone on each of the person's letters, those without a row included."""
+    gone = {(partition, key(topic, partition, offset)) for topic, partition, offset in places}
+    async with browsing(settings.kafka) as browser:
+        async for entry in every(browser, DEAD_LETTERS, settings.kafka.partitions):
+            if entry.key is not None and is_theirs(entry, person):
+                gone.add((entry.partition, entry.key))
+    gone = {(at, name) for at, name in gone if b"/" in name}  # older ones share their key
+    async with _producing(settings.kafka) as producer:
+        for partition, name in sorted(gone):
+            topic = settings.kafka.named(DEAD_LETTERS)
+            await producer.send_and_wait(topic, None, key=name, partition=partition)
+    report.records = len(gone)

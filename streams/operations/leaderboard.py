@@ -1,0 +1,39 @@
+"""The KOLs as they stand now, for `kol top` and the demo."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from streams.clients.clickhouse import reader, rows
+from streams.settings import Settings
+
+
+def leaders(settings: Settings, most: int = 18) -> list[dict[str, Any]]:
+    """The KOLs as they stand now: newest score of each, with what they earned."""
+    sql = """
+        SELECT s.kol_id AS kol_id, s.now.1 AS trust, s.now.2 AS trust_lo, s.now.3 AS trust_hi,
+               s.now.4 AS resonance, s.now.5 AS resonance_lo, s.now.6 AS resonance_hi,
+               s.now.7 AS n_eff, s.at_first AS before, c.credit AS credit_cents,
+               c.refunded AS refunded_cents
+        FROM (
+            SELECT kol_id, argMin(trust, minute) AS at_first,
+                   argMax((trust, trust_lo, trust_hi, resonance, resonance_lo, resonance_hi, n_eff),
+                          minute) AS now
+            FROM v_score GROUP BY kol_id
+        ) AS s
+        LEFT JOIN (
+            SELECT kol_id, sum(credit_cents) AS credit, sum(refunded_cents) AS refunded
+            FROM v_order_credit WHERE model = 'time_decay' GROUP BY kol_id
+        ) AS c ON c.kol_id = s.kol_id
+        ORDER BY credit_cents DESC, kol_id LIMIT {most:UInt32}
+    """
+    return rows(reader(settings.clickhouse), sql, {"most": most})
+
+
+def watched(stop: threading.Event, seconds: float, look: Callable[[], None]) -> None:
+    """Look again and again, at least twice a second, until the time is over."""
+    end = time.monotonic() + seconds
+    while not stop.is_set() and time.monotonic() < end:
+        look()
+        stop.wait(min(0.5, max(0.0, end - time.monotonic())))

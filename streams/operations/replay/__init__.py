@@ -1,0 +1,1 @@
+"""A second app that reads everything again, and whose rows people read."""

@@ -1,0 +1,261 @@
+"""A second app that reads all again beside the live one, under names of its own.
+
+    settings = beside(live, "kol-2")     # own group, transactions, topics, database
+    prepare(live, settings, since=None)  # refused where the log no longer reaches back
+    …                                    # workers with these settings, any number, anywhere
+    caught_up(settings, seconds, watch)
+
+The live app does not notice: its workers go on and write their own tables. When people are to
+read the second one's, that is `swapping.py`. Decision 0015 says why it is so.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.events import INPUTS
+from schemas.topics import USER_STATE
+from sinks.migrate import migrate, variables
+from streams.clients.app_names import Began, said_of
+from streams.clients.clickhouse import command, connected, rows
+from streams.clients.kafka_admin import Broker, Offsets, asked
+from streams.clients.kafka_reader import browsing
+from streams.core.moments import DAY_MS
+from streams.core.user.orders import KEPT_MS
+from streams.core.user.touches import LOOKBACK_MS
+from streams.errors import ExpectedError
+from streams.operations.drain import Watch, drain
+from streams.settings import Kafka, Settings
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+REACH_MS: Final = max(LOOKBACK_MS.values()) + DAY_MS  # of the log before `--from`; a day for clocks
+SETTLED_MS: Final = KEPT_MS + DAY_MS  # an order of that age can not be given back any more
+BEHIND_SECONDS: Final = 10.0  # a drain that took longer is followed by another
+
+Place = tuple[str, int]
+
+
+class ReplayError(ExpectedError):
+    """A replay cannot be, or not be gone on with; says why and what to do."""
+
+
+class Oldest(NamedTuple):
+    """How far a topic partition reaches back."""
+
+    offset: int  # of the oldest record; 0: nothing was ever removed
+    at: int | None  # its record time, milliseconds; None: there is none any more
+
+
+# ---------------------------------------------------------------- what it is, and whether it can be
+
+
+def beside(live: Settings, name: str) -> Settings:
+    """The settings of a replay's workers: the live ones, with names of its own.
+
+    Raises:
+        ReplayError: a name that will not do.
+
+    """
+    if not NAME.fullmatch(name):
+        raise ReplayError(f"{name!r} is no name: small letters, digits, - and _, a letter first")
+    given = {
+        "app_id": name,
+        "kafka": live.kafka.model_copy(update={"prefix": f"{name}."}),
+        "clickhouse": live.clickhouse.model_copy(update={"database": name.replace("-", "_")}),
+    }
+    second = live.model_copy(update=given)
+    same = [
+        what
+        for what, ours, theirs in (
+            ("KOL_APP_ID", live.app_id, second.app_id),
+            ("KOL_KAFKA__PREFIX", live.kafka.prefix, second.kafka.prefix),
+            ("KOL_CLICKHOUSE__DATABASE", live.clickhouse.database, second.clickhouse.database),
+        )
+        if ours == theirs
+    ]
+    if same:
+        raise ReplayError(
+            f"{name} is what runs already ({', '.join(same)}): a replay needs another name, and "
+            "this command the settings of the app that is replaced"
+        )
+    return second
+
+
+def variables_of(second: Settings) -> dict[str, str]:
+    """What the environment of a replay's workers says beyond the live ones'."""
+    return {
+        "KOL_APP_ID": second.app_id,
+        "KOL_KAFKA__PREFIX": second.kafka.prefix,
+        "KOL_CLICKHOUSE__DATABASE": second.clickhouse.database,
+    }
+
+
+def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str | None:
+    """Why a replay would not be true to the cent; None if nothing speaks against it.
+
+    Args:
+        oldest: of every partition of the inputs.
+        since: rows before this event time are taken from the live tables, milliseconds; None:
+            all of them are said anew.
+        now: milliseconds.
+
+    >>> refusal({("purchases", 0): Oldest(0, 5)}, None, 9) is None
+    True
+    """
+    if since is None:
+        cut = {place: found for place, found in oldest.items() if found.offset}
+        if not cut:
+            return None
+        return (
+            f"the log does not reach back to its beginning ({_shown(cut)}), and what was before "
+            "would be missing: orders, their touches, refunds. Keep the inputs longer "
+            "(retention.ms) before the next change of rules; or take what is older from the "
+            f"live tables: --from a day that is {_days(SETTLED_MS)} days ago and "
+            f"{_days(REACH_MS)} days after the log's beginning"
+        )
+    if since > now - SETTLED_MS:
+        return (
+            f"--from {_day(since)} is too late: an order of less than {_days(SETTLED_MS)} days can "
+            "still be given back, and the replay would not know it. The latest possible is "
+            f"{_day(now - SETTLED_MS)}"
+        )
+    short = {
+        place: found
+        for place, found in oldest.items()
+        if found.offset and (found.at is None or found.at > since - REACH_MS)
+    }
+    if not short:
+        return None
+    return (
+        f"the log does not reach back to {_day(since - REACH_MS)} ({_shown(short)}): an order "
+        f"looks {_days(max(LOOKBACK_MS.values()))} days back for its touches, and those of orders "
+        f"from {_day(since)} on would be missing. Keep the inputs longer (retention.ms), or give "
+        "a later --from"
+    )
+
+
+def _shown(oldest: Mapping[Place, Oldest]) -> str:
+    """The partition that reaches back least, for a person."""
+    (topic, partition), found = max(
+        oldest.items(), key=lambda item: (item[1].at is None, item[1].at or 0)
+    )
+    begins = "holds nothing more" if found.at is None else f"begins on {_day(found.at)}"
+    more = f", {len(oldest) - 1} more" if len(oldest) > 1 else ""
+    return f"{topic}/{partition} {begins}, at offset {found.offset}{more}"
+
+
+def _day(ms: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
+
+
+def _days(ms: int) -> int:
+    return -(-ms // DAY_MS)
+
+
+def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
+    """Make topics and tables of a replay; gives since when its rows are its own.
+
+    Made before, it is gone on with, from the moment it began with. The live app does not notice.
+
+    Raises:
+        ReplayError: it would not be true to the cent, or half of a former one is there.
+
+    """
+    conf = second.clickhouse
+    engine = connected(conf, database="")
+    try:
+        comment = said_of(engine, conf.database)
+        began = Began.read(comment or "")
+        why_not: str | None = None
+        if comment is None:
+            why_not = refusal(asyncio.run(_oldest(live.kafka)), since, time.time_ns() // 1_000_000)
+        elif began is None:
+            why_not = f"the database {conf.database} is there and no replay's: take another name"
+        elif since not in {None, began.since}:
+            why_not = f"{second.app_id} began with another --from: `--drop` it, or another name"
+        else:
+            since = began.since
+        if why_not:
+            raise ReplayError(why_not)
+        atomic = "" if conf.cluster else "ENGINE = Atomic"
+        command(
+            engine,
+            f"CREATE DATABASE IF NOT EXISTS {conf.database} {on_cluster(live)} {atomic}"
+            f" COMMENT '{Began(since).words}'",
+        )
+        migrate(engine, conf.database, cluster=conf.cluster, definer=conf.definer)
+        with asked(second.kafka) as broker:
+            broker.create()
+            _check_halves(engine, broker, second)
+    finally:
+        engine.close()
+    return since
+
+
+def on_cluster(live: Settings) -> str:
+    """Where a statement about tables holds: nothing, or the cluster of the deployment."""
+    return variables(live.clickhouse.database, cluster=live.clickhouse.cluster)["on_cluster"]
+
+
+def _check_halves(engine: Client, broker: Broker, second: Settings) -> None:
+    """Rows without the state that outranks them, or state without its rows, are no beginning."""
+    fatal = [f"{d.topic} {d.what}" for d in broker.differences() if d.fatal]
+    if fatal:
+        raise ReplayError("; ".join(fatal))
+    committed = broker.committed(second.app_id)
+    has_state = sum(broker.end_offsets([USER_STATE]).values()) > 0
+    has_read = any(committed.get((topic, at)) for topic, at in committed if topic in INPUTS)
+    counts = f"SELECT count() AS n FROM {second.clickhouse.database}.door_count"  # noqa: S608  # a name of \w+
+    has_rows = int(rows(engine, counts)[0]["n"]) > 0
+    if has_rows > has_state or has_read > has_rows:
+        raise ReplayError(
+            f"half of a former replay {second.app_id} is there (rows: {has_rows}, state: "
+            f"{has_state}, offsets: {has_read}): `kol replay {second.app_id} --drop`, or take "
+            "another name"
+        )
+
+
+async def _oldest(kafka: Kafka) -> dict[Place, Oldest]:
+    """How far each partition of the inputs reaches back."""
+    with asked(kafka) as broker:
+        first: Offsets = broker.first_offsets(INPUTS)
+    async with browsing(kafka) as browser:
+        entries = await browser.first_from(first)
+    at = {(one.topic, one.partition): one.at for one in entries}
+    return {place: Oldest(offset, at.get(place)) for place, offset in first.items()}
+
+
+def caught_up(second: Settings, seconds: float, watch: Watch) -> None:
+    """Wait until a replay's workers are where the inputs end, as `kol drain` does.
+
+    What came while they read is waited for, too, until that is a matter of seconds.
+
+    Raises:
+        NotDrainedError: not in so many seconds.
+
+    """
+    began = watch.clock()
+    with asked(second.kafka) as broker:
+        took = BEHIND_SECONDS
+        while took >= BEHIND_SECONDS:
+            begun = watch.clock()
+            drain(broker, second.app_id, seconds - (begun - began), watch)
+            took = watch.clock() - begun
+
+
+def check_workers(second: Settings) -> None:
+    """Make sure that somebody goes on writing what people are to read.
+
+    Raises:
+        ReplayError: no worker of the replay runs.
+
+    """
+    with asked(second.kafka) as broker:
+        if not broker.members(second.app_id):
+            raise ReplayError(
+                f"no worker of {second.app_id} runs: what people read would stand still. Start some"
+            )

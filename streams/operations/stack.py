@@ -1,0 +1,146 @@
+"""What `kol up` keeps alive: broker, engine, topics and tables, workers, in this order."""
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded import kafka, ports
+from deploy.embedded.home import Home
+from deploy.embedded.supervisor import Child, Supervisor
+from streams.clients.worker_pages import answers
+from streams.settings import environment
+
+PARTITIONS = 4
+ENGINE_PORT, WORKER_PORT = 8123, 6066
+ADMIN, READER = "kol", "reader"
+WORKER_STOP_SECONDS = 10.0
+
+
+def supervisor(
+    home: Home,
+    workers: int,
+    on_change: Callable[[str], None] = lambda _: None,
+    settings: Mapping[str, Any] | None = None,
+) -> Supervisor:
+    """A supervisor of the whole stack in `home`; nothing runs yet."""
+    broker = kafka.node(home, kafka.fetch(on_change))
+    secrets = home.secrets()
+    engine_port, *worker_ports = ports.free(ENGINE_PORT, *range(WORKER_PORT, WORKER_PORT + workers))
+    accounts = _accounts(home)
+    told = {
+        "kafka": {"bootstrap": broker.bootstrap, "partitions": PARTITIONS},
+        "clickhouse": {
+            "host": ports.HOST,
+            "port": engine_port,
+            "username": ADMIN,
+            "password": secrets.admin_password,
+            "reader_username": READER,
+            "reader_password": secrets.reader_password,
+        },
+        "hmac_key": secrets.hmac_key,
+        **(settings or {}),
+    }
+    env = environment(told) | {"KOL_HOME": str(home.path)}
+    engine = f"http://{ports.HOST}:{engine_port}/ping"
+    children = [
+        broker.child(),
+        Child(
+            "clickhouse",
+            [
+                *_python("deploy.embedded.gateway"),
+                *("--path", str(home.clickhouse), "--host", ports.HOST),
+                *("--port", str(engine_port), "--secrets", str(accounts)),
+            ],
+            ready=lambda: answers(engine),
+            stop_seconds=15.0,
+        ),
+        Child("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
+        Child("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
+    ]
+    for number, port in enumerate(worker_ports):
+        name = f"worker-{number}"
+        own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
+        pages = f"http://{ports.HOST}:{port}/status.json"
+        children.append(
+            Child(
+                name,
+                _kol("worker"),
+                env=env | own,
+                after=("topics", "migrate"),
+                ready=lambda pages=pages: answers(pages),  # type: ignore[misc]  # bound early
+                stop_seconds=WORKER_STOP_SECONDS + 2,
+            )
+        )
+    extra = {
+        "kafka": {"bootstrap": broker.bootstrap},
+        "clickhouse": {
+            "host": ports.HOST,
+            "port": engine_port,
+            "admin_user": ADMIN,
+            "admin_password": secrets.admin_password,
+        },
+        "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
+        "settings": told,
+    }
+    return Supervisor(home, children, extra, on_change)
+
+
+def _accounts(home: Home) -> Path:
+    """The engine's accounts, for the gateway: one that writes, one that only reads."""
+    secrets = home.secrets()
+    path = home.secrets_folder / "clickhouse.json"
+    users = {
+        ADMIN: {"password": secrets.admin_password, "role": "admin"},
+        READER: {"password": secrets.reader_password, "role": "reader"},
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"users": users}))
+    return path
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
+
+
+def _kol(command: str) -> list[str]:
+    return [*_python("streams.cli"), command]
+
+
+class RunningStack:
+    """The embedded stack, supervised by a thread of this process."""
+
+    def __init__(self, folder: Home, workers: int, on_change: Callable[[str], None]) -> None:
+        self.urls: list[str] = []  # of the workers' pages
+        self._folder = folder
+        self._on_change = on_change
+        self._error: BaseException | None = None
+        self._supervisor = supervisor(folder, workers, self._changed)
+        self._thread = threading.Thread(target=self._run, name="supervisor")
+
+    def start(self) -> None:
+        """Return once all is ready; raises what went wrong."""
+        self._thread.start()
+        while not self._supervisor.ready.wait(0.1):
+            if self._error is not None:
+                raise self._error
+        self.urls = (self._folder.status() or {}).get("workers", [])
+
+    def stop(self) -> None:
+        """Stop all."""
+        if self._thread.is_alive():
+            self._supervisor.ask()
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._supervisor.run()
+        except BaseException as error:  # noqa: BLE001  # told to whoever waits
+            self._error = error
+
+    def _changed(self, line: str) -> None:
+        """Hand on what happens until all is ready; `supervisor` speaks before it returns."""
+        if not (hasattr(self, "_supervisor") and self._supervisor.ready.is_set()):
+            self._on_change(line)

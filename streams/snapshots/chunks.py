@@ -1,0 +1,296 @@
+"""Arrays cut into chunks: only what changed since the last snapshot is written.
+
+A memory is a handful of named arrays. Each is cut into chunks of 256 kB; a chunk whose
+checksum is that of the last committed snapshot is not written again. One that changed is
+written whole, as a *base*; while it keeps changing, its *delta* against that base is written
+instead, until the delta has grown to a quarter of a chunk: then comes the next base. So
+bases rotate by themselves, those that change most most often. The manifest names every
+chunk and every delta of all arrays with their checksums, so that a restore knows what it
+must find.
+
+To see what changed, bases are remembered while their chunks keep changing (`Base`): at most
+a quarter of what the arrays hold.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from streams.snapshots.deltas import applied, difference
+
+CHUNK_BYTES: Final = 256 * 1024
+DELTA_BYTES: Final = CHUNK_BYTES // 4  # of a delta; where it would be longer, a base is written
+RESTS: Final = 4  # captures without a change after which a base is remembered no longer
+REMEMBERED: Final = 4  # bases take at most one of so many parts of the arrays' bytes,
+NO_SUM: Final = -1  # of no chunk
+LEAST_REMEMBERED: Final = 16 << 20  # or so many bytes
+
+LAYOUT: Final = 2  # of the manifest itself; the memory's format lies inside
+READS: Final = (1, LAYOUT)  # 1: no deltas
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class DamagedSnapshotError(Exception):
+    """A snapshot that is not what its manifest says; starting from it would be guessing."""
+
+
+class NewerFormatError(Exception):
+    """The state was written by a newer version."""
+
+
+class Described(msgspec.Struct, frozen=True, array_like=True):
+    """What a manifest says of one array."""
+
+    dtype: str  # numpy's, with byte order
+    shape: tuple[int, ...]
+    sums: tuple[int, ...]  # xxh3_64 of each chunk as it stands, in order
+    deltas: dict[int, int] = {}  # chunk that is a base and a delta -> xxh3_64 of the delta
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a snapshot holds, as written last in its transaction."""
+
+    format: int  # of the memory's arrays
+    epoch: int
+    life: int
+    offsets: dict[str, int]  # topic -> next offset to read; everything before it is inside
+    arrays: dict[str, Described]
+    meta: dict[str, int | float | str] = {}
+
+
+class Life(msgspec.Struct, frozen=True):
+    """Who has owned a partition last; written before its first statement."""
+
+    epoch: int
+    life: int
+
+
+_decode_manifest = msgspec.msgpack.Decoder(Manifest)
+
+
+def seal(manifest: Manifest) -> bytes:
+    """A manifest as bytes that can be checked."""
+    body = msgspec.msgpack.encode(manifest)
+    return bytes([LAYOUT]) + xxhash.xxh3_64_digest(body) + body
+
+
+def unseal(raw: bytes) -> Manifest:
+    """The manifest in `raw`.
+
+    Raises:
+        DamagedSnapshotError: it is not one, or not whole.
+        NewerFormatError: it has a layout of a newer version.
+
+    """
+    layout, body = int.from_bytes(raw[:1]), raw[9:]
+    if layout > LAYOUT:
+        raise NewerFormatError(
+            f"a manifest of layout {layout} was met, this version reads {READS}. "
+            "Run the newer version."
+        )
+    if layout not in READS:
+        raise DamagedSnapshotError(f"what stands as the manifest has no layout of {READS}")
+    if xxhash.xxh3_64_digest(body) != raw[1:9]:
+        raise DamagedSnapshotError("the manifest's checksum is wrong")
+    try:
+        return _decode_manifest.decode(body)
+    except msgspec.MsgspecError as error:
+        raise DamagedSnapshotError(f"the manifest cannot be read: {error}") from error
+
+
+def key(name: str, index: int) -> bytes:
+    """The key of a chunk's base on the state topic, e.g. `a/touch_at/3`."""
+    return f"a/{name}/{index}".encode()
+
+
+def delta_key(name: str, index: int) -> bytes:
+    """The key of a chunk's delta on the state topic, e.g. `d/touch_at/3`."""
+    return f"d/{name}/{index}".encode()
+
+
+class Base(NamedTuple):
+    """A chunk as it was last written whole."""
+
+    chunk: bytes
+    rests: int  # captures since it changed
+
+
+Bases = Mapping[bytes, Base]  # by key
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One moment of a memory: what must be written to make it the newest snapshot."""
+
+    arrays: dict[str, Described]
+    changed: Mapping[bytes, bytes]  # key -> the base or delta as it stood
+    vanished: tuple[bytes, ...]  # keys of the last snapshot that are no more
+    size: int  # bytes of all arrays
+    seconds: float = 0.0  # of a core, what taking it cost
+    bases: Bases = field(default_factory=dict)  # to be remembered once it is written
+
+    @property
+    def changed_bytes(self) -> int:
+        """Bytes to write, before compression."""
+        return sum(map(len, self.changed.values()))
+
+
+def capture(
+    arrays: Arrays,
+    last: Mapping[str, Described],
+    bases: Bases = MappingProxyType({}),
+    *,
+    whole: bool = False,
+) -> Capture:
+    """Take the arrays as they stand; only what differs from `last` is copied.
+
+    The arrays must not change meanwhile, afterwards they may. O(bytes): 25 ms for the 300 MB
+    of a million users, 0.12 s where all of it changed; may run in another thread.
+
+    Args:
+        arrays: by name.
+        last: what the last snapshot's manifest says.
+        bases: what was remembered with it; any part of it will do, also nothing.
+        whole: leave no delta, so that nothing of what was before stays in a base.
+
+    Raises:
+        ValueError: an array is of objects or of structured rows, which are not plain bytes.
+
+    """
+    if whole:
+        bases, last = {}, {name: _without_deltas(described) for name, described in last.items()}
+    size = sum(array.nbytes for array in arrays.values())
+    taking = _Taking(bases, max(size // REMEMBERED, LEAST_REMEMBERED))
+    described: dict[str, Described] = {}
+    for name, array in arrays.items():
+        if array.dtype.hasobject or array.dtype.fields is not None:
+            raise ValueError(f"{name}: arrays of {array.dtype} cannot be kept")
+        described[name] = taking.array(name, array, last.get(name))
+    left = _keys(described)
+    vanished = tuple(key for key in _keys(last) if key not in left)
+    return Capture(described, taking.changed, vanished, size, bases=taking.remembered)
+
+
+def _without_deltas(described: Described) -> Described:
+    """Let every chunk that has a delta look changed."""
+    sums = [NO_SUM if i in described.deltas else one for i, one in enumerate(described.sums)]
+    return msgspec.structs.replace(described, sums=tuple(sums))
+
+
+class _Taking:
+    """A capture in the making."""
+
+    def __init__(self, bases: Bases, limit: int) -> None:
+        self.changed: dict[bytes, bytes] = {}
+        self.remembered: dict[bytes, Base] = {}
+        self._bases = bases
+        self._room = limit - sum(len(base.chunk) for base in bases.values())
+
+    def array(self, name: str, array: NDArray[Any], before: Described | None) -> Described:
+        """Take one array."""
+        dtype = array.dtype.str
+        if before is not None and before.dtype != dtype:
+            before = None
+        sums: list[int] = []
+        deltas: dict[int, int] = {}
+        for index, chunk in enumerate(_cut(array)):
+            sums.append(xxhash.xxh3_64_intdigest(chunk))
+            if before is None or _differs(before, array, index, sums[-1]):
+                delta = self._chunk(key(name, index), chunk, is_known=before is not None)
+                if delta is not None:
+                    self.changed[delta_key(name, index)] = delta
+                    deltas[index] = xxhash.xxh3_64_intdigest(delta)
+            else:
+                self._rest(key(name, index))
+                if index in before.deltas:
+                    deltas[index] = before.deltas[index]
+        return Described(dtype, array.shape, tuple(sums), deltas)
+
+    def _chunk(self, name: bytes, chunk: memoryview, *, is_known: bool) -> bytes | None:
+        """Take a chunk that changed: its delta, or as a base and None."""
+        base = self._bases.get(name)
+        delta = None if base is None else difference(base.chunk, chunk, DELTA_BYTES)
+        if base is not None and delta is not None:
+            self.remembered[name] = Base(base.chunk, 0)
+            return delta
+        whole = self.changed[name] = chunk.tobytes()
+        room = self._room + (0 if base is None else len(base.chunk)) - len(whole)
+        if is_known and room >= 0:  # all of a new array would be much, and may never change
+            self.remembered[name] = Base(whole, 0)
+            self._room = room
+        return None
+
+    def _rest(self, name: bytes) -> None:
+        """A chunk did not change; its base is remembered for some time."""
+        base = self._bases.get(name)
+        if base is not None and base.rests + 1 < RESTS:
+            self.remembered[name] = Base(base.chunk, base.rests + 1)
+
+
+def _cut(array: NDArray[Any]) -> Iterator[memoryview]:
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return (flat[at : at + CHUNK_BYTES] for at in range(0, len(flat), CHUNK_BYTES))
+
+
+def _differs(before: Described, array: NDArray[Any], index: int, now: int) -> bool:
+    """Whether a chunk is another one than before: by its checksum, or its length at least."""
+    if index >= len(before.sums) or before.sums[index] != now:
+        return True
+    was = np.dtype(before.dtype).itemsize * int(np.prod(before.shape, dtype=np.int64))
+    start = index * CHUNK_BYTES
+    return min(was - start, CHUNK_BYTES) != min(array.nbytes - start, CHUNK_BYTES)
+
+
+def _keys(arrays: Mapping[str, Described]) -> dict[bytes, None]:
+    """Every key that a manifest names."""
+    keys: dict[bytes, None] = {}
+    for name, described in arrays.items():
+        keys |= dict.fromkeys(key(name, index) for index in range(len(described.sums)))
+        keys |= dict.fromkeys(delta_key(name, index) for index in described.deltas)
+    return keys
+
+
+def assemble(manifest: Manifest, chunks: Mapping[bytes, bytes]) -> dict[str, NDArray[Any]]:
+    """The arrays of a snapshot, each chunk checked; they own their memory and are writable.
+
+    Raises:
+        DamagedSnapshotError: a chunk is missing or not what the manifest says.
+
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, described in manifest.arrays.items():
+        array = np.empty(described.shape, np.dtype(described.dtype))
+        flat = array.reshape(-1).view(np.uint8)
+        for index, expected in enumerate(described.sums):
+            chunk = _chunk(name, index, described, chunks)
+            where = flat[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
+            if len(chunk) != len(where):
+                raise DamagedSnapshotError(f"{name}: chunk {index} has another length")
+            if xxhash.xxh3_64_intdigest(chunk) != expected:
+                raise DamagedSnapshotError(f"{name}: the checksum of chunk {index} is wrong")
+            where[:] = np.frombuffer(chunk, np.uint8)
+        arrays[name] = array
+    return arrays
+
+
+def _chunk(
+    name: str, index: int, described: Described, chunks: Mapping[bytes, bytes]
+) -> memoryview:
+    """One chunk, its delta applied where it has one."""
+    base = chunks.get(key(name, index))
+    if base is None:
+        raise DamagedSnapshotError(f"{name}: chunk {index} is missing")
+    expected = described.deltas.get(index)
+    if expected is None:
+        return memoryview(base)
+    delta = chunks.get(delta_key(name, index))
+    if delta is None or xxhash.xxh3_64_intdigest(delta) != expected:
+        raise DamagedSnapshotError(f"{name}: the delta of chunk {index} is missing or damaged")
+    return applied(base, delta).data

@@ -1,0 +1,115 @@
+"""The doors out of a worker, opened as settings say and watched by telemetry."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from aiokafka.errors import KafkaError
+
+from schemas.columns import Rejected
+from schemas.rows import Rows
+from schemas.topics import CELLS, DEAD_LETTERS
+from sinks.base import Fault, Health, Observer, SinkStopped, State
+from sinks.blocks import Blocks
+from sinks.clickhouse import ClickHouse
+from sinks.deadletter import DeadLetters
+from streams.clients.clickhouse import place
+from streams.clients.kafka_admin import client
+from streams.settings import Settings
+from streams.worker.telemetry import OUT, Telemetry
+
+CLOSE_SECONDS = 0.5  # for what is still under way at the end: the drain was before
+
+log = logging.getLogger("kol.outlets")
+
+
+class Outlets:
+    """ClickHouse, `kol-cells`, `kol-dead-letters`."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._sink = ClickHouse.at(place(settings.clickhouse), observer=Watched(telemetry))
+        told = client(settings.kafka)
+        named = settings.kafka.named
+        self._blocks = Blocks(told, named(CELLS))
+        self._letters = DeadLetters(told, named(DEAD_LETTERS))
+        self._opening = asyncio.Lock()
+        self._is_open = False
+        self._is_closed = False
+
+    @property
+    def health(self) -> Mapping[str, Health]:
+        """Of every table's way out."""
+        return self._sink.health
+
+    async def open(self) -> None:
+        """Connect before the first rows come: they need not wait. What fails is tried with them."""
+        try:
+            await asyncio.gather(self._sink.open(), self._opened())
+        except (KafkaError, SinkStopped) as error:
+            log.info("not connected yet: %r", error)
+
+    async def rows(self, rows: Rows) -> None:
+        """Write rows of one table; returns once they are safe."""
+        await self._sink.write(rows)
+
+    async def blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        """Send blocks of cells to their partitions, in order; returns once they are safe."""
+        if blocks:
+            await self._opened()
+            await self._blocks.send(blocks)
+
+    async def letters(self, letters: Sequence[Rejected]) -> None:
+        """Send dead letters; returns once they are safe."""
+        if letters:
+            await self._opened()
+            await self._letters.send(letters)
+
+    async def close(self) -> None:
+        """Let go of all of them, in bounded time; nothing opens again."""
+        self._is_closed = True
+        await asyncio.gather(self._sink.close(CLOSE_SECONDS), self._let_go())
+
+    async def _let_go(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS), self._opening:
+                await asyncio.gather(self._blocks.stop(), self._letters.stop())
+        except TimeoutError:
+            log.warning("blocks or dead letters were still under way: they will be said again")
+
+    async def _opened(self) -> None:
+        async with self._opening:
+            if self._is_closed:
+                raise SinkStopped("the worker stops")
+            if not self._is_open:
+                await asyncio.gather(self._blocks.start(), self._letters.start())
+                self._is_open = True
+
+
+class Watched(Observer):
+    """Feeds the metrics of the way out."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        name, now = "kol_sink_last_success_timestamp_seconds", time.time()
+        for (table,) in OUT:
+            telemetry.set(name, now, table)
+
+    def written(self, health: Health, rows: int, seconds: float) -> None:
+        """Rows were acknowledged this long after they were handed in."""
+        self._telemetry.add("kol_sink_rows_total", rows, health.table)
+        self._telemetry.observe("kol_sink_flush_seconds", seconds, health.table)
+
+    def retried(self, health: Health) -> None:
+        """An insert failed and will be tried again."""
+        self._telemetry.add("kol_sink_retries_total", 1, health.table)
+
+    def refused(self, health: Health, fault: Fault) -> None:
+        """A row was refused for good."""
+        self._telemetry.add("kol_rows_refused_total", 1, health.table, fault.value)
+
+    def changed(self, health: Health) -> None:
+        """A table's state is another one than before."""
+        for state in State:
+            is_in = float(health.state is state)
+            self._telemetry.set("kol_sink_state", is_in, health.table, state.value)

@@ -1,0 +1,248 @@
+"""Every number a worker exports, born in one table; docs and tests read it.
+
+Label values come from closed sets: never a user, a KOL or an event. Counters and histograms
+have all of their series from the start, or a rate would miss the first error; they count what
+this process did and only grow (decision 0014). Timestamps instead of ages, so that a dead worker
+looks old. Beside ours there is what the client library knows of the process: `process_*`.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from schemas.events import INPUTS
+from schemas.latency import LATENCY
+from schemas.rows import TABLES
+from schemas.topics import CELLS, ERASURES
+from sinks.base import Fault
+from streams.core.kol import memory as kol_memory
+from streams.core.sides import Side
+from streams.core.user import door_counts
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as many lines again, for nobody
+
+END_TO_END = "kol_end_to_end_latency_seconds"
+TRUST = "kol_trust_ratio"
+TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
+COUNTED = {  # kind of a number that memory counts -> its metric
+    "door": "kol_events_total",
+    "rejected": "kol_rejected_total",
+    "counter": "kol_counted_total",
+}
+READ = (*INPUTS, ERASURES, CELLS)  # topics, partition by partition
+TOPIC = tuple((topic,) for topic in READ)
+SIDE = tuple((side.value,) for side in Side)
+OUT = tuple((name,) for name, table in TABLES.items() if not table.derived)
+LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metric(NamedTuple):
+    """One metric: its kind, its meaning in a sentence, its labels, its buckets."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    series: tuple[tuple[str, ...], ...] = ()  # label values that are there from the start
+
+
+def _places(kind: str) -> tuple[tuple[str, ...], ...]:
+    """Topic and label of every number of one kind, but those that can go back."""
+    return tuple(
+        (topic, label)
+        for topic, label, of in (*door_counts.PLACES, *kol_memory.PLACES)
+        if of == kind and label not in door_counts.GOES_BACK
+    )
+
+
+METRICS: dict[str, Metric] = {
+    "kol_build_info": Metric("gauge", "1, with version and code path.", ("version", "path")),
+    "kol_model_info": Metric("gauge", "1, with the generation of the formulas.", ("version",)),
+    "kol_events_total": Metric(
+        "counter",
+        "Events this process let out of each door.",
+        ("topic", "door"),
+        series=_places("door"),
+    ),
+    "kol_rejected_total": Metric(
+        "counter", "Messages this process refused.", ("topic", "reason"), series=_places("rejected")
+    ),
+    "kol_counted_total": Metric(
+        "counter",
+        "Counters that only grow, as this process counted them.",
+        ("topic", "counter"),
+        series=_places("counter"),
+    ),
+    "kol_not_booked": Metric(
+        "gauge",
+        "Counters that an order may take back, as they stand in owned partitions.",
+        ("topic", "counter"),
+    ),
+    "kol_duplicates_skipped_total": Metric(
+        "counter", "Messages handed in again that memory already had.", ("topic",), series=TOPIC
+    ),
+    "kol_read_messages_total": Metric(
+        "counter", "Messages this process folded.", ("topic",), series=TOPIC
+    ),
+    "kol_batch_events": Metric(
+        "histogram",
+        "Messages in a fetched record set.",
+        ("topic",),
+        (1, 10, 100, 1000, 2500, 5000),
+        TOPIC,
+    ),
+    "kol_fold_seconds": Metric(
+        "histogram", "Time to read and fold one batch.", ("side",), LENGTHS, SIDE
+    ),
+    END_TO_END: Metric(
+        "histogram", "From a message's append to its rows' acknowledgement.", (), LATENCY
+    ),
+    "kol_lag_events": Metric("gauge", "Messages not yet read.", ("topic", "partition")),
+    "kol_commit_timestamp_seconds": Metric(
+        "gauge", "When an offset was last committed.", ("topic", "partition")
+    ),
+    "kol_watermark_timestamp_seconds": Metric(
+        "gauge", "Least event time still open, per partition.", ("side", "partition")
+    ),
+    "kol_snapshot_timestamp_seconds": Metric(
+        "gauge",
+        "When the last snapshot was committed; before it, when the partition came.",
+        ("side", "partition"),
+    ),
+    "kol_snapshot_seconds": Metric(
+        "histogram", "Time to write one snapshot.", ("side",), LENGTHS, SIDE
+    ),
+    "kol_snapshot_bytes_total": Metric(
+        "counter", "Bytes written to state topics.", ("side",), series=SIDE
+    ),
+    "kol_restore_seconds": Metric(
+        "histogram", "Time to restore a partition.", ("side",), LENGTHS, SIDE
+    ),
+    "kol_partitions": Metric("gauge", "Partitions this worker owns.", ("side",)),
+    "kol_rebalances_total": Metric("counter", "Assignments this worker got."),
+    "kol_rebalance_drain_seconds": Metric("histogram", "Time to drain.", (), LENGTHS),
+    "kol_waiting_messages": Metric("gauge", "Messages folded whose rows are not acknowledged."),
+    "kol_waiting_bytes": Metric("gauge", "Bytes of these messages."),
+    "kol_backpressure_seconds_total": Metric("counter", "Time that folding waited for the sink."),
+    "kol_sink_buffer_rows": Metric("gauge", "Rows on their way, not acknowledged.", ("table",)),
+    "kol_sink_rows_total": Metric("counter", "Rows acknowledged.", ("table",), series=OUT),
+    "kol_rows_refused_total": Metric(
+        "counter",
+        "Rows the database refused.",
+        ("table", "reason"),
+        series=tuple((table, fault.value) for (table,) in OUT for fault in Fault),
+    ),
+    "kol_sink_retries_total": Metric(
+        "counter", "Inserts that failed and were tried again.", ("table",), series=OUT
+    ),
+    "kol_sink_flush_seconds": Metric(
+        "histogram", "Time until rows are safe.", ("table",), LENGTHS, OUT
+    ),
+    "kol_sink_last_success_timestamp_seconds": Metric(
+        "gauge", "When an insert was last safe; before it, when the worker began.", ("table",)
+    ),
+    "kol_sink_state": Metric(
+        "gauge", "1 for the state a table's way out is in.", ("table", "state")
+    ),
+    "kol_trust_ratio": Metric("histogram", "Trust in rows of scores, as acknowledged.", (), TENTHS),
+    "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
+    "kol_names": Metric("gauge", "KOLs and brands in memory.", ("side", "partition")),
+    "kol_open_minutes": Metric(
+        "gauge", "Minutes of KOLs that can still change; grows while a source lags.", ("partition",)
+    ),
+}
+
+
+class Telemetry:
+    """The metrics of one worker, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.latencies = Distribution(END_TO_END)
+        self.trust = Distribution(TRUST)
+        many = {END_TO_END: self.latencies, TRUST: self.trust}
+        self._metrics = {
+            name: _made(name, m, self.registry) for name, m in METRICS.items() if name not in many
+        }
+        for distribution in many.values():
+            self.registry.register(distribution)
+        ProcessCollector(registry=self.registry)
+
+    def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
+        """Count."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Counter)  # noqa: S101  # the table says so
+        (metric.labels(*labels) if labels else metric).inc(amount)
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """Say how things stand."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
+        (metric.labels(*labels) if labels else metric).set(value)
+
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Add one observation."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Histogram)  # noqa: S101  # the table says so
+        (metric.labels(*labels) if labels else metric).observe(value)
+
+    def keep(self, name: str, series: Collection[tuple[str, ...]]) -> None:
+        """Drop every series of a gauge but these: partitions went elsewhere."""
+        metric = self._metrics[name]
+        assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
+        for labels in set(metric._metrics) - set(series):  # noqa: SLF001  # no public question
+            metric.remove(*labels)
+
+    def exposition(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+
+def _made(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    made: Counter | Gauge | Histogram
+    if metric.kind == "histogram":
+        made = Histogram(
+            name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
+        )
+    else:
+        kind = Counter if metric.kind == "counter" else Gauge
+        made = kind(name, metric.meaning, metric.labels, registry=registry)
+    for labels in metric.series:
+        made.labels(*labels)
+    return made
+
+
+class Distribution(Collector):
+    """Counts per bucket: many observations at a time, unlike the client's histogram."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._edges = np.array(METRICS[name].buckets)
+        self._sum = 0.0
+        self.counts: NDArray[np.int64] = np.zeros(len(self._edges) + 1, np.int64)
+
+    def add(self, values: NDArray[np.float64], weight: NDArray[np.int64] | int = 1) -> None:
+        """Take in `(n,)` observations, each `weight` times."""
+        np.add.at(self.counts, np.searchsorted(self._edges, values), weight)
+        self._sum += float((values * weight).sum())
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """As Prometheus wants it."""
+        edges = [*(str(edge) for edge in self._edges.tolist()), "+Inf"]
+        buckets = list(zip(edges, np.cumsum(self.counts).tolist(), strict=True))
+        yield HistogramMetricFamily(
+            self._name, METRICS[self._name].meaning, buckets=buckets, sum_value=self._sum
+        )

@@ -1,0 +1,693 @@
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.blocks import Block, pack, unpack
+from schemas.cells import AT, DIMENSIONS, NAMES
+from schemas.rows import Rows
+from schemas.topics import CELLS
+from streams.core.kol.decay import DAY, SPAN
+from streams.core.kol.memory import COUNTERS, PLACES, KolMemory
+from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
+from streams.core.kol.special import digamma_trigamma
+from streams.core.kol.trust import OMEGA, Z
+
+NOON = 28_603_440  # 2024-05-20 12:00 UTC in minutes
+MINUTE_MS = 60_000
+GRACE_MS = 30_000
+HORIZON_MS = 7_200_000
+
+Fields = Mapping[str, int]
+Key = tuple[str, int]  # KOL and minute
+Table = dict[Key, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as a source partition says it."""
+
+    kol: str = "k1"
+    minute: int = NOON
+    fields: Fields = field(
+        default_factory=lambda: evidence(for_E=1.0, for_A=0.5) | audience(0.4, 1.6)
+    )
+    source: int = 0
+    version: int = 1
+
+
+def evidence(**weights: float) -> dict[str, int]:
+    """The fields of credible evidence, e.g. for_E=0.5."""
+    fields = {name: round(weight * 1e6) for name, weight in weights.items()}
+    for d in DIMENSIONS:
+        squares = [weights.get(f"{side}_{d}", 0) ** 2 for side in ("for", "against")]
+        fields[f"square_{d}"] = round(sum(squares) * 1e12)
+    return fields
+
+
+def audience(*depths: float) -> dict[str, int]:
+    """The fields of one user-day for each depth."""
+    return {
+        "users_day": len(depths),
+        "depth": round(sum(depths) * 1e6),
+        "depth_square": round(sum(depth**2 for depth in depths) * 1e6),
+    }
+
+
+FAN = evidence(for_E=1.0, for_A=0.5) | audience(0.4, 1.6)
+CRITIC = evidence(against_I=1.0, against_O=0.75) | audience(0.0)
+
+
+def block(*cells: Cell, marks: Mapping[int, int | None] | None = None, life: int = 1) -> Block:
+    """A block of these cells; a mark is in milliseconds."""
+    marks = marks or {}
+    fields = np.zeros((len(cells), len(NAMES)), np.int64)
+    for row, cell in enumerate(cells):
+        for name, value in cell.fields.items():
+            fields[row, AT[name]] = value
+    kols = sorted({cell.kol for cell in cells})
+    return Block(
+        watermarks=marks,
+        lives=dict.fromkeys(marks, life),
+        source=np.array([cell.source for cell in cells], np.uint16),
+        kols=kols,
+        kol=np.array([kols.index(cell.kol) for cell in cells], np.int32),
+        minute=np.array([cell.minute for cell in cells], np.int64),
+        fields=fields,
+        version=np.array([cell.version for cell in cells], np.uint64),
+    )
+
+
+def end(minute: int) -> int:
+    """The end of a minute, milliseconds."""
+    return (minute + 1) * MINUTE_MS
+
+
+def stated(minute: int) -> int:
+    """The watermark by which a minute is stated."""
+    return end(minute) + GRACE_MS
+
+
+def final(minute: int) -> int:
+    """The watermark by which a minute is final."""
+    return end(minute) + HORIZON_MS
+
+
+def rows_of(said: Iterable[Rows], table: str = "kol_score") -> list[dict[str, Any]]:
+    """The rows of one table, in order."""
+    rows: list[dict[str, Any]] = []
+    for part in said:
+        part.validate()
+        if part.table == table:
+            columns = [np.asarray(column).tolist() for column in part.columns.values()]
+            rows += [
+                dict(zip(part.columns, row, strict=True)) for row in zip(*columns, strict=True)
+            ]
+    return rows
+
+
+def keys(said: Iterable[Rows]) -> list[Key]:
+    return [(row["kol_id"], row["minute"] // 60) for row in rows_of(said)]
+
+
+def settled(said: Iterable[Rows]) -> Table:
+    """What stands once of each key's rows the greatest version has won."""
+    table: Table = {}
+    for row in rows_of(said):
+        key = row["kol_id"], row["minute"] // 60
+        if key not in table or table[key]["version"] < row["version"]:
+            table[key] = row
+    return {key: row | {"version": 0} for key, row in table.items()}
+
+
+def counters(said: Iterable[Rows]) -> dict[str, int]:
+    return {row["door"]: row["n"] for row in rows_of(said, "door_count")}
+
+
+def lived(
+    memory: KolMemory, blocks: Sequence[Block], flush: Sequence[bool] | None = None
+) -> list[Rows]:
+    """Everything said while these blocks are read, with a flush where it is wished."""
+    flush = flush or [True] * len(blocks)
+    said: list[Rows] = []
+    for part, now in zip(blocks, flush, strict=True):
+        memory.fold(unpack(pack(part)))
+        if now:
+            said += memory.statements()
+    return said + memory.statements()
+
+
+def said_once(*blocks: Block, sources: int = 1) -> list[Rows]:
+    return lived(KolMemory(0, sources), blocks, [False] * len(blocks))
+
+
+# ---------------------------------------------------------------- a plain reading of the rules
+
+
+@dataclass
+class Plain:
+    """The same rules with dicts, loops and powers; reads all blocks, then says every row."""
+
+    sources: int
+    marks: dict[int, int | None] = field(default_factory=dict)
+    cells: dict[tuple[int, str, int], tuple[int, Fields]] = field(default_factory=dict)
+
+    def watermark(self) -> float:
+        counting = [mark for mark in self.marks.values() if mark is not None]
+        return min(counting) if len(self.marks) == self.sources and counting else -math.inf
+
+    def read(self, part: Block) -> None:
+        names = list(part.kols)
+        for row in range(len(part)):
+            minute = int(part.minute[row])
+            key = int(part.source[row]), names[part.kol[row]], minute
+            version = int(part.version[row])
+            if self.watermark() < final(minute) and version > self.cells.get(key, (-1,))[0]:
+                self.cells[key] = version, dict(zip(NAMES, part.fields[row].tolist(), strict=True))
+        for source, mark in part.watermarks.items():
+            known = self.marks.get(source)
+            self.marks[source] = mark if known is None else max(known, mark or 0)
+
+    def table(self) -> dict[Key, dict[str, float]]:
+        keys = {(kol, minute) for _, kol, minute in self.cells}
+        return {
+            (kol, minute): self.row(kol, minute)
+            for kol, minute in keys
+            if self.watermark() >= stated(minute)
+        }
+
+    def sum(self, name: str, kol: str, minute: int, half_life: float) -> float:
+        """The faded sum of a field at the end of a minute; a KOL long silent begins anew."""
+        minutes = sorted({then for _, who, then in self.cells if who == kol and then <= minute})
+        starts = [now for last, now in pairwise(minutes) if now - last > 364 * DAY]
+        first = max(starts, default=0)
+        return math.fsum(
+            fields[name] * 2.0 ** (-(minute + 1 - then - 0.5) / half_life)
+            for (_, who, then), (_, fields) in self.cells.items()
+            if who == kol and first <= then <= minute
+        )
+
+    def row(self, kol: str, minute: int) -> dict[str, float]:
+        row = {"final": int(self.watermark() >= final(minute)), "n_eff": 0.0, "uncertainty": 0.0}
+        mean = variance = 0.0
+        for d in DIMENSIONS:
+            half_life = TRUST_HALF_LIFE[d]
+            good, bad = (self.sum(f"{side}_{d}", kol, minute, half_life) for side in SIDES)
+            square = self.sum(f"square_{d}", kol, minute, half_life / 2)
+            kappa = (good + bad) / square if square else 0.0
+            alpha, beta = 1 + kappa * good, 1 + kappa * bad
+            psi, psi1 = digamma_trigamma(np.array([alpha, alpha + beta]))
+            mean += OMEGA[d] * float(psi[0] - psi[1])
+            variance += OMEGA[d] ** 2 * float(psi1[0] - psi1[1])
+            row[f"trust_{d}"] = alpha / (alpha + beta)
+            row["n_eff"] += kappa * (good + bad)
+            row["uncertainty"] += OMEGA[d] * 2 / (alpha + beta)
+        for name, sigmas in ENDS.items():
+            row[f"trust{name}"] = min(1.0, math.exp(mean + sigmas * Z * math.sqrt(variance)))
+        depth, squares, days, days_square = (
+            self.sum("depth", kol, minute, RESONANCE_HALF_LIFE) / 1e6,
+            self.sum("depth_square", kol, minute, RESONANCE_HALF_LIFE) / 1e6,
+            self.sum("users_day", kol, minute, RESONANCE_HALF_LIFE),
+            self.sum("users_day", kol, minute, RESONANCE_HALF_LIFE / 2),
+        )
+        n, n0 = (days**2 / days_square if days else 0.0), RESONANCE.days
+        mean = depth / days if days else 0.0
+        within = max(0.0, squares / days - mean**2) if days else 0.0
+        shrunk = (n * mean + n0 * RESONANCE.median) / (n + n0)
+        apart = n * n0 / (n + n0) * (mean - RESONANCE.median) ** 2
+        spread = math.sqrt(n * within + n0 * RESONANCE.variance + apart) / (n + n0)
+        for name, sigmas in ENDS.items():
+            z = (shrunk + sigmas * Z * spread - RESONANCE.median) / RESONANCE.scale
+            row[f"resonance{name}"] = 1 / (1 + math.exp(-z))
+        return row
+
+
+SIDES = ("for", "against")
+ENDS = {"": 0, "_lo": -1, "_hi": 1}
+
+# ---------------------------------------------------------------- worlds to read
+
+RANDOM = Random(20240520)
+VALUES: list[dict[str, int]] = [
+    evidence(
+        **{f"for_{d}": RANDOM.choice([0.0, 0.25, 1.0]) for d in RANDOM.sample(DIMENSIONS, 3)},
+        **{f"against_{d}": RANDOM.choice([0.25, 1.0]) for d in RANDOM.sample(DIMENSIONS, 1)},
+    )
+    | audience(*RANDOM.sample([0.0, 0.4, 1.6, 3.0], RANDOM.randrange(4)))
+    | {"views": RANDOM.randrange(9)}
+    for _ in range(12)
+] + [{"views": 1}, {"views": 2}, audience(0.0)]
+
+EVE = 23 * SPAN * 14 * DAY - 90  # minutes before a landmark of what fades in 14 days
+STEPS = st.sampled_from(
+    [0, 1, 2, 45, 119, 120, 121, 5_000, 524_160, 900_000]
+)  # minutes; 364 d, 1.7 y
+REST = st.sampled_from([0, 1, GRACE_MS, 59_999])
+SAID = st.dictionaries(
+    st.tuples(st.sampled_from("kqz"), st.booleans(), st.integers(0, 130)),
+    st.sampled_from(VALUES),
+    max_size=4,
+)  # (KOL, from which end of what its source may still say, how many minutes) -> values
+SOURCE = st.lists(st.tuples(STEPS, REST, SAID), min_size=1, max_size=4)
+Steps = list[tuple[int, int, dict[tuple[str, bool, int], dict[str, int]]]]
+
+
+def source_log(source: int, steps: Steps) -> list[Block]:
+    """What a source says in its order: no cell behind its own watermark's horizon."""
+    log, mark = [], EVE * MINUTE_MS
+    for version, (minutes, rest, said) in enumerate(steps, 1):
+        first = (mark - HORIZON_MS) // MINUTE_MS
+        mark += minutes * MINUTE_MS + rest
+        last = mark // MINUTE_MS
+        cells = {
+            (kol, min(first + off, last) if early else max(last - off, first)): values
+            for (kol, early, off), values in said.items()
+        }
+        log.append(
+            block(
+                *(Cell(kol, at, values, source, version) for (kol, at), values in cells.items()),
+                marks={source: mark},
+            )
+        )
+    return log
+
+
+SOURCES = st.lists(SOURCE, min_size=1, max_size=3).map(
+    lambda sources: [source_log(source, steps) for source, steps in enumerate(sources)]
+)
+LUCK = st.integers(0, 2**32).map(Random)
+
+
+def merged(log: list[list[Block]], luck: Random) -> list[Block]:
+    """The blocks in one of the orders in which they may arrive."""
+    turns = [i for i, part in enumerate(log) for _ in part]
+    luck.shuffle(turns)
+    places = [iter(part) for part in log]
+    return [next(places[source]) for source in turns]
+
+
+def flushes(blocks: Sequence[Block], luck: Random) -> list[bool]:
+    return [luck.random() < 0.5 for _ in blocks]
+
+
+def quiet(log: list[list[Block]]) -> Table:
+    """What stands after a run without trouble."""
+    blocks = [part for source in log for part in source]
+    return settled(said_once(*blocks, sources=len(log)))
+
+
+# ---------------------------------------------------------------- laws
+
+
+@given(SOURCES)
+def test_every_row_is_what_a_plain_loop_says(log: list[list[Block]]) -> None:
+    plain = Plain(len(log))
+    for part in (part for source in log for part in source):
+        plain.read(part)
+    rows = quiet(log)
+
+    assert {key: {name: rows[key][name] for name in row} for key, row in plain.table().items()} == {
+        key: pytest.approx(row, rel=1e-9, abs=1e-9) for key, row in plain.table().items()
+    }
+    assert rows.keys() == plain.table().keys()
+
+
+@given(SOURCES, LUCK)
+def test_neither_arrival_nor_flushes_nor_forgetting_nor_portions_show_in_a_single_bit(
+    log: list[list[Block]], luck: Random
+) -> None:
+    blocks = merged(log, luck)
+    memory = KolMemory(0, len(log), slack=luck.choice([0, 1, 100]), portion=luck.choice([1, 4]))
+
+    assert settled(lived(memory, blocks, flushes(blocks, luck))) == quiet(log)
+
+
+@given(SOURCE)
+def test_the_number_of_partitions_does_not_show_in_a_single_bit(steps: Steps) -> None:
+    log = source_log(0, steps)
+    halves = [
+        replace(
+            part,
+            watermarks={0: part.watermarks[0], 1: part.watermarks[0]},
+            source=np.concatenate([part.source, part.source + np.uint16(1)]),
+            kol=np.tile(part.kol, 2),
+            minute=np.tile(part.minute, 2),
+            version=np.tile(part.version, 2),
+            fields=np.concatenate([part.fields // 3, part.fields - part.fields // 3]),
+        )
+        for part in log
+    ]
+
+    assert settled(said_once(*halves, sources=2)) == quiet([log])
+
+
+@given(SOURCES, LUCK)
+def test_while_nothing_is_final_blocks_may_come_in_any_order(
+    log: list[list[Block]], luck: Random
+) -> None:
+    calm = [
+        [replace(part, watermarks=dict.fromkeys(part.watermarks, EVE * MINUTE_MS)) for part in own]
+        for own in log
+    ]
+    shuffled = [part for own in calm for part in own]
+    luck.shuffle(shuffled)
+
+    assert settled(lived(KolMemory(0, len(log)), shuffled)) == quiet(calm)
+
+
+@given(SOURCES, LUCK)
+def test_a_crash_and_a_restore_leave_the_same_rows(log: list[list[Block]], luck: Random) -> None:
+    blocks = merged(log, luck)
+    memory = KolMemory(0, len(log), slack=0)
+    kept = luck.randint(0, len(blocks))
+    lost = luck.randint(kept, len(blocks))
+    said = lived(memory, blocks[:kept])
+    snapshot = {name: column.copy() for name, column in memory.arrays().items()}
+    said += lived(memory, blocks[kept:lost], flushes(blocks[kept:lost], luck))
+    again = KolMemory.restored(snapshot, 0, slack=0)
+    again.life = 1
+    said += lived(again, blocks[kept:], flushes(blocks[kept:], luck))
+
+    assert settled(said) == quiet(log)
+
+
+@given(SOURCES, LUCK)
+def test_a_snapshot_between_a_fold_and_its_statements_loses_nothing(
+    log: list[list[Block]], luck: Random
+) -> None:
+    blocks = merged(log, luck)
+    memory = KolMemory(0, len(log))
+    said = []
+    for part in blocks:
+        if luck.random() < 0.5:
+            said += memory.statements()
+        memory.fold(part)
+        life = memory.life + 1
+        memory = KolMemory.restored(memory.arrays(), 0)
+        memory.life = life
+
+    assert settled(said + memory.statements()) == quiet(log)
+
+
+@given(SOURCES, LUCK)
+def test_blocks_that_come_again_change_nothing_and_are_counted(
+    log: list[list[Block]], luck: Random
+) -> None:
+    blocks = merged(log, luck)
+    read = [again for i in range(len(blocks)) for again in blocks[max(0, i - 2) : i + 1]]
+    memory = KolMemory(0, len(log))
+    said = lived(memory, read, flushes(read, luck))
+    counts = memory.counters
+
+    assert settled(said) == quiet(log)
+    assert counts["cells"] == sum(map(len, blocks))
+    assert sum(counts.values()) == len(read) + sum(map(len, read))
+
+
+@given(SOURCES, LUCK)
+def test_a_month_at_once_is_a_month_lived_through(log: list[list[Block]], luck: Random) -> None:
+    blocks = merged(log, luck)
+    at_once = settled(lived(KolMemory(0, len(log)), blocks, [False] * len(blocks)))
+
+    assert settled(lived(KolMemory(0, len(log), slack=0), blocks)) == at_once
+
+
+# ---------------------------------------------------------------- watermarks
+
+
+def test_nothing_is_stated_before_all_sources_have_spoken() -> None:
+    memory = KolMemory(0, 2)
+    silent = lived(memory, [block(Cell(), marks={0: final(NOON)})])
+
+    assert keys(silent) == []
+    assert memory.watermark is None
+
+
+def test_a_source_with_nothing_there_does_not_count() -> None:
+    memory = KolMemory(0, 2)
+    said = lived(memory, [block(Cell(), marks={0: stated(NOON), 1: None})])
+
+    assert keys(said) == [("k1", NOON)]
+    assert memory.watermark == stated(NOON)
+
+
+def test_where_no_source_has_anything_there_is_no_watermark() -> None:
+    memory = KolMemory(0, 1)
+    memory.fold(block(marks={0: None}))
+
+    assert memory.watermark is None
+
+
+def test_the_slowest_source_holds_a_minute_open() -> None:
+    assert (
+        keys(said_once(block(Cell(), marks={0: final(NOON), 1: stated(NOON) - 1}), sources=2)) == []
+    )
+
+
+def test_a_newer_life_does_not_lower_a_watermark() -> None:
+    memory = KolMemory(0, 1)
+    memory.fold(block(marks={0: 5_000}))
+    memory.fold(block(marks={0: 4_000}, life=2))
+    memory.fold(block(marks={0: None}, life=1))
+
+    assert memory.watermark == 5_000
+    assert memory.lives.tolist() == [2]
+
+
+def test_a_source_that_wakes_up_behind_opens_no_final_minute_again() -> None:
+    memory = KolMemory(0, 2)
+    lived(memory, [block(Cell(), marks={0: final(NOON), 1: None})])
+    said = lived(memory, [block(marks={1: end(NOON)}), block(Cell(fields=CRITIC, version=2))])
+
+    assert memory.watermark == end(NOON)
+    assert counters(said)["cell_after_final"] == 1
+
+
+def test_a_source_that_wakes_up_behind_takes_no_statement_back() -> None:
+    memory = KolMemory(0, 2)
+    lived(memory, [block(Cell(), marks={0: stated(NOON), 1: None})])
+    said = lived(memory, [block(Cell(fields=CRITIC, version=2), marks={1: end(NOON) - 1})])
+
+    assert keys(said) == [("k1", NOON)]
+
+
+def test_a_block_of_more_sources_than_there_are_is_refused() -> None:
+    memory = KolMemory(0, 2)
+
+    with pytest.raises(ValueError, match="more than 2 source partitions"):
+        memory.fold(block(Cell(), marks={2: 0}))
+    assert memory.statements() == []
+
+
+# ---------------------------------------------------------------- the two moments of a minute
+
+
+def test_a_minute_is_stated_thirty_seconds_behind_its_end() -> None:
+    early = said_once(block(Cell(), marks={0: stated(NOON) - 1}))
+    said = said_once(block(Cell(), marks={0: stated(NOON)}))
+
+    assert keys(early) == []
+    assert [row["final"] for row in rows_of(said)] == [0]
+
+
+def test_a_minute_is_final_two_hours_behind_its_end() -> None:
+    early = said_once(block(Cell(), marks={0: final(NOON) - 1}))
+    said = said_once(block(Cell(), marks={0: final(NOON)}))
+
+    assert [row["final"] for row in rows_of(early)] == [0]
+    assert [row["final"] for row in rows_of(said)] == [1]
+
+
+def test_a_row_is_first_provisional_and_then_final_with_the_same_values() -> None:
+    said = lived(
+        KolMemory(0, 1), [block(Cell(), marks={0: stated(NOON)}), block(marks={0: final(NOON)})]
+    )
+    before, after = rows_of(said)
+
+    assert (before["final"], after["final"]) == (0, 1)
+    assert after | {"final": 0, "version": 0} == before | {"version": 0}
+    assert after["version"] > before["version"]
+
+
+def test_a_late_cell_restates_its_own_minute_and_later_ones_of_its_kol_only() -> None:
+    memory = KolMemory(0, 1)
+    minutes = [NOON, NOON + 2, NOON + 4]
+    cells = [Cell(kol, minute) for kol in ("k1", "k2") for minute in minutes]
+    lived(memory, [block(*cells, marks={0: stated(NOON + 4)})])
+    late = lived(memory, [block(Cell("k1", NOON + 1, CRITIC, version=2))])
+
+    assert keys(late) == [("k1", NOON + 1), ("k1", NOON + 2), ("k1", NOON + 4)]
+
+
+def test_a_cell_said_anew_replaces_the_former_one() -> None:
+    first, second = Cell(fields=CRITIC, version=1), Cell(fields=FAN, version=2)
+    mark = {0: stated(NOON)}
+    replaced = lived(KolMemory(0, 1), [block(first, marks=mark), block(second)])
+
+    assert settled(replaced) == settled(said_once(block(second, marks=mark)))
+
+
+def test_of_two_statements_in_one_block_the_newer_stands() -> None:
+    newer, older = Cell(fields=FAN, version=2), Cell(fields=CRITIC, version=1)
+    both = said_once(block(newer, older, marks={0: stated(NOON)}))
+
+    assert settled(both) == settled(said_once(block(newer, marks={0: stated(NOON)})))
+    assert counters(both)["cell_not_newer"] == 1
+
+
+def test_an_older_statement_is_counted_and_changes_nothing() -> None:
+    memory = KolMemory(0, 1)
+    lived(memory, [block(Cell(version=2), marks={0: stated(NOON)})])
+    said = lived(memory, [block(Cell(fields=CRITIC, version=1))])
+
+    assert keys(said) == []
+    assert counters(said)["cell_not_newer"] == 1
+
+
+def test_what_scores_are_not_made_of_restates_nothing() -> None:
+    memory = KolMemory(0, 1)
+    lived(memory, [block(Cell(), marks={0: stated(NOON)})])
+
+    assert keys(lived(memory, [block(Cell(fields={**FAN, "views": 9}, version=2))])) == []
+
+
+def test_a_cell_of_a_final_minute_is_ignored_and_counted() -> None:
+    memory = KolMemory(3, 1)
+    lived(memory, [block(Cell(), marks={0: final(NOON)})])
+    said = lived(memory, [block(Cell("k9", fields=CRITIC, version=2), Cell(minute=NOON + 1))])
+
+    assert counters(said) == {"blocks": 2, "cells": 2, "cell_not_newer": 0, "cell_after_final": 1}
+    assert keys(said) == [("k1", NOON + 1)]
+    assert "k9" not in memory.names.names
+
+
+def test_a_block_closes_a_minute_behind_its_own_cells() -> None:
+    assert keys(said_once(block(Cell(), marks={0: final(NOON)}))) == [("k1", NOON)]
+
+
+def test_whether_a_cell_is_too_late_does_not_hang_on_flushes() -> None:
+    blocks = [block(Cell(), marks={0: final(NOON)}), block(Cell(fields=CRITIC, version=2))]
+    flushed, at_once = (lived(KolMemory(0, 1), blocks, [now] * 2) for now in (True, False))
+
+    assert settled(flushed) == settled(at_once)
+
+
+def test_final_minutes_leave_memory() -> None:
+    memory = KolMemory(0, 1, slack=0)
+    cells = [Cell(minute=NOON + later) for later in range(10)]
+    lived(memory, [block(*cells, marks={0: stated(NOON + 9)})])
+    opened = memory.open_minutes, memory.gathered.cells
+    lived(memory, [block(marks={0: final(NOON + 6)})])
+
+    assert opened == (10, 10)
+    assert (memory.open_minutes, memory.gathered.cells) == (3, 3)
+
+
+def test_a_kol_silent_for_more_than_364_days_leaves_memory_and_begins_anew() -> None:
+    year = 364 * DAY
+    forgets, keeps = KolMemory(0, 1, slack=0), KolMemory(0, 1)
+    blocks = [
+        block(Cell("old"), Cell("k1"), marks={0: final(NOON)}),
+        block(Cell("k1", NOON + DAY), marks={0: final(NOON + year - 1)}),
+        block(marks={0: final(NOON + year)}),
+        block(Cell("old", NOON + year + 1, CRITIC), marks={0: final(NOON + year + 1)}),
+    ]
+    told, known = [], []
+    for part in blocks:
+        told.append([settled(lived(memory, [part])) for memory in (forgets, keeps)])
+        known.append(list(forgets.names.names))
+    (row,) = told[-1][0].values()
+    anew = said_once(block(Cell(fields=CRITIC), marks={0: final(NOON)}))
+
+    assert known == [["k1", "old"], ["k1", "old"], ["k1"], ["k1", "old"]]
+    assert all(one == other for one, other in told)
+    assert row["trust"] == rows_of(anew)[0]["trust"]
+
+
+def test_a_source_hours_behind_holds_the_minutes_and_nothing_is_lost() -> None:
+    memory = KolMemory(0, 2, slack=0)
+    lived(memory, [block(marks={0: end(NOON), 1: end(NOON)})])
+    waiting = []
+    for later in range(1, 361):
+        ahead = block(Cell(minute=NOON + later), marks={0: end(NOON + later)})
+        assert keys(lived(memory, [ahead])) == []
+        waiting.append(memory.open_minutes)
+    late = [Cell(minute=NOON + later, source=1) for later in range(1, 361)]
+    said = lived(memory, [block(*late, marks={1: end(NOON + 360)})])
+    closed = [row["minute"] // 60 for row in rows_of(said) if row["final"]]
+
+    assert waiting == list(range(1, 361))
+    assert closed == [NOON + later for later in range(1, 241)]  # the others are inside 2 h
+    assert memory.open_minutes == 120
+    assert len(settled(said)) == 359  # the last one ended just now
+    assert settled(said)[("k1", NOON + 240)]["n_eff"] > 200
+
+
+def test_memory_is_not_rewritten_for_a_few_kols() -> None:
+    memory = KolMemory(0, 1, slack=4)
+    lived(memory, [block(*(Cell(f"k{n}") for n in range(9)), marks={0: final(NOON)})])
+    later = [Cell(f"k{n}", NOON + 200 * DAY) for n in range(8)]
+    lived(memory, [block(*later, marks={0: final(NOON + 400 * DAY)})])
+
+    assert len(memory.names) == 9
+
+
+# ---------------------------------------------------------------- rows
+
+
+def test_a_kol_nobody_has_judged_has_wide_intervals() -> None:
+    (row,) = rows_of(said_once(block(Cell(fields={"views": 1}), marks={0: stated(NOON)})))
+
+    assert row["trust_hi"] - row["trust_lo"] > 0.6
+    assert row["resonance_hi"] - row["resonance_lo"] > 0.6
+    assert row["n_eff"] == 0
+
+
+def test_a_row_says_what_it_is_about() -> None:
+    memory = KolMemory(5, 1)
+    memory.epoch, memory.life = 3, 7
+    said = lived(memory, [block(Cell("宝妈"), marks={0: stated(NOON)})])
+    (row,) = rows_of(said)
+
+    assert (row["kol_id"], row["minute"]) == ("宝妈", NOON * 60)
+    assert (row["model_version"], row["snapshot"]) == ("1", 0)
+    assert row["version"] == 3 << 56 | 7 << 32 | 1
+    assert memory.version == 3 << 56 | 7 << 32 | 2
+
+
+def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> None:
+    memory = KolMemory(5, 1)
+    said = lived(memory, [block(Cell())])
+    (row, *_) = rows_of(said, "door_count")
+
+    assert counters(said) == {"blocks": 1, "cells": 1, "cell_not_newer": 0, "cell_after_final": 0}
+    assert (row["topic"], row["partition"], row["kind"]) == (CELLS, 5, "counter")
+    assert memory.statements() == []
+    assert memory.counters.keys() == COUNTERS.keys()
+    assert dict(zip(PLACES, memory.totals.tolist(), strict=True)) == {
+        (CELLS, name, "counter"): n for name, n in memory.counters.items()
+    }
+
+
+def test_a_memory_is_restored_with_all_it_knew() -> None:
+    memory = KolMemory(5, 2)
+    memory.fold(block(Cell("k1"), Cell("宝妈", source=1), marks={0: 9_000, 1: None}, life=4))
+    memory.offsets[CELLS] = 17
+    again = KolMemory.restored(memory.arrays(), 5)
+
+    assert again.offsets == {CELLS: 17}
+    assert again.watermark == 9_000
+    assert again.lives.tolist() == [4, 4]
+    assert again.names.names == ["k1", "宝妈"]
+    assert again.counters == memory.counters
+    assert (again.open_minutes, again.gathered.cells) == (2, 2)
+    assert {k: v.tolist() for k, v in again.arrays().items()} == {
+        k: v.tolist() for k, v in memory.arrays().items()
+    }

@@ -1,0 +1,488 @@
+"""Forgotten users: whatever way the log is read, their orders are nobody's, and nothing else moves.
+
+The law: with an erasure, the rows are those of the same log in which everything appended after
+its moment is another user's, with the first one's orders under NOBODY. `tests.oracle` says them.
+"""
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from schemas.codec import decode
+from schemas.erasures import NOBODY, read, record
+from schemas.events import INPUTS, PURCHASES
+from schemas.identity import user_key, user_keys
+from schemas.topics import ERASURES
+from streams.core.user.erasures import Forgotten
+from streams.core.user.memory import UserMemory
+from tests.builders import (
+    MINUTE,
+    NOON,
+    Message,
+    click,
+    copied,
+    decoded,
+    interaction,
+    paid,
+    refund,
+    topic_of,
+)
+from tests.core.user.test_memory_laws import (
+    ACTS,
+    KEY,
+    NOW,
+    TIMES,
+    Table,
+    batch,
+    calmed,
+    expected_orders,
+    standing_cells,
+    standing_depth,
+    standing_doors,
+    standing_orders,
+    user_hash,
+)
+from tests.messy import KOLS, Line, records
+from tests.oracle import DAY_MS, HOUR_MS, MINUTE_MS, Expected, Record, oracle
+
+SECOND: Final = 1_000
+ENDLESS: Final = 1 << 47  # later than everything
+
+
+def later_hash(before: str, since: int) -> str:
+    """What rows call who came after `before` was forgotten."""
+    return hmac.new(KEY, bytes.fromhex(before) + since.to_bytes(8), "sha256").hexdigest()[:32]
+
+
+# ---------------------------------------------------------------- a log in which u1 is forgotten
+
+
+@dataclass(frozen=True)
+class Case:
+    """Messages a second apart, u1's of different lives with different ids, and when lives end."""
+
+    lines: list[Line]
+    ends: list[int]  # how many lines were appended up to each
+
+    @property
+    def moments(self) -> list[int]:
+        return [NOW + SECOND * end - 1 for end in self.ends]
+
+    def log(self, *, renamed: bool = False) -> list[Record]:
+        """The log; with `renamed` every life of u1 but the first is a user of its own."""
+        lines = []
+        for i, line in enumerate(self.lines):
+            life = sum(i >= end for end in self.ends)
+            value = dict(line.value or {})
+            if value["user_id"] == "u1":
+                value["event_id"] += f"-{life}"
+                value |= {"order_id": f"{value['order_id']}-{life}"} if "order_id" in value else {}
+                value["user_id"] = f"u1-{life}" if renamed and life else "u1"
+            lines.append(replace(line, value=value))
+        log = records(lines, 1, NOW)
+        return [replace(one, received_at=NOW + SECOND * i) for i, one in enumerate(log)]
+
+    def expected(self) -> tuple[Expected, dict[Any, Any]]:
+        """What the definitions say, and the orders with their names on rows."""
+        expected = oracle(self.log(renamed=True), 1)
+        hashes = {user_hash("u2"): user_hash("u2")}
+        lives = [user_hash("u1"), *(user_hash(f"u1-{n}") for n in range(1, len(self.ends) + 1))]
+        hashes |= dict.fromkeys(lives[:-1], NOBODY)
+        since = self.moments[-1:] if self.ends else []
+        hashes[lives[-1]] = later_hash(lives[0], since[0]) if since else lives[0]
+        orders = expected_orders(expected).items()
+        return expected, {(at, of, hashes[who]): order for (at, of, who), order in orders}
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Few users, KOLs and orders, so that they meet; up to two erasures of u1."""
+    lines = []
+    for _ in range(draw(st.integers(1, 14))):
+        topic, fields = draw(st.sampled_from(ACTS))
+        user = draw(st.sampled_from(("u1", "u1", "u2")))
+        event = {
+            "event_id": draw(st.sampled_from("abcdefghijklmnop")),
+            "ts": NOW - 200 * DAY_MS + draw(st.sampled_from(TIMES)),
+            "user_id": user,
+            **fields,
+        }
+        name = "order_id" if topic == PURCHASES else "kol_id"
+        event[name] = draw(st.sampled_from(("o1", "o1", "o2") if topic == PURCHASES else KOLS[:3]))
+        lines.append(Line(topic, user, event))
+    lines = calmed(lines, draw(st.sampled_from((MINUTE_MS, 2 * HOUR_MS, 400 * DAY_MS))))
+    ends = draw(st.sets(st.integers(0, len(lines)), max_size=2))
+    return Case(lines, sorted(ends))
+
+
+@dataclass
+class Way:
+    """How a log is read; every chance is drawn from `seed`."""
+
+    seed: int
+    known: bool  # the erasures, before the first event; else in time
+    crashing: float = 0.0
+
+
+@dataclass
+class Reader:
+    """One partition that reads the log, and hears of erasures before it reads beyond them."""
+
+    case: Case
+    way: Way
+    table: Table = field(default_factory=Table)
+    heard: int = 0  # erasures
+    at: dict[str, int] = field(default_factory=dict)
+    kept: tuple[dict[str, NDArray[Any]], dict[str, int]] | None = None
+
+    def __post_init__(self) -> None:
+        self.rng = Random(self.way.seed)
+        log = self.case.log()
+        self.topics = {topic: [r for r in log if r.topic == topic] for topic in INPUTS}
+        self.begin()
+        if self.way.known:
+            self.hear(len(self.case.ends))
+
+    def begin(self) -> None:
+        self.memory = UserMemory(0, hmac_key=KEY, slack=4)
+        self.at = dict.fromkeys(INPUTS, 0)
+
+    def hear(self, count: int) -> None:
+        """Read the erasures from the beginning up to the first `count`."""
+        self.heard = max(self.heard, count)
+        told = [record("u1", at)[1] for at in self.case.moments[: self.heard]]
+        self.memory.forget(read(told, range(len(told))), len(told))
+
+    def run(self) -> Table:
+        lives = 4
+        while unread := [t for t in INPUTS if self.at[t] < len(self.topics[t])]:
+            self.fold(self.rng.choice(unread))
+            if self.rng.random() < 0.3:
+                self.memory.settle(self.memory.watermark([t for t in INPUTS if self.topics[t]]))
+            if self.rng.random() < 0.3:
+                self.table.take(self.memory.statements().rows)
+                self.memory.erase()
+                if self.rng.random() < 0.5:
+                    self.kept = copied(self.memory.arrays()), dict(self.at)
+            if lives and self.rng.random() < self.way.crashing:
+                lives -= 1
+                self.crash()
+        self.hear(len(self.case.ends))
+        self.table.take(self.memory.statements().rows)
+        for topic in INPUTS:
+            self.memory.reach(topic, ENDLESS)
+        self.memory.erase()
+        self.table.take(self.memory.statements().rows)
+        return self.table
+
+    def fold(self, topic: str) -> None:
+        first = self.at[topic]
+        part = self.topics[topic][first : first + self.rng.randint(1, 3)]
+        self.hear(sum(at < part[-1].received_at for at in self.case.moments))
+        if self.heard < len(self.case.ends) and self.rng.random() < 0.3:
+            self.hear(self.heard + 1)
+        self.memory.fold(decode(batch(part, 1)))
+        self.at[topic] += len(part)
+
+    def crash(self) -> None:
+        life = self.memory.life + 1
+        if self.kept is None:
+            self.begin()
+        else:
+            arrays, at = self.kept
+            self.memory = UserMemory.restored(copied(arrays), 0, hmac_key=KEY, slack=4)
+            self.at = dict(at)
+        self.memory.life = life
+        self.hear(self.heard)
+
+
+def finish(table: Table, hashes: Iterable[str]) -> None:
+    """What `kol forget` does at the end: rows under old hashes go to NOBODY, or lose there."""
+    rows = table.rows["order_credit"]
+    for key in [key for key in rows if key[-1] in set(hashes)]:
+        row = rows.pop(key) | {"user_hash": NOBODY}
+        under = (*key[:-1], NOBODY)
+        if row["kols"] and (under not in rows or rows[under]["version"] < row["version"]):
+            rows[under] = row
+
+
+def assert_meant(table: Table, case: Case) -> None:
+    expected, orders = case.expected()
+
+    assert standing_orders(table) == orders
+    assert standing_cells(table) == expected.cells
+    assert standing_depth(table) == expected.depth
+    assert standing_doors(table, "door") == expected.doors
+
+
+@settings(deadline=None)
+@given(cases(), st.integers(0, 2**20))
+def test_an_erasure_known_from_the_start_only_renames(case: Case, seed: int) -> None:
+    table = Reader(case, Way(seed, known=True)).run()
+
+    assert_meant(table, case)
+    if case.ends:
+        assert user_hash("u1") not in {row["user_hash"] for row in table.of("order_credit")}
+
+
+@settings(deadline=None)
+@given(cases(), st.integers(0, 2**20))
+def test_living_through_an_erasure_says_what_a_replay_says(case: Case, seed: int) -> None:
+    assert_meant(Reader(case, Way(seed, known=False)).run(), case)
+
+
+@settings(deadline=None)
+@given(cases(), st.integers(0, 2**20), st.booleans())
+def test_a_crash_on_the_way_leaves_no_trace(case: Case, seed: int, known: bool) -> None:  # noqa: FBT001  # Hypothesis gives it
+    """A dead run may have said rows under a hash; `kol forget` takes them away."""
+    table = Reader(case, Way(seed, known=known, crashing=0.3)).run()
+    first = user_hash("u1")
+    lives = [first, *(later_hash(first, at) for at in case.moments)]
+    finish(table, lives[: len(case.ends)])
+
+    assert_meant(table, case)
+
+
+@settings(deadline=None, max_examples=30)
+@given(cases(), st.integers(0, 2**20))
+def test_what_is_forgotten_is_nowhere_in_memory(case: Case, seed: int) -> None:
+    case = Case(case.lines, [len(case.lines)])
+    reader = Reader(case, Way(seed, known=False))
+    reader.run()
+
+    assert not traces(reader.memory, "u1")
+
+
+def traces(memory: UserMemory, user_id: str) -> list[str]:
+    """The arrays that hold the user's id, key or hash; what says who is forgotten left out."""
+    low, high = (word.to_bytes(8, "little") for word in user_key(user_id))
+    signs = (user_id.encode(), low, high, bytes.fromhex(user_hash(user_id)))
+    arrays = {n: a for n, a in memory.arrays().items() if not n.startswith("forgotten.user")}
+    texts = {n: a for n, a in arrays.items() if n.endswith("utf8") or n == "letters"}
+    return [
+        name
+        for name, array in arrays.items()
+        if any(sign in array.tobytes() for sign in signs[1:])
+        or (name in texts and signs[0] in array.tobytes())
+    ]
+
+
+# ---------------------------------------------------------------- one by one
+
+END: Final = NOON + MINUTE  # when u1 is forgotten: record times of builders are event times
+
+
+class Shop:
+    """A partition, its log and what stands."""
+
+    def __init__(self) -> None:
+        self.memory = UserMemory(0, hmac_key=KEY)
+        self.table = Table()
+        self.offsets = dict.fromkeys(INPUTS, 0)
+
+    def fold(self, *messages: Message) -> None:
+        for message in messages:
+            topic = topic_of(message)
+            self.memory.fold(decoded(topic, [message], first_offset=self.offsets[topic]))
+            self.offsets[topic] += 1
+
+    def forget(self, at: int = END, user_id: str = "u1") -> None:
+        self.memory.forget(read([record(user_id, at)[1]], [0]), 1)
+
+    def erase(self) -> None:
+        self.state()
+        for topic in INPUTS:
+            self.memory.reach(topic, ENDLESS)
+        self.memory.erase()
+
+    def state(self) -> dict[tuple[int, str, str], dict[str, Any]]:
+        self.table.take(self.memory.statements().rows)
+        return standing_orders(self.table)
+
+    def cents(self) -> dict[str, list[int]]:
+        """Hash -> paid and given back, added up."""
+        sums: dict[str, list[int]] = {}
+        for (_, _, who), order in self.state().items():
+            before = sums.get(who, [0, 0])
+            sums[who] = [a + b for a, b in zip(before, order["cents"], strict=True)]
+        return sums
+
+    def count(self, counter: str) -> int:
+        return self.memory.tally[ERASURES, counter]
+
+
+def test_a_refund_that_comes_later_meets_the_order() -> None:
+    shop = Shop()
+    shop.fold(click(), paid("o1", 10_000))
+    shop.forget()
+    shop.erase()
+    shop.fold(refund("o1", 1_000, ts=END + MINUTE))
+
+    assert shop.cents() == {NOBODY: [10_000, 1_000]}
+    assert [order["kols"] for order in shop.state().values()] == [["k1"]]
+
+
+def test_a_refund_that_came_before_its_order_meets_it_afterwards() -> None:
+    shop = Shop()
+    shop.fold(refund("o1", 1_000))
+    shop.forget()
+    shop.erase()
+    shop.fold(paid("o1", 10_000, ts=END + MINUTE))
+
+    assert shop.cents() == {later_hash(user_hash("u1"), END): [10_000, 1_000]}
+
+
+def test_who_comes_later_does_not_replace_the_payment_of_who_was_forgotten() -> None:
+    shop = Shop()
+    shop.fold(paid("o1", 10_000, ts=NOON))
+    shop.forget()
+    again = paid("o1", 7, ts=NOON - MINUTE)
+    shop.memory.fold(decoded(PURCHASES, [again], first_offset=1, received_at=END + 1))
+
+    assert shop.cents() == {NOBODY: [10_000, 0]}
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_nothing_links_who_comes_later_to_who_was_forgotten(erased: bool) -> None:  # noqa: FBT001  # of a test
+    shop = Shop()
+    shop.fold(click(), paid("o1"))
+    shop.forget()
+    if erased:
+        shop.erase()
+    shop.fold(paid("o2", 50, ts=END + MINUTE))
+    later = {who: order["kols"] for (_, _, who), order in shop.state().items() if who != NOBODY}
+
+    assert later == {later_hash(user_hash("u1"), END): ["organic"]}
+
+
+def test_the_row_under_the_old_hash_is_told_empty_with_the_new_one() -> None:
+    shop = Shop()
+    shop.fold(paid("o1"))
+    shop.state()
+    shop.forget()
+    (rows,) = [r for r in shop.memory.statements().rows if r.table == "order_credit"]
+
+    assert rows.columns["user_hash"] == [NOBODY, user_hash("u1")]
+    assert [len(kols) for kols in rows.columns["kols"]] == [1, 0]
+
+
+def test_an_order_paid_behind_a_moment_heard_of_late_is_who_comes_laters() -> None:
+    shop = Shop()
+    shop.fold(paid("o1", 1), paid("o2", 2, ts=END + MINUTE))
+    shop.state()
+    shop.forget()
+
+    assert shop.cents() == {NOBODY: [1, 0], later_hash(user_hash("u1"), END): [2, 0]}
+    assert shop.count("erasure_late") == 1
+
+
+def test_the_same_erasure_again_changes_nothing() -> None:
+    shop = Shop()
+    shop.fold(paid("o1"))
+    shop.forget()
+    shop.erase()
+    before = copied(shop.memory.arrays())
+    shop.forget()
+    shop.erase()
+
+    assert all(np.array_equal(before[name], array) for name, array in shop.memory.arrays().items())
+
+
+def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:
+    shop = Shop()
+    shop.fold(click(), paid("o1"))
+    shop.forget()
+    shop.state()
+    for topic in INPUTS:
+        assert not shop.memory.is_erasing
+        shop.memory.erase()
+        assert traces(shop.memory, "u1")
+        shop.memory.reach(topic, END + 1)
+
+    assert shop.memory.is_erasing
+    shop.memory.erase()
+    assert not traces(shop.memory, "u1")
+
+
+def test_an_offset_is_safe_once_all_is_gone() -> None:
+    shop = Shop()
+    shop.fold(click())
+    shop.memory.forget(read([record("u1", END)[1]], [5]), 8)
+    before = shop.memory.safe_offsets[ERASURES]
+    shop.erase()
+
+    assert (shop.memory.offsets[ERASURES], before) == (8, 5)
+    assert shop.memory.safe_offsets[ERASURES] == 8
+
+
+def test_who_is_read_again_after_being_dropped_is_dropped_again() -> None:
+    shop = Shop()
+    shop.forget()
+    shop.erase()
+    shop.fold(click(), interaction("mark_correct"), paid("o1"))
+    shop.erase()
+
+    assert not traces(shop.memory, "u1")
+    assert list(shop.cents()) == [NOBODY]
+
+
+def test_letters_of_who_is_forgotten_are_not_written_again() -> None:
+    shop = Shop()
+    shop.forget()
+    shop.forget(user_id="u-2")
+    values = [b'{"user_id":"u1"}', b'{"user_id":"u1', b'x "u-2"', b'{"user_id":"u3"}', b"u11", None]
+    batch_ = decoded("clickstream", values, received_at=NOON)
+    shop.memory.fold(batch_)
+    shop.memory.fold(decoded("clickstream", values[:1], first_offset=6, received_at=END + 1))
+    letters = shop.memory.statements().letters
+
+    assert [letter.offset for letter in letters] == [3, 4, 5, 6]
+    assert sum(shop.memory.tally["clickstream", r] for r in ("invalid", "not_json")) == 6
+
+
+def test_a_late_purchase_of_who_is_forgotten_is_no_letter() -> None:
+    shop = Shop()
+    shop.forget(at=ENDLESS)
+    late = [paid("o1", ts=NOON - 3 * HOUR_MS, user_id=user) for user in ("u1", "u3")]
+    shop.memory.fold(decoded(PURCHASES, [paid("o2", user_id="u3"), *late], received_at=NOON))
+    letters = shop.memory.statements().letters
+
+    assert [letter.offset for letter in letters] == [2]
+
+
+def test_records_that_name_nobody_are_counted_once() -> None:
+    shop = Shop()
+    values = [b"{", None, record("u1", 5)[1], b'{"user":"U","at":1}', b'{"user":"' + b"0" * 32]
+    for _ in range(2):
+        shop.memory.forget(read(values, range(len(values))), len(values))
+
+    assert shop.count("erasure_unreadable") == 3
+
+
+def test_a_memory_that_never_forgot_anybody_asks_nothing() -> None:
+    assert Forgotten().persons(user_keys([b"u1"]), np.array([NOON])) is None
+
+
+def test_a_state_of_format_1_is_understood() -> None:
+    shop = Shop()
+    shop.fold(click(), paid("o1", 10, ts=NOON), paid("o1", 9, ts=NOON - MINUTE))
+    shop.fold(paid("o2", 5, user_id="u2"))
+    arrays = {n: a.copy() for n, a in shop.memory.arrays().items() if not n.startswith("forgotten")}
+    for name in ("reached", "orders.order.received", "orders.moved.user_hash"):
+        del arrays[name]
+    arrays["offsets"] = arrays["offsets"][:3]
+    again = Shop()
+    again.memory = UserMemory.restored(arrays, 0, hmac_key=KEY)
+
+    assert again.state() == shop.state()
+    assert again.memory.offsets == {**shop.offsets, ERASURES: 0}
+    again.forget()
+    assert again.cents() == {NOBODY: [9, 0], user_hash("u2"): [5, 0]}

@@ -1,0 +1,544 @@
+"""The laws of the user side: what is finally said depends on the log alone.
+
+However the log is read (topics interleaved, cut into batches, statements asked early or
+late, memory settled or not, a crash and a replay with another interleaving), the rows that
+stand in a replacing table in the end are those of the definitions in `tests.oracle`.
+"""
+
+import base64
+import hmac
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from schemas.cells import NAMES
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.events import INPUTS
+from schemas.rows import MODELS, TABLES, Rows
+from streams.core.user.memory import UserMemory
+from tests.builders import copied
+from tests.messy import KOLS, Line, mess, records
+from tests.oracle import (
+    DAY_MS,
+    HALF_HOUR_MS,
+    HOUR_MS,
+    LOOKBACK_MS,
+    MINUTE_MS,
+    MOST_KOLS,
+    MOST_TOUCHES,
+    REFUND_AFTER_MS,
+    REFUND_BEFORE_MS,
+    Expected,
+    Record,
+    oracle,
+)
+
+NOW: Final = 1_760_000_400_000  # when everything is appended; a whole half hour
+KEY: Final = b"the key of these tests"
+UNTOLD: Final = (
+    "depth",
+    "depth_square",
+    "for_",
+    "against_",
+    "square_",
+)  # by the oracle's cells
+
+Topic = Sequence[Record]
+
+
+# ---------------------------------------------------------------- a replacing table
+
+
+@dataclass(slots=True)
+class Table:
+    """What stands in ClickHouse: of each key the newest version, of equal ones the last."""
+
+    rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+    def take(self, statements: Iterable[Rows]) -> None:
+        for rows in statements:
+            rows.validate()
+            table = self.rows[rows.table]
+            key = TABLES[rows.table].key
+            columns = {name: _plain(column) for name, column in rows.columns.items()}
+            for values in zip(*columns.values(), strict=True):
+                row = dict(zip(columns, values, strict=True))
+                identity = tuple(row[name] for name in key)
+                if identity not in table or table[identity]["version"] <= row["version"]:
+                    table[identity] = row
+
+    def of(self, table: str) -> Iterable[dict[str, Any]]:
+        return self.rows[table].values()
+
+
+def _plain(column: Iterable[Any]) -> list[Any]:
+    return [v.tolist() if isinstance(v, np.ndarray | np.generic) else v for v in column]
+
+
+# ---------------------------------------------------------------- ways to read a log
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a log is read; every chance is drawn from `seed`."""
+
+    seed: int = 0
+    interleaved: bool = True  # any topic's batch may be next; else by arrival
+    longest: int = 40  # records in a batch
+    stating: float = 0.3  # how likely statements are asked after a batch
+    settling: float = 0.3
+    keeping: float = 0.2  # how likely a snapshot is taken after statements
+    crashing: float = 0.0
+    slack: int = 4  # rows below which nothing is forgotten: few, so that much is
+    touch_limit: int = MOST_TOUCHES
+    name_limit: int = MOST_KOLS
+
+
+def read(log: Sequence[Record], partitions: int, way: Way, table: Table | None = None) -> Table:
+    """Read the whole log, each partition by a memory of its own, and state all of it."""
+    table = Table() if table is None else table
+    for partition in range(partitions):
+        topics = {
+            topic: [r for r in log if (r.topic, r.partition) == (topic, partition)]
+            for topic in INPUTS
+        }
+        _Reader(partition, partitions, {t: r for t, r in topics.items() if r}, way, table).run()
+    return table
+
+
+@dataclass(slots=True)
+class _Reader:
+    """One partition: memory, how far each topic is read, and the last snapshot."""
+
+    partition: int
+    partitions: int
+    topics: Mapping[str, Topic]
+    way: Way
+    table: Table
+    rng: Random = field(init=False)
+    memory: UserMemory = field(init=False)
+    at: dict[str, int] = field(init=False)
+    kept: tuple[dict[str, NDArray[Any]], dict[str, int]] | None = None
+
+    def __post_init__(self) -> None:
+        self.rng = Random(self.way.seed + self.partition)
+        self.begin()
+
+    def begin(self) -> None:
+        self.memory = UserMemory(self.partition, hmac_key=KEY, **self.bounds())
+        self.at = dict.fromkeys(self.topics, 0)
+
+    def bounds(self) -> dict[str, Any]:
+        names = ("slack", "touch_limit", "name_limit")
+        return {name: getattr(self.way, name) for name in names}
+
+    def run(self) -> None:
+        lives = 6
+        while unread := [
+            topic for topic in self.topics if self.at[topic] < len(self.topics[topic])
+        ]:
+            self.fold(self.rng.choice(unread) if self.way.interleaved else self.oldest(unread))
+            if self.rng.random() < self.way.settling:
+                self.memory.settle(self.memory.watermark(list(self.topics)))
+            if self.rng.random() < self.way.stating:
+                self.state()
+                if self.rng.random() < self.way.keeping:
+                    self.keep()
+            if lives and self.rng.random() < self.way.crashing:
+                lives -= 1
+                self.crash()
+        self.state()
+        self.memory.settle(self.memory.watermark(list(self.topics)))
+        self.state()
+
+    def oldest(self, unread: Sequence[str]) -> str:
+        """The topic that is least far, as a part of it."""
+        return min(unread, key=lambda topic: self.at[topic] / len(self.topics[topic]))
+
+    def fold(self, topic: str) -> None:
+        first = self.at[topic]
+        part = self.topics[topic][first : first + self.rng.randint(1, self.way.longest)]
+        self.memory.fold(decode(batch(part, self.partitions)))
+        self.at[topic] += len(part)
+
+    def state(self) -> None:
+        self.table.take(self.memory.statements().rows)
+
+    def keep(self) -> None:
+        self.kept = copied(self.memory.arrays()), dict(self.at)
+
+    def crash(self) -> None:
+        """The memory is gone; a new life begins at the last snapshot, or at the beginning."""
+        life = self.memory.life + 1
+        if self.kept is None:
+            self.begin()
+        else:
+            arrays, at = self.kept
+            self.memory = UserMemory.restored(
+                copied(arrays), self.partition, hmac_key=KEY, **self.bounds()
+            )
+            self.at = dict(at)
+        self.memory.life = life
+
+
+def batch(part: Topic, partitions: int) -> RecordBatch:
+    first = part[0]
+    return RecordBatch(
+        topic=first.topic,
+        partition=first.partition,
+        partitions=partitions,
+        first_offset=first.offset,
+        next_offset=part[-1].offset + 1,
+        values=[record.value for record in part],
+        offsets=np.array([record.offset for record in part], np.int64),
+        received_at=np.array([record.received_at for record in part], np.int64),
+    )
+
+
+# ---------------------------------------------------------------- what stands, what should
+
+
+def user_hash(user_id: str) -> str:
+    return hmac.new(KEY, user_id.encode(), "sha256").hexdigest()[:32]  # 128 bits
+
+
+def standing_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
+    found = {}
+    for row in table.of("order_credit"):
+        if not row["kols"]:
+            assert row["paid_cents"] == row["refunded_cents"] == 0
+            continue
+        columns = [row[f"touch_{name}"] for name in ("at", "kol", "class", "via")]
+        found[row["ordered_at"], row["order_id"], row["user_hash"]] = {
+            "about": [row[name] for name in ("brand_id", "platform", "channel")],
+            "cents": [row["paid_cents"], row["refunded_cents"]],
+            "touches": list(zip(*columns, strict=True)),
+            "via": dict(zip(row["kols"], row["kol_via"], strict=True)),
+            "kols": row["kols"],
+        } | {
+            model: dict(
+                zip(
+                    row["kols"],
+                    zip(row[f"credit_{model}"], row[f"refunded_{model}"], strict=True),
+                    strict=True,
+                )
+            )
+            for model in MODELS
+        }
+    return found
+
+
+def expected_orders(expected: Expected) -> dict[tuple[int, str, str], dict[str, Any]]:
+    return {
+        (order.ordered_at, order.order_id, user_hash(order.user_id)): {
+            "about": [order.brand_id, order.platform, order.channel],
+            "cents": [order.paid_cents, order.refunded_cents],
+            "touches": [(t.at, t.kol, t.kind, t.via) for t in order.touches],
+            "via": dict(order.via),
+            "kols": sorted(order.via, key=str.encode),
+        }
+        | {model: dict(shares) for model, shares in order.credits.items()}
+        for order in expected.orders.values()
+    }
+
+
+def standing_cells(table: Table) -> dict[tuple[str, int], dict[str, int]]:
+    """KOL and minute -> fields that are not zero, summed over source partitions."""
+    cells: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for row in table.of("minute_cell"):
+        told = {n: row[n] for n in NAMES if row[n] and not n.startswith(UNTOLD)}
+        cells[row["kol_id"], row["minute"] // 60].update(told)
+    return {key: dict(fields) for key, fields in cells.items() if fields}
+
+
+def standing_depth(table: Table) -> dict[str, int]:
+    depth: Counter[str] = Counter()
+    for row in table.of("minute_cell"):
+        depth[row["kol_id"]] += row["depth"]
+    return {kol: total for kol, total in depth.items() if total}
+
+
+def standing_doors(table: Table, kind: str) -> Counter[tuple[str, int, str]]:
+    return Counter(
+        {
+            (row["topic"], row["partition"], row["door"]): row["n"]
+            for row in table.of("door_count")
+            if row["kind"] == kind and row["n"]
+        }
+    )
+
+
+def assert_letters(table: Table, expected: Expected, log: Iterable[Record]) -> None:
+    """Every refused message and every late purchase is a dead letter, byte for byte."""
+    values = {(r.topic, r.partition, r.offset): r.value for r in log}
+    reasons: dict[tuple[str, int, int], frozenset[str]] = dict(expected.rejected) | dict.fromkeys(
+        expected.late_purchases, frozenset({"too_late"})
+    )
+    found = {(r["topic"], r["partition"], r["offset"]): r for r in table.of("dead_letter")}
+
+    assert found.keys() == reasons.keys()
+    for place, row in found.items():
+        assert row["reason"] in reasons[place]
+        payload = row["payload"].encode() if row["encoding"] == "utf8" else b""
+        if row["encoding"] == "base64":
+            payload = base64.b64decode(row["payload"], validate=True)
+        assert payload == (values[place] or b"")
+
+
+def assert_meant(
+    table: Table,
+    log: Sequence[Record],
+    partitions: int,
+    most: int = MOST_TOUCHES,
+    most_kols: int = MOST_KOLS,
+) -> None:
+    """What stands is what the definitions say of this log."""
+    expected = oracle(log, partitions, most, most_kols)
+
+    assert standing_orders(table) == expected_orders(expected)
+    assert standing_cells(table) == expected.cells
+    assert standing_depth(table) == expected.depth
+    assert standing_doors(table, "door") == expected.doors
+    counted: Counter[str] = Counter()
+    for (_, _, counter), n in standing_doors(table, "counter").items():
+        counted[counter] += n
+    assert counted["touch_limit"] == expected.crowded
+    assert counted["name_limit"] == expected.nameless
+    assert_letters(table, expected, log)
+    refused: Counter[tuple[str, int]] = Counter()
+    for (topic, partition, _), n in standing_doors(table, "rejected").items():
+        refused[topic, partition] += n
+    assert refused == Counter((topic, partition) for topic, partition, _ in expected.rejected)
+
+
+# ---------------------------------------------------------------- logs
+
+
+TIMES: Final = sorted(
+    {
+        *(n * MINUTE_MS for n in (0, 1, 10, 29, 30, 31, 60, 119, 120, 121, 130, 240)),
+        *(n * HALF_HOUR_MS - 1 for n in range(1, 6)),
+        2 * HOUR_MS + 1,
+        *(DAY_MS * n for n in (1, 2, 7, 8)),
+        *(lookback + delta for lookback in LOOKBACK_MS.values() for delta in (-1, 0, 1)),
+        *(REFUND_BEFORE_MS + delta for delta in (-1, 1)),
+        *(REFUND_AFTER_MS + delta for delta in (-1, 0, 1)),
+    }
+)
+ACTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("clickstream", {"event": "click"}),
+    ("clickstream", {"event": "click", "share_id": "s"}),
+    ("clickstream", {"event": "impression", "visible_ms": 1_000}),
+    ("content-interactions", {"event": "like"}),
+    ("content-interactions", {"event": "view", "live_id": "l", "dwell_ms": 30_000}),
+    ("content-interactions", {"event": "view", "dwell_ms": 1}),
+    ("purchases", {"kind": "paid", "pay_cents": 100, "brand_id": "x"}),
+    ("purchases", {"kind": "paid", "pay_cents": 7}),
+    ("purchases", {"kind": "refund", "pay_cents": 6, "brand_id": "x"}),
+    ("purchases", {"kind": "cancel"}),
+)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> Line:
+    """One small message; ids, users, KOLs and orders are few, so that they meet."""
+    topic, fields = draw(st.sampled_from(ACTS))
+    user = draw(st.sampled_from(("u1", "u2")))
+    event = {
+        "event_id": draw(st.sampled_from("abcdefghijklmnop")),
+        "ts": NOW - 200 * DAY_MS + draw(st.sampled_from(TIMES)),
+        "user_id": user,
+        **fields,
+    }
+    if topic == "purchases":
+        event["order_id"] = draw(st.sampled_from(("o1", "o1", "o2")))
+    else:
+        event["kol_id"] = draw(st.sampled_from(KOLS[:3]))
+    return Line(topic, user, event)
+
+
+def calmed(of: list[Line], disorder_ms: int) -> list[Line]:
+    """In order of time, but for lines of the same two hours, or the same day, ..."""
+    return sorted(of, key=lambda line: int((line.value or {})["ts"]) // disorder_ms)
+
+
+small_logs = st.builds(
+    calmed,
+    st.lists(lines(), min_size=1, max_size=14),
+    st.sampled_from((MINUTE_MS, 2 * HOUR_MS, DAY_MS, 400 * DAY_MS)),
+)
+seeds = st.integers(0, 2**20)
+slacks = st.sampled_from((0, 4, 1_000))
+
+TROUBLED: Final = Way(longest=3, keeping=0.5, crashing=0.2)
+
+
+def small(of: Sequence[Line]) -> list[Record]:
+    return records(of, 1, NOW)
+
+
+def messy(seed: int, days: int = 45, users: int = 4) -> list[Record]:
+    return records(mess(seed, NOW, users=users, days=days, malformed=0.05), 2, NOW)
+
+
+# ---------------------------------------------------------------- laws
+
+
+@pytest.mark.parametrize("days", [3, 45, 200])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_stands_in_the_end_is_what_the_definitions_say(seed: int, days: int) -> None:
+    log = messy(seed, days, users=12)
+
+    assert_meant(read(log, 2, Way(interleaved=False, longest=200)), log, 2)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds)
+def test_the_order_in_which_topics_are_read_does_not_matter(of: list[Line], seed: int) -> None:
+    log = small(of)
+
+    assert_meant(read(log, 1, Way(seed, longest=2, settling=0.0)), log, 1)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds, st.sampled_from((1, 3, 100)))
+def test_no_cut_into_batches_matters(of: list[Line], seed: int, longest: int) -> None:
+    log = small(of)
+
+    assert_meant(read(log, 1, Way(seed, interleaved=False, longest=longest)), log, 1)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds)
+def test_a_settled_memory_says_what_an_unsettled_one_says(of: list[Line], seed: int) -> None:
+    log = small(of)
+
+    assert_meant(read(log, 1, Way(seed, longest=1, settling=1.0)), log, 1)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds)
+def test_statements_may_be_asked_at_any_moment(of: list[Line], seed: int) -> None:
+    log = small(of)
+
+    assert_meant(read(log, 1, Way(seed, longest=2, stating=1.0)), log, 1)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds)
+def test_a_crash_and_a_replay_in_another_order_leave_no_trace(of: list[Line], seed: int) -> None:
+    log = small(of)
+
+    assert_meant(read(log, 1, Way(seed, longest=2, keeping=0.5, crashing=0.4)), log, 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, seeds, st.sampled_from((3, 45, 200)))
+def test_a_mess_survives_every_kind_of_trouble_at_once(world: int, seed: int, days: int) -> None:
+    log = messy(world, days)
+
+    assert_meant(read(log, 2, Way(seed, stating=0.5, keeping=0.5, crashing=0.1)), log, 2)
+
+
+def assert_troubled(of: Sequence[Line], way: Way) -> None:
+    """However it is read: with the way's own limits the oracle says the same."""
+    log = small(of)
+    limits = {"most": way.touch_limit, "most_kols": way.name_limit}
+    assert_meant(read(log, 1, way), log, 1, **limits)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds, st.integers(0, 3), slacks)
+def test_which_touches_are_too_many_is_the_log_s_to_say(
+    of: list[Line], seed: int, limit: int, slack: int
+) -> None:
+    assert_troubled(of, replace(TROUBLED, seed=seed, slack=slack, touch_limit=limit))
+
+
+@settings(deadline=None)
+@given(small_logs, seeds, st.integers(0, 2), slacks)
+def test_which_kols_are_too_many_is_the_log_s_to_say(
+    of: list[Line], seed: int, limit: int, slack: int
+) -> None:
+    assert_troubled(of, replace(TROUBLED, seed=seed, slack=slack, name_limit=limit))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, seeds, st.integers(1, 4), st.integers(1, 4))
+def test_limits_survive_every_kind_of_trouble(
+    world: int, seed: int, touches: int, kols: int
+) -> None:
+    log = messy(world, days=30)
+    way = Way(seed, stating=0.5, keeping=0.5, crashing=0.1)
+    limited = replace(way, touch_limit=touches, name_limit=kols)
+
+    assert_meant(read(log, 2, limited), log, 2, most=touches, most_kols=kols)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_month_read_at_once_says_what_living_through_it_said(seed: int) -> None:
+    log = messy(seed, 35, users=10)
+
+    at_once = read(log, 2, Way(longest=10**6, stating=0.0, settling=0.0))
+    lived = read(log, 2, Way(interleaved=False, longest=5, stating=1.0, settling=1.0))
+
+    for said in (standing_orders, standing_cells, standing_depth):
+        assert said(at_once) == said(lived)
+    assert standing_doors(at_once, "door") == standing_doors(lived, "door")
+
+
+@settings(deadline=None)
+@given(small_logs)
+def test_every_message_leaves_by_exactly_one_door(of: list[Line]) -> None:
+    log = small(of) + [
+        Record(topic, 0, 1_000 + n, NOW, body)
+        for topic in INPUTS
+        for n, body in enumerate((None, b"{", b"{}"))
+    ]
+
+    table = read(log, 1, Way(interleaved=False))
+
+    left = standing_doors(table, "door").total() + standing_doors(table, "rejected").total()
+    assert left == len(log)
+
+
+@settings(deadline=None)
+@given(small_logs, seeds)
+def test_what_comes_twice_while_it_could_be_accepted_counts_once(of: list[Line], seed: int) -> None:
+    log = small(
+        [
+            Line(line.topic, line.key, (line.value or {}) | {"event_id": f"e{n}"})
+            for n, line in enumerate(of)
+        ]
+    )
+    at = {r: json.loads(r.value or b"")["ts"] for r in log}
+    newest = {topic: max((at[r] for r in log if r.topic == topic), default=0) for topic in INPUTS}
+    again = [r for r in log if at[r] >= newest[r.topic] - 2 * HOUR_MS]
+    copies = [Record(r.topic, 0, r.offset + len(log), NOW, r.value) for r in again]
+
+    once, twice = read(log, 1, Way(seed)), read([*log, *copies], 1, Way(seed))
+
+    assert standing_orders(once) == standing_orders(twice)
+    assert standing_cells(once) == standing_cells(twice)
+    assert standing_doors(twice, "door").total() == len(log) + len(copies)
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 5])
+def test_the_number_of_partitions_does_not_matter(partitions: int) -> None:
+    calm = calmed([line for line in mess(11, NOW, users=10, malformed=0) if line.value], 1)
+    log = records(calm, partitions, NOW)
+
+    assert {r.partition for r in log} == set(range(partitions))
+    assert_meant(read(log, partitions, Way(interleaved=False)), log, partitions)

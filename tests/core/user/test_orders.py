@@ -1,0 +1,157 @@
+"""What memory holds of orders; what orders mean is in `test_user_side.py`."""
+
+import numpy as np
+
+from schemas.columns import Purchases
+from schemas.events import CLICKSTREAM, PURCHASES
+from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.orders import KEPT_MS, OPEN, WAITS_MS, Named, Orders
+from streams.core.user.pseudonyms import Pseudonyms
+from streams.core.user.touches import Touches
+from tests.builders import DAY, MINUTE, NOON, Message, decoded, paid, refund
+
+RANK = np.arange(10)
+
+
+class Shop:
+    """Orders of one user, u1, and the touches of KOL 0."""
+
+    def __init__(self, slack: int) -> None:
+        self.orders = Orders(slack, Pseudonyms(b"key"))
+        self.touches = Touches(slack)
+        self.greatest = NEVER
+
+    def take(self, *messages: Message) -> None:
+        for message in messages:
+            facts = decoded(PURCHASES, [message]).facts
+            assert isinstance(facts, Purchases)
+            none = np.array([-1], np.int32)
+            before, since, over = np.array([self.greatest]), np.array([NEVER]), np.array([False])
+            named = Named(np.array([0]), none, none, none, none, before, since, over)
+            self.orders.take(facts, np.array([0]), named)
+            self.greatest = max(self.greatest, message["ts"])
+
+    def touch(self, at: int) -> None:
+        one = np.array([0])
+        self.orders.touched(*self.touches.take(CLICKSTREAM, one, one, one, np.array([at])))
+
+    def state(self) -> list[int]:
+        """Times of the orders that changed."""
+        row, _ = self.orders.changed()
+        return sorted(self.orders["at"][row].tolist())
+
+    def forget(self, watermark: int) -> None:
+        if self.orders.is_due():
+            self.orders.freeze(watermark, self.touches, RANK)
+        self.orders.forget(watermark)
+
+    def times(self) -> list[int]:
+        return sorted(self.orders["at"].tolist())
+
+
+def test_an_order_is_forgotten_when_no_refund_can_count_any_more() -> None:
+    shop = Shop(slack=0)
+    shop.take(paid())
+    shop.state()
+    shop.forget(NOON + KEPT_MS)
+    before = shop.times()
+    shop.forget(NOON + KEPT_MS + 1)
+
+    assert [before, shop.times()] == [[NOON], []]
+
+
+def test_a_waiting_refund_is_forgotten_when_no_order_can_come_any_more() -> None:
+    shop = Shop(slack=0)
+    shop.take(refund(ts=NOON - MINUTE), refund())
+    shop.state()
+    shop.forget(NOON + WAITS_MS)
+    before = shop.times()
+    shop.forget(NOON + WAITS_MS + 1)
+
+    assert [before, shop.times()] == [[NEVER], []]
+    assert shop.orders.unmatched == 2
+
+
+def test_what_was_not_told_is_not_forgotten() -> None:
+    shop = Shop(slack=0)
+    shop.take(paid())
+    shop.forget(NOON + KEPT_MS + 1)
+
+    assert shop.times() == [NOON]
+    assert shop.state() == [NOON]
+
+
+def test_few_orders_are_not_worth_forgetting() -> None:
+    shop = Shop(slack=5)
+    late = NOON + KEPT_MS + DAY
+    shop.take(paid("old"), *(paid(f"o{n}", ts=late + n) for n in range(9)))
+    shop.state()
+    shop.forget(late)
+
+    assert len(shop.times()) == 10
+
+
+def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
+    shop = Shop(slack=0)
+    shop.touch(NOON - MINUTE)
+    shop.take(paid("gone"), refund("gone"))
+    shop.touch(NOON + DAY - MINUTE)
+    shop.take(paid("stays", ts=NOON + DAY), refund("stays", pay_cents=5, ts=NOON + DAY))
+    shop.state()
+    shop.forget(NOON + DAY + HORIZON_MS + 1)
+    shop.forget(NOON + KEPT_MS + 1)
+    shop.take(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
+    row, refunded = shop.orders.changed()
+    journeys = shop.orders.journeys(row, shop.touches, RANK)
+
+    assert shop.orders.texts(shop.orders["order_id"][row]) == ["stays"]
+    assert refunded.tolist() == [11]
+    assert shop.orders["touches"].tolist() == [2]
+    assert journeys.at.tolist() == [NOON - MINUTE, NOON + DAY - MINUTE]
+
+
+def test_a_key_to_be_told_empty_follows_its_order() -> None:
+    shop = Shop(slack=0)
+    shop.take(paid("gone"))
+    shop.state()
+    late = NOON + KEPT_MS + 1
+    shop.take(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
+    shop.forget(late)
+    row, at, _ = shop.orders.moved()
+
+    assert shop.orders.texts(shop.orders["order_id"][row]) == ["moves"]
+    assert at.tolist() == [late]
+    assert shop.orders.moved()[1].tolist() == []
+
+
+def test_a_frozen_order_is_not_touched_any_more() -> None:
+    shop = Shop(slack=0)
+    shop.take(paid())
+    shop.state()
+    shop.forget(NOON + HORIZON_MS)
+    shop.touch(NOON - MINUTE)
+    unfrozen = shop.state()
+    shop.forget(NOON + HORIZON_MS + 1)
+    shop.touch(NOON - 2 * MINUTE)
+
+    assert [unfrozen, shop.state()] == [[NOON], []]
+
+
+def test_freezing_waits_until_there_are_many_orders() -> None:
+    shop = Shop(slack=3)
+    shop.take(paid("a"), paid("b"))
+    shop.forget(NOON + DAY)
+    few = shop.orders["touches"].tolist()
+    shop.take(paid("c"))
+    shop.forget(NOON + DAY)
+
+    assert few == [OPEN, OPEN]
+    assert shop.orders["touches"].tolist() == [0, 0, 0]
+
+
+def test_an_order_with_a_thousand_refunds_adds_them_all() -> None:
+    shop = Shop(slack=1000)
+    shop.take(paid(pay_cents=10_000), *(refund(pay_cents=3, ts=NOON + n) for n in range(1000)))
+    _, refunded = shop.orders.changed()
+
+    assert refunded.tolist() == [3_000]

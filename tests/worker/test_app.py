@@ -1,0 +1,30 @@
+"""Which inputs a worker calls read to their end."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import faust
+import pytest
+
+from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
+from streams.transport.positions import ReadPosition
+from streams.worker import app as apps
+from streams.worker.flush import Ended
+
+NOW = 1_790_000_000_000
+
+
+def test_an_input_with_an_open_transaction_or_more_to_read_is_not_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = ReadPosition(position=5, end=5, quiet_s=60.0, given=4, ended_at=NOW, appended=5)
+    held_back = ReadPosition(position=5, end=5, quiet_s=60.0, given=4, ended_at=NOW, appended=7)
+    behind = ReadPosition(position=4, end=5, quiet_s=60.0, given=4, ended_at=NOW, appended=5)
+    stands = dict(
+        zip((CLICKSTREAM, PURCHASES, INTERACTIONS), (whole, held_back, behind), strict=True)
+    )
+    reader = SimpleNamespace(standing=lambda tp: stands[tp.topic])
+    monkeypatch.setattr(apps, "consumer", lambda _: reader)
+
+    assert stands.keys() == set(INPUTS)
+    assert apps.at_end(cast("faust.App", None), 0) == {CLICKSTREAM: Ended(4, NOW, 60.0)}

@@ -1,0 +1,35 @@
+"""What a new owner's memory says first: whoever told totals before may have told more."""
+
+from typing import cast
+
+import pytest
+
+from streams.core.sides import Side
+from streams.settings import Settings
+from streams.snapshots import Opened
+from streams.worker.flush import Rounds
+from streams.worker.rebalance import Owner
+from streams.worker.telemetry import Telemetry
+
+
+def opened(epoch: int, life: int) -> Opened:
+    """A partition without a snapshot."""
+    return Opened(epoch, life, None, None, None, {}, 0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "life", "tells"),
+    [
+        (0, 1, False),  # nobody was before
+        (0, 2, True),
+        (1, 1, True),  # the state was lost: those before stand in the tables with their epoch
+    ],
+)
+def test_whoever_was_before_is_answered_total_by_total(
+    epoch: int, life: int, *, tells: bool
+) -> None:
+    owner = Owner(Settings(), cast("Rounds", None), Telemetry())
+
+    memory = owner._memory(Side.USER, 0, opened(epoch, life))
+
+    assert bool(memory.statements().rows) is tells
