@@ -58,7 +58,7 @@ class Buffer:
         try:
             while self._waiting:
                 self._taken = self._take()
-                await self._settle(self._taken)
+                await self._write_until_done(self._taken)
         except asyncio.CancelledError:
             for waiting in (*self._taken, *self._waiting):
                 waiting.fail(SinkStopped("closed before the rows were safe"))
@@ -75,7 +75,7 @@ class Buffer:
             size += len(taken[-1].rows)
         return taken
 
-    async def _settle(self, taken: list[_Waiting]) -> None:
+    async def _write_until_done(self, taken: list[_Waiting]) -> None:
         try:
             refused = await self._insert(joined([waiting.rows for waiting in taken]))
         except Exception as error:  # noqa: BLE001  # it goes to those who wait

@@ -276,9 +276,9 @@ class ClickHouse:
     async def _settle_all(self, rows: Rows) -> frozenset[int]:
         """Write rows whatever it takes; gives the positions of those that were refused."""
         self._stop_if_open(rows.table)
-        return frozenset(await self._settle(rows, np.arange(len(rows))))
+        return frozenset(await self._write_until_done(rows, np.arange(len(rows))))
 
-    async def _settle(self, rows: Rows, positions: Positions) -> list[int]:
+    async def _write_until_done(self, rows: Rows, positions: Positions) -> list[int]:
         health = self.health[rows.table]
         patience = Patience(self._uniform)
         while (error := await self._try(rows)) is not None:
@@ -294,7 +294,7 @@ class ClickHouse:
                 return [
                     row
                     for part in parts
-                    for row in await self._settle(rows.pick(part), positions[part])
+                    for row in await self._write_until_done(rows.pick(part), positions[part])
                 ]
             if verdict is not Verdict.HALVE:
                 raise self._stopped(health, f"{health.error}; {advice(error)}") from error

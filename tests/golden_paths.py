@@ -110,7 +110,7 @@ class World:
             mark = memory.watermark(topics)
             speaks = mark is not None or not topics
             sources.append(Source(memory.partition, 0, told.cells, speaks, mark))
-            memory.settle(mark)
+            memory.prune(mark)
         for target, block in blocks(sources, PARTITIONS, moved=True):
             self.kols[target].fold(unpack(block))
         return said + [rows for memory in self.kols for rows in memory.statements()]

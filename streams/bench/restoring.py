@@ -204,7 +204,7 @@ def _live(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> Non
         memory.fold(decoded)
         if number % len(INPUTS) == len(INPUTS) - 1:
             memory.statements()
-            memory.settle(memory.watermark(INPUTS))
+            memory.prune(memory.watermark(INPUTS))
 
 
 def _kols(size: Size) -> Iterator[KolMemory]:

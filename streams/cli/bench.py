@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from deploy.embedded.home import Home as Folder
-from streams.cli.options import Json, out, printed, told
+from deploy.embedded.state_folder import StateFolder
+from streams.cli.options import Json, command, out, printed
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PEER_SECONDS = 60.0
 Figures = dict[str, list[dict[str, float]]]
 
 
-@told
+@command
 def bench(
     *,
     events: Annotated[
@@ -56,7 +56,7 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker and engine", total=None)
         figures = _measured(
-            Folder(name),
+            StateFolder(name),
             events,
             stock_events,
             warm,
@@ -71,7 +71,7 @@ def bench(
 
 
 def _measured(
-    folder: Folder,
+    folder: StateFolder,
     events: int,
     stock_events: int,
     warm: int,
@@ -133,14 +133,14 @@ def _restore(users: int, *, as_json: bool) -> None:
     from deploy.embedded import kafka
     from schemas.topics import KOL_STATE, USER_STATE
     from streams.bench import restoring
-    from streams.clients.kafka_admin import asked
+    from streams.clients.kafka_admin import kafka_admin
     from streams.settings import load
 
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker", total=None)
         with kafka.broker(Path(name)) as bootstrap:
             settings = load().kafka.model_copy(update={"bootstrap": bootstrap})
-            with asked(settings) as broker:
+            with kafka_admin(settings) as broker:
                 broker.create()
             figures = asyncio.run(
                 restoring.measured(

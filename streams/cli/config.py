@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from streams.cli.options import HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
 
 if TYPE_CHECKING:
     pass
@@ -13,7 +13,7 @@ def masked(settings: Any) -> dict[str, Any]:  # noqa: ANN401  # any settings mod
     return dict(settings.model_dump(mode="json"))
 
 
-@told
+@command
 def config(*, home: Home = HOME, as_json: Json = False) -> None:
     """Every setting: its variable, its value in force, what it is for. Secrets are masked."""
     from streams.settings import described, environment, load

@@ -8,11 +8,10 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from deploy.embedded.home import EmbeddedError
-from deploy.embedded.home import Home as Folder
+from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from streams.cli.board import board
 from streams.cli.money import yuan
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
 
 if TYPE_CHECKING:
     from streams.operations.stack import RunningStack
@@ -22,7 +21,7 @@ MARK = "made-by-demo"
 SEED = 20_26
 
 
-@told
+@command
 def demo(
     *,
     seconds: Annotated[float, typer.Option(min=1, help="Length of the live part.")] = 120.0,
@@ -39,7 +38,7 @@ def demo(
     from streams.operations.stack import RunningStack
     from streams.settings import load
 
-    folder = Folder(at_home(home))
+    folder = StateFolder(at_home(home))
     _make_room(folder)
     show = not headless and out.is_terminal and not as_json
     stack = RunningStack(folder, workers, _progress)
@@ -54,7 +53,7 @@ def demo(
     _ended(report, as_json=as_json)
 
 
-def _make_room(folder: Folder) -> None:
+def _make_room(folder: StateFolder) -> None:
     """Begin anew, but never over somebody's own events."""
     mark = folder.path / MARK
     if (folder.data / "kafka" / "meta.properties").exists() and not mark.exists():
@@ -98,7 +97,7 @@ def _play(
     look: Callable[[str], None],
 ) -> dict[str, Any]:
     from schemas.events import INPUTS
-    from streams.clients.kafka_admin import asked
+    from streams.clients.kafka_admin import kafka_admin
     from streams.clients.worker_pages import latency_counts
     from streams.operations.demo_traffic import Traffic, account
     from streams.operations.drain import Watch, drain
@@ -109,7 +108,7 @@ def _play(
     try:
         while not traffic.history_sent.wait(0.3):
             look("sending the last 90 minutes")
-        with asked(settings.kafka) as broker:
+        with kafka_admin(settings.kafka) as broker:
             watch = Watch(lambda left: look(f"catching up: {left} to go"), look)
             drain(broker, settings.app_id, 120, watch)
         before = latency_counts(stack.urls)
@@ -119,7 +118,7 @@ def _play(
         traffic.join()
     if traffic.error is not None:
         raise traffic.error
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         watch = Watch(lambda left: look(f"draining: {left} to go"), look)
         drain(broker, settings.app_id, 120, watch)
         messages = sum(broker.end_offsets(INPUTS).values())

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Topics = Annotated[list[str] | None, typer.Option("--topic", help="Of this topic
 
 
 @dlq.command("list")
-@told
+@command
 def list_(
     *,
     reason: Reasons = None,
@@ -47,7 +47,7 @@ def list_(
     counted, newest = groups(client, choice), letters(client, choice, limit)
     if as_json:
         total = sum(int(group["letters"]) for group in counted)
-        listed = [letter.told() for letter in newest]
+        listed = [letter.as_dict() for letter in newest]
         printed({"total": total, "groups": counted, "letters": listed})
         return
     if not counted:
@@ -73,7 +73,7 @@ def _listed(newest: list["Letter"]) -> None:
 
 
 @dlq.command("show")
-@told
+@command
 def show(
     letter: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Which one.")],
     *,
@@ -88,9 +88,9 @@ def show(
     at_home(home)
     found, raw = opened(reader(load().clickhouse), letter)
     if as_json:
-        printed(found.told() | {"bytes": len(raw)} | _payload(raw))
+        printed(found.as_dict() | {"bytes": len(raw)} | _payload(raw))
         return
-    for name, value in found.told().items():
+    for name, value in found.as_dict().items():
         if name not in {"topic", "partition", "offset"}:
             out.print(f"[bold]{name:>8}[/] ", Text(str(value)), highlight=False)
     out.print(f"[bold]   bytes[/]  {len(raw):,}", highlight=False)
@@ -115,7 +115,7 @@ def _payload(raw: bytes) -> dict[str, Any]:
 
 
 @dlq.command("retry")
-@told
+@command
 def retry(
     ids: Annotated[
         list[str] | None,
@@ -164,7 +164,7 @@ def retry(
 
 def _retried(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
     if as_json:
-        going, refused = ([w.told() for w in ws] for ws in (outcome.going, outcome.refused))
+        going, refused = ([w.as_dict() for w in ws] for ws in (outcome.going, outcome.refused))
         said = {"dry_run": not outcome.sent, "retried" if outcome.sent else "would_retry": going}
         printed(said | {"refused": refused, "missing": missing})
         return

@@ -7,30 +7,30 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, out, printed
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
     from streams.operations.doctor.findings import Finding
 
 
-@told
+@command
 def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
     """What is wrong, how bad it is, and how to mend it; exits 1 on a fault."""
-    from deploy.embedded.home import Home as Folder
+    from deploy.embedded.state_folder import StateFolder
     from streams.operations.doctor.facts import examined
     from streams.operations.doctor.findings import Severity, processes
     from streams.operations.status import worker_statuses
     from streams.settings import load
 
-    folder = Folder(at_home(home))
+    folder = StateFolder(at_home(home))
     with progress() as bar:
         bar.add_task("examining", total=None)
         found = asyncio.run(examined(load(), worker_statuses(home)))
     found += processes((folder.status() or {}).get("processes", []), str(folder.logs))
     healthy = not any(finding.severity is Severity.FAULT for finding in found)
     if as_json:
-        printed({"healthy": healthy, "findings": [finding.told() for finding in found]})
+        printed({"healthy": healthy, "findings": [finding.as_dict() for finding in found]})
     else:
         _examined(found, healthy=healthy)
     if not healthy:

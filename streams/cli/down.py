@@ -1,15 +1,15 @@
 """`kol down`: stop what `kol up` started."""
 
-from streams.cli.options import HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
 
 
-@told
+@command
 def down(*, home: Home = HOME, as_json: Json = False) -> None:
     """Stop what `kol up` started; events, rows and state stay."""
-    from deploy.embedded.home import Home as Folder
+    from deploy.embedded.state_folder import StateFolder
     from deploy.embedded.supervisor import stop
 
-    stopped = stop(Folder(at_home(home)))
+    stopped = stop(StateFolder(at_home(home)))
     if as_json:
         printed({"stopped": stopped})
     else:

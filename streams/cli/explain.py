@@ -6,13 +6,13 @@ import typer
 from rich.table import Table
 
 from streams.cli.money import yuan
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
 
 explain = typer.Typer(no_args_is_help=True, help="Why a credit is what it is.")
 
 
 @explain.command("order")
-@told
+@command
 def order(
     order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
     *,

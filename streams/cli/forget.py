@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import FAILED, HOME, USAGE, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, USAGE, Home, Json, at_home, command, err, out, printed
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
     from streams.operations.forget.erase import Report
 
 
-@told
+@command
 def forget(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user_id, as events have it.")],
     *,
@@ -42,7 +42,7 @@ def forget(
         say = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
         report = asyncio.run(forgotten(settings, user, seconds, say))
     if as_json:
-        printed(report.told())
+        printed(report.as_dict())
     else:
         _forgotten(report)
     if report.traces.found:

@@ -15,18 +15,18 @@ from streams.cli.options import (
     Home,
     Json,
     at_home,
+    command,
     err,
     notice,
     out,
     printed,
-    told,
 )
 from streams.cli.progress import progress
 
 DATASETS = ("completejourney", "online-retail")
 
 
-@told
+@command
 def import_(
     dataset: Annotated[str, typer.Argument(help="completejourney | online-retail")],
     path: Annotated[Path | None, typer.Argument(help="The file, for online-retail.")] = None,
@@ -55,7 +55,7 @@ def import_(
 
 def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]:
     from streams.clients.clickhouse import reader
-    from streams.clients.kafka_admin import asked
+    from streams.clients.kafka_admin import kafka_admin
     from streams.operations.drain import Watch, drain
     from streams.operations.import_dataset import (
         NoRoomError,
@@ -86,7 +86,7 @@ def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]
                 lambda n: bar.update(task, completed=n),
             )
         )
-        with asked(settings.kafka) as broker:
+        with kafka_admin(settings.kafka) as broker:
             bar.update(task, description="waiting for the workers", total=None)
             watch = Watch(lambda left: bar.update(task, completed=left), notice)
             drain(broker, settings.app_id, seconds, watch)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, err, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
     from streams.operations.ingest import Unusable
 
 
-@told
+@command
 def ingest(
     files: Annotated[
         list[Path], typer.Argument(help="JSON lines; .gz, .xz and .zst are unpacked.")

@@ -2,22 +2,22 @@
 
 from typing import TYPE_CHECKING
 
-from streams.cli.options import HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
 
 if TYPE_CHECKING:
     pass
 
 
-@told
+@command
 def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the tables and views of this version; safe to run again."""
     from sinks.migrate import migrate as applied
-    from streams.clients.clickhouse import connected
+    from streams.clients.clickhouse import connect
     from streams.settings import load
 
     at_home(home)
     conf = load().clickhouse
-    client = connected(conf, database="")
+    client = connect(conf, database="")
     done = applied(client, conf.database, cluster=conf.cluster, definer=conf.definer)
     if as_json:
         printed({"applied": done})

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.embedded.home import EmbeddedError
+from deploy.embedded.state_folder import EmbeddedError
 from streams.errors import ExpectedError
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -48,13 +48,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def told(command: Callable[P, R]) -> Callable[P, R]:
+def command(function: Callable[P, R]) -> Callable[P, R]:
     """An expected failure is a sentence on stderr and exit code 1, never a traceback."""
 
-    @wraps(command)
+    @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            return function(*args, **kwargs)
         except (ExpectedError, EmbeddedError, FileNotFoundError) as error:
             err.print(f"[bold red]kol:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(FAILED) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import HOME, USAGE, Home, Json, at_home, err, notice, out, printed, told
+from streams.cli.options import HOME, USAGE, Home, Json, at_home, command, err, notice, out, printed
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STOP_SECONDS = 12.0  # a worker is gone within ten
 
 
-@told
+@command
 def replay(
     name: Annotated[str, typer.Argument(help="Of the second app, such as kol-2.")],
     *,
@@ -100,10 +100,10 @@ class _Crew:
     """The replay's workers of this command."""
 
     def __init__(self, folder: object, second: "Settings", count: int) -> None:
-        from deploy.embedded.home import Home as Folder
+        from deploy.embedded.state_folder import StateFolder
         from streams.operations.replay.prepare import variables_of
 
-        self._folder = Folder(folder)  # type: ignore[arg-type]  # a path
+        self._folder = StateFolder(folder)  # type: ignore[arg-type]  # a path
         self._variables = variables_of(second)
         self._name = second.app_id
         self.count = count

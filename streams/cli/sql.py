@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
 
 
-@told
+@command
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT; the views of record are v_….")],
     *,
@@ -16,11 +16,11 @@ def sql(
     as_json: Json = False,
 ) -> None:
     """Read-only SQL: kol sql "SELECT * FROM v_score LIMIT 5"."""
-    from streams.clients.clickhouse import reader, rows
+    from streams.clients import clickhouse
     from streams.settings import load
 
     at_home(home)
-    found = rows(reader(load().clickhouse), query)
+    found = clickhouse.query(clickhouse.reader(load().clickhouse), query)
     if as_json:
         printed(found)
     else:

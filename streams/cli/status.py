@@ -5,10 +5,10 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, out, printed
 
 
-@told
+@command
 def status(*, home: Home = HOME, as_json: Json = False) -> None:
     """What runs, which partitions it owns, where messages left, what is wrong."""
     from streams.operations.status import status_report

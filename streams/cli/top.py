@@ -7,13 +7,13 @@ import typer
 from rich.live import Live
 
 from streams.cli.board import board
-from streams.cli.options import HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
 
 if TYPE_CHECKING:
     pass
 
 
-@told
+@command
 def top(
     *,
     seconds: Annotated[float, typer.Option(help="Watch so long; 0 shows it once.")] = 0.0,

@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, out, printed, told
+from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, out, printed
 
 if TYPE_CHECKING:
     pass
 
 
-@told
+@command
 def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the topics that are missing, verify the rest."""
-    from streams.clients.kafka_admin import asked
+    from streams.clients.kafka_admin import kafka_admin
     from streams.settings import load
 
     at_home(home)
-    with asked(load().kafka) as broker:
+    with kafka_admin(load().kafka) as broker:
         created = broker.create()
         differences = broker.differences()
     if as_json:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import HOME, Home, Json, at_home, err, notice, printed, told
+from streams.cli.options import HOME, Home, Json, at_home, command, err, notice, printed
 
 
-@told
+@command
 def up(
     *,
     workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes.")] = 1,
@@ -18,11 +18,11 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Broker, engine, topics, tables and workers on this machine, loopback only."""
-    from deploy.embedded.home import Home as Folder
+    from deploy.embedded.state_folder import StateFolder
     from deploy.embedded.supervisor import detach as detached
     from streams.operations.stack import supervisor
 
-    folder = Folder(at_home(home))
+    folder = StateFolder(at_home(home))
     if fresh:
         folder.fresh()
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import HOME, Home, at_home, told
+from streams.cli.options import HOME, Home, at_home, command
 
 
-@told
+@command
 def worker(
     *,
     leave: Annotated[

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from streams.clients.clickhouse import rows
+from streams.clients.clickhouse import query
 from streams.settings import Settings
 
 
@@ -51,7 +51,7 @@ def misnamed(engine: Client, settings: Settings) -> str | None:
 
 def said_of(engine: Client, database: str) -> str | None:
     """The comment of a database; None where there is no such one."""
-    found = rows(
+    found = query(
         engine,
         "SELECT comment FROM system.databases WHERE name = {name:String}",
         {"name": database},

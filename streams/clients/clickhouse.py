@@ -7,7 +7,8 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
-from sinks.clickhouse import Place, connect
+from sinks.clickhouse import Place
+from sinks.clickhouse import connect as client_at
 from streams.errors import ExpectedError
 from streams.settings import ClickHouse
 
@@ -41,10 +42,10 @@ def reader(conf: ClickHouse) -> Client:
     if conf.reader_username:
         given = {"username": conf.reader_username, "password": conf.reader_password}
         conf = conf.model_copy(update=given)
-    return connected(conf)
+    return connect(conf)
 
 
-def connected(conf: ClickHouse, *, database: str | None = None) -> Client:
+def connect(conf: ClickHouse, *, database: str | None = None) -> Client:
     """A client of the account that writes; names without a database are of `database`.
 
     Raises:
@@ -52,7 +53,7 @@ def connected(conf: ClickHouse, *, database: str | None = None) -> Client:
 
     """
     try:
-        return connect(place(conf), database=database)
+        return client_at(place(conf), database=database)
     except OperationalError as error:
         raise ReadingError(
             f"no ClickHouse at {conf.host}:{conf.port}: is `kol up` running, "
@@ -62,7 +63,7 @@ def connected(conf: ClickHouse, *, database: str | None = None) -> Client:
         raise ReadingError(f"ClickHouse at {conf.host}:{conf.port} refuses: {error}") from error
 
 
-def rows(
+def query(
     client: Client, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """The answer as one dict a row; times as ClickHouse writes them, 64-bit integers as numbers.

@@ -78,7 +78,7 @@ def options(kafka: Kafka) -> dict[str, Any]:
 
 
 @contextmanager
-def asked(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Broker"]:
+def kafka_admin(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Broker"]:
     """The brokers, for some questions; raises `BrokerError` when nobody answers in time."""
     tls = {"ssl_cafile": str(kafka.ca_file)} if kafka.ca_file else {}
     try:

@@ -42,7 +42,7 @@ class Whole:
     end: int  # the offset after the last one, whatever compaction left
 
 
-class Browser:
+class RecordReader:
     """A look at topics; committed records only."""
 
     def __init__(self, consumer: AIOKafkaConsumer, kafka: Kafka) -> None:
@@ -141,8 +141,8 @@ def _entry(record: Any, kafka: Kafka) -> Entry:  # noqa: ANN401  # aiokafka ship
 
 
 @asynccontextmanager
-async def browsing(kafka: Kafka) -> AsyncIterator[Browser]:
-    """A browser of these brokers.
+async def record_reader(kafka: Kafka) -> AsyncIterator[RecordReader]:
+    """A reader of the records of these brokers.
 
     Raises:
         BrokerError: nobody answers there, or what is asked for is refused.
@@ -159,7 +159,7 @@ async def browsing(kafka: Kafka) -> AsyncIterator[Browser]:
         await consumer.start()
         await asyncio.sleep(0)  # its tasks begin: one that never began cannot be stopped quietly
         try:
-            yield Browser(consumer, kafka)
+            yield RecordReader(consumer, kafka)
         finally:
             await consumer.stop()
     except KafkaError as error:

@@ -14,7 +14,7 @@ from deploy.demo.world import World
 from schemas.latency import quantile_ms
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.clients.clickhouse import reader, rows
+from streams.clients.clickhouse import query, reader
 from streams.clients.kafka_admin import options
 from streams.settings import Settings
 
@@ -89,16 +89,16 @@ def account(
 ) -> dict[str, Any]:
     """What became of all messages and of all money, from the rows of record."""
     client = reader(settings.clickhouse)
-    doors = rows(
+    doors = query(
         client, "SELECT door, kind, sum(n) AS n FROM v_door GROUP BY door, kind HAVING n > 0"
     )
-    orders = rows(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
-    models = rows(
+    orders = query(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
+    models = query(
         client,
         "SELECT model, sum(credit_cents) AS credited, sum(refunded_cents) AS refunded"
         " FROM v_order_credit GROUP BY model ORDER BY model",
     )
-    scores = rows(client, "SELECT count() AS n FROM v_score")[0]
+    scores = query(client, "SELECT count() AS n FROM v_score")[0]
     counts = np.asarray(latency_counts)
     return {
         "messages": messages,

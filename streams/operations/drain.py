@@ -19,7 +19,7 @@ from streams.errors import ExpectedError
 
 PAUSE_SECONDS = 0.1
 ALONE_SECONDS = 3.0  # without a worker in the group: a word
-NOBODY = "no worker is in the group: start one with `kol up` or `kol worker`"
+NO_WORKERS = "no worker is in the group: start one with `kol up` or `kol worker`"
 
 T = TypeVar("T")
 
@@ -121,11 +121,15 @@ class _Waiting:
             self._alone_at = self._watch.clock()
         else:
             self._alone_at = None
-            self._watch.told(f"{NOBODY}; waiting on")
+            self._watch.told(f"{NO_WORKERS}; waiting on")
 
     def _late(self, left: Offsets) -> str:
         (topic, partition), _ = max(left.items(), key=lambda item: item[1])
-        why = "`kol status` and the workers' logs say why" if self._asked(self._members) else NOBODY
+        why = (
+            "`kol status` and the workers' logs say why"
+            if self._asked(self._members)
+            else NO_WORKERS
+        )
         return (
             f"{sum(left.values())} messages not safe after {self._seconds:g} s, most on "
             f"{topic}/{partition}: {why}"

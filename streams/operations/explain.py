@@ -4,7 +4,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from streams.clients.clickhouse import rows
+from streams.clients.clickhouse import query
 from streams.core.user.attribution import Explained, Touch, explained
 
 MINUTE_MS = 60_000
@@ -16,7 +16,7 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
     The weights are those of the rules of this version; `agrees` says whether they give the
     cents that stand.
     """
-    found = rows(
+    found = query(
         client,
         "SELECT order_id, ordered_at, toUnixTimestamp64Milli(ordered_at) AS at, brand_id, platform,"
         " channel, currency, paid_cents, refunded_cents, touch_kol, touch_class, touch_via,"
@@ -25,7 +25,7 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         " FROM v_order_touches WHERE order_id = {order_id:String} ORDER BY ordered_at DESC",
         {"order_id": order_id},
     )
-    stands = rows(
+    stands = query(
         client,
         "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at) AS at, credit_cents,"
         " refunded_cents FROM v_order_credit WHERE order_id = {order_id:String}",

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from deploy.datasets.converted import DAY_MS, Converted
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.clients.clickhouse import rows
+from streams.clients.clickhouse import query
 from streams.clients.kafka_admin import options
 from streams.errors import ExpectedError
 from streams.settings import Kafka
@@ -49,7 +49,7 @@ def shift_ms(first: int, last: int, newest: int | None, now: int) -> int:
 
 def newest_event_ms(client: Client) -> int | None:
     """The newest event time that rows speak of; None while there are none."""
-    told = rows(
+    told = query(
         client,
         "SELECT greatest((SELECT max(toUnixTimestamp64Milli(ordered_at)) FROM v_order),"
         " (SELECT max(toInt64(toUnixTimestamp(minute))) * 1000 FROM v_minute)) AS at",
@@ -61,7 +61,7 @@ def newest_event_ms(client: Client) -> int | None:
 def already(client: Client, platform: str) -> bool:
     """Whether orders of this data set stand in ClickHouse."""
     sql = "SELECT count() AS n FROM v_order WHERE platform = {platform:String}"
-    return int(rows(client, sql, {"platform": platform})[0]["n"]) > 0
+    return int(query(client, sql, {"platform": platform})[0]["n"]) > 0
 
 
 async def send(
@@ -89,13 +89,13 @@ async def send(
 def balance(client: Client, converted: Converted) -> dict[str, Any]:
     """What stands in ClickHouse beside what must, to the cent, and the known answers."""
     where = {"platform": converted.platform}
-    stands = rows(
+    stands = query(
         client,
         "SELECT count() AS orders, sum(paid_cents) AS paid_cents,"
         " sum(refunded_cents) AS refunded_cents FROM v_order WHERE platform = {platform:String}",
         where,
     )[0]
-    models = rows(
+    models = query(
         client,
         "SELECT model, sum(credit_cents) AS credited_cents, sum(refunded_cents) AS refunded_cents,"
         " sumIf(credit_cents, kol_id = 'organic') AS organic_cents"
@@ -121,7 +121,7 @@ def answered(client: Client, answers: Mapping[str, Iterable[str]]) -> dict[str, 
     """Per model, the share of the cents of orders with a known answer that went there."""
     if not answers:
         return {}
-    told = rows(
+    told = query(
         client,
         "SELECT model, order_id, kol_id, credit_cents FROM v_order_credit"
         " WHERE order_id IN {orders:Array(String)}",

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from streams.clients.clickhouse import reader, rows
+from streams.clients.clickhouse import query, reader
 from streams.settings import Settings
 
 
@@ -28,7 +28,7 @@ def leaders(settings: Settings, most: int = 18) -> list[dict[str, Any]]:
         ) AS c ON c.kol_id = s.kol_id
         ORDER BY credit_cents DESC, kol_id LIMIT {most:UInt32}
     """
-    return rows(reader(settings.clickhouse), sql, {"most": most})
+    return query(reader(settings.clickhouse), sql, {"most": most})
 
 
 def watched(stop: threading.Event, seconds: float, look: Callable[[], None]) -> None:

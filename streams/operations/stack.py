@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.embedded import kafka, ports
-from deploy.embedded.home import Home
+from deploy.embedded.state_folder import StateFolder
 from deploy.embedded.supervisor import Child, Supervisor
 from streams.clients.worker_pages import answers
 from streams.settings import environment
@@ -20,7 +20,7 @@ WORKER_STOP_SECONDS = 10.0
 
 
 def supervisor(
-    home: Home,
+    home: StateFolder,
     workers: int,
     on_change: Callable[[str], None] = lambda _: None,
     settings: Mapping[str, Any] | None = None,
@@ -88,7 +88,7 @@ def supervisor(
     return Supervisor(home, children, extra, on_change)
 
 
-def _accounts(home: Home) -> Path:
+def _accounts(home: StateFolder) -> Path:
     """The engine's accounts, for the gateway: one that writes, one that only reads."""
     secrets = home.secrets()
     path = home.secrets_folder / "clickhouse.json"
@@ -112,7 +112,7 @@ def _kol(command: str) -> list[str]:
 class RunningStack:
     """The embedded stack, supervised by a thread of this process."""
 
-    def __init__(self, folder: Home, workers: int, on_change: Callable[[str], None]) -> None:
+    def __init__(self, folder: StateFolder, workers: int, on_change: Callable[[str], None]) -> None:
         self.urls: list[str] = []  # of the workers' pages
         self._folder = folder
         self._on_change = on_change

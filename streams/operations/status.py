@@ -4,20 +4,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from deploy.embedded.home import Home
-from streams.clients.clickhouse import ReadingError, reader, rows
+from deploy.embedded.state_folder import StateFolder
+from streams.clients.clickhouse import ReadingError, query, reader
 from streams.clients.worker_pages import fetch_statuses
 from streams.settings import Settings
 
 
 def worker_statuses(home: Path) -> dict[str, dict[str, Any] | None]:
     """`/status.json` of the workers of a home by their address; None where one is silent."""
-    return fetch_statuses((Home(home).status() or {}).get("workers", []))
+    return fetch_statuses((StateFolder(home).status() or {}).get("workers", []))
 
 
 def status_report(home: Path, settings: Settings) -> dict[str, Any]:
     """Processes, addresses, workers and doors of a home; empty parts where nothing runs."""
-    state = Home(home).status() or {}
+    state = StateFolder(home).status() or {}
     report: dict[str, Any] = {
         "state": state.get("state", "down"),
         "processes": state.get("processes", []),
@@ -41,7 +41,7 @@ def door_counts(settings: Settings) -> dict[str, dict[str, int]]:
     names = {"door": "doors", "rejected": "rejected", "counter": "counters"}
     found: dict[str, Counter[str]] = {name: Counter() for name in names.values()}
     try:
-        for row in rows(reader(settings.clickhouse), "SELECT door, kind, n FROM v_door"):
+        for row in query(reader(settings.clickhouse), "SELECT door, kind, n FROM v_door"):
             found[names[row["kind"]]][row["door"]] += int(row["n"])
     except ReadingError:  # not there yet: nothing has been written
         return {}

@@ -14,7 +14,7 @@
                 fold(event.value)
 
 `wiring.py` says when which hook is called. An agent never acknowledges on its own: when a
-snapshot is durable, `consumer_of(app).settle(offsets)` makes its offsets committable.
+snapshot is durable, `consumer_of(app).mark_durable(offsets)` makes its offsets committable.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -190,10 +190,10 @@ class BatchConsumer(driver.Consumer):
     async def on_task_error(self, exc: BaseException) -> None:
         """Nothing: Faust commits before it crashes, while rounds could keep half a batch."""
 
-    def settle(self, offsets: Mapping[TP, int]) -> None:
+    def mark_durable(self, offsets: Mapping[TP, int]) -> None:
         """A snapshot with these next offsets is durable: they may be committed."""
         for tp, offset in offsets.items():
-            self.deliveries.settle(tp, offset)
+            self.deliveries.mark_durable(tp, offset)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401  # Faust's signature
         yield from super()._filter_tps_with_pending_acks(topics)

@@ -83,7 +83,7 @@ class Deliveries:
         """Nothing was there to hand out up to `next_offset`; settled at once."""
         self.add(tp, next_offset).settled = True
 
-    def settle(self, tp: TP, offset: int) -> None:
+    def mark_durable(self, tp: TP, offset: int) -> None:
         """Everything before `offset` is durable, however it got there."""
         queue = self._queues[tp]
         for delivery in queue:

@@ -174,6 +174,6 @@ def as_known(kafka: Kafka, batch: RecordBatch) -> RecordBatch:
 
 def settle(app: faust.App, kafka: Kafka, offsets: Mapping[tuple[str, int], int]) -> None:
     """These next offsets are safe: they may be committed."""
-    consumer_of(app).settle(
+    consumer_of(app).mark_durable(
         {TP(kafka.named(topic), at): offset for (topic, at), offset in offsets.items()}
     )

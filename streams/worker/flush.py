@@ -333,7 +333,7 @@ class Rounds:
 
     def _settle(self, lane: Lane) -> None:
         if isinstance(lane.memory, UserMemory):
-            lane.memory.settle(self.watermark(lane))
+            lane.memory.prune(self.watermark(lane))
 
     def _observe(self, waits: Waits) -> None:
         if waits.at:

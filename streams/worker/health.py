@@ -225,7 +225,7 @@ class Health:
         memories = [lane.memory for lane in self._rounds.of(Side.USER)]
         return {
             (topic, counter): sum(
-                memory.tally[topic, counter]
+                memory.door_counts[topic, counter]
                 for memory in memories
                 if isinstance(memory, UserMemory)
             )

@@ -18,8 +18,8 @@ from clickhouse_connect.driver.client import Client
 
 from sinks.migrate import check as checked
 from streams.clients.app_names import misnamed
-from streams.clients.clickhouse import connected, rows
-from streams.clients.kafka_admin import OUTAGE_SECONDS, asked
+from streams.clients.clickhouse import connect, query
+from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
 from streams.core.kernels import CODE_PATH
 from streams.core.kol.memory import MODEL_VERSION
 from streams.errors import ExpectedError
@@ -50,7 +50,7 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     try:
         check(settings)
         if settings.worker.from_empty:
-            with closing(connected(settings.clickhouse)) as engine:
+            with closing(connect(settings.clickhouse)) as engine:
                 stands = epoch_said(engine)
             settings = settings.model_copy(update={"epoch": max(settings.epoch, stands)})
     except ExpectedError as refused:
@@ -161,12 +161,12 @@ def check(settings: Settings) -> None:
     """
     if not settings.hmac_key.get_secret_value():
         raise NotReadyError("KOL_HMAC_KEY is not set: user ids must not leave in the clear")
-    with asked(settings.kafka, OUTAGE_SECONDS) as broker:
+    with kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
         fatal = [d for d in broker.differences() if d.fatal]
     if fatal:
         raise NotReadyError("; ".join(f"topic {d.topic} {d.what}" for d in fatal))
     conf = settings.clickhouse
-    with closing(connected(conf, database="")) as engine:
+    with closing(connect(conf, database="")) as engine:
         fault = checked(engine, conf.database)
         wrong = misnamed(engine, settings)
     if fault:
@@ -185,7 +185,7 @@ def epoch_said(client: Client) -> int:
         ReadingError: the account may not read `door_count`.
 
     """
-    told = rows(client, f"SELECT max(intDiv(version, {1 << 56})) AS epoch FROM door_count")  # noqa: S608  # a number
+    told = query(client, f"SELECT max(intDiv(version, {1 << 56})) AS epoch FROM door_count")  # noqa: S608  # a number
     return int(told[0]["epoch"])
 
 

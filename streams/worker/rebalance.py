@@ -14,8 +14,8 @@ from faust.types import TP
 
 from schemas.events import INPUTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
-from streams.clients.kafka_admin import OUTAGE_SECONDS, Offsets, asked, client
-from streams.clients.kafka_reader import browsing
+from streams.clients.kafka_admin import OUTAGE_SECONDS, Offsets, client, kafka_admin
+from streams.clients.kafka_reader import record_reader
 from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
@@ -94,15 +94,15 @@ class Owner:
     async def _forget(self, opened: Sequence[Lane]) -> None:
         """Read who is to be forgotten to the end, before the first event is read."""
         users = {(ERASURES, lane.partition): lane for lane in opened if lane.side is Side.USER}
-        async with browsing(self._settings.kafka) as browser:
-            told = await browser.whole(users)
+        async with record_reader(self._settings.kafka) as records:
+            told = await records.whole(users)
         for place, lane in users.items():
             lane.forget(told[place])
 
     def _asked(self) -> dict[tuple[str, int], Log]:
         """What the brokers say of every topic partition."""
         topics = (*INPUTS, ERASURES, CELLS)
-        with asked(self._settings.kafka, OUTAGE_SECONDS) as broker:
+        with kafka_admin(self._settings.kafka, OUTAGE_SECONDS) as broker:
             oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
             committed: Offsets = broker.committed(self._settings.app_id)
         return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from streams.clients.clickhouse import connected, rows
+from streams.clients.clickhouse import connect, query
 from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
 from tests.chaos.flood import Answer, Flood
@@ -207,9 +207,9 @@ def _told(phase: Outage, watch: Watch, sent: int, took: Took) -> dict[str, Any]:
 
 def stated(settings: Settings) -> int:
     """Messages whose doors stand in the engine now."""
-    client = connected(settings.clickhouse)
+    client = connect(settings.clickhouse)
     try:
-        (row,) = rows(client, "SELECT sum(n) AS n FROM v_door WHERE kind != 'counter'")
+        (row,) = query(client, "SELECT sum(n) AS n FROM v_door WHERE kind != 'counter'")
     finally:
         client.close()
     return int(row["n"])
@@ -217,22 +217,22 @@ def stated(settings: Settings) -> int:
 
 def sums(settings: Settings, answer: Answer) -> list[str]:
     """Where doors and money differ from what was sent; [] where nowhere."""
-    client = connected(settings.clickhouse)
+    client = connect(settings.clickhouse)
     try:
         doors = {
             (row["topic"], row["door"]): int(row["n"])
-            for row in rows(
+            for row in query(
                 client,
                 "SELECT topic, door, sum(n) AS n FROM v_door WHERE kind != 'counter'"
                 " GROUP BY topic, door HAVING n > 0",
             )
         }
-        (orders,) = rows(
+        (orders,) = query(
             client,
             "SELECT count() AS n, sum(paid_cents) AS paid, sum(refunded_cents) AS back"
             " FROM v_order",
         )
-        models = rows(
+        models = query(
             client,
             "SELECT model, sum(credit_cents) AS paid, sum(refunded_cents) AS back"
             " FROM v_order_credit GROUP BY model",

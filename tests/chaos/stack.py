@@ -15,10 +15,10 @@ from typing import TypeVar
 from kafka.errors import NonEmptyGroupError, RetriableError
 
 from deploy.embedded import kafka, ports
-from deploy.embedded.home import Home
 from deploy.embedded.process import Process, tail
+from deploy.embedded.state_folder import StateFolder
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.clients.kafka_admin import Broker, asked
+from streams.clients.kafka_admin import Broker, kafka_admin
 from streams.clients.worker_pages import answers
 from streams.settings import Settings, left_by_up
 from tests.chaos.proxy import Proxy, proxied
@@ -65,9 +65,9 @@ class Stack:
     faults: list[str] = field(default_factory=list)  # what the stack did wrong meanwhile
 
     @property
-    def home(self) -> Home:
+    def home(self) -> StateFolder:
         """Its folder."""
-        return Home(self.path)
+        return StateFolder(self.path)
 
     @property
     def settings(self) -> Settings:
@@ -293,7 +293,7 @@ def forget_state(stack: Stack, settings: Settings) -> None:
     """With the stack down: delete the group and its states, so that all is read again."""
     with kafka.running(kafka.node(stack.home, kafka.fetch(), (0, 0))) as bootstrap:
         at = settings.kafka.model_copy(update={"bootstrap": bootstrap})
-        with asked(at) as questions:
+        with kafka_admin(at) as questions:
             stack.until(lambda: _forgotten(questions, settings.app_id), "the group stays")
 
 

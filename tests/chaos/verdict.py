@@ -16,7 +16,7 @@ from schemas.columns import RecordBatch
 from schemas.events import INPUTS
 from schemas.rows import MODELS
 from sinks.memory import Memory
-from streams.clients.clickhouse import connected, rows
+from streams.clients.clickhouse import connect, query
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.settings import Settings
@@ -57,10 +57,10 @@ class Told:
 
 def told(settings: Settings) -> Told:
     """What stands in the engine under FINAL."""
-    client = connected(settings.clickhouse)
+    client = connect(settings.clickhouse)
 
-    def ask(query: str) -> list[Row]:
-        return [tuple(row.values()) for row in rows(client, query)]
+    def ask(sql: str) -> list[Row]:
+        return [tuple(row.values()) for row in query(client, sql)]
 
     names = ", ".join(NAMES)
     letters = ask("SELECT topic, partition, offset, reason, target FROM v_dead_letter")
@@ -129,7 +129,7 @@ async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Tol
             said += stated.rows
             mark = memory.watermark(INPUTS)
             sources.append(Source(memory.partition, 1, stated.cells, mark is not None, mark))
-            memory.settle(mark)
+            memory.prune(mark)
         for target, block in blocks(sources, partitions, moved=True):
             kols[target].fold(unpack(block))
         for part in (*said, *(part for memory in kols for part in memory.statements())):

@@ -16,8 +16,8 @@ from kafka.errors import KafkaError
 
 from schemas.events import INPUTS
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.clients.clickhouse import ReadingError, connected, rows
-from streams.clients.kafka_admin import BrokerError, asked
+from streams.clients.clickhouse import ReadingError, connect, query
+from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
 from streams.snapshots.chunks import unseal
@@ -104,7 +104,7 @@ class Offsets(threading.Thread):
         ]
 
     def _committed(self) -> dict[tuple[str, int], int]:
-        with asked(self.settings.kafka) as broker:
+        with kafka_admin(self.settings.kafka) as broker:
             return broker.committed(self.settings.app_id)
 
     def _take(self, found: dict[TopicPartition, list[Any]]) -> None:
@@ -202,9 +202,9 @@ class Recovery(threading.Thread):
     def _look(self) -> None:
         asked_at = time.monotonic()
         conf = self.settings.clickhouse.model_copy(update={"connect_seconds": 1.0})
-        client = connected(conf)
+        client = connect(conf)
         try:
-            told = rows(
+            told = query(
                 client,
                 "SELECT partition, max(version) AS version, sumIf(n, kind != 'counter') AS n"
                 " FROM door_count FINAL WHERE topic IN {inputs:Array(String)} GROUP BY partition",

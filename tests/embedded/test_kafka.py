@@ -15,8 +15,8 @@ from unittest.mock import Mock
 import pytest
 
 from deploy.embedded import kafka
-from deploy.embedded.home import EmbeddedError
 from deploy.embedded.kafka import LOCK, Broker, Kafka, fetch, locked, ready, server_properties
+from deploy.embedded.state_folder import EmbeddedError
 from tests.embedded.waiting import until
 
 CONTENT = b"not really a jar"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import process
-from deploy.embedded.home import EmbeddedError
 from deploy.embedded.process import LAUNCHER, MAX_LOG, Guard, Process, ending, rotate, tail
+from deploy.embedded.state_folder import EmbeddedError
 from tests.embedded.waiting import lives, until
 
 SLEEP = ["sleep", "60"]

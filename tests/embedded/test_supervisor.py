@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.embedded import supervisor
-from deploy.embedded.home import BusyError, EmbeddedError, Home
+from deploy.embedded.state_folder import BusyError, EmbeddedError, StateFolder
 from deploy.embedded.supervisor import Child, Supervisor, detach, next_rest, stop
 from tests.embedded.waiting import lives, until
 
@@ -18,13 +18,13 @@ from tests.embedded.waiting import lives, until
 OWN = """
 import sys
 from deploy.embedded import supervisor
-from deploy.embedded.home import Home
+from deploy.embedded.state_folder import StateFolder
 from deploy.embedded.supervisor import Child, Supervisor
 supervisor.LIVED = float(sys.argv[3])
 shell = ["sh", "-c", sys.argv[2]]
 children = [Child("first", shell), Child("second", ["sleep", "60"], after=["first"])]
 say = lambda line: print(line, flush=True)
-Supervisor(Home(sys.argv[1]), children, {"kafka": {"bootstrap": "127.0.0.1:1"}}, say).run()
+Supervisor(StateFolder(sys.argv[1]), children, {"kafka": {"bootstrap": "127.0.0.1:1"}}, say).run()
 """
 
 SLEEP = ["sleep", "60"]
@@ -35,13 +35,13 @@ def sh(script: str) -> list[str]:
     return ["sh", "-c", script]
 
 
-def own(home: Home, first: str = "sleep 60", lived: float = 0.0) -> list[str]:
+def own(home: StateFolder, first: str = "sleep 60", lived: float = 0.0) -> list[str]:
     return [sys.executable, "-c", OWN, str(home.path), first, str(lived)]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> StateFolder:
+    return StateFolder(tmp_path / "home")
 
 
 @pytest.fixture
@@ -57,7 +57,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def up(home: Home, children: list[Child], told: list[str] | None = None) -> Iterator[Supervisor]:
+def up(
+    home: StateFolder, children: list[Child], told: list[str] | None = None
+) -> Iterator[Supervisor]:
     """All of them started, in this thread, and stopped at the end."""
     said = [] if told is None else told
     made = Supervisor(home, children, on_change=lambda line: said.append(line.split(" after ")[0]))
@@ -78,13 +80,13 @@ def stepping(made: Supervisor, so: Callable[[], object]) -> Callable[[], object]
     return asked
 
 
-def processes(home: Home) -> dict[str, dict[str, Any]]:
+def processes(home: StateFolder) -> dict[str, dict[str, Any]]:
     status = home.status()
     assert status is not None
     return {process["name"]: process for process in status["processes"]}
 
 
-def test_children_start_in_order_and_stop_in_the_other(home: Home, told: list[str]) -> None:
+def test_children_start_in_order_and_stop_in_the_other(home: StateFolder, told: list[str]) -> None:
     children = [
         Child("worker", SLEEP, after=["topics"]),
         Child("topics", ["true"], after=["kafka", "clickhouse"], oneshot=True),
@@ -104,7 +106,7 @@ def test_children_start_in_order_and_stop_in_the_other(home: Home, told: list[st
 
 
 def test_a_child_waits_until_the_one_before_it_is_ready(
-    home: Home, tmp_path: Path, told: list[str]
+    home: StateFolder, tmp_path: Path, told: list[str]
 ) -> None:
     sign = tmp_path / "sign"
     first = Child("first", sh(f"touch {sign}; sleep 60"), ready=sign.exists)
@@ -114,7 +116,7 @@ def test_a_child_waits_until_the_one_before_it_is_ready(
         assert told.count("second: starting") == 1
 
 
-def test_a_question_that_finds_nobody_counts_as_no(home: Home) -> None:
+def test_a_question_that_finds_nobody_counts_as_no(home: StateFolder) -> None:
     answers = iter([ConnectionRefusedError(), OSError(), None])
 
     def ready() -> bool:
@@ -129,7 +131,7 @@ def test_a_question_that_finds_nobody_counts_as_no(home: Home) -> None:
     assert next(answers, "all asked") == "all asked"
 
 
-def test_the_status_tells_who_runs_since_when_and_whatever_it_was_given(home: Home) -> None:
+def test_the_status_tells_who_runs_since_when_and_whatever_it_was_given(home: StateFolder) -> None:
     extra = {"kafka": {"bootstrap": "127.0.0.1:9092"}, "settings": {"a": 1}}
     made = Supervisor(home, [Child("a", SLEEP), Child("b", ["true"], oneshot=True)], extra)
     made.start()
@@ -148,7 +150,7 @@ def test_the_status_tells_who_runs_since_when_and_whatever_it_was_given(home: Ho
     assert not lives(status["processes"][0]["pid"])
 
 
-def test_a_command_may_be_asked_for_at_each_start(home: Home) -> None:
+def test_a_command_may_be_asked_for_at_each_start(home: StateFolder) -> None:
     asked: list[list[str]] = []
 
     def command() -> list[str]:
@@ -160,7 +162,7 @@ def test_a_command_may_be_asked_for_at_each_start(home: Home) -> None:
         until(stepping(made, lambda: len(asked) == 2))
 
 
-def test_a_child_that_is_killed_is_started_again(home: Home, told: list[str]) -> None:
+def test_a_child_that_is_killed_is_started_again(home: StateFolder, told: list[str]) -> None:
     with up(home, [Child("a", SLEEP), Child("b", SLEEP, after=["a"])], told) as made:
         before = processes(home)
         os.kill(before["a"]["pid"], signal.SIGKILL)
@@ -173,7 +175,7 @@ def test_a_child_that_is_killed_is_started_again(home: Home, told: list[str]) ->
     assert "a: killed by SIGKILL, again in 0.2 s" in told
 
 
-def test_a_service_that_ends_by_itself_is_started_again(home: Home, tmp_path: Path) -> None:
+def test_a_service_that_ends_by_itself_is_started_again(home: StateFolder, tmp_path: Path) -> None:
     script = f"echo >> {tmp_path}/starts; test $(wc -l < {tmp_path}/starts) -ge 3 && sleep 60"
     ready = (tmp_path / "starts").exists
 
@@ -190,7 +192,9 @@ def test_rests_double_and_begin_anew_after_a_healthy_minute() -> None:
     assert next_rest(5.0, lived=60.0) == 0.2
 
 
-def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(home: Home, told: list[str]) -> None:
+def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(
+    home: StateFolder, told: list[str]
+) -> None:
     children = [
         Child("a", SLEEP),
         Child("b", sh("echo no disk; exit 3"), after=["a"], oneshot=True),
@@ -203,7 +207,9 @@ def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(home: Home, told: 
     assert home.owner() is None
 
 
-def test_a_service_that_never_was_ready_is_tried_three_times(home: Home, told: list[str]) -> None:
+def test_a_service_that_never_was_ready_is_tried_three_times(
+    home: StateFolder, told: list[str]
+) -> None:
     child = Child("a", sh("echo port taken; exit 1"), ready=lambda: False)
 
     with pytest.raises(EmbeddedError, match=r"(?s)a ended with code 1.*  port taken"):
@@ -212,7 +218,7 @@ def test_a_service_that_never_was_ready_is_tried_three_times(home: Home, told: l
     assert told.count("a: starting") == 3
 
 
-def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: Home) -> None:
+def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: StateFolder) -> None:
     child = Child("a", sh("echo $$; sleep 60"), ready=lambda: False, ready_seconds=0.1)
 
     with pytest.raises(EmbeddedError, match=r"a not ready after"):
@@ -221,7 +227,7 @@ def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: Home) -> No
     assert not [pid for pid in home.log("a").read_text().split() if lives(int(pid))]
 
 
-def test_who_does_not_obey_is_killed_in_time(home: Home) -> None:
+def test_who_does_not_obey_is_killed_in_time(home: StateFolder) -> None:
     ready = lambda: home.log("a").read_text() == "deaf\n"  # noqa: E731  # short
     child = Child("a", DEAF, ready=ready, stop_seconds=0.1)
 
@@ -231,7 +237,7 @@ def test_who_does_not_obey_is_killed_in_time(home: Home) -> None:
     assert not lives(pid)
 
 
-def test_asking_twice_to_stop_hurries(home: Home) -> None:
+def test_asking_twice_to_stop_hurries(home: StateFolder) -> None:
     ready = lambda: home.log("a").read_text() == "deaf\n"  # noqa: E731  # short
     child = Child("a", DEAF, ready=ready, stop_seconds=3600)
 
@@ -240,7 +246,7 @@ def test_asking_twice_to_stop_hurries(home: Home) -> None:
         made.ask()
 
 
-def test_it_runs_in_a_thread_until_it_is_asked(home: Home) -> None:
+def test_it_runs_in_a_thread_until_it_is_asked(home: StateFolder) -> None:
     made = Supervisor(home, [Child("a", SLEEP)])
     thread = threading.Thread(target=made.run)
     thread.start()
@@ -254,7 +260,7 @@ def test_it_runs_in_a_thread_until_it_is_asked(home: Home) -> None:
     assert home.owner() is None
 
 
-def test_a_terminal_that_is_gone_stops_nothing(home: Home) -> None:
+def test_a_terminal_that_is_gone_stops_nothing(home: StateFolder) -> None:
     def closed(_: str) -> None:
         raise BrokenPipeError
 
@@ -265,12 +271,12 @@ def test_a_terminal_that_is_gone_stops_nothing(home: Home) -> None:
     assert made.ready.is_set()
 
 
-def test_one_home_has_one_supervisor(home: Home) -> None:
+def test_one_home_has_one_supervisor(home: StateFolder) -> None:
     with up(home, [Child("a", SLEEP)]):
         with pytest.raises(BusyError):
-            Supervisor(Home(home.path), []).run()
+            Supervisor(StateFolder(home.path), []).run()
         with pytest.raises(BusyError):
-            detach(Home(home.path), own(home))
+            detach(StateFolder(home.path), own(home))
 
         assert home.status() is not None
 
@@ -284,12 +290,12 @@ def test_one_home_has_one_supervisor(home: Home) -> None:
     ],
     ids=["twice", "unknown", "circle"],
 )
-def test_children_without_an_order_are_refused(home: Home, children: list[Child]) -> None:
+def test_children_without_an_order_are_refused(home: StateFolder, children: list[Child]) -> None:
     with pytest.raises(ValueError, match=r"same name|nobody to start first"):
         Supervisor(home, children)
 
 
-def test_in_the_background_it_returns_once_all_is_ready_and_goes_on(home: Home) -> None:
+def test_in_the_background_it_returns_once_all_is_ready_and_goes_on(home: StateFolder) -> None:
     lines: list[str] = []
 
     status = detach(home, own(home), 30, lines.append)
@@ -304,24 +310,26 @@ def test_in_the_background_it_returns_once_all_is_ready_and_goes_on(home: Home) 
     os.waitpid(status["supervisor"], 0)
 
 
-def test_in_the_background_a_failed_start_is_an_error_that_quotes_the_log(home: Home) -> None:
+def test_in_the_background_a_failed_start_is_an_error_that_quotes_the_log(
+    home: StateFolder,
+) -> None:
     with pytest.raises(EmbeddedError, match=r"(?s)supervisor ended with code 1.*  no luck"):
         detach(home, own(home, "echo no luck; exit 1", 60.0), 30)
 
 
-def test_in_the_background_a_start_that_takes_too_long_is_ended(home: Home) -> None:
+def test_in_the_background_a_start_that_takes_too_long_is_ended(home: StateFolder) -> None:
     endless = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 
     with pytest.raises(EmbeddedError, match=r"not ready after 0 s"):
         detach(home, [sys.executable, "-c", endless], 0.1)
 
 
-def test_stopping_what_does_not_run_says_so(home: Home) -> None:
+def test_stopping_what_does_not_run_says_so(home: StateFolder) -> None:
     assert not stop(home)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_stops_all_in_order(home: Home, number: signal.Signals) -> None:
+def test_a_signal_stops_all_in_order(home: StateFolder, number: signal.Signals) -> None:
     status = detach(home, own(home), 30)
 
     os.kill(status["supervisor"], number)
@@ -332,7 +340,7 @@ def test_a_signal_stops_all_in_order(home: Home, number: signal.Signals) -> None
     assert home.log("supervisor").read_text().endswith("first: stopped\n")
 
 
-def test_a_supervisor_that_is_killed_leaves_nobody(home: Home) -> None:
+def test_a_supervisor_that_is_killed_leaves_nobody(home: StateFolder) -> None:
     status = detach(home, own(home, "sleep 60 & echo $!; wait"), 30)
     until(home.log("first").read_text)
     grandchild = int(home.log("first").read_text())
@@ -347,7 +355,7 @@ def test_a_supervisor_that_is_killed_leaves_nobody(home: Home) -> None:
     assert home.owner() is None
 
 
-def test_a_supervisor_that_hangs_is_killed_by_stop_with_all_its_children(home: Home) -> None:
+def test_a_supervisor_that_hangs_is_killed_by_stop_with_all_its_children(home: StateFolder) -> None:
     status = detach(home, own(home), 30)
     os.kill(status["supervisor"], signal.SIGSTOP)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.embedded import kafka
-from streams.clients.clickhouse import reader, rows
+from streams.clients.clickhouse import query, reader
 from streams.settings import Settings, left_by_up
 from tests.commands import command
 
@@ -33,11 +33,11 @@ class Product:
         """Run a command with --json."""
         return json.loads(self.kol(*words, "--json"))
 
-    def sql(self, query: str) -> list[dict[str, Any]]:
+    def sql(self, question: str) -> list[dict[str, Any]]:
         """Rows of a question, read as `kol sql` reads them."""
         client = reader(self.settings.clickhouse)
         try:
-            return rows(client, query)
+            return query(client, question)
         finally:
             client.close()
 

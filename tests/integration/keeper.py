@@ -100,7 +100,7 @@ class Keeper:
 
     def _settle(self, number: int, offsets: Mapping[str, int]) -> None:
         settled = {TP(topic, number): offset for topic, offset in offsets.items()}
-        consumer_of(self._app).settle(settled)
+        consumer_of(self._app).mark_durable(settled)
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
         for number in sorted(added):

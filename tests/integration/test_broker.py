@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from deploy.embedded import kafka
-from deploy.embedded.home import Home
+from deploy.embedded.state_folder import StateFolder
 from deploy.embedded.supervisor import Supervisor, detach
 from tests.embedded.waiting import lives, until
 
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.integration
 KEEPER = """
 import sys
 from deploy.embedded import kafka
-from deploy.embedded.home import Home
+from deploy.embedded.state_folder import StateFolder
 from deploy.embedded.supervisor import Supervisor
-home = Home(sys.argv[1])
+home = StateFolder(sys.argv[1])
 home.take()
 node = kafka.node(home, kafka.fetch())
 Supervisor(home, [node.child()], {"kafka": {"bootstrap": node.bootstrap}}).run()
@@ -118,13 +118,13 @@ async def test_a_restart_keeps_what_there_was(tmp_path: Path) -> None:
         await produce(second, "kept", b"two")
 
         assert await consume(second, "kept") == [b"one", b"two"]
-    log = Home(tmp_path).log("kafka").read_text()
+    log = StateFolder(tmp_path).log("kafka").read_text()
     assert log.count("Kafka Server started") == 2
     assert "ERROR" not in log
 
 
 async def test_a_broker_that_is_killed_is_back_with_all_it_had(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     node = kafka.node(home, kafka.fetch(), (0, 0))
     made = Supervisor(home, [node.child()])
     made.start()
@@ -150,7 +150,7 @@ async def test_a_broker_that_is_killed_is_back_with_all_it_had(tmp_path: Path) -
 async def test_a_port_in_use_is_avoided(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        node = kafka.node(Home(tmp_path), kafka.fetch(), (taken, taken))
+        node = kafka.node(StateFolder(tmp_path), kafka.fetch(), (taken, taken))
         with kafka.running(node) as found:
             await create(found, "here")
 
@@ -158,7 +158,7 @@ async def test_a_port_in_use_is_avoided(tmp_path: Path) -> None:
 
 
 def test_a_supervisor_that_is_killed_takes_its_broker_along(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     status = detach(home, [sys.executable, "-c", KEEPER, str(tmp_path)], 60)
     [broker] = status["processes"]
     assert lives(broker["pid"])

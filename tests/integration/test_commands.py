@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from schemas.events import INPUTS, INTERACTIONS
 from schemas.topics import CELLS
-from streams.clients.kafka_admin import asked
+from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.worker.telemetry import METRICS
 from tests.builders import NOON, click, interaction, paid, refund
@@ -144,7 +144,7 @@ def test_the_reader_cannot_write(product: Product) -> None:
 
 
 def test_a_missing_topic_is_told_by_drain_at_once(product: Product) -> None:
-    with asked(product.settings.kafka) as broker:
+    with kafka_admin(product.settings.kafka) as broker:
         broker.forget("another", [INTERACTIONS])
         with pytest.raises(AssertionError, match=rf"no such topic: {INTERACTIONS}\. `kol topics`"):
             product.kol("drain")

@@ -44,7 +44,7 @@ async def examined(product: Product, part: str = "", **given: Any) -> dict[str, 
     found = await asyncio.to_thread(
         asyncio.run, examination(settings.model_copy(update=update), {})
     )
-    return wrong([finding.told() for finding in found])
+    return wrong([finding.as_dict() for finding in found])
 
 
 def wrong(findings: list[dict[str, str]]) -> dict[str, str]:

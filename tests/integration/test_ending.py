@@ -13,7 +13,7 @@ import pytest
 from deploy.embedded import ports
 from deploy.embedded.process import Process
 from schemas.topics import KOL_STATE, USER_STATE
-from streams.clients.kafka_admin import asked
+from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
 from tests.chaos.flood import Flood
 from tests.chaos.outage import flooded, sums
@@ -172,7 +172,7 @@ def test_who_cannot_go_on_says_why_in_its_last_line(scene: Scene) -> None:
         worker.reads(2_000)
         scene.stack.kol("drain")
         worker.stop()
-    with asked(scene.stack.settings.kafka) as broker:
+    with kafka_admin(scene.stack.settings.kafka) as broker:
         broker.forget("nobody", (USER_STATE, KOL_STATE))
         broker.create()
     without_state = scene.worker().ended()

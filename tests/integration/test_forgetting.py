@@ -20,8 +20,8 @@ from schemas.identity import user_key
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
-from streams.clients.clickhouse import connected, rows
-from streams.clients.kafka_reader import browsing
+from streams.clients.clickhouse import connect, query
+from streams.clients.kafka_reader import record_reader
 from streams.settings import Settings
 from tests.builders import HOUR, MINUTE, click, interaction, paid, refund
 from tests.chaos.stack import Stack, forget_state, running
@@ -75,13 +75,13 @@ def old_hash(settings: Settings) -> str:
 
 def cents(engine: Client) -> dict[str, tuple[int, int]]:
     """Order -> paid and given back."""
-    found = rows(engine, "SELECT order_id, paid_cents, refunded_cents FROM v_order")
+    found = query(engine, "SELECT order_id, paid_cents, refunded_cents FROM v_order")
     assert len({one["order_id"] for one in found}) == len(found)
     return {one["order_id"]: (int(one["paid_cents"]), int(one["refunded_cents"])) for one in found}
 
 
 def credits(engine: Client) -> list[dict[str, Any]]:  # noqa: A001  # the house's word
-    return rows(
+    return query(
         engine,
         "SELECT model, kol_id, order_id, credit_cents, refunded_cents FROM v_order_credit"
         " ORDER BY ALL",
@@ -89,7 +89,7 @@ def credits(engine: Client) -> list[dict[str, Any]]:  # noqa: A001  # the house'
 
 
 def cells(engine: Client) -> list[dict[str, Any]]:
-    return rows(engine, "SELECT * FROM v_minute ORDER BY ALL")
+    return query(engine, "SELECT * FROM v_minute ORDER BY ALL")
 
 
 def in_tables(engine: Client, signs: list[str]) -> dict[str, int]:
@@ -101,8 +101,8 @@ def in_tables(engine: Client, signs: list[str]) -> dict[str, int]:
             f"countIf(multiSearchAny(toString(`{column}`), {{signs:Array(String)}}))"
             for column in columns
         )
-        query = f"SELECT [{with_it}] AS counts FROM {name}"  # noqa: S608  # names of ours
-        (told,) = rows(engine, query, {"signs": signs})
+        sql = f"SELECT [{with_it}] AS counts FROM {name}"  # noqa: S608  # names of ours
+        (told,) = query(engine, sql, {"signs": signs})
         counts = zip(columns, map(int, told["counts"]), strict=True)
         found |= {f"{name}.{column}": count for column, count in counts if count}
     return found
@@ -114,8 +114,8 @@ async def newest(settings: Settings) -> dict[tuple[str, int], dict[Any, bytes | 
     latest: dict[tuple[str, int], dict[Any, bytes | None]] = {
         (topic, partition): {} for topic in topics for partition in range(PARTITIONS)
     }
-    async with browsing(settings.kafka) as browser:
-        async for entry in browser.since(latest, 0):
+    async with record_reader(settings.kafka) as records:
+        async for entry in records.since(latest, 0):
             latest[entry.topic, entry.partition][entry.key or entry.offset] = entry.value
     return latest
 
@@ -147,7 +147,7 @@ def assert_nowhere(settings: Settings, engine: Client) -> None:
 
 def others_letters(engine: Client) -> list[dict[str, Any]]:
     """Of who has a longer id: the same text in other bytes."""
-    return rows(
+    return query(
         engine,
         "SELECT offset FROM v_dead_letter WHERE encoding = 'base64'"
         " AND position(base64Decode(payload), {id:String}) > 0",
@@ -162,7 +162,7 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
     with running(tmp_path / "home", 1, QUICK) as stack:
         send(stack, lived(now))
         settings = stack.settings
-        engine = connected(settings.clickhouse)
+        engine = connect(settings.clickhouse)
         age(engine)
         before, owed, counted = cents(engine), credits(engine), cells(engine)
 
@@ -187,7 +187,7 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
         stack.up(env={"KOL_EPOCH": "1"})
         stack.kol("drain")
         settings = stack.settings
-        engine = connected(settings.clickhouse)
+        engine = connect(settings.clickhouse)
         assert cents(engine) == after
         assert told_hashes(engine) == hashes
         assert hashes["o-fo"] == hashes["old"] == NOBODY
@@ -206,5 +206,5 @@ def age(engine: Client) -> None:
 
 
 def told_hashes(engine: Client) -> dict[str, str]:
-    found = rows(engine, "SELECT order_id, user_hash FROM v_order")
+    found = query(engine, "SELECT order_id, user_hash FROM v_order")
     return {one["order_id"]: one["user_hash"] for one in found}

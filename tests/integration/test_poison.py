@@ -17,7 +17,7 @@ from schemas.events import CLICKSTREAM, INTERACTIONS, MAX_DEPTH, MAX_EVENT_BYTES
 from schemas.partitioner import partition_of
 from schemas.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES
 from streams.clients.clickhouse import reader
-from streams.clients.kafka_reader import Entry, browsing
+from streams.clients.kafka_reader import Entry, record_reader
 from streams.operations.dlq.letters import opened
 from streams.operations.dlq.retry import source
 from streams.settings import Kafka
@@ -312,8 +312,8 @@ def test_every_letter_is_kept_byte_for_byte_on_its_topic(stage: Stage) -> None:
 async def letters_of(bootstrap: str) -> dict[Place, tuple[bytes | None, str]]:
     places = [(DEAD_LETTERS, partition) for partition in range(PARTITIONS)]
     found: dict[Place, tuple[bytes | None, str]] = {}
-    async with browsing(Kafka(bootstrap=bootstrap)) as browser:
-        async for entry in browser.since(places, 0):
+    async with record_reader(Kafka(bootstrap=bootstrap)) as records:
+        async for entry in records.since(places, 0):
             at = source(entry)
             assert at is not None
             assert at[1] == entry.partition
@@ -347,8 +347,8 @@ def test_a_letter_goes_back_byte_for_byte(stage: Stage) -> None:
 
 
 async def newest(bootstrap: str) -> Entry:
-    async with browsing(Kafka(bootstrap=bootstrap)) as browser:
-        (entry,) = await browser.newest([(CLICKSTREAM, HOME)], 1)
+    async with record_reader(Kafka(bootstrap=bootstrap)) as records:
+        (entry,) = await records.newest([(CLICKSTREAM, HOME)], 1)
         return entry
 
 

@@ -206,7 +206,7 @@ async def test_what_is_restored_is_committed_although_nothing_new_comes(
     async with running(worker):
         await worker.until(lambda: len(worker.memory) == PARTITIONS)
         await worker.until(lambda: consumer_of(worker.app).flow_active)
-        consumer_of(worker.app).settle(worker.next)
+        consumer_of(worker.app).mark_durable(worker.next)
         await consumer_of(worker.app).commit()
 
         assert await group.committed(worker) == dict(stream.ends)

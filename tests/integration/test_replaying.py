@@ -18,9 +18,9 @@ from schemas.events import INPUTS
 from schemas.partitioner import partition_of
 from schemas.rows import VIEWS
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, OWN
-from streams.clients.clickhouse import connected, rows
-from streams.clients.kafka_admin import Offsets, asked
-from streams.clients.kafka_reader import browsing
+from streams.clients.clickhouse import connect, query
+from streams.clients.kafka_admin import Offsets, kafka_admin
+from streams.clients.kafka_reader import record_reader
 from streams.core.moments import DAY_MS
 from streams.operations.dlq.retry import MARKED
 from streams.operations.replay.prepare import beside
@@ -80,8 +80,8 @@ def letters(settings: Settings) -> list[bytes | None]:
     """The keys of all letters on an app's own topic."""
 
     async def read() -> list[bytes | None]:
-        async with browsing(settings.kafka) as browser:
-            found = browser.since([(DEAD_LETTERS, at) for at in range(PARTITIONS)], 0)
+        async with record_reader(settings.kafka) as records:
+            found = records.since([(DEAD_LETTERS, at) for at in range(PARTITIONS)], 0)
             return [entry.key async for entry in found]
 
     return asyncio.run(read())
@@ -99,7 +99,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     sent(stack, messages[:half], 0.0).join()
     stack.kol("drain")
     assert json.loads(stack.kol("forget", GONE, "--yes", "--json"))["forgotten"]
-    engine = connected(live.clickhouse)
+    engine = connect(live.clickhouse)
     mark(engine)
 
     traffic = sent(stack, messages[half:], 12.0)
@@ -116,7 +116,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     assert {row["comment"] for row in views(engine)} == {"read from kol_2"}
     assert in_hours(engine) == len(peace.orders)
     assert marked(engine) == 1
-    assert rows(engine, "SELECT user_hash FROM v_order WHERE order_id = 'o-gone'") == [
+    assert query(engine, "SELECT user_hash FROM v_order WHERE order_id = 'o-gone'") == [
         {"user_hash": NOBODY}
     ]
     assert_apart(live, second)
@@ -131,8 +131,8 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
 
     assert "is no replay's" in refused(stack, "default", "--drop", "--yes")
     assert said(stack, "kol-2", "--drop", "--yes")["dropped"] == "kol-2"
-    assert rows(engine, "SELECT name FROM system.databases WHERE name = 'kol_2'") == []
-    with asked(live.kafka) as broker:
+    assert query(engine, "SELECT name FROM system.databases WHERE name = 'kol_2'") == []
+    with kafka_admin(live.kafka) as broker:
         assert not [name for name in broker.counts() if name.startswith("kol-2.")]
         assert broker.committed("kol-2") == {}
     assert against(live, peace) == []
@@ -141,12 +141,12 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
 
 def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -> None:
     live = stack.settings
-    engine = connected(live.clickhouse)
+    engine = connect(live.clickhouse)
     age(engine)
     before = verdict.told(live)
     told = said(stack, "kol-3", "--swap", "--from", ago(LONG))
     assert "began with another --from" in refused(stack, "kol-3", "--from", ago(LONG + 1))
-    [hour] = rows(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
+    [hour] = query(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
     assert int(hour["orders"]) == 1
     engine.close()
     assert "workers of kol still run" in refused(stack, "kol-3", "--drop", "--yes")
@@ -157,7 +157,7 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     assert "there is no way back" in refused(stack, "kol-3", "--back")
     stack.kol("drain", env=told["variables"])
     assert verdict.against_quiet(verdict.told(stack.settings), before) == []
-    with asked(stack.settings.kafka) as broker:
+    with kafka_admin(stack.settings.kafka) as broker:
         assert not OWN & broker.counts().keys()
     astray = {**told["variables"], "KOL_KAFKA__PREFIX": ""}
     stack.kol("topics", env=astray)
@@ -188,12 +188,12 @@ def test_a_log_that_lost_its_beginning_is_refused_with_what_to_do(stack: Stack) 
 
 
 def members(stack: Stack, group: str) -> list[str]:
-    with asked(stack.settings.kafka) as broker:
+    with kafka_admin(stack.settings.kafka) as broker:
         return list(broker.members(group))
 
 
 def asked_ends(settings: Settings) -> Offsets:
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         return broker.end_offsets(INPUTS)
 
 
@@ -203,7 +203,7 @@ def against(settings: Settings, peace: verdict.Told) -> list[str]:
 
 
 def views(engine: Client) -> list[dict[str, Any]]:
-    return rows(
+    return query(
         engine,
         "SELECT comment FROM system.tables WHERE database = 'kol' AND engine = 'View'"
         " AND name LIKE 'v\\_%' AND NOT endsWith(name, '__kept')",
@@ -213,7 +213,7 @@ def views(engine: Client) -> list[dict[str, Any]]:
 def in_hours(engine: Client) -> int:
     """Orders that the hours of the view know, by a model that gives an order to one KOL."""
     sql = "SELECT sum(orders) AS n FROM v_credit_1h WHERE model = 'last'"
-    return int(rows(engine, sql)[0]["n"])
+    return int(query(engine, sql)[0]["n"])
 
 
 def mark(engine: Client) -> None:
@@ -243,12 +243,12 @@ def age(engine: Client) -> None:
 
 
 def marked(engine: Client) -> int:
-    return len(rows(engine, "SELECT offset FROM v_dead_letter WHERE state = 'retried'"))
+    return len(query(engine, "SELECT offset FROM v_dead_letter WHERE state = 'retried'"))
 
 
 def assert_apart(live: Settings, second: Settings) -> None:
     """Each app reads and writes its own topics; letters are on each once."""
-    with asked(live.kafka) as broker:
+    with kafka_admin(live.kafka) as broker:
         names = {group: {at[0] for at in broker.committed(group)} for group in ("kol", "kol-2")}
     both = {*INPUTS, ERASURES}
     assert names == {"kol": both | {CELLS}, "kol-2": both | {f"kol-2.{CELLS}"}}

@@ -79,7 +79,7 @@ class Worker:
         await asyncio.sleep(0)
         self.ledger.snapshots.update(taken)
         self.calls.append(("durable", offsets))
-        consumer_of(self.app).settle(offsets)
+        consumer_of(self.app).mark_durable(offsets)
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
         self.calls.append(("assigned", (sorted(added), sorted(held))))

@@ -40,14 +40,14 @@ def test_a_snapshot_settles_every_batch_that_it_reflects() -> None:
     deliveries = Deliveries()
     for end in (10, 20, 30):
         deliveries.add(CLICKS, end)
-    deliveries.settle(CLICKS, 20)
+    deliveries.mark_durable(CLICKS, 20)
 
     assert deliveries.commit_point(CLICKS) == 20
 
 
 def test_a_restored_snapshot_is_settled_without_a_delivery() -> None:
     deliveries = Deliveries()
-    deliveries.settle(CLICKS, 40)
+    deliveries.mark_durable(CLICKS, 40)
 
     assert deliveries.commit_point(CLICKS) == 40
     assert list(deliveries) == [CLICKS]
@@ -57,7 +57,7 @@ def test_a_snapshot_inside_a_batch_settles_what_is_before_it() -> None:
     deliveries = Deliveries()
     deliveries.add(CLICKS, 10)
     deliveries.add(CLICKS, 20)
-    deliveries.settle(CLICKS, 15)
+    deliveries.mark_durable(CLICKS, 15)
 
     assert deliveries.commit_point(CLICKS) == 10
 

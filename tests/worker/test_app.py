@@ -23,8 +23,8 @@ def test_an_input_with_an_open_transaction_or_more_to_read_is_not_at_its_end(
     stands = dict(
         zip((CLICKSTREAM, PURCHASES, INTERACTIONS), (whole, held_back, behind), strict=True)
     )
-    reader = SimpleNamespace(standing=lambda tp: stands[tp.topic])
-    monkeypatch.setattr(apps, "consumer", lambda _: reader)
+    reader = SimpleNamespace(read_position=lambda tp: stands[tp.topic])
+    monkeypatch.setattr(apps, "consumer_of", lambda _: reader)
 
     assert stands.keys() == set(INPUTS)
     assert apps.at_end(cast("faust.App", None), 0) == {CLICKSTREAM: Ended(4, NOW, 60.0)}

@@ -482,7 +482,7 @@ async def test_a_topic_whose_last_batch_still_waits_to_be_folded_is_not_quiet() 
     world.rounds.rest(0, silent(world, purchases=1), seconds=10.0)
 
     assert waits is None
-    assert world.memory.tally[PURCHASES, "written"] == 1
+    assert world.memory.door_counts[PURCHASES, "written"] == 1
     assert world.memory.greatest(PURCHASES) == NOW
 
 

@@ -32,7 +32,7 @@ _VALUES: Final = np.dtype((np.int64, (len(TAKEN),)))
 Values = NDArray[np.int64]  # shape (n, len(TAKEN))
 
 
-class Gathered:
+class MergedCells:
     """What is known of the minutes that can still change."""
 
     def __init__(self, slack: int = SLACK) -> None:
@@ -41,7 +41,7 @@ class Gathered:
         self._due = Due(slack)
 
     @property
-    def cells(self) -> int:
+    def count(self) -> int:
         """How many cells of source partitions are kept."""
         return len(self._cells)
 
@@ -92,10 +92,10 @@ class Gathered:
 
     def forget(self, closed_to: int) -> None:
         """Let go of the minutes up to this one, sooner or later."""
-        if self._due.reached(self.cells):
+        if self._due.reached(self.count):
             self._cells.keep(high(self._cells["lo"]) > closed_to)
             self._rows.keep(self.minute > closed_to)
-            self._due.reset(self.cells)
+            self._due.reset(self.count)
 
     def renumber(self, kol: NDArray[np.int64]) -> None:
         """Give every KOL a new number."""

@@ -17,33 +17,33 @@ from streams.core.kol.cells import Values
 from streams.core.kol.sums import SILENCE, WIDTH, carrying, weighted
 from streams.core.moments import Minutes
 
-NEVER: Final = 2**62  # behind all minutes
+NO_MINUTE: Final = 2**62  # behind all minutes
 
 _SUMS: Final = np.dtype((np.float64, (WIDTH,)))
 
 
-class Standing:
+class KolSums:
     """Sums by KOL code; rows handed in are in order of KOL and minute, once each."""
 
     def __init__(self) -> None:
         self._final = Arena(sums=_SUMS, minute=np.int64, changed=np.int64)
-        self._stated = Arena(sums=_SUMS, minute=np.int64)  # NEVER where it is not known
+        self._stated = Arena(sums=_SUMS, minute=np.int64)  # NO_MINUTE where it is not known
 
     def __len__(self) -> int:
         return len(self._final)
 
     @property
     def changed(self) -> Minutes:
-        """The first minute of each KOL that says something else than was stated, or NEVER."""
+        """The first minute of each KOL that says something else than was stated, or NO_MINUTE."""
         changed: Minutes = self._final["changed"]
         return changed
 
     def welcome(self, kols: int) -> None:
         """Make room for so many KOLs; those never seen before have no evidence."""
         first = self._final.extend(kols - len(self))
-        self.changed[first:] = NEVER
+        self.changed[first:] = NO_MINUTE
         self._stated.extend(kols - first)
-        self._stated["minute"][first:] = NEVER
+        self._stated["minute"][first:] = NO_MINUTE
 
     def change(self, kol: Codes, minute: Minutes) -> None:
         """Remember that these minutes are to be stated again, and all behind them."""
@@ -51,9 +51,9 @@ class Standing:
 
     def rewound(self, kol: Codes, minute: Minutes) -> Mask:
         """Which KOLs must begin at their final minutes again to come to these; shape (kols,)."""
-        first = np.full(len(self), NEVER)
+        first = np.full(len(self), NO_MINUTE)
         np.minimum.at(first, kol, minute)
-        return (first < NEVER) & (first <= self._stated["minute"])
+        return (first < NO_MINUTE) & (first <= self._stated["minute"])
 
     def close(self, kol: Codes, minute: Minutes, values: Values) -> Floats:
         """The sums after each minute, shape (n, WIDTH); the minutes are final from now on."""
@@ -79,7 +79,7 @@ class Standing:
         since = np.where(again, self._final["minute"][owner], self._stated["minute"][owner])
         sums = _run(minute, values, begin, start, since)
         _put(self._stated, owner, sums[end], minute[end])
-        self.changed[:] = NEVER
+        self.changed[:] = NO_MINUTE
         return sums
 
     def begins_anew(self, closed_to: int) -> Mask:
@@ -101,7 +101,7 @@ class Standing:
         self._final.restore(prefix, arrays)
         self._stated = Arena(sums=_SUMS, minute=np.int64)
         self._stated.extend(len(self))
-        self._stated["minute"][:] = NEVER
+        self._stated["minute"][:] = NO_MINUTE
 
 
 def _groups(kol: Codes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

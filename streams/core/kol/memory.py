@@ -30,8 +30,8 @@ from schemas.rows import Rows, Values
 from schemas.topics import CELLS
 from streams.core.arrays.arena import Arrays, Due, Floats, Names
 from streams.core.arrays.index import RowNumbers
-from streams.core.kol.cells import SLACK, Gathered
-from streams.core.kol.kol_sums import NEVER, Standing
+from streams.core.kol.cells import SLACK, MergedCells
+from streams.core.kol.kol_sums import NO_MINUTE, KolSums
 from streams.core.kol.priors import SNAPSHOT
 from streams.core.kol.sums import scores
 from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS, Minutes
@@ -82,10 +82,10 @@ class KolMemory:
         self.folded = 0  # statements of this life
         self.offsets: dict[str, int] = {CELLS: 0}  # where reading goes on
         self.names = Names()
-        self.gathered = Gathered(slack)
+        self.cells = MergedCells(slack)
         self.lives = np.zeros(sources, np.int64)
         self._marks = np.full(sources, SILENT, np.int64)
-        self._standing = Standing()
+        self._kol_sums = KolSums()
         self._due = Due(slack)
         self._portion = portion
         self._counts = np.zeros(len(COUNTERS), np.int64)
@@ -120,7 +120,7 @@ class KolMemory:
     @property
     def open_minutes(self) -> int:
         """How many minutes of KOLs can still change."""
-        return int(np.count_nonzero(self.gathered.minute > self._closed_to))
+        return int(np.count_nonzero(self.cells.minute > self._closed_to))
 
     def fold(self, block: Block) -> None:
         """Take a block in: its cells first, then what its watermarks close.
@@ -142,7 +142,7 @@ class KolMemory:
         """What is to be said since the last time: rows of `kol_score` and of `door_count`."""
         self.folded += 1
         rows = [*self._close(), *self._state(), *self._counter_rows()]
-        self.gathered.forget(self._closed_to)
+        self.cells.forget(self._closed_to)
         self._forget_kols()
         return [part for part in rows if len(part)]
 
@@ -151,8 +151,8 @@ class KolMemory:
         progress = [self.offsets[CELLS], self._final_to, self._closed_to, self._stated_to]
         return {
             **self.names.arrays("names"),
-            **self.gathered.arrays("cells"),
-            **self._standing.arrays("standing"),
+            **self.cells.arrays("cells"),
+            **self._kol_sums.arrays("standing"),
             "marks": self._marks,
             "lives": self.lives,
             "counts": self._counts,
@@ -164,8 +164,8 @@ class KolMemory:
         """The memory that `arrays` was taken from; its life is for the caller to set."""
         memory = cls(partition, len(arrays["marks"]), slack)
         memory.names.restore("names", arrays)
-        memory.gathered.restore("cells", arrays)
-        memory._standing.restore("standing", arrays)
+        memory.cells.restore("cells", arrays)
+        memory._kol_sums.restore("standing", arrays)
         memory._marks[:] = arrays["marks"]
         memory.lives[:] = arrays["lives"]
         memory._counts[:] = memory._counts_stated[:] = arrays["counts"]
@@ -177,12 +177,12 @@ class KolMemory:
         """Give the KOLs that go on where they stand new numbers, when there are many others."""
         if not self._due.reached(len(self.names)):
             return
-        stays = ~self._standing.begins_anew(self._closed_to)
-        stays[self.gathered.kol] = True
+        stays = ~self._kol_sums.begins_anew(self._closed_to)
+        stays[self.cells.kol] = True
         if self._due.is_worth(~stays):
             self.names.keep(stays)
-            self._standing.keep(stays)
-            self.gathered.renumber(np.cumsum(stays) - 1)
+            self._kol_sums.keep(stays)
+            self.cells.renumber(np.cumsum(stays) - 1)
         self._due.reset(len(self.names))
 
     def _passed(self, lateness: int) -> int:
@@ -193,52 +193,52 @@ class KolMemory:
     def _take(self, block: Block) -> None:
         rows = np.flatnonzero(block.minute > self._final_to)
         kol = self.names.taken(block.kols, block.kol[rows])
-        self._standing.welcome(len(self.names))
-        changed, taken = self.gathered.take(
+        self._kol_sums.welcome(len(self.names))
+        changed, taken = self.cells.take(
             kol, block.minute[rows], block.source[rows], block.version[rows], block.fields[rows]
         )
-        kol, minute = self.gathered.kol[changed], self.gathered.minute[changed]
+        kol, minute = self.cells.kol[changed], self.cells.minute[changed]
         stated = minute <= self._stated_to
-        self._standing.change(kol[stated], minute[stated])
+        self._kol_sums.change(kol[stated], minute[stated])
         self._counts += 1, taken, len(rows) - taken, len(block) - len(rows)
 
     def _close(self) -> list[Rows]:
         """The minutes that became final; their cells go into the base sums."""
         if self._final_to == self._closed_to:
             return []
-        minute = self.gathered.minute
+        minute = self.cells.minute
         rows = self._in_order((minute > self._closed_to) & (minute <= self._final_to))
         self._closed_to = self._final_to
         return [self._closed(part) for part in self._portions(rows)]
 
     def _closed(self, rows: RowNumbers) -> Rows:
-        kol, minute, values = self.gathered.picked(rows)
-        sums = self._standing.close(kol, minute, values)
+        kol, minute, values = self.cells.picked(rows)
+        sums = self._kol_sums.close(kol, minute, values)
         return self._score_rows(_Said(kol, minute, sums, np.ones(len(kol), np.uint8)))
 
     def _state(self) -> list[Rows]:
         """The open minutes that are due for the first time, and those that changed since."""
         stated_to = max(self._stated_to, self._passed(GRACE_MS))
-        changed = self._standing.changed
-        if stated_to == self._stated_to and changed.min(initial=NEVER) == NEVER:
+        changed = self._kol_sums.changed
+        if stated_to == self._stated_to and changed.min(initial=NO_MINUTE) == NO_MINUTE:
             return []
-        kol, minute = self.gathered.kol, self.gathered.minute
+        kol, minute = self.cells.kol, self.cells.minute
         open_ = (minute > self._closed_to) & (minute <= stated_to)
         due = open_ & ((minute > self._stated_to) | (minute >= changed[kol]))
-        rewound = self._standing.rewound(kol[due], minute[due])
+        rewound = self._kol_sums.rewound(kol[due], minute[due])
         rows = self._in_order(due | (open_ & rewound[kol]))
         self._stated_to = stated_to
         return [self._stated(part, due[part], rewound) for part in self._portions(rows)]
 
     def _stated(self, rows: RowNumbers, due: Mask, rewound: Mask) -> Rows:
-        kol, minute, values = self.gathered.picked(rows)
-        sums = self._standing.state(kol, minute, values, rewound)
+        kol, minute, values = self.cells.picked(rows)
+        sums = self._kol_sums.state(kol, minute, values, rewound)
         final = np.zeros(int(np.count_nonzero(due)), np.uint8)
         return self._score_rows(_Said(kol[due], minute[due], sums[due], final))
 
     def _portions(self, rows: RowNumbers) -> Iterator[RowNumbers]:
         """Rows in order, cut between two KOLs: what is worked on at once is bounded."""
-        begins = np.flatnonzero(np.diff(self.gathered.kol[rows], prepend=-1)).tolist()
+        begins = np.flatnonzero(np.diff(self.cells.kol[rows], prepend=-1)).tolist()
         start = 0
         while True:
             at = bisect_left(begins, start + self._portion)
@@ -251,7 +251,7 @@ class KolMemory:
     def _in_order(self, which: Mask) -> RowNumbers:
         """These rows, by KOL and minute."""
         rows = np.flatnonzero(which)
-        return rows[np.lexsort((self.gathered.minute[rows], self.gathered.kol[rows]))]
+        return rows[np.lexsort((self.cells.minute[rows], self.cells.kol[rows]))]
 
     def _score_rows(self, said: _Said) -> Rows:
         kol, minute, sums, final = said

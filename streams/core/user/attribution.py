@@ -35,7 +35,7 @@ from streams.core.user.touches import LOOKBACK_MS, VIA, Journeys, TouchClass
 _FIRST, _LAST, _LINEAR, _POSITION, _TIME_DECAY, _SHAPLEY = range(len(MODELS))
 
 HALVES_IN_MINUTES: Final = 10_080  # 7 d
-NOBODY: Final = -1  # the code of `organic`: before every KOL, and with nobody beside it
+ORGANIC_CODE: Final = -1  # the code of `organic`: before every KOL, and with nobody beside it
 
 DECAY: Final = np.array(
     [
@@ -101,7 +101,7 @@ class Credits:
     """
 
     order: NDArray[np.int64]
-    kol: NDArray[np.int64]  # the memory's code, NOBODY for `organic`
+    kol: NDArray[np.int64]  # the memory's code, ORGANIC_CODE for `organic`
     is_direct: Mask  # any of the KOL's counting touches is direct
     credit: NDArray[np.int64]
     refunded: NDArray[np.int64]
@@ -162,7 +162,7 @@ def owed(
     is_direct = np.zeros(len(groups), np.bool_)
     direct = journeys.klass != TouchClass.SHARE
     is_direct[group[:touches][direct]] = True
-    kol = np.append(journeys.kol, np.full(len(alone), NOBODY))[first]
+    kol = np.append(journeys.kol, np.full(len(alone), ORGANIC_CODE))[first]
     return Credits(order, kol, is_direct, credit.reshape(shape), back.reshape(shape))
 
 

@@ -27,7 +27,7 @@ WEEK: Final = 10_080
 DAYS: Final = 7
 MONDAY: Final = 3 * DAY  # 1970-01-01 was a Thursday: that many minutes after its week began
 
-NOBODY: Final = np.iinfo(np.int16).max  # the earliest minute of a day without the user
+UNSEEN_MINUTE: Final = np.iinfo(np.int16).max  # the earliest minute of a day without the user
 _ONE = np.uint64(1)
 
 
@@ -85,18 +85,18 @@ class Distinct:
         week, within = np.divmod(minute + MONDAY, WEEK)
         row, first = self._week.add(who, week.astype(np.uint64))
         days = self._week["days"]
-        days[row[first]] = NOBODY
+        days[row[first]] = UNSEEN_MINUTE
         place = row * DAYS + within // DAY
         flat = days.reshape(-1)
-        day, of_week = flat[place], days[row].min(axis=1, initial=NOBODY)
+        day, of_week = flat[place], days[row].min(axis=1, initial=UNSEEN_MINUTE)
         np.minimum.at(flat, place, within.astype(np.int16))
         for field, before, now in (
             (AT["users_day"], day, flat[place]),
-            (AT["users_week"], of_week, days[row].min(axis=1, initial=NOBODY)),
+            (AT["users_week"], of_week, days[row].min(axis=1, initial=UNSEEN_MINUTE)),
         ):
             wins = (now < before) & (now == within)  # one for each bucket that changed
             cells.add(cell[wins], field, 1)
-            moves = wins & (before != NOBODY)
+            moves = wins & (before != UNSEEN_MINUTE)
             _add(cells, field, who[moves], (minute - within + before)[moves], -1)
 
     def forget(self, watermark: int) -> None:
@@ -236,10 +236,10 @@ class DistinctBuyers(Distinct):
         monday, earliest = gone - within, int(day.min())
         if day[within // DAY] == within:
             left = self._following(who, gone)
-            day[within // DAY] = left[0] - monday if left.size else NOBODY
+            day[within // DAY] = left[0] - monday if left.size else UNSEEN_MINUTE
             _move(cells, AT["users_day"], who, gone, left)
         if earliest == within:
-            left = monday + day[day != NOBODY][:1].astype(np.int64)
+            left = monday + day[day != UNSEEN_MINUTE][:1].astype(np.int64)
             _move(cells, AT["users_week"], who, gone, left)
 
     def _following(self, who: Words, gone: int) -> NDArray[np.int64]:

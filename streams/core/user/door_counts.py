@@ -51,7 +51,7 @@ UNTOLD: Final = -1  # of what an earlier life may have told otherwise
 _AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(PLACES)}
 
 
-class Tally:
+class DoorCounts:
     """The totals of one partition, and what was told of them."""
 
     def __init__(self) -> None:

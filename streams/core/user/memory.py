@@ -34,7 +34,7 @@ from streams.core.user.cells import FIELD_OF, UNCOUNTED, Cells, is_final
 from streams.core.user.dedup import Gate
 from streams.core.user.depth import Depth, omega
 from streams.core.user.distinct import Distinct, DistinctBuyers
-from streams.core.user.door_counts import ANY, Tally
+from streams.core.user.door_counts import ANY, DoorCounts
 from streams.core.user.erasures import Forgotten, Persons
 from streams.core.user.evidence import (
     SILENT,
@@ -100,7 +100,7 @@ class UserMemory:
         self.life = 0
         self.folded = 0  # statements of this life
         self.offsets = dict.fromkeys((*INPUTS, ERASURES), 0)  # where reading goes on
-        self.tally = Tally()
+        self.door_counts = DoorCounts()
         self._settled = NEVER  # the watermark up to which memory was settled
         self._gates = {topic: Gate(slack) for topic in INPUTS}
         self._names, self._labels = Names(), Names()
@@ -122,7 +122,7 @@ class UserMemory:
         facts = decoded.facts
         if len(facts):
             self.reach(facts.topic, int(facts.received_at.max()))
-        self.tally.refused(decoded.rejected)
+        self.door_counts.refused(decoded.rejected)
         self._letters += self._known(decoded.rejected)
         persons = self._forgotten.persons(facts.user, facts.received_at)
         if persons is not None:
@@ -137,7 +137,7 @@ class UserMemory:
                 door[accepted[again]] = Door.DUPLICATE_ORDER
         elif accepted.size:
             self._take_behaviour(facts, accepted)
-        self.tally.left(facts.topic, door)
+        self.door_counts.left(facts.topic, door)
         self.offsets[facts.topic] = facts.next_offset
 
     def _take_behaviour(self, events: Behaviour, accepted: RowNumbers) -> None:
@@ -163,7 +163,7 @@ class UserMemory:
         admitted = self._admission.admits(events.topic, kol, events.at)
         if admitted.all():
             return kol
-        self.tally.add(events.topic, "name_limit", int(np.count_nonzero(~admitted)))
+        self.door_counts.add(events.topic, "name_limit", int(np.count_nonzero(~admitted)))
         return np.where(admitted, kol, self._names.codes([OTHERS]))
 
     def _open(self, topic: str, at: Moments) -> Mask:
@@ -172,7 +172,7 @@ class UserMemory:
         All of them, but for a topic that was empty at the start and did not count.
         """
         closed = is_final(at // MINUTE_MS, self._settled)
-        self.tally.add(topic, "closed_minute", int(np.count_nonzero(closed)))
+        self.door_counts.add(topic, "closed_minute", int(np.count_nonzero(closed)))
         return ~closed
 
     def _count(self, events: Behaviour, user: RowNumbers, kol: NDArray[np.int32]) -> None:
@@ -321,12 +321,12 @@ class UserMemory:
         reached = max(self._reached.values())
         news = self._forgotten.learn(told)
         if news.any():
-            self.tally.add(ERASURES, "erasure_late", int((told.at[news] < reached).sum()))
+            self.door_counts.add(ERASURES, "erasure_late", int((told.at[news] < reached).sum()))
             key, until = self._forgotten.ended(told)
             user = self._users.find(key[:, 0], key[:, 1])
             self._orders.end(user[user >= 0], until[user >= 0])
         if next_offset > self.offsets[ERASURES]:
-            self.tally.add(ERASURES, "erasure_unreadable", told.unreadable)
+            self.door_counts.add(ERASURES, "erasure_unreadable", told.unreadable)
             self.offsets[ERASURES] = next_offset
 
     def reach(self, topic: str, at: int) -> None:
@@ -394,7 +394,7 @@ class UserMemory:
         least = min((self._gates[topic].greatest for topic in counted), default=NEVER)
         return None if least == NEVER else least
 
-    def settle(self, watermark: int | None) -> None:
+    def prune(self, watermark: int | None) -> None:
         """Forget what no accepted event can change any more; cheap when there is little."""
         for gate in self._gates.values():
             gate.forget()
@@ -460,7 +460,7 @@ class UserMemory:
     @property
     def totals(self) -> NDArray[np.int64]:
         """What was counted since the partition's beginning, in order of `tally.PLACES`."""
-        return self.tally.totals
+        return self.door_counts.totals
 
     @property
     def version(self) -> int:
@@ -473,13 +473,13 @@ class UserMemory:
         So it is of what is given back before its order is read, and of an epoch before this one,
         whose log was longer. Other keys are told anew by the events that are read anew.
         """
-        self.tally.tell_again()
+        self.door_counts.tell_again()
 
     def statements(self) -> Statements:
         """Say what changed since the last call; nothing when nothing did."""
         row, refunded = self._orders.changed()
         moved = self._orders.moved()
-        self.tally.set(
+        self.door_counts.set(
             {
                 (PURCHASES, "refund_unmatched"): self._orders.unmatched,
                 (PURCHASES, "refund_outside"): self._orders.outside,
@@ -489,7 +489,7 @@ class UserMemory:
         )
         name, minute, fields = self._cells.changed()
         letters, self._letters = self._letters, []
-        if row.size or minute.size or letters or self.tally.is_changed():
+        if row.size or minute.size or letters or self.door_counts.is_changed():
             self.folded += 1
         used, kol = np.unique(name, return_inverse=True)
         cells = Changed(
@@ -502,7 +502,7 @@ class UserMemory:
         rows = [
             self._order_rows(row, refunded, moved),
             cell_rows(cells, self.partition),
-            self.tally.rows(self.partition, self.version),
+            self.door_counts.rows(self.partition, self.version),
             letter_rows(letters, self.version),
         ]
         return Statements([r for r in rows if len(r)], cells, letters, self.version)
@@ -569,7 +569,7 @@ class UserMemory:
 
     def _parts(self) -> dict[str, Part]:
         return {
-            "tally": self.tally,
+            "tally": self.door_counts,
             **{f"gate.{topic}": gate for topic, gate in self._gates.items()},
             "names": self._names,
             "labels": self._labels,

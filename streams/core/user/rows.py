@@ -18,7 +18,7 @@ from schemas.columns import Codes, Moments, Rejected
 from schemas.rows import MODELS, Rows
 from streams.core.arrays.arena import Names
 from streams.core.arrays.index import RowNumbers
-from streams.core.user.attribution import NOBODY, Credits
+from streams.core.user.attribution import ORGANIC_CODE, Credits
 from streams.core.user.orders import Orders
 from streams.core.user.touches import LABELS, VIA, Journeys, TouchClass
 
@@ -99,11 +99,11 @@ def _touch_lists(journeys: Journeys, orders: int, names: Names) -> dict[str, lis
 def _credit_lists(credits: Credits, orders: int, names: Names) -> dict[str, list[list[Any]]]:  # noqa: A002  # the house's word
     kols = credits.kol.tolist()
     via = [
-        "none" if kol == NOBODY else "direct" if direct else "share"
+        "none" if kol == ORGANIC_CODE else "direct" if direct else "share"
         for kol, direct in zip(kols, credits.is_direct.tolist(), strict=True)
     ]
     flat: dict[str, list[Any]] = {
-        "kols": [ORGANIC if kol == NOBODY else names.names[kol] for kol in kols],
+        "kols": [ORGANIC if kol == ORGANIC_CODE else names.names[kol] for kol in kols],
         "kol_via": via,
     }
     for model, credit, refunded in zip(MODELS, credits.credit, credits.refunded, strict=True):

@@ -16,7 +16,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.doors import Door, RejectReason
-from streams.clients.clickhouse import rows
+from streams.clients.clickhouse import query
 from streams.errors import ExpectedError
 
 REASONS: Final = (*(reason.label for reason in RejectReason), Door.TOO_LATE.label, "refused")
@@ -47,7 +47,7 @@ class Letter:
         """How `kol dlq` names it."""
         return f"{self.topic or self.target}/{self.partition}/{self.offset}"
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """All of it, for a machine."""
         names = ("topic", "partition", "offset", "target", "time", "reason", "error", "state")
         return {"id": self.id} | {name: getattr(self, name) for name in names}
@@ -129,7 +129,7 @@ def place(letter: str) -> tuple[str, int, int]:
 
 def groups(client: Client, choice: Choice) -> list[dict[str, Any]]:
     """Letters by topic, reason and state: how many, and when the newest came."""
-    return rows(
+    return query(
         client,
         "SELECT topic, target, reason, state, count() AS letters, toString(max(at)) AS newest"  # noqa: S608  # a condition of ours
         f" FROM v_dead_letter WHERE {choice.sql}"
@@ -141,7 +141,7 @@ def groups(client: Client, choice: Choice) -> list[dict[str, Any]]:
 def letters(client: Client, choice: Choice, most: int, *, newest: bool = True) -> list[Letter]:
     """The letters chosen, without what they hold; at most so many, the newest or oldest ones."""
     order = "DESC" if newest else "ASC"
-    found = rows(
+    found = query(
         client,
         "SELECT topic, partition, offset, target, toUnixTimestamp64Milli(v_dead_letter.at) AS at,"  # noqa: S608  # as above
         " toString(v_dead_letter.at) AS time, reason, error, state"
@@ -163,7 +163,7 @@ def opened(client: Client, letter: str) -> tuple[Letter, bytes]:
     found = letters(client, choice, 1)
     if not found:
         raise LetterError(f"no letter {letter}: `kol dlq list` says which there are")
-    told = rows(
+    told = query(
         client,
         "SELECT encoding, payload FROM v_dead_letter"  # noqa: S608  # as above
         f" WHERE {choice.sql} ORDER BY v_dead_letter.at DESC LIMIT 1",

@@ -19,9 +19,9 @@ from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS
 from sinks.feed import Feed, FeedError
-from streams.clients.clickhouse import ReadingError, connected
+from streams.clients.clickhouse import ReadingError, connect
 from streams.clients.kafka_admin import options
-from streams.clients.kafka_reader import Browser, Entry, Place, browsing
+from streams.clients.kafka_reader import Entry, Place, RecordReader, record_reader
 from streams.core.moments import HORIZON_MS
 from streams.operations.dlq.letters import INPUT, NEW, Letter, LetterError, place
 from streams.settings import Settings
@@ -46,7 +46,7 @@ class Way:
     partition: int = 0
     ts: int = 0  # event time; 0 where it cannot be read
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """For a machine."""
         if self.why_not:
             return {"id": self.letter.id, "reason": self.letter.reason, "why_not": self.why_not}
@@ -180,11 +180,11 @@ async def looked(
     wanted = [letter for letter in chosen if not hopeless(letter)]
     if not wanted:
         return Outcome([Way(one, hopeless(one)) for one in chosen])
-    async with browsing(settings.kafka) as browser:
-        raws = await _originals(browser, wanted)
+    async with record_reader(settings.kafka) as records:
+        raws = await _originals(records, wanted)
         there = {topic for topic in INPUTS if any(one.topic == topic for one in wanted)}
         places = [(topic, at) for topic in sorted(there) for at in range(partitions)]
-        greatest = greatest_of(await browser.newest(places, TAIL), partitions, told)
+        greatest = greatest_of(await records.newest(places, TAIL), partitions, told)
     return Outcome(
         [
             way(one, raws.get(place(one.id)), partitions, greatest, now, anyway=anyway)
@@ -193,7 +193,9 @@ async def looked(
     )
 
 
-async def _originals(browser: Browser, wanted: Sequence[Letter]) -> dict[tuple[Any, ...], bytes]:
+async def _originals(
+    records: RecordReader, wanted: Sequence[Letter]
+) -> dict[tuple[Any, ...], bytes]:
     """The bytes of letters by topic, partition, offset; each once, however often it was sent."""
     left = {place(one.id) for one in wanted}
     found: dict[tuple[Any, ...], bytes] = {}
@@ -201,7 +203,7 @@ async def _originals(browser: Browser, wanted: Sequence[Letter]) -> dict[tuple[A
         if not left:
             break
         places = [(DEAD_LETTERS, at) for at in sorted({at for _, at, _ in left})]
-        async for entry in browser.since(places, since):
+        async for entry in records.since(places, since):
             at = source(entry)
             if at in left and entry.value is not None:
                 found[at] = entry.value
@@ -261,7 +263,7 @@ async def put_back(settings: Settings, outcome: Outcome, seen: Seen) -> None:
     except FeedError as error:
         raise LetterError(f"not put back, nothing is marked: {error}") from error
     outcome.sent = True
-    client = await asyncio.to_thread(connected, settings.clickhouse)
+    client = await asyncio.to_thread(connect, settings.clickhouse)
     try:
         await asyncio.to_thread(mark, client, [one.letter for one in outcome.going])
     finally:

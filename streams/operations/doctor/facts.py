@@ -11,9 +11,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from schemas.events import INPUTS
 from schemas.topics import TOPICS
 from sinks.migrate import check
-from streams.clients.clickhouse import ReadingError, connected, reader, rows
-from streams.clients.kafka_admin import BrokerError, Offsets, asked
-from streams.clients.kafka_reader import Entry, browsing
+from streams.clients.clickhouse import ReadingError, connect, query, reader
+from streams.clients.kafka_admin import BrokerError, Offsets, kafka_admin
+from streams.clients.kafka_reader import Entry, record_reader
 from streams.core.kernels import CODE_PATH
 from streams.errors import ExpectedError
 from streams.operations.doctor import findings as doctor
@@ -55,7 +55,7 @@ def _settings(settings: Settings) -> list[Finding]:
 
 async def _kafka(settings: Settings) -> list[Finding]:
     n = settings.kafka.partitions
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         counts = broker.counts()
         where, copies = settings.kafka.bootstrap, broker.replicas()
         configs = {name: broker.configs(name) for name in TOPICS if name in counts}
@@ -75,13 +75,13 @@ async def _records(
 ) -> list[Finding]:
     n = settings.kafka.partitions
     unsafe = {at: committed.get(at, 0) for at, end in ends.items() if end > committed.get(at, 0)}
-    async with browsing(settings.kafka) as browser:
-        newest = await browser.newest(_places(counts, INPUTS), NEWEST)
+    async with record_reader(settings.kafka) as records:
+        newest = await records.newest(_places(counts, INPUTS), NEWEST)
         states = {
-            side: await browser.newest(_places(counts, [topic]), TAIL)
+            side: await records.newest(_places(counts, [topic]), TAIL)
             for side, (topic, _) in doctor.STATES.items()
         }
-        waiting = await browser.first_from(unsafe) if unsafe else []
+        waiting = await records.first_from(unsafe) if unsafe else []
     now = _now()
     oldest = {(one.topic, one.partition): one.at for one in waiting}
     found = doctor.partitioners(newest, n, now)
@@ -107,7 +107,7 @@ def _places(counts: Mapping[str, int], topics: Sequence[str]) -> list[tuple[str,
 
 def _clickhouse(conf: ClickHouse) -> list[Finding]:
     try:
-        client = connected(conf, database="")
+        client = connect(conf, database="")
     except ReadingError as error:
         return [fault("engine", str(error), "workers wait for it and lose nothing meanwhile")]
     try:
@@ -129,7 +129,7 @@ def _asked(conf: ClickHouse, client: Client) -> list[Finding]:
 
 def _engine_clock(client: Client) -> Finding:
     before = _now()
-    theirs = int(rows(client, "SELECT toUnixTimestamp64Milli(now64(3)) AS now")[0]["now"])
+    theirs = int(query(client, "SELECT toUnixTimestamp64Milli(now64(3)) AS now")[0]["now"])
     return doctor.clock("engine", theirs, (before + _now()) // 2)
 
 
@@ -137,7 +137,7 @@ def _reader(conf: ClickHouse) -> list[Finding]:
     """The account that only reads, and what it reads of dead letters."""
     try:
         client = reader(conf)
-        lately = rows(
+        lately = query(
             client,
             "SELECT target, reason, count() AS letters FROM v_dead_letter WHERE state = 'new'"
             " AND v_dead_letter.at > now64(3) - toIntervalMillisecond({ms:UInt64})"

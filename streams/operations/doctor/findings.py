@@ -47,7 +47,7 @@ class Finding:
     what: str
     mend: str = ""
 
-    def told(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, str]:
         """For a machine."""
         severity = self.severity.value
         return {"about": self.about, "severity": severity, "what": self.what, "mend": self.mend}

@@ -29,9 +29,9 @@ from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from sinks.deadletter import key
-from streams.clients.clickhouse import ReadingError, command, connected, delete, rows
-from streams.clients.kafka_admin import Broker, asked, client
-from streams.clients.kafka_reader import browsing
+from streams.clients.clickhouse import ReadingError, command, connect, delete, query
+from streams.clients.kafka_admin import Broker, client, kafka_admin
+from streams.clients.kafka_reader import record_reader
 from streams.core.user.pseudonyms import Pseudonyms
 from streams.errors import ExpectedError
 from streams.operations.drain import Watch, drain
@@ -68,7 +68,7 @@ class Report:
     traces: Traces = field(default_factory=Traces)
     inputs: dict[str, float] = field(default_factory=dict)  # topic -> days it keeps events
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """All of it, for a machine."""
         return {
             "forgotten": not self.traces.found,
@@ -101,7 +101,7 @@ async def forget(settings: Settings, user_id: str, seconds: float, say: Say) -> 
         raise ForgettingError("a user_id is needed, and the workers' KOL_HMAC_KEY")
     patient = {"insert_seconds": max(seconds, settings.clickhouse.insert_seconds)}
     conf = settings.clickhouse.model_copy(update=patient)
-    engine = await asyncio.to_thread(connected, conf)
+    engine = await asyncio.to_thread(connect, conf)
     try:
         await asyncio.to_thread(_may_delete, engine)
         await asyncio.to_thread(_has_workers, settings)
@@ -116,7 +116,7 @@ async def forget(settings: Settings, user_id: str, seconds: float, say: Say) -> 
         report.traces = await search(engine, settings.kafka, person, say)
     finally:
         await asyncio.to_thread(engine.close)
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         report.inputs = {t: int(broker.configs(t)["retention.ms"]) / 86_400_000 for t in INPUTS}
     return report
 
@@ -136,7 +136,7 @@ def _may_delete(engine: Client) -> None:
 
 
 def _has_workers(settings: Settings) -> None:
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         _check_topics(broker)
         if not broker.members(settings.app_id):
             raise ForgettingError("no worker runs, and only workers forget: start `kol worker`")
@@ -158,8 +158,8 @@ async def _said(settings: Settings, user_id: str) -> Person:
         name, value = record(user_id, at)
         for partition in range(n):
             await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
-    async with browsing(settings.kafka) as browser:
-        whole = await browser.whole([(ERASURES, home)])
+    async with record_reader(settings.kafka) as records:
+        whole = await records.whole([(ERASURES, home)])
     told = read(*zip(*((e.value, e.offset) for e in whole[ERASURES, home].entries), strict=True))
     mine = (told.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
     return Person(user_id, home, at, hashes(settings, user_id, told.at[mine].tolist()))
@@ -178,7 +178,7 @@ def _waited(settings: Settings, seconds: float, say: Say) -> None:
     def seen(left: int) -> None:
         say(f"waiting for the workers: {left} records to go")
 
-    with asked(settings.kafka) as broker:
+    with kafka_admin(settings.kafka) as broker:
         drain(broker, settings.app_id, seconds, Watch(seen, say), stages=((ERASURES,),))
 
 
@@ -233,7 +233,7 @@ def _rename(engine: Client, person: Person) -> int:
 
 
 def _count(engine: Client, table: str, condition: str, person: Person) -> int:
-    found = rows(
+    found = query(
         engine,
         f"SELECT count() AS n FROM {table} WHERE {condition}",  # noqa: S608  # as above
         {"hashes": list(person.hashes)},
@@ -249,8 +249,8 @@ async def _records_gone(
 ) -> None:
     """Put a tombstone on each of the person's letters, those without a row included."""
     gone = {(partition, key(topic, partition, offset)) for topic, partition, offset in places}
-    async with browsing(settings.kafka) as browser:
-        async for entry in every(browser, DEAD_LETTERS, settings.kafka.partitions):
+    async with record_reader(settings.kafka) as records:
+        async for entry in every(records, DEAD_LETTERS, settings.kafka.partitions):
             if entry.key is not None and is_theirs(entry, person):
                 gone.add((entry.partition, entry.key))
     gone = {(at, name) for at, name in gone if b"/" in name}  # older ones share their key

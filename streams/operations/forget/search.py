@@ -18,8 +18,8 @@ from schemas.identity import user_key
 from schemas.mentions import is_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
-from streams.clients.clickhouse import rows
-from streams.clients.kafka_reader import Browser, Entry, browsing
+from streams.clients.clickhouse import query
+from streams.clients.kafka_reader import Entry, RecordReader, record_reader
 from streams.settings import Kafka
 from streams.snapshots.chunks import assemble, unseal
 from streams.snapshots.statelog import MANIFEST
@@ -79,7 +79,7 @@ async def search(engine: Client, kafka: Kafka, person: Person, say: Say) -> Trac
 
 def letters(engine: Client, person: Person) -> list[Letter]:
     """The person's letters: messages by their bytes, refused rows by a hash in them."""
-    found = rows(
+    found = query(
         engine,
         "SELECT DISTINCT topic, `partition`, `offset`, target,"
         " toUnixTimestamp64Milli(dead_letter.at) AS ms, encoding, payload FROM dead_letter"
@@ -105,9 +105,9 @@ def is_theirs(entry: Entry, person: Person) -> bool:
     return entry.value is not None and entry.at <= person.at and is_of(entry.value, person.user_id)
 
 
-async def every(browser: Browser, topic: str, partitions: int) -> AsyncIterator[Entry]:
+async def every(records: RecordReader, topic: str, partitions: int) -> AsyncIterator[Entry]:
     """Every record of a topic as it ends now."""
-    async for entry in browser.since([(topic, at) for at in range(partitions)], 0):
+    async for entry in records.since([(topic, at) for at in range(partitions)], 0):
         yield entry
 
 
@@ -121,7 +121,7 @@ def _in_tables(engine: Client, person: Person, told: Traces) -> None:
             f"countIf(multiSearchAny(toString(`{c}`), {{hashes:Array(String)}}))" for c in texts
         ]
         said = [f"countIf(match(toString(`{c}`), {{id:String}}))" for c in texts]
-        found = rows(
+        found = query(
             engine,
             f"SELECT [{', '.join(hashed)}] AS hashed, [{', '.join(said)}] AS said FROM {name}",  # noqa: S608  # names of ours
             {"hashes": list(person.hashes), "id": pattern(person.user_id)},
@@ -147,27 +147,27 @@ def pattern(user_id: str) -> str:
 async def _in_topics(kafka: Kafka, person: Person, told: Traces, say: Say) -> None:
     """Look at the newest record of every key; what it replaced goes with compaction."""
     found, mentions = told.found, told.mentions
-    async with browsing(kafka) as browser:
+    async with record_reader(kafka) as records:
         for topic, side in ((USER_STATE, "user"), (KOL_STATE, "kol")):
             for partition in range(kafka.partitions):
                 say(f"searching {topic}/{partition}")
-                for array, is_own in await _in_state(browser, (topic, partition), person):
+                for array, is_own in await _in_state(records, (topic, partition), person):
                     where = found if side == "user" and is_own else mentions
                     _add(where, f"{topic}: {array}")
         say(f"searching {CELLS}, {DEAD_LETTERS}, {ERASURES}")
         signs = tuple(one.encode() for one in person.hashes)
-        async for entry in every(browser, CELLS, kafka.partitions):
+        async for entry in every(records, CELLS, kafka.partitions):
             if any(sign in (entry.value or b"") for sign in signs):
                 _add(found, CELLS)
         newest: dict[tuple[int, int | bytes | None], Entry] = {}
-        async for entry in every(browser, DEAD_LETTERS, kafka.partitions):
+        async for entry in every(records, DEAD_LETTERS, kafka.partitions):
             name = entry.key if entry.key and b"/" in entry.key else entry.offset
             newest.pop((entry.partition, name), None)
             if is_theirs(entry, person):
                 newest[entry.partition, name] = entry
         if newest:
             found[DEAD_LETTERS] = len(newest)
-        async for entry in every(browser, ERASURES, kafka.partitions):
+        async for entry in every(records, ERASURES, kafka.partitions):
             if is_of(entry.value or b"", person.user_id):
                 _add(mentions, ERASURES)
 
@@ -177,11 +177,11 @@ def _add(counts: dict[str, int], place: str) -> None:
 
 
 async def _in_state(
-    browser: Browser, place: tuple[str, int], person: Person
+    records: RecordReader, place: tuple[str, int], person: Person
 ) -> Sequence[tuple[str, bool]]:
     """The arrays of the newest snapshot that hold a trace, and whether it is the person's own."""
     latest: dict[bytes, bytes] = {}
-    async for entry in browser.since([place], 0):
+    async for entry in records.since([place], 0):
         latest.pop(entry.key or b"", None)
         if entry.value is not None:
             latest[entry.key or b""] = entry.value

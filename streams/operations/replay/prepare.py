@@ -21,9 +21,9 @@ from schemas.events import INPUTS
 from schemas.topics import USER_STATE
 from sinks.migrate import migrate, variables
 from streams.clients.app_names import Began, said_of
-from streams.clients.clickhouse import command, connected, rows
-from streams.clients.kafka_admin import Broker, Offsets, asked
-from streams.clients.kafka_reader import browsing
+from streams.clients.clickhouse import command, connect, query
+from streams.clients.kafka_admin import Broker, Offsets, kafka_admin
+from streams.clients.kafka_reader import record_reader
 from streams.core.moments import DAY_MS
 from streams.core.user.orders import KEPT_MS
 from streams.core.user.touches import LOOKBACK_MS
@@ -166,7 +166,7 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
 
     """
     conf = second.clickhouse
-    engine = connected(conf, database="")
+    engine = connect(conf, database="")
     try:
         comment = said_of(engine, conf.database)
         began = Began.read(comment or "")
@@ -188,7 +188,7 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
             f" COMMENT '{Began(since).words}'",
         )
         migrate(engine, conf.database, cluster=conf.cluster, definer=conf.definer)
-        with asked(second.kafka) as broker:
+        with kafka_admin(second.kafka) as broker:
             broker.create()
             _check_halves(engine, broker, second)
     finally:
@@ -210,7 +210,7 @@ def _check_halves(engine: Client, broker: Broker, second: Settings) -> None:
     has_state = sum(broker.end_offsets([USER_STATE]).values()) > 0
     has_read = any(committed.get((topic, at)) for topic, at in committed if topic in INPUTS)
     counts = f"SELECT count() AS n FROM {second.clickhouse.database}.door_count"  # noqa: S608  # a name of \w+
-    has_rows = int(rows(engine, counts)[0]["n"]) > 0
+    has_rows = int(query(engine, counts)[0]["n"]) > 0
     if has_rows > has_state or has_read > has_rows:
         raise ReplayError(
             f"half of a former replay {second.app_id} is there (rows: {has_rows}, state: "
@@ -221,10 +221,10 @@ def _check_halves(engine: Client, broker: Broker, second: Settings) -> None:
 
 async def _oldest(kafka: Kafka) -> dict[Place, Oldest]:
     """How far each partition of the inputs reaches back."""
-    with asked(kafka) as broker:
+    with kafka_admin(kafka) as broker:
         first: Offsets = broker.first_offsets(INPUTS)
-    async with browsing(kafka) as browser:
-        entries = await browser.first_from(first)
+    async with record_reader(kafka) as records:
+        entries = await records.first_from(first)
     at = {(one.topic, one.partition): one.at for one in entries}
     return {place: Oldest(offset, at.get(place)) for place, offset in first.items()}
 
@@ -239,7 +239,7 @@ def caught_up(second: Settings, seconds: float, watch: Watch) -> None:
 
     """
     began = watch.clock()
-    with asked(second.kafka) as broker:
+    with kafka_admin(second.kafka) as broker:
         took = BEHIND_SECONDS
         while took >= BEHIND_SECONDS:
             begun = watch.clock()
@@ -254,7 +254,7 @@ def check_workers(second: Settings) -> None:
         ReplayError: no worker of the replay runs.
 
     """
-    with asked(second.kafka) as broker:
+    with kafka_admin(second.kafka) as broker:
         if not broker.members(second.app_id):
             raise ReplayError(
                 f"no worker of {second.app_id} runs: what people read would stand still. Start some"

@@ -18,8 +18,8 @@ from schemas.rows import VIEWS
 from schemas.topics import OWN
 from sinks.migrate import variables
 from streams.clients.app_names import Began, said_of
-from streams.clients.clickhouse import command, connected, delete, rows
-from streams.clients.kafka_admin import asked
+from streams.clients.clickhouse import command, connect, delete, query
+from streams.clients.kafka_admin import kafka_admin
 from streams.operations.replay.prepare import ReplayError, on_cluster
 from streams.settings import Settings
 
@@ -142,7 +142,7 @@ def drop(live: Settings, second: Settings) -> str:
     try:
         is_read = theirs in map(_source, _comments(engine, ours).values())
         gone = live if is_read else second
-        with asked(gone.kafka) as broker:
+        with kafka_admin(gone.kafka) as broker:
             if broker.members(gone.app_id):
                 raise ReplayError(
                     f"workers of {gone.app_id} still run: stop them first (who has a name counts "
@@ -163,7 +163,7 @@ def drop(live: Settings, second: Settings) -> str:
 def _drop_tables(engine: Client, live: Settings) -> None:
     """All of a database but the views that read a replay; what refreshes goes first."""
     ours = live.clickhouse.database
-    found = rows(
+    found = query(
         engine,
         "SELECT name, engine, comment FROM system.tables WHERE database = {ours:String}"
         " ORDER BY engine != 'MaterializedView', engine != 'View', name",
@@ -220,7 +220,7 @@ def _hours(engine: Client, database: str, tables: Iterable[str], condition: str)
 
 def _columns(engine: Client, database: str, table: str) -> list[str]:
     """What a table or view has, in order."""
-    told = rows(
+    told = query(
         engine,
         "SELECT name FROM system.columns WHERE database = {of:String} AND table = {table:String}"
         " ORDER BY position",
@@ -253,7 +253,7 @@ def _source(comment: str) -> str | None:
 
 def _comments(engine: Client, database: str) -> dict[str, str]:
     """Every view of a database, and what it says of itself."""
-    told = rows(
+    told = query(
         engine,
         "SELECT name, comment FROM system.tables WHERE engine = 'View' AND database = {of:String}",
         {"of": database},
@@ -263,4 +263,4 @@ def _comments(engine: Client, database: str) -> dict[str, str]:
 
 def _patient(live: Settings) -> Client:
     """The engine as the account that writes, for statements that take their time."""
-    return connected(live.clickhouse.model_copy(update={"insert_seconds": MOST_SECONDS}))
+    return connect(live.clickhouse.model_copy(update={"insert_seconds": MOST_SECONDS}))

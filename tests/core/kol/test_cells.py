@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.cells import AT, NAMES
-from streams.core.kol.cells import TAKEN, Gathered
+from streams.core.kol.cells import TAKEN, MergedCells
 
 Said = tuple[int, int, int, int, int]  # KOL, minute, source, version, user-days
 
@@ -21,7 +21,7 @@ SAID = st.lists(
 )
 
 
-def take(gathered: Gathered, said: list[Said]) -> tuple[set[tuple[int, int]], int]:
+def take(gathered: MergedCells, said: list[Said]) -> tuple[set[tuple[int, int]], int]:
     """Take cells in; the KOLs and minutes that changed, and how many cells were newer."""
     kol, minute, source, version, days = np.array(said, np.int64).reshape(-1, 5).T
     fields = np.zeros((len(said), len(NAMES)), np.int64)
@@ -38,7 +38,7 @@ def take(gathered: Gathered, said: list[Said]) -> tuple[set[tuple[int, int]], in
     return set(zip(kols.tolist(), minutes.tolist(), strict=True)), newer
 
 
-def sums(gathered: Gathered) -> dict[tuple[int, int], int]:
+def sums(gathered: MergedCells) -> dict[tuple[int, int], int]:
     kol, minute, values = gathered.picked(np.arange(len(gathered.kol)))
     days = values[:, TAKEN.index("users_day")].tolist()
     return dict(zip(zip(kol.tolist(), minute.tolist(), strict=True), days, strict=True))
@@ -48,7 +48,7 @@ def sums(gathered: Gathered) -> dict[tuple[int, int], int]:
 def test_of_each_cell_the_greatest_version_counts_and_sources_add_up(
     said: list[Said], cut: int
 ) -> None:
-    gathered = Gathered()
+    gathered = MergedCells()
     take(gathered, said[:cut])
     take(gathered, said[cut:])
     newest: dict[tuple[int, int, int], int] = {}
@@ -59,12 +59,12 @@ def test_of_each_cell_the_greatest_version_counts_and_sources_add_up(
         plain[kol, minute] = plain.get((kol, minute), 0) + days
 
     assert sums(gathered) == plain
-    assert gathered.cells == len(newest)
+    assert gathered.count == len(newest)
 
 
 @given(SAID)
 def test_what_is_restored_is_what_was_kept(said: list[Said]) -> None:
-    gathered, again = Gathered(), Gathered()
+    gathered, again = MergedCells(), MergedCells()
     take(gathered, said)
     again.restore("cells", gathered.arrays("cells"))
 
@@ -73,7 +73,7 @@ def test_what_is_restored_is_what_was_kept(said: list[Said]) -> None:
 
 
 def test_only_rows_that_say_something_new_are_changed() -> None:
-    gathered = Gathered()
+    gathered = MergedCells()
     first = take(gathered, [(0, NOON, 0, 1, 5), (1, NOON, 0, 1, 5)])
     second = take(gathered, [(0, NOON, 0, 2, 6), (1, NOON, 0, 2, 5), (1, NOON, 0, 0, 9)])
 
@@ -82,13 +82,13 @@ def test_only_rows_that_say_something_new_are_changed() -> None:
 
 
 def test_a_cell_that_says_nothing_has_its_row() -> None:
-    gathered = Gathered()
+    gathered = MergedCells()
 
     assert take(gathered, [(0, NOON, 0, 0, 0)]) == ({(0, NOON)}, 1)
 
 
 def test_forgotten_minutes_make_room_and_the_others_stay() -> None:
-    gathered = Gathered(slack=0)
+    gathered = MergedCells(slack=0)
     take(gathered, [(0, NOON, 0, 1, 5), (0, NOON + 1, 0, 1, 6), (1, NOON + 1, 2, 1, 7)])
     gathered.forget(NOON)
 
@@ -98,9 +98,9 @@ def test_forgotten_minutes_make_room_and_the_others_stay() -> None:
 
 
 def test_forgetting_waits_until_it_is_worth_it() -> None:
-    gathered = Gathered(slack=3)
+    gathered = MergedCells(slack=3)
     for minute in range(4):
         take(gathered, [(0, NOON + minute, 0, 1, 5)])
         gathered.forget(NOON + minute - 1)
 
-    assert gathered.cells == 2  # of three, two were final; one came since
+    assert gathered.count == 2  # of three, two were final; one came since

@@ -3,7 +3,7 @@ import pytest
 
 from streams.core.arrays.arena import Floats
 from streams.core.kol.cells import TAKEN, Values
-from streams.core.kol.kol_sums import NEVER, Standing
+from streams.core.kol.kol_sums import NO_MINUTE, KolSums
 from streams.core.moments import Minutes
 
 NOON = 28_603_440  # minutes
@@ -23,31 +23,31 @@ def owner(*minutes: int) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
     return np.zeros(len(minutes), np.int32)
 
 
-def state(standing: Standing, *minutes: int, again: bool = False) -> Floats:
+def state(standing: KolSums, *minutes: int, again: bool = False) -> Floats:
     minute, values = cells(*minutes)
     return standing.state(owner(*minutes), minute, values, AGAIN if again else NOBODY)
 
 
-def close(standing: Standing, *minutes: int) -> Floats:
+def close(standing: KolSums, *minutes: int) -> Floats:
     minute, values = cells(*minutes)
     return standing.close(owner(*minutes), minute, values)
 
 
 @pytest.fixture
-def standing() -> Standing:
-    standing = Standing()
+def standing() -> KolSums:
+    standing = KolSums()
     standing.welcome(1)
     return standing
 
 
-def test_a_kol_never_seen_before_begins_with_its_first_minute(standing: Standing) -> None:
+def test_a_kol_never_seen_before_begins_with_its_first_minute(standing: KolSums) -> None:
     assert standing.rewound(ONE, np.array([NOON])).tolist() == [True]
-    assert standing.changed.tolist() == [NEVER]
+    assert standing.changed.tolist() == [NO_MINUTE]
 
 
-def test_minutes_behind_the_last_stated_one_are_added_to_it(standing: Standing) -> None:
+def test_minutes_behind_the_last_stated_one_are_added_to_it(standing: KolSums) -> None:
     at_once = state(standing, NOON, NOON + 1, NOON + 2, again=True)
-    other = Standing()
+    other = KolSums()
     other.welcome(1)
     first = state(other, NOON, NOON + 1, again=True)
 
@@ -55,7 +55,7 @@ def test_minutes_behind_the_last_stated_one_are_added_to_it(standing: Standing) 
     assert np.array_equal(np.concatenate([first, state(other, NOON + 2)]), at_once)
 
 
-def test_a_minute_stated_before_rewinds_its_kol_to_the_final_ones(standing: Standing) -> None:
+def test_a_minute_stated_before_rewinds_its_kol_to_the_final_ones(standing: KolSums) -> None:
     at_once = state(standing, NOON, NOON + 1, NOON + 2, again=True)
     close(standing, NOON)
 
@@ -64,7 +64,7 @@ def test_a_minute_stated_before_rewinds_its_kol_to_the_final_ones(standing: Stan
 
 
 def test_what_became_final_behind_the_last_stated_minute_is_where_it_goes_on(
-    standing: Standing,
+    standing: KolSums,
 ) -> None:
     state(standing, NOON, again=True)
     close(standing, NOON, NOON + 1)
@@ -73,27 +73,27 @@ def test_what_became_final_behind_the_last_stated_minute_is_where_it_goes_on(
 
 
 def test_changes_are_remembered_by_their_first_minute_until_they_are_stated(
-    standing: Standing,
+    standing: KolSums,
 ) -> None:
     standing.change(owner(0, 0), np.array([NOON + 3, NOON + 1]))
     changed = standing.changed.tolist()
     state(standing, NOON + 1, again=True)
 
     assert changed == [NOON + 1]
-    assert standing.changed.tolist() == [NEVER]
+    assert standing.changed.tolist() == [NO_MINUTE]
 
 
-def test_after_a_restore_the_open_minutes_are_added_again(standing: Standing) -> None:
+def test_after_a_restore_the_open_minutes_are_added_again(standing: KolSums) -> None:
     close(standing, NOON)
     state(standing, NOON + 1)
-    again = Standing()
+    again = KolSums()
     again.restore("standing", standing.arrays("standing"))
 
     assert len(again) == 1
     assert again.rewound(ONE, np.array([NOON + 2])).tolist() == [True]
 
 
-def test_a_kol_without_due_minutes_is_not_rewound(standing: Standing) -> None:
+def test_a_kol_without_due_minutes_is_not_rewound(standing: KolSums) -> None:
     standing.welcome(2)
 
     assert standing.rewound(ONE, np.array([NOON])).tolist() == [True, False]

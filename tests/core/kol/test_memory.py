@@ -583,11 +583,11 @@ def test_final_minutes_leave_memory() -> None:
     memory = KolMemory(0, 1, slack=0)
     cells = [Cell(minute=NOON + later) for later in range(10)]
     lived(memory, [block(*cells, marks={0: stated(NOON + 9)})])
-    opened = memory.open_minutes, memory.gathered.cells
+    opened = memory.open_minutes, memory.cells.count
     lived(memory, [block(marks={0: final(NOON + 6)})])
 
     assert opened == (10, 10)
-    assert (memory.open_minutes, memory.gathered.cells) == (3, 3)
+    assert (memory.open_minutes, memory.cells.count) == (3, 3)
 
 
 def test_a_kol_silent_for_more_than_364_days_leaves_memory_and_begins_anew() -> None:
@@ -687,7 +687,7 @@ def test_a_memory_is_restored_with_all_it_knew() -> None:
     assert again.lives.tolist() == [4, 4]
     assert again.names.names == ["k1", "宝妈"]
     assert again.counters == memory.counters
-    assert (again.open_minutes, again.gathered.cells) == (2, 2)
+    assert (again.open_minutes, again.cells.count) == (2, 2)
     assert {k: v.tolist() for k, v in again.arrays().items()} == {
         k: v.tolist() for k, v in memory.arrays().items()
     }

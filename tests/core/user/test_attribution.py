@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from schemas.rows import MODELS
 from streams.core.user.attribution import (
     DECAY,
-    NOBODY,
+    ORGANIC_CODE,
     Touch,
     explained,
     owed,
@@ -149,7 +149,7 @@ def test_orders_side_by_side_are_credited_as_each_alone(
 
     for number in range(len(orders)):
         mine = found.order == number
-        names = ["organic" if k == NOBODY else KOLS[k] for k in found.kol[mine].tolist()]
+        names = ["organic" if k == ORGANIC_CODE else KOLS[k] for k in found.kol[mine].tolist()]
         touches = [
             Touch(KOLS[k], moment, TouchClass(c).name.lower())
             for o, moment, k, c in flat

@@ -2,10 +2,10 @@ import numpy as np
 
 from schemas.doors import Door, RejectReason
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
-from streams.core.user.door_counts import ANY, COUNTERS, GOES_BACK, PLACES, Tally
+from streams.core.user.door_counts import ANY, COUNTERS, GOES_BACK, PLACES, DoorCounts
 
 
-def told(tally: Tally) -> dict[tuple[str, str], tuple[str, int]]:
+def told(tally: DoorCounts) -> dict[tuple[str, str], tuple[str, int]]:
     columns = tally.rows(0, 1).columns
     names = ("topic", "door", "kind", "n")
     return {
@@ -15,7 +15,7 @@ def told(tally: Tally) -> dict[tuple[str, str], tuple[str, int]]:
 
 
 def test_only_totals_that_changed_are_told_and_as_they_stand() -> None:
-    tally = Tally()
+    tally = DoorCounts()
     tally.left(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
     first = told(tally)
     tally.left(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
@@ -33,7 +33,7 @@ def test_only_totals_that_changed_are_told_and_as_they_stand() -> None:
 
 
 def test_a_total_that_went_back_is_told_too() -> None:
-    tally = Tally()
+    tally = DoorCounts()
     tally.set({(PURCHASES, "refund_unmatched"): 1})
     told(tally)
     tally.set({(PURCHASES, "refund_unmatched"): 0})
@@ -42,7 +42,7 @@ def test_a_total_that_went_back_is_told_too() -> None:
 
 
 def test_totals_are_as_they_stand_and_stay_so_when_more_is_counted() -> None:
-    tally = Tally()
+    tally = DoorCounts()
     tally.left(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
     totals = tally.totals
     tally.left(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
@@ -58,7 +58,7 @@ def test_what_can_go_back_is_a_counter() -> None:
 
 
 def test_a_restored_tally_goes_on() -> None:
-    tally, again = Tally(), Tally()
+    tally, again = DoorCounts(), DoorCounts()
     tally.add(PURCHASES, "closed_minute", 3)
     again.restore("x", tally.arrays("x"))
     again.add(PURCHASES, "closed_minute", 1)
@@ -69,7 +69,7 @@ def test_a_restored_tally_goes_on() -> None:
 
 
 def test_counters_that_an_older_state_does_not_know_begin_with_nothing() -> None:
-    tally = Tally()
+    tally = DoorCounts()
     tally.restore("x", {"x.total": np.array([7]), "x.told": np.array([7])})
 
     assert tally[CLICKSTREAM, "written"] == 7

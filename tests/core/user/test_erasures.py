@@ -166,7 +166,7 @@ class Reader:
         while unread := [t for t in INPUTS if self.at[t] < len(self.topics[t])]:
             self.fold(self.rng.choice(unread))
             if self.rng.random() < 0.3:
-                self.memory.settle(self.memory.watermark([t for t in INPUTS if self.topics[t]]))
+                self.memory.prune(self.memory.watermark([t for t in INPUTS if self.topics[t]]))
             if self.rng.random() < 0.3:
                 self.table.take(self.memory.statements().rows)
                 self.memory.erase()
@@ -316,7 +316,7 @@ class Shop:
         return sums
 
     def count(self, counter: str) -> int:
-        return self.memory.tally[ERASURES, counter]
+        return self.memory.door_counts[ERASURES, counter]
 
 
 def test_a_refund_that_comes_later_meets_the_order() -> None:
@@ -445,7 +445,7 @@ def test_letters_of_who_is_forgotten_are_not_written_again() -> None:
     letters = shop.memory.statements().letters
 
     assert [letter.offset for letter in letters] == [3, 4, 5, 6]
-    assert sum(shop.memory.tally["clickstream", r] for r in ("invalid", "not_json")) == 6
+    assert sum(shop.memory.door_counts["clickstream", r] for r in ("invalid", "not_json")) == 6
 
 
 def test_a_late_purchase_of_who_is_forgotten_is_no_letter() -> None:

@@ -58,8 +58,8 @@ class Reader:
         self.memory.fold(decoded(topic, batch, first_offset=self.read[topic]))
         self.read[topic] += len(batch)
 
-    def settle(self) -> None:
-        self.memory.settle(self.memory.watermark([t for t in INPUTS if self.memory.greatest(t)]))
+    def prune(self) -> None:
+        self.memory.prune(self.memory.watermark([t for t in INPUTS if self.memory.greatest(t)]))
 
     def state(self) -> Statements:
         statements = self.memory.statements()
@@ -148,7 +148,7 @@ def test_any_interleaving_and_any_cut_say_the_same(
         mixed.fold_batch(topic, left[topic][:size])
         left[topic] = left[topic][size:]
         if data.draw(st.booleans()):
-            mixed.memory.settle(mixed.memory.watermark([t for t in INPUTS if log[t]]))
+            mixed.memory.prune(mixed.memory.watermark([t for t in INPUTS if log[t]]))
         if data.draw(st.booleans()):
             mixed.state()
         if data.draw(st.booleans()):
@@ -167,7 +167,7 @@ def test_when_memory_forgets_does_not_matter(seed: int) -> None:
             values = [r.value for r in log[start : start + 60] if r.topic == topic]
             for reader in (keeps, forgets):
                 reader.fold_batch(topic, values)
-        forgets.memory.settle(forgets.memory.watermark(INPUTS))
+        forgets.memory.prune(forgets.memory.watermark(INPUTS))
         forgets.state()
 
     assert standing(forgets) == standing(keeps)
@@ -185,7 +185,7 @@ def test_a_restored_memory_says_the_same_words(
     for reader in (one, other):
         for topic in INPUTS:
             reader.fold_batch(topic, [b"{", *first[topic]])
-        reader.settle()
+        reader.prune()
     other.restart(life=0)
     for topic in INPUTS:
         for reader in (one, other):
@@ -326,7 +326,7 @@ def test_a_frozen_order_keeps_its_touches_for_a_refund_months_later() -> None:
     for days in (1, 50, 150):
         reader.fold(click(ts=NOON + days * DAY), interaction(ts=NOON + days * DAY))
         reader.fold(paid(f"p{days}", ts=NOON + days * DAY, user_id="u2"))
-        reader.settle()
+        reader.prune()
         reader.state()
     reader.restart(life=1)
     reader.fold(refund(pay_cents=2_000, ts=NOON + 170 * DAY))
@@ -439,7 +439,7 @@ def test_an_order_is_unknown_again_after_180_days_and_its_id_can_be_paid_anew() 
         reader = Reader(slack)
         later = NOON + 180 * DAY + HORIZON_MS + 1
         reader.fold(paid(pay_cents=5), paid("o9", ts=later, user_id="u9"))
-        reader.settle()
+        reader.prune()
         reader.fold_batch(
             PURCHASES, [paid(pay_cents=7, ts=later), paid("o8"), refund(ts=later, pay_cents=3)]
         )
@@ -554,9 +554,9 @@ def test_a_refund_that_waited_too_long_stays_unmatched() -> None:
         reader = read(refund(pay_cents=5), slack=slack)
         after = NOON + DAY + HORIZON_MS + 1
         reader.fold(paid("o9", ts=after))
-        reader.settle()
+        reader.prune()
         reader.state()
-        reader.settle()
+        reader.prune()
         reader.fold(paid(ts=after - HORIZON_MS))
 
         assert reader.doors()[PURCHASES, "refund_unmatched"] == 1
@@ -638,7 +638,7 @@ def test_a_duplicate_changes_no_cell() -> None:
 def test_a_topic_that_did_not_count_does_not_reopen_final_minutes() -> None:
     reader = Reader(slack=0)
     reader.fold(click(ts=NOON + DAY))
-    reader.memory.settle(reader.memory.watermark([CLICKSTREAM]))
+    reader.memory.prune(reader.memory.watermark([CLICKSTREAM]))
     reader.fold_batch(INTERACTIONS, [interaction("like"), interaction("like", ts=NOON + DAY)])
     reader.fold(paid(brand_id="x"), refund(brand_id="x"), paid(brand_id="y", ts=NOON - MINUTE))
     minutes = {row["minute"] for row in reader.rows("minute_cell")}
@@ -652,9 +652,9 @@ def test_an_order_frozen_before_its_topic_counted_can_still_be_replaced() -> Non
     reader = Reader(slack=0)
     reader.fold(click(ts=NOON + DAY), click(ts=NOON - HOUR + DAY))
     reader.fold(paid())
-    reader.memory.settle(NOON + DAY)
+    reader.memory.prune(NOON + DAY)
     reader.fold(paid(ts=NOON - MINUTE, pay_cents=3))
-    reader.memory.settle(NOON + DAY)
+    reader.memory.prune(NOON + DAY)
 
     assert reader.order()["paid_cents"] == 3
 
@@ -802,7 +802,7 @@ def test_users_of_whom_nothing_is_remembered_are_forgotten() -> None:
     for day in range(60):
         for message in (click, interaction):
             reader.fold(message(user_id=f"u{day}", ts=NOON + day * DAY))
-        reader.settle()
+        reader.prune()
         reader.state()
 
     assert len(reader.memory.arrays()["users.lo"]) < 40
@@ -811,7 +811,7 @@ def test_users_of_whom_nothing_is_remembered_are_forgotten() -> None:
 def test_memory_is_not_rewritten_for_a_few_users() -> None:
     reader = Reader(slack=4)
     reader.fold(*(click(user_id=f"u{n}", ts=NOON + n) for n in range(20)))
-    reader.settle()
+    reader.prune()
 
     assert len(reader.memory.arrays()["users.lo"]) == 20
 
@@ -825,7 +825,7 @@ def test_names_nothing_refers_to_any_more_are_forgotten_without_a_trace() -> Non
                 interaction(kol_id=f"l{day}", user_id="u", ts=NOON + day * DAY),
                 paid(f"o{day}", user_id="u", ts=NOON + day * DAY, brand_id=f"b{day}"),
             )
-        forgets.settle()
+        forgets.prune()
         forgets.state()
     known = [len(reader.memory.arrays()["names.end"]) for reader in (keeps, forgets)]
 
@@ -840,7 +840,7 @@ def test_platforms_channels_and_currencies_go_with_their_orders() -> None:
         words: Message = {"platform": f"p{n}", "channel_type": f"c{n}", "currency": f"m{n}"}
         reader.fold(paid(f"o{n}", ts=NOON + n * 100 * DAY) | words)
         reader.fold(click(ts=NOON + n * 100 * DAY), interaction(ts=NOON + n * 100 * DAY))
-        reader.settle()
+        reader.prune()
         reader.state()
     row = reader.order("o3")
 
@@ -852,7 +852,7 @@ def test_memory_is_not_rewritten_for_a_few_names() -> None:
     reader = Reader(slack=4)
     reader.fold(*(click(kol_id=f"k{n}", ts=NOON + n) for n in range(20)))
     reader.fold(*(paid(f"o{n}", ts=NOON + n, platform=f"p{n}") for n in range(20)))
-    reader.settle()
+    reader.prune()
 
     assert [len(reader.memory.arrays()[f"{of}.end"]) for of in ("names", "labels")] == [20, 21]
 
@@ -907,7 +907,7 @@ def test_a_user_of_thousands_of_events_costs_memory_what_an_order_may_look_at() 
         at = NOON + hour * HOUR
         reader.fold_batch(CLICKSTREAM, [click(ts=at + n, kol_id=f"k{n}") for n in range(60)])
         reader.fold(paid(f"o{hour}", ts=at + 1_000), interaction(ts=at))
-        reader.settle()
+        reader.prune()
         reader.state()
 
     assert reader.doors()["*", "touch_limit"] == 60 * 10

@@ -151,7 +151,7 @@ class _Reader:
         ]:
             self.fold(self.rng.choice(unread) if self.way.interleaved else self.oldest(unread))
             if self.rng.random() < self.way.settling:
-                self.memory.settle(self.memory.watermark(list(self.topics)))
+                self.memory.prune(self.memory.watermark(list(self.topics)))
             if self.rng.random() < self.way.stating:
                 self.state()
                 if self.rng.random() < self.way.keeping:
@@ -160,7 +160,7 @@ class _Reader:
                 lives -= 1
                 self.crash()
         self.state()
-        self.memory.settle(self.memory.watermark(list(self.topics)))
+        self.memory.prune(self.memory.watermark(list(self.topics)))
         self.state()
 
     def oldest(self, unread: Sequence[str]) -> str:

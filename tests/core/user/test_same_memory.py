@@ -47,7 +47,7 @@ def fold(log: Sequence[Record], cut: int) -> tuple[UserMemory, KolMemory, Table]
         for _, block in blocks([Source(0, 1, told.cells, True, watermark)], 1, moved=True):  # noqa: FBT003  # as it is
             kol.fold(unpack(block))
         table.take(kol.statements())
-        user.settle(watermark)
+        user.prune(watermark)
     return user, kol, table
 
 

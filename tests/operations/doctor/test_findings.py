@@ -324,7 +324,7 @@ def test_what_was_started_again_is_worth_a_look() -> None:
 
 
 def test_a_finding_is_told_to_machines_whole() -> None:
-    assert doctor.warning("a", "b", "c").told() == {
+    assert doctor.warning("a", "b", "c").as_dict() == {
         "about": "a",
         "severity": "warning",
         "what": "b",

@@ -41,7 +41,7 @@ class Secrets:
     cluster_id: str = field(repr=False)  # of the broker: 16 bytes in base64, no padding
 
 
-class Home:
+class StateFolder:
     """One folder, by default `.kol`; nothing is created before `make` or `take`."""
 
     def __init__(self, path: Path | str) -> None:

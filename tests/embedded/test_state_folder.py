@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded.home import BusyError, Home
+from deploy.embedded.state_folder import BusyError, StateFolder
 from tests.embedded.waiting import until
 
 OWNER = """
 import sys, time
-from deploy.embedded.home import Home
-Home(sys.argv[1]).take()
+from deploy.embedded.state_folder import StateFolder
+StateFolder(sys.argv[1]).take()
 print("taken", flush=True)
 time.sleep(60)
 """
 
 ASKER = """
 import sys
-from deploy.embedded.home import Home
-home = Home(sys.argv[1])
+from deploy.embedded.state_folder import StateFolder
+home = StateFolder(sys.argv[1])
 while True:
     home.owner()
     (home.path / "asked").touch()
 """
 
 
-def owned_by_another(home: Home) -> "subprocess.Popen[str]":
+def owned_by_another(home: StateFolder) -> "subprocess.Popen[str]":
     """A process that owns the home, and says so."""
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(home.path)], stdout=subprocess.PIPE, text=True
@@ -44,9 +44,9 @@ def killed(process: "subprocess.Popen[str]") -> None:
 
 
 def test_secrets_are_made_once_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
-    home = Home(tmp_path / "new")
+    home = StateFolder(tmp_path / "new")
 
-    first, second = home.secrets(), Home(home.path).secrets()
+    first, second = home.secrets(), StateFolder(home.path).secrets()
 
     assert first == second
     assert len({first.hmac_key, first.admin_password, first.reader_password}) == 3
@@ -56,27 +56,27 @@ def test_secrets_are_made_once_and_only_their_owner_may_read_them(tmp_path: Path
 
 def test_who_makes_secrets_up_at_the_same_time_gets_the_same_ones(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: Home(tmp_path).secrets(), range(8)))
+        made = list(pool.map(lambda _: StateFolder(tmp_path).secrets(), range(8)))
 
     assert made == made[:1] * 8
     assert len(list((tmp_path / "secrets").iterdir())) == 4
 
 
 def test_secrets_are_not_shown_by_accident(tmp_path: Path) -> None:
-    made = Home(tmp_path).secrets()
+    made = StateFolder(tmp_path).secrets()
 
     assert repr(made) == "Secrets()"
 
 
 def test_a_cluster_id_is_sixteen_bytes_and_no_option(tmp_path: Path) -> None:
-    made = [Home(tmp_path / str(n)).secrets().cluster_id for n in range(100)]
+    made = [StateFolder(tmp_path / str(n)).secrets().cluster_id for n in range(100)]
 
     assert {len(cluster_id) for cluster_id in made} == {22}
     assert not [cluster_id for cluster_id in made if cluster_id.startswith("-")]
 
 
 def test_a_home_has_one_owner(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     other = owned_by_another(home)
 
     with pytest.raises(BusyError, match=f"already run by process {other.pid}"):
@@ -86,7 +86,7 @@ def test_a_home_has_one_owner(tmp_path: Path) -> None:
 
 
 def test_an_owner_that_was_killed_leaves_the_home_free(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     killed(owned_by_another(home))
 
     assert home.owner() is None
@@ -96,7 +96,7 @@ def test_an_owner_that_was_killed_leaves_the_home_free(tmp_path: Path) -> None:
 
 
 def test_a_number_left_in_the_file_is_not_believed(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.make()
     home.pid_file.write_text(str(os.getpid()))
 
@@ -104,7 +104,7 @@ def test_a_number_left_in_the_file_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_taking_twice_is_taking_once(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.take()
     home.take()
     home.release()
@@ -113,7 +113,7 @@ def test_taking_twice_is_taking_once(tmp_path: Path) -> None:
 
 
 def test_fresh_forgets_events_and_rows_but_neither_secrets_nor_logs(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     made = home.secrets()
     for file in (home.kafka / "a", home.clickhouse / "b", home.run / "status.json", home.log("c")):
         file.write_text("old")
@@ -129,7 +129,7 @@ def test_fresh_forgets_events_and_rows_but_neither_secrets_nor_logs(tmp_path: Pa
 
 
 def test_fresh_leaves_a_living_home_alone(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     other = owned_by_another(home)
     (home.kafka / "a").write_text("precious")
 
@@ -140,28 +140,28 @@ def test_fresh_leaves_a_living_home_alone(tmp_path: Path) -> None:
 
 
 def test_fresh_keeps_the_home_of_an_owner(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.take()
 
     home.fresh()
 
-    assert Home(tmp_path).owner() == os.getpid()
+    assert StateFolder(tmp_path).owner() == os.getpid()
     home.release()
 
 
 def test_a_status_counts_only_while_its_teller_lives(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.take()
     home.tell({"supervisor": os.getpid(), "state": "ready"})
 
-    assert Home(tmp_path).status() == {"supervisor": os.getpid(), "state": "ready"}
+    assert StateFolder(tmp_path).status() == {"supervisor": os.getpid(), "state": "ready"}
     home.release()
     assert home.status_file.exists()
-    assert Home(tmp_path).status() is None
+    assert StateFolder(tmp_path).status() is None
 
 
 def test_a_status_may_not_be_there_yet(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.take()
 
     assert home.status() is None
@@ -169,7 +169,7 @@ def test_a_status_may_not_be_there_yet(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_reads_a_status_for_passwords_are_in_it(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.make()
     home.tell({})
 
@@ -178,7 +178,7 @@ def test_only_the_owner_reads_a_status_for_passwords_are_in_it(tmp_path: Path) -
 
 
 def test_asking_for_the_owner_does_not_keep_one_out(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.take()
     home.release()
     curious = subprocess.Popen([sys.executable, "-c", ASKER, str(tmp_path)])
@@ -193,7 +193,7 @@ def test_asking_for_the_owner_does_not_keep_one_out(tmp_path: Path) -> None:
 
 
 def test_a_fresh_home_forgets_folders_that_a_process_left_in_run(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = StateFolder(tmp_path)
     home.make()
     (home.run / "worker-0" / "v1").mkdir(parents=True)
 
