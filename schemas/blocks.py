@@ -31,7 +31,7 @@ class Block:
     """Cells as they stand, row i of every column is one; and how far their sources are."""
 
     watermarks: Mapping[int, int | None]  # source partition -> milliseconds; None: nothing there
-    lives: Mapping[int, int]  # source partition -> epoch << 24 | life of who says it
+    lives: Mapping[int, int]  # source partition -> `epoch_and_life` of its owner
     source: NDArray[np.uint16]  # source partition of the cell
     kols: Sequence[str]  # the names of this block
     kol: Codes  # into `kols`

@@ -24,6 +24,7 @@ import numpy as np
 from schemas.columns import RecordBatch, Rejected
 from schemas.events import INPUTS
 from schemas.rows import Rows
+from schemas.version import epoch_and_life
 from streams.core.sides import Side
 from streams.core.user.door_counts import GOES_BACK
 from streams.core.user.memory import UserMemory
@@ -304,7 +305,7 @@ class Rounds:
         mark = self.watermark(lane)
         if mark is None and lane.begun_at is not None:
             mark = NOTHING_CLOSED
-        life = lane.memory.epoch << 24 | lane.memory.life
+        life = epoch_and_life(lane.memory.epoch, lane.memory.life)
         return Source(lane.partition, life, cells, mark is not None or lane.is_empty, mark)
 
     def _keep(self, lane: Lane, taken: Taken) -> None:

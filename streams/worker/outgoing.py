@@ -36,7 +36,7 @@ class Source:
     """What one source partition adds to the blocks of a round."""
 
     partition: int
-    life: int  # epoch << 24 | life
+    life: int  # with its epoch, as `schemas.version.epoch_and_life`
     cells: Changed
     speaks: bool  # its watermark is known, or it is known to have nothing
     watermark: int | None

@@ -16,6 +16,7 @@ import faust
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from schemas.version import ONE_EPOCH
 from sinks.migrate import check as checked
 from streams.clients.app_names import misnamed
 from streams.clients.clickhouse import connect, query
@@ -185,7 +186,7 @@ def epoch_said(client: Client) -> int:
         ReadingError: the account may not read `door_count`.
 
     """
-    told = query(client, f"SELECT max(intDiv(version, {1 << 56})) AS epoch FROM door_count")  # noqa: S608  # a number
+    told = query(client, f"SELECT max(intDiv(version, {ONE_EPOCH})) AS epoch FROM door_count")  # noqa: S608  # a number
     return int(told[0]["epoch"])
 
 

@@ -9,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from schemas.rows import Rows
+from schemas.version import version_of
 from sinks.base import Health, Observer, SinkStopped, State
 from sinks.clickhouse import ClickHouse, Http, Place, connect
 from sinks.retry import Verdict, judge
@@ -92,7 +93,7 @@ async def test_the_epoch_of_what_stands_is_told_to_who_begins_from_empty(
     nothing = epoch_said(client)
     sink = ClickHouse.at(there)
     for epoch in (0, 3, 2):
-        await sink.write(doors(epoch, version=epoch << 56 | 1 << 32 | 9))
+        await sink.write(doors(epoch, version=version_of(epoch, 1, 9)))
     await sink.close()
 
     assert nothing == 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.partitioner import partition_of
+from schemas.version import version_of
 from sinks.clickhouse import Place, connect
 from tests.builders import HOUR, MINUTE, click, paid
 from tests.commands import command
@@ -106,7 +107,7 @@ def replayed(product: Product) -> None:
         )
     )
     client.command(
-        "INSERT INTO dead_letter SELECT * REPLACE ('new' AS state,"
-        " toUInt64(bitShiftLeft(toUInt64(254), 56) + 4294967295) AS version) FROM dead_letter FINAL"
+        "INSERT INTO dead_letter SELECT * REPLACE ('new' AS state,"  # noqa: S608  # a number
+        f" toUInt64({version_of(254, 0, 2**32 - 1)}) AS version) FROM dead_letter FINAL"
     )
     client.close()

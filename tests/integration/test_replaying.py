@@ -18,11 +18,11 @@ from schemas.events import INPUTS
 from schemas.partitioner import partition_of
 from schemas.rows import VIEWS
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, OWN
+from schemas.version import MARKS
 from streams.clients.clickhouse import connect, query
 from streams.clients.kafka_admin import Offsets, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.core.moments import DAY_MS
-from streams.operations.dlq.retry import MARKED
 from streams.operations.replay.prepare import beside
 from streams.settings import Settings
 from tests.builders import HOUR, click, paid
@@ -220,7 +220,7 @@ def mark(engine: Client) -> None:
     """Say of one letter that it was put back, as `kol dlq retry` does."""
     engine.command(
         "INSERT INTO dead_letter SELECT * REPLACE ('retried' AS state,"  # noqa: S608  # a number
-        f" toUInt64({MARKED + 1}) AS version) FROM dead_letter FINAL LIMIT 1"
+        f" toUInt64({MARKS + 1}) AS version) FROM dead_letter FINAL LIMIT 1"
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas import blocks
 from schemas.blocks import Block, pack, unpack
 from schemas.cells import AT, NAMES
+from schemas.version import epoch_and_life
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 PARTITIONS = st.integers(0, 2**16 - 1)
@@ -22,7 +23,7 @@ def made(cells: list[tuple[int, int, int, int, dict[str, int]]], kols: list[str]
             fields[row, AT[name]] = value
     return Block(
         watermarks={0: 1_716_206_400_000, 3: None},
-        lives={0: 1 << 24 | 7, 3: 1},
+        lives={0: epoch_and_life(1, 7), 3: 1},
         source=np.array([source for source, *_ in cells], np.uint16),
         kols=kols,
         kol=np.array([kol for _, kol, *_ in cells], np.int32),

@@ -28,6 +28,7 @@ from schemas.cells import DIMENSIONS
 from schemas.columns import Codes, Mask
 from schemas.rows import Rows, Values
 from schemas.topics import CELLS
+from schemas.version import version_of
 from streams.core.arrays.arena import Arrays, Due, Floats, Names
 from streams.core.arrays.index import RowNumbers
 from streams.core.kol.cells import SLACK, MergedCells
@@ -105,7 +106,7 @@ class KolMemory:
     @property
     def version(self) -> int:
         """The version of the latest statements."""
-        return self.epoch << 56 | self.life << 32 | self.folded
+        return version_of(self.epoch, self.life, self.folded)
 
     @property
     def counters(self) -> dict[str, int]:

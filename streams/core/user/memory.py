@@ -24,6 +24,7 @@ from schemas.identity import user_keys
 from schemas.mentions import users
 from schemas.rows import Rows
 from schemas.topics import ERASURES
+from schemas.version import version_of
 from streams.core.arrays.arena import Arrays, Due, Names
 from streams.core.arrays.index import Keyed, RowNumbers
 from streams.core.moments import HORIZON_MS, MINUTE_MS, NEVER
@@ -465,7 +466,7 @@ class UserMemory:
     @property
     def version(self) -> int:
         """The version of the latest statements."""
-        return self.epoch << 56 | self.life << 32 | self.folded
+        return version_of(self.epoch, self.life, self.folded)
 
     def tell_again(self) -> None:
         """Tell all totals anew: what a life before this one told behind its snapshot may be more.

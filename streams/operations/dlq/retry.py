@@ -18,6 +18,7 @@ from schemas.events import INPUTS
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS
+from schemas.version import MARKS
 from sinks.feed import Feed, FeedError
 from streams.clients.clickhouse import ReadingError, connect
 from streams.clients.kafka_admin import options
@@ -27,7 +28,6 @@ from streams.operations.dlq.letters import INPUT, NEW, Letter, LetterError, plac
 from streams.settings import Settings
 
 RETRIED = "retried"
-MARKED: Final = 255 << 56  # versions of marks; a worker's epoch stays below
 TAIL: Final = 500  # newest records looked at for the greatest time of a partition
 SKEW_MS: Final = 3_600_000  # clocks of workers, which date letters, against the brokers'
 MARK_AT_ONCE: Final = 1_000  # letters
@@ -277,7 +277,7 @@ def mark(client: Client, marked: Sequence[Letter], state: str = RETRIED) -> None
         ReadingError: the database refuses; the letters then look as before.
 
     """
-    version = MARKED | time.time_ns() // 1_000_000
+    version = MARKS | time.time_ns() // 1_000_000
     columns = [name for name in TABLES["dead_letter"].columns if name not in {"state", "version"}]
     names = ", ".join(f"`{name}`" for name in columns)
     for start in range(0, len(marked), MARK_AT_ONCE):

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.rows import VIEWS
 from schemas.topics import OWN
+from schemas.version import MARKS
 from sinks.migrate import variables
 from streams.clients.app_names import Began, said_of
 from streams.clients.clickhouse import command, connect, delete, query
@@ -179,7 +180,7 @@ def _drop_tables(engine: Client, live: Settings) -> None:
 
 def _complete(engine: Client, ours: str, theirs: str, since: int | None) -> None:
     """Bring to a replay's tables what its workers do not say."""
-    marks = f"version >= {255 << 56}"  # of `kol dlq`: above every worker's
+    marks = f"version >= {MARKS}"  # of `kol dlq`: above every worker's
     _copy(engine, ours, theirs, "dead_letter", marks)
     if since is not None:
         for table, at in TIMES.items():

@@ -14,6 +14,7 @@ from schemas.blocks import Block, pack, unpack
 from schemas.cells import AT, DIMENSIONS, NAMES
 from schemas.rows import Rows
 from schemas.topics import CELLS
+from schemas.version import version_of
 from streams.core.kol.decay import DAY, SPAN
 from streams.core.kol.memory import COUNTERS, PLACES, KolMemory
 from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
@@ -658,8 +659,8 @@ def test_a_row_says_what_it_is_about() -> None:
 
     assert (row["kol_id"], row["minute"]) == ("宝妈", NOON * 60)
     assert (row["model_version"], row["snapshot"]) == ("1", 0)
-    assert row["version"] == 3 << 56 | 7 << 32 | 1
-    assert memory.version == 3 << 56 | 7 << 32 | 2
+    assert row["version"] == version_of(3, 7, 1)
+    assert memory.version == version_of(3, 7, 2)
 
 
 def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> None:

@@ -14,6 +14,7 @@ from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import MODELS, TABLES
 from schemas.topics import ERASURES
+from schemas.version import version_of
 from streams.core.moments import HORIZON_MS
 from streams.core.user.door_counts import PLACES
 from streams.core.user.memory import Statements, UserMemory
@@ -776,7 +777,7 @@ def test_a_version_is_made_of_epoch_life_and_the_number_of_the_statement() -> No
     reader.state()
     reader.fold(click(ts=NOON + 1))
 
-    assert reader.state().version == 2 << 56 | 5 << 32 | 2
+    assert reader.state().version == version_of(2, 5, 2)
 
 
 def test_offsets_say_where_reading_goes_on() -> None:

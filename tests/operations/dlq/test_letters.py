@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from schemas.events import CLICKSTREAM, PURCHASES
 from schemas.partitioner import partition_of
 from schemas.topics import DEAD_LETTERS
+from schemas.version import MARKS, version_of
 from streams.clients.kafka_reader import Entry
 from streams.operations.dlq.letters import Choice, Letter, LetterError, place, readable
-from streams.operations.dlq.retry import MARKED, Outcome, Way, greatest_of, mark, source, way
+from streams.operations.dlq.retry import Outcome, Way, greatest_of, mark, source, way
 from tests.builders import HOUR, NOON, Message, click, paid
 
 PARTITIONS = 4
@@ -221,14 +222,14 @@ class Recorder:
 
 
 def test_a_mark_outranks_every_version_a_worker_can_have() -> None:
-    workers_greatest = 254 << 56 | (2**24 - 1) << 32 | (2**32 - 1)
+    workers_greatest = version_of(254, 2**24 - 1, 2**32 - 1)
     database = Recorder()
 
     mark(database, [letter()])  # type: ignore[arg-type]  # a stand-in
 
     (said,) = database.said
     version = int(said.split("toUInt64(")[1].split(")")[0])
-    assert workers_greatest < MARKED < version < 2**64
+    assert workers_greatest < MARKS < version < 2**64
     assert "'retried'" in said
     assert f"('clickstream', {ELSEWHERE}, 7, 'input', {NOON})" in said
 
