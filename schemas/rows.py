@@ -147,28 +147,12 @@ _HOUR: Final = _columns(hour=(SECOND, "beginning of the hour"))
 _SOURCE: Final = _columns(
     source_partition=("UInt16", "partition of the inputs the events came from")
 )
-_SHOP: Final = _columns(
-    brand_id=(NAME, "brand, empty where unknown"),
-    platform=(NAME, "platform, empty where unknown"),
-    channel=(NAME, "channel, empty where unknown"),
-)
 _SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used"))
 _VERSION: Final = _columns(
     version=("UInt64", "epoch << 56 | life << 32 | folded: of a key's rows the greatest stands"),
 )
 _CLOCK: Final = _columns(
     version=("UInt64", "server milliseconds of the computation: the newest stands")
-)
-_COMMERCE: Final = _columns(
-    orders=("Int64", "standing orders"),
-    buyers=("Int64", "distinct buyers"),
-    new_buyers=("Int64", "buyers whose first order this is"),
-    paid_cents=("Int64", "paid"),
-    list_cents=("Int64", "list price"),
-    discount_cents=("Int64", "discount"),
-    promo_cents=("Int64", "paid in promotions"),
-    member_cents=("Int64", "paid by members"),
-    refund_cents=("Int64", "given back, in the refund's own time"),
 )
 _MONTH_OF_MINUTE: Final = "toYYYYMM(minute)"
 
@@ -191,8 +175,10 @@ _ORDER_CREDIT: Final = Table(
             order_id=("String", "the shop's number"),
             user_hash=("String", "keyed hash (HMAC, hex) of the user_id"),
         ),
-        **_SHOP,
         **_columns(
+            brand_id=(NAME, "brand, empty where unknown"),
+            platform=(NAME, "platform, empty where unknown"),
+            channel=(NAME, "channel, empty where unknown"),
             currency=(NAME, "currency, empty where unknown"),
             paid_cents=("Int64", "paid"),
             refunded_cents=("Int64", "given back, at most what was paid"),
@@ -230,35 +216,6 @@ _MINUTE_CELL: Final = Table(
         **_VERSION,
     },
     key=("kol_id", "minute", "source_partition"),
-    partition=_MONTH_OF_MINUTE,
-    moment="minute",
-    keep="90 DAY",
-)
-
-_COMMERCE_CELL: Final = Table(
-    "commerce_cell",
-    "Orders owed to a KOL in a minute, by brand, platform and channel; add over source_partition.",
-    {**_KOL, **_MINUTE, **_SHOP, **_SOURCE, **_COMMERCE, **_VERSION},
-    key=("kol_id", "minute", "brand_id", "platform", "channel", "source_partition"),
-    partition=_MONTH_OF_MINUTE,
-    moment="minute",
-    keep="90 DAY",
-)
-
-_TRANSITION_CELL: Final = Table(
-    "transition_cell",
-    "How often paths went from one place to the next in a minute; add over source_partition.",
-    {
-        **_MINUTE,
-        **_columns(
-            from_id=(NAME, "a KOL, or ~start"),
-            to_id=(NAME, "a KOL, ~conversion or ~null"),
-        ),
-        **_SOURCE,
-        **_columns(paths=("Int64", "paths that took this step")),
-        **_VERSION,
-    },
-    key=("minute", "from_id", "to_id", "source_partition"),
     partition=_MONTH_OF_MINUTE,
     moment="minute",
     keep="90 DAY",
@@ -414,33 +371,6 @@ _DOOR_COUNT: Final = Table(
     key=("topic", "partition", "door"),
 )
 
-_JOURNEY: Final = Table(
-    "journey",
-    "Episodes of a user, bought or not, with and without touches: what the trainer learns from.",
-    {
-        **_columns(
-            opened_at=(MOMENT, "event time of the first event"),
-            episode_id=("String", "stable identity: hash of user and opened_at"),
-            user_hash=("String", "keyed hash (HMAC, hex) of the user_id"),
-            closed_at=(MOMENT, "when it ended: the order, or silence"),
-            bought=("UInt8", "1 if it ended with an order"),
-            order_id=("String", "that order, else empty"),
-            kols=("Array(String)", "KOLs met, once each by UTF-8 bytes"),
-            touches=("Array(UInt32)", "how often each"),
-            intent=(
-                "Array(Float64)",
-                "what was known before the first touch, by the trainer's list",
-            ),
-        ),
-        **_SNAPSHOT,
-        **_VERSION,
-    },
-    key=("opened_at", "episode_id"),
-    partition="toYYYYMM(opened_at)",
-    moment="opened_at",
-    keep="25 MONTH",
-)
-
 _KOL_DIM: Final = Table(
     "kol_dim",
     "Who a KOL is.",
@@ -467,23 +397,6 @@ _CELL_1H: Final = Table(
         **_CLOCK,
     },
     key=("kol_id", "hour"),
-    partition="toYYYYMM(hour)",
-    moment="hour",
-    keep="25 MONTH",
-    derived=True,
-)
-
-_COMMERCE_1H: Final = Table(
-    "commerce_1h",
-    "commerce_cell added up by hour over all source partitions; without buyers, who do not add.",
-    {
-        **_KOL,
-        **_HOUR,
-        **_SHOP,
-        **{name: column for name, column in _COMMERCE.items() if name != "buyers"},
-        **_CLOCK,
-    },
-    key=("kol_id", "hour", "brand_id", "platform", "channel"),
     partition="toYYYYMM(hour)",
     moment="hour",
     keep="25 MONTH",
@@ -543,18 +456,14 @@ TABLES: Final[Mapping[str, Table]] = {
     for table in (
         _ORDER_CREDIT,
         _MINUTE_CELL,
-        _COMMERCE_CELL,
-        _TRANSITION_CELL,
         _KOL_SCORE,
         _CRISIS,
         _ASSET_METRIC,
         _CLAIM,
         _DEAD_LETTER,
         _DOOR_COUNT,
-        _JOURNEY,
         _KOL_DIM,
         _CELL_1H,
-        _COMMERCE_1H,
         _CREDIT_1H,
         _SCORE_1H,
     )
@@ -565,18 +474,19 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_order": "One row per order: paid, given back, how many touches count.",
     "v_order_touches": "One row per order with the touches that count, newest last.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
-    "v_commerce": "Orders owed to a KOL in a minute, by brand, platform and channel.",
-    "v_transition": "How often paths went from one place to the next in a minute.",
     "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
     "v_crisis": "Crises as they stand.",
     "v_asset": "Measures of asset cultivation with their intervals.",
     "v_claim": "Claims of the literature against our own numbers.",
     "v_dead_letter": "What could not be read or written, each once.",
     "v_door": "How many messages of a topic partition left by which door.",
-    "v_journey": "Episodes of users, bought or not.",
     "v_kol": "Who a KOL is.",
     "v_cell_1h": "v_minute by hour, without users, which do not add.",
-    "v_commerce_1h": "v_commerce by hour, without buyers, who do not add.",
     "v_credit_1h": "v_order_credit by model, KOL and hour of the order.",
     "v_score_1h": "The last score of a KOL in an hour, and the extremes of trust.",
 }
+
+# The migrations make these, but nothing writes them yet: the docs do not list them.
+PLANNED: Final = frozenset(
+    {"crisis", "v_crisis", "asset_metric", "v_asset", "claim", "v_claim", "kol_dim", "v_kol"}
+)

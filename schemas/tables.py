@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.events import INPUTS
-from schemas.topics import TOPICS, Topic
+from schemas.topics import PLANNED, TOPICS, Topic
 from schemas.wire import ROOM, Schema, wire_schema
 
 Row = Sequence[str]
@@ -28,8 +28,9 @@ def fields_table(topic: str) -> str:
 
 
 def topics_table() -> str:
-    """Every topic with its partitions and its verified configuration."""
-    rows = [(t.name, t.key, t.partitions, t.about, _configs(t)) for t in TOPICS.values()]
+    """Every topic in use with its partitions and its verified configuration."""
+    used = [topic for topic in TOPICS.values() if topic.name not in PLANNED]
+    rows = [(t.name, t.key, t.partitions, t.about, _configs(t)) for t in used]
     return _table(("topic", "key", "partitions", "carries", "must be set"), rows)
 
 

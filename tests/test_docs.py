@@ -16,7 +16,7 @@ from schemas.codec import decode
 from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS, KINDS
 from schemas.partitioner import partition_of
-from schemas.rows import TABLES, VIEWS
+from schemas.rows import PLANNED, TABLES, VIEWS
 from schemas.topics import TOPICS
 from streams.core.kol import memory as kol_memory
 from streams.core.user import door_counts
@@ -242,11 +242,11 @@ def test_every_door_reason_and_counter_is_explained() -> None:
         ("commands", [f"kol {name}" for name in commands()]),
         ("settings", list(described())),
         ("metrics", list(METRICS)),
-        ("tables", list(TABLES)),
-        ("views", list(VIEWS)),
+        ("tables", [name for name in TABLES if name not in PLANNED]),
+        ("views", [name for name in VIEWS if name not in PLANNED]),
     ],
 )
-def test_a_table_has_everything_there_is(name: str, wanted: list[str]) -> None:
+def test_a_table_has_everything_that_works(name: str, wanted: list[str]) -> None:
     first = re.findall(r"^\| `([^`]+)` \|", MADE[name](), re.MULTILINE)
 
     assert [re.sub(r" \[?[A-Z].*", "", words) for words in first] == wanted

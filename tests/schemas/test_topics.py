@@ -9,6 +9,7 @@ from schemas.topics import (
     DEAD_LETTERS,
     ERASURES,
     KOL_STATE,
+    PLANNED,
     REVIEWS,
     SNAPSHOTS,
     TOPICS,
@@ -31,6 +32,11 @@ def test_every_topic_has_a_plan() -> None:
     ours = (CELLS, USER_STATE, KOL_STATE, SNAPSHOTS, CRISES, REVIEWS, ERASURES, DEAD_LETTERS)
 
     assert set(plan(4)) == {*INPUTS, *REFERENCES, *ours}
+
+
+def test_what_is_planned_exists() -> None:
+    assert {*REFERENCES, SNAPSHOTS, CRISES, REVIEWS} == PLANNED
+    assert TOPICS.keys() >= PLANNED
 
 
 @pytest.mark.parametrize("name", [*INPUTS, CELLS, USER_STATE, KOL_STATE, CRISES, ERASURES])

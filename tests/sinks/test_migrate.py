@@ -11,6 +11,7 @@ from sinks.migrate import SchemaError, Step, check, complaint, migrate, steps, v
 
 FILES = {step.name: step.text for step in steps()}
 CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+)", re.MULTILINE)
+DROPPED = re.compile(r"^DROP (?:TABLE|VIEW) IF EXISTS \$\{database\}\.(\w+)", re.MULTILINE)
 VIEWED = re.compile(r"^CREATE VIEW IF NOT EXISTS \$\{database\}\.(v_\w+)", re.MULTILINE)
 
 
@@ -20,9 +21,13 @@ def test_numbers_are_unique_and_without_gaps() -> None:
 
 def test_every_table_and_view_is_made_once() -> None:
     text = "\n".join(FILES.values())
+    dropped = set(DROPPED.findall(text))
+    tables, views = CREATED.findall(text), VIEWED.findall(text)
 
-    assert sorted(CREATED.findall(text)) == sorted(TABLES)
-    assert sorted(VIEWED.findall(text)) == sorted(VIEWS)
+    assert len(set(tables)) == len(tables)
+    assert len(set(views)) == len(views)
+    assert set(tables) - dropped == set(TABLES)
+    assert set(views) - dropped == set(VIEWS)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +51,10 @@ def test_no_age_counts_from_event_time() -> None:
 
 
 def test_every_object_is_in_the_database_and_on_the_cluster() -> None:
-    created = re.findall(r"^CREATE .*", "\n".join(FILES.values()), re.MULTILINE)
+    text = "\n".join(FILES.values())
+    changes = re.findall(r"^(?:CREATE|DROP|ALTER) .*", text, re.MULTILINE)
 
-    assert all("${database}." in line and "${on_cluster}" in line for line in created)
+    assert all("${database}." in line and "${on_cluster}" in line for line in changes)
 
 
 def test_every_view_can_lend_the_rights_of_its_maker() -> None:
@@ -148,7 +154,9 @@ def test_all_files_are_applied_once_and_in_order() -> None:
 def test_on_a_cluster_everything_is_made_on_the_cluster() -> None:
     database = Database()
     migrate(database, "kol", cluster="main")
-    made = [command for command in database.commands if command.startswith("CREATE")]
+    made = [
+        command for command in database.commands if command.startswith(("CREATE", "DROP", "ALTER"))
+    ]
 
     assert all("ON CLUSTER" in command for command in made)
 

@@ -29,11 +29,9 @@ MOST_SECONDS: Final = 3600.0  # of one statement
 TIMES: Final[Mapping[str, str]] = {  # what is kept from before `--from`: table -> its time
     "order_credit": "ordered_at",
     "minute_cell": "minute",
-    "commerce_cell": "minute",
-    "transition_cell": "minute",
     "kol_score": "minute",
 }
-HOURS: Final = ("cell_1h", "commerce_1h", "credit_1h", "score_1h")
+HOURS: Final = ("cell_1h", "credit_1h", "score_1h")
 # of hours that are computed anew nothing may have been eaten by age yet
 KEPT_HOURS: Final = "hour >= now() - INTERVAL 30 DAY"
 KEPT_CREDITS: Final = "hour >= now() - INTERVAL 12 MONTH"
