@@ -26,7 +26,7 @@ $(VENV)/.ok: requirements.lock pyproject.toml
 	@$(BIN)/python -m deploy.embedded.kafka >&2
 	@touch $@
 
-demo: setup ## the whole product on this machine, with believable traffic (ARGS="--seconds 45 --headless --json")
+demo: setup ## the whole product on this machine, with believable traffic (ARGS="--duration 45 --headless --json")
 	@$(BIN)/kol demo $(ARGS)
 
 test: setup ## every test, one after the other: some measure time

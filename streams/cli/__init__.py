@@ -25,6 +25,7 @@ from streams.cli import (
     up,
     worker,
 )
+from streams.cli.options import formerly
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,14 +50,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_.import_,
     "sql": sql.sql,
     "doctor": doctor.doctor,
-    "replay": replay.replay,
     "forget": forget.forget,
     "config": config.config,
 }
+FORMER_OPTIONS: dict[str, dict[str, str]] = {  # command -> old name -> today's
+    "demo": {"seconds": "duration"},
+    "top": {"seconds": "duration", "most": "limit"},
+    "drain": {"seconds": "timeout"},
+    "import": {"seconds": "timeout"},
+    "forget": {"seconds": "timeout"},
+}
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, context_settings=formerly(**FORMER_OPTIONS.get(name, {})))(command)
 app.add_typer(explain.explain, name="explain")
 app.add_typer(dlq.dlq, name="dlq")
+app.add_typer(replay.replay, name="replay")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
-from streams.cli.options import Json, command, out, printed
+from streams.cli.options import Json, command, out, print_json
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def bench(
         )
     report = _report(figures, events + warm)
     if as_json:
-        printed(report)
+        print_json(report)
     else:
         _shown(report)
 
@@ -152,7 +152,7 @@ def _restore(users: int, *, as_json: bool) -> None:
             )
     report = figures | {"machine": _machine(), "topics": [USER_STATE, KOL_STATE]}
     if as_json:
-        printed(report)
+        print_json(report)
     else:
         _restored(report)
 

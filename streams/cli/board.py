@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.money import yuan
+from streams.cli.money import as_yuan
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -44,8 +44,8 @@ def board(settings: "Settings", note: str, most: int = 18) -> Group:
             Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
             interval(felt_lo, felt, felt_hi, WIDTH // 2),
             f"{row['n_eff']:.0f}",
-            yuan(int(row["credit_cents"])),
-            yuan(int(row["refunded_cents"])),
+            as_yuan(int(row["credit_cents"])),
+            as_yuan(int(row["refunded_cents"])),
         )
     by_door = door_counts(settings)
     counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}

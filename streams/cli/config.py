@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
 
 if TYPE_CHECKING:
     pass
@@ -18,10 +18,10 @@ def config(*, home: Home = HOME, as_json: Json = False) -> None:
     """Every setting: its variable, its value in force, what it is for. Secrets are masked."""
     from streams.settings import described, environment, load
 
-    at_home(home)
+    use_home(home)
     values = masked(load())
     if as_json:
-        printed(values)
+        print_json(values)
         return
     flat = environment(values)
     for name, what in described().items():

@@ -10,8 +10,19 @@ from rich.table import Table
 
 from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from streams.cli.board import board
-from streams.cli.money import yuan
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
+from streams.cli.money import as_yuan
+from streams.cli.options import (
+    FAILED,
+    HOME,
+    Duration,
+    Home,
+    Json,
+    command,
+    err,
+    out,
+    print_json,
+    use_home,
+)
 
 if TYPE_CHECKING:
     from streams.operations.stack import RunningStack
@@ -24,9 +35,9 @@ SEED = 20_26
 @command
 def demo(
     *,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the live part.")] = 120.0,
+    duration: Duration = 120.0,
     rate: Annotated[float, typer.Option(min=1, help="Events a second.")] = 300.0,
-    workers: Annotated[int, typer.Option(min=1, max=4, help="Worker processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=4, help="Worker processes to start.")] = 1,
     headless: Annotated[bool, typer.Option("--headless", help="No screen, only the end.")] = False,
     home: Home = HOME,
     as_json: Json = False,
@@ -38,16 +49,14 @@ def demo(
     from streams.operations.stack import RunningStack
     from streams.settings import load
 
-    folder = StateFolder(at_home(home))
+    folder = StateFolder(use_home(home))
     _make_room(folder)
     show = not headless and out.is_terminal and not as_json
     stack = RunningStack(folder, workers, _progress)
     try:
         stack.start()
         settings = load()
-        report = (
-            _shown(settings, stack, seconds, rate) if show else _run(settings, stack, seconds, rate)
-        )
+        report = (_shown if show else _run)(settings, stack, duration, rate)
     finally:
         stack.stop()
     _ended(report, as_json=as_json)
@@ -70,14 +79,14 @@ def _progress(line: str) -> None:
 
 
 def _run(
-    settings: "Settings", stack: "RunningStack", seconds: float, rate: float
+    settings: "Settings", stack: "RunningStack", duration: float, rate: float
 ) -> dict[str, Any]:
     """The whole demo without a screen."""
-    return _play(settings, stack, seconds, rate, lambda _: None)
+    return _play(settings, stack, duration, rate, lambda _: None)
 
 
 def _shown(
-    settings: "Settings", stack: "RunningStack", seconds: float, rate: float
+    settings: "Settings", stack: "RunningStack", duration: float, rate: float
 ) -> dict[str, Any]:
     """The demo with its leaderboard."""
     with Live(console=out, refresh_per_second=4, screen=True) as live:
@@ -86,13 +95,13 @@ def _shown(
         def look(note: str) -> None:
             live.update(board(settings, f"{note} · {time.monotonic() - begun:.0f} s"))
 
-        return _play(settings, stack, seconds, rate, look)
+        return _play(settings, stack, duration, rate, look)
 
 
 def _play(
     settings: "Settings",
     stack: "RunningStack",
-    seconds: float,
+    duration: float,
     rate: float,
     look: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -100,7 +109,7 @@ def _play(
     from streams.clients.kafka_admin import kafka_admin
     from streams.clients.worker_pages import latency_counts
     from streams.operations.demo_traffic import Traffic, account
-    from streams.operations.drain import Watch, drain
+    from streams.operations.drain import Observer, drain
     from streams.operations.leaderboard import watched
 
     traffic = Traffic(settings, rate, SEED)
@@ -109,17 +118,17 @@ def _play(
         while not traffic.history_sent.wait(0.3):
             look("sending the last 90 minutes")
         with kafka_admin(settings.kafka) as broker:
-            watch = Watch(lambda left: look(f"catching up: {left} to go"), look)
+            watch = Observer(lambda left: look(f"catching up: {left} to go"), look)
             drain(broker, settings.app_id, 120, watch)
         before = latency_counts(stack.urls)
-        watched(traffic.stopped, seconds, lambda: look("live"))
+        watched(traffic.stopped, duration, lambda: look("live"))
     finally:
         traffic.stopped.set()
         traffic.join()
     if traffic.error is not None:
         raise traffic.error
     with kafka_admin(settings.kafka) as broker:
-        watch = Watch(lambda left: look(f"draining: {left} to go"), look)
+        watch = Observer(lambda left: look(f"draining: {left} to go"), look)
         drain(broker, settings.app_id, 120, watch)
         messages = sum(broker.end_offsets(INPUTS).values())
     return account(settings, messages, latency_counts(stack.urls) - before)
@@ -130,15 +139,15 @@ def _ended(report: dict[str, Any], *, as_json: bool) -> None:
 
     faults = broken(report)
     if as_json:
-        printed(report)
+        print_json(report)
     else:
         table = Table("model", "credited", "given back", title="every order, to the cent")
         for model, cents in report["credited_cents"].items():
-            table.add_row(model, yuan(cents), yuan(report["refunded_cents"][model]))
+            table.add_row(model, as_yuan(cents), as_yuan(report["refunded_cents"][model]))
         out.print(table)
         out.print(
             f"{report['messages']:,} messages, {report['orders']:,} orders worth"
-            f" {yuan(report['paid_cents'])}, {report['scores']:,} scores;"
+            f" {as_yuan(report['paid_cents'])}, {report['scores']:,} scores;"
             f" from message to row {report['end_to_end_ms']['p50']} ms (p50),"
             f" {report['end_to_end_ms']['p99']} ms (p99)",
             highlight=False,

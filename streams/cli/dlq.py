@@ -9,7 +9,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
+from streams.cli.options import (
+    FAILED,
+    HOME,
+    Home,
+    Json,
+    Yes,
+    command,
+    err,
+    out,
+    print_json,
+    use_home,
+)
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -32,7 +43,9 @@ def list_(
     *,
     reason: Reasons = None,
     topic: Topics = None,
-    limit: Annotated[int, typer.Option(min=0, help="Letters shown, the newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=0, help="At most this many letters, newest first.")
+    ] = 20,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
@@ -41,14 +54,14 @@ def list_(
     from streams.operations.dlq.letters import Choice, groups, letters
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     choice = Choice.of(reason or (), topic or ())
     client = reader(load().clickhouse)
     counted, newest = groups(client, choice), letters(client, choice, limit)
     if as_json:
         total = sum(int(group["letters"]) for group in counted)
         listed = [letter.as_dict() for letter in newest]
-        printed({"total": total, "groups": counted, "letters": listed})
+        print_json({"total": total, "groups": counted, "letters": listed})
         return
     if not counted:
         out.print("no dead letters")
@@ -85,10 +98,10 @@ def show(
     from streams.operations.dlq.letters import opened, readable
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     found, raw = opened(reader(load().clickhouse), letter)
     if as_json:
-        printed(found.as_dict() | {"bytes": len(raw)} | _payload(raw))
+        print_json(found.as_dict() | {"bytes": len(raw)} | _payload(raw))
         return
     for name, value in found.as_dict().items():
         if name not in {"topic", "partition", "offset"}:
@@ -124,8 +137,10 @@ def retry(
     *,
     reason: Reasons = None,
     topic: Topics = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")] = 1_000,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only look.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this many letters, oldest first.")
+    ] = 1_000,
+    yes: Yes = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also what would be refused again.")
     ] = False,
@@ -142,7 +157,7 @@ def retry(
     from streams.operations.dlq.retry import looked, put_back
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     settings = load()
     states = () if ids else (NEW,)
     choice = Choice.of(reason or (), topic or (), ids or (), states)
@@ -166,7 +181,7 @@ def _retried(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
     if as_json:
         going, refused = ([w.as_dict() for w in ws] for ws in (outcome.going, outcome.refused))
         said = {"dry_run": not outcome.sent, "retried" if outcome.sent else "would_retry": going}
-        printed(said | {"refused": refused, "missing": missing})
+        print_json(said | {"refused": refused, "missing": missing})
         return
     for one in outcome.refused:
         err.print(f"{one.letter.id} ({one.letter.reason}): {one.why_not}", markup=False)

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.operations.status import worker_statuses
     from streams.settings import load
 
-    folder = StateFolder(at_home(home))
+    folder = StateFolder(use_home(home))
     with progress() as bar:
         bar.add_task("examining", total=None)
         found = asyncio.run(examined(load(), worker_statuses(home)))
     found += processes((folder.status() or {}).get("processes", []), str(folder.logs))
     healthy = not any(finding.severity is Severity.FAULT for finding in found)
     if as_json:
-        printed({"healthy": healthy, "findings": [finding.as_dict() for finding in found]})
+        print_json({"healthy": healthy, "findings": [finding.as_dict() for finding in found]})
     else:
         _examined(found, healthy=healthy)
     if not healthy:

@@ -1,6 +1,6 @@
 """`kol down`: stop what `kol up` started."""
 
-from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
 
 
 @command
@@ -9,8 +9,8 @@ def down(*, home: Home = HOME, as_json: Json = False) -> None:
     from deploy.embedded.state_folder import StateFolder
     from deploy.embedded.supervisor import stop
 
-    stopped = stop(StateFolder(at_home(home)))
+    stopped = stop(StateFolder(use_home(home)))
     if as_json:
-        printed({"stopped": stopped})
+        print_json({"stopped": stopped})
     else:
         out.print("stopped" if stopped else "nothing was running")

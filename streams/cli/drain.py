@@ -1,37 +1,34 @@
 """`kol drain`: wait until everything sent so far is safe."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from streams.cli.options import HOME, Home, Json, at_home, command, notice, printed
+from streams.cli.options import (
+    HOME,
+    Home,
+    Json,
+    Timeout,
+    command,
+    print_json,
+    print_notice,
+    use_home,
+)
 from streams.cli.progress import progress
-
-if TYPE_CHECKING:
-    pass
 
 
 @command
-def drain(
-    *,
-    seconds: Annotated[float, typer.Option(help="Give up after this long.")] = 600.0,
-    home: Home = HOME,
-    as_json: Json = False,
-) -> None:
-    """Wait until everything sent so far is read, stated in ClickHouse and safe."""
+def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False) -> None:
+    """Wait until everything sent so far is read, written to ClickHouse and in a snapshot."""
     from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
-    from streams.operations.drain import Watch
-    from streams.operations.drain import drain as drained
+    from streams.operations import drain as operation
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     settings = load()
     with progress() as bar, kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
         task = bar.add_task("draining", total=None)
 
-        def seen(left: int) -> None:
+        def remaining(left: int) -> None:
             bar.update(task, description=f"{left} messages to go")
 
-        drained(broker, settings.app_id, seconds, Watch(seen, notice))
+        observer = operation.Observer(remaining, print_notice)
+        operation.drain(broker, settings.app_id, timeout, observer)
     if as_json:
-        printed({"drained": True})
+        print_json({"drained": True})

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.money import yuan
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
+from streams.cli.money import as_yuan
+from streams.cli.options import FAILED, HOME, Home, Json, command, err, out, print_json, use_home
 
 explain = typer.Typer(no_args_is_help=True, help="Why a credit is what it is.")
 
@@ -24,10 +24,10 @@ def order(
     from streams.operations.explain import explained_orders
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     found = explained_orders(reader(load().clickhouse), order_id)
     if as_json:
-        printed(found)
+        print_json(found)
     if not found:
         err.print(f"no order {order_id}: not read yet, or another id", highlight=False)
         raise typer.Exit(FAILED)
@@ -38,8 +38,8 @@ def order(
 
 def _shown(one: dict[str, Any]) -> None:
     out.print(
-        f"[bold]{one['order_id']}[/]  {one['ordered_at']} UTC  paid {yuan(one['paid_cents'])}"
-        f"  given back {yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",
+        f"[bold]{one['order_id']}[/]  {one['ordered_at']} UTC  paid {as_yuan(one['paid_cents'])}"
+        f"  given back {as_yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",
         highlight=False,
     )
     if one["touches"]:
@@ -58,7 +58,7 @@ def _shown(one: dict[str, Any]) -> None:
                 model["model"] if number == 0 else "",
                 share["kol_id"],
                 f"{share['weight']:,} of {model['total_weight']:,}",
-                yuan(share["credit_cents"]),
-                yuan(share["refunded_cents"]),
+                as_yuan(share["credit_cents"]),
+                as_yuan(share["refunded_cents"]),
             )
     out.print(credits_)

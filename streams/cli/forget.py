@@ -1,12 +1,24 @@
 """`kol forget`: a user goes, the credits stay."""
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import FAILED, HOME, USAGE, Home, Json, at_home, command, err, out, printed
+from streams.cli.options import (
+    FAILED,
+    HOME,
+    Home,
+    Json,
+    Timeout,
+    Yes,
+    command,
+    confirm,
+    err,
+    out,
+    print_json,
+    use_home,
+)
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -17,8 +29,8 @@ if TYPE_CHECKING:
 def forget(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user_id, as events have it.")],
     *,
-    seconds: Annotated[float, typer.Option(min=1, help="Wait this long for the workers.")] = 300.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    timeout: Timeout = 300.0,
+    yes: Yes = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
@@ -30,19 +42,15 @@ def forget(
     from streams.operations.forget.erase import forget as forgotten
     from streams.settings import load
 
-    at_home(home)
-    if not yes:
-        if not sys.stdin.isatty():
-            err.print("this cannot be undone: add --yes")
-            raise typer.Exit(USAGE)
-        typer.confirm(f"Forget {user}? This cannot be undone.", abort=True)
+    use_home(home)
+    confirm(f"Forget {user}?", yes=yes)
     settings = load()
     with progress() as bar:
         task = bar.add_task("forgetting", total=None)
         say = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        report = asyncio.run(forgotten(settings, user, seconds, say))
+        report = asyncio.run(forgotten(settings, user, timeout, say))
     if as_json:
-        printed(report.as_dict())
+        print_json(report.as_dict())
     else:
         _forgotten(report)
     if report.traces.found:

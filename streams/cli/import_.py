@@ -14,12 +14,13 @@ from streams.cli.options import (
     USAGE,
     Home,
     Json,
-    at_home,
+    Timeout,
     command,
     err,
-    notice,
     out,
-    printed,
+    print_json,
+    print_notice,
+    use_home,
 )
 from streams.cli.progress import progress
 
@@ -31,7 +32,7 @@ def import_(
     dataset: Annotated[str, typer.Argument(help="completejourney | online-retail")],
     path: Annotated[Path | None, typer.Argument(help="The file, for online-retail.")] = None,
     *,
-    seconds: Annotated[float, typer.Option(help="Wait this long for the workers.")] = 900.0,
+    timeout: Timeout = 900.0,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
@@ -40,23 +41,23 @@ def import_(
     completejourney: a year of a grocer's baskets, campaigns standing for KOLs (semi-synthetic).
     online-retail PATH: invoices and cancellations of a gift shop.
     """
-    at_home(home)
+    use_home(home)
     if dataset not in DATASETS or (dataset == "online-retail") != (path is not None):
         err.print("kol import completejourney, or kol import online-retail PATH")
         raise typer.Exit(USAGE)
-    report = _imported(dataset, path, seconds)
+    report = _imported(dataset, path, timeout)
     if as_json:
-        printed(report)
+        print_json(report)
     else:
         _shown(report)
     if not report["balance"]["balanced"]:
         raise typer.Exit(FAILED)
 
 
-def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]:
+def _imported(dataset: str, path: Path | None, timeout: float) -> dict[str, Any]:
     from streams.clients.clickhouse import reader
     from streams.clients.kafka_admin import kafka_admin
-    from streams.operations.drain import Watch, drain
+    from streams.operations.drain import Observer, drain
     from streams.operations.import_dataset import (
         NoRoomError,
         already,
@@ -88,8 +89,8 @@ def _imported(dataset: str, path: Path | None, seconds: float) -> dict[str, Any]
         )
         with kafka_admin(settings.kafka) as broker:
             bar.update(task, description="waiting for the workers", total=None)
-            watch = Watch(lambda left: bar.update(task, completed=left), notice)
-            drain(broker, settings.app_id, seconds, watch)
+            watch = Observer(lambda left: bar.update(task, completed=left), print_notice)
+            drain(broker, settings.app_id, timeout, watch)
     fates = {
         name: {"lines": fate.lines, "cents": fate.cents, "rule": converted.notes[name]}
         for name, fate in converted.fates.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, err, out, printed
+from streams.cli.options import FAILED, HOME, Home, Json, command, err, out, print_json, use_home
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Send files of events: {"topic": …, "value": {…}} or {"topic": …, "raw": "…"} a line."""
-    at_home(home)
+    use_home(home)
     for path in files:
         path.stat()  # all of them before the first is sent
     sent, unusable = asyncio.run(_sent(files))
     for line in unusable[:10]:
         err.print(f"{line.path}:{line.line}: not sent: {line.why}", highlight=False)
     if as_json:
-        printed({"sent": dict(sent), "messages": sent.total(), "unusable": len(unusable)})
+        print_json({"sent": dict(sent), "messages": sent.total(), "unusable": len(unusable)})
     else:
         told_topics = ", ".join(f"{n} to {topic}" for topic, n in sent.items()) or "nothing"
         out.print(f"sent {told_topics}; {len(unusable)} lines could not be sent")

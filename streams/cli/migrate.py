@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
 
 if TYPE_CHECKING:
     pass
@@ -15,11 +15,11 @@ def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.clients.clickhouse import connect
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     conf = load().clickhouse
     client = connect(conf, database="")
     done = applied(client, conf.database, cluster=conf.cluster, definer=conf.definer)
     if as_json:
-        printed({"applied": done})
+        print_json({"applied": done})
     else:
         out.print(f"{len(done)} migrations applied" if done else "nothing to do")

@@ -1,4 +1,4 @@
-"""What every command has: --home, --json, exit codes, and one way to speak to a person."""
+"""Options that mean the same in every command, exit codes, and the way messages are printed."""
 
 import json
 import os
@@ -21,26 +21,52 @@ Home = Annotated[
     Path, typer.Option("--home", envvar="KOL_HOME", help="Folder of state, logs and secrets.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up waiting after this.")
+]
+Duration = Annotated[
+    float, typer.Option("--duration", min=0, metavar="SECONDS", help="Keep running for this long.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Go ahead without asking.")]
 HOME = Path(".kol")
 
 out = Console()
 err = Console(stderr=True)
 
 
-def at_home(home: Path) -> Path:
+def formerly(**names: str) -> dict[str, Any]:
+    """Context settings of a command that still reads an option's old name, without showing it.
+
+    >>> formerly(seconds="timeout")["token_normalize_func"]("seconds")
+    'timeout'
+    """
+    return {"token_normalize_func": lambda name: names.get(name, name)}
+
+
+def use_home(home: Path) -> Path:
     """Make `home` the folder that settings are read from."""
     os.environ["KOL_HOME"] = str(home)
     return home
 
 
-def printed(value: Any) -> None:  # noqa: ANN401  # anything JSON has a word for
-    """Print one JSON value."""
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; without a terminal, `--yes` is required."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        err.print("this cannot be undone: add --yes")
+        raise typer.Exit(USAGE)
+    typer.confirm(f"{question} This cannot be undone.", abort=True)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401  # any value that JSON can hold
+    """Print one JSON value on a line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n")
     sys.stdout.flush()
 
 
-def notice(line: str) -> None:
-    """Say something to who waits, on stderr, as it is."""
+def print_notice(line: str) -> None:
+    """Print a message on stderr, without markup."""
     err.print(line, highlight=False, markup=False)
 
 
@@ -49,7 +75,7 @@ R = TypeVar("R")
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
-    """An expected failure is a sentence on stderr and exit code 1, never a traceback."""
+    """A command whose expected failures are one sentence on stderr and exit code 1."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

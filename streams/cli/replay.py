@@ -1,199 +1,211 @@
-"""`kol replay`: all is read again by a second app, beside the live one; and the way back."""
+"""`kol replay`: read everything again with a second app beside the live one; swap, and go back."""
 
-import os
 import shlex
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from streams.cli.options import HOME, USAGE, Home, Json, at_home, command, err, notice, out, printed
+from streams.cli.options import (
+    HOME,
+    Home,
+    Json,
+    Timeout,
+    Yes,
+    command,
+    confirm,
+    formerly,
+    out,
+    print_json,
+    print_notice,
+    use_home,
+)
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
-    from deploy.embedded.process import Process
+    from streams.operations.drain import Observer
     from streams.settings import Settings
 
-STOP_SECONDS = 12.0  # a worker is gone within ten
+REPLACED = {"--swap": "run NAME --swap", "--back": "back NAME", "--drop": "drop NAME"}
 
 
+class ReplayGroup(TyperGroup):
+    """The subcommands; says which one replaces `kol replay NAME [--swap|--back|--drop]`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  # typer names no types for them
+        """The subcommand that the arguments name."""
+        if args[0] not in self.commands:
+            name = next((word for word in args if not word.startswith("-")), "NAME")
+            words = next((REPLACED[word] for word in args if word in REPLACED), "run NAME")
+            ctx.fail(
+                f"`kol replay` takes one of {', '.join(self.commands)} first: "
+                f"`kol replay {words.replace('NAME', name)}`"
+            )
+        return super().resolve_command(ctx, args)
+
+
+replay = typer.Typer(
+    cls=ReplayGroup,
+    no_args_is_help=True,
+    context_settings={"ignore_unknown_options": True},
+    help="Read everything again with a second app beside the live one.",
+)
+
+Name = Annotated[str, typer.Argument(help="Name of the second app, such as kol-2.")]
+
+
+@replay.command("run", context_settings=formerly(seconds="timeout"))
 @command
-def replay(
-    name: Annotated[str, typer.Argument(help="Of the second app, such as kol-2.")],
+def run(
+    name: Name,
     *,
     since: Annotated[
         datetime | None,
         typer.Option(
             "--from",
             formats=["%Y-%m-%d"],
-            help="Take rows before this day (UTC) from the live app.",
+            help="Copy rows before this day (UTC) from the live app.",
         ),
     ] = None,
-    workers: Annotated[
-        int, typer.Option(min=0, max=16, help="Processes here; 0: they run elsewhere.")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=16, help="Worker processes to start.")] = 1,
     swap: Annotated[
-        bool, typer.Option("--swap", help="Once caught up, let the views read its tables.")
+        bool, typer.Option("--swap", help="Swap the views as soon as it has caught up.")
     ] = False,
-    back: Annotated[
-        bool, typer.Option("--back", help="Let the views read their own again.")
-    ] = False,
-    drop: Annotated[
-        bool,
-        typer.Option("--drop", help="Delete what is not read: the replay, or what it replaced."),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="Give up after this long.")] = 86_400.0,
+    timeout: Timeout = 86_400.0,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Read all again in this version, as a second app into a second database; swap; go back.
+    """Read everything again in this version, into a second database, until it has caught up.
 
-    The live app goes on meanwhile. Give this command its settings; the second one's are printed.
+    The live app keeps running. Call this with the live app's settings; it prints the settings
+    of the second app's workers. With --workers 0 they run elsewhere.
     """
-    from streams.operations.replay.prepare import beside, variables_of
-    from streams.operations.replay.swap import back as went_back
-    from streams.operations.replay.swap import drop as dropped
+    from deploy.embedded.state_folder import StateFolder
+    from streams.operations.replay.prepare import variables_of
+    from streams.operations.replay.run import Plan, catch_up
+    from streams.operations.stack import local_workers
+
+    folder = StateFolder(use_home(home))
+    live, second = _apps(name)
+    if not workers:
+        print_notice(f"its workers run elsewhere: {_exports(second)}")
+    plan = Plan(_milliseconds(since), timeout, swap=swap)
+    crew = local_workers(folder, second.app_id, variables_of(second), workers) if workers else None
+    started = time.monotonic()
+    with _progress() as observer:
+        catch_up(live, second, plan, crew, observer)
+    _print_caught_up(second, started, swapped=swap, as_json=as_json)
+
+
+@replay.command("swap", context_settings=formerly(seconds="timeout"))
+@command
+def swap(
+    name: Name, *, timeout: Timeout = 86_400.0, home: Home = HOME, as_json: Json = False
+) -> None:
+    """Wait until the running workers of a replay have caught up, then let the views read its rows.
+
+    The live app keeps running, so `kol replay back NAME` can undo this. Safe to run again.
+    """
+    from streams.operations.replay.run import swap_once_caught_up
+
+    use_home(home)
+    live, second = _apps(name)
+    started = time.monotonic()
+    with _progress() as observer:
+        swap_once_caught_up(live, second, timeout, observer)
+    _print_caught_up(second, started, swapped=True, as_json=as_json)
+
+
+@replay.command("back")
+@command
+def back(name: Name, *, home: Home = HOME, as_json: Json = False) -> None:
+    """Let the views read the live app's own tables again. Safe to run again."""
+    from streams.operations.replay.swap import back as swap_back
+
+    use_home(home)
+    live, second = _apps(name)
+    swap_back(live, second)
+    report = _report(second) | {"reads": live.clickhouse.database}
+    _print(report, [f"the views read {report['reads']}", _workers_line(second)], as_json=as_json)
+
+
+@replay.command("drop")
+@command
+def drop(name: Name, *, yes: Yes = False, home: Home = HOME, as_json: Json = False) -> None:
+    """Delete the app that the views do not read: the replay, or after a swap the one it replaced.
+
+    Its tables, topics, state and consumer group go; its workers must have stopped.
+    """
+    from streams.operations.replay.swap import drop as drop_unread
+
+    use_home(home)
+    live, second = _apps(name)
+    confirm("Delete its tables, topics and offsets?", yes=yes)
+    report = _report(second) | {"dropped": drop_unread(live, second)}
+    _print(report, [f"{report['dropped']} is gone"], as_json=as_json)
+
+
+def _apps(name: str) -> tuple["Settings", "Settings"]:
+    """Settings of the live app and of the replay of that name."""
+    from streams.operations.replay.prepare import replay_settings
     from streams.settings import load
 
-    if back + drop + (swap or since is not None) > 1:
-        err.print("one of --back, --drop and --swap")
-        raise typer.Exit(USAGE)
-    folder = at_home(home)
     live = load()
-    second = beside(live, name)
-    report: dict[str, object] = {"app": name, "variables": variables_of(second)}
-    if back:
-        went_back(live, second)
-        report["reads"] = live.clickhouse.database
-    elif drop:
-        if not yes:
-            if not sys.stdin.isatty():
-                err.print("this cannot be undone: add --yes")
-                raise typer.Exit(USAGE)
-            typer.confirm(
-                "Delete its tables, topics and offsets? This cannot be undone.", abort=True
-            )
-        report["dropped"] = dropped(live, second)
-    else:
-        begun = time.monotonic()
-        at = None if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
-        _replayed(live, second, at, seconds, swap=swap, crew=_Crew(folder, second, workers))
-        report |= {
-            "caught_up": True,
-            "swapped": swap,
-            "seconds": round(time.monotonic() - begun, 1),
-        }
-        if swap:
-            report["reads"] = second.clickhouse.database
-    if as_json:
-        printed(report)
-    else:
-        _shown(report, second)
+    return live, replay_settings(live, name)
 
 
-class _Crew:
-    """The replay's workers of this command."""
-
-    def __init__(self, folder: object, second: "Settings", count: int) -> None:
-        from deploy.embedded.state_folder import StateFolder
-        from streams.operations.replay.prepare import variables_of
-
-        self._folder = StateFolder(folder)  # type: ignore[arg-type]  # a path
-        self._variables = variables_of(second)
-        self._name = second.app_id
-        self.count = count
-        self._running: list[Process] = []
-
-    @contextmanager
-    def working(self) -> Iterator[Callable[[], None]]:
-        """Run them; gives what raises where one of them has ended."""
-        from deploy.embedded.process import Process
-
-        command = [
-            sys.executable,
-            "-m",
-            "streams.cli",
-            "worker",
-            "--leave",
-            "--home",
-            str(self._folder.path),
-        ]
-        try:
-            for number in range(self.count):
-                name = f"{self._name}-{number}"
-                own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": "0"}
-                log = self._folder.log(f"replay-{name}")
-                log.parent.mkdir(parents=True, exist_ok=True)
-                env = {**os.environ, **self._variables, **own}
-                self._running.append(Process(command, log, env=env))
-            yield self._look
-        finally:
-            for one in self._running:
-                one.terminate()
-            for one in self._running:
-                one.stop(STOP_SECONDS)
-
-    def _look(self) -> None:
-        from deploy.embedded.process import tail
-        from streams.operations.replay.prepare import ReplayError
-
-        for one in self._running:
-            if one.poll() is not None:
-                raise ReplayError(
-                    f"a worker of the replay ended: {tail(one.log, 1)} Run this again: it goes on "
-                    "from its last snapshot"
-                )
+def _milliseconds(day: datetime | None) -> int | None:
+    return None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def _replayed(
-    live: "Settings",
-    second: "Settings",
-    since: int | None,
-    seconds: float,
-    *,
-    swap: bool,
-    crew: _Crew,
-) -> None:
-    from streams.operations.drain import Watch
-    from streams.operations.replay.prepare import caught_up, check_workers, prepare
-    from streams.operations.replay.swap import swap as swapped
+@contextmanager
+def _progress() -> Iterator["Observer"]:
+    """A progress bar over the messages that are left."""
+    from streams.operations.drain import Observer
 
-    since = prepare(live, second, since)
-    if not crew.count:
-        notice(f"its workers run elsewhere: {_exports(second)}")
-        if swap:
-            check_workers(second)
-    with progress() as bar, crew.working() as look:
+    most = 0
+    with progress() as bar:
         task = bar.add_task("replaying", total=None)
-        most = 0
 
-        def seen(left: int) -> None:
+        def show(left: int) -> None:
             nonlocal most
-            look()
             most = max(most, left)
             what = f"{left:,} messages to go"
             bar.update(task, description=what, total=most, completed=most - left)
 
-        caught_up(second, seconds, Watch(seen, notice))
-        if swap:
-            bar.update(task, description="swapping")
-            swapped(live, second, since)
+        yield Observer(show, print_notice, lambda step: bar.update(task, description=step))
 
 
-def _shown(report: dict[str, object], second: "Settings") -> None:
-    if "dropped" in report:
-        out.print(f"{report['dropped']} is gone", highlight=False)
+def _report(second: "Settings") -> dict[str, Any]:
+    from streams.operations.replay.prepare import variables_of
+
+    return {"app": second.app_id, "variables": variables_of(second)}
+
+
+def _print_caught_up(second: "Settings", started: float, *, swapped: bool, as_json: bool) -> None:
+    seconds = round(time.monotonic() - started, 1)
+    report = _report(second) | {"caught_up": True, "swapped": swapped, "seconds": seconds}
+    lines = [f"[green]caught up[/] after {seconds} s"]
+    if swapped:
+        report["reads"] = second.clickhouse.database
+        lines.append(f"the views read {report['reads']}")
+    _print(report, [*lines, _workers_line(second)], as_json=as_json)
+
+
+def _print(report: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
         return
-    if report.get("caught_up"):
-        out.print(f"[green]caught up[/] after {report['seconds']} s", highlight=False)
-    if "reads" in report:
-        out.print(f"the views read {report['reads']}", highlight=False)
-    out.print(f"its workers: {_exports(second)}", highlight=False, soft_wrap=True)
+    for line in lines:
+        out.print(line, highlight=False, soft_wrap=True)
+
+
+def _workers_line(second: "Settings") -> str:
+    return f"its workers: {_exports(second)}"
 
 
 def _exports(second: "Settings") -> str:

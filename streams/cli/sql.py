@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
 
 
 @command
@@ -19,10 +19,10 @@ def sql(
     from streams.clients import clickhouse
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     found = clickhouse.query(clickhouse.reader(load().clickhouse), query)
     if as_json:
-        printed(found)
+        print_json(found)
     else:
         out.print(as_table(found) if found else "[dim]no rows[/]")
 

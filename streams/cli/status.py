@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
 
 
 @command
@@ -14,9 +14,9 @@ def status(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.operations.status import status_report
     from streams.settings import load
 
-    report = status_report(at_home(home), load())
+    report = status_report(use_home(home), load())
     if as_json:
-        printed(report)
+        print_json(report)
     else:
         _shown(report)
     if not report["processes"]:

@@ -1,36 +1,40 @@
 """`kol top`: who is trusted now, how sure that is, and what they earned."""
 
 import threading
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.live import Live
 
 from streams.cli.board import board
-from streams.cli.options import HOME, Home, Json, at_home, command, out, printed
-
-if TYPE_CHECKING:
-    pass
+from streams.cli.options import HOME, Duration, Home, Json, command, out, print_json, use_home
 
 
 @command
 def top(
     *,
-    seconds: Annotated[float, typer.Option(help="Watch so long; 0 shows it once.")] = 0.0,
-    most: Annotated[int, typer.Option("--most", "-n", min=1, help="KOLs to show.")] = 18,
+    duration: Duration = 0.0,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="At most this many KOLs.")
+    ] = 18,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Who is trusted now, how sure that is, and what they earned."""
+    """Who is trusted now, how sure that is, and what they earned.
+
+    Shows it once; with --duration the screen follows for so many seconds.
+    """
     from streams.operations.leaderboard import leaders, watched
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     settings = load()
     if as_json:
-        printed(leaders(settings, most))
-    elif not seconds:
-        out.print(board(settings, "now", most))
+        print_json(leaders(settings, limit))
+    elif not duration:
+        out.print(board(settings, "now", limit))
     else:
         with Live(console=out, refresh_per_second=4) as live:
-            watched(threading.Event(), seconds, lambda: live.update(board(settings, "live", most)))
+            watched(
+                threading.Event(), duration, lambda: live.update(board(settings, "live", limit))
+            )

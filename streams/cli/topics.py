@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.options import FAILED, HOME, Home, Json, at_home, command, out, printed
+from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
 
 if TYPE_CHECKING:
     pass
@@ -16,12 +16,14 @@ def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.clients.kafka_admin import kafka_admin
     from streams.settings import load
 
-    at_home(home)
+    use_home(home)
     with kafka_admin(load().kafka) as broker:
         created = broker.create()
         differences = broker.differences()
     if as_json:
-        printed({"created": created, "differences": [f"{d.topic} {d.what}" for d in differences]})
+        print_json(
+            {"created": created, "differences": [f"{d.topic} {d.what}" for d in differences]}
+        )
     else:
         out.print(f"{len(created)} topics created, {len(differences)} not as they have to be")
         for difference in differences:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import HOME, Home, Json, at_home, command, err, notice, printed
+from streams.cli.options import HOME, Home, Json, command, err, print_json, print_notice, use_home
 
 
 @command
 def up(
     *,
-    workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes to start.")] = 1,
     detach: Annotated[bool, typer.Option("--detach", help="Return once all is ready.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget all events and rows.")] = False,
     home: Home = HOME,
@@ -22,7 +22,7 @@ def up(
     from deploy.embedded.supervisor import detach as detached
     from streams.operations.stack import supervisor
 
-    folder = StateFolder(at_home(home))
+    folder = StateFolder(use_home(home))
     if fresh:
         folder.fresh()
 
@@ -31,9 +31,9 @@ def up(
 
     if detach:
         argv = [sys.executable, "-m", "streams.cli", "up", "--workers", str(workers)]
-        status = detached(folder, [*argv, "--home", str(folder.path)], on_change=notice)
+        status = detached(folder, [*argv, "--home", str(folder.path)], on_change=print_notice)
         if as_json:
-            printed(status)
+            print_json(status)
         else:
             err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
         return

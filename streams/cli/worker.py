@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import HOME, Home, at_home, command
+from streams.cli.options import HOME, Home, command, use_home
 
 
 @command
@@ -25,7 +25,7 @@ def worker(
     from streams.settings import load
     from streams.worker.process import run
 
-    at_home(home)
+    use_home(home)
     settings = load()
     given = {"from_empty": from_empty or settings.worker.from_empty}
     given["accept_gap"] = accept_gap or settings.worker.accept_gap

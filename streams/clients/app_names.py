@@ -1,4 +1,4 @@
-"""Names of apps that live beside each other, and which database is whose."""
+"""Names of apps that live beside each other, and which app a database belongs to."""
 
 import re
 from typing import NamedTuple
@@ -9,48 +9,48 @@ from streams.clients.clickhouse import query
 from streams.settings import Settings
 
 
-class Began(NamedTuple):
-    """What the comment of a replay's database says."""
+class ReplayStart(NamedTuple):
+    """Where a replay's own rows begin, as the comment of its database says it."""
 
-    since: int | None  # milliseconds
+    since: int | None  # milliseconds; None: at the beginning of the log
 
     @property
-    def words(self) -> str:
-        """As it is written.
+    def comment(self) -> str:
+        """The comment of the replay's database.
 
-        >>> Began(None).words, Began(86_400_000).words
+        >>> ReplayStart(None).comment, ReplayStart(86_400_000).comment
         ('replay of all', 'replay since 86400000')
         """
         return "replay of all" if self.since is None else f"replay since {self.since}"
 
     @classmethod
-    def read(cls, comment: str) -> "Began | None":
-        """What such a comment says; None for another one.
+    def parse(cls, comment: str) -> "ReplayStart | None":
+        """The start that a database comment names; None if the database is not a replay's.
 
-        >>> Began.read("replay since 5"), Began.read("replay of all"), Began.read("")
-        (Began(since=5), Began(since=None), None)
+        >>> ReplayStart.parse("replay since 5"), ReplayStart.parse("replay of all")
+        (ReplayStart(since=5), ReplayStart(since=None))
         """
         words = re.fullmatch(r"replay (?:of all|since (\d+))", comment)
         return words and cls(int(words[1]) if words[1] else None)
 
 
-def misnamed(engine: Client, settings: Settings) -> str | None:
-    """Why workers must not begin with these names; None where nothing speaks against them.
+def name_conflict(engine: Client, settings: Settings) -> str | None:
+    """Why workers must not start with these names; None if they may.
 
-    In a replay's database only its own app may write, beside topics of its own.
+    Only its own app may write to a replay's database, with topics of its own.
     """
     database = settings.clickhouse.database
-    comment = said_of(engine, database)
-    if Began.read(comment or "") is None or settings.kafka.prefix == f"{settings.app_id}.":
+    comment = database_comment(engine, database)
+    if ReplayStart.parse(comment or "") is None or settings.kafka.prefix == f"{settings.app_id}.":
         return None
     return (
         f"{database} is the database of a replay, but KOL_KAFKA__PREFIX is not "
-        f"{settings.app_id}. (with a dot): `kol replay` says what its workers need"
+        f"{settings.app_id}. (with a dot): `kol replay` prints what its workers need"
     )
 
 
-def said_of(engine: Client, database: str) -> str | None:
-    """The comment of a database; None where there is no such one."""
+def database_comment(engine: Client, database: str) -> str | None:
+    """The comment of a database; None if it does not exist."""
     found = query(
         engine,
         "SELECT comment FROM system.databases WHERE name = {name:String}",

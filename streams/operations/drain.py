@@ -1,8 +1,8 @@
-"""Waiting until what stands on the topics now is read, stated and safe.
+"""Waiting until everything on the topics now is read, written to ClickHouse and in a snapshot.
 
 Commits follow snapshots and snapshots follow acknowledged rows, so a committed offset
-says that everything before it stands in ClickHouse. A worker whose state begins earlier
-sets the group back before it reads, so a group never stands where its state does not.
+means that everything before it is in ClickHouse. A worker whose state begins earlier
+sets the group back before it reads, so a group is never ahead of its state.
 """
 
 import time
@@ -18,7 +18,7 @@ from streams.clients.kafka_admin import Broker, Offsets
 from streams.errors import ExpectedError
 
 PAUSE_SECONDS = 0.1
-ALONE_SECONDS = 3.0  # without a worker in the group: a word
+ALONE_SECONDS = 3.0  # without a worker in the group, until the observer is told
 NO_WORKERS = "no worker is in the group: start one with `kol up` or `kol worker`"
 
 T = TypeVar("T")
@@ -29,23 +29,24 @@ class NotDrainedError(ExpectedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """Who is told, and how time passes."""
+class Observer:
+    """Callbacks of an operation that waits, and its clock."""
 
-    seen: Callable[[int], None] = lambda _: None  # how many messages are left
-    told: Callable[[str], None] = lambda _: None  # a sentence for who waits
+    remaining: Callable[[int], None] = lambda _: None  # how many messages are left
+    notice: Callable[[str], None] = lambda _: None  # a sentence for the person who waits
+    step: Callable[[str], None] = lambda _: None  # what is being done now
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
-UNWATCHED = Watch()
+UNOBSERVED = Observer()
 EVENTS = (INPUTS, (CELLS,))
 
 
 def behind(ends: Offsets, committed: Offsets, oldest: Offsets) -> dict[tuple[str, int], int]:
-    """The messages not yet safe, per partition; {} when all are.
+    """The number of messages not yet committed, per partition; {} when all are.
 
-    A partition never committed is behind by what is still there.
+    A partition that was never committed is behind by what is still there.
 
     >>> behind({("purchases", 0): 5, ("purchases", 1): 9}, {("purchases", 0): 3},
     ...        {("purchases", 0): 0, ("purchases", 1): 9})
@@ -58,88 +59,88 @@ def behind(ends: Offsets, committed: Offsets, oldest: Offsets) -> dict[tuple[str
 def drain(
     broker: Broker,
     group: str,
-    seconds: float,
-    watch: Watch = UNWATCHED,
+    timeout: float,
+    observer: Observer = UNOBSERVED,
     stages: Sequence[tuple[str, ...]] = EVENTS,
 ) -> None:
     """Wait for topics as they end now, stage by stage: the inputs, then `kol-cells`.
 
     Raises:
-        NotDrainedError: after `seconds`, or at once where a topic is missing.
+        NotDrainedError: after `timeout` seconds, or at once where a topic is missing.
 
     """
-    waiting = _Waiting(broker, group, seconds, watch)
-    waiting.check_topics(stages)
+    wait = _Wait(broker, group, timeout, observer)
+    wait.check_topics(stages)
     for topics in stages:
-        waiting.wait(topics)
-    watch.seen(0)
+        wait.until_committed(topics)
+    observer.remaining(0)
 
 
-class _Waiting:
-    """One drain: its deadline, and whether its lonely word was said."""
+class _Wait:
+    """One drain: its deadline, and whether the missing workers were reported."""
 
-    def __init__(self, broker: Broker, group: str, seconds: float, watch: Watch) -> None:
+    def __init__(self, broker: Broker, group: str, timeout: float, observer: Observer) -> None:
         self._broker = broker
         self._group = group
-        self._seconds = seconds
-        self._watch = watch
-        self._began = watch.clock()
-        self._alone_at: float | None = self._began  # since when nobody may be there; None: said
+        self._timeout = timeout
+        self._observer = observer
+        self._started = observer.clock()
+        self._alone_since: float | None = self._started  # None: reported
 
     def check_topics(self, stages: Sequence[tuple[str, ...]]) -> None:
-        """Make sure that every topic to wait for is there."""
-        there = self._asked(self._broker.counts)
-        missing = [topic for topics in stages for topic in topics if topic not in there]
+        """Make sure that every topic to wait for exists."""
+        counts = self._retry(self._broker.counts)
+        missing = [topic for topics in stages for topic in topics if topic not in counts]
         if missing:
             raise NotDrainedError(
                 f"no such topic: {', '.join(missing)}. `kol topics` creates what is missing; is "
                 "KOL_KAFKA__BOOTSTRAP right?"
             )
 
-    def wait(self, topics: tuple[str, ...]) -> None:
-        """Until what is on these topics now is committed."""
-        oldest = self._asked(lambda: self._broker.first_offsets(topics))
-        ends = self._asked(lambda: self._broker.end_offsets(topics))
-        while left := behind(ends, self._asked(self._committed), oldest):
-            self._watch.seen(sum(left.values()))
+    def until_committed(self, topics: tuple[str, ...]) -> None:
+        """Wait until everything that is on these topics now is committed."""
+        oldest = self._retry(lambda: self._broker.first_offsets(topics))
+        ends = self._retry(lambda: self._broker.end_offsets(topics))
+        while left := behind(ends, self._retry(self._committed), oldest):
+            self._observer.remaining(sum(left.values()))
             if self._is_over:
-                raise NotDrainedError(self._late(left))
-            self._look_for_workers()
-            self._watch.sleep(PAUSE_SECONDS)
+                raise NotDrainedError(self._timeout_message(left))
+            self._report_missing_workers()
+            self._observer.sleep(PAUSE_SECONDS)
 
     def _committed(self) -> Offsets:
         return self._broker.committed(self._group)
 
-    def _members(self) -> int:
+    def _member_count(self) -> int:
         return len(self._broker.members(self._group))
 
-    def _look_for_workers(self) -> None:
-        """Say it once when nobody has been there for some seconds; somebody may be starting."""
-        if self._alone_at is None or self._watch.clock() - self._alone_at < ALONE_SECONDS:
+    def _report_missing_workers(self) -> None:
+        """Report once that no worker has been there for some seconds; one may be starting."""
+        if self._alone_since is None or self._observer.clock() - self._alone_since < ALONE_SECONDS:
             return
-        if self._asked(self._members):
-            self._alone_at = self._watch.clock()
+        if self._retry(self._member_count):
+            self._alone_since = self._observer.clock()
         else:
-            self._alone_at = None
-            self._watch.told(f"{NO_WORKERS}; waiting on")
+            self._alone_since = None
+            self._observer.notice(f"{NO_WORKERS}; waiting on")
 
-    def _late(self, left: Offsets) -> str:
+    def _timeout_message(self, left: Offsets) -> str:
         (topic, partition), _ = max(left.items(), key=lambda item: item[1])
         why = (
             "`kol status` and the workers' logs say why"
-            if self._asked(self._members)
+            if self._retry(self._member_count)
             else NO_WORKERS
         )
         return (
-            f"{sum(left.values())} messages not safe after {self._seconds:g} s, most on "
+            f"{sum(left.values())} messages not safe after {self._timeout:g} s, most on "
             f"{topic}/{partition}: {why}"
         )
 
     @property
     def _is_over(self) -> bool:
-        return self._watch.clock() - self._began > self._seconds
+        return self._observer.clock() - self._started > self._timeout
 
-    def _asked(self, ask: Callable[[], T]) -> T:
+    def _retry(self, ask: Callable[[], T]) -> T:
         """An answer; asked again while the broker starts or its coordinator moves."""
         while True:
             try:
@@ -147,4 +148,4 @@ class _Waiting:
             except RetriableError as error:
                 if self._is_over:
                     raise NotDrainedError(f"Kafka does not answer: {error!r}") from error
-                self._watch.sleep(PAUSE_SECONDS)
+                self._observer.sleep(PAUSE_SECONDS)

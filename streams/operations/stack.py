@@ -1,22 +1,26 @@
 """What `kol up` keeps alive: broker, engine, topics and tables, workers, in this order."""
 
 import json
+import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deploy.embedded import kafka, ports
+from deploy.embedded.process import Process, tail
 from deploy.embedded.state_folder import StateFolder
 from deploy.embedded.supervisor import Child, Supervisor
 from streams.clients.worker_pages import answers
+from streams.errors import ExpectedError
 from streams.settings import environment
 
 PARTITIONS = 4
 ENGINE_PORT, WORKER_PORT = 8123, 6066
 ADMIN, READER = "kol", "reader"
-WORKER_STOP_SECONDS = 10.0
+WORKER_STOP_SECONDS = 10.0  # by itself; it is killed two seconds later
 
 
 def supervisor(
@@ -144,3 +148,53 @@ class RunningStack:
         """Hand on what happens until all is ready; `supervisor` speaks before it returns."""
         if not (hasattr(self, "_supervisor") and self._supervisor.ready.is_set()):
             self._on_change(line)
+
+
+# ---------------------------------------------------------------- workers of a second app
+
+
+class WorkerExitedError(ExpectedError):
+    """A worker ended by itself; says what the last line of its log says."""
+
+
+@contextmanager
+def local_workers(
+    folder: StateFolder, app: str, variables: Mapping[str, str], count: int
+) -> Iterator[Callable[[], None]]:
+    """Run workers of a second app on this machine.
+
+    Gives a check that raises `WorkerExitedError` once one of them has exited.
+
+    Args:
+        folder: whose settings the workers read, and where their logs go.
+        app: names the workers and their logs.
+        variables: what their environment says beyond this process's own.
+        count: how many.
+
+    """
+    workers: list[Process] = []
+    try:
+        workers.extend(_worker(folder, f"{app}-{number}", variables) for number in range(count))
+        yield lambda: _check_running(workers)
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.stop(WORKER_STOP_SECONDS + 2)
+
+
+def _worker(folder: StateFolder, name: str, variables: Mapping[str, str]) -> Process:
+    log = folder.log(f"replay-{name}")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": "0"}
+    words = [*_kol("worker"), "--leave", "--home", str(folder.path)]
+    return Process(words, log, env={**os.environ, **variables, **own})
+
+
+def _check_running(workers: list[Process]) -> None:
+    for worker in workers:
+        if worker.poll() is not None:
+            raise WorkerExitedError(
+                f"a worker of the replay ended: {tail(worker.log, 1)} Run this again: it goes on "
+                "from its last snapshot"
+            )

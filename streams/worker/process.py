@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.version import ONE_EPOCH
 from sinks.migrate import check as checked
-from streams.clients.app_names import misnamed
+from streams.clients.app_names import name_conflict
 from streams.clients.clickhouse import connect, query
 from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
 from streams.core.kernels import CODE_PATH
@@ -169,7 +169,7 @@ def check(settings: Settings) -> None:
     conf = settings.clickhouse
     with closing(connect(conf, database="")) as engine:
         fault = checked(engine, conf.database)
-        wrong = misnamed(engine, settings)
+        wrong = name_conflict(engine, settings)
     if fault:
         raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
     if wrong:

@@ -124,7 +124,7 @@ def run(phase: Outage, home: Path, say: Say) -> tuple[list[str], dict[str, Any]]
         if flood.error is not None:
             raise ChaosError(f"the flood was held up: {flood.error!r}") from flood.error
         begun = time.monotonic()
-        stack.kol("drain", "--seconds", str(DRAIN_SECONDS))
+        stack.kol("drain", "--timeout", str(DRAIN_SECONDS))
         drained = time.monotonic() - begun
         moved = stack.rebalances() - generations
         died = [name for name, pid in pids.items() if stack.pid(name) != pid]

@@ -395,7 +395,7 @@ def _slow(phase: Phase, figures: Figures) -> list[str]:
 
 def _drained(stack: Stack) -> float:
     begun = time.monotonic()
-    stack.kol("drain", "--seconds", str(DRAIN_SECONDS))
+    stack.kol("drain", "--timeout", str(DRAIN_SECONDS))
     return time.monotonic() - begun
 
 

@@ -14,7 +14,7 @@ MODELS = {"first", "last", "linear", "position", "time_decay", "shapley"}
 
 def test_the_demo_accounts_for_every_message_and_every_cent(tmp_path: Path) -> None:
     home = str(tmp_path / "home")
-    words = ["demo", "--seconds", "3", "--headless", "--json", "--home", home]
+    words = ["demo", "--duration", "3", "--headless", "--json", "--home", home]
 
     done = subprocess.run(
         [sys.executable, "-m", "streams.cli", *words],

@@ -213,7 +213,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         bootstrap = status["kafka"]["bootstrap"]
         pids = {one["name"]: one["pid"] for one in status["processes"]}
         sent, committed = asyncio.run(poisoned(bootstrap))
-        product.kol("drain", "--seconds", "90")
+        product.kol("drain", "--timeout", "90")
         yield Stage(product, bootstrap, sent, committed, pids)
 
 

@@ -23,7 +23,7 @@ from streams.clients.clickhouse import connect, query
 from streams.clients.kafka_admin import Offsets, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.core.moments import DAY_MS
-from streams.operations.replay.prepare import beside
+from streams.operations.replay.prepare import replay_settings
 from streams.settings import Settings
 from tests.builders import HOUR, click, paid
 from tests.chaos import verdict
@@ -92,7 +92,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
 ) -> None:
     now = time.time_ns() // 1_000_000
     live = stack.settings
-    second = beside(live, "kol-2")
+    second = replay_settings(live, "kol-2")
     messages = world(SEED, now, PARTITIONS, users=20, days=10, bulk_messages=6_000)
     half = len(messages) // 2
     sent(stack, of_user(now - 11 * DAY_MS), 0.0).join()
@@ -103,12 +103,12 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     mark(engine)
 
     traffic = sent(stack, messages[half:], 12.0)
-    told = said(stack, "kol-2", "--swap")
+    told = said(stack, "run", "kol-2", "--swap")
     assert (told["caught_up"], told["swapped"], told["reads"]) == (True, True, "kol_2")
     traffic.join()
     assert traffic.error is None
     stack.kol("drain")
-    assert said(stack, "kol-2", "--swap")["swapped"]  # goes on where it was, for what came since
+    assert said(stack, "run", "kol-2", "--swap")["swapped"]  # goes on, for what came since
 
     log = logged(live.kafka.bootstrap, PARTITIONS)
     peace = verdict.quiet(log, PARTITIONS, live.hmac_key.get_secret_value().encode())
@@ -121,16 +121,17 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     ]
     assert_apart(live, second)
 
-    assert said(stack, "kol-2", "--back")["reads"] == "kol"
+    assert said(stack, "back", "kol-2")["reads"] == "kol"
     assert {row["comment"] for row in views(engine)} == set(VIEWS.values())
     assert against(live, peace) == []
     assert in_hours(engine) == len(peace.orders)
-    assert "nothing to go back from" in refused(stack, "kol-2", "--back")
-    assert "no worker of kol-2 runs" in refused(stack, "kol-2", "--swap", "--workers", "0")
-    assert "is what runs already" in refused(stack, "kol")
+    assert "nothing to go back from" in refused(stack, "back", "kol-2")
+    assert "there is no replay kol-9" in refused(stack, "swap", "kol-9")
+    assert "no worker of kol-2 runs" in refused(stack, "swap", "kol-2")
+    assert "is what runs already" in refused(stack, "run", "kol")
 
-    assert "is no replay's" in refused(stack, "default", "--drop", "--yes")
-    assert said(stack, "kol-2", "--drop", "--yes")["dropped"] == "kol-2"
+    assert "is no replay's" in refused(stack, "drop", "default", "--yes")
+    assert said(stack, "drop", "kol-2", "--yes")["dropped"] == "kol-2"
     assert query(engine, "SELECT name FROM system.databases WHERE name = 'kol_2'") == []
     with kafka_admin(live.kafka) as broker:
         assert not [name for name in broker.counts() if name.startswith("kol-2.")]
@@ -144,17 +145,17 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     engine = connect(live.clickhouse)
     age(engine)
     before = verdict.told(live)
-    told = said(stack, "kol-3", "--swap", "--from", ago(LONG))
-    assert "began with another --from" in refused(stack, "kol-3", "--from", ago(LONG + 1))
+    told = said(stack, "run", "kol-3", "--swap", "--from", ago(LONG))
+    assert "began with another --from" in refused(stack, "run", "kol-3", "--from", ago(LONG + 1))
     [hour] = query(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
     assert int(hour["orders"]) == 1
     engine.close()
-    assert "workers of kol still run" in refused(stack, "kol-3", "--drop", "--yes")
+    assert "workers of kol still run" in refused(stack, "drop", "kol-3", "--yes")
     stack.kol("down")
     stack.up(env=told["variables"])
     stack.until(lambda: not members(stack, "kol"), "the old workers' session does not end")
-    assert said(stack, "kol-3", "--drop", "--yes")["dropped"] == "kol"
-    assert "there is no way back" in refused(stack, "kol-3", "--back")
+    assert said(stack, "drop", "kol-3", "--yes")["dropped"] == "kol"
+    assert "there is no way back" in refused(stack, "back", "kol-3")
     stack.kol("drain", env=told["variables"])
     assert verdict.against_quiet(verdict.told(stack.settings), before) == []
     with kafka_admin(stack.settings.kafka) as broker:
@@ -178,13 +179,13 @@ def test_a_log_that_lost_its_beginning_is_refused_with_what_to_do(stack: Stack) 
         await admin.close()
 
     asyncio.run(cut())
-    why = refused(stack, "kol-4")
+    why = refused(stack, "run", "kol-4")
     assert "the log does not reach back to its beginning" in why
     assert f"{topic}/0 begins on" in why
     assert "retention.ms" in why
-    why = refused(stack, "kol-4", "--from", ago(LONG))
+    why = refused(stack, "run", "kol-4", "--from", ago(LONG))
     assert f"the log does not reach back to {ago(LONG + 31)}" in why
-    assert "can still be given back" in refused(stack, "kol-4", "--from", ago(100))
+    assert "can still be given back" in refused(stack, "run", "kol-4", "--from", ago(100))
 
 
 def members(stack: Stack, group: str) -> list[str]:

@@ -8,7 +8,7 @@ from kafka.errors import CoordinatorNotAvailableError
 from schemas.events import INPUTS
 from schemas.topics import CELLS
 from streams.clients.kafka_admin import Offsets
-from streams.operations.drain import ALONE_SECONDS, NotDrainedError, Watch, behind, drain
+from streams.operations.drain import ALONE_SECONDS, NotDrainedError, Observer, behind, drain
 
 READ = (*INPUTS, CELLS)
 
@@ -59,8 +59,10 @@ class Waiter:
         self.now += seconds
 
     def drain(self, broker: Any, seconds: float = 60.0) -> None:  # noqa: ANN401  # a stand-in
-        watch = Watch(self.seen.append, self.told.append, lambda: self.now, self.sleep)
-        drain(broker, "kol", seconds, watch)
+        observer = Observer(
+            self.seen.append, self.told.append, clock=lambda: self.now, sleep=self.sleep
+        )
+        drain(broker, "kol", seconds, observer)
 
 
 def test_a_partition_never_committed_is_behind_by_all_it_holds() -> None:

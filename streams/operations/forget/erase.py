@@ -34,7 +34,7 @@ from streams.clients.kafka_admin import Broker, client, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.core.user.pseudonyms import Pseudonyms
 from streams.errors import ExpectedError
-from streams.operations.drain import Watch, drain
+from streams.operations.drain import Observer, drain
 from streams.operations.forget.search import (
     LETTER,
     Person,
@@ -179,7 +179,7 @@ def _waited(settings: Settings, seconds: float, say: Say) -> None:
         say(f"waiting for the workers: {left} records to go")
 
     with kafka_admin(settings.kafka) as broker:
-        drain(broker, settings.app_id, seconds, Watch(seen, say), stages=((ERASURES,),))
+        drain(broker, settings.app_id, seconds, Observer(seen, say), stages=((ERASURES,),))
 
 
 @asynccontextmanager

@@ -1,12 +1,12 @@
 """A second app that reads all again beside the live one, under names of its own.
 
-    settings = beside(live, "kol-2")     # own group, transactions, topics, database
-    prepare(live, settings, since=None)  # refused where the log no longer reaches back
-    …                                    # workers with these settings, any number, anywhere
-    caught_up(settings, seconds, watch)
+    settings = replay_settings(live, "kol-2")  # own group, transactions, topics, database
+    prepare(live, settings, since=None)        # refused where the log no longer reaches back
+    …                                          # workers with these settings, any number, anywhere
+    wait_until_caught_up(settings, timeout, observer)
 
-The live app does not notice: its workers go on and write their own tables. When people are to
-read the second one's, that is `swapping.py`. Decision 0015 says why it is so.
+The live app is not disturbed: its workers keep writing its own tables. `swap.py` lets people read
+the second app's tables instead. Decision 0015 gives the reasons.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.events import INPUTS
 from schemas.topics import USER_STATE
 from sinks.migrate import migrate, variables
-from streams.clients.app_names import Began, said_of
+from streams.clients.app_names import ReplayStart, database_comment
 from streams.clients.clickhouse import command, connect, query
 from streams.clients.kafka_admin import Broker, Offsets, kafka_admin
 from streams.clients.kafka_reader import record_reader
@@ -28,7 +28,7 @@ from streams.core.moments import DAY_MS
 from streams.core.user.orders import KEPT_MS
 from streams.core.user.touches import LOOKBACK_MS
 from streams.errors import ExpectedError
-from streams.operations.drain import Watch, drain
+from streams.operations.drain import Observer, drain
 from streams.settings import Kafka, Settings
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -53,7 +53,7 @@ class Oldest(NamedTuple):
 # ---------------------------------------------------------------- what it is, and whether it can be
 
 
-def beside(live: Settings, name: str) -> Settings:
+def replay_settings(live: Settings, name: str) -> Settings:
     """The settings of a replay's workers: the live ones, with names of its own.
 
     Raises:
@@ -111,7 +111,7 @@ def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str 
         if not cut:
             return None
         return (
-            f"the log does not reach back to its beginning ({_shown(cut)}), and what was before "
+            f"the log does not reach back to its beginning ({_furthest(cut)}), and what was before "
             "would be missing: orders, their touches, refunds. Keep the inputs longer "
             "(retention.ms) before the next change of rules; or take what is older from the "
             f"live tables: --from a day that is {_days(SETTLED_MS)} days ago and "
@@ -131,14 +131,14 @@ def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str 
     if not short:
         return None
     return (
-        f"the log does not reach back to {_day(since - REACH_MS)} ({_shown(short)}): an order "
+        f"the log does not reach back to {_day(since - REACH_MS)} ({_furthest(short)}): an order "
         f"looks {_days(max(LOOKBACK_MS.values()))} days back for its touches, and those of orders "
         f"from {_day(since)} on would be missing. Keep the inputs longer (retention.ms), or give "
         "a later --from"
     )
 
 
-def _shown(oldest: Mapping[Place, Oldest]) -> str:
+def _furthest(oldest: Mapping[Place, Oldest]) -> str:
     """The partition that reaches back least, for a person."""
     (topic, partition), found = max(
         oldest.items(), key=lambda item: (item[1].at is None, item[1].at or 0)
@@ -168,24 +168,27 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
     conf = second.clickhouse
     engine = connect(conf, database="")
     try:
-        comment = said_of(engine, conf.database)
-        began = Began.read(comment or "")
+        comment = database_comment(engine, conf.database)
+        started = ReplayStart.parse(comment or "")
         why_not: str | None = None
         if comment is None:
             why_not = refusal(asyncio.run(_oldest(live.kafka)), since, time.time_ns() // 1_000_000)
-        elif began is None:
+        elif started is None:
             why_not = f"the database {conf.database} is there and no replay's: take another name"
-        elif since not in {None, began.since}:
-            why_not = f"{second.app_id} began with another --from: `--drop` it, or another name"
+        elif since not in {None, started.since}:
+            why_not = (
+                f"{second.app_id} began with another --from: "
+                "`kol replay drop` it, or take another name"
+            )
         else:
-            since = began.since
+            since = started.since
         if why_not:
             raise ReplayError(why_not)
         atomic = "" if conf.cluster else "ENGINE = Atomic"
         command(
             engine,
-            f"CREATE DATABASE IF NOT EXISTS {conf.database} {on_cluster(live)} {atomic}"
-            f" COMMENT '{Began(since).words}'",
+            f"CREATE DATABASE IF NOT EXISTS {conf.database} {cluster_clause(live)} {atomic}"
+            f" COMMENT '{ReplayStart(since).comment}'",
         )
         migrate(engine, conf.database, cluster=conf.cluster, definer=conf.definer)
         with kafka_admin(second.kafka) as broker:
@@ -196,7 +199,7 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
     return since
 
 
-def on_cluster(live: Settings) -> str:
+def cluster_clause(live: Settings) -> str:
     """Where a statement about tables holds: nothing, or the cluster of the deployment."""
     return variables(live.clickhouse.database, cluster=live.clickhouse.cluster)["on_cluster"]
 
@@ -214,7 +217,7 @@ def _check_halves(engine: Client, broker: Broker, second: Settings) -> None:
     if has_rows > has_state or has_read > has_rows:
         raise ReplayError(
             f"half of a former replay {second.app_id} is there (rows: {has_rows}, state: "
-            f"{has_state}, offsets: {has_read}): `kol replay {second.app_id} --drop`, or take "
+            f"{has_state}, offsets: {has_read}): `kol replay drop {second.app_id}`, or take "
             "another name"
         )
 
@@ -229,7 +232,7 @@ async def _oldest(kafka: Kafka) -> dict[Place, Oldest]:
     return {place: Oldest(offset, at.get(place)) for place, offset in first.items()}
 
 
-def caught_up(second: Settings, seconds: float, watch: Watch) -> None:
+def wait_until_caught_up(second: Settings, timeout: float, observer: Observer) -> None:
     """Wait until a replay's workers are where the inputs end, as `kol drain` does.
 
     What came while they read is waited for, too, until that is a matter of seconds.
@@ -238,13 +241,31 @@ def caught_up(second: Settings, seconds: float, watch: Watch) -> None:
         NotDrainedError: not in so many seconds.
 
     """
-    began = watch.clock()
+    clock = observer.clock
+    deadline = clock() + timeout
     with kafka_admin(second.kafka) as broker:
         took = BEHIND_SECONDS
         while took >= BEHIND_SECONDS:
-            begun = watch.clock()
-            drain(broker, second.app_id, seconds - (begun - began), watch)
-            took = watch.clock() - begun
+            started = clock()
+            drain(broker, second.app_id, deadline - started, observer)
+            took = clock() - started
+
+
+def check_started(second: Settings) -> None:
+    """Make sure that a replay of this name was begun.
+
+    Raises:
+        ReplayError: there is no database of this name.
+
+    """
+    engine = connect(second.clickhouse, database="")
+    try:
+        if database_comment(engine, second.clickhouse.database) is None:
+            raise ReplayError(
+                f"there is no replay {second.app_id}: `kol replay run {second.app_id}` begins one"
+            )
+    finally:
+        engine.close()
 
 
 def check_workers(second: Settings) -> None:

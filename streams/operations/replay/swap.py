@@ -18,10 +18,10 @@ from schemas.rows import VIEWS
 from schemas.topics import OWN
 from schemas.version import MARKS
 from sinks.migrate import variables
-from streams.clients.app_names import Began, said_of
+from streams.clients.app_names import ReplayStart, database_comment
 from streams.clients.clickhouse import command, connect, delete, query
 from streams.clients.kafka_admin import kafka_admin
-from streams.operations.replay.prepare import ReplayError, on_cluster
+from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
 
 MOST_SECONDS: Final = 3600.0  # of one statement
@@ -55,7 +55,8 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
         others = {_source(comment) for comment in views.values()} - {None, theirs}
         if others and any(_kept(name) in views for name in VIEWS):
             raise ReplayError(
-                f"{', '.join(map(str, others))} is being read: `--back` or `--drop` it first"
+                f"{', '.join(map(str, others))} is being read: `kol replay back` or "
+                "`kol replay drop` it first"
             )
         reading = [name for name in VIEWS if _source(views.get(name, "")) == theirs]
         if len(reading) < len(VIEWS):
@@ -86,7 +87,7 @@ def _point(engine: Client, live: Settings, theirs: str, view: str, name: str) ->
 def _turn(engine: Client, live: Settings, name: str) -> None:
     """Exchange a view and what is kept of it, at once."""
     pair = f"{live.clickhouse.database}.{name} AND {live.clickhouse.database}.{_kept(name)}"
-    command(engine, f"EXCHANGE TABLES {pair} {on_cluster(live)}")
+    command(engine, f"EXCHANGE TABLES {pair} {cluster_clause(live)}")
 
 
 def back(live: Settings, second: Settings) -> None:
@@ -121,7 +122,7 @@ def back(live: Settings, second: Settings) -> None:
 
 def _drop_view(engine: Client, live: Settings, view: str) -> None:
     command(
-        engine, f"DROP VIEW IF EXISTS {live.clickhouse.database}.{view} {on_cluster(live)} SYNC"
+        engine, f"DROP VIEW IF EXISTS {live.clickhouse.database}.{view} {cluster_clause(live)} SYNC"
     )
 
 
@@ -149,10 +150,12 @@ def drop(live: Settings, second: Settings) -> str:
                 )
             if is_read:
                 _drop_tables(engine, live)
-            elif (said := said_of(engine, theirs)) is not None and Began.read(said) is None:
+            elif (comment := database_comment(engine, theirs)) is not None and (
+                ReplayStart.parse(comment) is None
+            ):
                 raise ReplayError(f"the database {theirs} is no replay's: it stays")
             else:
-                command(engine, f"DROP DATABASE IF EXISTS {theirs} {on_cluster(live)} SYNC")
+                command(engine, f"DROP DATABASE IF EXISTS {theirs} {cluster_clause(live)} SYNC")
             broker.forget(gone.app_id, OWN)
     finally:
         engine.close()
@@ -170,7 +173,9 @@ def _drop_tables(engine: Client, live: Settings) -> None:
     )
     for one in found:
         if _source(one["comment"]) is None:
-            command(engine, f"DROP TABLE IF EXISTS {ours}.`{one['name']}` {on_cluster(live)} SYNC")
+            command(
+                engine, f"DROP TABLE IF EXISTS {ours}.`{one['name']}` {cluster_clause(live)} SYNC"
+            )
 
 
 # ---------------------------------------------------------------- what workers do not say

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from schemas.topics import OWN, TOPICS
 from streams.core.moments import DAY_MS, HORIZON_MS
-from streams.operations.replay.prepare import Oldest, ReplayError, beside, refusal, variables_of
+from streams.operations.replay.prepare import (
+    Oldest,
+    ReplayError,
+    refusal,
+    replay_settings,
+    variables_of,
+)
 from streams.settings import ClickHouse, Kafka, Settings, described
 
 NOW = 1_790_000_000_000
@@ -67,7 +73,7 @@ def test_the_worst_partition_is_named_and_the_others_are_counted() -> None:
 
 def test_a_replay_shares_the_inputs_and_nothing_that_is_written() -> None:
     live = Settings()
-    second = beside(live, "kol-2")
+    second = replay_settings(live, "kol-2")
     assert second.app_id != live.app_id
     assert second.clickhouse.database == "kol_2"
     for topic in TOPICS:
@@ -79,7 +85,7 @@ def test_a_replay_shares_the_inputs_and_nothing_that_is_written() -> None:
 @pytest.mark.parametrize("name", ["kol", "", "Kol-2", "2nd", "a b", "x" * 41, "a;b"])
 def test_a_name_that_is_taken_or_no_name_is_refused(name: str) -> None:
     with pytest.raises(ReplayError):
-        beside(Settings(), name)
+        replay_settings(Settings(), name)
 
 
 def test_who_has_become_the_live_one_is_not_replayed_into_itself() -> None:
@@ -89,7 +95,7 @@ def test_who_has_become_the_live_one_is_not_replayed_into_itself() -> None:
         clickhouse=ClickHouse(database="kol_2"),
     )
     with pytest.raises(ReplayError, match="KOL_KAFKA__PREFIX, KOL_CLICKHOUSE__DATABASE"):
-        beside(live, "kol-2")
+        replay_settings(live, "kol-2")
 
 
 @given(st.sampled_from(sorted(TOPICS)), st.sampled_from(["", "kol-2.", "a."]))
