@@ -7,7 +7,7 @@ ARGS ?=
 LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --exclude-newer "7 days"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration chaos coverage golden docs bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos coverage golden docs migration bench up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -61,6 +61,9 @@ golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
 docs: setup ## write the tables of the READMEs anew
 	@$(BIN)/python -m schemas.tables
 	@$(BIN)/python -m tests.docs
+
+migration: setup ## print the next migration: what sinks/ddl lacks of schemas/rows.py
+	@$(BIN)/python -m sinks.statements
 
 bench: setup ## CPU per event beside stock Faust and a hand-written consumer
 	@$(BIN)/kol bench $(ARGS)

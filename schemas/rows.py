@@ -34,6 +34,8 @@ class Column:
 
     type: str
     meaning: str
+    codec: str | None = None  # how it is compressed; None: as its type is, empty: by the server
+    default: str = ""  # what the server fills in, as an expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Table:
     partition: str = ""  # a part holds one value of this expression; empty: one partition
     moment: str = ""  # the column of the key behind `partition`
     keep: str = ""  # rows go this long after they were stated; empty: they stay
+    searched: tuple[str, ...] = ()  # columns beside the key by whose value rows are looked up
     derived: bool = False  # the server computes it from other tables; nobody else writes
 
     @property
@@ -61,7 +64,9 @@ class Table:
 
 
 SERVER: Final[Mapping[str, Column]] = {
-    "stated_at": Column(SECOND, "when the server took the row; its age counts from here")
+    "stated_at": Column(
+        SECOND, "when the server took the row; its age counts from here", default="now()"
+    )
 }
 
 
@@ -137,7 +142,7 @@ def _join(columns: Sequence[Values]) -> Values:
     return [value for column in plain for value in column]  # int64 and uint64 would be floats
 
 
-def _columns(**columns: tuple[str, str]) -> dict[str, Column]:
+def _columns(**columns: tuple[str, str] | tuple[str, str, str]) -> dict[str, Column]:
     return {name: Column(*column) for name, column in columns.items()}
 
 
@@ -149,10 +154,18 @@ _SOURCE: Final = _columns(
 )
 _SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used"))
 _VERSION: Final = _columns(
-    version=("UInt64", "epoch << 56 | life << 32 | folded: of a key's rows the greatest stands"),
+    version=(
+        "UInt64",
+        "epoch << 56 | life << 32 | folded: of a key's rows the greatest stands",
+        "Delta, ZSTD(1)",
+    ),
 )
 _CLOCK: Final = _columns(
-    version=("UInt64", "server milliseconds of the computation: the newest stands")
+    version=(
+        "UInt64",
+        "server milliseconds of the computation: the newest stands",
+        "Delta, ZSTD(1)",
+    )
 )
 _MONTH_OF_MINUTE: Final = "toYYYYMM(minute)"
 
@@ -203,6 +216,7 @@ _ORDER_CREDIT: Final = Table(
     partition="toYYYYMM(ordered_at)",
     moment="ordered_at",
     keep="25 MONTH",
+    searched=("order_id",),
 )
 
 _MINUTE_CELL: Final = Table(
@@ -344,7 +358,7 @@ _DEAD_LETTER: Final = Table(
             reason=(NAME, "why, of the closed list"),
             error=("String", "for a person"),
             encoding=(NAME, "of payload: utf8 or base64"),
-            payload=("String", "the bytes as they came, or the refused row as JSON"),
+            payload=("String", "the bytes as they came, or the refused row as JSON", "ZSTD(6)"),
             state=(NAME, "new, or what became of it"),
         ),
         **_VERSION,
@@ -377,7 +391,7 @@ _KOL_DIM: Final = Table(
     {
         **_columns(
             kol_id=(NAME, "the KOL"),
-            name=("String", "as shown"),
+            name=("String", "as shown", ""),
             platform=(NAME, "home platform"),
             tier=(NAME, "size class"),
             vertical=(NAME, "subject"),

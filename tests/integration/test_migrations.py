@@ -12,6 +12,7 @@ from schemas.cells import NAMES
 from schemas.rows import MODELS, TABLES, VIEWS
 from sinks.clickhouse import ClickHouse, Place, connect
 from sinks.migrate import BOOK, SchemaError, Step, check, migrate, steps, variables
+from sinks.statements import create_table, migration, minute_views
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh, place
 from tests.sinks.some import MAY, MONTH, cells, order, orders, rows
@@ -279,6 +280,62 @@ async def test_hours_of_scores_keep_the_last_and_the_extremes(
     found = asked(client, "SELECT trust, trust_min, trust_max, resonance FROM v_score_1h")
 
     assert found == [(0.7, 0.5, 0.9, None)]
+
+
+def apply(client: Client, database: str, text: str) -> None:
+    """Run statements as a migration would."""
+    filled = substitute(text, variables(database), "a draft")
+    for statement in Migrator.script_to_statements(filled, multi_statement=True):
+        client.command(statement)
+
+
+@pytest.fixture(scope="module")
+def generated(server: Server) -> Iterator[Client]:
+    """A database made from `schemas.rows` alone, without the views people wrote by hand."""
+    client = connect(place(server, ""), database="")
+    client.command("CREATE DATABASE generated ENGINE = Atomic")
+    tables = [create_table(table) for table in TABLES.values()]
+    apply(client, "generated", "\n\n".join([*tables, *minute_views()]))
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize("name", [*TABLES, "v_minute", "v_cell_1h", "cell_1h_source"])
+def test_what_is_generated_is_what_the_migrations_made(
+    migrated: Client, generated: Client, name: str
+) -> None:
+    assert made(generated, "generated")[name] == made(migrated, "migrated")[name]
+    assert columns_of(generated, "generated", name) == columns_of(migrated, "migrated", name)
+
+
+def test_a_column_that_is_added_stands_where_a_fresh_table_has_it(
+    server: Server, generated: Client
+) -> None:
+    client = connect(place(server, ""), database="")
+    client.command("CREATE DATABASE narrow ENGINE = Atomic")
+    tables = [TABLES["minute_cell"], TABLES["cell_1h"]]
+    for table in tables:
+        apply(client, "narrow", create_table(table))
+        client.command(f"ALTER TABLE narrow.{table.name} DROP COLUMN replies, DROP COLUMN events")
+    there = {
+        table.name: dict.fromkeys(table.all_columns.keys() - {"replies", "events"}, "")
+        for table in tables
+    }
+
+    apply(client, "narrow", migration(tables, there))
+
+    wide = made(generated, "generated")
+    assert made(client, "narrow") == {name: wide[name] for name in made(client, "narrow")}
+    assert "cell_1h_refresh" in made(client, "narrow")
+
+
+def columns_of(client: Client, database: str, table: str) -> list[tuple[Any, ...]]:
+    return asked(
+        client,
+        "SELECT name, type, compression_codec, comment, default_expression"  # noqa: S608  # names of ours
+        f" FROM system.columns WHERE database = '{database}' AND table = '{table}'"
+        " ORDER BY position",
+    )
 
 
 BEFORE_DROP = 16  # the last migration before one that drops tables

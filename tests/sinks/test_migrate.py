@@ -58,7 +58,7 @@ def test_every_object_is_in_the_database_and_on_the_cluster() -> None:
 
 
 def test_every_view_can_lend_the_rights_of_its_maker() -> None:
-    views = re.findall(r"^CREATE VIEW .*", "\n".join(FILES.values()), re.MULTILINE)
+    views = re.findall(r"^CREATE (?:OR REPLACE )?VIEW .*", "\n".join(FILES.values()), re.MULTILINE)
 
     assert all(line.endswith("${definer}") for line in views)
 

@@ -1,0 +1,209 @@
+"""The next migration: what the files in `ddl/` lack of `schemas.rows.TABLES`, as DDL.
+
+    make -s migration > sinks/ddl/0018_name.sql
+
+A table that no file creates yet becomes `CREATE TABLE`, a column that no file adds yet
+`ALTER TABLE … ADD COLUMN`; views that list every counter of a minute cell are written anew with
+it. Read what is printed, then commit it: from then on its checksum holds.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from schemas.cells import NAMES
+from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
+from sinks.migrate import Step, steps
+
+CODECS: Final = {  # how values of a type are compressed; of a type that is not here by the server
+    SECOND: "DoubleDelta, ZSTD(1)",
+    MOMENT: "DoubleDelta, ZSTD(1)",
+    "Int64": "T64, ZSTD(1)",
+    "UInt64": "T64, ZSTD(1)",
+    "Float64": "Gorilla, ZSTD(1)",
+    NUMBER: "Gorilla, ZSTD(1)",
+    "String": "ZSTD(3)",
+}
+ARRAY_CODEC: Final = "ZSTD(1)"
+
+INSERTS_REMEMBERED: Final = (  # so that an insert that is made again writes no row twice
+    "non_replicated_deduplication_window = 10000",
+    "replicated_deduplication_window = 10000",
+    "replicated_deduplication_window_seconds = 604800",
+)
+OLD_PARTS_MERGED: Final = (
+    "min_age_to_force_merge_seconds = 3600",
+    "min_age_to_force_merge_on_partition_only = 1",
+)
+
+Columns = Mapping[str, str]  # column -> its definition, in the order of the table
+
+
+# ---------------------------------------------------------------- tables
+
+
+def create_table(table: Table) -> str:
+    """The statement that creates a table."""
+    columns = [f"    `{name}` {text}" for name, text in definitions(table).items()]
+    clauses = [
+        "ENGINE = ${engine}",
+        *([f"PARTITION BY {table.partition}"] if table.partition else []),
+        f"ORDER BY ({', '.join(f'`{name}`' for name in table.key)})",
+        *([f"TTL stated_at + INTERVAL {table.keep} DELETE"] if table.keep else []),
+        "SETTINGS " + ",\n    ".join(_settings(table)),
+        f"COMMENT {_text(table.description)};",
+    ]
+    body = ",\n".join([*columns, *_indexes(table)])
+    head = f"CREATE TABLE IF NOT EXISTS ${{database}}.{table.name} ${{on_cluster}}"
+    return "\n".join([head, "(", body, ")", *clauses])
+
+
+def add_columns(table: Table, there: Iterable[str]) -> str:
+    """The statement that adds the columns a table lacks, each in its place; empty if none."""
+    names = list(table.all_columns)
+    lines = [
+        f"    ADD COLUMN IF NOT EXISTS `{name}` {text} AFTER `{names[names.index(name) - 1]}`"
+        for name, text in definitions(table).items()
+        if name not in set(there)
+    ]
+    head = f"ALTER TABLE ${{database}}.{table.name} ${{on_cluster}}"
+    return head + "\n" + ",\n".join(lines) + ";" if lines else ""
+
+
+def definitions(table: Table) -> dict[str, str]:
+    """Column -> its type, default, comment and codec as DDL, in the order of the table."""
+    return {name: _definition(column) for name, column in table.all_columns.items()}
+
+
+def _definition(column: Column) -> str:
+    codec = _codec(column)
+    parts = (
+        column.type,
+        f"DEFAULT {column.default}" if column.default else "",
+        f"COMMENT {_text(column.meaning)}",
+        f"CODEC({codec})" if codec else "",
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _codec(column: Column) -> str:
+    if column.codec is not None:
+        return column.codec
+    return ARRAY_CODEC if column.type.startswith("Array(") else CODECS.get(column.type, "")
+
+
+def _indexes(table: Table) -> Iterator[str]:
+    yield "    INDEX ix_stated stated_at TYPE minmax GRANULARITY 1"
+    for name in table.searched:
+        index = f"ix_{name.removesuffix('_id')}"
+        yield f"    INDEX {index} `{name}` TYPE bloom_filter(0.01) GRANULARITY 4"
+
+
+def _settings(table: Table) -> list[str]:
+    return [
+        *INSERTS_REMEMBERED,
+        *(["ttl_only_drop_parts = 1"] if table.keep else []),
+        *(OLD_PARTS_MERGED if table.partition else []),
+    ]
+
+
+def _text(value: str) -> str:
+    r"""A literal of ClickHouse.
+
+    >>> print(_text("a key's"))
+    'a key\'s'
+    """
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+# ---------------------------------------------------------------- views over every counter
+
+COUNTERS_BY_HOUR: Final = tuple(name for name in NAMES if name in TABLES["cell_1h"].columns)
+
+
+def minute_views() -> list[str]:
+    """The views that list every counter of a minute cell, and the refresh of its hours."""
+    return [
+        _view(
+            "v_minute",
+            ["kol_id", "minute", *map(_sum, NAMES)],
+            "minute_cell FINAL\nGROUP BY kol_id, minute",
+        ),
+        _view(
+            "cell_1h_source",
+            ["kol_id", "toStartOfHour(minute) AS hour", *map(_sum, COUNTERS_BY_HOUR)],
+            "minute_cell FINAL\nGROUP BY kol_id, hour",
+        ),
+        "DROP VIEW IF EXISTS ${database}.cell_1h_refresh ${on_cluster} SYNC;",
+        _REFRESH,
+        _view("v_cell_1h", ["kol_id", "hour", *COUNTERS_BY_HOUR], "cell_1h FINAL"),
+    ]
+
+
+def _view(name: str, columns: Iterable[str], source: str) -> str:
+    comment = f"\nCOMMENT {_text(VIEWS[name])}" if name in VIEWS else ""
+    listed = ",\n    ".join(columns)
+    return (
+        f"CREATE OR REPLACE VIEW ${{database}}.{name} ${{on_cluster}} ${{definer}}\n"
+        f"AS SELECT\n    {listed}\nFROM ${{database}}.{source}{comment};"
+    )
+
+
+def _sum(name: str) -> str:
+    return f"sum({name}) AS {name}"
+
+
+_REFRESH: Final = """\
+CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.cell_1h_refresh ${on_cluster}
+REFRESH EVERY 1 MINUTE APPEND TO ${database}.cell_1h
+AS SELECT
+    *,
+    toUInt64(toUnixTimestamp64Milli(now64(3))) AS version
+FROM ${database}.cell_1h_source
+WHERE hour >= toStartOfHour(now() - INTERVAL 3 HOUR)
+SETTINGS max_threads = 1;"""
+
+
+# ---------------------------------------------------------------- what the files make
+
+_CREATED: Final = re.compile(
+    r"CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+).*?\n\(\n(.*?)\n\)\n", re.DOTALL
+)
+_ALTERED: Final = re.compile(r"ALTER TABLE \$\{database\}\.(\w+).*?\n(.*)", re.DOTALL)
+_DROPPED: Final = re.compile(r"DROP TABLE IF EXISTS \$\{database\}\.(\w+)")
+_COLUMN: Final = re.compile(
+    r"^    (?:ADD COLUMN IF NOT EXISTS )?(?!INDEX )`?(\w+)`? (.*?)(?: AFTER `\w+`)?,?$",
+    re.MULTILINE,
+)
+
+
+def made(files: Iterable[Step]) -> dict[str, dict[str, str]]:
+    """Table -> its columns with their definitions, once these files are applied in order."""
+    tables: dict[str, dict[str, str]] = {}
+    for statement in (part for file in files for part in file.text.split(";\n")):
+        if found := _CREATED.search(statement):
+            tables[found[1]] = dict(_COLUMN.findall(found[2]))
+        elif found := _ALTERED.search(statement):
+            tables[found[1]] |= dict(_COLUMN.findall(found[2]))
+        elif found := _DROPPED.search(statement):
+            del tables[found[1]]
+    return tables
+
+
+def migration(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
+    """The statements that bring a database with these columns to these tables; empty if none."""
+    statements = []
+    is_cell_wider = False
+    for table in tables:
+        if table.name not in there:
+            statements.append(create_table(table))
+        elif added := add_columns(table, there[table.name]):
+            statements.append(added)
+            is_cell_wider |= table.name in {"minute_cell", "cell_1h"}
+    return "\n\n".join([*statements, *(minute_views() if is_cell_wider else [])])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(migration(TABLES.values(), made(steps())) + "\n")

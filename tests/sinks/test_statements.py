@@ -1,0 +1,68 @@
+"""The DDL of the tables that `schemas.rows` describes, beside what the migrations make."""
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.rows import TABLES, Column, Table
+from sinks.migrate import Step, steps
+from sinks.statements import add_columns, create_table, definitions, made, migration, minute_views
+
+CELL = TABLES["minute_cell"]
+WIDER = replace(CELL, described={**CELL.described, "polls": Column("Int64", "a user's polls")})
+
+
+def plain(statement: str) -> str:
+    """Without what differs in spelling only."""
+    text = statement.replace("`", "").replace("CREATE OR REPLACE", "CREATE")
+    return text.replace("IF NOT EXISTS ", "").replace(" ${definer}", "")
+
+
+def test_the_migrations_lack_nothing() -> None:
+    assert migration(TABLES.values(), made(steps())) == "", "run `make migration`"
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_column_is_made_as_it_is_described(table: Table) -> None:
+    assert made(steps())[table.name] == definitions(table)
+
+
+def test_a_table_that_no_file_makes_is_created() -> None:
+    assert migration([CELL], {}) == create_table(CELL)
+    assert made([Step(1, "0001_cell.sql", create_table(CELL))]) == {
+        "minute_cell": definitions(CELL)
+    }
+
+
+def test_a_column_that_no_file_makes_is_added_in_its_place() -> None:
+    assert add_columns(WIDER, made(steps())["minute_cell"]) == (
+        "ALTER TABLE ${database}.minute_cell ${on_cluster}\n"
+        "    ADD COLUMN IF NOT EXISTS `polls` Int64 COMMENT 'a user\\'s polls'"
+        " CODEC(T64, ZSTD(1)) AFTER `version`;"
+    )
+
+
+def test_what_was_added_is_not_added_again() -> None:
+    files = steps()
+    added = migration([WIDER], made(files))
+
+    assert migration([WIDER], made([*files, Step(99, "0099_polls.sql", added)])) == ""
+
+
+def test_a_wider_cell_rewrites_the_views_that_list_its_counters() -> None:
+    added = migration([WIDER], made(steps()))
+
+    assert added.endswith("\n\n".join(minute_views()))
+
+
+def test_a_view_over_every_counter_lists_those_of_the_schemas() -> None:
+    text = plain("\n".join(step.text for step in steps()))
+    created = [view for view in minute_views() if view.startswith("CREATE")]
+
+    assert all(plain(view) in text for view in created)
+
+
+def test_a_dropped_table_is_not_made() -> None:
+    drop = Step(2, "0002_drop.sql", "DROP TABLE IF EXISTS ${database}.minute_cell SYNC;\n")
+
+    assert made([Step(1, "0001_cell.sql", create_table(CELL)), drop]) == {}
