@@ -105,7 +105,7 @@ class World:
         said: list[Rows] = []
         sources: list[Source] = []
         for memory, topics in zip(self.users, self.counted, strict=True):
-            told = memory.statements()
+            told = memory.collect_updates()
             said += told.rows
             mark = memory.watermark(topics)
             speaks = mark is not None or not topics
@@ -113,7 +113,7 @@ class World:
             memory.prune(mark)
         for target, block in blocks(sources, PARTITIONS, moved=True):
             self.kols[target].fold(unpack(block))
-        return said + [rows for memory in self.kols for rows in memory.statements()]
+        return said + [rows for memory in self.kols for rows in memory.collect_updates()]
 
 
 def played(log: Sequence[Record], batches: Iterable[RecordBatch]) -> Memory:

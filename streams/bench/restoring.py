@@ -203,7 +203,7 @@ def _live(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> Non
     for number, decoded in enumerate(crowd.come(events, passing_ms)):
         memory.fold(decoded)
         if number % len(INPUTS) == len(INPUTS) - 1:
-            memory.statements()
+            memory.collect_updates()
             memory.prune(memory.watermark(INPUTS))
 
 
@@ -215,13 +215,13 @@ def _kols(size: Size) -> Iterator[KolMemory]:
     for minute in range(size.minutes):
         chosen = rng.choice(size.kols, min(size.kols, 2 * size.cells), replace=False)
         version = _told(memory, names, chosen, minute, version, rng)
-        memory.statements()
+        memory.collect_updates()
     while True:
         yield memory
         version = _told(
             memory, names, rng.choice(size.kols, size.cells), size.minutes, version, rng
         )
-        memory.statements()
+        memory.collect_updates()
 
 
 def _told(

@@ -26,9 +26,9 @@ from schemas.events import INPUTS
 from schemas.rows import Rows
 from schemas.version import epoch_and_life
 from streams.core.sides import Side
-from streams.core.user.door_counts import GOES_BACK
+from streams.core.user.door_counts import MAY_DECREASE
 from streams.core.user.memory import UserMemory
-from streams.core.user.rows import Changed
+from streams.core.user.rows import ChangedCells
 from streams.worker.lanes import Lane, Taken, Waits
 from streams.worker.outgoing import Said, Source, blocks, tables
 from streams.worker.telemetry import COUNTED, Telemetry
@@ -152,7 +152,7 @@ class Rounds:
         """Add what this worker's memories have counted since the last time to its metrics."""
         for lane in self.lanes.values():
             for topic, label, kind, more in lane.counted():
-                if label not in GOES_BACK:
+                if label not in MAY_DECREASE:
                     self._telemetry.add(COUNTED[kind], more, topic, label)
 
     def _count_waiting(self) -> None:
@@ -252,7 +252,7 @@ class Rounds:
             lane.is_empty = set(topics) == set(INPUTS)
         elif self._clock() - lane.begun_at >= seconds:
             for topic in topics:
-                lane.is_dirty |= lane.memory.raise_quiet(topic)  # its own from now on: to be kept
+                lane.is_dirty |= lane.memory.advance_idle(topic)  # its own from now on: to be kept
 
     def reach(self, partition: int, ended: Mapping[str, Ended]) -> None:
         """Where inputs ended, and when: once that is folded, nothing older is to come."""
@@ -289,19 +289,19 @@ class Rounds:
         letters: list[Rejected] = []
         for lane in lanes:
             if isinstance(lane.memory, UserMemory):
-                told = lane.memory.statements()
+                told = lane.memory.collect_updates()
                 rows += told.rows
                 letters += told.letters
                 sources.append(self._source(lane, told.cells))
             else:
-                rows += lane.memory.statements()
+                rows += lane.memory.collect_updates()
         marks = {source.partition: source.watermark for source in sources if source.speaks}
         moved = any(self._told.get(at, _UNTOLD) != mark for at, mark in marks.items())
         self._told |= marks
         messages = blocks(sources, self._partitions, moved=moved) if sources else []
         return Said(tables(rows), messages, letters)
 
-    def _source(self, lane: Lane, cells: Changed) -> Source:
+    def _source(self, lane: Lane, cells: ChangedCells) -> Source:
         mark = self.watermark(lane)
         if mark is None and lane.begun_at is not None:
             mark = NOTHING_CLOSED

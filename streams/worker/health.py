@@ -14,7 +14,7 @@ from sinks.base import State
 from streams.core.kernels import CODE_PATH
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
-from streams.core.user.door_counts import GOES_BACK, PLACES
+from streams.core.user.door_counts import MAY_DECREASE, SERIES
 from streams.core.user.memory import UserMemory
 from streams.transport import TP, ReadPosition, consumer_of
 from streams.worker.flush import Rounds
@@ -209,7 +209,7 @@ class Health:
                 for lane in self._rounds.lanes.values()
             },
             "greatest": {
-                f"{topic}/{lane.partition}": lane.memory.greatest(topic)
+                f"{topic}/{lane.partition}": lane.memory.greatest_time(topic)
                 for lane in self._rounds.of(Side.USER)
                 if isinstance(lane.memory, UserMemory)
                 for topic in INPUTS
@@ -229,8 +229,8 @@ class Health:
                 for memory in memories
                 if isinstance(memory, UserMemory)
             )
-            for topic, counter, _ in PLACES
-            if counter in GOES_BACK
+            for topic, counter, _ in SERIES
+            if counter in MAY_DECREASE
         }
 
 

@@ -90,7 +90,7 @@ class Lane:
         """Take a batch in; it is not safe yet."""
         self.is_dirty, self.idle_since = True, now
         if isinstance(self.memory, UserMemory) and batch.topic == ERASURES:
-            self.memory.forget(read(batch.values, batch.offsets), batch.next_offset)
+            self.memory.fold_erasures(read(batch.values, batch.offsets), batch.next_offset)
             return  # it is no event: the partition has not begun by it
         if isinstance(self.memory, UserMemory):
             self.memory.fold(decode(batch))
@@ -108,7 +108,7 @@ class Lane:
         """How many more by topic, label and kind since this was asked last."""
         totals = self.memory.totals
         more, self._counted = totals - self._counted, totals
-        places = door_counts.PLACES if self.side is Side.USER else kol_memory.PLACES
+        places = door_counts.SERIES if self.side is Side.USER else kol_memory.SERIES
         for at in np.flatnonzero(more).tolist():
             yield *places[at], int(more[at])
 
@@ -119,7 +119,7 @@ class Lane:
                 [one.value for one in told.entries],
                 [one.offset for one in told.entries],
             )
-            self.memory.forget(read(values, offsets), told.end)
+            self.memory.fold_erasures(read(values, offsets), told.end)
 
     def is_muted(self, now: float, longest: float) -> bool:
         """After a restore nothing is said until the lane is where the dead run may have been."""
@@ -154,8 +154,8 @@ class Lane:
         """
         if isinstance(self.memory, UserMemory) and self.memory.offsets[topic] >= end:
             self.mute_until.pop(topic, None)
-            self.memory.reach(topic, at)
-            self.is_dirty |= self.memory.is_erasing
+            self.memory.mark_read_to(topic, at)
+            self.is_dirty |= self.memory.has_erasures_due
 
     def returned(self) -> None:
         """What was taken did not become a snapshot."""

@@ -12,7 +12,7 @@ from schemas.cells import NAMES
 from schemas.columns import Rejected
 from schemas.partitioner import partitions_of
 from schemas.rows import Rows, joined
-from streams.core.user.rows import Changed
+from streams.core.user.rows import ChangedCells
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -37,7 +37,7 @@ class Source:
 
     partition: int
     life: int  # with its epoch, as `schemas.version.epoch_and_life`
-    cells: Changed
+    cells: ChangedCells
     speaks: bool  # its watermark is known, or it is known to have nothing
     watermark: int | None
 
@@ -85,11 +85,11 @@ class Cells:
         )
 
 
-def _scored(source: Source) -> tuple[int, Changed]:
+def _scored(source: Source) -> tuple[int, ChangedCells]:
     cells = source.cells
     is_kol = np.array([not name.startswith("~") for name in cells.kols], np.bool_)
     which = np.flatnonzero(is_kol[cells.kol]) if len(cells) else np.zeros(0, np.intp)
-    return source.partition, Changed(
+    return source.partition, ChangedCells(
         cells.kols, cells.kol[which], cells.minute[which], cells.fields[which], cells.version[which]
     )
 

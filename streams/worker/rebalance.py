@@ -172,5 +172,5 @@ class Owner:
             else UserMemory.restored(opened.arrays, partition, hmac_key=key, run=at_once)
         )
         if opened.life > 1 or opened.epoch > 0:  # somebody was before
-            memory.tell_again()
+            memory.resend_totals()
         return memory

@@ -63,8 +63,8 @@ def _places(kind: str) -> tuple[tuple[str, ...], ...]:
     """Topic and label of every number of one kind, but those that can go back."""
     return tuple(
         (topic, label)
-        for topic, label, of in (*door_counts.PLACES, *kol_memory.PLACES)
-        if of == kind and label not in door_counts.GOES_BACK
+        for topic, label, of in (*door_counts.SERIES, *kol_memory.SERIES)
+        if of == kind and label not in door_counts.MAY_DECREASE
     )
 
 

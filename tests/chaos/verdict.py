@@ -125,14 +125,14 @@ async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Tol
         for batch in turn:
             users[batch.partition].fold(decode(batch))
         for memory in users:
-            stated = memory.statements()
+            stated = memory.collect_updates()
             said += stated.rows
             mark = memory.watermark(INPUTS)
             sources.append(Source(memory.partition, 1, stated.cells, mark is not None, mark))
             memory.prune(mark)
         for target, block in blocks(sources, partitions, moved=True):
             kols[target].fold(unpack(block))
-        for part in (*said, *(part for memory in kols for part in memory.statements())):
+        for part in (*said, *(part for memory in kols for part in memory.collect_updates())):
             await sink.write(part)
     return _of(sink)
 

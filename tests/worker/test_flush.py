@@ -183,7 +183,7 @@ async def test_memories_of_which_one_cannot_speak_are_thrown_away(
     """The others have told what changed, and nobody has taken it."""
     world = World(begun_at=-LONG)
     dumb = UserMemory(1, hmac_key=b"key")
-    monkeypatch.setattr(dumb, "statements", Full(world.doors.told).capture)
+    monkeypatch.setattr(dumb, "collect_updates", Full(world.doors.told).capture)
     world.rounds.lanes[Side.USER, 1] = replace(world.lane, partition=1, memory=dumb)
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
 
@@ -477,13 +477,13 @@ async def test_a_topic_whose_last_batch_still_waits_to_be_folded_is_not_quiet() 
     await world.fold(click(ts=NOW))
 
     world.rounds.rest(0, silent(world, purchases=1), seconds=10.0)
-    waits = world.memory.greatest(PURCHASES)
+    waits = world.memory.greatest_time(PURCHASES)
     await world.fold(paid(ts=NOW - 3 * HORIZON_MS, order_id="o1", pay_cents=500))
     world.rounds.rest(0, silent(world, purchases=1), seconds=10.0)
 
     assert waits is None
     assert world.memory.door_counts[PURCHASES, "written"] == 1
-    assert world.memory.greatest(PURCHASES) == NOW
+    assert world.memory.greatest_time(PURCHASES) == NOW
 
 
 async def test_how_far_a_quiet_topic_was_raised_is_kept() -> None:
@@ -509,7 +509,7 @@ async def test_a_topic_is_quiet_only_after_so_many_seconds() -> None:
 
     world.rounds.rest(0, ended, seconds=10.0)
 
-    assert world.memory.greatest(PURCHASES) is None
+    assert world.memory.greatest_time(PURCHASES) is None
 
 
 async def test_a_partition_whose_first_batch_still_waits_is_not_empty() -> None:

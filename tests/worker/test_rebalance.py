@@ -32,4 +32,4 @@ def test_whoever_was_before_is_answered_total_by_total(
 
     memory = owner._memory(Side.USER, 0, opened(epoch, life))
 
-    assert bool(memory.statements().rows) is tells
+    assert bool(memory.collect_updates().rows) is tells

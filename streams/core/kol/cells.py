@@ -90,7 +90,7 @@ class MergedCells:
         self._cells["version"][cell] = version[newer]
         return self._add_up(place, change), len(cell)
 
-    def forget(self, closed_to: int) -> None:
+    def prune(self, closed_to: int) -> None:
         """Let go of the minutes up to this one, sooner or later."""
         if self._due.reached(self.count):
             self._cells.keep(high(self._cells["lo"]) > closed_to)

@@ -47,7 +47,7 @@ COUNTERS: Final = {
     "cell_after_final": "cells of a minute that was final already",
 }
 
-PLACES: Final = tuple((CELLS, name, "counter") for name in COUNTERS)  # as those of `tally`
+SERIES: Final = tuple((CELLS, name, "counter") for name in COUNTERS)  # as `door_counts.SERIES`
 
 SILENT: Final = -2  # a source partition that has not spoken yet
 EMPTY: Final = -1  # a source partition with nothing there: it does not count
@@ -67,7 +67,7 @@ class _Said(NamedTuple):
 
 
 class KolMemory:
-    """What a partition of the KOL side knows; changed in place by `fold` and `statements`."""
+    """What a partition of the KOL side knows; changed in place by `fold` and `collect_updates`."""
 
     def __init__(
         self, partition: int, sources: int, slack: int = SLACK, portion: int = PORTION
@@ -115,7 +115,7 @@ class KolMemory:
 
     @property
     def totals(self) -> NDArray[np.int64]:
-        """The same, in order of `PLACES`."""
+        """The same, in order of `SERIES`."""
         return self._counts.copy()
 
     @property
@@ -139,11 +139,11 @@ class KolMemory:
             self.lives[source] = max(int(self.lives[source]), life)
         self._final_to = max(self._final_to, self._passed(HORIZON_MS))
 
-    def statements(self) -> list[Rows]:
+    def collect_updates(self) -> list[Rows]:
         """What is to be said since the last time: rows of `kol_score` and of `door_count`."""
         self.folded += 1
         rows = [*self._close(), *self._state(), *self._counter_rows()]
-        self.cells.forget(self._closed_to)
+        self.cells.prune(self._closed_to)
         self._forget_kols()
         return [part for part in rows if len(part)]
 

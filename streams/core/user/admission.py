@@ -93,7 +93,7 @@ class Admission:
             place = int(of) & _LOW, int(of) >> _BITS
             self._count[place] = self._count.get(place, 0) + int(count)
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop stretches no accepted event can belong to, when there are many."""
         if self._due.reached(len(self._kol)):
             end = (self._kol["hi"].astype(np.int64) + 1) * WEEKS_MS

@@ -84,7 +84,7 @@ class Cells:
         name, minute = self._cell["lo"][row], self._cell["hi"][row]
         return name.astype(np.int64), minute.astype(np.int64), self._cell["field"][row]
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop cells that are final and told, when there are many."""
         if self._due.reached(len(self._cell)):
             minute = self._cell["hi"].astype(np.int64)

@@ -93,7 +93,7 @@ class Gate:
                 greatest = max(greatest, moment)
         return door, before
 
-    def forget(self) -> None:
+    def prune(self) -> None:
         """Drop identities that no longer count, when there are many."""
         if self._due.reached(len(self._seen)):
             self._due.drop(self._seen, self._seen["at"] < self.greatest - HORIZON_MS)

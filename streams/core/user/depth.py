@@ -83,7 +83,7 @@ class Depth:
         s, t = np.minimum(after - weight, DEEPEST), np.minimum(after, DEEPEST)
         return DEPTH_OF[t] - DEPTH_OF[s], SQUARE_OF[t] - SQUARE_OF[s]
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop days no accepted event can belong to, when there are many."""
         if self._due.reached(len(self._day)):
             end = (self._day["hi"].astype(np.int64) + 1) * DAY_MS

@@ -99,7 +99,7 @@ class Distinct:
             moves = wins & (before != UNSEEN_MINUTE)
             _add(cells, field, who[moves], (minute - within + before)[moves], -1)
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop hours and weeks that no accepted event can belong to, when there are many."""
         minute = (watermark - HORIZON_MS) // MINUTE_MS
         if self._hours_due.reached(len(self._hour)):
@@ -182,9 +182,9 @@ class DistinctBuyers(Distinct):
         for key, gone in zip(self._minute["lo"][over], self._minute["hi"][over], strict=True):
             self._end(np.array([key]), int(gone), cells)
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop what no accepted event can belong to, when there is much."""
-        super().forget(watermark)
+        super().prune(watermark)
         if self._minutes_due.reached(len(self._minute)):
             minute = self._minute["hi"].astype(np.int64)
             self._minutes_due.drop(self._minute, is_final(minute, watermark))

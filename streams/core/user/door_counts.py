@@ -37,26 +37,26 @@ COUNTERS: Final = {
     (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
 }
 
-GOES_BACK: Final = frozenset(  # an order that comes after its refund takes these back
+MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes these back
     {"refund_unmatched", "refund_outside", "refund_excess_cents"}
 )
 
-PLACES: Final = tuple(  # topic, label, kind of every number, appended only
+SERIES: Final = tuple(  # topic, label, kind of every number, appended only
     [(topic, door.label, "door") for topic in INPUTS for door in Door]
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
     + [(topic, name, "counter") for topic, name in COUNTERS]
 )
 UNTOLD: Final = -1  # of what an earlier life may have told otherwise
 
-_AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(PLACES)}
+_AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(SERIES)}
 
 
 class DoorCounts:
     """The totals of one partition, and what was told of them."""
 
     def __init__(self) -> None:
-        self._total = np.zeros(len(PLACES), np.int64)
-        self._told = np.zeros(len(PLACES), np.int64)
+        self._total = np.zeros(len(SERIES), np.int64)
+        self._told = np.zeros(len(SERIES), np.int64)
 
     def __getitem__(self, place: tuple[str, str]) -> int:
         """Give one total, by topic and label."""
@@ -64,7 +64,7 @@ class DoorCounts:
 
     @property
     def totals(self) -> NDArray[np.int64]:
-        """All totals as they stand now, in order of `PLACES`."""
+        """All totals as they stand now, in order of `SERIES`."""
         return self._total.copy()
 
     def left(self, topic: str, door: Doors) -> None:
@@ -90,7 +90,7 @@ class DoorCounts:
         """Give the totals that changed since they were told."""
         changed = np.flatnonzero(self._total != self._told)
         self._told = self._total.copy()
-        places = [PLACES[place] for place in changed.tolist()]
+        places = [SERIES[place] for place in changed.tolist()]
         return Rows(
             "door_count",
             {
@@ -103,7 +103,7 @@ class DoorCounts:
             },
         )
 
-    def tell_again(self) -> None:
+    def resend_totals(self) -> None:
         """Tell every total once more, also what is 0: an earlier life may have told others."""
         self._told[:] = UNTOLD
 

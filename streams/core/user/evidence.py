@@ -150,7 +150,7 @@ class Allowances:
             )
         return granted
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop allowances that are whole again for every event to come, when there are many."""
         if self._due.reached(len(self._one)):
             self._due.drop(self._one, self._one["at"] + RECOVERY_MS + HORIZON_MS <= watermark)

@@ -1,7 +1,7 @@
 """The user side: one partition of the three input topics, folded into orders and cells.
 
 `fold` takes one record batch in, in the order of its topic's log, and changes memory in
-place; `statements` says what changed, whole values with a version. What is finally said
+place; `collect_updates` says what changed, whole values with a version. What is finally said
 is a function of the set of accepted events (law 3), whatever the order in which the
 topics are read and however they are cut into batches.
 """
@@ -48,7 +48,7 @@ from streams.core.user.evidence import (
 )
 from streams.core.user.orders import Brands, Named, Orders
 from streams.core.user.pseudonyms import Pseudonyms
-from streams.core.user.rows import Changed, Told, cell_rows, letter_rows, order_rows
+from streams.core.user.rows import ChangedCells, Told, cell_rows, letter_rows, order_rows
 from streams.core.user.touches import LIMIT, NO_TOUCH, Touches, classes
 
 FORMAT: Final = 2  # of the state
@@ -58,11 +58,11 @@ SLACK: Final = 1 << 16  # rows of one kind below which nothing is forgotten
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
+class Updates:
     """What changed: rows of tables, the cells among them once more as columns, dead letters."""
 
     rows: list[Rows]
-    cells: Changed
+    cells: ChangedCells
     letters: Sequence[Rejected]
     version: int
 
@@ -122,7 +122,7 @@ class UserMemory:
         """Take in one record batch of one topic, in the order of the log."""
         facts = decoded.facts
         if len(facts):
-            self.reach(facts.topic, int(facts.received_at.max()))
+            self.mark_read_to(facts.topic, int(facts.received_at.max()))
         self.door_counts.refused(decoded.rejected)
         self._letters += self._known(decoded.rejected)
         persons = self._forgotten.persons(facts.user, facts.received_at)
@@ -313,7 +313,7 @@ class UserMemory:
         persons = self._forgotten.persons(user_keys(ids), moments)
         return persons is not None and bool(persons.is_over.any())
 
-    def forget(self, told: Erasures, next_offset: int) -> None:
+    def fold_erasures(self, told: Erasures, next_offset: int) -> None:
         """Take in records of `kol-erasures`; the same ones again change nothing.
 
         From now on orders of these persons are told under NOBODY; what else is known of them
@@ -330,12 +330,12 @@ class UserMemory:
             self.door_counts.add(ERASURES, "erasure_unreadable", told.unreadable)
             self.offsets[ERASURES] = next_offset
 
-    def reach(self, topic: str, at: int) -> None:
+    def mark_read_to(self, topic: str, at: int) -> None:
         """Take in that all which was appended to an input before `at` is folded."""
         self._reached[topic] = max(self._reached[topic], at)
 
     @property
-    def is_erasing(self) -> bool:
+    def has_erasures_due(self) -> bool:
         """Whether `erase` has something to do."""
         return self._forgotten.is_due(min(self._reached.values()))
 
@@ -358,7 +358,7 @@ class UserMemory:
             Whether anybody was done with: former snapshots may know of them.
 
         """
-        if not self.is_erasing:
+        if not self.has_erasures_due:
             return False
         key = self._forgotten.over(min(self._reached.values()))
         user = self._users.find(key[:, 0], key[:, 1])
@@ -371,12 +371,12 @@ class UserMemory:
             self._keep_users(~gone)
         return True
 
-    def greatest(self, topic: str) -> int | None:
+    def greatest_time(self, topic: str) -> int | None:
         """Give the greatest accepted time of a topic, None where there is none."""
         greatest = self._gates[topic].greatest
         return None if greatest == NEVER else greatest
 
-    def raise_quiet(self, topic: str) -> bool:
+    def advance_idle(self, topic: str) -> bool:
         """Let a topic that is read to its end and quiet come as far as the least of the others.
 
         Returns:
@@ -398,7 +398,7 @@ class UserMemory:
     def prune(self, watermark: int | None) -> None:
         """Forget what no accepted event can change any more; cheap when there is little."""
         for gate in self._gates.values():
-            gate.forget()
+            gate.prune()
         if watermark is None:
             return
         self._settled = max(self._settled, watermark)
@@ -407,13 +407,13 @@ class UserMemory:
         if is_due or self._orders.is_due():
             self._orders.freeze(at, self._touches, self._names.rank())
         if is_due:
-            self._touches.forget(at, self._names.rank())
-        self._orders.forget(at)
+            self._touches.prune(at, self._names.rank())
+        self._orders.prune(at)
         for kept in (
             *(self._cells, self._distinct, self._buyers, self._depth),
             *(self._allowances, self._admission),
         ):
-            kept.forget(at)
+            kept.prune(at)
         self._forget_users()
         self._forget_names()
 
@@ -460,7 +460,7 @@ class UserMemory:
 
     @property
     def totals(self) -> NDArray[np.int64]:
-        """What was counted since the partition's beginning, in order of `tally.PLACES`."""
+        """What was counted since the partition's beginning, in order of `door_counts.SERIES`."""
         return self.door_counts.totals
 
     @property
@@ -468,15 +468,15 @@ class UserMemory:
         """The version of the latest statements."""
         return version_of(self.epoch, self.life, self.folded)
 
-    def tell_again(self) -> None:
+    def resend_totals(self) -> None:
         """Tell all totals anew: what a life before this one told behind its snapshot may be more.
 
         So it is of what is given back before its order is read, and of an epoch before this one,
         whose log was longer. Other keys are told anew by the events that are read anew.
         """
-        self.door_counts.tell_again()
+        self.door_counts.resend_totals()
 
-    def statements(self) -> Statements:
+    def collect_updates(self) -> Updates:
         """Say what changed since the last call; nothing when nothing did."""
         row, refunded = self._orders.changed()
         moved = self._orders.moved()
@@ -493,7 +493,7 @@ class UserMemory:
         if row.size or minute.size or letters or self.door_counts.is_changed():
             self.folded += 1
         used, kol = np.unique(name, return_inverse=True)
-        cells = Changed(
+        cells = ChangedCells(
             [self._names.names[code] for code in used.tolist()],
             kol.astype(np.int32),
             minute,
@@ -506,7 +506,7 @@ class UserMemory:
             self.door_counts.rows(self.partition, self.version),
             letter_rows(letters, self.version),
         ]
-        return Statements([r for r in rows if len(r)], cells, letters, self.version)
+        return Updates([r for r in rows if len(r)], cells, letters, self.version)
 
     def _order_rows(
         self,

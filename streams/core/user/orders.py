@@ -440,7 +440,7 @@ class Orders:
         self._open.rebuild(self._order["user"][row].astype(np.int64), row)
         self._unfrozen = len(row)
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         """Drop orders and refunds that can not meet any more, when there are many."""
         if not self._to_forget.reached(len(self._order)):
             return

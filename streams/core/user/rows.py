@@ -28,7 +28,7 @@ NO_SNAPSHOT = 0  # no population values were used
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangedCells:
     """Cells as they stand, those that changed; row i of every column is one."""
 
     kols: Sequence[str]  # names, brands (`~brand:`) among them
@@ -130,7 +130,7 @@ def _padded(column: NDArray[np.int64], more: int) -> NDArray[np.int64]:
     return np.append(column, np.zeros(more, np.int64))
 
 
-def cell_rows(cells: Changed, partition: int) -> Rows:
+def cell_rows(cells: ChangedCells, partition: int) -> Rows:
     """Give the rows of changed cells."""
     return Rows(
         "minute_cell",

@@ -276,10 +276,10 @@ class Touches:
         return Journeys(order[counts], moment[counts], kol[counts], klass[counts])
 
     def is_due(self) -> bool:
-        """Say whether `forget` would look for something to forget."""
+        """Say whether `prune` would look for something to forget."""
         return self._due.reached(len(self._touch))
 
-    def forget(self, watermark: int, rank: NDArray[np.int64]) -> None:
+    def prune(self, watermark: int, rank: NDArray[np.int64]) -> None:
         """Drop touches no unfrozen order can look at; freeze the others first."""
         floor = watermark - HORIZON_MS
         at = self._touch["at"]

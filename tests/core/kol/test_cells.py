@@ -90,7 +90,7 @@ def test_a_cell_that_says_nothing_has_its_row() -> None:
 def test_forgotten_minutes_make_room_and_the_others_stay() -> None:
     gathered = MergedCells(slack=0)
     take(gathered, [(0, NOON, 0, 1, 5), (0, NOON + 1, 0, 1, 6), (1, NOON + 1, 2, 1, 7)])
-    gathered.forget(NOON)
+    gathered.prune(NOON)
 
     assert sums(gathered) == {(0, NOON + 1): 6, (1, NOON + 1): 7}
     assert take(gathered, [(1, NOON + 1, 0, 1, 1)]) == ({(1, NOON + 1)}, 1)
@@ -101,6 +101,6 @@ def test_forgetting_waits_until_it_is_worth_it() -> None:
     gathered = MergedCells(slack=3)
     for minute in range(4):
         take(gathered, [(0, NOON + minute, 0, 1, 5)])
-        gathered.forget(NOON + minute - 1)
+        gathered.prune(NOON + minute - 1)
 
     assert gathered.count == 2  # of three, two were final; one came since

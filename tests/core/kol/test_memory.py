@@ -16,7 +16,7 @@ from schemas.rows import Rows
 from schemas.topics import CELLS
 from schemas.version import version_of
 from streams.core.kol.decay import DAY, SPAN
-from streams.core.kol.memory import COUNTERS, PLACES, KolMemory
+from streams.core.kol.memory import COUNTERS, SERIES, KolMemory
 from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
 from streams.core.kol.special import digamma_trigamma
 from streams.core.kol.trust import OMEGA, Z
@@ -141,8 +141,8 @@ def lived(
     for part, now in zip(blocks, flush, strict=True):
         memory.fold(unpack(pack(part)))
         if now:
-            said += memory.statements()
-    return said + memory.statements()
+            said += memory.collect_updates()
+    return said + memory.collect_updates()
 
 
 def said_once(*blocks: Block, sources: int = 1) -> list[Rows]:
@@ -388,13 +388,13 @@ def test_a_snapshot_between_a_fold_and_its_statements_loses_nothing(
     said = []
     for part in blocks:
         if luck.random() < 0.5:
-            said += memory.statements()
+            said += memory.collect_updates()
         memory.fold(part)
         life = memory.life + 1
         memory = KolMemory.restored(memory.arrays(), 0)
         memory.life = life
 
-    assert settled(said + memory.statements()) == quiet(log)
+    assert settled(said + memory.collect_updates()) == quiet(log)
 
 
 @given(SOURCES, LUCK)
@@ -484,7 +484,7 @@ def test_a_block_of_more_sources_than_there_are_is_refused() -> None:
 
     with pytest.raises(ValueError, match="more than 2 source partitions"):
         memory.fold(block(Cell(), marks={2: 0}))
-    assert memory.statements() == []
+    assert memory.collect_updates() == []
 
 
 # ---------------------------------------------------------------- the two moments of a minute
@@ -670,9 +670,9 @@ def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> Non
 
     assert counters(said) == {"blocks": 1, "cells": 1, "cell_not_newer": 0, "cell_after_final": 0}
     assert (row["topic"], row["partition"], row["kind"]) == (CELLS, 5, "counter")
-    assert memory.statements() == []
+    assert memory.collect_updates() == []
     assert memory.counters.keys() == COUNTERS.keys()
-    assert dict(zip(PLACES, memory.totals.tolist(), strict=True)) == {
+    assert dict(zip(SERIES, memory.totals.tolist(), strict=True)) == {
         (CELLS, name, "counter"): n for name, n in memory.counters.items()
     }
 

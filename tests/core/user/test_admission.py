@@ -63,9 +63,9 @@ def test_nothing_is_known_of_a_snapshot_without_it() -> None:
 def test_four_weeks_are_forgotten_when_no_event_can_belong_to_them() -> None:
     admission = Admission(slack=0, limit=1)
     admits(admission, [(1, WEEKS_MS - 1), (1, WEEKS_MS)])
-    admission.forget(WEEKS_MS + HORIZON_MS - 1)
+    admission.prune(WEEKS_MS + HORIZON_MS - 1)
     before = len(admission)
-    admission.forget(WEEKS_MS + HORIZON_MS)
+    admission.prune(WEEKS_MS + HORIZON_MS)
 
     assert [before, len(admission)] == [2, 1]
     assert admits(admission, [(2, WEEKS_MS), (1, WEEKS_MS)]) == [False, True]
@@ -74,7 +74,7 @@ def test_four_weeks_are_forgotten_when_no_event_can_belong_to_them() -> None:
 def test_few_kols_are_kept() -> None:
     admission = Admission(slack=10, limit=1)
     admits(admission, [(1, 0)])
-    admission.forget(9 * WEEKS_MS)
+    admission.prune(9 * WEEKS_MS)
 
     assert len(admission) == 1
 

@@ -38,10 +38,10 @@ def test_a_cell_is_forgotten_when_it_is_final_and_told() -> None:
     cells = Cells(slack=0)
     cells.add(cells.rows(np.array([1, 2]), np.array([10, 11])), AT["events"], 1)
     last = 11 * MINUTE_MS + HORIZON_MS  # minute 10 is final, minute 11 is not
-    cells.forget(last)
+    cells.prune(last)
     untold = len(cells)
     changed(cells)
-    cells.forget(last)
+    cells.prune(last)
 
     assert [untold, len(cells)] == [2, 1]
 
@@ -50,7 +50,7 @@ def test_a_cell_comes_back_empty_after_it_was_forgotten() -> None:
     cells = Cells(slack=0)
     cells.add(cells.rows(np.array([1]), np.array([10])), AT["events"], 1)
     changed(cells)
-    cells.forget(10**9)
+    cells.prune(10**9)
     cells.add(cells.rows(np.array([1]), np.array([10])), AT["likes"], 1)
 
     assert sum(changed(cells)[1, 10]) == 1

@@ -50,7 +50,7 @@ def test_doors_are_those_of_one_event_after_the_other(
     found = []
     for batch in batches:
         found += doors(gate, batch)
-        gate.forget()
+        gate.prune()
 
     assert found == meant([event for batch in batches for event in batch])
 
@@ -117,6 +117,6 @@ def test_memory_of_identities_is_bounded_by_the_horizon() -> None:
     gate = Gate(10)
     for n in range(2_000):
         doors(gate, [(START + n * HORIZON_MS // 10, n)])
-        gate.forget()
+        gate.prune()
 
     assert len(gate) <= 50

@@ -73,9 +73,9 @@ def test_a_day_is_forgotten_once_it_is_over_and_late_events_too() -> None:
     depth = Depth(slack=0)
     deepen(depth, [(0, 0, NOON, 2), (0, 0, NOON + DAY, 2)])
     midnight = (NOON // DAY + 1) * DAY
-    depth.forget(midnight + HORIZON_MS - 1)
+    depth.prune(midnight + HORIZON_MS - 1)
     before = len(depth)
-    depth.forget(midnight + HORIZON_MS)
+    depth.prune(midnight + HORIZON_MS)
 
     assert [before, len(depth)] == [2, 1]
 
@@ -83,7 +83,7 @@ def test_a_day_is_forgotten_once_it_is_over_and_late_events_too() -> None:
 def test_days_are_kept_while_they_are_few() -> None:
     depth = Depth(slack=10)
     deepen(depth, [(0, 0, NOON, 2)])
-    depth.forget(NOON + 9 * DAY)
+    depth.prune(NOON + 9 * DAY)
 
     assert len(depth) == 1
 

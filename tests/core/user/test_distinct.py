@@ -97,7 +97,7 @@ def test_what_is_forgotten_can_not_change_any_more(
     counted = Counted(kind(slack=0))
     counted.see(log)
     horizon = MIDNIGHT + until
-    counted.distinct.forget(horizon * MINUTE_MS + HORIZON_MS)
+    counted.distinct.prune(horizon * MINUTE_MS + HORIZON_MS)
     is_open = minutes.filter(lambda minute: minute >= horizon)
     more = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), is_open), max_size=9))
     counted.see(more)
@@ -130,7 +130,7 @@ def test_memory_of_buckets_that_are_over_is_small() -> None:
     counted = Counted(DistinctBuyers(slack=10))
     for minute in range(0, 3 * WEEK, 30):
         counted.see([(0, 0, MIDNIGHT + minute)])
-        counted.distinct.forget((MIDNIGHT + minute) * MINUTE_MS)
+        counted.distinct.prune((MIDNIGHT + minute) * MINUTE_MS)
 
     assert len(counted.distinct) < 60
 

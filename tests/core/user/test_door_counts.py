@@ -2,7 +2,7 @@ import numpy as np
 
 from schemas.doors import Door, RejectReason
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
-from streams.core.user.door_counts import ANY, COUNTERS, GOES_BACK, PLACES, DoorCounts
+from streams.core.user.door_counts import ANY, COUNTERS, MAY_DECREASE, SERIES, DoorCounts
 
 
 def told(tally: DoorCounts) -> dict[tuple[str, str], tuple[str, int]]:
@@ -47,14 +47,14 @@ def test_totals_are_as_they_stand_and_stay_so_when_more_is_counted() -> None:
     totals = tally.totals
     tally.left(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
 
-    assert {PLACES[at]: totals[at] for at in np.flatnonzero(totals)} == {
+    assert {SERIES[at]: totals[at] for at in np.flatnonzero(totals)} == {
         (CLICKSTREAM, "written", "door"): 2,
         (CLICKSTREAM, "too_late", "door"): 1,
     }
 
 
 def test_what_can_go_back_is_a_counter() -> None:
-    assert {name for _, name in COUNTERS} >= GOES_BACK
+    assert {name for _, name in COUNTERS} >= MAY_DECREASE
 
 
 def test_a_restored_tally_goes_on() -> None:
@@ -77,7 +77,7 @@ def test_counters_that_an_older_state_does_not_know_begin_with_nothing() -> None
 
 
 def test_every_door_reason_and_counter_has_one_place() -> None:
-    places = [(topic, label) for topic, label, _ in PLACES]
+    places = [(topic, label) for topic, label, _ in SERIES]
 
     assert (
         len(set(places))

@@ -159,7 +159,7 @@ class Reader:
         """Read the erasures from the beginning up to the first `count`."""
         self.heard = max(self.heard, count)
         told = [record("u1", at)[1] for at in self.case.moments[: self.heard]]
-        self.memory.forget(read(told, range(len(told))), len(told))
+        self.memory.fold_erasures(read(told, range(len(told))), len(told))
 
     def run(self) -> Table:
         lives = 4
@@ -168,7 +168,7 @@ class Reader:
             if self.rng.random() < 0.3:
                 self.memory.prune(self.memory.watermark([t for t in INPUTS if self.topics[t]]))
             if self.rng.random() < 0.3:
-                self.table.take(self.memory.statements().rows)
+                self.table.take(self.memory.collect_updates().rows)
                 self.memory.erase()
                 if self.rng.random() < 0.5:
                     self.kept = copied(self.memory.arrays()), dict(self.at)
@@ -176,11 +176,11 @@ class Reader:
                 lives -= 1
                 self.crash()
         self.hear(len(self.case.ends))
-        self.table.take(self.memory.statements().rows)
+        self.table.take(self.memory.collect_updates().rows)
         for topic in INPUTS:
-            self.memory.reach(topic, ENDLESS)
+            self.memory.mark_read_to(topic, ENDLESS)
         self.memory.erase()
-        self.table.take(self.memory.statements().rows)
+        self.table.take(self.memory.collect_updates().rows)
         return self.table
 
     def fold(self, topic: str) -> None:
@@ -295,16 +295,16 @@ class Shop:
             self.offsets[topic] += 1
 
     def forget(self, at: int = END, user_id: str = "u1") -> None:
-        self.memory.forget(read([record(user_id, at)[1]], [0]), 1)
+        self.memory.fold_erasures(read([record(user_id, at)[1]], [0]), 1)
 
     def erase(self) -> None:
         self.state()
         for topic in INPUTS:
-            self.memory.reach(topic, ENDLESS)
+            self.memory.mark_read_to(topic, ENDLESS)
         self.memory.erase()
 
     def state(self) -> dict[tuple[int, str, str], dict[str, Any]]:
-        self.table.take(self.memory.statements().rows)
+        self.table.take(self.memory.collect_updates().rows)
         return standing_orders(self.table)
 
     def cents(self) -> dict[str, list[int]]:
@@ -368,7 +368,7 @@ def test_the_row_under_the_old_hash_is_told_empty_with_the_new_one() -> None:
     shop.fold(paid("o1"))
     shop.state()
     shop.forget()
-    (rows,) = [r for r in shop.memory.statements().rows if r.table == "order_credit"]
+    (rows,) = [r for r in shop.memory.collect_updates().rows if r.table == "order_credit"]
 
     assert rows.columns["user_hash"] == [NOBODY, user_hash("u1")]
     assert [len(kols) for kols in rows.columns["kols"]] == [1, 0]
@@ -402,12 +402,12 @@ def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:
     shop.forget()
     shop.state()
     for topic in INPUTS:
-        assert not shop.memory.is_erasing
+        assert not shop.memory.has_erasures_due
         shop.memory.erase()
         assert traces(shop.memory, "u1")
-        shop.memory.reach(topic, END + 1)
+        shop.memory.mark_read_to(topic, END + 1)
 
-    assert shop.memory.is_erasing
+    assert shop.memory.has_erasures_due
     shop.memory.erase()
     assert not traces(shop.memory, "u1")
 
@@ -415,7 +415,7 @@ def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:
 def test_an_offset_is_safe_once_all_is_gone() -> None:
     shop = Shop()
     shop.fold(click())
-    shop.memory.forget(read([record("u1", END)[1]], [5]), 8)
+    shop.memory.fold_erasures(read([record("u1", END)[1]], [5]), 8)
     before = shop.memory.safe_offsets[ERASURES]
     shop.erase()
 
@@ -442,7 +442,7 @@ def test_letters_of_who_is_forgotten_are_not_written_again() -> None:
     batch_ = decoded("clickstream", values, received_at=NOON)
     shop.memory.fold(batch_)
     shop.memory.fold(decoded("clickstream", values[:1], first_offset=6, received_at=END + 1))
-    letters = shop.memory.statements().letters
+    letters = shop.memory.collect_updates().letters
 
     assert [letter.offset for letter in letters] == [3, 4, 5, 6]
     assert sum(shop.memory.door_counts["clickstream", r] for r in ("invalid", "not_json")) == 6
@@ -453,7 +453,7 @@ def test_a_late_purchase_of_who_is_forgotten_is_no_letter() -> None:
     shop.forget(at=ENDLESS)
     late = [paid("o1", ts=NOON - 3 * HOUR_MS, user_id=user) for user in ("u1", "u3")]
     shop.memory.fold(decoded(PURCHASES, [paid("o2", user_id="u3"), *late], received_at=NOON))
-    letters = shop.memory.statements().letters
+    letters = shop.memory.collect_updates().letters
 
     assert [letter.offset for letter in letters] == [2]
 
@@ -462,7 +462,7 @@ def test_records_that_name_nobody_are_counted_once() -> None:
     shop = Shop()
     values = [b"{", None, record("u1", 5)[1], b'{"user":"U","at":1}', b'{"user":"' + b"0" * 32]
     for _ in range(2):
-        shop.memory.forget(read(values, range(len(values))), len(values))
+        shop.memory.fold_erasures(read(values, range(len(values))), len(values))
 
     assert shop.count("erasure_unreadable") == 3
 

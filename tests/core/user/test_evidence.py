@@ -141,9 +141,9 @@ def test_recovery_is_exponential_to_a_millionth(left: int, passed: int) -> None:
 def test_an_allowance_that_is_whole_again_is_forgotten_without_a_trace() -> None:
     allowances = Allowances(slack=0)
     grant(allowances, [(0, 0, Kind.MARK_HELPFUL, NOON)])
-    allowances.forget(NOON + RECOVERY_MS + HORIZON_MS - 1)
+    allowances.prune(NOON + RECOVERY_MS + HORIZON_MS - 1)
     before = len(allowances)
-    allowances.forget(NOON + RECOVERY_MS + HORIZON_MS)
+    allowances.prune(NOON + RECOVERY_MS + HORIZON_MS)
 
     assert [before, len(allowances)] == [1, 0]
     assert grant(allowances, [(0, 0, Kind.MARK_HELPFUL, NOON + RECOVERY_MS)]) == [ONE]
@@ -152,7 +152,7 @@ def test_an_allowance_that_is_whole_again_is_forgotten_without_a_trace() -> None
 def test_allowances_are_kept_while_they_are_few() -> None:
     allowances = Allowances(slack=10)
     grant(allowances, [(0, 0, Kind.MARK_HELPFUL, NOON)])
-    allowances.forget(NOON + 900 * DAY)
+    allowances.prune(NOON + 900 * DAY)
 
     assert len(allowances) == 1
 

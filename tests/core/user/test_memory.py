@@ -16,8 +16,8 @@ from schemas.rows import MODELS, TABLES
 from schemas.topics import ERASURES
 from schemas.version import version_of
 from streams.core.moments import HORIZON_MS
-from streams.core.user.door_counts import PLACES
-from streams.core.user.memory import Statements, UserMemory
+from streams.core.user.door_counts import SERIES
+from streams.core.user.memory import Updates, UserMemory
 from tests.builders import (
     DAY,
     HOUR,
@@ -60,10 +60,12 @@ class Reader:
         self.read[topic] += len(batch)
 
     def prune(self) -> None:
-        self.memory.prune(self.memory.watermark([t for t in INPUTS if self.memory.greatest(t)]))
+        self.memory.prune(
+            self.memory.watermark([t for t in INPUTS if self.memory.greatest_time(t)])
+        )
 
-    def state(self) -> Statements:
-        statements = self.memory.statements()
+    def state(self) -> Updates:
+        statements = self.memory.collect_updates()
         for rows in statements.rows:
             rows.validate()
             columns = {name: _plain(values) for name, values in rows.columns.items()}
@@ -544,7 +546,7 @@ def test_names_are_those_of_kols_and_brands_that_something_is_remembered_of() ->
 def test_totals_are_what_is_said_of_doors() -> None:
     reader = read(click(event_id="e"), click(event_id="e"), refund("nowhere"))
     said = reader.doors()
-    totals = dict(zip(PLACES, reader.memory.totals.tolist(), strict=True))
+    totals = dict(zip(SERIES, reader.memory.totals.tolist(), strict=True))
 
     assert {(topic, label): n for (topic, label, _), n in totals.items() if n} == said
     assert said[PURCHASES, "refund_unmatched"] == said[CLICKSTREAM, "duplicate"] == 1
@@ -717,27 +719,29 @@ def test_only_what_counts_holds_the_watermark() -> None:
     assert watermark([CLICKSTREAM, INTERACTIONS]) == NOON - MINUTE
     assert watermark(INPUTS) is None
     assert watermark([]) is None
-    assert reader.memory.greatest(PURCHASES) is None
+    assert reader.memory.greatest_time(PURCHASES) is None
 
 
 def test_a_quiet_topic_comes_as_far_as_the_least_of_the_others() -> None:
     reader = read(click(ts=NOON), interaction(ts=NOON - 5 * HOUR), paid(ts=NOON - HOUR))
-    reader.memory.raise_quiet(INTERACTIONS)
-    raised = reader.memory.greatest(INTERACTIONS)
-    reader.memory.raise_quiet(CLICKSTREAM)
+    reader.memory.advance_idle(INTERACTIONS)
+    raised = reader.memory.greatest_time(INTERACTIONS)
+    reader.memory.advance_idle(CLICKSTREAM)
     reader.fold(interaction("like", ts=NOON - 4 * HOUR))
 
     assert raised == NOON - HOUR
-    assert reader.memory.greatest(CLICKSTREAM) == NOON
+    assert reader.memory.greatest_time(CLICKSTREAM) == NOON
     assert reader.doors()[INTERACTIONS, "too_late"] == 1
 
 
 def test_a_quiet_topic_alone_stays_where_it_is() -> None:
     reader = read(click())
-    reader.memory.raise_quiet(CLICKSTREAM)
-    reader.memory.raise_quiet(PURCHASES)
+    reader.memory.advance_idle(CLICKSTREAM)
+    reader.memory.advance_idle(PURCHASES)
 
-    assert reader.memory.greatest(CLICKSTREAM) == reader.memory.greatest(PURCHASES) == NOON
+    assert (
+        reader.memory.greatest_time(CLICKSTREAM) == reader.memory.greatest_time(PURCHASES) == NOON
+    )
 
 
 @pytest.mark.parametrize("was_kept", [True, False])
@@ -755,7 +759,7 @@ def test_a_total_that_a_dead_life_told_behind_its_snapshot_is_told_anew(*, was_k
 
     dead.memory = UserMemory.restored(kept, 3, hmac_key=KEY)
     dead.memory.life = 1
-    dead.memory.tell_again()
+    dead.memory.resend_totals()
     dead.fold(back, order)
 
     assert ahead[PURCHASES, "refund_unmatched"] == 1

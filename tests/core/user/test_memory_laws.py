@@ -174,7 +174,7 @@ class _Reader:
         self.at[topic] += len(part)
 
     def state(self) -> None:
-        self.table.take(self.memory.statements().rows)
+        self.table.take(self.memory.collect_updates().rows)
 
     def keep(self) -> None:
         self.kept = copied(self.memory.arrays()), dict(self.at)

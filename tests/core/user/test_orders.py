@@ -40,10 +40,10 @@ class Shop:
         row, _ = self.orders.changed()
         return sorted(self.orders["at"][row].tolist())
 
-    def forget(self, watermark: int) -> None:
+    def prune(self, watermark: int) -> None:
         if self.orders.is_due():
             self.orders.freeze(watermark, self.touches, RANK)
-        self.orders.forget(watermark)
+        self.orders.prune(watermark)
 
     def times(self) -> list[int]:
         return sorted(self.orders["at"].tolist())
@@ -53,9 +53,9 @@ def test_an_order_is_forgotten_when_no_refund_can_count_any_more() -> None:
     shop = Shop(slack=0)
     shop.take(paid())
     shop.state()
-    shop.forget(NOON + KEPT_MS)
+    shop.prune(NOON + KEPT_MS)
     before = shop.times()
-    shop.forget(NOON + KEPT_MS + 1)
+    shop.prune(NOON + KEPT_MS + 1)
 
     assert [before, shop.times()] == [[NOON], []]
 
@@ -64,9 +64,9 @@ def test_a_waiting_refund_is_forgotten_when_no_order_can_come_any_more() -> None
     shop = Shop(slack=0)
     shop.take(refund(ts=NOON - MINUTE), refund())
     shop.state()
-    shop.forget(NOON + WAITS_MS)
+    shop.prune(NOON + WAITS_MS)
     before = shop.times()
-    shop.forget(NOON + WAITS_MS + 1)
+    shop.prune(NOON + WAITS_MS + 1)
 
     assert [before, shop.times()] == [[NEVER], []]
     assert shop.orders.unmatched == 2
@@ -75,7 +75,7 @@ def test_a_waiting_refund_is_forgotten_when_no_order_can_come_any_more() -> None
 def test_what_was_not_told_is_not_forgotten() -> None:
     shop = Shop(slack=0)
     shop.take(paid())
-    shop.forget(NOON + KEPT_MS + 1)
+    shop.prune(NOON + KEPT_MS + 1)
 
     assert shop.times() == [NOON]
     assert shop.state() == [NOON]
@@ -86,7 +86,7 @@ def test_few_orders_are_not_worth_forgetting() -> None:
     late = NOON + KEPT_MS + DAY
     shop.take(paid("old"), *(paid(f"o{n}", ts=late + n) for n in range(9)))
     shop.state()
-    shop.forget(late)
+    shop.prune(late)
 
     assert len(shop.times()) == 10
 
@@ -98,8 +98,8 @@ def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     shop.touch(NOON + DAY - MINUTE)
     shop.take(paid("stays", ts=NOON + DAY), refund("stays", pay_cents=5, ts=NOON + DAY))
     shop.state()
-    shop.forget(NOON + DAY + HORIZON_MS + 1)
-    shop.forget(NOON + KEPT_MS + 1)
+    shop.prune(NOON + DAY + HORIZON_MS + 1)
+    shop.prune(NOON + KEPT_MS + 1)
     shop.take(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
     row, refunded = shop.orders.changed()
     journeys = shop.orders.journeys(row, shop.touches, RANK)
@@ -116,7 +116,7 @@ def test_a_key_to_be_told_empty_follows_its_order() -> None:
     shop.state()
     late = NOON + KEPT_MS + 1
     shop.take(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
-    shop.forget(late)
+    shop.prune(late)
     row, at, _ = shop.orders.moved()
 
     assert shop.orders.texts(shop.orders["order_id"][row]) == ["moves"]
@@ -128,10 +128,10 @@ def test_a_frozen_order_is_not_touched_any_more() -> None:
     shop = Shop(slack=0)
     shop.take(paid())
     shop.state()
-    shop.forget(NOON + HORIZON_MS)
+    shop.prune(NOON + HORIZON_MS)
     shop.touch(NOON - MINUTE)
     unfrozen = shop.state()
-    shop.forget(NOON + HORIZON_MS + 1)
+    shop.prune(NOON + HORIZON_MS + 1)
     shop.touch(NOON - 2 * MINUTE)
 
     assert [unfrozen, shop.state()] == [[NOON], []]
@@ -140,10 +140,10 @@ def test_a_frozen_order_is_not_touched_any_more() -> None:
 def test_freezing_waits_until_there_are_many_orders() -> None:
     shop = Shop(slack=3)
     shop.take(paid("a"), paid("b"))
-    shop.forget(NOON + DAY)
+    shop.prune(NOON + DAY)
     few = shop.orders["touches"].tolist()
     shop.take(paid("c"))
-    shop.forget(NOON + DAY)
+    shop.prune(NOON + DAY)
 
     assert few == [OPEN, OPEN]
     assert shop.orders["touches"].tolist() == [0, 0, 0]

@@ -42,11 +42,11 @@ def fold(log: Sequence[Record], cut: int) -> tuple[UserMemory, KolMemory, Table]
             for at in range(0, len(part), cut):
                 user.fold(decode(batch(part[at : at + cut], 1)))
         watermark = user.watermark(INPUTS)
-        told = user.statements()
+        told = user.collect_updates()
         table.take(told.rows)
         for _, block in blocks([Source(0, 1, told.cells, True, watermark)], 1, moved=True):  # noqa: FBT003  # as it is
             kol.fold(unpack(block))
-        table.take(kol.statements())
+        table.take(kol.collect_updates())
         user.prune(watermark)
     return user, kol, table
 

@@ -110,7 +110,7 @@ def test_what_is_forgotten_was_nobodys_to_look_at(
     touches = Touches(slack=0)
     take(touches, log)
     watermark = NOON + HORIZON_MS  # so the horizon is at NOON: orders from then on can change
-    touches.forget(watermark, RANK)
+    touches.prune(watermark, RANK)
     later = [(user, NOON + after) for user, after in orders]
 
     assert looked_at(touches, later) == [meant(log, *order) for order in later]
@@ -123,7 +123,7 @@ def test_touches_of_events_after_forgetting_join_the_older_ones() -> None:
         batch = [(0, n % 4, n % 5, at), (1, n % 3, n % 2, at - HORIZON_MS)]
         log += batch
         take(touches, batch)
-        touches.forget(at, RANK)
+        touches.prune(at, RANK)
 
         assert looked_at(touches, [(0, at), (1, at)]) == [meant(log, 0, at), meant(log, 1, at)]
     assert len(touches) < 120
@@ -233,7 +233,7 @@ def test_a_crowd_of_old_touches_shrinks_to_the_newest() -> None:
         touches,
         [(user, n, 0, NOON + n) for user, count in ((0, 41), (1, 500)) for n in range(count)],
     )
-    touches.forget(NOON + DAY, np.arange(500))
+    touches.prune(NOON + DAY, np.arange(500))
 
     assert len(touches) == 64
     assert touches.dropped == 0
@@ -243,7 +243,7 @@ def test_a_crowd_of_old_touches_shrinks_to_the_newest() -> None:
 def test_few_rows_to_forget_are_not_worth_it() -> None:
     touches = Touches(slack=10)
     take(touches, [(0, 0, 0, NOON - 40 * DAY), *((0, n, 0, NOON) for n in range(20))])
-    touches.forget(NOON, np.arange(20))
+    touches.prune(NOON, np.arange(20))
 
     assert len(touches) == 21
 

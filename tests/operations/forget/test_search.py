@@ -44,7 +44,7 @@ def test_an_order_of_the_same_name_is_not_the_users() -> None:
 
 def test_the_list_of_the_forgotten_is_left_out() -> None:
     told = memory("u2")
-    told.forget(read([record("u1", NOON)[1]], [0]), 1)
+    told.fold_erasures(read([record("u1", NOON)[1]], [0]), 1)
 
     assert found_in(told) == {}
 
