@@ -206,17 +206,6 @@ def test_streams_is_a_low_house() -> None:
     assert max(height.values()) <= FLOORS, height
 
 
-@pytest.mark.parametrize("room", sorted(rooms_of_streams()))
-def test_a_room_is_low_inside(room: str) -> None:
-    inside = {
-        module: {one for one in taken if one.startswith(f"{room}.")}
-        for module, taken in arrows().items()
-        if module.startswith(f"{room}.")
-    }
-
-    assert max(floors(inside).values(), default=0) <= FLOORS
-
-
 def test_the_top_level_is_the_seven_rooms_and_the_tools_at_the_door() -> None:
     rooms = {"schemas", "streams", "sinks", "deploy", "tests"}
     at_the_door = {path.name for path in ROOT.iterdir() if path.is_dir()}

@@ -27,7 +27,7 @@ from streams.bench.crowd import DAY_MS, START_MS, Crowd
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.snapshots import StateLog
-from streams.worker.lanes import at_once
+from streams.worker.restore import in_threads
 
 SEED: Final = 7
 DAYS: Final = 30
@@ -253,7 +253,7 @@ def _told(
 
 
 def _user_side(arrays: Mapping[str, NDArray[Any]]) -> UserMemory:
-    return UserMemory.restored(arrays, 0, hmac_key=KEY, run=at_once)
+    return UserMemory.restored(arrays, 0, hmac_key=KEY, run=in_threads)
 
 
 def _kol_side(arrays: Mapping[str, NDArray[Any]]) -> KolMemory:

@@ -1,15 +1,12 @@
-"""The Faust app of one worker: two agents, and the tasks that keep its rhythm.
+"""The Faust app of one worker: two agents, and the loops that run beside them.
 
-An agent is glue: it hands a batch of its side to the rounds. What a batch means is the
-core's, when it is said and safe the rounds', who owns a partition the ownership's.
+An agent hands each batch of its side to the intake and does nothing else.
 """
 
 import asyncio
-import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import faust
@@ -25,26 +22,29 @@ from streams.transport import (
     APP_SETTINGS,
     SCHEME,
     TP,
+    Hooks,
     Wiring,
     batch_topic,
     consumer_of,
     is_current,
     wire,
 )
-from streams.worker.flush import Ended, Rounds
+from streams.worker.flush import FlushLoop
 from streams.worker.health import Health
+from streams.worker.intake import Intake
+from streams.worker.lane_table import LaneTable
+from streams.worker.outputs import Outputs
 from streams.worker.pages import serve
-from streams.worker.rebalance import Owner
+from streams.worker.snapshotting import Release
+from streams.worker.user_lane import InputEnd
 
 TICK_SECONDS = 1.0
-STOP_SECONDS = 6.0  # for the last round and snapshot at a stop; `shutdown` bounds all
+STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
 COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
 
-log = logging.getLogger(__name__)
 
-
-def made(settings: Settings, datadir: Path) -> faust.App:
-    """An app that reads nothing yet."""
+def create_app(settings: Settings, datadir: Path) -> faust.App:
+    """An app without agents, so that it reads nothing yet."""
     kafka = settings.kafka
     url = ";".join(kafka.bootstrap.split(","))
     session = settings.worker.session_seconds
@@ -81,14 +81,14 @@ def credentials(kafka: Kafka) -> faust.SASLCredentials | faust.SSLCredentials | 
     return faust.SSLCredentials(tls) if tls else None
 
 
-def tie(app: faust.App, kafka: Kafka, owner: Owner, *, leaves: bool) -> None:
-    """Tell the transport which topics it reads and whose the partitions are."""
+def wire_transport(app: faust.App, kafka: Kafka, hooks: Hooks, *, leaves: bool) -> None:
+    """Say which topics the transport reads, and who is told of rebalances."""
     wire(
         app,
         Wiring(
             inputs=INPUTS,
             others=(ERASURES, kafka.named(CELLS)),
-            hooks=owner,
+            hooks=hooks,
             horizon_ms=HORIZON_MS,
             leaves=leaves,
             stop_s=STOP_SECONDS,
@@ -96,55 +96,81 @@ def tie(app: faust.App, kafka: Kafka, owner: Owner, *, leaves: bool) -> None:
     )
 
 
-def equip(app: faust.App, settings: Settings, rounds: Rounds, owner: Owner, health: Health) -> None:
-    """Give an app its agents, its tasks and its pages."""
-    worker = settings.worker
-    known = partial(as_known, settings.kafka)
+def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
+    """An agent for each side."""
 
     async def fold(side: Side, stream: StreamT[RecordBatch]) -> None:
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
-            await rounds.room()
+            await intake.backpressure.wait_for_capacity()
             if is_current(app, event):  # asked last: nothing may come between it and the fold
-                rounds.fold(side, known(event.value))
-                await asyncio.sleep(0)  # rounds and heartbeats get their turn
+                intake.fold(side, with_known_topic(kafka, event.value))
+                await asyncio.sleep(0)  # flushes and heartbeats get their turn
 
     @app.agent(batch_topic(app, (*INPUTS, ERASURES)), name="user_side")
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
 
-    @app.agent(batch_topic(app, (settings.kafka.named(CELLS),)), name="kol_side")
+    @app.agent(batch_topic(app, (kafka.named(CELLS),)), name="kol_side")
     async def kol_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.KOL, stream)
 
-    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
-    async def state() -> None:
-        await every(app, worker.state_ms / 1000, lambda: rounds.round(Side.USER))
+
+def add_loops(
+    app: faust.App,
+    settings: Settings,
+    flush_loop: FlushLoop,
+    lanes: LaneTable,
+    each_second: Sequence[Callable[[], None]],
+) -> None:
+    """What runs again and again: a flush of each side, and once a second a look around."""
+    worker = settings.worker
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
-    async def score() -> None:
-        await every(app, worker.score_ms / 1000, lambda: rounds.round(Side.KOL))
+    async def flush_user_side() -> None:
+        await repeat(app, worker.state_ms / 1000, lambda: flush_loop.flush(Side.USER))
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def flush_kol_side() -> None:
+        await repeat(app, worker.score_ms / 1000, lambda: flush_loop.flush(Side.KOL))
+
     async def tick() -> None:
-        async def ticked() -> None:
-            for partition in owner.held:
-                ended = at_end(app, partition)
-                rounds.reach(partition, ended)
-                rounds.rest(partition, ended, worker.quiet_seconds)
-            rounds.tell()
-            health.tick()
-
-        await every(app, TICK_SECONDS, ticked)
+        for lane in lanes.user.values():
+            ends = inputs_at_end(app, lane.partition)
+            lane.mark_read_to(ends)
+            lane.advance_idle_inputs(ends, worker.quiet_seconds, lanes.clock())
+        for call in each_second:
+            call()
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
-    async def pages() -> None:
-        await serve(app, health, worker.host, worker.port)
+    async def tick_each_second() -> None:
+        await repeat(app, TICK_SECONDS, tick)
 
 
-async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
-    """Call again and again until the app stops; slower when a call takes longer.
+def add_outputs(app: faust.App, outputs: Outputs) -> None:
+    """Open them at the start, close them at the end."""
 
-    What fails at a stop is left: the doors are closed then, and what was not said is read again.
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def open_outputs() -> None:
+        await outputs.open()
+
+    @app.on_before_shutdown.connect
+    async def close_outputs(*_: object, **__: object) -> None:
+        await outputs.close()
+
+
+def add_pages(app: faust.App, settings: Settings, health: Health) -> None:
+    """Metrics, health and status over HTTP."""
+
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def serve_pages() -> None:
+        await serve(app, health, settings.worker.host, settings.worker.port)
+
+
+async def repeat(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
+    """Call again and again until the app stops, `seconds` after each call has ended.
+
+    What fails during a stop is ignored: outputs are closed then, and what was not written is
+    read again.
     """
     while not app.should_stop:
         try:
@@ -156,24 +182,28 @@ async def every(app: faust.App, seconds: float, call: Callable[[], Awaitable[Non
         await asyncio.sleep(seconds)
 
 
-def at_end(app: faust.App, partition: int) -> dict[str, Ended]:
-    """The inputs of a partition of which everything was handed out that was appended."""
+def inputs_at_end(app: faust.App, partition: int) -> dict[str, InputEnd]:
+    """The inputs of a partition of which everything was delivered that was appended."""
     positions = {topic: consumer_of(app).read_position(TP(topic, partition)) for topic in INPUTS}
     return {
-        topic: Ended(stands.given, stands.ended_at, stands.quiet_s)
-        for topic, stands in positions.items()
-        if stands.is_whole and stands.given is not None and stands.ended_at is not None
+        topic: InputEnd(at.given, at.ended_at, at.quiet_s)
+        for topic, at in positions.items()
+        if at.is_whole and at.given is not None and at.ended_at is not None
     }
 
 
-def as_known(kafka: Kafka, batch: RecordBatch) -> RecordBatch:
+def with_known_topic(kafka: Kafka, batch: RecordBatch) -> RecordBatch:
     """A batch under the name that its topic has in `schemas.topics`."""
     topic = kafka.known(batch.topic)
     return batch if topic in {batch.topic, None} else replace(batch, topic=topic)
 
 
-def settle(app: faust.App, kafka: Kafka, offsets: Mapping[tuple[str, int], int]) -> None:
-    """These next offsets are safe: they may be committed."""
-    consumer_of(app).mark_durable(
-        {TP(kafka.named(topic), at): offset for (topic, at), offset in offsets.items()}
-    )
+def offset_release(app: faust.App, kafka: Kafka) -> Release:
+    """A function that lets the transport commit next offsets, once they are durable."""
+
+    def release(offsets: Mapping[tuple[str, int], int]) -> None:
+        consumer_of(app).mark_durable(
+            {TP(kafka.named(topic), at): offset for (topic, at), offset in offsets.items()}
+        )
+
+    return release

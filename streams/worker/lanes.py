@@ -1,175 +1,189 @@
-"""One partition of one side: its memory, its log of snapshots, what is folded but not yet safe.
+"""One partition of one side: its memory, its state log, and what is not durable yet.
 
-A batch goes through a lane in three moments: *folded* into memory as fetched, *stated* to
-ClickHouse (and `kol-cells`) with the next round, *safe* once a snapshot that holds it is
-committed; only then its offset may be committed.
+A batch passes a lane in three stages: *folded* into memory when it is fetched, *flushed* to
+ClickHouse and `kol-cells` with the next flush, *durable* once a snapshot that holds it is
+committed. Only then may its offset be committed.
 """
 
-import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.blocks import unpack
-from schemas.codec import decode
 from schemas.columns import RecordBatch
-from schemas.erasures import read
-from schemas.topics import CELLS, ERASURES
-from streams.clients.kafka_reader import Whole
-from streams.core.kol import memory as kol_memory
-from streams.core.kol.memory import KolMemory
+from streams.core.arrays.arena import Arrays, Names
 from streams.core.sides import Side
-from streams.core.user import door_counts
-from streams.core.user.memory import UserMemory
 from streams.snapshots import Capture, Pace, StateLog
-from streams.snapshots.pace import SHARE
+from streams.worker.outgoing import LaneChanges
+from streams.worker.pending import Unacknowledged
 
-REST_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
+IDLE_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
 
-
-@dataclass(slots=True)
-class Waits:
-    """Folded batches that are not acknowledged: append times for the latency, and how much."""
-
-    at: list[NDArray[np.int64]] = field(default_factory=list)
-    count: list[NDArray[np.int64]] = field(default_factory=list)
-    messages: int = 0
-    bytes: int = 0  # of their values, as they came
-
-    def add(self, received_at: NDArray[np.int64], size: int) -> None:
-        """Remember one batch: few distinct append times, each with its messages."""
-        times, counts = np.unique(received_at, return_counts=True)
-        self.at.append(times)
-        self.count.append(counts)
-        self.messages += len(received_at)
-        self.bytes += size
-
-    def taken(self) -> "Waits":
-        """What was remembered so far; begins anew."""
-        taken = Waits(self.at, self.count, self.messages, self.bytes)
-        self.at, self.count, self.messages, self.bytes = [], [], 0, 0
-        return taken
+Gauge = tuple[str, float, tuple[str, ...]]  # metric, value, labels beyond side and partition
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A lane between two batches: what a snapshot writes, and up to where it makes safe."""
+class PendingSnapshot:
+    """A lane between two batches: what a snapshot writes, and the offsets it makes durable."""
 
     capture: Capture
     offsets: dict[str, int]  # next offset per topic
 
 
-@dataclass(slots=True, eq=False)
-class Lane:
-    """One partition of one side."""
+@dataclass(slots=True)
+class Mute:
+    """Why a restored lane writes nothing yet: the crashed owner may have written newer rows.
 
-    side: Side
-    partition: int
-    memory: UserMemory | KolMemory
-    log: StateLog
-    mute_until: dict[str, int]  # nothing is stated before these offsets are passed
-    muted_at: float
-    pace: Pace
-    begun_at: float | None  # when its first message came, or long ago; None: nothing yet
-    is_empty: bool = False  # nothing yet, and quiet: it holds nobody's time
-    waits: Waits = field(default_factory=Waits)
-    keeping: bool = False  # a snapshot is being written
-    purging: bool = False  # somebody was forgotten: the next snapshot leaves no trace of before
-    is_dirty: bool = True  # something happened since the last capture
-    idle_since: float = 0.0  # when the last batch was folded
-    _counted: NDArray[np.int64] = field(init=False)  # the totals when they were last told
+    It ends once the offsets are passed that the topics ended at, or after some time: a short
+    dip in what people read is better than memory without bound.
+    """
 
-    def __post_init__(self) -> None:
-        """Begin to count: what a restored memory has counted before was told by others."""
-        self._counted = self.memory.totals
+    until: dict[str, int] = field(default_factory=dict)  # topic -> offset to be passed
+    since: float = 0.0
 
+    def is_on(self, offsets: dict[str, int], now: float, longest: float) -> bool:
+        """Whether the lane still has to be silent; once it is off it stays off."""
+        is_passed = all(offsets.get(topic, 0) >= end for topic, end in self.until.items())
+        if is_passed or now - self.since >= longest:
+            self.lift()
+        return bool(self.until)
+
+    def lift(self) -> None:
+        """End it."""
+        self.until = {}
+
+
+class Memory(Protocol):
+    """What both sides' memories have."""
+
+    epoch: int
+    life: int
+    offsets: dict[str, int]
+
+    @property
+    def names(self) -> Names:
+        """The KOLs and brands in it."""
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """Everything it has counted since the partition's beginning."""
+
+    def arrays(self) -> Arrays:
+        """What a snapshot holds, as views."""
+
+
+class Lane(ABC):
+    """One partition of one side.
+
+    Args:
+        partition: its number.
+        memory: what it knows.
+        log: where its snapshots go.
+        pace: when the next snapshot is due.
+        mute: what keeps it silent after a restore.
+
+    """
+
+    side: ClassVar[Side]
+    places: ClassVar[tuple[tuple[str, str, str], ...]]  # topic, label, kind of `memory.totals`
+
+    def __init__(
+        self, partition: int, memory: Memory, log: StateLog, pace: Pace, mute: Mute
+    ) -> None:
+        self.partition = partition
+        self.log = log
+        self.pace = pace
+        self.mute = mute
+        self.unacknowledged = Unacknowledged()
+        self.is_dirty = True  # something happened since the last capture
+        self.is_snapshotting = False  # a snapshot is being written
+        self.is_purging = False  # the next snapshot must leave no trace of former ones
+        self.idle_since = 0.0  # when the last batch was folded
+        self._memory = memory
+        self._exported = memory.totals  # before a restore others counted
+
+    @abstractmethod
     def fold(self, batch: RecordBatch, now: float) -> None:
-        """Take a batch in; it is not safe yet."""
-        self.is_dirty, self.idle_since = True, now
-        if isinstance(self.memory, UserMemory) and batch.topic == ERASURES:
-            self.memory.fold_erasures(read(batch.values, batch.offsets), batch.next_offset)
-            return  # it is no event: the partition has not begun by it
-        if isinstance(self.memory, UserMemory):
-            self.memory.fold(decode(batch))
-        else:
-            for block in batch.values:
-                if block is not None:
-                    self.memory.fold(unpack(block))
-            self.memory.offsets[CELLS] = batch.next_offset
-        self.waits.add(batch.received_at, sum(map(len, filter(None, batch.values))))
-        self.is_empty = False
-        if self.begun_at is None:
-            self.begun_at = now
+        """Fold a batch into memory; it is not durable yet."""
 
-    def counted(self) -> Iterator[tuple[str, str, str, int]]:
-        """How many more by topic, label and kind since this was asked last."""
-        totals = self.memory.totals
-        more, self._counted = totals - self._counted, totals
-        places = door_counts.SERIES if self.side is Side.USER else kol_memory.SERIES
-        for at in np.flatnonzero(more).tolist():
-            yield *places[at], int(more[at])
+    @abstractmethod
+    def changes(self, now: float) -> LaneChanges:
+        """What changed since the last call."""
 
-    def forget(self, told: Whole) -> None:
-        """Take in all of a partition of `kol-erasures`; the same again changes nothing."""
-        if isinstance(self.memory, UserMemory):
-            values, offsets = (
-                [one.value for one in told.entries],
-                [one.offset for one in told.entries],
-            )
-            self.memory.fold_erasures(read(values, offsets), told.end)
+    @abstractmethod
+    def watermark(self, now: float) -> int | None:
+        """The least event time still open, milliseconds; None while it is not known."""
+
+    def holds_watermark(self, now: float) -> bool:  # noqa: ARG002  # the user side's
+        """Whether the partition has just begun, so that its watermark is not announced yet."""
+        return False
+
+    def prune(self, now: float) -> None:  # noqa: B027  # nothing, unless a side has something
+        """Drop from memory what no accepted event can change any more."""
+
+    def gauges(self, now: float) -> Iterator[Gauge]:
+        """What metrics say of this lane now."""
+        yield "kol_names", len(self._memory.names), (self.side.value, str(self.partition))
+        mark = self.watermark(now)
+        if mark is not None:
+            labels = self.side.value, str(self.partition)
+            yield "kol_watermark_timestamp_seconds", mark / 1000, labels
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where reading goes on, by topic."""
+        return self._memory.offsets
+
+    @property
+    def memory_bytes(self) -> int:
+        """How large its arrays are."""
+        return sum(array.nbytes for array in self._memory.arrays().values())
+
+    @property
+    def durable_offsets(self) -> dict[str, int]:
+        """Where reading would go on after a snapshot taken now."""
+        return self._memory.offsets
+
+    def take_unacknowledged(self) -> Unacknowledged:
+        """What was folded since the last call."""
+        taken, self.unacknowledged = self.unacknowledged, Unacknowledged()
+        return taken
+
+    def take_counts(self) -> Iterator[tuple[str, str, str, int]]:
+        """Topic, label, kind and increase of every total since the last call."""
+        totals = self._memory.totals
+        increase, self._exported = totals - self._exported, totals
+        for place in np.flatnonzero(increase).tolist():
+            yield *self.places[place], int(increase[place])
 
     def is_muted(self, now: float, longest: float) -> bool:
-        """After a restore nothing is said until the lane is where the dead run may have been."""
-        if self.mute_until:
-            offsets = self.memory.offsets
-            passed = all(offsets.get(topic, 0) >= end for topic, end in self.mute_until.items())
-            if passed or now - self.muted_at >= longest:
-                self.mute_until = {}
-        return bool(self.mute_until)
+        """Whether nothing may be written yet, `longest` seconds after a restore at most."""
+        return self.mute.is_on(self.offsets, now, longest)
 
-    def is_due(self, now: float) -> bool:
-        """Whether a snapshot is wanted: the pace says so, or the partition came to rest."""
-        if self.keeping or not self.is_dirty:
+    def is_snapshot_due(self, now: float) -> bool:
+        """Whether the pace asks for a snapshot, or the partition became idle."""
+        if self.is_snapshotting or not self.is_dirty:
             return False
-        rests = now - self.idle_since >= REST_SECONDS
-        return self.pace.is_due(now) or (rests and self.pace.is_free(now))
+        is_idle = now - self.idle_since >= IDLE_SECONDS
+        return self.pace.is_due(now) or (is_idle and self.pace.is_free(now))
 
-    def taken(self) -> Taken:
-        """Memory as it stands between two batches, without those who are to be forgotten."""
-        offsets = self.memory.offsets
-        if isinstance(self.memory, UserMemory):
-            self.purging |= self.memory.erase()
-            offsets = self.memory.safe_offsets
-        capture = self.log.capture(self.memory.arrays(), whole=self.purging)
-        self.is_dirty, self.keeping = False, True
-        return Taken(capture, dict(offsets))
+    def capture(self) -> PendingSnapshot:
+        """Copy memory between two batches."""
+        capture = self.log.capture(self._memory.arrays(), whole=self.is_purging)
+        self.is_dirty, self.is_snapshotting = False, True
+        return PendingSnapshot(capture, dict(self.durable_offsets))
 
-    def reach(self, topic: str, end: int, at: int) -> None:
-        """Everything that was appended to an input before `at` lies below `end`.
+    def snapshot_written(self, now: float, work_s: float) -> None:
+        """Note that a snapshot became durable; it cost `work_s` of a core."""
+        self.is_snapshotting = self.is_purging = False
+        self.pace.taken(now, work_s)
 
-        Behind `end` there may be ends of transactions: who is mute does not wait for those.
-        """
-        if isinstance(self.memory, UserMemory) and self.memory.offsets[topic] >= end:
-            self.mute_until.pop(topic, None)
-            self.memory.mark_read_to(topic, at)
-            self.is_dirty |= self.memory.has_erasures_due
+    def snapshot_failed(self) -> None:
+        """Note that what was captured did not become durable."""
+        self.is_dirty, self.is_snapshotting = True, False
 
-    def returned(self) -> None:
-        """What was taken did not become a snapshot."""
-        self.is_dirty, self.keeping = True, False
-
-
-def share(lanes: Collection[Lane]) -> None:
-    """Let the snapshots of all lanes of a worker take their share of a core together."""
-    for lane in lanes:
-        lane.pace.share = SHARE / len(lanes)
-
-
-def at_once(works: Sequence[Callable[[], None]]) -> None:
-    """Do all of it in threads, as many at a time as there are cores; the first error is raised."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [pool.submit(work) for work in works]:
-            done.result()
+    def _note_folded(self, batch: RecordBatch) -> None:
+        self.unacknowledged.add(batch.received_at, sum(map(len, filter(None, batch.values))))

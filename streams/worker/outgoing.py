@@ -1,4 +1,4 @@
-"""What the lanes of a side say in one round, put together for the doors out."""
+"""What one flush sends: rows by table, blocks of cells by target partition, dead letters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from streams.core.user.rows import ChangedCells
 
 Kind = TypeVar("Kind", bound=np.generic)
 
-MOST_CELLS = 1_500  # of one message: some 300 kB at the most
+MOST_CELLS = 1_500  # in one message: some 300 kB at the most
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One round of one side."""
+class Flush:
+    """One flush of one side."""
 
     rows: Sequence[Rows] = ()  # one per table
     blocks: Sequence[tuple[int, bytes]] = ()  # target partition and message, in order
@@ -33,16 +33,25 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one source partition adds to the blocks of a round."""
+    """What one source partition adds to the blocks of a flush."""
 
     partition: int
     life: int  # with its epoch, as `schemas.version.epoch_and_life`
     cells: ChangedCells
-    speaks: bool  # its watermark is known, or it is known to have nothing
+    speaks: bool  # its watermark is known, or it is known to be empty
     watermark: int | None
 
 
-def tables(parts: Sequence[Rows]) -> list[Rows]:
+@dataclass(frozen=True, slots=True)
+class LaneChanges:
+    """What one lane adds to a flush."""
+
+    rows: Sequence[Rows]
+    letters: Sequence[Rejected] = ()
+    source: Source | None = None  # of the user side
+
+
+def by_table(parts: Sequence[Rows]) -> list[Rows]:
     """Rows of all lanes, one `Rows` per table."""
     by_table: dict[str, list[Rows]] = {}
     for rows in parts:
@@ -53,7 +62,7 @@ def tables(parts: Sequence[Rows]) -> list[Rows]:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Changed cells of several source partitions, without those of reserved names."""
+    """ChangedCells cells of several source partitions, without those of reserved names."""
 
     source: NDArray[np.uint16]
     kols: Sequence[str]
@@ -99,7 +108,7 @@ def _stacked(parts: Sequence[NDArray[Kind]], kind: type[Kind]) -> NDArray[Kind]:
 
 
 def blocks(sources: Sequence[Source], partitions: int, *, moved: bool) -> list[tuple[int, bytes]]:
-    """The messages of a round for `kol-cells`: target partition and bytes, in order.
+    """The messages of a flush for `kol-cells`: target partition and bytes, in order.
 
     Cells go where the hash of their KOL says; watermarks go everywhere when `moved`, in the
     last message of each target, so that none precedes the cells it closes.
@@ -108,15 +117,15 @@ def blocks(sources: Sequence[Source], partitions: int, *, moved: bool) -> list[t
     target = partitions_of([name.encode() for name in cells.kols], partitions)
     marks = {source.partition: source.watermark for source in sources if source.speaks}
     lives = {source.partition: source.life for source in sources if source.speaks}
-    found = []
+    messages = []
     for at in range(partitions):
         which = np.flatnonzero(target[cells.kol] == at) if len(cells.kols) else _NOTHING
         if not moved and not len(which):
             continue
         for part, is_last in _parts(which):
-            told = (marks, lives) if is_last and moved else ({}, {})
-            found.append((at, pack(_block(cells, part, *told))))
-    return found
+            progress = (marks, lives) if is_last and moved else ({}, {})
+            messages.append((at, pack(_block(cells, part, *progress))))
+    return messages
 
 
 def _parts(which: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], bool]]:
@@ -141,5 +150,3 @@ def _block(
 
 
 _NOTHING: NDArray[np.intp] = np.zeros(0, np.intp)
-
-__all__ = ["MOST_CELLS", "Cells", "Said", "Source", "blocks", "tables"]

@@ -1,4 +1,4 @@
-"""The doors out of a worker, opened as settings say and watched by telemetry."""
+"""Where a worker writes: ClickHouse, `kol-cells`, `kol-dead-letters`."""
 
 import asyncio
 import logging
@@ -21,64 +21,64 @@ from streams.worker.telemetry import OUT, Telemetry
 
 CLOSE_SECONDS = 0.5  # for what is still under way at the end: the drain was before
 
-log = logging.getLogger("kol.outlets")
+log = logging.getLogger("kol.outputs")
 
 
-class Outlets:
-    """ClickHouse, `kol-cells`, `kol-dead-letters`."""
+class Outputs:
+    """The sink and the producers; each call returns once what it was given is acknowledged."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
-        self._sink = ClickHouse.at(place(settings.clickhouse), observer=Watched(telemetry))
-        told = client(settings.kafka)
+        self._sink = ClickHouse.at(place(settings.clickhouse), observer=SinkMetrics(telemetry))
+        options = client(settings.kafka)
         named = settings.kafka.named
-        self._blocks = Blocks(told, named(CELLS))
-        self._letters = DeadLetters(told, named(DEAD_LETTERS))
-        self._opening = asyncio.Lock()
+        self._blocks = Blocks(options, named(CELLS))
+        self._letters = DeadLetters(options, named(DEAD_LETTERS))
+        self._producers_lock = asyncio.Lock()
         self._is_open = False
         self._is_closed = False
 
     @property
     def health(self) -> Mapping[str, Health]:
-        """Of every table's way out."""
+        """Of every table's inserts."""
         return self._sink.health
 
     async def open(self) -> None:
-        """Connect before the first rows come: they need not wait. What fails is tried with them."""
+        """Connect before the first rows come, so that they need not wait; a failure is no harm."""
         try:
-            await asyncio.gather(self._sink.open(), self._opened())
+            await asyncio.gather(self._sink.open(), self._open_producers())
         except (KafkaError, SinkStopped) as error:
             log.info("not connected yet: %r", error)
 
-    async def rows(self, rows: Rows) -> None:
-        """Write rows of one table; returns once they are safe."""
+    async def write_rows(self, rows: Rows) -> None:
+        """Write rows of one table."""
         await self._sink.write(rows)
 
-    async def blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
-        """Send blocks of cells to their partitions, in order; returns once they are safe."""
+    async def send_blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        """Send blocks of cells to their partitions, in order."""
         if blocks:
-            await self._opened()
+            await self._open_producers()
             await self._blocks.send(blocks)
 
-    async def letters(self, letters: Sequence[Rejected]) -> None:
-        """Send dead letters; returns once they are safe."""
+    async def send_letters(self, letters: Sequence[Rejected]) -> None:
+        """Send dead letters."""
         if letters:
-            await self._opened()
+            await self._open_producers()
             await self._letters.send(letters)
 
     async def close(self) -> None:
-        """Let go of all of them, in bounded time; nothing opens again."""
+        """Close all of them in bounded time; nothing opens again."""
         self._is_closed = True
-        await asyncio.gather(self._sink.close(CLOSE_SECONDS), self._let_go())
+        await asyncio.gather(self._sink.close(CLOSE_SECONDS), self._stop_producers())
 
-    async def _let_go(self) -> None:
+    async def _stop_producers(self) -> None:
         try:
-            async with asyncio.timeout(CLOSE_SECONDS), self._opening:
+            async with asyncio.timeout(CLOSE_SECONDS), self._producers_lock:
                 await asyncio.gather(self._blocks.stop(), self._letters.stop())
         except TimeoutError:
-            log.warning("blocks or dead letters were still under way: they will be said again")
+            log.warning("blocks or dead letters were still under way: they will be sent again")
 
-    async def _opened(self) -> None:
-        async with self._opening:
+    async def _open_producers(self) -> None:
+        async with self._producers_lock:
             if self._is_closed:
                 raise SinkStopped("the worker stops")
             if not self._is_open:
@@ -86,8 +86,8 @@ class Outlets:
                 self._is_open = True
 
 
-class Watched(Observer):
-    """Feeds the metrics of the way out."""
+class SinkMetrics(Observer):
+    """Feeds the metrics of the sink."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry

@@ -1,176 +1,102 @@
-"""Who owns a partition: fence, restore, new life, seek; drain and let go.
+"""Partitions come and go: restore what was gained, drain and release what is lost.
 
-The order is the transport's and the state logs': a gained partition's former owner is
-fenced before anything is read, and where reading goes on is what its snapshot says.
+These are the hooks of the transport. A gained partition's former owner is fenced before
+anything is read.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from faust.types import TP
 
 from schemas.events import INPUTS
-from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
-from streams.clients.kafka_admin import OUTAGE_SECONDS, Offsets, client, kafka_admin
+from schemas.topics import CELLS, ERASURES
+from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
 from streams.clients.kafka_reader import record_reader
-from streams.core.kol import memory as kol_memory
-from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
-from streams.core.user import memory as user_memory
-from streams.core.user.memory import UserMemory
 from streams.settings import Settings
-from streams.snapshots import Log, Opened, Pace, StateLog, starts
-from streams.worker.flush import Rounds
-from streams.worker.lanes import Lane, at_once, share
+from streams.snapshots import Log
+from streams.worker.flush import FlushLoop
+from streams.worker.intake import export_counts
+from streams.worker.kol_lane import KolLane
+from streams.worker.lane_table import LaneTable
+from streams.worker.restore import TOPICS, Logs, Restorer
 from streams.worker.telemetry import Telemetry
-
-log = logging.getLogger("kol.owner")
-
-STATE = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
-TOPICS = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
-FORMAT = {Side.USER: user_memory.FORMAT, Side.KOL: kol_memory.FORMAT}
-READS = {Side.USER: user_memory.READS, Side.KOL: frozenset[int]()}
+from streams.worker.user_lane import UserLane
 
 
-class Owner:
-    """The hooks of the transport: lanes come and go with partitions."""
+class Rebalancer:
+    """Keeps the lanes in step with the partitions that the group gives this worker."""
 
     def __init__(
-        self,
-        settings: Settings,
-        rounds: Rounds,
-        telemetry: Telemetry,
-        clock: Callable[[], float] = time.monotonic,
+        self, settings: Settings, lanes: LaneTable, flush_loop: FlushLoop, telemetry: Telemetry
     ) -> None:
-        self.held: frozenset[int] = frozenset()
         self._settings = settings
-        self._rounds = rounds
+        self._lanes = lanes
+        self._flush_loop = flush_loop
         self._telemetry = telemetry
-        self._clock = clock
+        self._restorer = Restorer(settings, telemetry, lanes.clock)
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
-        """Restore what is new, keep what is retained; where each topic goes on."""
+        """Restore what is new, keep what is retained; gives where each topic goes on."""
         if added:
-            logs = await asyncio.to_thread(self._asked)
-            opened = await asyncio.gather(
-                *(self._open(side, partition, logs) for partition in sorted(added) for side in Side)
-            )
-            try:
-                await self._forget(opened)
-            except BaseException:
-                await asyncio.gather(*(lane.log.close() for lane in opened))
-                raise
-            for lane in opened:
-                self._rounds.lanes[lane.side, lane.partition] = lane
-                place = lane.side.value, str(lane.partition)
-                self._telemetry.set("kol_snapshot_timestamp_seconds", time.time(), *place)
-            share(self._rounds.lanes.values())
-        self.held = held
+            for user, kol in await self._restored(sorted(added)):
+                self._lanes.add(user, kol)
+                for lane in (user, kol):
+                    labels = lane.side.value, str(lane.partition)
+                    self._telemetry.set("kol_snapshot_timestamp_seconds", time.time(), *labels)
         self._telemetry.add("kol_rebalances_total")
         return {
-            TP(self._settings.kafka.named(topic), partition): self._rounds.lanes[
-                side, partition
-            ].memory.offsets[topic]
+            TP(self._settings.kafka.named(topic), partition): self._offset(side, partition, topic)
             for side in Side
             for partition in held
             for topic in TOPICS[side]
         }
 
     async def drain(self, lost: frozenset[int] | None) -> None:
-        """State and snapshot everything; whatever goes then goes whole."""
+        """Flush and snapshot everything; whatever goes then goes whole."""
         del lost  # the last snapshot is as cheap for what stays
-        await self._rounds.drain()
+        await self._flush_loop.drain()
 
     async def lost(self, partitions: frozenset[int]) -> None:
-        """These partitions are somebody else's: forget them, close their logs."""
-        self.held -= partitions
-        gone = self._rounds.drop(partitions)
-        share(self._rounds.lanes.values())
-        await asyncio.gather(*(lane.log.close() for lane in gone))
+        """These partitions are somebody else's: remove their lanes, close their logs."""
+        removed = self._lanes.remove(partitions)
+        export_counts(removed, self._telemetry)
+        self._flush_loop.forget_watermarks(partitions)
+        await asyncio.gather(*(lane.log.close() for lane in removed))
 
-    async def _forget(self, opened: Sequence[Lane]) -> None:
+    async def _restored(self, partitions: Sequence[int]) -> list[tuple[UserLane, KolLane]]:
+        logs = await asyncio.to_thread(self._topic_logs)
+        users, kols = await asyncio.gather(
+            asyncio.gather(*(self._restorer.user_lane(at, logs) for at in partitions)),
+            asyncio.gather(*(self._restorer.kol_lane(at, logs) for at in partitions)),
+        )
+        try:
+            await self._read_erasures(users)
+        except BaseException:
+            await asyncio.gather(*(lane.log.close() for lane in (*users, *kols)))
+            raise
+        return list(zip(users, kols, strict=True))
+
+    async def _read_erasures(self, lanes: Sequence[UserLane]) -> None:
         """Read who is to be forgotten to the end, before the first event is read."""
-        users = {(ERASURES, lane.partition): lane for lane in opened if lane.side is Side.USER}
+        places = {(ERASURES, lane.partition): lane for lane in lanes}
         async with record_reader(self._settings.kafka) as records:
-            told = await records.whole(users)
-        for place, lane in users.items():
-            lane.forget(told[place])
+            whole = await records.whole(places)
+        for place, lane in places.items():
+            lane.learn_erasures(whole[place])
 
-    def _asked(self) -> dict[tuple[str, int], Log]:
+    def _topic_logs(self) -> Logs:
         """What the brokers say of every topic partition."""
         topics = (*INPUTS, ERASURES, CELLS)
         with kafka_admin(self._settings.kafka, OUTAGE_SECONDS) as broker:
             oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
-            committed: Offsets = broker.committed(self._settings.app_id)
+            committed = broker.committed(self._settings.app_id)
         return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}
 
-    async def _open(self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log]) -> Lane:
-        settings = self._settings
-        state = StateLog(
-            client(settings.kafka),
-            settings.app_id,
-            side.value,
-            settings.kafka.named(STATE[side]),
-            partition,
-            format=FORMAT[side],
-            reads=READS[side],
-            epoch=settings.epoch,
-        )
-        try:
-            return await self._lane(side, partition, logs, state)
-        except BaseException:
-            await state.close()
-            raise
-
-    async def _lane(
-        self, side: Side, partition: int, logs: Mapping[tuple[str, int], Log], state: StateLog
-    ) -> Lane:
-        settings, worker = self._settings, self._settings.worker
-        opened = await state.open(raise_epoch=worker.from_empty)
-        own = {topic: logs[topic, partition] for topic in TOPICS[side]}
-        begins = starts(
-            partition,
-            opened.offsets,
-            own,
-            from_empty=worker.from_empty,
-            accept_gap=worker.accept_gap,
-        )
-        if begins.missing:
-            log.error("partition %d goes on over a gap: %s", partition, dict(begins.missing))
-        memory = await asyncio.to_thread(self._memory, side, partition, opened)
-        memory.epoch, memory.life = opened.epoch, opened.life
-        memory.offsets.update(begins.offsets)
-        self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
-        now = self._clock()
-        is_fresh = all(
-            begins.offsets[topic] == own[topic].oldest for topic in own if topic != ERASURES
-        )
-        return Lane(
-            side=side,
-            partition=partition,
-            memory=memory,
-            log=state,
-            mute_until={} if opened.life == 1 else {t: found.end for t, found in own.items()},
-            muted_at=now,
-            begun_at=None if is_fresh else float("-inf"),
-            pace=Pace.spread(now, partition, settings.kafka.partitions, worker.snapshot_seconds),
-        )
-
-    def _memory(self, side: Side, partition: int, opened: Opened) -> Any:  # noqa: ANN401  # one of two
-        settings = self._settings
-        if side is Side.KOL:
-            if opened.arrays is None:
-                return KolMemory(partition, settings.kafka.partitions)
-            return KolMemory.restored(opened.arrays, partition)
-        key = settings.hmac_key.get_secret_value().encode()
-        memory = (
-            UserMemory(partition, hmac_key=key)
-            if opened.arrays is None
-            else UserMemory.restored(opened.arrays, partition, hmac_key=key, run=at_once)
-        )
-        if opened.life > 1 or opened.epoch > 0:  # somebody was before
-            memory.resend_totals()
-        return memory
+    def _offset(self, side: Side, partition: int, topic: str) -> int:
+        lane = self._lanes.find(side, partition)
+        if lane is None:
+            raise KeyError(f"no lane of {side.value}/{partition}")
+        return lane.offsets[topic]

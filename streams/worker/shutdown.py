@@ -1,9 +1,9 @@
-"""How a worker process ends: in bounded time, and its last line says why.
+"""How a worker process ends: in bounded time, and its last log line says why.
 
-A stop drains, states and snapshots, then lets everything go; each step has its own bound.
-None of them is needed for what is promised: what is not safe is read again, as after a
-kill. So where they take too long together (producers of a broker that is away, a rebalance
-that waits for others), a timer ends the process.
+A stop drains, flushes and snapshots, then closes everything; each step has its own bound.
+Correctness needs none of them: what is not durable is read again, as after a kill. So where
+they take too long together (producers of a broker that is away, a rebalance that waits for
+others), a timer ends the process.
 """
 
 import logging
@@ -12,43 +12,43 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-STOP_SECONDS: Final = 9.0  # from the signal, or the fault, to the end at the latest
+STOP_SECONDS: Final = 9.0  # from the signal or the fault to the end, at the most
 
 OURS: Final = frozenset({"schemas", "sinks", "streams"})  # their errors are written for people
 
 log = logging.getLogger("kol")
 
 
-class Ending:
+class Shutdown:
     """The end of one process.
 
     Args:
         seconds: how long a stop in order may take.
-        leave: ends the process with a code, at once.
+        exit_process: ends the process with a code, at once.
 
     """
 
     def __init__(
-        self, seconds: float = STOP_SECONDS, leave: Callable[[int], object] = os._exit
+        self, seconds: float = STOP_SECONDS, exit_process: Callable[[int], object] = os._exit
     ) -> None:
         self.reason: BaseException | None = None
         self._seconds = seconds
-        self._leave = leave
+        self._exit_process = exit_process
         self._timer: threading.Timer | None = None
 
     def begin(self, reason: BaseException | None = None) -> None:
         """The worker stops: asked to, or for this reason. Only the first call counts."""
         if self._timer is None:
             self.reason = reason
-            self._timer = threading.Timer(self._seconds, self._cut)
+            self._timer = threading.Timer(self._seconds, self._force)
             self._timer.daemon = True
             self._timer.start()
 
-    def told(self, reason: BaseException | None = None) -> int:
-        """Say the last line; gives the exit code.
+    def report(self, reason: BaseException | None = None) -> int:
+        """Log the last line; gives the exit code.
 
         Args:
-            reason: why it ended, if nothing was said at its beginning.
+            reason: why it ended, if `begin` was not called.
 
         """
         if self._timer is None:
@@ -59,13 +59,14 @@ class Ending:
         log.critical("this worker cannot go on: %s", sentence(self.reason))
         return 1
 
-    def _cut(self) -> None:
+    def _force(self) -> None:
         log.warning(
-            "not stopped in %g s: it ends here; what is not safe will be read again", self._seconds
+            "not stopped in %g s: it ends here; what is not durable will be read again",
+            self._seconds,
         )
-        code = self.told()
+        code = self.report()
         logging.shutdown()
-        self._leave(code)
+        self._exit_process(code)
 
 
 def sentence(error: BaseException) -> str:
@@ -74,8 +75,8 @@ def sentence(error: BaseException) -> str:
     >>> sentence(KeyError("a"))
     "KeyError: 'a'"
     """
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     name = type(error).__name__
-    if not said:
+    if not message:
         return name
-    return said if type(error).__module__.split(".")[0] in OURS else f"{name}: {said}"
+    return message if type(error).__module__.split(".")[0] in OURS else f"{name}: {message}"

@@ -1,4 +1,4 @@
-"""Every number a worker exports, born in one table; docs and tests read it.
+"""Every metric of a worker, defined in one table; docs and tests read it.
 
 Label values come from closed sets: never a user, a KOL or an event. Counters and histograms
 have all of their series from the start, or a rate would miss the first error; they count what
@@ -6,7 +6,8 @@ this process did and only grow (decision 0014). Timestamps instead of ages, so t
 looks old. Beside ours there is what the client library knows of the process: `process_*`.
 """
 
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from prometheus_client.registry import Collector
 
 from schemas.events import INPUTS
 from schemas.latency import LATENCY
-from schemas.rows import TABLES
+from schemas.rows import TABLES, Rows
 from schemas.topics import CELLS, ERASURES
 from sinks.base import Fault
 from streams.core.kol import memory as kol_memory
@@ -167,39 +168,54 @@ METRICS: dict[str, Metric] = {
 
 
 class Telemetry:
-    """The metrics of one worker, in a registry of its own."""
+    """The metrics of one worker, in a registry of its own; `now_ms` is the time of day."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._now_ms = now_ms
         self.registry = CollectorRegistry()
         self.latencies = Distribution(END_TO_END)
         self.trust = Distribution(TRUST)
         many = {END_TO_END: self.latencies, TRUST: self.trust}
         self._metrics = {
-            name: _made(name, m, self.registry) for name, m in METRICS.items() if name not in many
+            name: _create(name, m, self.registry) for name, m in METRICS.items() if name not in many
         }
         for distribution in many.values():
             self.registry.register(distribution)
         ProcessCollector(registry=self.registry)
 
     def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
-        """Count."""
+        """Raise a counter."""
         metric = self._metrics[name]
         assert isinstance(metric, Counter)  # noqa: S101  # the table says so
         (metric.labels(*labels) if labels else metric).inc(amount)
 
     def set(self, name: str, value: float, *labels: str) -> None:
-        """Say how things stand."""
+        """Set a gauge."""
         metric = self._metrics[name]
         assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
         (metric.labels(*labels) if labels else metric).set(value)
 
     def observe(self, name: str, value: float, *labels: str) -> None:
-        """Add one observation."""
+        """Add one observation to a histogram."""
         metric = self._metrics[name]
         assert isinstance(metric, Histogram)  # noqa: S101  # the table says so
         (metric.labels(*labels) if labels else metric).observe(value)
 
-    def keep(self, name: str, series: Collection[tuple[str, ...]]) -> None:
+    def observe_latency(
+        self, appended_at: Sequence[NDArray[np.int64]], messages: Sequence[NDArray[np.int64]]
+    ) -> None:
+        """Add the time since each moment, once for each of its messages."""
+        if appended_at:
+            elapsed_ms = self._now_ms() - np.concatenate(appended_at)
+            self.latencies.add(np.maximum(elapsed_ms, 0) / 1000, np.concatenate(messages))
+
+    def observe_trust(self, acknowledged: Sequence[Rows]) -> None:
+        """Add the trust in rows of scores."""
+        for rows in acknowledged:
+            if rows.table == "kol_score":
+                self.trust.add(np.asarray(rows.columns["trust"], np.float64))
+
+    def keep_series(self, name: str, series: Collection[tuple[str, ...]]) -> None:
         """Drop every series of a gauge but these: partitions went elsewhere."""
         metric = self._metrics[name]
         assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
@@ -211,18 +227,18 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
-def _made(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    made: Counter | Gauge | Histogram
+def _create(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    created: Counter | Gauge | Histogram
     if metric.kind == "histogram":
-        made = Histogram(
+        created = Histogram(
             name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
         )
     else:
         kind = Counter if metric.kind == "counter" else Gauge
-        made = kind(name, metric.meaning, metric.labels, registry=registry)
+        created = kind(name, metric.meaning, metric.labels, registry=registry)
     for labels in metric.series:
-        made.labels(*labels)
-    return made
+        created.labels(*labels)
+    return created
 
 
 class Distribution(Collector):

@@ -13,7 +13,7 @@ from schemas.version import version_of
 from sinks.base import Health, Observer, SinkStopped, State
 from sinks.clickhouse import ClickHouse, Http, Place, connect
 from sinks.retry import Verdict, judge
-from streams.worker.process import epoch_said
+from streams.worker.preflight import greatest_epoch
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh, killed, place, standing
 from tests.sinks.contract import SinkContract
@@ -90,14 +90,14 @@ async def test_the_epoch_of_what_stands_is_told_to_who_begins_from_empty(
     client: Client, there: Place
 ) -> None:
     """In an epoch that was there before it would begin below the rows it has to replace."""
-    nothing = epoch_said(client)
+    nothing = greatest_epoch(client)
     sink = ClickHouse.at(there)
     for epoch in (0, 3, 2):
         await sink.write(doors(epoch, version=version_of(epoch, 1, 9)))
     await sink.close()
 
     assert nothing == 0
-    assert epoch_said(client) == 3
+    assert greatest_epoch(client) == 3
 
 
 async def test_poison_among_many_rows_is_found_and_the_rest_stands(

@@ -9,7 +9,7 @@ import pytest
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from streams.transport.positions import ReadPosition
 from streams.worker import app as apps
-from streams.worker.flush import Ended
+from streams.worker.user_lane import InputEnd
 
 NOW = 1_790_000_000_000
 
@@ -27,4 +27,4 @@ def test_an_input_with_an_open_transaction_or_more_to_read_is_not_at_its_end(
     monkeypatch.setattr(apps, "consumer_of", lambda _: reader)
 
     assert stands.keys() == set(INPUTS)
-    assert apps.at_end(cast("faust.App", None), 0) == {CLICKSTREAM: Ended(4, NOW, 60.0)}
+    assert apps.inputs_at_end(cast("faust.App", None), 0) == {CLICKSTREAM: InputEnd(4, NOW, 60.0)}

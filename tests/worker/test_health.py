@@ -2,6 +2,7 @@
 
 import re
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,13 +14,19 @@ from schemas.topics import CELLS
 from sinks.base import Fault, State
 from sinks.base import Health as SinkHealth
 from streams.core.kol.memory import KolMemory
-from streams.core.sides import Side
 from streams.core.user.door_counts import MAY_DECREASE
 from streams.core.user.memory import UserMemory
+from streams.settings import Settings
+from streams.settings import Worker as WorkerSettings
+from streams.snapshots import Pace, StateLog
 from streams.transport import TP, ReadPosition
 from streams.worker.health import REBALANCE_SECONDS, STUCK_SECONDS, UNSAFE_SECONDS, Health
-from streams.worker.outputs import Watched
+from streams.worker.kol_lane import KolLane
+from streams.worker.lane_table import LaneTable
+from streams.worker.lanes import Mute
+from streams.worker.outputs import SinkMetrics
 from streams.worker.telemetry import OUT, READ, Telemetry
+from streams.worker.user_lane import UserLane
 from tests.builders import decoded, paid, refund
 
 SINK_SECONDS = 60.0
@@ -48,28 +55,25 @@ class World:
         self.app = SimpleNamespace(rebalancing=False, consumer=self.reader)
         self.sink = SinkHealth("order_credit")
         self.telemetry = Telemetry()
-        memories = {Side.USER: UserMemory(0, hmac_key=b"key"), Side.KOL: KolMemory(0, 1)}
-        self.rounds = SimpleNamespace(
-            lanes={
-                (side, 0): SimpleNamespace(side=side, partition=0, memory=memory)
-                for side, memory in memories.items()
-            },
-            watermark=lambda _: 60_000,
-            shut_s=None,
-            read=0,
-            tell=lambda: self.telemetry.add("kol_events_total", 3, CLICKSTREAM, "written"),
+        self.lanes = LaneTable(1, 30.0, lambda _: None, clock=lambda: self.now)
+        log, pace = cast("StateLog", None), Pace(due_at=0.0)
+        user, kol = UserMemory(0, hmac_key=b"key"), KolMemory(0, 1)
+        self.lanes.add(UserLane(0, user, log, pace, Mute()), KolLane(0, kol, log, pace, Mute()))
+        self.backpressure = SimpleNamespace(paused_s=None)
+        self.intake = SimpleNamespace(
+            backpressure=self.backpressure,
+            messages=0,
+            export_metrics=lambda: self.telemetry.add(
+                "kol_events_total", 3, CLICKSTREAM, "written"
+            ),
         )
-        self.rounds.of = lambda side: [
-            lane for lane in self.rounds.lanes.values() if lane.side is side
-        ]
         self.health = Health(
             self.app,  # type: ignore[arg-type]  # a stand-in
-            self.rounds,  # type: ignore[arg-type]  # a stand-in
+            Settings(worker=WorkerSettings(name="w")),
+            self.lanes,
+            self.intake,  # type: ignore[arg-type]  # a stand-in
             self.telemetry,
             {"order_credit": self.sink},
-            "w",
-            SINK_SECONDS,
-            lambda: self.now,
         )
 
     def after(self, seconds: float) -> "World":
@@ -148,9 +152,9 @@ def test_a_sink_that_is_back_after_long_leaves_time_to_move(world: World) -> Non
 
 def test_an_insert_without_an_answer_is_waited_for_until_it_is_long_given_up(world: World) -> None:
     world.after(10 * STUCK_SECONDS)
-    world.rounds.shut_s = 2 * SINK_SECONDS - 1
+    world.backpressure.paused_s = 2 * SINK_SECONDS - 1
     waits = world.health.live()
-    world.rounds.shut_s = 2 * SINK_SECONDS
+    world.backpressure.paused_s = 2 * SINK_SECONDS
 
     assert waits == []
     assert world.health.live()
@@ -190,8 +194,8 @@ def test_a_worker_that_owns_moves_and_writes_is_ready(world: World) -> None:
 
 def test_what_a_worker_waits_for_is_said(world: World) -> None:
     world.app.rebalancing = True
-    world.rounds.lanes = {}
-    world.rounds.shut_s = 1.0
+    world.lanes.remove({0})
+    world.backpressure.paused_s = 1.0
     world.sink.state = State.RETRYING
 
     assert world.health.ready() == [
@@ -219,7 +223,7 @@ def test_lag_and_commits_are_told_of_what_is_owned_only(world: World) -> None:
     world.health.tick()
     mine = world.told("kol_lag_events")
     commits = world.told("kol_commit_timestamp_seconds")
-    world.rounds.lanes = {}
+    world.lanes.remove({0})
     world.health.tick()
 
     assert f'kol_lag_events{{partition="0",topic="{CLICKSTREAM}"}} 5.0' in mine
@@ -237,7 +241,7 @@ def test_what_is_told_is_as_it_is_when_it_is_asked_for(world: World) -> None:
 
 
 def test_what_is_not_booked_can_go_back(world: World) -> None:
-    memory = world.rounds.lanes[Side.USER, 0].memory
+    memory = world.lanes.user[0].memory
     memory.fold(decoded(PURCHASES, [refund("o1", 100)]))
     memory.collect_updates()
     world.health.tick()
@@ -268,7 +272,7 @@ def test_the_state_of_a_way_out_is_told_with_its_last_success(world: World) -> N
 
 
 def test_open_minutes_are_told_of_the_kol_side_that_is_owned(world: World) -> None:
-    memory = world.rounds.lanes[Side.KOL, 0].memory
+    memory = world.lanes.kol[0].memory
     nothing = np.zeros(1, np.int64)
     fields = np.zeros((1, len(NAMES)), np.int64)
     version = np.ones(1, np.uint64)
@@ -276,7 +280,7 @@ def test_open_minutes_are_told_of_the_kol_side_that_is_owned(world: World) -> No
     memory.fold(Block({}, {}, source, ["k1"], kol, nothing + 7, fields, version))
     world.health.tick()
     before = world.told("kol_open_minutes")
-    world.rounds.lanes = {}
+    world.lanes.remove({0})
     world.health.tick()
 
     assert before == ['kol_open_minutes{partition="0"} 1.0']
@@ -284,7 +288,7 @@ def test_open_minutes_are_told_of_the_kol_side_that_is_owned(world: World) -> No
 
 
 def test_a_refused_row_and_a_retry_are_counted_with_their_table(world: World) -> None:
-    watched = Watched(world.telemetry)
+    watched = SinkMetrics(world.telemetry)
     watched.refused(world.sink, Fault.RANGE)
     watched.retried(world.sink)
 
@@ -296,7 +300,7 @@ def test_a_refused_row_and_a_retry_are_counted_with_their_table(world: World) ->
 
 
 def test_a_way_out_that_never_worked_looks_as_old_as_its_worker(world: World) -> None:
-    Watched(world.telemetry)
+    SinkMetrics(world.telemetry)
 
     told = world.told("kol_sink_last_success_timestamp_seconds")
     assert len(told) == len(OUT)

@@ -8,18 +8,23 @@ from schemas.erasures import record
 from schemas.events import CLICKSTREAM, INPUTS
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import Entry, Whole
-from streams.core.sides import Side
+from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.snapshots import Pace
 from streams.snapshots.chunks import capture
 from streams.snapshots.pace import SHARE
-from streams.worker.lanes import REST_SECONDS, Lane, at_once, share
+from streams.worker.kol_lane import KolLane
+from streams.worker.lane_table import LaneTable
+from streams.worker.lanes import IDLE_SECONDS, Mute
+from streams.worker.restore import in_threads
+from streams.worker.user_lane import SKEW_MS, InputEnd, UserLane
 from tests.builders import NOON, click, record_batch
 
 LATER = 1e6
+READ_AT = NOON + 1 + SKEW_MS  # beyond the erasure, whatever the clocks
 
 
-class Log:
+class StubLog:
     """A state log that only captures."""
 
     whole = False  # the last one
@@ -29,22 +34,19 @@ class Log:
         return capture(arrays, {})
 
 
-def lane(partition: int = 0, *, due_at: float = LATER) -> Lane:
-    return Lane(
-        side=Side.USER,
-        partition=partition,
-        memory=UserMemory(partition, hmac_key=b"key"),
-        log=Log(),  # type: ignore[arg-type]  # a stand-in
-        mute_until={},
-        muted_at=0.0,
-        pace=Pace(due_at),
-        begun_at=None,
-        idle_since=10.0,
-    )
+def lane(partition: int = 0, *, due_at: float = LATER) -> UserLane:
+    memory = UserMemory(partition, hmac_key=b"key")
+    one = UserLane(partition, memory, StubLog(), Pace(due_at), Mute())  # type: ignore[arg-type]
+    one.idle_since = 10.0
+    return one
 
 
-def test_a_lane_at_rest_is_snapshotted_at_once_so_that_a_drain_can_end() -> None:
-    assert [lane().is_due(at) for at in (10.0, 10.0 + REST_SECONDS)] == [False, True]
+def kol_lane(partition: int) -> KolLane:
+    return KolLane(partition, KolMemory(partition, 8), StubLog(), Pace(LATER), Mute())  # type: ignore[arg-type]
+
+
+def test_a_lane_at_rest_is_snapshotted_in_threads_so_that_a_drain_can_end() -> None:
+    assert [lane().is_snapshot_due(at) for at in (10.0, 10.0 + IDLE_SECONDS)] == [False, True]
 
 
 def test_a_lane_at_rest_does_not_spend_more_than_its_share() -> None:
@@ -52,29 +54,30 @@ def test_a_lane_at_rest_does_not_spend_more_than_its_share() -> None:
     busy = lane()
     busy.pace.taken(now=10.0, work_s=1.0)
 
-    assert [busy.is_due(at) for at in (11.0, 10.0 + 1.0 / SHARE)] == [False, True]
+    assert [busy.is_snapshot_due(at) for at in (11.0, 10.0 + 1.0 / SHARE)] == [False, True]
 
 
 def test_a_lane_whose_snapshot_is_being_written_is_not_due() -> None:
     due = lane(due_at=0.0)
-    due.taken()
+    due.capture()
     due.is_dirty = True
 
-    assert not due.is_due(LATER)
+    assert not due.is_snapshot_due(LATER)
 
 
 @pytest.mark.parametrize("partitions", [1, 8])
 def test_the_lanes_a_worker_holds_share_its_core(partitions: int) -> None:
-    lanes = [lane(number % partitions) for number in range(2 * partitions)]
-    share(lanes)
+    lanes = LaneTable(partitions, 30.0, lambda _: None)
+    for partition in range(partitions):
+        lanes.add(lane(partition), kol_lane(partition))
 
     assert sum(one.pace.share for one in lanes) == pytest.approx(SHARE)
 
 
-def test_a_memory_restored_at_once_is_the_one_restored_in_turn() -> None:
+def test_a_memory_restored_in_threads_is_the_one_restored_in_turn() -> None:
     arrays = lane().memory.arrays()
     one = UserMemory.restored(arrays, 0, hmac_key=b"key")
-    other = UserMemory.restored(arrays, 0, hmac_key=b"key", run=at_once)
+    other = UserMemory.restored(arrays, 0, hmac_key=b"key", run=in_threads)
 
     assert {name: array.tobytes() for name, array in one.arrays().items()} == {
         name: array.tobytes() for name, array in other.arrays().items()
@@ -87,7 +90,7 @@ def test_what_goes_wrong_in_one_part_is_raised() -> None:
             {"offsets": np.zeros(3), "scalars": np.zeros(2), "letters": np.array([144], np.uint8)},
             0,
             hmac_key=b"key",
-            run=at_once,
+            run=in_threads,
         )
 
 
@@ -101,7 +104,7 @@ def test_an_erasure_is_no_event_but_worth_a_snapshot() -> None:
     one.fold(record_batch(ERASURES, [erasure()]), 11.0)
 
     assert one.is_dirty
-    assert (one.begun_at, one.waits.messages) == (None, 0)
+    assert (one.begun_at, one.unacknowledged.messages) == (None, 0)
     assert one.memory.offsets[ERASURES] == 1
 
 
@@ -109,27 +112,26 @@ def test_an_erasure_is_safe_and_leaves_no_trace_once_the_inputs_are_read_beyond_
     one = lane()
     one.fold(record_batch(CLICKSTREAM, [click()]), 10.0)
     one.fold(record_batch(ERASURES, [erasure()]), 10.0)
-    before = one.taken()
+    before = one.capture()
     one.is_dirty = False
     for topic in INPUTS:
-        one.reach(topic, one.memory.offsets[topic] + 1, NOON + 1)  # not folded yet
+        one.mark_read_to({topic: InputEnd(one.offsets[topic] + 1, READ_AT, 0.0)})  # not folded yet
         assert not one.is_dirty
-        one.reach(topic, one.memory.offsets[topic], NOON + 1)
+        one.mark_read_to({topic: InputEnd(one.offsets[topic], READ_AT, 0.0)})
     assert one.is_dirty
-    after = one.taken()
+    after = one.capture()
 
     assert [before.offsets[ERASURES], after.offsets[ERASURES]] == [0, 1]
     assert [before.capture.arrays["users.lo"].shape, after.capture.arrays["users.lo"].shape] == [
         (1,),
         (0,),
     ]
-    assert one.purging
+    assert one.is_purging
 
 
 def test_what_is_to_be_forgotten_is_known_before_the_first_event() -> None:
     one = lane()
     entries = [Entry(ERASURES, 0, at, NOON, b"", erasure(), {}, by_broker=True) for at in (3, 7)]
-    one.forget(Whole(entries, 9))
+    one.learn_erasures(Whole(entries, 9))
 
-    assert isinstance(one.memory, UserMemory)
     assert (one.memory.offsets[ERASURES], one.memory.safe_offsets[ERASURES]) == (9, 3)

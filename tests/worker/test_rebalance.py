@@ -1,15 +1,10 @@
 """What a new owner's memory says first: whoever told totals before may have told more."""
 
-from typing import cast
-
 import pytest
 
-from streams.core.sides import Side
 from streams.settings import Settings
 from streams.snapshots import Opened
-from streams.worker.flush import Rounds
-from streams.worker.rebalance import Owner
-from streams.worker.telemetry import Telemetry
+from streams.worker.restore import restored_user_memory
 
 
 def opened(epoch: int, life: int) -> Opened:
@@ -28,8 +23,6 @@ def opened(epoch: int, life: int) -> Opened:
 def test_whoever_was_before_is_answered_total_by_total(
     epoch: int, life: int, *, tells: bool
 ) -> None:
-    owner = Owner(Settings(), cast("Rounds", None), Telemetry())
-
-    memory = owner._memory(Side.USER, 0, opened(epoch, life))
+    memory = restored_user_memory(Settings(), 0, opened(epoch, life))
 
     assert bool(memory.collect_updates().rows) is tells

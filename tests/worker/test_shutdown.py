@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from streams.snapshots import StateMissingError
-from streams.worker.shutdown import Ending, sentence
+from streams.worker.shutdown import Shutdown, sentence
 
 
 class Leaving:
@@ -23,32 +23,32 @@ class Leaving:
 
 def test_a_stop_in_order_ends_with_zero(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    ending = Ending(3_600.0, Leaving())
-    ending.begin()
+    shutdown = Shutdown(3_600.0, Leaving())
+    shutdown.begin()
 
-    assert ending.told() == 0
+    assert shutdown.report() == 0
     assert caplog.messages == ["stopped"]
 
 
 def test_a_fault_is_the_last_line_and_ends_with_one(caplog: pytest.LogCaptureFixture) -> None:
-    ending = Ending(3_600.0, Leaving())
-    ending.begin(StateMissingError(3, {"purchases": 7}))
+    shutdown = Shutdown(3_600.0, Leaving())
+    shutdown.begin(StateMissingError(3, {"purchases": 7}))
 
-    assert ending.told(RuntimeError("what Faust made of it")) == 1
+    assert shutdown.report(RuntimeError("what Faust made of it")) == 1
     assert caplog.messages[-1].startswith("this worker cannot go on: partition 3: the group has")
 
 
 def test_a_fault_that_nobody_announced_is_told_as_well(caplog: pytest.LogCaptureFixture) -> None:
-    assert Ending(3_600.0, Leaving()).told(ConnectionError("no broker")) == 1
+    assert Shutdown(3_600.0, Leaving()).report(ConnectionError("no broker")) == 1
     assert caplog.messages[-1] == "this worker cannot go on: ConnectionError: no broker"
 
 
 def test_what_fails_while_it_stops_is_not_why_it_stops() -> None:
-    ending = Ending(3_600.0, Leaving())
-    ending.begin()
-    ending.begin(RuntimeError("closed"))
+    shutdown = Shutdown(3_600.0, Leaving())
+    shutdown.begin()
+    shutdown.begin(RuntimeError("closed"))
 
-    assert ending.told(RuntimeError("closed")) == 0
+    assert shutdown.report(RuntimeError("closed")) == 0
 
 
 @pytest.mark.parametrize(("reason", "code"), [(None, 0), (RuntimeError("fenced"), 1)])
@@ -56,7 +56,7 @@ def test_a_stop_that_hangs_is_cut_off_and_says_so(
     reason: RuntimeError | None, code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     leaving = Leaving()
-    Ending(0.01, leaving).begin(reason)
+    Shutdown(0.01, leaving).begin(reason)
 
     assert leaving.gone.wait(10)
     assert leaving.code == code

@@ -1,0 +1,89 @@
+"""Back-pressure: reading pauses while too much is folded whose rows are not acknowledged.
+
+Kafka keeps the rest. What memory holds of it is the changed keys, which it has anyway, the
+rows and blocks of one flush, and the dead letters: the bytes of refused messages, twice more
+while their rows are on their way.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from streams.worker.lane_table import LaneTable
+from streams.worker.pending import PendingFlushes
+from streams.worker.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The most that may be folded and not acknowledged."""
+
+    messages: int
+    bytes: int  # of the messages' values
+
+
+class Backpressure:
+    """Whether there is capacity for more, and for how long there was none."""
+
+    def __init__(
+        self, capacity: Capacity, lanes: LaneTable, pending: PendingFlushes, telemetry: Telemetry
+    ) -> None:
+        self._capacity = capacity
+        self._lanes = lanes
+        self._pending = pending
+        self._telemetry = telemetry
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
+        self._paused_at: float | None = None
+        self._counted_to = 0.0  # up to when this pause is in the metric
+
+    async def wait_for_capacity(self) -> None:
+        """Return at once, or when the sink has caught up."""
+        await self._has_capacity.wait()
+
+    @property
+    def paused_s(self) -> float | None:
+        """For how many seconds reading has been paused; None: it is not."""
+        return None if self._paused_at is None else self._lanes.clock() - self._paused_at
+
+    def unacknowledged(self) -> tuple[int, int]:
+        """Messages folded and not acknowledged, and the bytes of their values."""
+        parts = [lane.unacknowledged for lane in self._lanes.user.values()]
+        parts += self._pending.unacknowledged_events()
+        return sum(part.messages for part in parts), sum(part.bytes for part in parts)
+
+    def update(self) -> None:
+        """Pause or resume by what is unacknowledged now.
+
+        A pause ends the mute of restored lanes: a short dip is better than memory without end.
+        """
+        messages, size = self.unacknowledged()
+        if messages > self._capacity.messages or size > self._capacity.bytes:
+            self._pause()
+        else:
+            self._resume()
+
+    def _pause(self) -> None:
+        for lane in self._lanes.user.values():
+            lane.mute.lift()
+        if self._paused_at is None:
+            self._paused_at = self._counted_to = self._lanes.clock()
+        self._has_capacity.clear()
+
+    def _resume(self) -> None:
+        if self._paused_at is not None:
+            self._count_pause()
+            self._paused_at = None
+        self._has_capacity.set()
+
+    def export_metrics(self) -> None:
+        """Refresh what metrics say of it."""
+        messages, size = self.unacknowledged()
+        self._telemetry.set("kol_waiting_messages", messages)
+        self._telemetry.set("kol_waiting_bytes", size)
+        if self._paused_at is not None:
+            self._count_pause()
+
+    def _count_pause(self) -> None:
+        now = self._lanes.clock()
+        self._telemetry.add("kol_backpressure_seconds_total", now - self._counted_to)
+        self._counted_to = now

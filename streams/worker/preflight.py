@@ -1,0 +1,70 @@
+"""Before a worker starts: does it stand beside topics and tables that fit?"""
+
+from contextlib import closing
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.version import ONE_EPOCH
+from sinks.migrate import check as schema_fault
+from streams.clients.app_names import name_conflict
+from streams.clients.clickhouse import connect, query
+from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
+from streams.errors import ExpectedError
+from streams.settings import Settings
+
+
+class NotReadyError(ExpectedError):
+    """What the worker needs is not there; says what to do."""
+
+
+def checked(settings: Settings) -> Settings:
+    """The settings to work with, once topics and tables fit them.
+
+    A worker that begins from empty does so above every epoch that stands in the tables.
+
+    Raises:
+        NotReadyError: topics or tables are missing or of another version.
+        ExpectedError: nobody answers who has to be asked.
+
+    """
+    if not settings.hmac_key.get_secret_value():
+        raise NotReadyError("KOL_HMAC_KEY is not set: user ids must not leave in the clear")
+    _check_topics(settings)
+    _check_tables(settings)
+    if not settings.worker.from_empty:
+        return settings
+    with closing(connect(settings.clickhouse)) as engine:
+        epoch = max(settings.epoch, greatest_epoch(engine))
+    return settings.model_copy(update={"epoch": epoch})
+
+
+def _check_topics(settings: Settings) -> None:
+    with kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
+        fatal = [one for one in broker.differences() if one.fatal]
+    if fatal:
+        raise NotReadyError("; ".join(f"topic {one.topic} {one.what}" for one in fatal))
+
+
+def _check_tables(settings: Settings) -> None:
+    conf = settings.clickhouse
+    with closing(connect(conf, database="")) as engine:
+        fault = schema_fault(engine, conf.database)
+        conflict = name_conflict(engine, settings)
+    if fault:
+        raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
+    if conflict:
+        raise NotReadyError(conflict)
+
+
+def greatest_epoch(engine: Client) -> int:
+    """The greatest epoch among the rows of record, 0 without rows.
+
+    A worker that begins from empty goes one above it: the state is gone, and rows of an epoch
+    that was there before would not replace any. Every life writes its door counts.
+
+    Raises:
+        ReadingError: the account may not read `door_count`.
+
+    """
+    sql = "SELECT max(intDiv(version, {one_epoch:UInt64})) AS epoch FROM door_count"
+    return int(query(engine, sql, {"one_epoch": ONE_EPOCH})[0]["epoch"])

@@ -1,0 +1,169 @@
+"""A gained partition: fence its former owner, restore its newest snapshot, begin a new life.
+
+Where reading goes on is what the snapshot says, never what the group has committed.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.events import INPUTS
+from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
+from streams.clients.kafka_admin import client
+from streams.core.kol import memory as kol_memory
+from streams.core.kol.memory import KolMemory
+from streams.core.sides import Side
+from streams.core.user import memory as user_memory
+from streams.core.user.memory import UserMemory
+from streams.settings import Settings
+from streams.snapshots import Log, Opened, Pace, StateLog, starts
+from streams.worker.kol_lane import KolLane
+from streams.worker.lanes import Mute
+from streams.worker.telemetry import Telemetry
+from streams.worker.user_lane import UserLane
+
+Logs = Mapping[tuple[str, int], Log]  # what the brokers say of topic partitions
+
+TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
+STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
+FORMAT: Final = {Side.USER: user_memory.FORMAT, Side.KOL: kol_memory.FORMAT}
+READS: Final = {Side.USER: user_memory.READS, Side.KOL: frozenset[int]()}  # older formats
+LONG_AGO: Final = float("-inf")
+
+log = logging.getLogger("kol.restore")
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A partition of one side whose former owner is fenced."""
+
+    log: StateLog
+    opened: Opened
+    offsets: Mapping[str, int]  # where reading goes on
+    is_fresh: bool  # all of its events are still to be read
+    mute: Mute
+    pace: Pace
+
+
+class Restorer:
+    """Opens the lanes of gained partitions."""
+
+    def __init__(
+        self, settings: Settings, telemetry: Telemetry, clock: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def user_lane(self, partition: int, logs: Logs) -> UserLane:
+        """The user side of a partition; the brokers were asked for `logs` before."""
+        async with self._taken_over(Side.USER, partition, logs) as it:
+            memory = await asyncio.to_thread(
+                restored_user_memory, self._settings, partition, it.opened
+            )
+            _continue(memory, it)
+            begun_at = None if it.is_fresh else LONG_AGO
+            return UserLane(partition, memory, it.log, it.pace, it.mute, begun_at)
+
+    async def kol_lane(self, partition: int, logs: Logs) -> KolLane:
+        """The KOL side of it."""
+        async with self._taken_over(Side.KOL, partition, logs) as it:
+            memory = await asyncio.to_thread(
+                restored_kol_memory, self._settings, partition, it.opened
+            )
+            _continue(memory, it)
+            return KolLane(partition, memory, it.log, it.pace, it.mute)
+
+    @asynccontextmanager
+    async def _taken_over(self, side: Side, partition: int, logs: Logs) -> AsyncIterator[TakenOver]:
+        """Take a partition over; its state log is closed where no lane comes of it."""
+        state = self._state_log(side, partition)
+        try:
+            yield await self._take_over(side, partition, logs, state)
+        except BaseException:
+            await state.close()
+            raise
+
+    async def _take_over(
+        self, side: Side, partition: int, logs: Logs, state: StateLog
+    ) -> TakenOver:
+        worker = self._settings.worker
+        opened = await state.open(raise_epoch=worker.from_empty)
+        own = {topic: logs[topic, partition] for topic in TOPICS[side]}
+        begins = starts(
+            partition,
+            opened.offsets,
+            own,
+            from_empty=worker.from_empty,
+            accept_gap=worker.accept_gap,
+        )
+        if begins.missing:
+            log.error("partition %d goes on over a gap: %s", partition, dict(begins.missing))
+        self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
+        now = self._clock()
+        return TakenOver(
+            log=state,
+            opened=opened,
+            offsets=begins.offsets,
+            is_fresh=all(
+                begins.offsets[topic] == own[topic].oldest for topic in own if topic != ERASURES
+            ),
+            mute=Mute({} if opened.life == 1 else {t: found.end for t, found in own.items()}, now),
+            pace=self._pace(partition, now),
+        )
+
+    def _state_log(self, side: Side, partition: int) -> StateLog:
+        settings = self._settings
+        return StateLog(
+            client(settings.kafka),
+            settings.app_id,
+            side.value,
+            settings.kafka.named(STATE[side]),
+            partition,
+            format=FORMAT[side],
+            reads=READS[side],
+            epoch=settings.epoch,
+        )
+
+    def _pace(self, partition: int, now: float) -> Pace:
+        settings = self._settings
+        return Pace.spread(
+            now, partition, settings.kafka.partitions, settings.worker.snapshot_seconds
+        )
+
+
+def _continue(memory: UserMemory | KolMemory, it: TakenOver) -> None:
+    memory.epoch, memory.life = it.opened.epoch, it.opened.life
+    memory.offsets.update(it.offsets)
+
+
+def restored_user_memory(settings: Settings, partition: int, opened: Opened) -> UserMemory:
+    """The memory of a snapshot, or an empty one where there is none."""
+    key = settings.hmac_key.get_secret_value().encode()
+    memory = (
+        UserMemory(partition, hmac_key=key)
+        if opened.arrays is None
+        else UserMemory.restored(opened.arrays, partition, hmac_key=key, run=in_threads)
+    )
+    if opened.life > 1 or opened.epoch > 0:  # a former owner may have written larger totals
+        memory.resend_totals()
+    return memory
+
+
+def restored_kol_memory(settings: Settings, partition: int, opened: Opened) -> KolMemory:
+    """The same for the KOL side."""
+    if opened.arrays is None:
+        return KolMemory(partition, settings.kafka.partitions)
+    return KolMemory.restored(opened.arrays, partition)
+
+
+def in_threads(works: Sequence[Callable[[], None]]) -> None:
+    """Do all of it in threads, as many at a time as there are cores; the first error is raised."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()

@@ -1,0 +1,79 @@
+"""Writing snapshots beside the main loop: once one is durable, its offsets may be committed."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from streams.worker.lane_table import LaneTable
+from streams.worker.lanes import Lane, PendingSnapshot
+from streams.worker.telemetry import Telemetry
+
+COPY_BYTES = 128 << 20  # looked through in one flush, 10 ms; more only for a single lane
+
+Release = Callable[[Mapping[tuple[str, int], int]], None]  # (topic, partition) -> next offset
+
+
+class SnapshotWriter:
+    """The snapshots under way.
+
+    Args:
+        lanes: whose they are.
+        telemetry: counts them.
+        release: lets offsets be committed.
+
+    """
+
+    def __init__(self, lanes: LaneTable, telemetry: Telemetry, release: Release) -> None:
+        self._lanes = lanes
+        self._telemetry = telemetry
+        self._release = release
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def start(self, lane: Lane, pending: PendingSnapshot) -> None:
+        """Begin to write one."""
+        task = asyncio.create_task(self._write(lane, pending))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def wait(self) -> None:
+        """Return once none is under way."""
+        while self._writing:
+            await asyncio.wait(set(self._writing))
+            await asyncio.sleep(0)
+
+    async def _write(self, lane: Lane, pending: PendingSnapshot) -> None:
+        try:
+            written = await lane.log.write(pending.capture, pending.offsets)
+        except Exception as error:  # noqa: BLE001  # fenced or worse: this worker is not the owner
+            lane.snapshot_failed()
+            if self._lanes.is_ours(lane):
+                self._lanes.crash(error)
+            return  # the lane of a partition that went elsewhere may be cut off
+        lane.snapshot_written(self._lanes.clock(), written.work_s)
+        self._release({(topic, lane.partition): at for topic, at in pending.offsets.items()})
+        self._export(lane, written.seconds, written.size)
+
+    def _export(self, lane: Lane, seconds: float, size: int) -> None:
+        side = lane.side.value
+        self._telemetry.observe("kol_snapshot_seconds", seconds, side)
+        self._telemetry.add("kol_snapshot_bytes_total", size, side)
+        name = "kol_snapshot_timestamp_seconds"
+        self._telemetry.set(name, time.time(), side, str(lane.partition))
+
+
+def captures(
+    lanes: Sequence[Lane], now: float, *, all_of_them: bool
+) -> Iterator[tuple[Lane, PendingSnapshot]]:
+    """Copies of the lanes whose snapshot is due, or of all that changed.
+
+    Once they are large the others wait for the next flush, so that batches come between. A lane
+    that holds its watermark waits, too: else offsets were durable before it was announced.
+    """
+    copied = 0
+    for lane in lanes:
+        is_wanted = lane.is_snapshot_due(now) and copied < COPY_BYTES
+        is_wanted |= all_of_them and lane.is_dirty and not lane.is_snapshotting
+        if is_wanted and not lane.holds_watermark(now):
+            pending = lane.capture()
+            yield lane, pending
+            copied += pending.capture.size

@@ -1,0 +1,152 @@
+"""A partition of the user side: events into orders and cells, and how far its inputs are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.erasures import read
+from schemas.events import INPUTS
+from schemas.topics import ERASURES
+from schemas.version import epoch_and_life
+from streams.clients.kafka_reader import Whole
+from streams.core.sides import Side
+from streams.core.user import door_counts
+from streams.core.user.memory import UserMemory
+from streams.core.user.rows import ChangedCells
+from streams.snapshots import Pace, StateLog
+from streams.worker.lanes import Lane, Mute, PendingSnapshot
+from streams.worker.outgoing import LaneChanges, Source
+
+FIRST_SECONDS = 2.0  # after its first message a partition holds its watermark: others begin, too
+NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
+SKEW_MS = 1_000  # between our clock and the brokers'
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnd:
+    """An input that was delivered to its end; what of it is folded, memory knows.
+
+    While a transaction is open behind what can be read, that is not its end: its events are older.
+    """
+
+    offset: int  # behind its last records: transactions may end beyond it
+    at: int  # this was its end then or later, milliseconds since the epoch
+    quiet_s: float  # since the last records were delivered
+
+
+class UserLane(Lane):
+    """One partition of the user side.
+
+    Args:
+        partition, memory, log, pace, mute: as of every lane.
+        begun_at: when its first message came, or long ago; None: nothing yet.
+
+    """
+
+    side = Side.USER
+    places = door_counts.SERIES
+
+    def __init__(  # those of a lane and one more
+        self,
+        partition: int,
+        memory: UserMemory,
+        log: StateLog,
+        pace: Pace,
+        mute: Mute,
+        begun_at: float | None = None,
+    ) -> None:
+        super().__init__(partition, memory, log, pace, mute)
+        self.memory = memory
+        self.begun_at = begun_at
+        self.is_empty = False  # no message yet, and idle: it holds back nobody's watermark
+
+    def fold(self, batch: RecordBatch, now: float) -> None:
+        """Fold events, or who is to be forgotten."""
+        self.is_dirty, self.idle_since = True, now
+        if batch.topic == ERASURES:
+            self.memory.fold_erasures(read(batch.values, batch.offsets), batch.next_offset)
+            return  # it is no event: the partition has not begun by it
+        self.memory.fold(decode(batch))
+        self._note_folded(batch)
+        self.is_empty = False
+        if self.begun_at is None:
+            self.begun_at = now
+
+    def learn_erasures(self, whole: Whole) -> None:
+        """Take in all of a partition of `kol-erasures`; the same again changes nothing."""
+        values = [entry.value for entry in whole.entries]
+        offsets = [entry.offset for entry in whole.entries]
+        self.memory.fold_erasures(read(values, offsets), whole.end)
+
+    def changes(self, now: float) -> LaneChanges:
+        """Rows, dead letters, and what its cells add to the blocks of a flush."""
+        updates = self.memory.collect_updates()
+        source = self._source(updates.cells, now)
+        return LaneChanges(updates.rows, updates.letters, source)
+
+    def _source(self, cells: ChangedCells, now: float) -> Source:
+        mark = self.watermark(now)
+        if mark is None and self.begun_at is not None:
+            mark = NOTHING_CLOSED
+        life = epoch_and_life(self.memory.epoch, self.memory.life)
+        return Source(self.partition, life, cells, mark is not None or self.is_empty, mark)
+
+    def watermark(self, now: float) -> int | None:
+        """The least event time still open; None while something older may still begin."""
+        if self.begun_at is None or self.holds_watermark(now):
+            return None
+        return self.memory.watermark(INPUTS)
+
+    def holds_watermark(self, now: float) -> bool:
+        """Whether its first message came just now."""
+        return self.begun_at is not None and now - self.begun_at < FIRST_SECONDS
+
+    def prune(self, now: float) -> None:
+        """Drop what no accepted event can change any more."""
+        self.memory.prune(self.watermark(now))
+
+    def greatest_times(self) -> dict[str, int | None]:
+        """The greatest accepted event time of each input, None where there is none."""
+        return {topic: self.memory.greatest_time(topic) for topic in INPUTS}
+
+    def counted(self, topic: str, counter: str) -> int:
+        """One total since the partition's beginning."""
+        return self.memory.door_counts[topic, counter]
+
+    @property
+    def durable_offsets(self) -> dict[str, int]:
+        """As of every lane, but an erasure is read again until nothing is left of the person."""
+        return self.memory.safe_offsets
+
+    def capture(self) -> PendingSnapshot:
+        """Copy memory without those who are to be forgotten."""
+        self.is_purging |= self.memory.erase()
+        return super().capture()
+
+    def mark_read_to(self, ends: Mapping[str, InputEnd]) -> None:
+        """Note where inputs ended, and when: once that is folded, nothing older is to come.
+
+        Beyond an end there may be markers of transactions: a muted lane does not wait for those.
+        """
+        for topic, end in ends.items():
+            if self.offsets[topic] >= end.offset:
+                self.mute.until.pop(topic, None)
+                self.memory.mark_read_to(topic, end.at - SKEW_MS)
+                self.is_dirty |= self.memory.has_erasures_due
+
+    def advance_idle_inputs(self, ends: Mapping[str, InputEnd], idle_s: float, now: float) -> None:
+        """Let inputs that are folded to their end and idle stop holding back the watermark.
+
+        An input that never had an event holds it until the others have had some for so long.
+        """
+        topics = [  # what was delivered may wait to be folded, or be thrown away
+            topic
+            for topic, end in ends.items()
+            if end.quiet_s >= idle_s and self.offsets[topic] >= end.offset
+        ]
+        if self.begun_at is None:
+            self.is_empty = set(topics) == set(INPUTS)
+        elif now - self.begun_at >= idle_s:
+            for topic in topics:
+                self.is_dirty |= self.memory.advance_idle(topic)  # its own from now on: to be kept
