@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,13 +50,13 @@ def list_(
 ) -> None:
     """Dead letters: how many of each topic and reason, and the newest."""
     from streams.clients.clickhouse import reader
-    from streams.operations.dlq.letters import Choice, groups, letters
+    from streams.operations.dlq.letters import Selection, count_by_reason, find_letters
     from streams.settings import load
 
     use_home(home)
-    choice = Choice.of(reason or (), topic or ())
+    selection = Selection.of(reason or (), topic or ())
     client = reader(load().clickhouse)
-    counted, newest = groups(client, choice), letters(client, choice, limit)
+    counted, newest = count_by_reason(client, selection), find_letters(client, selection, limit)
     if as_json:
         total = sum(int(group["letters"]) for group in counted)
         listed = [letter.as_dict() for letter in newest]
@@ -74,10 +73,10 @@ def list_(
         )
     out.print(table)
     if newest:
-        _listed(newest)
+        _print_letters(newest)
 
 
-def _listed(newest: list["Letter"]) -> None:
+def _print_letters(newest: list["Letter"]) -> None:
     table = Table("letter", "reason", "state", "error", title="newest")
     for letter in newest:
         error = Text(letter.error, overflow="fold")
@@ -95,11 +94,11 @@ def show(
 ) -> None:
     """One dead letter: where it was, why it is here, what it holds."""
     from streams.clients.clickhouse import reader
-    from streams.operations.dlq.letters import opened, readable
+    from streams.operations.dlq.letters import as_text, letter_with_bytes
     from streams.settings import load
 
     use_home(home)
-    found, raw = opened(reader(load().clickhouse), letter)
+    found, raw = letter_with_bytes(reader(load().clickhouse), letter)
     if as_json:
         print_json(found.as_dict() | {"bytes": len(raw)} | _payload(raw))
         return
@@ -107,11 +106,11 @@ def show(
         if name not in {"topic", "partition", "offset"}:
             out.print(f"[bold]{name:>8}[/] ", Text(str(value)), highlight=False)
     out.print(f"[bold]   bytes[/]  {len(raw):,}", highlight=False)
-    out.print(Text(readable(raw)))
+    out.print(Text(as_text(raw)))
 
 
 def _payload(raw: bytes) -> dict[str, Any]:
-    """The bytes as JSON can hold them: text, or base64; and what they say, if they say JSON."""
+    """The bytes as text or base64, and their value if they are JSON."""
     import base64
 
     import msgspec
@@ -120,11 +119,11 @@ def _payload(raw: bytes) -> dict[str, Any]:
         text = raw.decode()
     except UnicodeDecodeError:
         return {"encoding": "base64", "payload": base64.b64encode(raw).decode()}
-    told_payload: dict[str, Any] = {"encoding": "utf8", "payload": text}
+    payload: dict[str, Any] = {"encoding": "utf8", "payload": text}
     try:
-        return told_payload | {"value": msgspec.json.decode(raw)}
+        return payload | {"value": msgspec.json.decode(raw)}
     except (ValueError, RecursionError):
-        return told_payload
+        return payload
 
 
 @dlq.command("retry")
@@ -153,54 +152,46 @@ def retry(
     late or could not be read again. Exits 1 when nothing of what was chosen can go.
     """
     from streams.clients.clickhouse import reader
-    from streams.operations.dlq.letters import NEW, Choice, letters
-    from streams.operations.dlq.retry import looked, put_back
+    from streams.operations.dlq.letters import NEW, Selection, find_letters
+    from streams.operations.dlq.retry import assess, put_back
+    from streams.operations.status import greatest_times
     from streams.settings import load
 
     use_home(home)
     settings = load()
     states = () if ids else (NEW,)
-    choice = Choice.of(reason or (), topic or (), ids or (), states)
-    chosen = letters(reader(settings.clickhouse), choice, limit, newest=False)
+    selection = Selection.of(reason or (), topic or (), ids or (), states)
+    chosen = find_letters(reader(settings.clickhouse), selection, limit, newest=False)
     missing = sorted(set(ids or ()) - {letter.id for letter in chosen})
     with progress() as bar:
         task = bar.add_task(f"reading {len(chosen)} letters", total=None)
-        greatest = _greatest(home)
+        reported = greatest_times(home)
         now = time.time_ns() // 1_000_000
-        outcome = asyncio.run(looked(settings, chosen, greatest, now, anyway=anyway))
-        if yes and outcome.going:
-            bar.update(task, description="putting back", total=len(outcome.going))
-            seen = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
-            asyncio.run(put_back(settings, outcome, seen))
-    _retried(outcome, missing, as_json=as_json)
-    if missing or (outcome.refused and not outcome.going):
+        outcome = asyncio.run(assess(settings, chosen, reported, now, anyway=anyway))
+        if yes and outcome.accepted:
+            bar.update(task, description="putting back", total=len(outcome.accepted))
+            on_sent = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
+            asyncio.run(put_back(settings, outcome, on_sent))
+    _print_outcome(outcome, missing, as_json=as_json)
+    if missing or (outcome.refused and not outcome.accepted):
         raise typer.Exit(FAILED)
 
 
-def _retried(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
+def _print_outcome(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
     if as_json:
-        going, refused = ([w.as_dict() for w in ws] for ws in (outcome.going, outcome.refused))
-        said = {"dry_run": not outcome.sent, "retried" if outcome.sent else "would_retry": going}
-        print_json(said | {"refused": refused, "missing": missing})
+        accepted = [target.as_dict() for target in outcome.accepted]
+        refused = [target.as_dict() for target in outcome.refused]
+        key = "retried" if outcome.sent else "would_retry"
+        report = {"dry_run": not outcome.sent, key: accepted}
+        print_json(report | {"refused": refused, "missing": missing})
         return
     for one in outcome.refused:
         err.print(f"{one.letter.id} ({one.letter.reason}): {one.why_not}", markup=False)
     for name in missing:
         err.print(f"{name}: no such letter", markup=False)
     verb = "put back and marked" if outcome.sent else "would go back"
-    out.print(f"{len(outcome.going)} letters {verb}, {len(outcome.refused)} stay", highlight=False)
-    if outcome.going and not outcome.sent:
+    out.print(
+        f"{len(outcome.accepted)} letters {verb}, {len(outcome.refused)} stay", highlight=False
+    )
+    if outcome.accepted and not outcome.sent:
         out.print("nothing was done: add --yes")
-
-
-def _greatest(home: Path) -> dict[tuple[str, int], int]:
-    """The greatest event time of each topic partition, as the workers of this home say it."""
-    found: dict[tuple[str, int], int] = {}
-    from streams.operations.status import worker_statuses
-
-    for page in worker_statuses(home).values():
-        for place, at in (page or {}).get("greatest", {}).items():
-            name, _, partition = place.rpartition("/")
-            if at is not None:
-                found[name, int(partition)] = at
-    return found

@@ -47,8 +47,8 @@ def forget(
     settings = load()
     with progress() as bar:
         task = bar.add_task("forgetting", total=None)
-        say = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        report = asyncio.run(forgotten(settings, user, timeout, say))
+        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
+        report = asyncio.run(forgotten(settings, user, timeout, on_step))
     if as_json:
         print_json(report.as_dict())
     else:

@@ -21,8 +21,8 @@ FETCH_BYTES = 2 << 20  # of a partition at a time; a longer record comes alone
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One record as it lies on the broker."""
+class TopicRecord:
+    """One record of a topic, as the broker stores it."""
 
     topic: str
     partition: int
@@ -35,15 +35,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """A partition from its beginning to its end."""
+class PartitionRecords:
+    """All records of a partition."""
 
-    entries: list[Entry]
+    records: list[TopicRecord]
     end: int  # the offset after the last one, whatever compaction left
 
 
 class RecordReader:
-    """A look at topics; committed records only."""
+    """Reads committed records of topics, without a group and without commits."""
 
     def __init__(self, consumer: AIOKafkaConsumer, kafka: Kafka) -> None:
         self._consumer = consumer
@@ -52,60 +52,62 @@ class RecordReader:
     def _tp(self, place: Place) -> TopicPartition:
         return TopicPartition(self._kafka.named(place[0]), place[1])
 
-    async def newest(self, places: Iterable[Place], most: int) -> list[Entry]:
-        """At most so many of the last offsets of each partition, in log order.
+    async def newest(self, places: Iterable[Place], most: int) -> list[TopicRecord]:
+        """The records in the last `most` offsets of each partition, in log order.
 
-        Fewer where transactions were aborted or compaction took some.
+        Fewer than `most` where transactions were aborted or compaction removed some.
         """
         tps = [self._tp(place) for place in places]
         first = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
         starts = {tp: max(first[tp], ends[tp] - most) for tp in tps}
-        return [entry async for entry in self._between(starts, ends)]
+        return [record async for record in self._read_range(starts, ends)]
 
-    async def first_from(self, offsets: Mapping[Place, int]) -> list[Entry]:
+    async def first_at(self, offsets: Mapping[Place, int]) -> list[TopicRecord]:
         """The first record at or after an offset of each partition, where there is one."""
         starts = {self._tp(place): at for place, at in offsets.items()}
         ends = await self._consumer.end_offsets(list(starts))
-        found: dict[Place, Entry] = {}
-        async for entry in self._between(starts, ends):
-            found.setdefault((entry.topic, entry.partition), entry)
+        found: dict[Place, TopicRecord] = {}
+        async for record in self._read_range(starts, ends):
+            found.setdefault((record.topic, record.partition), record)
             if len(found) == len(starts):
                 break
         return list(found.values())
 
-    async def since(self, places: Iterable[Place], at_ms: int) -> AsyncIterator[Entry]:
+    async def since(self, places: Iterable[Place], at_ms: int) -> AsyncIterator[TopicRecord]:
         """All records of these partitions from the first that is no older than `at_ms`."""
         tps = [self._tp(place) for place in places]
         first = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
-        told = await self._consumer.offsets_for_times(dict.fromkeys(tps, max(at_ms, 0)))
-        starts = {tp: told[tp].offset if told.get(tp) else ends[tp] for tp in tps}
+        found = await self._consumer.offsets_for_times(dict.fromkeys(tps, max(at_ms, 0)))
+        starts = {tp: found[tp].offset if found.get(tp) else ends[tp] for tp in tps}
         starts = {tp: max(first[tp], start) for tp, start in starts.items()}
-        async for entry in self._between(starts, ends):
-            yield entry
+        async for record in self._read_range(starts, ends):
+            yield record
 
-    async def whole(self, places: Iterable[Place]) -> dict[Place, "Whole"]:
+    async def read_all(self, places: Iterable[Place]) -> dict[Place, "PartitionRecords"]:
         """All records of these partitions up to where they end now.
 
         Raises:
-            BrokerError: some of them do not come.
+            BrokerError: a partition cannot be read to its end.
 
         """
         tps = {place: self._tp(place) for place in places}
         first = await self._consumer.beginning_offsets(list(tps.values()))
         ends = await self._consumer.end_offsets(list(tps.values()))
-        found: dict[Place, Whole] = {place: Whole([], ends[tp]) for place, tp in tps.items()}
-        async for entry in self._between(first, ends):
-            found[entry.topic, entry.partition].entries.append(entry)
+        found: dict[Place, PartitionRecords] = {
+            place: PartitionRecords([], ends[tp]) for place, tp in tps.items()
+        }
+        async for record in self._read_range(first, ends):
+            found[record.topic, record.partition].records.append(record)
         for tp in tps.values():
             if first[tp] < ends[tp] and await self._consumer.position(tp) < ends[tp]:
                 raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
         return found
 
-    async def _between(
+    async def _read_range(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncIterator[TopicRecord]:
         left = {tp for tp, start in starts.items() if start < ends[tp]}
         if not left:
             return
@@ -114,21 +116,21 @@ class RecordReader:
         for tp in left:
             consumer.seek(tp, starts[tp])
         loop = asyncio.get_running_loop()
-        moved = loop.time()
-        while left and loop.time() - moved < GIVE_UP_SECONDS:
+        last_progress = loop.time()
+        while left and loop.time() - last_progress < GIVE_UP_SECONDS:
             for tp, records in (await consumer.getmany(*left, timeout_ms=WAIT_MS)).items():
-                moved = loop.time()
+                last_progress = loop.time()
                 for record in records:
                     if record.offset < ends[tp]:
-                        yield _entry(record, self._kafka)
+                        yield _topic_record(record, self._kafka)
             done = {tp for tp in left if await consumer.position(tp) >= ends[tp]}
             if done:
                 consumer.pause(*done)
                 left -= done
 
 
-def _entry(record: Any, kafka: Kafka) -> Entry:  # noqa: ANN401  # aiokafka ships no types
-    return Entry(
+def _topic_record(record: Any, kafka: Kafka) -> TopicRecord:  # noqa: ANN401  # aiokafka ships no types
+    return TopicRecord(
         kafka.known(record.topic) or record.topic,
         record.partition,
         record.offset,
@@ -142,7 +144,7 @@ def _entry(record: Any, kafka: Kafka) -> Entry:  # noqa: ANN401  # aiokafka ship
 
 @asynccontextmanager
 async def record_reader(kafka: Kafka) -> AsyncIterator[RecordReader]:
-    """A reader of the records of these brokers.
+    """A reader of records, connected to these brokers.
 
     Raises:
         BrokerError: nobody answers there, or what is asked for is refused.

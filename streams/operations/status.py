@@ -15,6 +15,17 @@ def worker_statuses(home: Path) -> dict[str, dict[str, Any] | None]:
     return fetch_statuses((StateFolder(home).status() or {}).get("workers", []))
 
 
+def greatest_times(home: Path) -> dict[tuple[str, int], int]:
+    """The greatest event time of each topic partition that the workers of a home own, ms."""
+    found: dict[tuple[str, int], int] = {}
+    for page in worker_statuses(home).values():
+        for place, at in (page or {}).get("greatest", {}).items():
+            topic, _, partition = place.rpartition("/")
+            if at is not None:
+                found[topic, int(partition)] = at
+    return found
+
+
 def status_report(home: Path, settings: Settings) -> dict[str, Any]:
     """Processes, addresses, workers and doors of a home; empty parts where nothing runs."""
     state = StateFolder(home).status() or {}

@@ -83,7 +83,7 @@ class Rebalancer:
         """Read who is to be forgotten to the end, before the first event is read."""
         places = {(ERASURES, lane.partition): lane for lane in lanes}
         async with record_reader(self._settings.kafka) as records:
-            whole = await records.whole(places)
+            whole = await records.read_all(places)
         for place, lane in places.items():
             lane.learn_erasures(whole[place])
 

@@ -9,7 +9,7 @@ from schemas.erasures import read
 from schemas.events import INPUTS
 from schemas.topics import ERASURES
 from schemas.version import epoch_and_life
-from streams.clients.kafka_reader import Whole
+from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
@@ -73,11 +73,11 @@ class UserLane(Lane):
         if self.begun_at is None:
             self.begun_at = now
 
-    def learn_erasures(self, whole: Whole) -> None:
+    def learn_erasures(self, erasures: PartitionRecords) -> None:
         """Take in all of a partition of `kol-erasures`; the same again changes nothing."""
-        values = [entry.value for entry in whole.entries]
-        offsets = [entry.offset for entry in whole.entries]
-        self.memory.fold_erasures(read(values, offsets), whole.end)
+        values = [record.value for record in erasures.records]
+        offsets = [record.offset for record in erasures.records]
+        self.memory.fold_erasures(read(values, offsets), erasures.end)
 
     def changes(self, now: float) -> LaneChanges:
         """Rows, dead letters, and what its cells add to the blocks of a flush."""

@@ -17,9 +17,9 @@ from schemas.events import CLICKSTREAM, INTERACTIONS, MAX_DEPTH, MAX_EVENT_BYTES
 from schemas.partitioner import partition_of
 from schemas.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES
 from streams.clients.clickhouse import reader
-from streams.clients.kafka_reader import Entry, record_reader
-from streams.operations.dlq.letters import opened
-from streams.operations.dlq.retry import source
+from streams.clients.kafka_reader import TopicRecord, record_reader
+from streams.operations.dlq.letters import letter_with_bytes
+from streams.operations.dlq.retry import original_place
 from streams.settings import Kafka
 from tests.builders import click, interaction, paid
 from tests.integration.conftest import Product, running
@@ -283,7 +283,7 @@ def test_every_letter_is_kept_byte_for_byte_in_the_table(stage: Stage) -> None:
     client = reader(stage.product.settings.clickhouse)
     for at, one in stage.sent.items():
         if one.door != "written":
-            _, raw = opened(client, "/".join(map(str, at)))
+            _, raw = letter_with_bytes(client, "/".join(map(str, at)))
 
             assert raw == (one.value or b""), one.name
     client.close()
@@ -314,7 +314,7 @@ async def letters_of(bootstrap: str) -> dict[Place, tuple[bytes | None, str]]:
     found: dict[Place, tuple[bytes | None, str]] = {}
     async with record_reader(Kafka(bootstrap=bootstrap)) as records:
         async for entry in records.since(places, 0):
-            at = source(entry)
+            at = original_place(entry)
             assert at is not None
             assert at[1] == entry.partition
             found[at] = entry.value, entry.headers["reason"].decode()
@@ -346,7 +346,7 @@ def test_a_letter_goes_back_byte_for_byte(stage: Stage) -> None:
     assert stage.product.json("status")["doors"]["written"] == stage.written + 1
 
 
-async def newest(bootstrap: str) -> Entry:
+async def newest(bootstrap: str) -> TopicRecord:
     async with record_reader(Kafka(bootstrap=bootstrap)) as records:
         (entry,) = await records.newest([(CLICKSTREAM, HOME)], 1)
         return entry

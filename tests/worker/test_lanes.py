@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from schemas.erasures import record
 from schemas.events import CLICKSTREAM, INPUTS
 from schemas.topics import ERASURES
-from streams.clients.kafka_reader import Entry, Whole
+from streams.clients.kafka_reader import PartitionRecords, TopicRecord
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.snapshots import Pace
@@ -131,7 +131,9 @@ def test_an_erasure_is_safe_and_leaves_no_trace_once_the_inputs_are_read_beyond_
 
 def test_what_is_to_be_forgotten_is_known_before_the_first_event() -> None:
     one = lane()
-    entries = [Entry(ERASURES, 0, at, NOON, b"", erasure(), {}, by_broker=True) for at in (3, 7)]
-    one.learn_erasures(Whole(entries, 9))
+    records = [
+        TopicRecord(ERASURES, 0, at, NOON, b"", erasure(), {}, by_broker=True) for at in (3, 7)
+    ]
+    one.learn_erasures(PartitionRecords(records, 9))
 
     assert (one.memory.offsets[ERASURES], one.memory.safe_offsets[ERASURES]) == (9, 3)

@@ -1,10 +1,9 @@
-"""Dead letters for a person: which there are, what one holds, and the way back for the mended.
+"""Dead letters for a person: which there are, and what one holds.
 
-A letter is a row of `dead_letter` and a record of `kol-dead-letters`: the row says where and
-why, the record keeps the bytes. Putting back is at least once: the events' own ids make a
-second copy a `duplicate`. A letter that was put back is marked once Kafka has its bytes; the
-mark's version lies above every worker's, so a replay that says the letter again says nothing
-new.
+A letter is a row of `dead_letter` and a record of `kol-dead-letters`: the row names its place
+and the reason, the record keeps the bytes. A retry delivers at least once: the events' own ids
+make a second copy a `duplicate`. A letter is marked as retried once Kafka has its bytes; the
+mark's version is above every worker's, so a replay that writes the letter again changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,11 +20,11 @@ from streams.errors import ExpectedError
 
 REASONS: Final = (*(reason.label for reason in RejectReason), Door.TOO_LATE.label, "refused")
 NEW, INPUT = "new", "input"
-SHOWN: Final = 8_000  # bytes or characters, to a person
+MAX_SHOWN: Final = 8_000  # bytes or characters, to a person
 
 
 class LetterError(ExpectedError):
-    """A letter that is not there, or a choice of letters that makes no sense."""
+    """A letter that is not there, or a selection of letters that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +43,18 @@ class Letter:
 
     @property
     def id(self) -> str:
-        """How `kol dlq` names it."""
+        """TOPIC/PARTITION/OFFSET, as `kol dlq` names it."""
         return f"{self.topic or self.target}/{self.partition}/{self.offset}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for a machine."""
+        """All fields, with the id, for JSON."""
         names = ("topic", "partition", "offset", "target", "time", "reason", "error", "state")
         return {"id": self.id} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which letters; what is empty does not choose."""
+class Selection:
+    """Which letters; an empty field selects by nothing."""
 
     reasons: Sequence[str] = ()
     topics: Sequence[str] = ()
@@ -70,7 +69,7 @@ class Choice:
         ids: Iterable[str] = (),
         states: Iterable[str] = (),
     ) -> Self:
-        """A choice as a person types it.
+        """A selection as typed on a command line.
 
         Raises:
             LetterError: no such reason, or no id.
@@ -81,12 +80,12 @@ class Choice:
             if reason not in REASONS:
                 raise LetterError(f"no reason {reason!r}: one of {', '.join(REASONS)}")
         for one in chosen.ids:
-            place(one)
+            parse_id(one)
         return chosen
 
     @property
     def sql(self) -> str:
-        """The condition; see `parameters`."""
+        """The condition of a WHERE, with `parameters`."""
         parts = ["1"]
         if self.reasons:
             parts.append("reason IN {reasons:Array(String)}")
@@ -108,10 +107,10 @@ class Choice:
         return {name: list(value) for name, value in given.items()} | {"ids": list(self.ids)}
 
 
-def place(letter: str) -> tuple[str, int, int]:
+def parse_id(letter: str) -> tuple[str, int, int]:
     """Topic, partition and offset of an id.
 
-    >>> place("purchases/3/17")
+    >>> parse_id("purchases/3/17")
     ('purchases', 3, 17)
 
     Raises:
@@ -127,79 +126,81 @@ def place(letter: str) -> tuple[str, int, int]:
 # ---------------------------------------------------------------- what there is
 
 
-def groups(client: Client, choice: Choice) -> list[dict[str, Any]]:
-    """Letters by topic, reason and state: how many, and when the newest came."""
+def count_by_reason(client: Client, selection: Selection) -> list[dict[str, Any]]:
+    """How many letters each topic, reason and state has, and the time of the newest."""
     return query(
         client,
         "SELECT topic, target, reason, state, count() AS letters, toString(max(at)) AS newest"  # noqa: S608  # a condition of ours
-        f" FROM v_dead_letter WHERE {choice.sql}"
+        f" FROM v_dead_letter WHERE {selection.sql}"
         " GROUP BY topic, target, reason, state ORDER BY letters DESC, topic, reason, state",
-        choice.parameters,
+        selection.parameters,
     )
 
 
-def letters(client: Client, choice: Choice, most: int, *, newest: bool = True) -> list[Letter]:
-    """The letters chosen, without what they hold; at most so many, the newest or oldest ones."""
+def find_letters(
+    client: Client, selection: Selection, limit: int, *, newest: bool = True
+) -> list[Letter]:
+    """At most `limit` of the selected letters, the newest or the oldest first; without bytes."""
     order = "DESC" if newest else "ASC"
     found = query(
         client,
         "SELECT topic, partition, offset, target, toUnixTimestamp64Milli(v_dead_letter.at) AS at,"  # noqa: S608  # as above
         " toString(v_dead_letter.at) AS time, reason, error, state"
-        f" FROM v_dead_letter WHERE {choice.sql}"
-        f" ORDER BY v_dead_letter.at {order}, topic, partition, offset LIMIT {most}",
-        choice.parameters,
+        f" FROM v_dead_letter WHERE {selection.sql}"
+        f" ORDER BY v_dead_letter.at {order}, topic, partition, offset LIMIT {limit}",
+        selection.parameters,
     )
     return [Letter(**{**row, "at": int(row["at"]), "offset": int(row["offset"])}) for row in found]
 
 
-def opened(client: Client, letter: str) -> tuple[Letter, bytes]:
+def letter_with_bytes(client: Client, letter: str) -> tuple[Letter, bytes]:
     """One letter and its bytes, from the rows of record.
 
     Raises:
         LetterError: there is none of that id.
 
     """
-    choice = Choice.of(ids=[letter])
-    found = letters(client, choice, 1)
+    selection = Selection.of(ids=[letter])
+    found = find_letters(client, selection, 1)
     if not found:
         raise LetterError(f"no letter {letter}: `kol dlq list` says which there are")
-    told = query(
+    row = query(
         client,
         "SELECT encoding, payload FROM v_dead_letter"  # noqa: S608  # as above
-        f" WHERE {choice.sql} ORDER BY v_dead_letter.at DESC LIMIT 1",
-        choice.parameters,
+        f" WHERE {selection.sql} ORDER BY v_dead_letter.at DESC LIMIT 1",
+        selection.parameters,
     )[0]
-    payload = str(told["payload"])
-    if told["encoding"] == "base64":
+    payload = str(row["payload"])
+    if row["encoding"] == "base64":
         return found[0], msgspec.convert(payload, bytes)
     return found[0], payload.encode()
 
 
-def readable(raw: bytes, most: int = SHOWN) -> str:
+def as_text(raw: bytes, most: int = MAX_SHOWN) -> str:
     r"""What a letter holds, for a person: JSON laid out, text as it is, other bytes as a dump.
 
-    >>> print(readable(b'{"a":1}'))
+    >>> print(as_text(b'{"a":1}'))
     {
       "a": 1
     }
-    >>> print(readable(b"\xffkol"))
+    >>> print(as_text(b"\xffkol"))
     00000000  ff 6b 6f 6c                                      .kol
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        return "\n".join(_dumped(raw[:most])) + _rest(len(raw) - most, "bytes")
+        return "\n".join(_hex_dump(raw[:most])) + _omitted(len(raw) - most, "bytes")
     with suppress(ValueError, RecursionError):
         text = msgspec.json.format(raw, indent=2).decode()
     safe = "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text[:most])
-    return safe + _rest(len(text) - most, "characters")
+    return safe + _omitted(len(text) - most, "characters")
 
 
-def _rest(count: int, what: str) -> str:
+def _omitted(count: int, what: str) -> str:
     return f"\n… and {count:,} {what} more: --json has all" if count > 0 else ""
 
 
-def _dumped(raw: bytes, width: int = 16) -> Iterable[str]:
+def _hex_dump(raw: bytes, width: int = 16) -> Iterable[str]:
     for at in range(0, len(raw), width):
         part = raw[at : at + width]
         seen = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)  # noqa: PLR2004  # ASCII

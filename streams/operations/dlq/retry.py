@@ -1,4 +1,4 @@
-"""Whether a dead letter may go back, and how it does."""
+"""Which dead letters may be sent to their topics again, and sending them."""
 
 import asyncio
 import time
@@ -22,22 +22,22 @@ from schemas.version import MARKS
 from sinks.feed import Feed, FeedError
 from streams.clients.clickhouse import ReadingError, connect
 from streams.clients.kafka_admin import options
-from streams.clients.kafka_reader import Entry, Place, RecordReader, record_reader
+from streams.clients.kafka_reader import Place, RecordReader, TopicRecord, record_reader
 from streams.core.moments import HORIZON_MS
-from streams.operations.dlq.letters import INPUT, NEW, Letter, LetterError, place
+from streams.operations.dlq.letters import INPUT, NEW, Letter, LetterError, parse_id
 from streams.settings import Settings
 
 RETRIED = "retried"
 TAIL: Final = 500  # newest records looked at for the greatest time of a partition
 SKEW_MS: Final = 3_600_000  # clocks of workers, which date letters, against the brokers'
 MARK_AT_ONCE: Final = 1_000  # letters
-Greatest = Mapping[Place, int]  # topic partition -> greatest event time known, milliseconds
-Seen = Callable[[int], None]  # how many were put back
+GreatestTimes = Mapping[Place, int]  # topic partition -> greatest event time known, milliseconds
+OnSent = Callable[[int], None]  # how many were put back
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Where the bytes of a letter go, or why they do not."""
+class RetryTarget:
+    """Where a letter's bytes are sent again, or why they are not."""
 
     letter: Letter
     why_not: str | None = None
@@ -54,8 +54,8 @@ class Way:
         return {"id": self.letter.id, "reason": self.letter.reason, "to": to}
 
 
-def hopeless(letter: Letter) -> str | None:
-    """Why a letter cannot go back whatever it holds; None where that is to be seen."""
+def why_not_retryable(letter: Letter) -> str | None:
+    """Why a letter cannot be retried, whatever it holds; None if that depends on its bytes."""
     if letter.state != NEW:
         return f"was {letter.state} already"
     if letter.target != INPUT or letter.topic not in INPUTS:
@@ -70,16 +70,16 @@ def hopeless(letter: Letter) -> str | None:
     return None
 
 
-def way(
+def retry_target(
     letter: Letter,
     raw: bytes | None,
     partitions: int,
-    greatest: Greatest,
+    greatest: GreatestTimes,
     now: int,
     *,
     anyway: bool = False,
-) -> Way:
-    """Where a letter goes, or why it does not.
+) -> RetryTarget:
+    """Where a letter is sent again, or why it is not.
 
     Args:
         letter: from the rows.
@@ -90,39 +90,39 @@ def way(
         anyway: also what would be refused again.
 
     """
-    why_not = hopeless(letter)
+    why_not = why_not_retryable(letter)
     if why_not:
-        return Way(letter, why_not)
+        return RetryTarget(letter, why_not)
     if raw is None:
-        return Way(letter, f"its bytes are not on {DEAD_LETTERS} any more")
-    user, ts = _inside(raw)
+        return RetryTarget(letter, f"its bytes are not on {DEAD_LETTERS} any more")
+    user, ts = _user_and_time(raw)
     at = letter.partition % partitions if user is None else partition_of(user, partitions)
-    again = _refusal(letter.topic, at, partitions, raw, now)
+    again = _rejection(letter.topic, at, partitions, raw, now)
     if again and not anyway:
-        return Way(letter, f"would be refused again: {again}")
+        return RetryTarget(letter, f"would be refused again: {again}")
     newest = greatest.get((letter.topic, at))
     if newest is not None and not again and ts < newest - HORIZON_MS:
         hours = (newest - ts) / 3_600_000
-        return Way(
+        return RetryTarget(
             letter,
             f"would be too late: {hours:.1f} h below the greatest time of {letter.topic}/{at}, "
             f"more than {HORIZON_MS / 3_600_000:g} h",
         )
-    return Way(letter, None, raw, user, at, ts)
+    return RetryTarget(letter, None, raw, user, at, ts)
 
 
-class _Inside(msgspec.Struct):
+class _Envelope(msgspec.Struct):
     user_id: Any = None
     ts: Any = None
 
 
-_inside_of = msgspec.json.Decoder(_Inside).decode
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-def _inside(raw: bytes) -> tuple[bytes | None, int]:
-    """User and time that bytes name, where they name any."""
+def _user_and_time(raw: bytes) -> tuple[bytes | None, int]:
+    """The user_id and the time in bytes that may be no JSON; None and 0 where there is none."""
     try:
-        read = _inside_of(raw)
+        read = _decode_envelope(raw)
     except (ValueError, RecursionError):
         return None, 0
     user = read.user_id if isinstance(read.user_id, str) and read.user_id else None
@@ -130,8 +130,8 @@ def _inside(raw: bytes) -> tuple[bytes | None, int]:
     return (None if user is None else user.encode()), at
 
 
-def _refusal(topic: str, partition: int, partitions: int, raw: bytes, now: int) -> str | None:
-    """What this version would say to these bytes there; None where it takes them."""
+def _rejection(topic: str, partition: int, partitions: int, raw: bytes, now: int) -> str | None:
+    """Why this version would reject these bytes on that partition; None if it accepts them."""
     read = decode(
         RecordBatch(
             topic, partition, partitions, 0, 1, [raw], np.zeros(1, np.int64), np.array([now])
@@ -142,92 +142,94 @@ def _refusal(topic: str, partition: int, partitions: int, raw: bytes, now: int) 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became, or would become, of the letters chosen."""
+    """What happened, or would happen, to the chosen letters."""
 
-    ways: list[Way] = field(default_factory=list)
-    sent: bool = False  # False: only looked at
-
-    @property
-    def going(self) -> list[Way]:
-        """Those that go back, the oldest event first."""
-        return sorted((w for w in self.ways if not w.why_not), key=lambda w: (w.ts, w.letter.id))
+    targets: list[RetryTarget] = field(default_factory=list)
+    sent: bool = False  # False: only assessed
 
     @property
-    def refused(self) -> list[Way]:
-        """Those that stay."""
-        return [w for w in self.ways if w.why_not]
+    def accepted(self) -> list[RetryTarget]:
+        """Those that can be retried, the oldest event first."""
+        return sorted((w for w in self.targets if not w.why_not), key=lambda w: (w.ts, w.letter.id))
+
+    @property
+    def refused(self) -> list[RetryTarget]:
+        """Those that cannot."""
+        return [w for w in self.targets if w.why_not]
 
 
-async def looked(
+async def assess(
     settings: Settings,
     chosen: Sequence[Letter],
-    told: Greatest,
+    reported: GreatestTimes,
     now: int,
     *,
     anyway: bool = False,
 ) -> Outcome:
-    """Judge letters by their original bytes; nothing is sent.
+    """Which letters can be retried, by their original bytes; sends nothing.
 
     Args:
         settings: where the brokers are.
         chosen: letters.
-        told: greatest times as workers say them; the newest records of each partition add to it.
+        reported: greatest times by the workers; the newest records of each partition add to them.
         now: milliseconds.
         anyway: also what would be refused again.
 
     """
     partitions = settings.kafka.partitions
-    wanted = [letter for letter in chosen if not hopeless(letter)]
+    wanted = [letter for letter in chosen if not why_not_retryable(letter)]
     if not wanted:
-        return Outcome([Way(one, hopeless(one)) for one in chosen])
+        return Outcome([RetryTarget(one, why_not_retryable(one)) for one in chosen])
     async with record_reader(settings.kafka) as records:
-        raws = await _originals(records, wanted)
+        raws = await _original_bytes(records, wanted)
         there = {topic for topic in INPUTS if any(one.topic == topic for one in wanted)}
         places = [(topic, at) for topic in sorted(there) for at in range(partitions)]
-        greatest = greatest_of(await records.newest(places, TAIL), partitions, told)
+        greatest = greatest_times(await records.newest(places, TAIL), partitions, reported)
     return Outcome(
         [
-            way(one, raws.get(place(one.id)), partitions, greatest, now, anyway=anyway)
+            retry_target(one, raws.get(parse_id(one.id)), partitions, greatest, now, anyway=anyway)
             for one in chosen
         ]
     )
 
 
-async def _originals(
+async def _original_bytes(
     records: RecordReader, wanted: Sequence[Letter]
 ) -> dict[tuple[Any, ...], bytes]:
     """The bytes of letters by topic, partition, offset; each once, however often it was sent."""
-    left = {place(one.id) for one in wanted}
+    left = {parse_id(one.id) for one in wanted}
     found: dict[tuple[Any, ...], bytes] = {}
     for since in (min((one.at for one in wanted), default=0) - SKEW_MS, 0):
         if not left:
             break
         places = [(DEAD_LETTERS, at) for at in sorted({at for _, at, _ in left})]
-        async for entry in records.since(places, since):
-            at = source(entry)
-            if at in left and entry.value is not None:
-                found[at] = entry.value
+        async for record in records.since(places, since):
+            at = original_place(record)
+            if at is not None and at in left and record.value is not None:
+                found[at] = record.value
                 left.discard(at)
     return found
 
 
-def source(entry: Entry) -> tuple[str, int, int] | None:
-    """Where a record of `kol-dead-letters` had been, by its headers; None if they do not say."""
+def original_place(record: TopicRecord) -> tuple[str, int, int] | None:
+    """Topic, partition and offset that a dead letter's headers name; None if they name none."""
     try:
         topic, partition, offset = (
-            entry.headers[name] for name in ("topic", "partition", "offset")
+            record.headers[name] for name in ("topic", "partition", "offset")
         )
         return topic.decode(), int(partition), int(offset)
     except (KeyError, ValueError):
         return None
 
 
-def greatest_of(entries: Iterable[Entry], partitions: int, told: Greatest) -> dict[Place, int]:
-    """Greatest event time of topic partitions: of these records, and as told."""
-    found = dict(told)
-    values: dict[Place, list[Entry]] = {}
-    for entry in entries:
-        values.setdefault((entry.topic, entry.partition), []).append(entry)
+def greatest_times(
+    records: Iterable[TopicRecord], partitions: int, reported: GreatestTimes
+) -> dict[Place, int]:
+    """The greatest event time of each topic partition: of these records, and as reported."""
+    found = dict(reported)
+    values: dict[Place, list[TopicRecord]] = {}
+    for record in records:
+        values.setdefault((record.topic, record.partition), []).append(record)
     for (topic, partition), some in values.items():
         read = decode(
             RecordBatch(
@@ -247,7 +249,7 @@ def greatest_of(entries: Iterable[Entry], partitions: int, told: Greatest) -> di
     return found
 
 
-async def put_back(settings: Settings, outcome: Outcome, seen: Seen) -> None:
+async def put_back(settings: Settings, outcome: Outcome, on_sent: OnSent) -> None:
     """Send the original bytes of all that goes to their topics, then mark the letters.
 
     Raises:
@@ -257,21 +259,21 @@ async def put_back(settings: Settings, outcome: Outcome, seen: Seen) -> None:
     """
     try:
         async with Feed(settings.kafka.bootstrap, options=options(settings.kafka)) as feed:
-            for number, one in enumerate(outcome.going, 1):
+            for number, one in enumerate(outcome.accepted, 1):
                 await feed.send(one.letter.topic, one.partition, one.key, one.value)
-                seen(number)
+                on_sent(number)
     except FeedError as error:
         raise LetterError(f"not put back, nothing is marked: {error}") from error
     outcome.sent = True
     client = await asyncio.to_thread(connect, settings.clickhouse)
     try:
-        await asyncio.to_thread(mark, client, [one.letter for one in outcome.going])
+        await asyncio.to_thread(mark, client, [one.letter for one in outcome.accepted])
     finally:
         await asyncio.to_thread(client.close)
 
 
-def mark(client: Client, marked: Sequence[Letter], state: str = RETRIED) -> None:
-    """Say what became of letters, over whatever workers said or will say of them.
+def mark(client: Client, letters: Sequence[Letter], state: str = RETRIED) -> None:
+    """Set the state of letters, over whatever workers wrote or will write about them.
 
     Raises:
         ReadingError: the database refuses; the letters then look as before.
@@ -280,8 +282,8 @@ def mark(client: Client, marked: Sequence[Letter], state: str = RETRIED) -> None
     version = MARKS | time.time_ns() // 1_000_000
     columns = [name for name in TABLES["dead_letter"].columns if name not in {"state", "version"}]
     names = ", ".join(f"`{name}`" for name in columns)
-    for start in range(0, len(marked), MARK_AT_ONCE):
-        keys = ", ".join(map(_key, marked[start : start + MARK_AT_ONCE]))
+    for start in range(0, len(letters), MARK_AT_ONCE):
+        keys = ", ".join(map(_key, letters[start : start + MARK_AT_ONCE]))
         try:
             client.command(
                 f"INSERT INTO dead_letter ({names}, `state`, `version`)"  # noqa: S608  # quoted names and numbers

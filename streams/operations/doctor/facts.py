@@ -13,7 +13,7 @@ from schemas.topics import TOPICS
 from sinks.migrate import check
 from streams.clients.clickhouse import ReadingError, connect, query, reader
 from streams.clients.kafka_admin import BrokerError, Offsets, kafka_admin
-from streams.clients.kafka_reader import Entry, record_reader
+from streams.clients.kafka_reader import TopicRecord, record_reader
 from streams.core.kernels import CODE_PATH
 from streams.errors import ExpectedError
 from streams.operations.doctor import findings as doctor
@@ -81,7 +81,7 @@ async def _records(
             side: await records.newest(_places(counts, [topic]), TAIL)
             for side, (topic, _) in doctor.STATES.items()
         }
-        waiting = await records.first_from(unsafe) if unsafe else []
+        waiting = await records.first_at(unsafe) if unsafe else []
     now = _now()
     oldest = {(one.topic, one.partition): one.at for one in waiting}
     found = doctor.partitioners(newest, n, now)
@@ -93,7 +93,7 @@ async def _records(
     return found + _broker_clock(newest, now)
 
 
-def _broker_clock(newest: Sequence[Entry], now: int) -> list[Finding]:
+def _broker_clock(newest: Sequence[TopicRecord], now: int) -> list[Finding]:
     stamped = [one.at for one in newest if one.by_broker]
     return [doctor.clock("brokers", max(stamped), now, at_least=True)] if stamped else []
 

@@ -16,7 +16,7 @@ from schemas.events import FUTURE_MS, INPUTS
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE
 from streams.clients.kafka_admin import Offsets, Replicas
-from streams.clients.kafka_reader import Entry, Place
+from streams.clients.kafka_reader import Place, TopicRecord
 
 READ: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
 LATELY_MS: Final = 24 * 3_600_000  # dead letters
@@ -238,7 +238,7 @@ def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list
     return found or [fine("group", f"all {n} partitions are read, by {', '.join(sorted(members))}")]
 
 
-def partitioners(newest: Iterable[Entry], n: int, now: int) -> list[Finding]:
+def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Finding]:
     """Whether the newest records lie where murmur2 of their user_id says.
 
     Args:
@@ -328,7 +328,11 @@ def retention(oldest: Offsets, committed: Offsets) -> Finding:
 
 
 def snapshots(
-    side: str, newest: Iterable[Entry], waiting: Mapping[int, int], known: Collection[int], now: int
+    side: str,
+    newest: Iterable[TopicRecord],
+    waiting: Mapping[int, int],
+    known: Collection[int],
+    now: int,
 ) -> list[Finding]:
     """When each partition of a side last kept its memory.
 

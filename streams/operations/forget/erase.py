@@ -1,10 +1,10 @@
-"""`kol forget`: a user goes, the credits stay.
+"""Erase a user from state, tables and topics; the credits stay.
 
-    said      a record on every partition of `kol-erasures`: who, and up to which record time
-    gone      every worker has forgotten, stated, snapshotted and committed it (`drain`)
-    renamed   rows of `order_credit` that workers do not remember go to NOBODY; others with a
-              hash of the person, and the person's dead letters, are deleted
-    searched  every table and every topic of ours (`traces`)
+    publish   a record to every partition of `kol-erasures`: who, and up to which record time
+    wait      until every worker has applied, written, snapshotted and committed it (`drain`)
+    erase     rows: orders that workers do not remember become NOBODY's; other rows with a hash
+              of the person, and the person's dead letters, are deleted
+    search    every table and every topic of ours (`search.py`)
 
 Each step may be done again: running the command twice does no harm, and running it again is
 what mends one that was cut off. The shop's own input topics are not ours to change: they keep
@@ -37,12 +37,12 @@ from streams.errors import ExpectedError
 from streams.operations.drain import Observer, drain
 from streams.operations.forget.search import (
     LETTER,
+    OnStep,
     Person,
-    Say,
     Traces,
-    every,
-    is_theirs,
-    letters,
+    all_records,
+    belongs_to,
+    letters_of,
     search,
 )
 from streams.settings import Kafka, Settings
@@ -54,22 +54,22 @@ RENAMED: Final = "order_credit"
 
 
 class ForgettingError(ExpectedError):
-    """What is needed is not there; says what to do."""
+    """What is needed is missing; says what to do."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was done, and what the search found."""
+    """What was erased, and what the search found."""
 
     at: int
-    renamed: int = 0  # rows of orders, beyond those that workers told anew
+    renamed: int = 0  # orders, beyond those that workers wrote again
     deleted: dict[str, int] = field(default_factory=dict)  # table -> rows
     records: int = 0  # of `kol-dead-letters`
     traces: Traces = field(default_factory=Traces)
     inputs: dict[str, float] = field(default_factory=dict)  # topic -> days it keeps events
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for a machine."""
+        """All fields, for JSON."""
         return {
             "forgotten": not self.traces.found,
             "at": self.at,
@@ -82,38 +82,38 @@ class Report:
         }
 
 
-async def forget(settings: Settings, user_id: str, seconds: float, say: Say) -> Report:
-    """Forget a user; returns once all is done and searched.
+async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnStep) -> Report:  # noqa: ASYNC109  # of a thread
+    """Erase a user; returns once everything is done and searched.
 
     Args:
         settings: of the deployment.
         user_id: as on events.
-        seconds: for the workers.
-        say: gets a sentence for each step.
+        timeout: seconds to wait for the workers.
+        on_step: called with a sentence for each step.
 
     Raises:
         ForgettingError: something is missing; nothing was done.
-        NotDrainedError: said, but no worker has done it in time; to be run again.
-        ReadingError, BrokerError: the engine or the brokers refuse; to be run again.
+        NotDrainedError: published, but the workers have not applied it in time; run it again.
+        ReadingError, BrokerError: the engine or the brokers refuse; run it again.
 
     """
     if not user_id or not settings.hmac_key.get_secret_value():
         raise ForgettingError("a user_id is needed, and the workers' KOL_HMAC_KEY")
-    patient = {"insert_seconds": max(seconds, settings.clickhouse.insert_seconds)}
+    patient = {"insert_seconds": max(timeout, settings.clickhouse.insert_seconds)}
     conf = settings.clickhouse.model_copy(update=patient)
     engine = await asyncio.to_thread(connect, conf)
     try:
-        await asyncio.to_thread(_may_delete, engine)
-        await asyncio.to_thread(_has_workers, settings)
-        say("telling the workers")
-        person = await _said(settings, user_id)
+        await asyncio.to_thread(_check_may_delete, engine)
+        await asyncio.to_thread(_check_workers, settings)
+        on_step("telling the workers")
+        person = await _publish_erasure(settings, user_id)
         report = Report(person.at)
-        await asyncio.to_thread(_waited, settings, seconds, say)
-        say("renaming rows")
-        places = await asyncio.to_thread(_rows_gone, engine, person, report)
-        say("deleting dead letters")
-        await _records_gone(settings, person, places, report)
-        report.traces = await search(engine, settings.kafka, person, say)
+        await asyncio.to_thread(_wait_for_workers, settings, timeout, on_step)
+        on_step("renaming rows")
+        places = await asyncio.to_thread(_erase_rows, engine, person, report)
+        on_step("deleting dead letters")
+        await _erase_records(settings, person, places, report)
+        report.traces = await search(engine, settings.kafka, person, on_step)
     finally:
         await asyncio.to_thread(engine.close)
     with kafka_admin(settings.kafka) as broker:
@@ -121,11 +121,11 @@ async def forget(settings: Settings, user_id: str, seconds: float, say: Say) -> 
     return report
 
 
-# ---------------------------------------------------------------- said and waited for
+# ---------------------------------------------------------------- publish and wait
 
 
-def _may_delete(engine: Client) -> None:
-    """Make sure that this account may, before anything is done."""
+def _check_may_delete(engine: Client) -> None:
+    """Make sure, before anything is done, that this account may delete rows."""
     try:
         for table in (*HASHED, "dead_letter"):
             delete(engine, table, "0")
@@ -135,7 +135,7 @@ def _may_delete(engine: Client) -> None:
         ) from error
 
 
-def _has_workers(settings: Settings) -> None:
+def _check_workers(settings: Settings) -> None:
     with kafka_admin(settings.kafka) as broker:
         _check_topics(broker)
         if not broker.members(settings.app_id):
@@ -148,21 +148,21 @@ def _check_topics(broker: Broker) -> None:
         raise ForgettingError(f"no such topic: {', '.join(sorted(missing))}; see `kol topics`")
 
 
-async def _said(settings: Settings, user_id: str) -> Person:
+async def _publish_erasure(settings: Settings, user_id: str) -> Person:
     """Publish the erasure, a little ahead of the brokers' clock; then who it is about."""
     n = settings.kafka.partitions
     home = partition_of(user_id.encode(), n)
-    async with _producing(settings.kafka) as producer:
+    async with _producer(settings.kafka) as producer:
         probe = await producer.send_and_wait(ERASURES, None, key=b"clock", partition=home)
         at = int(probe.timestamp) + AHEAD_MS
         name, value = record(user_id, at)
         for partition in range(n):
             await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
     async with record_reader(settings.kafka) as records:
-        whole = await records.whole([(ERASURES, home)])
-    told = read(*zip(*((e.value, e.offset) for e in whole[ERASURES, home].entries), strict=True))
-    mine = (told.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
-    return Person(user_id, home, at, hashes(settings, user_id, told.at[mine].tolist()))
+        log = await records.read_all([(ERASURES, home)])
+    erasures = read(*zip(*((e.value, e.offset) for e in log[ERASURES, home].records), strict=True))
+    mine = (erasures.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
+    return Person(user_id, home, at, hashes(settings, user_id, erasures.at[mine].tolist()))
 
 
 def hashes(settings: Settings, user_id: str, moments: Iterable[int]) -> tuple[str, ...]:
@@ -174,16 +174,16 @@ def hashes(settings: Settings, user_id: str, moments: Iterable[int]) -> tuple[st
     return tuple(one.tobytes().hex() for one in (*first, *later))
 
 
-def _waited(settings: Settings, seconds: float, say: Say) -> None:
-    def seen(left: int) -> None:
-        say(f"waiting for the workers: {left} records to go")
+def _wait_for_workers(settings: Settings, timeout: float, on_step: OnStep) -> None:
+    def remaining(left: int) -> None:
+        on_step(f"waiting for the workers: {left} records to go")
 
     with kafka_admin(settings.kafka) as broker:
-        drain(broker, settings.app_id, seconds, Observer(seen, say), stages=((ERASURES,),))
+        drain(broker, settings.app_id, timeout, Observer(remaining, on_step), stages=((ERASURES,),))
 
 
 @asynccontextmanager
-async def _producing(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
+async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **client(kafka))
     try:
         await producer.start()
@@ -197,15 +197,15 @@ async def _producing(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
 # ---------------------------------------------------------------- rows
 
 
-def _rows_gone(engine: Client, person: Person, report: Report) -> list[tuple[str, int, int]]:
+def _erase_rows(engine: Client, person: Person, report: Report) -> list[tuple[str, int, int]]:
     """Rename and delete rows; gives the places of the person's dead letters."""
-    report.renamed = _rename(engine, person)
+    report.renamed = _rename_orders(engine, person)
     for table in HASHED:
         count = _count(engine, table, _HASHED, person)
         delete(engine, table, _HASHED, {"hashes": list(person.hashes)})
         if count and table != RENAMED:
             report.deleted[table] = count
-    theirs = letters(engine, person)
+    theirs = letters_of(engine, person)
     for start in range(0, len(theirs), AT_ONCE):
         keys = ", ".join(one.sql for one in theirs[start : start + AT_ONCE])
         delete(engine, "dead_letter", f"{LETTER} IN ({keys})")
@@ -217,8 +217,8 @@ def _rows_gone(engine: Client, person: Person, report: Report) -> list[tuple[str
 _HASHED = "user_hash IN {hashes:Array(String)}"
 
 
-def _rename(engine: Client, person: Person) -> int:
-    """Say orders that no worker remembers under NOBODY; with the versions and ages they have."""
+def _rename_orders(engine: Client, person: Person) -> int:
+    """Write orders that no worker remembers under NOBODY, with the version and age they have."""
     wanted = f"{_HASHED} AND notEmpty(kols)"
     count = _count(engine, f"{RENAMED} FINAL", wanted, person)
     names = [f"`{name}`" for name in TABLES[RENAMED].all_columns]
@@ -244,17 +244,17 @@ def _count(engine: Client, table: str, condition: str, person: Person) -> int:
 # ---------------------------------------------------------------- records
 
 
-async def _records_gone(
+async def _erase_records(
     settings: Settings, person: Person, places: Iterable[tuple[str, int, int]], report: Report
 ) -> None:
     """Put a tombstone on each of the person's letters, those without a row included."""
     gone = {(partition, key(topic, partition, offset)) for topic, partition, offset in places}
     async with record_reader(settings.kafka) as records:
-        async for entry in every(records, DEAD_LETTERS, settings.kafka.partitions):
-            if entry.key is not None and is_theirs(entry, person):
-                gone.add((entry.partition, entry.key))
+        async for letter in all_records(records, DEAD_LETTERS, settings.kafka.partitions):
+            if letter.key is not None and belongs_to(letter, person):
+                gone.add((letter.partition, letter.key))
     gone = {(at, name) for at, name in gone if b"/" in name}  # older ones share their key
-    async with _producing(settings.kafka) as producer:
+    async with _producer(settings.kafka) as producer:
         for partition, name in sorted(gone):
             topic = settings.kafka.named(DEAD_LETTERS)
             await producer.send_and_wait(topic, None, key=name, partition=partition)

@@ -227,7 +227,7 @@ async def _oldest(kafka: Kafka) -> dict[Place, Oldest]:
     with kafka_admin(kafka) as broker:
         first: Offsets = broker.first_offsets(INPUTS)
     async with record_reader(kafka) as records:
-        entries = await records.first_from(first)
+        entries = await records.first_at(first)
     at = {(one.topic, one.partition): one.at for one in entries}
     return {place: Oldest(offset, at.get(place)) for place, offset in first.items()}
 

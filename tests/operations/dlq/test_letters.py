@@ -11,9 +11,16 @@ from schemas.events import CLICKSTREAM, PURCHASES
 from schemas.partitioner import partition_of
 from schemas.topics import DEAD_LETTERS
 from schemas.version import MARKS, version_of
-from streams.clients.kafka_reader import Entry
-from streams.operations.dlq.letters import Choice, Letter, LetterError, place, readable
-from streams.operations.dlq.retry import Outcome, Way, greatest_of, mark, source, way
+from streams.clients.kafka_reader import TopicRecord
+from streams.operations.dlq.letters import Letter, LetterError, Selection, as_text, parse_id
+from streams.operations.dlq.retry import (
+    Outcome,
+    RetryTarget,
+    greatest_times,
+    mark,
+    original_place,
+    retry_target,
+)
 from tests.builders import HOUR, NOON, Message, click, paid
 
 PARTITIONS = 4
@@ -22,7 +29,7 @@ ELSEWHERE = (HOME + 1) % PARTITIONS
 
 
 def letter(reason: str = "wrong_partition", **given: object) -> Letter:
-    told = {
+    columns = {
         "topic": CLICKSTREAM,
         "partition": ELSEWHERE,
         "offset": 7,
@@ -33,25 +40,25 @@ def letter(reason: str = "wrong_partition", **given: object) -> Letter:
         "error": "why",
         "state": "new",
     }
-    return Letter(**{**told, **given})  # type: ignore[arg-type]  # columns of any type
+    return Letter(**{**columns, **given})  # type: ignore[arg-type]  # columns of any type
 
 
-def judged(
+def target_of(
     message: Message | bytes | None,
     reason: str = "wrong_partition",
     *,
     newest: int | None = None,
     anyway: bool = False,
     **given: object,
-) -> Way:
+) -> RetryTarget:
     raw = msgspec.json.encode(message) if isinstance(message, dict) else message
     known = {} if newest is None else {(CLICKSTREAM, HOME): newest}
     one = letter(reason, **given)
-    return way(one, raw, PARTITIONS, known, NOON, anyway=anyway)
+    return retry_target(one, raw, PARTITIONS, known, NOON, anyway=anyway)
 
 
 def test_a_letter_goes_where_murmur2_of_its_user_says_with_the_user_as_key() -> None:
-    to = judged(click())
+    to = target_of(click())
 
     assert to.why_not is None
     assert (to.partition, to.key, to.ts) == (HOME, b"u1", NOON)
@@ -59,58 +66,58 @@ def test_a_letter_goes_where_murmur2_of_its_user_says_with_the_user_as_key() -> 
 
 
 def test_what_was_too_late_is_too_late_for_ever() -> None:
-    assert "too late again" in (judged(click(), "too_late").why_not or "")
-    assert judged(click(), "too_late", anyway=True).why_not
+    assert "too late again" in (target_of(click(), "too_late").why_not or "")
+    assert target_of(click(), "too_late", anyway=True).why_not
 
 
 def test_a_record_without_a_value_has_nothing_to_put_back() -> None:
-    assert "nothing to put back" in (judged(None, "null_value", anyway=True).why_not or "")
+    assert "nothing to put back" in (target_of(None, "null_value", anyway=True).why_not or "")
 
 
 def test_a_row_that_the_database_refused_is_no_message() -> None:
-    to = judged(b"{}", "refused", topic="", target="minute_cell")
+    to = target_of(b"{}", "refused", topic="", target="minute_cell")
 
     assert "not a message" in (to.why_not or "")
 
 
 def test_a_letter_goes_back_once() -> None:
-    assert judged(click(), state="retried").why_not == "was retried already"
+    assert target_of(click(), state="retried").why_not == "was retried already"
 
 
 def test_what_would_come_back_at_once_stays_unless_it_is_meant() -> None:
-    assert "refused again: unknown_kind" in (judged(click(event="clack")).why_not or "")
-    assert judged(click(event="clack"), anyway=True).why_not is None
+    assert "refused again: unknown_kind" in (target_of(click(event="clack")).why_not or "")
+    assert target_of(click(event="clack"), anyway=True).why_not is None
 
 
 def test_bytes_that_name_no_user_go_to_the_partition_they_came_from() -> None:
-    to = judged(b"{oops", "not_json", anyway=True)
+    to = target_of(b"{oops", "not_json", anyway=True)
 
     assert (to.partition, to.key, to.ts) == (ELSEWHERE, None, 0)
 
 
 def test_what_came_from_the_future_goes_back_once_its_time_has_come() -> None:
-    early = judged(click(ts=NOON + HOUR), "from_the_future")
-    late = judged(click(ts=NOON), "from_the_future")
+    early = target_of(click(ts=NOON + HOUR), "from_the_future")
+    late = target_of(click(ts=NOON), "from_the_future")
 
     assert "refused again: from_the_future" in (early.why_not or "")
     assert late.why_not is None
 
 
 def test_two_hours_below_the_greatest_time_is_on_time_and_a_millisecond_more_is_not() -> None:
-    assert judged(click(), newest=NOON + 2 * HOUR).why_not is None
-    assert "would be too late" in (judged(click(), newest=NOON + 2 * HOUR + 1).why_not or "")
-    assert judged(click(), newest=NOON + 2 * HOUR + 1, anyway=True).why_not
+    assert target_of(click(), newest=NOON + 2 * HOUR).why_not is None
+    assert "would be too late" in (target_of(click(), newest=NOON + 2 * HOUR + 1).why_not or "")
+    assert target_of(click(), newest=NOON + 2 * HOUR + 1, anyway=True).why_not
 
 
 def test_bytes_that_retention_took_are_missed() -> None:
-    assert DEAD_LETTERS in (judged(None).why_not or "")
+    assert DEAD_LETTERS in (target_of(None).why_not or "")
 
 
 def test_the_oldest_event_goes_first() -> None:
-    ways = [judged(click(ts=NOON + second)) for second in (3, 1, 2)]
-    outcome = Outcome([*ways, judged(None, "null_value")])
+    targets = [target_of(click(ts=NOON + second)) for second in (3, 1, 2)]
+    outcome = Outcome([*targets, target_of(None, "null_value")])
 
-    assert [one.ts - NOON for one in outcome.going] == [1, 2, 3]
+    assert [one.ts - NOON for one in outcome.accepted] == [1, 2, 3]
     assert len(outcome.refused) == 1
 
 
@@ -118,24 +125,24 @@ def test_the_oldest_event_goes_first() -> None:
 
 
 def test_an_id_says_where_a_letter_was() -> None:
-    assert place(letter().id) == (CLICKSTREAM, ELSEWHERE, 7)
+    assert parse_id(letter().id) == (CLICKSTREAM, ELSEWHERE, 7)
     assert letter(topic="", target="order_credit", partition=0).id == "order_credit/0/7"
 
 
 @pytest.mark.parametrize("text", ["", "purchases", "purchases/1", "a/b/c", "a/1/2/3", "a/-1/2"])
 def test_what_is_no_id_is_refused_with_the_form_of_one(text: str) -> None:
     with pytest.raises(LetterError, match="TOPIC/PARTITION/OFFSET"):
-        Choice.of(ids=[text])
+        Selection.of(ids=[text])
 
 
 def test_a_reason_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(LetterError, match="not_json"):
-        Choice.of(reasons=["nonsense"])
+        Selection.of(reasons=["nonsense"])
 
 
 def test_a_choice_asks_only_for_what_it_chooses_by() -> None:
-    assert Choice.of().sql == "1"
-    assert Choice.of(["not_json"], [PURCHASES], states=["new"]).sql == (
+    assert Selection.of().sql == "1"
+    assert Selection.of(["not_json"], [PURCHASES], states=["new"]).sql == (
         "1 AND reason IN {reasons:Array(String)} AND topic IN {topics:Array(String)}"
         " AND state IN {states:Array(String)}"
     )
@@ -144,9 +151,9 @@ def test_a_choice_asks_only_for_what_it_chooses_by() -> None:
 # ---------------------------------------------------------------- what lies on the topics
 
 
-def entry(value: Message | bytes | None, **given: object) -> Entry:
+def record(value: Message | bytes | None, **given: object) -> TopicRecord:
     raw = msgspec.json.encode(value) if isinstance(value, dict) else value
-    told = {
+    columns = {
         "topic": CLICKSTREAM,
         "partition": HOME,
         "offset": 0,
@@ -156,19 +163,19 @@ def entry(value: Message | bytes | None, **given: object) -> Entry:
         "headers": {},
         "by_broker": True,
     }
-    return Entry(**{**told, **given})  # type: ignore[arg-type]  # fields of any type
+    return TopicRecord(**{**columns, **given})  # type: ignore[arg-type]  # fields of any type
 
 
-def test_the_greatest_time_is_that_of_readable_events_or_as_told() -> None:
+def test_the_greatest_time_is_that_of_readable_events_or_as_reported() -> None:
     entries = [
-        entry(click(ts=NOON - 5)),
-        entry(click(ts=NOON + 10 * HOUR), offset=1),  # from the future: it never counted
-        entry(b"{oops", offset=2),
-        entry(paid(), topic=PURCHASES),
+        record(click(ts=NOON - 5)),
+        record(click(ts=NOON + 10 * HOUR), offset=1),  # from the future: it never counted
+        record(b"{oops", offset=2),
+        record(paid(), topic=PURCHASES),
     ]
     told = {(CLICKSTREAM, HOME): NOON - 9, (CLICKSTREAM, ELSEWHERE): 1}
 
-    assert greatest_of(entries, PARTITIONS, told) == {
+    assert greatest_times(entries, PARTITIONS, told) == {
         (CLICKSTREAM, HOME): NOON - 5,
         (CLICKSTREAM, ELSEWHERE): 1,
         (PURCHASES, HOME): NOON,
@@ -178,34 +185,34 @@ def test_the_greatest_time_is_that_of_readable_events_or_as_told() -> None:
 def test_a_record_of_the_letters_says_where_it_had_been() -> None:
     headers = {"topic": b"purchases", "partition": b"3", "offset": b"17", "reason": b"invalid"}
 
-    assert source(entry(b"", headers=headers)) == ("purchases", 3, 17)
-    assert source(entry(b"")) is None
-    assert source(entry(b"", headers={**headers, "offset": b"x"})) is None
+    assert original_place(record(b"", headers=headers)) == ("purchases", 3, 17)
+    assert original_place(record(b"")) is None
+    assert original_place(record(b"", headers={**headers, "offset": b"x"})) is None
 
 
 # ---------------------------------------------------------------- a person reads
 
 
 def test_json_is_laid_out_and_other_text_is_as_it_is() -> None:
-    assert readable(b'{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
-    assert readable("{奶粉".encode()) == "{奶粉"
+    assert as_text(b'{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
+    assert as_text("{奶粉".encode()) == "{奶粉"
 
 
 def test_a_letter_cannot_write_on_the_terminal() -> None:
-    assert readable(b"\x1b[2Jgone") == r"\x1b[2Jgone"
+    assert as_text(b"\x1b[2Jgone") == r"\x1b[2Jgone"
 
 
 def test_a_long_letter_is_cut_and_says_so() -> None:
-    assert readable(b"a" * 20, most=5).splitlines() == [
+    assert as_text(b"a" * 20, most=5).splitlines() == [
         "aaaaa",
         "… and 15 characters more: --json has all",
     ]
-    assert "… and 15 bytes more" in readable(b"\xff" * 20, most=5)
+    assert "… and 15 bytes more" in as_text(b"\xff" * 20, most=5)
 
 
 @given(st.binary(max_size=200))
 def test_whatever_a_letter_holds_it_can_be_shown(raw: bytes) -> None:
-    readable(raw).encode()
+    as_text(raw).encode()
 
 
 # ---------------------------------------------------------------- marks

@@ -10,7 +10,7 @@ from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, TOPICS, USER_STATE, plan
 from streams.clients.kafka_admin import Replicas
-from streams.clients.kafka_reader import Entry
+from streams.clients.kafka_reader import TopicRecord
 from streams.operations.doctor import findings as doctor
 from streams.operations.doctor.findings import READ, Finding, Severity
 from tests.builders import HOUR, MINUTE, NOON, SECOND, click
@@ -34,7 +34,7 @@ def worst(found: Sequence[Finding]) -> Finding:
     return wrong
 
 
-def entry(value: bytes | None, **given: Any) -> Entry:  # noqa: ANN401  # any field
+def entry(value: bytes | None, **given: Any) -> TopicRecord:  # noqa: ANN401  # any field
     told = {
         "topic": CLICKSTREAM,
         "partition": HOME,
@@ -45,7 +45,7 @@ def entry(value: bytes | None, **given: Any) -> Entry:  # noqa: ANN401  # any fi
         "headers": {},
         "by_broker": True,
     }
-    return Entry(**{**told, **given})
+    return TopicRecord(**{**told, **given})
 
 
 # ---------------------------------------------------------------- what runs
@@ -231,7 +231,7 @@ def test_a_group_that_never_read_lost_nothing() -> None:
     assert doctor.retention({(PURCHASES, 1): 9}, {}).severity is FINE
 
 
-def manifest(partition: int, age: int) -> Entry:
+def manifest(partition: int, age: int) -> TopicRecord:
     return entry(b"", topic=USER_STATE, partition=partition, key=b"manifest", at=NOON - age)
 
 

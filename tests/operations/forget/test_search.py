@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.erasures import read, record
 from streams.core.user.memory import UserMemory
-from streams.operations.forget.search import in_arrays, pattern
+from streams.operations.forget.search import in_arrays, word_pattern
 from tests.builders import NOON, click, copied, decoded, paid
 from tests.core.user.test_memory_laws import KEY, user_hash
 
@@ -53,7 +53,7 @@ def test_the_list_of_the_forgotten_is_left_out() -> None:
 def test_a_pattern_quotes_what_an_id_holds(user_id: str) -> None:
     """RE2's quotes; Python has none, so they are taken apart by hand."""
     begin, end = "(^|[^0-9A-Za-z_])", "([^0-9A-Za-z_]|$)"
-    inner = pattern(user_id).removeprefix(begin).removesuffix(end)
+    inner = word_pattern(user_id).removeprefix(begin).removesuffix(end)
     said = ""
     while inner:
         if inner.startswith("\\Q"):
