@@ -1,4 +1,7 @@
-"""Record batches, built here and compressed quickly.
+"""What is done inside aiokafka's producer: batches compressed quickly, a stop that always ends.
+
+`producer.py` sends the worker's blocks and dead letters in such batches; `feed.py`, which is
+not hot, uses those of the library.
 
 aiokafka compresses LZ4 at its level 9, which costs 4.3 us for a record of 270 bytes; at level 1
 it is 0.3 us and a fifth more bytes. So a batch is built plain and compressed here: in Kafka's
@@ -8,10 +11,14 @@ A record that came to us well compressed may be longer than a batch can be once 
 have: it packs repetitions, not letters. Such a batch is packed as tightly as it takes.
 """
 
+import asyncio
 import struct
+from contextlib import suppress
+from itertools import chain
 from typing import Final, Literal
 
 import cramjam
+from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.util import calc_crc32c
 
@@ -81,3 +88,23 @@ def _with(plain: bytes | bytearray, codec: int, records: bytes) -> bytes | bytea
     struct.pack_into(">i", batch, LENGTH_AT, len(batch) - LENGTH_AT - 4)
     struct.pack_into(">I", batch, CRC_AT, calc_crc32c(memoryview(batch)[ATTRIBUTES_AT:]))
     return batch
+
+
+async def stop(producer: AIOKafkaProducer, seconds: float) -> None:
+    """Close a producer; batches that the brokers do not take within some seconds are cancelled.
+
+    An idempotent producer retries for ever, and its own `stop` waits for that.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await producer.stop()
+            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await producer._sender.close()  # noqa: SLF001  # no public way
+    accumulator = producer._message_accumulator  # noqa: SLF001  # as above
+    queued = chain.from_iterable(accumulator._batches.values())  # noqa: SLF001  # as above
+    for batch in [*queued, *accumulator._pending_batches]:  # noqa: SLF001  # as above
+        batch.future.cancel()
+        batch._drain_waiter.cancel()  # noqa: SLF001  # as above
+    await producer.client.close()

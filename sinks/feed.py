@@ -1,43 +1,72 @@
-"""Events into Kafka, many and fast: whole record batches, built here, sent as they fill.
+"""Sends events into Kafka topics: many per second, in order, each acknowledged or reported.
 
-One call per record costs a client some 20 us; here a record is one append to the open batch
-of its partition. Order is kept within a partition, and with acks from all replicas and an
-idempotent producer a batch that is sent twice is there once.
+`kol ingest`, `kol import`, `kol dlq retry`, the demo and the tests send through it. Records
+of a partition are collected in one of aiokafka's batches and sent when it is full or has
+lingered. Sending each record on its own (`AIOKafkaProducer.send`) takes three times as long
+(decision 0016).
 
-The partition is the caller's to say (`schemas.partitioner`).
+Order is kept within a partition. Every replica acknowledges, and since the producer is
+idempotent, a batch that is sent again is stored once.
 """
 
 import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Literal, Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
-from sinks.batches import Batch, Compression
+from sinks.batches import stop
 
-Lane = tuple[str, int]  # topic, partition
 Headers = list[tuple[str, bytes]]
+
+STOP_SECONDS: Final = 2.0  # for the brokers to acknowledge what is under way at an early end
 
 
 class FeedError(Exception):
-    """Records sent earlier were not taken by the brokers; says which and why."""
+    """Records are not acknowledged: says of which topic partition first, and why.
+
+    They may still be in the log, if only the acknowledgement was lost.
+
+    Args:
+        reason: for a person.
+        unacknowledged: topic -> records sent and not acknowledged; with `Feed.delivered`
+            they make `Feed.sent`.
+
+    """
+
+    def __init__(self, reason: str, unacknowledged: Counter[str]) -> None:
+        super().__init__(f"{reason}; {unacknowledged.total()} in all are not acknowledged")
+        self.unacknowledged = unacknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records of one partition, to be sent together."""
+
+    builder: BatchBuilder
+    created_at: int  # record time of all its records, milliseconds
+    deadline: float  # of its acknowledgement, in the event loop's time
 
 
 class Feed:
-    """A way into topics; use it as an async context, which flushes at its end.
+    """Sends records to topic partitions; an async context, whose end flushes.
+
+    After a failure it is of no use: every further call raises the `FeedError`.
 
     Args:
         bootstrap: brokers, `host:port`, comma-separated.
         compression: of a batch; None sends it plain.
         batch_bytes: a batch is sent when it holds so much, before compression.
         linger_seconds: or so long after its first record.
-        in_flight: batches under way before `send` waits: memory is about this times
-            `batch_bytes`.
-        give_up_seconds: a batch the brokers have not taken by then is an error.
+        in_flight: most batches that are sent and not acknowledged; above, `send` waits.
+            Memory is about this times `batch_bytes`, and one open batch for each partition.
+        give_up_seconds: after its first record a batch has failed unless it is acknowledged.
         options: more for aiokafka's producer, such as how to authenticate.
 
     """
@@ -46,7 +75,7 @@ class Feed:
         self,
         bootstrap: str,
         *,
-        compression: Compression = "lz4",
+        compression: Literal["lz4"] | None = "lz4",
         batch_bytes: int = 256 * 1024,
         linger_seconds: float = 0.05,
         in_flight: int = 32,
@@ -54,28 +83,30 @@ class Feed:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.sent: Counter[str] = Counter()  # topic -> records handed in
-        self.delivered: Counter[str] = Counter()  # topic -> records the brokers have
+        self.delivered: Counter[str] = Counter()  # topic -> records acknowledged by the brokers
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,
             acks="all",
             enable_idempotence=True,
+            compression_type=compression,
             max_batch_size=batch_bytes,
             max_request_size=max(4 * batch_bytes, 4 << 20),
             **(options or {}),
         )
-        self._compression = compression
-        self._batch_bytes = batch_bytes
         self._linger = linger_seconds
-        self._in_flight = in_flight
+        self._most_in_flight = in_flight
         self._give_up = give_up_seconds
-        self._open: dict[Lane, Batch] = {}
-        self._turns: defaultdict[Lane, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._shipping: set[asyncio.Task[None]] = set()
-        self._error: Exception | None = None
-        self._at = 0  # milliseconds: the client's time of the open batches
+        self._open: dict[TopicPartition, _Batch] = {}
+        self._order: defaultdict[TopicPartition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._failure: str | None = None  # the first one
 
     async def __aenter__(self) -> Self:
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except BaseException:
+            await stop(self._producer, STOP_SECONDS)
+            raise
         return self
 
     async def __aexit__(
@@ -88,11 +119,7 @@ class Feed:
             if kind is None:
                 await self.flush()
         finally:
-            self._open.clear()
-            try:
-                await self._producer.stop()
-            finally:
-                await asyncio.gather(*self._shipping)
+            await self._stop()
 
     async def send(
         self,
@@ -102,68 +129,92 @@ class Feed:
         value: bytes | None,
         headers: Headers | None = None,
     ) -> None:
-        """Hand in a record; waits only when too much is under way.
+        """Hand in a record; waits only while too many batches are in flight.
+
+        Which partition is up to the caller (`schemas.partitioner`).
 
         Raises:
-            FeedError: records sent earlier are not in Kafka.
+            FeedError: records sent earlier have failed; this one was not handed in.
 
         """
-        lane = (topic, partition)
-        headers = headers or []
+        tp = TopicPartition(topic, partition)
         while True:
-            batch = self._open.get(lane) or self._begun(lane)
-            if batch.append(timestamp=self._at, key=key, value=value, headers=headers):
+            self._raise_failure()
+            batch = self._open.get(tp) or self._open_batch(tp)
+            if batch.builder.append(
+                timestamp=batch.created_at, key=key, value=value, headers=headers or []
+            ):
                 self.sent[topic] += 1
                 return
-            self._ship(lane, batch)
-            await self._room()
+            self._ship(tp, batch)
+            await asyncio.sleep(0)  # lets full batches leave while records keep coming
+            await self._wait_for_capacity(self._most_in_flight - 1)
 
     async def flush(self) -> None:
-        """Wait until the brokers have all that was sent.
+        """Wait until the brokers have acknowledged every record sent so far.
 
         Raises:
-            FeedError: they do not have it, and will not.
+            FeedError: some have failed; raised at the first one, not after the last.
 
         """
-        for lane, batch in list(self._open.items()):
-            self._ship(lane, batch)
-        while self._shipping:
-            await asyncio.wait(self._shipping)
-        self._complain()
+        for tp, batch in list(self._open.items()):
+            self._ship(tp, batch)
+        await self._wait_for_capacity(0)
 
-    def _begun(self, lane: Lane) -> Batch:
-        batch = self._open[lane] = Batch(self._batch_bytes, self._compression)
-        self._at = time.time_ns() // 1_000_000
-        asyncio.get_running_loop().call_later(self._linger, self._ship, lane, batch)
+    def _open_batch(self, tp: TopicPartition) -> _Batch:
+        loop = asyncio.get_running_loop()
+        batch = self._open[tp] = _Batch(
+            self._producer.create_batch(),
+            time.time_ns() // 1_000_000,
+            loop.time() + self._give_up,
+        )
+        loop.call_later(self._linger, self._ship, tp, batch)
         return batch
 
-    def _ship(self, lane: Lane, batch: Batch) -> None:
-        if self._open.get(lane) is batch:
-            del self._open[lane]
-            task = asyncio.create_task(self._shipped(lane, batch))
-            self._shipping.add(task)
-            task.add_done_callback(self._shipping.discard)
+    def _ship(self, tp: TopicPartition, batch: _Batch) -> None:
+        """Start sending a batch, unless that was done before."""
+        if self._open.get(tp) is batch:
+            del self._open[tp]
+            task = asyncio.create_task(self._deliver(tp, batch))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
 
-    async def _shipped(self, lane: Lane, batch: Batch) -> None:
-        topic, partition = lane
+    async def _deliver(self, tp: TopicPartition, batch: _Batch) -> None:
+        records = batch.builder.record_count()
         try:
-            async with asyncio.timeout(self._give_up):
-                async with self._turns[lane]:  # first come, first served: order is kept
-                    sent = await self._producer.send_batch(batch, topic, partition=partition)
-                await sent
+            async with asyncio.timeout_at(batch.deadline):
+                async with self._order[tp]:  # first come, first served
+                    acknowledged = await self._producer.send_batch(
+                        batch.builder, tp.topic, partition=tp.partition
+                    )
+                await acknowledged
         except (KafkaError, TimeoutError, AssertionError) as error:  # the last: no such partition
-            self._error = self._error or FeedError(
-                f"{topic}/{partition}: {batch.record_count()} records were not taken: {error!r}"
+            self._failure = self._failure or (
+                f"{tp.topic}/{tp.partition}: {records} records failed: {error!r}"
             )
         else:
-            self.delivered[topic] += batch.record_count()
+            self.delivered[tp.topic] += records
 
-    async def _room(self) -> None:
-        await asyncio.sleep(0)  # batches leave while records come
-        while len(self._shipping) >= self._in_flight:
-            await asyncio.wait(self._shipping, return_when=asyncio.FIRST_COMPLETED)
-        self._complain()
+    async def _wait_for_capacity(self, most: int) -> None:
+        """Wait until at most so many batches are in flight."""
+        while len(self._in_flight) > most:
+            self._raise_failure()
+            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
 
-    def _complain(self) -> None:
-        if self._error:
-            raise self._error
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            self._abandon()  # so that what is reported stays true
+            raise FeedError(self._failure, self.sent - self.delivered)
+
+    def _abandon(self) -> None:
+        """Count nothing as delivered any more."""
+        self._open.clear()
+        for task in self._in_flight:
+            task.cancel()
+
+    async def _stop(self) -> None:
+        self._open.clear()
+        await stop(self._producer, STOP_SECONDS)
+        self._abandon()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)

@@ -1,11 +1,19 @@
 """Feed, blocks and dead letters on the real broker: all there, once, in order, quickly read."""
 
-from collections import defaultdict
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from deploy.embedded import kafka
+from deploy.embedded.process import Process
+from deploy.embedded.state_folder import StateFolder
 from schemas.columns import Rejected
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, DEAD_LETTERS, MAX_MESSAGE_BYTES, plan
@@ -94,6 +102,53 @@ async def test_a_record_above_the_brokers_limit_is_an_error(broker: str) -> None
     topic = await made(broker, "limited", max__message__bytes=str(MAX_MESSAGE_BYTES))
     with pytest.raises(FeedError, match="limited/0: 1 records"):
         await oversized(broker, topic)
+
+
+@contextmanager
+def mortal(made: kafka.Broker) -> Iterator[Process]:
+    """A broker that a test may kill."""
+    log = made.home / "logs" / "mortal.log"
+    process = Process(made.command(), log, env=kafka.JAVA_ENV, cwd=made.home)
+    try:
+        process.await_ready(made.ready, kafka.START_SECONDS)
+        yield process
+    finally:
+        process.stop(kafka.STOP_SECONDS)
+
+
+async def sent_until_reported(feed: Feed, process: Process) -> tuple[FeedError, float]:
+    """Send without a flush, kill the broker meanwhile: the error, and seconds from there to it."""
+    killed_at = 0.0
+    try:
+        while True:
+            for i in range(1_000):
+                await feed.send("mortal", i % PARTITIONS, b"u%d" % i, b"v" * 300)
+            if not killed_at and feed.delivered["mortal"] > 20_000:
+                process.kill()
+                killed_at = time.monotonic()
+            await asyncio.sleep(0.001)  # records also leave because they lingered
+    except FeedError as error:
+        return error, time.monotonic() - killed_at
+
+
+async def test_whoever_sends_is_told_in_time_that_the_broker_is_dead(tmp_path: Path) -> None:
+    made = kafka.node(StateFolder(tmp_path), kafka.fetch(), (0, 0))
+    give_up_seconds = 3.0
+    with mortal(made) as process:
+        await create_topics(made.bootstrap, ["mortal"], PARTITIONS)
+        async with asyncio.timeout(60):
+            feed = Feed(made.bootstrap, linger_seconds=0.01, give_up_seconds=give_up_seconds)
+            with pytest.raises(FeedError, match="mortal/"):
+                async with feed:
+                    error, seconds = await sent_until_reported(feed, process)
+        unacknowledged, in_log = error.unacknowledged, Counter[str]()
+    with kafka.running(made):
+        in_log["mortal"] = sum(map(len, (await kept(made.bootstrap, "mortal")).values()))
+
+    assert seconds <= give_up_seconds + 0.5  # of the busy machine
+    assert unacknowledged["mortal"] > 0
+    assert feed.sent == feed.delivered + unacknowledged
+    assert feed.delivered["mortal"] <= in_log["mortal"] <= feed.sent["mortal"]
 
 
 async def test_blocks_arrive_in_order(broker: str) -> None:

@@ -46,6 +46,9 @@ class Brokers:
     async def stop(self) -> None:
         self.is_stopped = True
 
+    def create_batch(self) -> Batch:
+        return Batch(self.told["max_batch_size"], None)
+
     async def send_batch(
         self, batch: Batch, topic: str, *, partition: int
     ) -> "asyncio.Future[None]":

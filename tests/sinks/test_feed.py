@@ -136,6 +136,42 @@ async def test_a_refused_batch_stops_who_sends_on() -> None:
         await refused_then_more()
 
 
+async def lingered_then_one_more() -> None:
+    async with feed(linger_seconds=0.001) as out:
+        Brokers.last.errors.append(MessageSizeTooLargeError())
+        await out.send("t", 0, None, b"v")
+        while not Brokers.last.batches:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)
+        await out.send("t", 1, None, b"v")
+        pytest.fail("the record was taken")
+
+
+async def test_a_batch_that_lingered_and_was_refused_is_reported_at_the_next_record() -> None:
+    with pytest.raises(FeedError, match="t/0: 1 records"):
+        await lingered_then_one_more()
+
+
+async def answered_then_not(out: Feed) -> None:
+    async with out:
+        await out.send("u", 0, None, b"v")
+        await out.flush()
+        Brokers.last.gate.clear()
+        while True:
+            await out.send("t", out.sent["t"] % 4, None, b"v" * 50)
+
+
+async def test_an_error_and_the_counters_account_for_every_record() -> None:
+    out = feed(in_flight=2, give_up_seconds=0.05)
+    with pytest.raises(FeedError) as failed:
+        await answered_then_not(out)
+
+    assert failed.value.unacknowledged == Counter(t=out.sent["t"])
+    assert out.sent == out.delivered + failed.value.unacknowledged
+    with pytest.raises(FeedError):
+        await out.send("t", 0, None, b"v")
+
+
 async def test_an_unknown_partition_is_an_error() -> None:
     with pytest.raises(FeedError, match="Unrecognized partition"):
         async with feed() as out:
