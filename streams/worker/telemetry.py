@@ -74,29 +74,35 @@ METRICS: dict[str, Metric] = {
     "kol_model_info": Metric("gauge", "1, with the generation of the formulas.", ("version",)),
     "kol_events_total": Metric(
         "counter",
-        "Events this process let out of each door.",
+        "Events that this process accepted or dropped, by door.",
         ("topic", "door"),
         series=_places("door"),
     ),
     "kol_rejected_total": Metric(
-        "counter", "Messages this process refused.", ("topic", "reason"), series=_places("rejected")
+        "counter",
+        "Messages that this process rejected.",
+        ("topic", "reason"),
+        series=_places("rejected"),
     ),
     "kol_counted_total": Metric(
         "counter",
-        "Counters that only grow, as this process counted them.",
+        "Everything else that this process counted and that only grows.",
         ("topic", "counter"),
         series=_places("counter"),
     ),
     "kol_not_booked": Metric(
         "gauge",
-        "Counters that an order may take back, as they stand in owned partitions.",
+        "Refunds without an order in owned partitions: an order that arrives later lowers them.",
         ("topic", "counter"),
     ),
     "kol_duplicates_skipped_total": Metric(
-        "counter", "Messages handed in again that memory already had.", ("topic",), series=TOPIC
+        "counter",
+        "Messages delivered again and skipped, because memory has them.",
+        ("topic",),
+        series=TOPIC,
     ),
     "kol_read_messages_total": Metric(
-        "counter", "Messages this process folded.", ("topic",), series=TOPIC
+        "counter", "Messages that this process folded.", ("topic",), series=TOPIC
     ),
     "kol_batch_events": Metric(
         "histogram",
@@ -120,7 +126,7 @@ METRICS: dict[str, Metric] = {
     ),
     "kol_snapshot_timestamp_seconds": Metric(
         "gauge",
-        "When the last snapshot was committed; before it, when the partition came.",
+        "When the last snapshot was committed; before the first one, when the partition was assigned.",
         ("side", "partition"),
     ),
     "kol_snapshot_seconds": Metric(
@@ -133,12 +139,16 @@ METRICS: dict[str, Metric] = {
         "histogram", "Time to restore a partition.", ("side",), LENGTHS, SIDE
     ),
     "kol_partitions": Metric("gauge", "Partitions this worker owns.", ("side",)),
-    "kol_rebalances_total": Metric("counter", "Assignments this worker got."),
-    "kol_rebalance_drain_seconds": Metric("histogram", "Time to drain.", (), LENGTHS),
+    "kol_rebalances_total": Metric("counter", "Assignments that this worker received."),
+    "kol_rebalance_drain_seconds": Metric(
+        "histogram", "Time to flush and snapshot before partitions go.", (), LENGTHS
+    ),
     "kol_waiting_messages": Metric("gauge", "Messages folded whose rows are not acknowledged."),
     "kol_waiting_bytes": Metric("gauge", "Bytes of these messages."),
-    "kol_backpressure_seconds_total": Metric("counter", "Time that folding waited for the sink."),
-    "kol_sink_buffer_rows": Metric("gauge", "Rows on their way, not acknowledged.", ("table",)),
+    "kol_backpressure_seconds_total": Metric(
+        "counter", "Time that reading was paused because the sink was behind."
+    ),
+    "kol_sink_buffer_rows": Metric("gauge", "Rows sent and not acknowledged.", ("table",)),
     "kol_sink_rows_total": Metric("counter", "Rows acknowledged.", ("table",), series=OUT),
     "kol_rows_refused_total": Metric(
         "counter",
@@ -150,15 +160,17 @@ METRICS: dict[str, Metric] = {
         "counter", "Inserts that failed and were tried again.", ("table",), series=OUT
     ),
     "kol_sink_flush_seconds": Metric(
-        "histogram", "Time until rows are safe.", ("table",), LENGTHS, OUT
+        "histogram", "Time until rows are acknowledged.", ("table",), LENGTHS, OUT
     ),
     "kol_sink_last_success_timestamp_seconds": Metric(
-        "gauge", "When an insert was last safe; before it, when the worker began.", ("table",)
+        "gauge",
+        "When an insert was last acknowledged; before the first one, when the worker began.",
+        ("table",),
     ),
     "kol_sink_state": Metric(
-        "gauge", "1 for the state a table's way out is in.", ("table", "state")
+        "gauge", "1 for the state that a table's inserts are in.", ("table", "state")
     ),
-    "kol_trust_ratio": Metric("histogram", "Trust in rows of scores, as acknowledged.", (), TENTHS),
+    "kol_trust_ratio": Metric("histogram", "Trust in acknowledged rows of scores.", (), TENTHS),
     "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
     "kol_names": Metric("gauge", "KOLs and brands in memory.", ("side", "partition")),
     "kol_open_minutes": Metric(

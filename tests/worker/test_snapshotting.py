@@ -1,0 +1,97 @@
+"""When memory is copied and written, and what a failure does."""
+
+import pytest
+
+from schemas.events import PURCHASES
+from streams.core.sides import Side
+from streams.snapshots.statelog import Written
+from streams.worker.user_lane import FIRST_SECONDS
+from tests.builders import click, paid
+from tests.worker.world import LONG, NOW, World
+
+
+async def test_a_partition_that_comes_to_rest_is_kept_at_once() -> None:
+    world = World(begun_at=-LONG)
+    await world.fold(click(ts=NOW))
+    world.time = 0.4
+
+    await world.loop.flush(Side.USER)
+    await world.snapshots.wait()
+
+    assert world.released
+
+
+async def test_a_failed_snapshot_ends_the_worker() -> None:
+    world = World(begun_at=-LONG)
+    await world.fold(click(ts=NOW))
+
+    async def fenced(*_: object) -> Written:
+        raise RuntimeError("fenced")
+
+    world.lane.log.write = fenced  # type: ignore[assignment,method-assign]  # a stand-in
+    await world.loop.flush(Side.USER, snapshot=True)
+    await world.snapshots.wait()
+
+    assert [str(error) for error in world.crashes] == ["fenced"]
+    assert not world.released
+
+
+async def test_a_partition_that_has_just_begun_is_safe_only_with_its_first_watermark() -> None:
+    world = World(begun_at=None)
+    await world.fold(click(ts=NOW))
+
+    world.time = 1.9
+    await world.loop.flush(Side.USER, snapshot=True)
+    await world.snapshots.wait()
+    early = list(world.released)
+    world.time = 2.0
+    await world.loop.flush(Side.USER, snapshot=True)
+    await world.snapshots.wait()
+
+    assert not early
+    assert world.released
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_a_partition_that_has_just_begun_is_not_safe_before_its_watermark_is_told(
+    *, snapshot: bool
+) -> None:
+    world = World()
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+    world.time = FIRST_SECONDS - 0.1  # at rest, and due for a snapshot since REST_SECONDS
+    await world.loop.flush(Side.USER, snapshot=snapshot)
+    await world.snapshots.wait()
+    early = list(world.released)
+
+    world.time = FIRST_SECONDS
+    await world.loop.flush(Side.USER, snapshot=snapshot)
+    await world.snapshots.wait()
+
+    assert not early
+    assert world.released[-1][PURCHASES, 0] == 1
+
+
+async def test_large_memories_are_copied_one_a_round_so_that_batches_come_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.worker.snapshotting.COPY_BYTES", 1)
+    world = World(begun_at=-LONG)
+    world.add_lane(1)
+    world.time = LONG
+    kept = []
+    for _ in range(2):
+        await world.loop.flush(Side.USER)
+        kept.append([lane.is_snapshotting for lane in world.lanes.of(Side.USER)])
+        await world.snapshots.wait()
+
+    assert kept == [[True, False], [False, True]]
+
+
+async def test_a_drain_copies_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.worker.snapshotting.COPY_BYTES", 1)
+    world = World(begun_at=-LONG)
+    world.add_lane(1)
+    await world.loop.flush(Side.USER, snapshot=True)
+
+    assert [lane.is_snapshotting for lane in world.lanes.of(Side.USER)] == [True, True]
+    await world.snapshots.wait()
