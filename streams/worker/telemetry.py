@@ -126,7 +126,7 @@ METRICS: dict[str, Metric] = {
     ),
     "kol_snapshot_timestamp_seconds": Metric(
         "gauge",
-        "When the last snapshot was committed; before the first one, when the partition was assigned.",
+        "When the last snapshot was committed; before the first, when the partition was assigned.",
         ("side", "partition"),
     ),
     "kol_snapshot_seconds": Metric(
