@@ -33,7 +33,7 @@ from schemas.topics import CELLS
 from sinks.memory import Memory
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
-from streams.operations.ingest import message
+from streams.operations.ingest import parse_line
 from streams.worker.outgoing import Source, blocks
 from tests.oracle import Record
 
@@ -51,7 +51,7 @@ def records(case: str) -> list[Record]:
     log: list[Record] = []
     received_at = 0
     for line in (ROOM / case / "events.jsonl").read_bytes().splitlines():
-        sent = message(line)
+        sent = parse_line(line)
         received_at = json.loads(line).get("at", sent.at or received_at)
         place = sent.topic, 0 if sent.key is None else partition_of(sent.key, PARTITIONS)
         ends[place] = ends.get(place, -1) + 1

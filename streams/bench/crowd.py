@@ -27,7 +27,7 @@ ENGAGED: Final = (Kind.VIEW, Kind.VIEW, Kind.LIKE, Kind.SAVE, Kind.QA_ATTEND, Ki
 
 
 class Crowd:
-    """Who comes; batches in the order of time, all drawn from one seed."""
+    """Users and KOLs whose events are drawn from one seed, in order of time."""
 
     def __init__(self, seed: int, users: int, kols: int, at_ms: int = START_MS) -> None:
         self.users = users
@@ -37,8 +37,8 @@ class Crowd:
         self._rng = np.random.default_rng(seed)
         self._names = [f"kol-{n:05d}" for n in range(kols)]
 
-    def come(self, events: int, passing_ms: int) -> Iterator[Decoded]:
-        """So many events, evenly over so much event time."""
+    def batches(self, events: int, passing_ms: int) -> Iterator[Decoded]:
+        """Batches of `events` events, spread evenly over `passing_ms` of event time."""
         left = events
         while left:
             size = min(BATCH, left)

@@ -44,7 +44,7 @@ def main(bootstrap: str, warm: int, events: int) -> None:
             value = message.value()
             if value is not None:
                 counts[decode(value).kol_id] += 1
-        if watch.seen(len(messages), time.perf_counter(), time.process_time()):
+        if watch.count_done(len(messages), time.perf_counter(), time.process_time()):
             break
     sys.stdout.write(json.dumps(watch.result()) + "\n")
     consumer.close()

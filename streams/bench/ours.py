@@ -21,17 +21,17 @@ PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 
 
-def begin_anew(settings: Settings) -> None:
-    """Forget what an earlier worker of this group kept, so that it reads everything again."""
+def reset_group(settings: Settings) -> None:
+    """Delete the state and offsets of an earlier worker, so that the next one reads everything."""
     with kafka_admin(settings.kafka) as broker:
         broker.forget(settings.app_id, OWN_TOPICS)
         broker.create()
 
 
-def measured(
+def measure(
     settings: Settings, env: Mapping[str, str], port: int, warm: int, total: int, log: Path
 ) -> dict[str, float]:
-    """CPU of a worker from its `warm`th message until all `total` are read, stated and safe."""
+    """CPU of a worker from its `warm`th message until all `total` are read, written and safe."""
     with log.open("ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "streams.cli", "worker"],
@@ -41,21 +41,21 @@ def measured(
         )
     try:
         url = f"http://127.0.0.1:{port}/status.json"
-        begun = _at_least(process, url, warm)
+        first = _wait_until_read(process, url, warm)
         wall, cpu = time.perf_counter(), _cpu_seconds(process.pid)
-        _at_least(process, url, total)
+        _wait_until_read(process, url, total)
         read = time.perf_counter()
         with kafka_admin(settings.kafka) as broker:
             drain(broker, settings.app_id, PATIENCE_SECONDS)
         spent = _cpu_seconds(process.pid) - cpu
-        told = window(total - begun, read - wall, spent)
-        return told | {"peak_mb": _peak_mb(process.pid)}
+        figures = window(total - first, read - wall, spent)
+        return figures | {"peak_mb": _peak_mb(process.pid)}
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _at_least(process: "subprocess.Popen[bytes]", url: str, events: int) -> int:
+def _wait_until_read(process: "subprocess.Popen[bytes]", url: str, events: int) -> int:
     """Wait until so many messages are read; gives how many are."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:

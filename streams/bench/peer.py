@@ -10,34 +10,34 @@ class Stopwatch:
     warm: int
     events: int
     count: int = 0
-    begun_at: int = 0
-    begun: tuple[float, float] | None = None  # wall, CPU
-    ended: tuple[float, float] | None = None
+    start_count: int = 0
+    start: tuple[float, float] | None = None  # wall, CPU
+    end: tuple[float, float] | None = None
 
-    def seen(self, events: int, wall: float, cpu: float) -> bool:
+    def count_done(self, events: int, wall: float, cpu: float) -> bool:
         """Count events that are done; True once the window is full.
 
         >>> watch = Stopwatch(warm=10, events=100)
-        >>> [watch.seen(60, wall, 2 * wall) for wall in (0.0, 1.0, 2.0)]
+        >>> [watch.count_done(60, wall, 2 * wall) for wall in (0.0, 1.0, 2.0)]
         [False, False, True]
         >>> watch.result()["events"]
         120
         """
         self.count += events
-        if self.begun is None:
+        if self.start is None:
             if self.count >= self.warm:
-                self.begun, self.begun_at = (wall, cpu), self.count
+                self.start, self.start_count = (wall, cpu), self.count
             return False
-        if self.count - self.begun_at >= self.events:
-            self.ended = (wall, cpu)
-        return self.ended is not None
+        if self.count - self.start_count >= self.events:
+            self.end = (wall, cpu)
+        return self.end is not None
 
     def result(self) -> dict[str, float]:
         """Events, seconds, events a second, CPU microseconds an event of the full window."""
-        if self.begun is None or self.ended is None:
+        if self.start is None or self.end is None:
             raise ValueError("the window is not full")
-        events = self.count - self.begun_at
-        wall, cpu = self.ended[0] - self.begun[0], self.ended[1] - self.begun[1]
+        events = self.count - self.start_count
+        wall, cpu = self.end[0] - self.start[0], self.end[1] - self.start[1]
         return window(events, wall, cpu)
 
 

@@ -19,13 +19,17 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.embedded import kafka
 from schemas.blocks import Block
 from schemas.cells import NAMES
 from schemas.events import INPUTS
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.bench.crowd import DAY_MS, START_MS, Crowd
+from streams.bench.machine import machine
+from streams.clients.kafka_admin import kafka_admin
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
+from streams.settings import load
 from streams.snapshots import StateLog
 from streams.worker.restore import in_threads
 
@@ -61,46 +65,70 @@ class Memory(Protocol):
         """What a snapshot holds."""
 
 
-Back = Callable[[Mapping[str, NDArray[Any]]], Memory]
+Restore = Callable[[Mapping[str, NDArray[Any]]], Memory]
 
 
-async def measured(bootstrap: str, folder: Path, size: Size, say: Callable[[str], None]) -> Figures:
+def measure_on_own_broker(
+    folder: Path, users: int, on_step: Callable[[str], None]
+) -> dict[str, Any]:
+    """The report of that many users and a tenth as many KOLs, on a broker in `folder`."""
+    with kafka.broker(folder) as bootstrap:
+        settings = load().kafka.model_copy(update={"bootstrap": bootstrap})
+        with kafka_admin(settings) as broker:
+            broker.create()
+        size = Size(users, kols=max(users // 10, 1))
+        figures = asyncio.run(measure(bootstrap, folder, size, on_step))
+    return figures | {"machine": machine(), "topics": [USER_STATE, KOL_STATE]}
+
+
+async def measure(
+    bootstrap: str, folder: Path, size: Size, on_step: Callable[[str], None]
+) -> Figures:
     """Figures of both sides; the state topics are there already, their files below `folder`."""
     sides = {
-        "user": await _measured(
-            _Bench(bootstrap, folder, "user", USER_STATE, size), _users(size), _user_side, say
+        "user": await _measure_side(
+            _StateLogBench(bootstrap, folder, "user", USER_STATE, size),
+            _users(size),
+            _user_side,
+            on_step,
         ),
-        "kol": await _measured(
-            _Bench(bootstrap, folder, "kol", KOL_STATE, size), _kols(size), _kol_side, say
+        "kol": await _measure_side(
+            _StateLogBench(bootstrap, folder, "kol", KOL_STATE, size),
+            _kols(size),
+            _kol_side,
+            on_step,
         ),
     }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"users": size.users, "kols": size.kols, "peak_mb": round(peak), **sides}
 
 
-async def _measured(
-    bench: "_Bench", grown: Iterator[Memory], back: Back, say: Callable[[str], None]
+async def _measure_side(
+    bench: "_StateLogBench",
+    grown: Iterator[Memory],
+    restore: Restore,
+    on_step: Callable[[str], None],
 ) -> Figures:
     """Figures of one side."""
-    say(f"{bench.side} side: building memory")
+    on_step(f"{bench.side} side: building memory")
     memory = next(grown)
-    first = await bench.kept(memory, grown, 1)
-    restored = await bench.restored(back)
-    say(f"{bench.side} side: {bench.size.snapshots} snapshots")
-    later = await bench.kept(memory, grown, bench.size.snapshots)
+    first = await bench.measure_snapshots(memory, grown, 1)
+    restored = await bench.measure_restores(restore)
+    on_step(f"{bench.side} side: {bench.size.snapshots} snapshots")
+    later = await bench.measure_snapshots(memory, grown, bench.size.snapshots)
     del memory, grown
-    say(f"{bench.side} side: restoring")
-    grown_large = await bench.restored(back)
-    say(f"{bench.side} side: waiting for compaction")
-    left = await bench.compacted()
+    on_step(f"{bench.side} side: restoring")
+    grown_large = await bench.measure_restores(restore)
+    on_step(f"{bench.side} side: waiting for compaction")
+    left = await bench.size_once_compacted()
     return {
         "first": first | {"restore": restored},
         "later": later | {"restore": grown_large},
-        "compacted": {"topic_mb": left, "restore": await bench.restored(back)},
+        "compacted": {"topic_mb": left, "restore": await bench.measure_restores(restore)},
     }
 
 
-class _Bench:
+class _StateLogBench:
     """One partition's state log under measurement."""
 
     def __init__(self, bootstrap: str, folder: Path, side: str, topic: str, size: Size) -> None:
@@ -111,24 +139,26 @@ class _Bench:
         client = {"bootstrap_servers": self._bootstrap}
         return StateLog(client, "bench", self.side, self._topic, 0, format=1)
 
-    def _held(self) -> int:
+    def _topic_bytes(self) -> int:
         """Bytes of the topic's records on the broker's disk."""
         files = self._folder.rglob(f"{self._topic}-0/*.log")
         return sum(file.stat().st_size for file in files)
 
-    async def kept(self, memory: Memory, grown: Iterator[Memory], snapshots: int) -> Figures:
+    async def measure_snapshots(
+        self, memory: Memory, grown: Iterator[Memory], snapshots: int
+    ) -> Figures:
         """Many snapshots, traffic behind each."""
         rows: list[dict[str, float]] = []
         async with self._log() as log:
             await log.open()
             for _ in range(snapshots):
-                began = time.perf_counter()
+                started = time.perf_counter()
                 taken = log.capture(memory.arrays())
                 copied, cpu = time.perf_counter(), time.process_time()
                 written = await log.write(taken, {"offset": 1})
                 rows.append(
                     {
-                        "copy_ms": (copied - began) * 1e3,
+                        "copy_ms": (copied - started) * 1e3,
                         "copy_cpu_ms": taken.seconds * 1e3,
                         "written_mb": written.size / MB,
                         "records": written.chunks,
@@ -143,40 +173,40 @@ class _Bench:
             "held_mb": round(written.held / MB, 1),
             **{name: _spread([row[name] for row in rows]) for name in rows[0]},
             "share_of_core": round(statistics.mean(r["cpu_s"] for r in rows) / INTERVAL_S, 4),
-            "topic_mb": round(self._held() / MB, 1),
+            "topic_mb": round(self._topic_bytes() / MB, 1),
         }
 
-    async def restored(self, back: Back) -> Figures:
+    async def measure_restores(self, restore: Restore) -> Figures:
         """Several times: fenced, read, checked, put together, indexes built."""
         rows: list[dict[str, float]] = []
         for _ in range(self.size.restores):
             gc.collect()
             async with self._log() as log:
-                began, cpu = time.perf_counter(), time.process_time()
+                started, cpu = time.perf_counter(), time.process_time()
                 opened = await log.open()
-                found = time.perf_counter()
-                memory = await asyncio.to_thread(back, opened.arrays or {})
+                opened_at = time.perf_counter()
+                memory = await asyncio.to_thread(restore, opened.arrays or {})
                 ended = time.perf_counter()
             del memory
             rows.append(
                 {
-                    "seconds": ended - began,
+                    "seconds": ended - started,
                     "read_s": opened.read_seconds,
-                    "assemble_s": found - began - opened.read_seconds,
-                    "indexes_s": ended - found,
+                    "assemble_s": opened_at - started - opened.read_seconds,
+                    "indexes_s": ended - opened_at,
                     "cpu_s": time.process_time() - cpu,
                     "read_mb": opened.read_bytes / MB,
                 }
             )
         return {name: _spread([row[name] for row in rows]) for name in rows[0]}
 
-    async def compacted(self) -> float:
+    async def size_once_compacted(self) -> float:
         """Wait until the topic does not shrink any more; what it holds then, MB."""
         begun = since = time.monotonic()
-        patience, size = self.size.patience_s, self._held()
+        patience, size = self.size.patience_s, self._topic_bytes()
         while time.monotonic() - begun < patience and time.monotonic() - since < patience / 3:
             await asyncio.sleep(1)
-            now = self._held()
+            now = self._topic_bytes()
             if now != size:
                 size, since = now, time.monotonic()
         return round(size / MB, 1)
@@ -193,14 +223,14 @@ def _users(size: Size) -> Iterator[UserMemory]:
     """A memory after a month, and again after each interval."""
     memory, crowd = UserMemory(0, hmac_key=KEY), Crowd(SEED, size.users, kols=2_000)
     for _ in range(DAYS):
-        _live(memory, crowd, EVENTS_A_USER * size.users // DAYS, DAY_MS)
+        _fold_traffic(memory, crowd, EVENTS_A_USER * size.users // DAYS, DAY_MS)
     while True:
         yield memory
-        _live(memory, crowd, size.events, INTERVAL_S * 1_000)
+        _fold_traffic(memory, crowd, size.events, INTERVAL_S * 1_000)
 
 
-def _live(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> None:
-    for number, decoded in enumerate(crowd.come(events, passing_ms)):
+def _fold_traffic(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int) -> None:
+    for number, decoded in enumerate(crowd.batches(events, passing_ms)):
         memory.fold(decoded)
         if number % len(INPUTS) == len(INPUTS) - 1:
             memory.collect_updates()
@@ -214,17 +244,17 @@ def _kols(size: Size) -> Iterator[KolMemory]:
     version = 0
     for minute in range(size.minutes):
         chosen = rng.choice(size.kols, min(size.kols, 2 * size.cells), replace=False)
-        version = _told(memory, names, chosen, minute, version, rng)
+        version = _fold_cells(memory, names, chosen, minute, version, rng)
         memory.collect_updates()
     while True:
         yield memory
-        version = _told(
+        version = _fold_cells(
             memory, names, rng.choice(size.kols, size.cells), size.minutes, version, rng
         )
         memory.collect_updates()
 
 
-def _told(
+def _fold_cells(
     memory: KolMemory,
     names: list[str],
     kols: NDArray[np.int64],

@@ -38,7 +38,7 @@ def main(bootstrap: str, warm: int, events: int) -> None:
     async def count(stream: faust.StreamT[bytes]) -> None:
         async for value in stream:
             counts[json.loads(value).get("kol_id")] += 1
-            if watch.seen(1, time.perf_counter(), time.process_time()):
+            if watch.count_done(1, time.perf_counter(), time.process_time()):
                 sys.stdout.write(json.dumps(watch.result()) + "\n")
                 sys.stdout.flush()
                 os._exit(0)  # the end of a measurement, not of an app

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 WIDTH = 28  # of an interval on the screen
 
 
-def board(settings: "Settings", note: str, most: int = 18) -> Group:
-    """The leaderboard: an interval is a bar, a point would claim too much."""
+def board(settings: "Settings", note: str, limit: int = 18) -> Group:
+    """The leaderboard as a panel, with the doors of all messages below it."""
     from streams.operations.leaderboard import leaders
     from streams.operations.status import door_counts
 
@@ -30,10 +30,10 @@ def board(settings: "Settings", note: str, most: int = 18) -> Group:
     table.add_column("n", justify="right")
     table.add_column("credited", justify="right")
     table.add_column("given back", justify="right")
-    for row in leaders(settings, most):
+    for row in leaders(settings, limit):
         trust, lo, hi = (100 * row[name] for name in ("trust", "trust_lo", "trust_hi"))
         change = trust - 100 * row["before"]
-        felt_lo, felt, felt_hi = (
+        res_lo, res, res_hi = (
             None if row[name] is None else 100 * row[name]
             for name in ("resonance_lo", "resonance", "resonance_hi")
         )
@@ -42,14 +42,14 @@ def board(settings: "Settings", note: str, most: int = 18) -> Group:
             interval(lo, trust, hi, WIDTH),
             f"{trust:.0f} ({lo:.0f}–{hi:.0f})",
             Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
-            interval(felt_lo, felt, felt_hi, WIDTH // 2),
+            interval(res_lo, res, res_hi, WIDTH // 2),
             f"{row['n_eff']:.0f}",
             as_yuan(int(row["credit_cents"])),
             as_yuan(int(row["refunded_cents"])),
         )
     by_door = door_counts(settings)
     counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}
-    foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing said yet"
+    foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing yet"
     return Group(
         Panel(table, title=f"kol-streams · who is trusted · {note}", border_style="cyan"),
         Text(f" every message left by one door: {foot}", style="dim"),

@@ -1,7 +1,5 @@
-"""`kol import`: real data sets as events, and what became of every line."""
+"""`kol import`: send a real data set as events, and balance what became of every line."""
 
-import asyncio
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,95 +22,50 @@ from streams.cli.options import (
 )
 from streams.cli.progress import progress
 
-DATASETS = ("completejourney", "online-retail")
-
 
 @command
 def import_(
-    dataset: Annotated[str, typer.Argument(help="completejourney | online-retail")],
-    path: Annotated[Path | None, typer.Argument(help="The file, for online-retail.")] = None,
+    dataset: Annotated[str, typer.Argument(help="completejourney or online-retail.")],
+    path: Annotated[Path | None, typer.Argument(help="The file of online-retail.")] = None,
     *,
     timeout: Timeout = 900.0,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Send a real data set as events, wait for the credits, balance them to the cent.
+    """Send a real data set as events, wait for the credits, and balance them to the cent.
 
     completejourney: a year of a grocer's baskets, campaigns standing for KOLs (semi-synthetic).
     online-retail PATH: invoices and cancellations of a gift shop.
     """
+    from streams.operations.drain import Observer
+    from streams.operations.import_dataset import DATASETS, ONLINE_RETAIL, import_dataset
+    from streams.settings import load
+
     use_home(home)
-    if dataset not in DATASETS or (dataset == "online-retail") != (path is not None):
+    if dataset not in DATASETS or (dataset == ONLINE_RETAIL) != (path is not None):
         err.print("kol import completejourney, or kol import online-retail PATH")
         raise typer.Exit(USAGE)
-    report = _imported(dataset, path, timeout)
+    with progress() as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(step: str, done: int, total: int | None) -> None:
+            bar.update(task, description=step, completed=done, total=total)
+
+        observer = Observer(
+            lambda left: bar.update(task, completed=left),
+            print_notice,
+            lambda step: bar.update(task, description=step, total=None),
+        )
+        report = import_dataset(load(), path, timeout, show, observer)
     if as_json:
         print_json(report)
     else:
-        _shown(report)
+        _print_report(report)
     if not report["balance"]["balanced"]:
         raise typer.Exit(FAILED)
 
 
-def _imported(dataset: str, path: Path | None, timeout: float) -> dict[str, Any]:
-    from streams.clients.clickhouse import reader
-    from streams.clients.kafka_admin import kafka_admin
-    from streams.operations.drain import Observer, drain
-    from streams.operations.import_dataset import (
-        NoRoomError,
-        already,
-        balance,
-        newest_event_ms,
-        send,
-        shift_ms,
-    )
-    from streams.settings import load
-
-    settings = load()
-    client = reader(settings.clickhouse)
-    with progress() as bar:
-        task = bar.add_task("reading lines", total=None)
-        converted = _converted(path, lambda n: bar.update(task, completed=n))
-        if already(client, converted.platform):
-            raise NoRoomError(f"{dataset} is imported already: begin anew with `kol up --fresh`")
-        times = [value["ts"] for _, value in converted.events]
-        newest = newest_event_ms(client)
-        moved = shift_ms(min(times), max(times), newest, time.time_ns() // 1_000_000)
-        bar.update(task, description="sending events", total=len(times), completed=0)
-        sent = asyncio.run(
-            send(
-                converted,
-                settings.kafka,
-                moved,
-                lambda n: bar.update(task, completed=n),
-            )
-        )
-        with kafka_admin(settings.kafka) as broker:
-            bar.update(task, description="waiting for the workers", total=None)
-            watch = Observer(lambda left: bar.update(task, completed=left), print_notice)
-            drain(broker, settings.app_id, timeout, watch)
-    fates = {
-        name: {"lines": fate.lines, "cents": fate.cents, "rule": converted.notes[name]}
-        for name, fate in converted.fates.items()
-    }
-    return {
-        "dataset": dataset,
-        "lines": sum(fate.lines for fate in converted.fates.values()),
-        "fates": fates,
-        "events": sent,
-        "shifted_days": moved // 86_400_000,
-        "semi_synthetic": dataset == "completejourney",
-        "balance": balance(client, converted),
-    }
-
-
-def _converted(path: Path | None, seen: Any) -> Any:  # noqa: ANN401  # a callback
-    from deploy.datasets import completejourney, online_retail
-
-    return completejourney.convert(seen) if path is None else online_retail.convert(path, seen)
-
-
-def _shown(report: dict[str, Any]) -> None:
+def _print_report(report: dict[str, Any]) -> None:
     title = report["dataset"] + (" (semi-synthetic)" if report["semi_synthetic"] else "")
     fates = Table("fate", "lines", "cents", "rule", title=f"{title}: {report['lines']:,} lines")
     for name, fate in report["fates"].items():

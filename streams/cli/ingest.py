@@ -1,17 +1,15 @@
-"""`kol ingest`: files of events, sent as they stand."""
+"""`kol ingest`: send files of events."""
 
 import asyncio
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from streams.cli.options import FAILED, HOME, Home, Json, command, err, out, print_json, use_home
 from streams.cli.progress import progress
 
-if TYPE_CHECKING:
-    from streams.operations.ingest import Unusable
+SHOWN_LINES = 10  # of those that cannot be sent
 
 
 @command
@@ -25,42 +23,20 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Send files of events: {"topic": …, "value": {…}} or {"topic": …, "raw": "…"} a line."""
+    from streams.operations.ingest import send_files
+    from streams.settings import load
+
     use_home(home)
-    for path in files:
-        path.stat()  # all of them before the first is sent
-    sent, unusable = asyncio.run(_sent(files))
-    for line in unusable[:10]:
+    with progress() as bar:
+        task = bar.add_task("sending", total=None)
+        on_sent = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
+        sent, unusable = asyncio.run(send_files(load().kafka, files, on_sent))
+    for line in unusable[:SHOWN_LINES]:
         err.print(f"{line.path}:{line.line}: not sent: {line.why}", highlight=False)
     if as_json:
         print_json({"sent": dict(sent), "messages": sent.total(), "unusable": len(unusable)})
     else:
-        told_topics = ", ".join(f"{n} to {topic}" for topic, n in sent.items()) or "nothing"
-        out.print(f"sent {told_topics}; {len(unusable)} lines could not be sent")
+        by_topic = ", ".join(f"{n} to {topic}" for topic, n in sent.items()) or "nothing"
+        out.print(f"sent {by_topic}; {len(unusable)} lines could not be sent")
     if strict and unusable:
         raise typer.Exit(FAILED)
-
-
-async def _sent(files: list[Path]) -> tuple[Counter[str], list["Unusable"]]:
-    from schemas.partitioner import partition_of
-    from sinks.feed import Feed
-    from streams.clients.kafka_admin import options
-    from streams.operations.ingest import Unusable, merged
-    from streams.settings import load
-
-    conf = load().kafka
-    sent: Counter[str] = Counter()
-    unusable: list[Unusable] = []
-    with progress() as bar:
-        task = bar.add_task("sending", total=None)
-        async with Feed(conf.bootstrap, options=options(conf)) as feed:
-            for message in merged(files):
-                if isinstance(message, Unusable):
-                    unusable.append(message)
-                    continue
-                key = message.key
-                partition = partition_of(key, conf.partitions) if key is not None else 0
-                await feed.send(message.topic, partition, key, message.value)
-                sent[message.topic] += 1
-                if sent.total() % 1000 == 0:
-                    bar.update(task, completed=sent.total())
-    return sent, unusable

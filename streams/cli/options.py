@@ -70,6 +70,11 @@ def print_notice(line: str) -> None:
     err.print(line, highlight=False, markup=False)
 
 
+def print_step(line: str) -> None:
+    """Print one step of what is being started on stderr."""
+    err.print(f"[dim]·[/] {line}", highlight=False)
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -24,7 +24,7 @@ def top(
 
     Shows it once; with --duration the screen follows for so many seconds.
     """
-    from streams.operations.leaderboard import leaders, watched
+    from streams.operations.leaderboard import leaders, refresh
     from streams.settings import load
 
     use_home(home)
@@ -35,6 +35,6 @@ def top(
         out.print(board(settings, "now", limit))
     else:
         with Live(console=out, refresh_per_second=4) as live:
-            watched(
+            refresh(
                 threading.Event(), duration, lambda: live.update(board(settings, "live", limit))
             )

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import HOME, Home, Json, command, err, print_json, print_notice, use_home
+from streams.cli.options import (
+    HOME,
+    Home,
+    Json,
+    command,
+    err,
+    print_json,
+    print_notice,
+    print_step,
+    use_home,
+)
 
 
 @command
@@ -26,9 +36,6 @@ def up(
     if fresh:
         folder.fresh()
 
-    def say(line: str) -> None:
-        err.print(f"[dim]·[/] {line}", highlight=False)
-
     if detach:
         argv = [sys.executable, "-m", "streams.cli", "up", "--workers", str(workers)]
         status = detached(folder, [*argv, "--home", str(folder.path)], on_change=print_notice)
@@ -38,4 +45,4 @@ def up(
             err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
         return
     folder.take()  # before anything is prepared
-    supervisor(folder, workers, say).run()
+    supervisor(folder, workers, print_step).run()

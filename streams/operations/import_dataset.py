@@ -1,35 +1,112 @@
-"""Sending a data set as events, in time order, and the account of what became of it.
+"""Sending a data set as events in time order, and the balance of what is then in ClickHouse.
 
-Event times stay, or all move by one constant: when the topics already hold newer events,
-everything would be too late, so the whole set moves behind them by whole weeks.
+Event times stay, or all move by one constant: when the topics already hold newer events, all of
+the set would be too late, so it moves behind them by whole years of 52 weeks.
 """
 
+import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+import msgspec
 from clickhouse_connect.driver.client import Client
 
+from deploy.datasets import completejourney, online_retail
 from deploy.datasets.converted import DAY_MS, Converted
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.clients.clickhouse import query
-from streams.clients.kafka_admin import options
+from streams.clients.clickhouse import query, reader
+from streams.clients.kafka_admin import kafka_admin, options
 from streams.errors import ExpectedError
-from streams.settings import Kafka
+from streams.operations.drain import Observer, drain
+from streams.settings import Kafka, Settings
 
+COMPLETE_JOURNEY, ONLINE_RETAIL = "completejourney", "online-retail"
+DATASETS: Final = (COMPLETE_JOURNEY, ONLINE_RETAIL)
 WEEKS_OF_A_YEAR_MS = 364 * DAY_MS  # weekdays and seasons stay
+PROGRESS_EVENTS = 1_000  # between two calls of a progress callback
+
+OnProgress = Callable[[str, int, int | None], None]  # step, how far, of how many if that is known
+
+_encode = msgspec.json.Encoder().encode
 
 
 class NoRoomError(ExpectedError):
     """The data set cannot be imported here now; says what to do."""
 
 
-def shift_ms(first: int, last: int, newest: int | None, now: int) -> int:
+def import_dataset(
+    settings: Settings,
+    path: Path | None,
+    timeout: float,
+    on_progress: OnProgress,
+    observer: Observer,
+) -> dict[str, Any]:
+    """Send a data set, wait for the workers, and give the report with its balance.
+
+    Args:
+        settings: of the deployment.
+        path: of the file of online-retail; None: completejourney.
+        timeout: seconds to wait for the workers.
+        on_progress: called while lines are read and events are sent.
+        observer: sees the messages that are left while it waits.
+
+    Raises:
+        NoRoomError: it was imported before, or cannot be placed in time.
+        NotDrainedError: the workers are not done in time.
+
+    """
+    client = reader(settings.clickhouse)
+    dataset = COMPLETE_JOURNEY if path is None else ONLINE_RETAIL
+    converted = _convert(path, lambda lines: on_progress("reading lines", lines, None))
+    if is_imported(client, converted.platform):
+        raise NoRoomError(f"{dataset} is imported already: begin anew with `kol up --fresh`")
+    times = [value["ts"] for _, value in converted.events]
+    now = time.time_ns() // 1_000_000
+    shift = time_shift_ms(min(times), max(times), newest_event_ms(client), now)
+
+    def on_sent(sent: int) -> None:
+        on_progress("sending events", sent, len(times))
+
+    on_sent(0)
+    sent = asyncio.run(send(converted, settings.kafka, shift, on_sent))
+    with kafka_admin(settings.kafka) as broker:
+        observer.step("waiting for the workers")
+        drain(broker, settings.app_id, timeout, observer)
+    return _line_report(dataset, converted) | {
+        "events": sent,
+        "shifted_days": shift // DAY_MS,
+        "semi_synthetic": dataset == COMPLETE_JOURNEY,
+        "balance": balance(client, converted),
+    }
+
+
+def _convert(path: Path | None, on_lines: Callable[[int], None]) -> Converted:
+    return (
+        completejourney.convert(on_lines) if path is None else online_retail.convert(path, on_lines)
+    )
+
+
+def _line_report(dataset: str, converted: Converted) -> dict[str, Any]:
+    """What became of the lines of a data set."""
+    return {
+        "dataset": dataset,
+        "lines": sum(fate.lines for fate in converted.fates.values()),
+        "fates": {
+            name: {"lines": fate.lines, "cents": fate.cents, "rule": converted.notes[name]}
+            for name, fate in converted.fates.items()
+        },
+    }
+
+
+def time_shift_ms(first: int, last: int, newest: int | None, now: int) -> int:
     """By how much all event times move: 0, or whole years of 52 weeks.
 
-    >>> shift_ms(first=10, last=20, newest=None, now=30)
+    >>> time_shift_ms(first=10, last=20, newest=None, now=30)
     0
-    >>> shift_ms(first=10, last=20, newest=15, now=364 * 86_400_000 + 30) // 86_400_000
+    >>> time_shift_ms(first=10, last=20, newest=15, now=364 * 86_400_000 + 30) // 86_400_000
     364
 
     Raises:
@@ -48,18 +125,18 @@ def shift_ms(first: int, last: int, newest: int | None, now: int) -> int:
 
 
 def newest_event_ms(client: Client) -> int | None:
-    """The newest event time that rows speak of; None while there are none."""
-    told = query(
+    """The newest event time in any row; None if there is none."""
+    rows = query(
         client,
         "SELECT greatest((SELECT max(toUnixTimestamp64Milli(ordered_at)) FROM v_order),"
         " (SELECT max(toInt64(toUnixTimestamp(minute))) * 1000 FROM v_minute)) AS at",
     )
-    at = int(told[0]["at"] or 0) if told else 0
+    at = int(rows[0]["at"] or 0) if rows else 0
     return at if at > 0 else None
 
 
-def already(client: Client, platform: str) -> bool:
-    """Whether orders of this data set stand in ClickHouse."""
+def is_imported(client: Client, platform: str) -> bool:
+    """Whether ClickHouse has orders of this data set."""
     sql = "SELECT count() AS n FROM v_order WHERE platform = {platform:String}"
     return int(query(client, sql, {"platform": platform})[0]["n"]) > 0
 
@@ -67,27 +144,24 @@ def already(client: Client, platform: str) -> bool:
 async def send(
     converted: Converted,
     kafka: Kafka,
-    moved_ms: int,
-    seen: Callable[[int], None],
+    shift: int,
+    on_sent: Callable[[int], None],
 ) -> int:
-    """Send all events in time order; gives their number."""
-    import msgspec  # noqa: PLC0415  # the encoder is only needed here
-
-    encode = msgspec.json.Encoder().encode
+    """Send all events in time order, `shift` milliseconds later; gives their number."""
     sent = 0
     async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
         for topic, value in converted.in_time_order():
             key = value["user_id"].encode()
-            message = encode(value | {"ts": value["ts"] + moved_ms})
+            message = _encode(value | {"ts": value["ts"] + shift})
             await feed.send(topic, partition_of(key, kafka.partitions), key, message)
             sent += 1
-            if sent % 1000 == 0:
-                seen(sent)
+            if sent % PROGRESS_EVENTS == 0:
+                on_sent(sent)
     return sent
 
 
 def balance(client: Client, converted: Converted) -> dict[str, Any]:
-    """What stands in ClickHouse beside what must, to the cent, and the known answers."""
+    """What is in ClickHouse beside what must be, to the cent, and the known answers."""
     where = {"platform": converted.platform}
     stands = query(
         client,
@@ -113,15 +187,15 @@ def balance(client: Client, converted: Converted) -> dict[str, Any]:
         "stands": stands,
         "models": models,
         "balanced": even and bool(models),
-        "known_answers": answered(client, converted.answers),
+        "known_answers": credit_by_answer(client, converted.answers),
     }
 
 
-def answered(client: Client, answers: Mapping[str, Iterable[str]]) -> dict[str, Any]:
-    """Per model, the share of the cents of orders with a known answer that went there."""
+def credit_by_answer(client: Client, answers: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """Per model, the cents of orders with a known answer, and how many of them went to it."""
     if not answers:
         return {}
-    told = query(
+    rows = query(
         client,
         "SELECT model, order_id, kol_id, credit_cents FROM v_order_credit"
         " WHERE order_id IN {orders:Array(String)}",
@@ -129,7 +203,7 @@ def answered(client: Client, answers: Mapping[str, Iterable[str]]) -> dict[str, 
     )
     right: dict[str, int] = {}
     total: dict[str, int] = {}
-    for row in told:
+    for row in rows:
         model, cents = row["model"], int(row["credit_cents"])
         total[model] = total.get(model, 0) + cents
         if row["kol_id"] in answers[row["order_id"]]:

@@ -14,7 +14,8 @@ import heapq
 import io
 import json
 import lzma
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,12 @@ import msgspec
 import zstandard
 
 from schemas.events import INPUTS
+from schemas.partitioner import partition_of
+from sinks.feed import Feed
+from streams.clients.kafka_admin import options
+from streams.settings import Kafka
+
+PROGRESS_MESSAGES = 1_000  # between two calls of `on_sent`
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A line that names no message; it cannot be sent anywhere."""
+    """A line that is no message; it cannot be sent."""
 
     path: Path
     line: int
@@ -55,7 +62,34 @@ class _Line(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Line).decode
 
 
-def opened(path: Path) -> BinaryIO:
+async def send_files(
+    kafka: Kafka, files: Sequence[Path], on_sent: Callable[[int], None]
+) -> tuple[Counter[str], list[Unusable]]:
+    """Send all messages of the files; gives their number by topic, and the lines that are none.
+
+    Raises:
+        FileNotFoundError: a file does not exist; nothing was sent.
+
+    """
+    for path in files:
+        path.stat()
+    sent: Counter[str] = Counter()
+    unusable: list[Unusable] = []
+    async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
+        for message in merge_by_time(files):
+            if isinstance(message, Unusable):
+                unusable.append(message)
+                continue
+            key = message.key
+            partition = partition_of(key, kafka.partitions) if key is not None else 0
+            await feed.send(message.topic, partition, key, message.value)
+            sent[message.topic] += 1
+            if sent.total() % PROGRESS_MESSAGES == 0:
+                on_sent(sent.total())
+    return sent, unusable
+
+
+def open_unpacked(path: Path) -> BinaryIO:
     """The file, unpacked if its name ends in .gz, .xz or .zst."""
     match path.suffix:
         case ".gz":
@@ -68,43 +102,46 @@ def opened(path: Path) -> BinaryIO:
             return path.open("rb")
 
 
-def merged(paths: Sequence[Path]) -> Iterator[Message | Unusable]:
+def merge_by_time(paths: Sequence[Path]) -> Iterator[Message | Unusable]:
     """All messages of the files, the least event time first; one file keeps its order."""
     with ExitStack() as stack:
-        files = [in_order(messages(path, stack.enter_context(opened(path)))) for path in paths]
+        files = [
+            with_greatest_time(parse_lines(path, stack.enter_context(open_unpacked(path))))
+            for path in paths
+        ]
         if len(files) == 1:
             yield from (message for _, message in files[0])
             return
         yield from (message for _, message in heapq.merge(*files, key=lambda pair: pair[0]))
 
 
-def in_order(
-    found: Iterable[Message | Unusable],
+def with_greatest_time(
+    messages: Iterable[Message | Unusable],
 ) -> Iterator[tuple[int, Message | Unusable]]:
-    """Each with the greatest time so far: sorted without moving anything."""
+    """Each message with the greatest time so far, which is its place in the merge."""
     newest = 0
-    for message in found:
+    for message in messages:
         if isinstance(message, Message):
             newest = max(newest, message.at)
         yield newest, message
 
 
-def messages(path: Path, lines: Iterable[bytes]) -> Iterator[Message | Unusable]:
-    """The messages of one file; empty lines are nothing."""
+def parse_lines(path: Path, lines: Iterable[bytes]) -> Iterator[Message | Unusable]:
+    """The messages of one file; empty lines are skipped."""
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield message(line)
+                yield parse_line(line)
             except ValueError as error:
                 yield Unusable(path, number, str(error))
 
 
-def message(line: bytes) -> Message:
+def parse_line(line: bytes) -> Message:
     r"""The message a line describes.
 
-    >>> message(b'{"topic":"purchases","value":{"user_id":"u1","ts":5}}')
+    >>> parse_line(b'{"topic":"purchases","value":{"user_id":"u1","ts":5}}')
     Message(topic='purchases', key=b'u1', value=b'{"user_id":"u1","ts":5}', at=5)
-    >>> message(b'{"topic":"purchases","raw":"{oops"}').value
+    >>> parse_line(b'{"topic":"purchases","raw":"{oops"}').value
     b'{oops'
 
     Raises:
@@ -115,10 +152,10 @@ def message(line: bytes) -> Message:
         read = _decode(line)
         topic, key, value = read.topic, read.key, _value(read.value, read.raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        topic, key, value = _leniently(line)
+        topic, key, value = _parse_leniently(line)
     if topic not in INPUTS:
         raise ValueError(f"no input topic {topic!r}: one of {', '.join(INPUTS)}")
-    user, at = _inside(value)
+    user, at = _user_and_time(value)
     if key is msgspec.UNSET:
         key = user
     return Message(topic, key.encode(errors="surrogatepass") if key else None, value, at)
@@ -134,7 +171,7 @@ def _value(
     return bytes(value)
 
 
-def _leniently(line: bytes) -> tuple[str, Any, bytes | None]:
+def _parse_leniently(line: bytes) -> tuple[str, Any, bytes | None]:
     """A line with lone surrogates, which the strict reader refuses."""
     try:
         read = json.loads(line)
@@ -167,20 +204,20 @@ def as_bytes(raw: str) -> bytes:
         return raw.encode("utf-8", "surrogatepass")
 
 
-class _User(msgspec.Struct):
+class _Envelope(msgspec.Struct):
     user_id: Any = None
     ts: Any = None
 
 
-_user = msgspec.json.Decoder(_User).decode
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-def _inside(value: bytes | None) -> tuple[str | None, int]:
-    """The user and the time a value names, where it names any."""
+def _user_and_time(value: bytes | None) -> tuple[str | None, int]:
+    """The user_id and the time in a value; None and 0 where there is none."""
     if not value:
         return None, 0
     try:
-        read = _user(value)
+        read = _decode_envelope(value)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None, 0
     user = read.user_id if isinstance(read.user_id, str) else None

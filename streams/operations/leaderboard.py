@@ -1,4 +1,4 @@
-"""The KOLs as they stand now, for `kol top` and the demo."""
+"""The leaderboard: which KOLs are trusted now, and what they earned."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ from streams.clients.clickhouse import query, reader
 from streams.settings import Settings
 
 
-def leaders(settings: Settings, most: int = 18) -> list[dict[str, Any]]:
-    """The KOLs as they stand now: newest score of each, with what they earned."""
+def leaders(settings: Settings, limit: int = 18) -> list[dict[str, Any]]:
+    """The newest score of each KOL with what it earned, the highest earner first."""
     sql = """
         SELECT s.kol_id AS kol_id, s.now.1 AS trust, s.now.2 AS trust_lo, s.now.3 AS trust_hi,
                s.now.4 AS resonance, s.now.5 AS resonance_lo, s.now.6 AS resonance_hi,
@@ -26,14 +26,14 @@ def leaders(settings: Settings, most: int = 18) -> list[dict[str, Any]]:
             SELECT kol_id, sum(credit_cents) AS credit, sum(refunded_cents) AS refunded
             FROM v_order_credit WHERE model = 'time_decay' GROUP BY kol_id
         ) AS c ON c.kol_id = s.kol_id
-        ORDER BY credit_cents DESC, kol_id LIMIT {most:UInt32}
+        ORDER BY credit_cents DESC, kol_id LIMIT {limit:UInt32}
     """
-    return query(reader(settings.clickhouse), sql, {"most": most})
+    return query(reader(settings.clickhouse), sql, {"limit": limit})
 
 
-def watched(stop: threading.Event, seconds: float, look: Callable[[], None]) -> None:
-    """Look again and again, at least twice a second, until the time is over."""
-    end = time.monotonic() + seconds
+def refresh(stop: threading.Event, duration: float, show: Callable[[], None]) -> None:
+    """Call `show` at least twice a second until `duration` seconds are over or `stop` is set."""
+    end = time.monotonic() + duration
     while not stop.is_set() and time.monotonic() < end:
-        look()
+        show()
         stop.wait(min(0.5, max(0.0, end - time.monotonic())))

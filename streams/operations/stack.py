@@ -11,7 +11,7 @@ from typing import Any
 
 from deploy.embedded import kafka, ports
 from deploy.embedded.process import Process, tail
-from deploy.embedded.state_folder import StateFolder
+from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from deploy.embedded.supervisor import Child, Supervisor
 from streams.clients.worker_pages import answers
 from streams.errors import ExpectedError
@@ -20,7 +20,22 @@ from streams.settings import environment
 PARTITIONS = 4
 ENGINE_PORT, WORKER_PORT = 8123, 6066
 ADMIN, READER = "kol", "reader"
+DEMO_MARK = "made-by-demo"  # a file in the homes that the demo may empty
 WORKER_STOP_SECONDS = 10.0  # by itself; it is killed two seconds later
+
+
+def clear_demo_home(home: StateFolder) -> None:
+    """Empty a home for the demo.
+
+    Raises:
+        EmbeddedError: it holds events that the demo did not make.
+
+    """
+    mark = home.path / DEMO_MARK
+    if (home.data / "kafka" / "meta.properties").exists() and not mark.exists():
+        raise EmbeddedError(f"{home.path} holds events of `kol up`: kol demo --home another-folder")
+    home.fresh()
+    mark.touch()
 
 
 def supervisor(
@@ -34,7 +49,7 @@ def supervisor(
     secrets = home.secrets()
     engine_port, *worker_ports = ports.free(ENGINE_PORT, *range(WORKER_PORT, WORKER_PORT + workers))
     accounts = _accounts(home)
-    told = {
+    given = {
         "kafka": {"bootstrap": broker.bootstrap, "partitions": PARTITIONS},
         "clickhouse": {
             "host": ports.HOST,
@@ -47,7 +62,7 @@ def supervisor(
         "hmac_key": secrets.hmac_key,
         **(settings or {}),
     }
-    env = environment(told) | {"KOL_HOME": str(home.path)}
+    env = environment(given) | {"KOL_HOME": str(home.path)}
     engine = f"http://{ports.HOST}:{engine_port}/ping"
     children = [
         broker.child(),
@@ -87,7 +102,7 @@ def supervisor(
             "admin_password": secrets.admin_password,
         },
         "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
-        "settings": told,
+        "settings": given,
     }
     return Supervisor(home, children, extra, on_change)
 
@@ -141,7 +156,7 @@ class RunningStack:
     def _run(self) -> None:
         try:
             self._supervisor.run()
-        except BaseException as error:  # noqa: BLE001  # told to whoever waits
+        except BaseException as error:  # noqa: BLE001  # re-raised by `start`
             self._error = error
 
     def _changed(self, line: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.embedded import kafka
 from schemas.topics import KOL_STATE, USER_STATE, plan
-from streams.bench.restoring import Size, measured
+from streams.bench.restoring import Size, measure
 from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
@@ -22,7 +22,7 @@ def test_both_sides_are_kept_and_restored(tmp_path: Path) -> None:
         for topic in (USER_STATE, KOL_STATE):
             settings = {name.replace(".", "__"): of for name, of in plan(1)[topic][1].items()}
             asyncio.run(create_topics(bootstrap, [topic], 1, **settings))
-        found = asyncio.run(measured(bootstrap, tmp_path, SMALL, lambda _: None))
+        found = asyncio.run(measure(bootstrap, tmp_path, SMALL, lambda _: None))
 
     for side in ("user", "kol"):
         first, later, compacted = (found[side][when] for when in ("first", "later", "compacted"))

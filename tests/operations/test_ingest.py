@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.operations.ingest import Message, Unusable, as_bytes, merged, message
+from streams.operations.ingest import Message, Unusable, as_bytes, merge_by_time, parse_line
 
 
 def line(topic: str, ts: int, user: str = "u1") -> str:
@@ -24,19 +24,21 @@ def written(path: Path, *lines: str) -> Path:
 def test_a_value_is_sent_byte_for_byte_as_it_stands_in_the_file() -> None:
     odd = b'{"user_id": "u1",  "ts":5, "a":1.50, "a":2, "big":123456789012345678901234567890}'
 
-    assert message(b'{"topic":"clickstream","value":' + odd + b"}").value == odd
+    assert parse_line(b'{"topic":"clickstream","value":' + odd + b"}").value == odd
 
 
 def test_the_key_is_the_user_unless_it_is_given() -> None:
-    assert message(b'{"topic":"clickstream","value":{"user_id":"u1"}}').key == b"u1"
-    assert message(b'{"topic":"clickstream","value":{"user_id":"u1"},"key":"x"}').key == b"x"
-    assert message(b'{"topic":"clickstream","value":{"user_id":7}}').key is None
+    assert parse_line(b'{"topic":"clickstream","value":{"user_id":"u1"}}').key == b"u1"
+    assert parse_line(b'{"topic":"clickstream","value":{"user_id":"u1"},"key":"x"}').key == b"x"
+    assert parse_line(b'{"topic":"clickstream","value":{"user_id":7}}').key is None
 
 
 def test_raw_is_sent_as_it_is_given_even_when_it_is_no_utf8() -> None:
-    assert message(b'{"topic":"clickstream","raw":"{oops"}').value == b"{oops"
-    assert message(b'{"topic":"clickstream","raw":"\\udcff\\u597d"}').value == b"\xff\xe5\xa5\xbd"
-    assert message(b'{"topic":"clickstream","raw":null}').value is None
+    assert parse_line(b'{"topic":"clickstream","raw":"{oops"}').value == b"{oops"
+    assert (
+        parse_line(b'{"topic":"clickstream","raw":"\\udcff\\u597d"}').value == b"\xff\xe5\xa5\xbd"
+    )
+    assert parse_line(b'{"topic":"clickstream","raw":null}').value is None
 
 
 @given(st.binary())
@@ -60,7 +62,7 @@ def test_a_line_that_names_no_message_is_told_with_its_number(tmp_path: Path, ba
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n" + bad + b"\n" + line("clickstream", 1).encode())
 
-    first, second = merged([path])
+    first, second = merge_by_time([path])
 
     assert isinstance(first, Unusable)
     assert first.line == 2
@@ -76,8 +78,8 @@ def test_one_file_keeps_its_order_and_several_are_merged_by_time(tmp_path: Path)
     )
     b = written(tmp_path / "b.jsonl", line("purchases", 5), line("purchases", 20))
 
-    assert [m.at for m in merged([a]) if isinstance(m, Message)] == [10, 4, 30]
-    assert [m.at for m in merged([a, b]) if isinstance(m, Message)] == [5, 10, 4, 20, 30]
+    assert [m.at for m in merge_by_time([a]) if isinstance(m, Message)] == [10, 4, 30]
+    assert [m.at for m in merge_by_time([a, b]) if isinstance(m, Message)] == [5, 10, 4, 20, 30]
 
 
 def test_packed_files_are_unpacked(tmp_path: Path) -> None:
@@ -85,5 +87,5 @@ def test_packed_files_are_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(text))
     (tmp_path / "a.zst").write_bytes(zstandard.compress(text))
 
-    assert len(list(merged([tmp_path / "a.gz"]))) == 1
-    assert len(list(merged([tmp_path / "a.zst"]))) == 1
+    assert len(list(merge_by_time([tmp_path / "a.gz"]))) == 1
+    assert len(list(merge_by_time([tmp_path / "a.zst"]))) == 1

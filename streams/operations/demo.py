@@ -1,0 +1,59 @@
+"""The demo from its first event to its final report, without a screen."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from schemas.events import INPUTS
+from streams.clients.kafka_admin import kafka_admin
+from streams.clients.worker_pages import latency_counts
+from streams.operations.demo_report import demo_report
+from streams.operations.demo_traffic import Traffic
+from streams.operations.drain import Observer, drain
+from streams.operations.leaderboard import refresh
+from streams.settings import Settings
+
+SEED = 20_26
+DRAIN_SECONDS = 120.0
+PAUSE_SECONDS = 0.3
+
+
+def play(
+    settings: Settings,
+    urls: Sequence[str],
+    duration: float,
+    rate: float,
+    on_step: Callable[[str], None],
+) -> dict[str, Any]:
+    """Send the history, then live traffic; gives the report once everything is drained.
+
+    Args:
+        settings: of the running stack.
+        urls: of the workers' pages, for latencies.
+        duration: seconds of live traffic.
+        rate: events a second of it.
+        on_step: called with what is going on, at least twice a second.
+
+    """
+    traffic = Traffic(settings, rate, SEED)
+    traffic.start()
+    try:
+        while not traffic.history_sent.wait(PAUSE_SECONDS):
+            on_step("sending the last 90 minutes")
+        _drain(settings, "catching up", on_step)
+        before = latency_counts(urls)
+        refresh(traffic.stopped, duration, lambda: on_step("live"))
+    finally:
+        traffic.stopped.set()
+        traffic.join()
+    if traffic.error is not None:
+        raise traffic.error
+    _drain(settings, "draining", on_step)
+    with kafka_admin(settings.kafka) as broker:
+        messages = sum(broker.end_offsets(INPUTS).values())
+    return demo_report(settings, messages, latency_counts(urls) - before)
+
+
+def _drain(settings: Settings, step: str, on_step: Callable[[str], None]) -> None:
+    observer = Observer(lambda left: on_step(f"{step}: {left} to go"), on_step)
+    with kafka_admin(settings.kafka) as broker:
+        drain(broker, settings.app_id, DRAIN_SECONDS, observer)

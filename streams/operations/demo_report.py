@@ -1,0 +1,79 @@
+"""The final report of the demo, and the two laws it has to keep.
+
+Every message leaves by one door, and every model credits exactly what was paid.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas.latency import quantile_ms
+from streams.clients.clickhouse import query, reader
+from streams.settings import Settings
+
+
+def demo_report(
+    settings: Settings,
+    messages: int,
+    latency_counts: Sequence[int] | Any,  # noqa: ANN401  # an array
+) -> dict[str, Any]:
+    """Where every message left and what every cent was credited to, from the views of record.
+
+    Args:
+        settings: of the stack.
+        messages: on the input topics.
+        latency_counts: of live messages, one number a bucket of `LATENCY`.
+
+    """
+    client = reader(settings.clickhouse)
+    doors = query(
+        client, "SELECT door, kind, sum(n) AS n FROM v_door GROUP BY door, kind HAVING n > 0"
+    )
+    orders = query(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
+    models = query(
+        client,
+        "SELECT model, sum(credit_cents) AS credited, sum(refunded_cents) AS refunded"
+        " FROM v_order_credit GROUP BY model ORDER BY model",
+    )
+    scores = query(client, "SELECT count() AS n FROM v_score")[0]
+    counts = np.asarray(latency_counts)
+    return {
+        "messages": messages,
+        "doors": {row["door"]: int(row["n"]) for row in doors if row["kind"] == "door"},
+        "rejected": {row["door"]: int(row["n"]) for row in doors if row["kind"] == "rejected"},
+        "orders": int(orders["n"]),
+        "paid_cents": int(orders["paid"]),
+        "credited_cents": {row["model"]: int(row["credited"]) for row in models},
+        "refunded_cents": {row["model"]: int(row["refunded"]) for row in models},
+        "scores": int(scores["n"]),
+        "end_to_end_ms": {
+            "p50": _rounded(quantile_ms(counts, 0.5)),
+            "p99": _rounded(quantile_ms(counts, 0.99)),
+        },
+    }
+
+
+def violations(report: dict[str, Any]) -> list[str]:
+    """The laws that a report violates; [] if none.
+
+    >>> violations({"messages": 3, "doors": {"written": 2}, "rejected": {"invalid": 1}, "orders": 1,
+    ...         "paid_cents": 5, "credited_cents": {"last": 5}})
+    []
+    """
+    faults = []
+    left = sum(report["doors"].values()) + sum(report["rejected"].values())
+    if left != report["messages"]:
+        faults.append(f"{report['messages']} messages, but {left} left by a door")
+    faults += [
+        f"{model} credits {cents} of {report['paid_cents']} paid cents"
+        for model, cents in report["credited_cents"].items()
+        if cents != report["paid_cents"]
+    ]
+    if report["orders"] and not report["credited_cents"]:
+        faults.append("orders without credits")
+    return faults
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
