@@ -20,11 +20,16 @@ SPAN: Final = 8  # words of an id
 _WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
 
 
-class _Inside(msgspec.Struct):
+class _User(msgspec.Struct):
     user_id: Any = None
 
 
-_inside = msgspec.json.Decoder(_Inside).decode
+class _UserAndTime(_User):
+    ts: Any = None
+
+
+_user = msgspec.json.Decoder(_User).decode
+_user_and_time = msgspec.json.Decoder(_UserAndTime).decode
 
 
 def user_of(raw: bytes) -> str | None:
@@ -34,10 +39,26 @@ def user_of(raw: bytes) -> str | None:
     ('u1', None, None)
     """
     try:
-        told = _inside(raw).user_id
+        return _named(_user(raw))
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, str) and told else None
+
+
+def user_and_time(raw: bytes) -> tuple[str | None, int]:
+    """As `user_of`, and the event time in milliseconds, 0 where none can be read.
+
+    >>> user_and_time(b'{"user_id": "u1", "ts": 5}'), user_and_time(b'{"user_id": "u1", "ts": "x"}')
+    (('u1', 5), ('u1', 0))
+    """
+    try:
+        read = _user_and_time(raw)
+    except (ValueError, RecursionError):
+        return user_of(raw), 0
+    return _named(read), read.ts if isinstance(read.ts, int) and abs(read.ts) < 1 << 62 else 0
+
+
+def _named(read: _User) -> str | None:
+    return read.user_id if isinstance(read.user_id, str) and read.user_id else None
 
 
 def users(raw: bytes) -> list[bytes]:

@@ -28,6 +28,9 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
+from schemas.columns import Rejected
+from schemas.letters import REFUSED, letter_rows
+from schemas.letters import TABLE as LETTERS
 from schemas.rows import TABLES, Rows, Table
 from sinks.base import Health, Observer, Refuse, Refused, SinkStopped, State, Written
 from sinks.buffer import Buffer
@@ -49,7 +52,6 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 20_000  # of one insert
 TRIES_AT_FULL_SIZE = 5  # out of memory: then with half the rows
-LETTERS = "dead_letter"
 MOST_PAYLOAD = 1_000_000  # characters of a refused row in its letter
 LAST_MS = 4_102_444_800_000  # 2100: a later time of a row makes no sense
 
@@ -372,22 +374,9 @@ def letter(refused: Refused) -> Rows:
     table = TABLES[refused.table]
     key = json.dumps([refused.row.get(name) for name in table.key], default=str)
     digest = blake2b(f"{table.name}{key}".encode(), digest_size=8).digest()
-    return Rows(
-        LETTERS,
-        {
-            "topic": [""],
-            "partition": [0],
-            "offset": [int.from_bytes(digest)],
-            "target": [table.name],
-            "at": [_moment(table, refused.row)],
-            "reason": ["refused"],
-            "error": [refused.error],
-            "encoding": ["utf8"],
-            "payload": [json.dumps(dict(refused.row), default=_plain)[:MOST_PAYLOAD]],
-            "state": ["new"],
-            "version": [0],
-        },
-    )
+    payload = json.dumps(dict(refused.row), default=_plain)[:MOST_PAYLOAD].encode()
+    place = ("", 0, int.from_bytes(digest), _moment(table, refused.row))
+    return letter_rows([Rejected(*place, REFUSED, refused.error, payload)], 0, table.name)
 
 
 def _moment(table: Table, row: Mapping[str, Any]) -> int:

@@ -23,7 +23,7 @@ from streams.cli.options import (
 from streams.cli.progress import progress
 
 if TYPE_CHECKING:
-    from streams.operations.dlq.letters import Letter
+    from schemas.letters import Letter
     from streams.operations.dlq.retry import Outcome
 
 
@@ -111,15 +111,12 @@ def show(
 
 def _payload(raw: bytes) -> dict[str, Any]:
     """The bytes as text or base64, and their value if they are JSON."""
-    import base64
-
     import msgspec
 
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return {"encoding": "base64", "payload": base64.b64encode(raw).decode()}
-    payload: dict[str, Any] = {"encoding": "utf8", "payload": text}
+    from schemas.letters import encoded
+
+    encoding, text = encoded(raw)
+    payload: dict[str, Any] = {"encoding": encoding, "payload": text}
     try:
         return payload | {"value": msgspec.json.decode(raw)}
     except (ValueError, RecursionError):
@@ -151,8 +148,9 @@ def retry(
     Without --yes it says what would go and what would not. Refuses what would only be too
     late or could not be read again. Exits 1 when nothing of what was chosen can go.
     """
+    from schemas.letters import NEW
     from streams.clients.clickhouse import reader
-    from streams.operations.dlq.letters import NEW, Selection, find_letters
+    from streams.operations.dlq.letters import Selection, find_letters
     from streams.operations.dlq.retry import assess, put_back
     from streams.operations.status import greatest_times
     from streams.settings import load

@@ -25,6 +25,7 @@ import msgspec
 import zstandard
 
 from schemas.events import INPUTS
+from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
 from streams.clients.kafka_admin import options
@@ -155,7 +156,7 @@ def parse_line(line: bytes) -> Message:
         topic, key, value = _parse_leniently(line)
     if topic not in INPUTS:
         raise ValueError(f"no input topic {topic!r}: one of {', '.join(INPUTS)}")
-    user, at = _user_and_time(value)
+    user, at = user_and_time(value or b"")
     if key is msgspec.UNSET:
         key = user
     return Message(topic, key.encode(errors="surrogatepass") if key else None, value, at)
@@ -202,24 +203,3 @@ def as_bytes(raw: str) -> bytes:
         return raw.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # another lone surrogate: its own three bytes
         return raw.encode("utf-8", "surrogatepass")
-
-
-class _Envelope(msgspec.Struct):
-    user_id: Any = None
-    ts: Any = None
-
-
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
-
-
-def _user_and_time(value: bytes | None) -> tuple[str | None, int]:
-    """The user_id and the time in a value; None and 0 where there is none."""
-    if not value:
-        return None, 0
-    try:
-        read = _decode_envelope(value)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None, 0
-    user = read.user_id if isinstance(read.user_id, str) else None
-    at = read.ts if isinstance(read.ts, int) and abs(read.ts) < 1 << 62 else 0
-    return user, at

@@ -21,6 +21,7 @@ from schemas.doors import Door
 from schemas.erasures import Erasures
 from schemas.events import INPUTS, INTERACTIONS, PURCHASES, Kind
 from schemas.identity import user_keys
+from schemas.letters import letter_rows
 from schemas.mentions import users
 from schemas.rows import Rows
 from schemas.topics import ERASURES
@@ -48,7 +49,7 @@ from streams.core.user.evidence import (
 )
 from streams.core.user.orders import Brands, Named, Orders
 from streams.core.user.pseudonyms import Pseudonyms
-from streams.core.user.rows import ChangedCells, Told, cell_rows, letter_rows, order_rows
+from streams.core.user.rows import ChangedCells, Told, cell_rows, order_rows
 from streams.core.user.touches import LIMIT, NO_TOUCH, Touches, classes
 
 FORMAT: Final = 2  # of the state

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import BRAND, NAMES, ORGANIC
-from schemas.columns import Codes, Moments, Rejected
+from schemas.columns import Codes, Moments
 from schemas.rows import MODELS, Rows
 from streams.core.arrays.arena import Names
 from streams.core.arrays.index import RowNumbers
@@ -142,32 +141,3 @@ def cell_rows(cells: ChangedCells, partition: int) -> Rows:
             "version": cells.version,
         },
     )
-
-
-def letter_rows(letters: Sequence[Rejected], version: int) -> Rows:
-    """Give the rows of messages that could not be taken."""
-    payloads = [_payload(letter.raw or b"") for letter in letters]
-    return Rows(
-        "dead_letter",
-        {
-            "topic": [letter.topic for letter in letters],
-            "partition": [letter.partition for letter in letters],
-            "offset": [letter.offset for letter in letters],
-            "target": ["input"] * len(letters),
-            "at": [letter.received_at for letter in letters],
-            "reason": [letter.reason for letter in letters],
-            "error": [letter.error for letter in letters],
-            "encoding": [encoding for encoding, _ in payloads],
-            "payload": [payload for _, payload in payloads],
-            "state": ["new"] * len(letters),
-            "version": np.full(len(letters), version, np.uint64),
-        },
-    )
-
-
-def _payload(raw: bytes) -> tuple[str, str]:
-    """Give bytes as text where they are UTF-8, else base64."""
-    try:
-        return "utf8", raw.decode()
-    except UnicodeDecodeError:
-        return "base64", msgspec.to_builtins(raw)

@@ -14,42 +14,15 @@ from typing import Any, Final, Self
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from schemas.doors import Door, RejectReason
+from schemas.letters import FIELDS, REASONS, Letter, decoded
 from streams.clients.clickhouse import query
 from streams.errors import ExpectedError
 
-REASONS: Final = (*(reason.label for reason in RejectReason), Door.TOO_LATE.label, "refused")
-NEW, INPUT = "new", "input"
 MAX_SHOWN: Final = 8_000  # bytes or characters, to a person
 
 
 class LetterError(ExpectedError):
     """A letter that is not there, or a selection of letters that makes no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One message that could not be taken, or one row that could not be written."""
-
-    topic: str  # empty for a row
-    partition: int
-    offset: int
-    target: str  # `input`, or the table
-    at: int  # record time, milliseconds since the epoch
-    time: str  # the same for a person, UTC
-    reason: str
-    error: str
-    state: str
-
-    @property
-    def id(self) -> str:
-        """TOPIC/PARTITION/OFFSET, as `kol dlq` names it."""
-        return f"{self.topic or self.target}/{self.partition}/{self.offset}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, with the id, for JSON."""
-        names = ("topic", "partition", "offset", "target", "time", "reason", "error", "state")
-        return {"id": self.id} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +117,11 @@ def find_letters(
     order = "DESC" if newest else "ASC"
     found = query(
         client,
-        "SELECT topic, partition, offset, target, toUnixTimestamp64Milli(v_dead_letter.at) AS at,"  # noqa: S608  # as above
-        " toString(v_dead_letter.at) AS time, reason, error, state"
-        f" FROM v_dead_letter WHERE {selection.sql}"
-        f" ORDER BY v_dead_letter.at {order}, topic, partition, offset LIMIT {limit}",
+        f"SELECT {FIELDS} FROM v_dead_letter WHERE {selection.sql}"  # noqa: S608  # as above
+        f" ORDER BY at {order}, topic, partition, offset LIMIT {limit}",
         selection.parameters,
     )
-    return [Letter(**{**row, "at": int(row["at"]), "offset": int(row["offset"])}) for row in found]
+    return [Letter.read(row) for row in found]
 
 
 def letter_with_bytes(client: Client, letter: str) -> tuple[Letter, bytes]:
@@ -167,13 +138,10 @@ def letter_with_bytes(client: Client, letter: str) -> tuple[Letter, bytes]:
     row = query(
         client,
         "SELECT encoding, payload FROM v_dead_letter"  # noqa: S608  # as above
-        f" WHERE {selection.sql} ORDER BY v_dead_letter.at DESC LIMIT 1",
+        f" WHERE {selection.sql} ORDER BY at DESC LIMIT 1",
         selection.parameters,
     )[0]
-    payload = str(row["payload"])
-    if row["encoding"] == "base64":
-        return found[0], msgspec.convert(payload, bytes)
-    return found[0], payload.encode()
+    return found[0], decoded(row["encoding"], row["payload"])
 
 
 def as_text(raw: bytes, most: int = MAX_SHOWN) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -15,6 +14,8 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS
+from schemas.letters import INPUT, IS_AMONG, NEW, TABLE, Letter, keys
+from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS
@@ -24,7 +25,7 @@ from streams.clients.clickhouse import ReadingError, connect
 from streams.clients.kafka_admin import options
 from streams.clients.kafka_reader import Place, RecordReader, TopicRecord, record_reader
 from streams.core.moments import HORIZON_MS
-from streams.operations.dlq.letters import INPUT, NEW, Letter, LetterError, parse_id
+from streams.operations.dlq.letters import LetterError, parse_id
 from streams.settings import Settings
 
 RETRIED = "retried"
@@ -95,7 +96,8 @@ def retry_target(
         return RetryTarget(letter, why_not)
     if raw is None:
         return RetryTarget(letter, f"its bytes are not on {DEAD_LETTERS} any more")
-    user, ts = _user_and_time(raw)
+    user_id, ts = user_and_time(raw)
+    user = None if user_id is None else user_id.encode()
     at = letter.partition % partitions if user is None else partition_of(user, partitions)
     again = _rejection(letter.topic, at, partitions, raw, now)
     if again and not anyway:
@@ -109,25 +111,6 @@ def retry_target(
             f"more than {HORIZON_MS / 3_600_000:g} h",
         )
     return RetryTarget(letter, None, raw, user, at, ts)
-
-
-class _Envelope(msgspec.Struct):
-    user_id: Any = None
-    ts: Any = None
-
-
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
-
-
-def _user_and_time(raw: bytes) -> tuple[bytes | None, int]:
-    """The user_id and the time in bytes that may be no JSON; None and 0 where there is none."""
-    try:
-        read = _decode_envelope(raw)
-    except (ValueError, RecursionError):
-        return None, 0
-    user = read.user_id if isinstance(read.user_id, str) and read.user_id else None
-    at = read.ts if isinstance(read.ts, int) and abs(read.ts) < 1 << 62 else 0
-    return (None if user is None else user.encode()), at
 
 
 def _rejection(topic: str, partition: int, partitions: int, raw: bytes, now: int) -> str | None:
@@ -280,27 +263,18 @@ def mark(client: Client, letters: Sequence[Letter], state: str = RETRIED) -> Non
 
     """
     version = MARKS | time.time_ns() // 1_000_000
-    columns = [name for name in TABLES["dead_letter"].columns if name not in {"state", "version"}]
+    columns = [name for name in TABLES[TABLE].columns if name not in {"state", "version"}]
     names = ", ".join(f"`{name}`" for name in columns)
     for start in range(0, len(letters), MARK_AT_ONCE):
-        keys = ", ".join(map(_key, letters[start : start + MARK_AT_ONCE]))
+        chosen = keys(letters[start : start + MARK_AT_ONCE])
         try:
             client.command(
-                f"INSERT INTO dead_letter ({names}, `state`, `version`)"  # noqa: S608  # quoted names and numbers
-                f" SELECT {names}, {_quoted(state)}, toUInt64({version}) FROM dead_letter FINAL"
-                " WHERE (topic, `partition`, `offset`, target, toUnixTimestamp64Milli(at))"
-                f" IN ({keys})"
+                f"INSERT INTO {TABLE} ({names}, `state`, `version`)"  # noqa: S608  # names of ours
+                f" SELECT {names}, {{state:String}}, {{version:UInt64}} FROM {TABLE} FINAL"
+                f" WHERE {IS_AMONG}",
+                parameters={"state": state, "version": version} | chosen,
             )
         except ClickHouseError as error:
             raise ReadingError(
                 f"put back, but not marked: {error}. Retrying them again does no harm."
             ) from error
-
-
-def _key(one: Letter) -> str:
-    where = f"{_quoted(one.topic)}, {one.partition}, {one.offset}"
-    return f"({where}, {_quoted(one.target)}, {one.at})"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

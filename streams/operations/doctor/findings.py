@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-import msgspec
-
 from schemas.doors import RejectReason
 from schemas.events import FUTURE_MS, INPUTS
+from schemas.mentions import user_of
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE
 from streams.clients.kafka_admin import Offsets, Replicas
@@ -250,10 +249,10 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
     seen: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for entry in newest:
-        user = _user(entry.value) if entry.at > now - RECENT_MS else None
+        user = user_of(entry.value or b"") if entry.at > now - RECENT_MS else None
         if user is not None:
             seen[entry.topic] += 1
-            wrong[entry.topic] += partition_of(user, n) != entry.partition
+            wrong[entry.topic] += partition_of(user.encode(), n) != entry.partition
     found = [
         fault(
             "partitioners",
@@ -266,21 +265,6 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
         if count
     ]
     return found or [fine("partitioners", f"{seen.total()} of the newest records lie right")]
-
-
-class _User(msgspec.Struct):
-    user_id: Any = None
-
-
-_user_of = msgspec.json.Decoder(_User).decode
-
-
-def _user(value: bytes | None) -> bytes | None:
-    try:
-        user = _user_of(value or b"").user_id
-        return user.encode() if isinstance(user, str) and user else None
-    except (ValueError, RecursionError):
-        return None
 
 
 # ---------------------------------------------------------------- how far

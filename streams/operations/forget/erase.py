@@ -25,6 +25,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.erasures import NOBODY, read, record
 from schemas.events import INPUTS
 from schemas.identity import user_key
+from schemas.letters import IS_AMONG, TABLE, keys
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
@@ -36,7 +37,6 @@ from streams.core.user.pseudonyms import Pseudonyms
 from streams.errors import ExpectedError
 from streams.operations.drain import Observer, drain
 from streams.operations.forget.search import (
-    LETTER,
     OnStep,
     Person,
     Traces,
@@ -127,7 +127,7 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
 def _check_may_delete(engine: Client) -> None:
     """Make sure, before anything is done, that this account may delete rows."""
     try:
-        for table in (*HASHED, "dead_letter"):
+        for table in (*HASHED, TABLE):
             delete(engine, table, "0")
     except ReadingError as error:
         raise ForgettingError(
@@ -207,10 +207,9 @@ def _erase_rows(engine: Client, person: Person, report: Report) -> list[tuple[st
             report.deleted[table] = count
     theirs = letters_of(engine, person)
     for start in range(0, len(theirs), AT_ONCE):
-        keys = ", ".join(one.sql for one in theirs[start : start + AT_ONCE])
-        delete(engine, "dead_letter", f"{LETTER} IN ({keys})")
+        delete(engine, TABLE, IS_AMONG, keys(theirs[start : start + AT_ONCE]))
     if theirs:
-        report.deleted["dead_letter"] = len(theirs)
+        report.deleted[TABLE] = len(theirs)
     return [(one.topic, one.partition, one.offset) for one in theirs if one.topic]
 
 

@@ -8,13 +8,14 @@ replaced goes with compaction.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from clickhouse_connect.driver.client import Client
 
 from schemas.columns import Rejected
 from schemas.identity import user_key
+from schemas.letters import FIELDS, INPUT, TABLE, Letter, decoded
 from schemas.mentions import is_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
@@ -23,8 +24,6 @@ from streams.clients.kafka_reader import RecordReader, TopicRecord, record_reade
 from streams.settings import Kafka
 from streams.snapshots.chunks import assemble, unseal
 from streams.snapshots.statelog import MANIFEST
-
-LETTER: Final = "(topic, `partition`, `offset`, target, toUnixTimestamp64Milli(at))"
 
 OnStep = Callable[[str], None]
 
@@ -47,22 +46,6 @@ class Traces:
     mentions: dict[str, int] = field(default_factory=dict)  # the same text, not theirs
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A row of `dead_letter`."""
-
-    topic: str
-    partition: int
-    offset: int
-    target: str
-    at: int
-
-    @property
-    def sql(self) -> str:
-        """Its key as `LETTER` gives it; all texts are names of ours."""
-        return f"('{self.topic}', {self.partition}, {self.offset}, '{self.target}', {self.at})"
-
-
 async def search(engine: Client, kafka: Kafka, person: Person, on_step: OnStep) -> Traces:
     """Look for the id, its key and its hashes in every table and every topic of ours.
 
@@ -81,23 +64,23 @@ def letters_of(engine: Client, person: Person) -> list[Letter]:
     """The person's letters: messages by their bytes, refused rows by a hash in them."""
     found = query(
         engine,
-        "SELECT DISTINCT topic, `partition`, `offset`, target,"
-        " toUnixTimestamp64Milli(dead_letter.at) AS ms, encoding, payload FROM dead_letter"
-        " WHERE if(target = 'input', ms <= {at:Int64} AND (position(payload, '\\\\') > 0"
+        f"SELECT {FIELDS}, encoding, payload FROM {TABLE}"  # noqa: S608  # names of ours
+        " WHERE if(target = {input:String}, ms <= {at:Int64} AND (position(payload, '\\\\') > 0"
         " OR position(if(encoding = 'base64', tryBase64Decode(payload), payload), {id:String}) > 0)"
-        ", multiSearchAny(payload, {hashes:Array(String)}))",
-        {"at": person.at, "id": person.user_id, "hashes": list(person.hashes)},
+        ", multiSearchAny(payload, {hashes:Array(String)}))"
+        " LIMIT 1 BY topic, `partition`, `offset`, target, ms, encoding, payload",
+        {
+            "input": INPUT,
+            "at": person.at,
+            "id": person.user_id,
+            "hashes": list(person.hashes),
+        },
     )
     return [
-        Letter(one["topic"], one["partition"], int(one["offset"]), one["target"], int(one["ms"]))
+        Letter.read(one)
         for one in found
-        if one["target"] != "input" or is_of(_payload(one), person.user_id)
+        if one["target"] != INPUT or is_of(decoded(one["encoding"], one["payload"]), person.user_id)
     ]
-
-
-def _payload(row: Mapping[str, Any]) -> bytes:
-    text = str(row["payload"])
-    return msgspec.convert(text, bytes) if row["encoding"] == "base64" else text.encode()
 
 
 def belongs_to(record: TopicRecord, person: Person) -> bool:
@@ -135,7 +118,7 @@ def _search_tables(engine: Client, person: Person, traces: Traces) -> None:
             where.update({f"{name}.{c}": n for c, n in counts if n})
     left = len(letters_of(engine, person))
     if left:
-        traces.found["dead_letter"] = left
+        traces.found[TABLE] = left
 
 
 def word_pattern(user_id: str) -> str:
