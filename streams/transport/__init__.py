@@ -28,7 +28,7 @@ from faust.types import TP, EventT, TopicT
 from faust.types.tuples import Message
 
 from streams.transport.align import Alignment, TopicHead
-from streams.transport.consumer import BatchConsumer, Bounds
+from streams.transport.consumer import BatchConsumer
 from streams.transport.fetch_thread import OffsetsGoneError
 from streams.transport.positions import ReadPosition
 from streams.transport.records import CorruptRecordsError, Piece, RecordSet
@@ -41,7 +41,6 @@ __all__ = [
     "Alignment",
     "BatchConsumer",
     "BatchSchema",
-    "Bounds",
     "CorruptRecordsError",
     "Hooks",
     "NotCoPartitionedError",

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiokafka.errors import ConsumerStoppedError
 from faust.exceptions import ImproperlyConfigured
@@ -17,26 +17,18 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
-from schemas.columns import RecordBatch
 from streams.transport.deliveries import BatchMessage, Deliveries
-from streams.transport.fetch_thread import BatchThread
-from streams.transport.positions import Fetch, ReadPosition
+from streams.transport.fetch_thread import BatchThread, Fetch
+from streams.transport.ownership import Ownership
+from streams.transport.positions import Positions, ReadPosition
 from streams.transport.records import Piece
-from streams.transport.wiring import Wiring, check_counts, shared_partitions
+from streams.transport.wiring import Wiring, check_counts
 
-STALL_S: Final = 0.25  # a look around while every partition waits for its agent
-
-
-class Bounds(NamedTuple):
-    """What the broker says of a topic partition."""
-
-    oldest: int  # the first offset still there
-    end: int  # the first one not yet readable
-    committed: int | None  # by the group; None: never
+STALL_S: Final = 0.25  # longest wait while every partition is paused for its agent
 
 
 class BatchConsumer(driver.Consumer):
-    """Delivers one message per record batch and commits what is settled, no further."""
+    """Delivers one message per record batch and commits what is durable, no further."""
 
     _thread: BatchThread
     app: Any
@@ -46,18 +38,10 @@ class BatchConsumer(driver.Consumer):
             raise ImproperlyConfigured("call streams.transport.wire(app, …) before the app starts")
         self.wiring: Wiring = transport.wiring
         self.deliveries = Deliveries()
-        self._committed: dict[TP, int] = {}  # what the broker acknowledged
-        self._committed_at: dict[TP, float] = {}  # seconds since the epoch
-        self._next: dict[TP, int] = {}  # next offset to hand out
-        self._given: dict[TP, int] = {}  # the offset behind the last records handed out
-        self._heard: dict[TP, float] = {}  # when those came, steady seconds
-        self._held: frozenset[int] = frozenset()
-        self._starts: Mapping[TP, int] = {}
-        self._turn = asyncio.Lock()  # hooks are called one at a time
-        self._generation = 0  # of the group, when the partitions were assigned
-        self._drained = False  # in this stop of the flow
-        self._deadline: float | None = None
-        self._room = asyncio.Event()  # a queue has room again
+        self._positions = Positions()
+        self._ownership = Ownership(self.wiring, self._forget)
+        self._drain_deadline: float | None = None  # of this rebalance or stop, steady seconds
+        self._has_capacity = asyncio.Event()  # a queue can take batches again
         super().__init__(transport, *args, **kwargs)
         self.app.on_rebalance_complete.connect(self._on_assignment_known)
 
@@ -80,9 +64,8 @@ class BatchConsumer(driver.Consumer):
                 return
             if piece.end is not None:
                 self.app.monitor.track_tp_end_offset(tp, piece.end)
-            self._next[tp] = piece.next_offset
+            self._positions.read(tp, piece)
             if len(piece):
-                self._given[tp], self._heard[tp] = piece.next_offset, time.monotonic()
                 yield tp, self._to_batch(tp, piece, fetched.generation)
             else:
                 self.deliveries.skip(tp, piece.next_offset)
@@ -95,20 +78,11 @@ class BatchConsumer(driver.Consumer):
         return self.flow_active and bool(generation == self.app.consumer_generation_id)
 
     def is_current(self, message: Message) -> bool:
-        """Whether a message belongs to the present assignment: the fence before a fold."""
+        """Whether a message belongs to the present assignment: asked before each fold."""
         return message.generation_id is not None and self._is_current(message.generation_id)
 
     def _to_batch(self, tp: TP, piece: Piece, generation: int) -> ConsumerMessage:
-        batch = RecordBatch(
-            topic=tp.topic,
-            partition=tp.partition,
-            partitions=self._thread.partitions(tp.topic),
-            first_offset=piece.first_offset,
-            next_offset=piece.next_offset,
-            values=piece.values,
-            offsets=piece.offsets,
-            received_at=piece.received_at,
-        )
+        batch = piece.batch(tp, self._thread.partitions(tp.topic))
         return BatchMessage(batch, tp, generation, self.deliveries.add(tp, piece.next_offset))
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109  # Faust's signature
@@ -121,14 +95,14 @@ class BatchConsumer(driver.Consumer):
             with suppress(ConsumerStoppedError):  # crashed: there is nothing to deliver
                 return await self._getmany(active_partitions=active, timeout=timeout), active
             return None, active
-        self._room.clear()
-        await self.wait_first(self._room.wait(), timeout=STALL_S)
+        self._has_capacity.clear()
+        await self.wait_first(self._has_capacity.wait(), timeout=STALL_S)
         return None, active
 
     def on_buffer_drop(self, tp: TP) -> None:
-        """An agent has room again: no need to wait on."""
+        """An agent can take batches again: no need to wait on."""
         super().on_buffer_drop(tp)
-        self._room.set()
+        self._has_capacity.set()
         self._thread.wake()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -141,32 +115,12 @@ class BatchConsumer(driver.Consumer):
 
     def read_position(self, tp: TP) -> ReadPosition:
         """Where the reading of a topic partition stands."""
-        heard = self._heard.get(tp)
-        quiet = 0.0 if heard is None else time.monotonic() - heard
-        safe = self._committed.get(tp, self._starts.get(tp))
-        end, appended, ended_at = self._thread.end(tp) or (None, None, None)
-        return ReadPosition(
-            position=self._next.get(tp),
-            end=end,
-            quiet_s=quiet,
-            safe=safe,
-            committed_at=self._committed_at.get(tp),
-            given=self._given.get(tp),
-            ended_at=ended_at,
-            appended=appended,
-        )
+        return self._positions.of(tp, self._thread.end(tp))
 
     @property
     def is_connected(self) -> bool:
-        """Whether any broker is spoken to."""
+        """Whether the client is connected to any broker."""
         return self._thread.is_connected
-
-    async def bounds(self, *tps: TP) -> Mapping[TP, Bounds]:
-        """What the broker has of each; ask in `Hooks.assigned`."""
-        oldest = await self.earliest_offsets(*tps)
-        ends = await self.highwaters(*tps)
-        committed = await self.group_offsets(*tps)
-        return {tp: Bounds(oldest[tp], ends[tp], committed[tp]) for tp in tps}
 
     async def group_offsets(self, *tps: TP) -> Mapping[TP, int | None]:
         """The group's committed offsets, None where it has none; for tools and checks only."""
@@ -175,10 +129,10 @@ class BatchConsumer(driver.Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: Faust's watchdog misreads paused partitions and can fail in a rebalance."""
 
-    # -- settling and committing
+    # -- acknowledging and committing
 
     def ack(self, message: Message) -> bool:
-        """One batch is settled; counts only for the delivery it came with."""
+        """One batch is durable; counts only for the delivery it came with."""
         if not isinstance(message, BatchMessage):
             return super().ack(message)
         if message.acked:
@@ -188,7 +142,7 @@ class BatchConsumer(driver.Consumer):
         return message.delivery.settled
 
     async def on_task_error(self, exc: BaseException) -> None:
-        """Nothing: Faust commits before it crashes, while rounds could keep half a batch."""
+        """Nothing: Faust commits before it crashes; meanwhile half a batch could be flushed."""
 
     def mark_durable(self, offsets: Mapping[TP, int]) -> None:
         """A snapshot with these next offsets is durable: they may be committed."""
@@ -202,14 +156,14 @@ class BatchConsumer(driver.Consumer):
                 yield tp
 
     def _new_offset(self, tp: TP) -> int | None:
-        """The end of the settled front; Faust's own can pass a message still in work."""
+        """The end of what is durable without a gap; Faust's can pass a message still in work."""
         if tp.topic in self.wiring.topics:
             return self.deliveries.commit_point(tp)
         return super()._new_offset(tp)
 
     def _should_commit(self, tp: TP, offset: int) -> bool:
         if tp.topic in self.wiring.topics:
-            return offset > self._committed.get(tp, 0)
+            return offset > self._positions.committed(tp)
         return super()._should_commit(tp, offset)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -219,70 +173,47 @@ class BatchConsumer(driver.Consumer):
         except ConsumerStoppedError:
             return False  # crashed meanwhile: the next start reads from the snapshots
         if done:
-            self._committed.update(offsets)
-            self._committed_at |= dict.fromkeys(offsets, time.time())
+            self._positions.mark_committed(offsets)
         return done
 
     # -- assignment, drain, stop
 
     async def _on_assignment_known(self, *_: Any, **__: Any) -> None:  # noqa: ANN401  # a signal's
-        """Memories first, in the only order that is safe; called before anything is fetched."""
-        async with self._turn:
+        """Restore state before anything is fetched; the order is that of `wiring`."""
+        async with self._ownership.lock:
             topics = self.wiring.topics
-            assigned = frozenset(tp for tp in self.assignment() if tp.topic in topics)
             check_counts({topic: self._thread.partitions(topic) for topic in topics})
-            held = shared_partitions(assigned, topics)
-            retained = self._held & held if self._saw_every_generation() else frozenset()
-            await self._let_go(self._held - retained)
-            added = held - retained
-            self._held = held
-            starts = await self.wiring.hooks.assigned(added, held)
-            if missing := assigned - starts.keys():
-                raise KeyError(f"Hooks.assigned gave no offset for {sorted(missing)}")
+            assigned = frozenset(tp for tp in self.assignment() if tp.topic in topics)
+            generation = int(self.app.consumer_generation_id)
+            added, starts = await self._ownership.assign(assigned, generation)
             self.deliveries.forget(tp for tp in assigned if tp.partition in added)
-            self._starts = {tp: starts[tp] for tp in assigned}
-            await self._set_back(self._starts)
+            self._positions.starts = starts
+            await self._rewind_group(starts)
 
-    async def _set_back(self, starts: Mapping[TP, int]) -> None:
-        """Where the group stands beyond its state, set it back before anything is read.
+    async def _rewind_group(self, starts: Mapping[TP, int]) -> None:
+        """Commit the state's offsets where the group has committed more than the state holds.
 
-        So it is when the state begins from empty or is an older one: what the group's offsets
-        say is safe will be said anew, and who waits for them (`kol drain`) must wait again.
+        So it is when the state begins from empty or is an older one: rows of what is read
+        again are written anew, and who waits for them (`kol drain`) must wait again.
         """
         committed = await self._thread.group_offsets(*starts)
         beyond = {tp: at for tp, at in starts.items() if (committed[tp] or 0) > at}
         if beyond and await self._commit(beyond):
-            self.log.warning("the group stood beyond its state and is set back: %s", beyond)
+            self.log.warning("the group had committed more than the state holds: %s", beyond)
 
-    def _saw_every_generation(self) -> bool:
-        """Whether nobody can have owned our partitions in between, as while we were asleep."""
-        before, self._generation = self._generation, int(self.app.consumer_generation_id)
-        return self._generation in {before, before + 1}
-
-    async def _let_go(self, partitions: frozenset[int]) -> None:
-        if not partitions:
-            return
-        self._held -= partitions
-        for tp in [tp for tp in self._next if tp.partition in partitions]:
-            del self._next[tp], self._given[tp]
-            self._committed.pop(tp, None)
-            self._committed_at.pop(tp, None)
-            self._heard.pop(tp, None)
+    def _forget(self, partitions: frozenset[int]) -> None:
+        self._positions.forget(partitions)
         self.deliveries.forget([tp for tp in self.deliveries if tp.partition in partitions])
-        await self.wiring.hooks.lost(partitions)
 
     async def perform_seek(self) -> None:
-        """Go where the memories say. Faust calls it between the assignment and the first fetch."""
+        """Seek to where the state ends. Faust calls it between assignment and first fetch."""
         if any(tp.topic not in self.wiring.topics for tp in self.assignment()):
             await super().perform_seek()
-        starts = self._starts
+        starts = self._positions.starts
         await self._thread.begin(starts)
         self.deliveries.restart(starts)
-        now = time.monotonic()
-        for tp, start in starts.items():
-            self._next[tp] = self._given[tp] = start
-            self._heard[tp] = now
-            self._read_offset[tp] = None
+        self._positions.restart()
+        self._read_offset.update(dict.fromkeys(starts))
 
     def stop_flow(self) -> None:
         """Deliver nothing more; the fetch thread need not wait for records."""
@@ -291,12 +222,12 @@ class BatchConsumer(driver.Consumer):
 
     def resume_flow(self) -> None:
         """Read; the next stop drains again."""
-        self._drained = False
+        self._ownership.resume()
         super().resume_flow()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drain and commit before Faust forgets what was acknowledged; all within a deadline."""
-        self._deadline = time.monotonic() + self._drain_s
+        self._drain_deadline = time.monotonic() + self._drain_s
         try:
             self.stop_flow()
             self.app.flow_control.suspend()
@@ -306,10 +237,10 @@ class BatchConsumer(driver.Consumer):
             await super().on_partitions_revoked(revoked)
             self._buffered_partitions -= ensure_TPset(revoked)
         finally:
-            self._deadline = None
+            self._drain_deadline = None
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Nothing flows until the memories are there, not even for a moment."""
+        """Nothing flows until the state is restored, not even for a moment."""
         self.stop_flow()
         self.app.flow_control.suspend()
         await super().on_partitions_assigned(assigned, generation_id)
@@ -323,33 +254,18 @@ class BatchConsumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Drain and commit, within the deadline; Faust's waits without end, and twice."""
-        if self._deadline is None or self.app.should_stop:
-            self._deadline = time.monotonic() + self._drain_s
-        await self._drain(self._deadline)
+        if self._drain_deadline is None or self.app.should_stop:
+            self._drain_deadline = time.monotonic() + self._drain_s
+        if not (self.app.crashed or self.crashed):  # else half a batch may be folded
+            await self._ownership.drain(self._drain_deadline)
         await self.commit_and_end_transactions()
 
-    async def _drain(self, deadline: float) -> None:
-        """Call the hook, once per stop of the flow."""
-        if self._drained:
-            return
-        self._drained = True
-        if self.app.crashed or self.crashed:
-            return  # memory may hold half a batch: the next start replays
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())), self._turn:
-                if self._held:
-                    await self.wiring.hooks.drain(None)
-        except TimeoutError:
-            self.log.warning("the drain ran out of time; what is not settled is read again")
-        except Exception:
-            self.log.exception("the drain failed; what is not settled is read again")
-
     async def on_stop(self) -> None:
-        """Drain if nothing else did, commit, let go of every partition, close."""
+        """Drain if nothing else did, commit, release every partition, close."""
         await self.wait_empty()
         try:
-            async with self._turn:
-                await self._let_go(self._held)
+            async with self._ownership.lock:
+                await self._ownership.release()
         except Exception:
-            self.log.exception("letting go of the partitions failed")
+            self.log.exception("releasing the partitions failed")
         await super().on_stop()

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 import aiokafka
@@ -18,14 +19,34 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.transport.align import Alignment, TopicHead
-from streams.transport.positions import Answers, End, Fetch
-from streams.transport.records import RecordSet
+from streams.transport.positions import End, FetchResponses
+from streams.transport.records import PIECE_BYTES, Piece, RecordSet
 from streams.transport.wiring import Wiring
 
 RESPONSE_BYTES: Final = 4 << 20  # the client costs twice as much with its default of 50 MB
 FETCH_WAIT_MS: Final = 100  # an idle partition's fetch blocks its node's other ones that long
 CRASH_LOOK_S: Final = 0.2  # how long a wait for the thread goes on after a crash, at the most
-FRESH_S: Final = 5.0  # a broker's word about a partition's end counts that long
+FRESH_S: Final = 5.0  # what a broker says of a partition's end counts that long
+PIECES: Final = 8  # of one fetch, at the most
+TURN_BYTES: Final = 2 * PIECE_BYTES  # and what they may weigh, but for the last one
+
+
+@dataclass(slots=True)
+class Fetch:
+    """What one turn of the fetch thread brings."""
+
+    generation: int
+    pieces: list[tuple[TP, Piece]] = field(default_factory=list)  # in the order to deliver
+    plain: dict[TP, list[Any]] = field(default_factory=dict)  # of topics not read in batches
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is enough for one turn."""
+        weight = sum(piece.size for _, piece in self.pieces)
+        return len(self.pieces) >= PIECES or weight >= TURN_BYTES
+
+    def __bool__(self) -> bool:
+        return bool(self.pieces or self.plain)
 
 
 class OffsetsGoneError(Exception):
@@ -63,7 +84,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._open: dict[TP, tuple[FetchResult, RecordSet]] = {}
         self._reached: dict[TP, int] = {}  # record time of the newest record taken
         self._expected: dict[TP, int] = {}  # where reading goes on
-        self._answers = Answers()
+        self._responses = FetchResponses()
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         """A consumer of committed records with bounded fetches and Faust's own assignor.
@@ -160,7 +181,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """Where a topic partition ends; None if the broker has not spoken lately."""
         state = self._state(tp)
         seen_at = None if state is None else state.timestamp  # first: a later end may come
-        at = self._answers.asked_at(tp, seen_at)
+        at = self._responses.requested_at(tp, seen_at)
         if at is None or time.time() - at / 1000 > FRESH_S:
             return None
         end = _readable_end(state)

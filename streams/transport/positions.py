@@ -1,84 +1,117 @@
-"""Where the reading of topic partitions stands, and what one turn of the fetch thread brings."""
+"""How far topic partitions are read, delivered and committed, and where they end."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from faust.types import TP
 
-from streams.transport.records import PIECE_BYTES, Piece
-
-if TYPE_CHECKING:
-    pass
-
-
-PIECES: Final = 8  # batches decoded in one turn of the fetch thread
-
-
-TURN_BYTES: Final = 2 * PIECE_BYTES  # and what they may weigh, but for the last one
-
-
-@dataclass(slots=True)
-class Fetch:
-    """What one turn of the fetch thread brings."""
-
-    generation: int
-    pieces: list[tuple[TP, Piece]] = field(default_factory=list)  # in the order to deliver
-    plain: dict[TP, list[Any]] = field(default_factory=dict)  # of topics not read in batches
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is enough for one turn."""
-        weight = sum(piece.size for _, piece in self.pieces)
-        return len(self.pieces) >= PIECES or weight >= TURN_BYTES
-
-    def __bool__(self) -> bool:
-        return bool(self.pieces or self.plain)
+from streams.transport.records import Piece
 
 
 class End(NamedTuple):
     """Where a partition ends, as the broker says."""
 
-    readable: int  # first offset not yet readable: of what is there, or of an open transaction
-    appended: int  # first offset where nothing is yet
+    stable: int  # the last stable offset: an open transaction holds it back
+    high_watermark: int  # the offset after the last record
     at: int  # neither is older than this, milliseconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPosition:
-    """Where the reading of one topic partition stands."""
+    """Where the reading of one topic partition stands; each offset is the next one."""
 
-    position: int | None  # next offset to hand out; None: not begun
-    end: int | None  # first offset not yet readable, as last heard; None: not heard lately
-    quiet_s: float  # seconds since the last record, or since reading began
-    safe: int | None = None  # the next offset as committed; None: not begun
+    position: int | None  # to read; None: not begun
+    end: int | None  # the last stable offset as last heard; None: not heard lately
+    idle_s: float  # seconds since the last record, or since reading began
+    committed: int | None = None  # None: not begun
     committed_at: float | None = None  # seconds since the epoch; None: not by this process
-    given: int | None = None  # the offset behind the last records handed out; None: not begun
-    ended_at: int | None = None  # `end` is no older than this, milliseconds since the epoch
-    appended: int | None = None  # first offset where nothing is yet, as last heard
+    delivered: int | None = None  # after the last records delivered; None: not begun
+    end_at: int | None = None  # `end` is no older than this, milliseconds since the epoch
+    high_watermark: int | None = None  # the offset after the last record, as last heard
 
     @property
     def is_at_end(self) -> bool:
-        """Whether everything readable was handed out."""
+        """Whether every readable record was delivered."""
         return self.position is not None and self.end is not None and self.position >= self.end
 
     @property
-    def is_whole(self) -> bool:
-        """Whether everything appended was: no open transaction holds older events back."""
-        return self.is_at_end and self.appended is not None and self.end == self.appended
+    def is_at_high_watermark(self) -> bool:
+        """Whether every record was delivered: no open transaction holds older events back."""
+        return self.is_at_end and self.end == self.high_watermark
 
 
-class Answers:
-    """How old what the broker says may be, though it is seen only now.
+class Positions:
+    """What this process knows of its topic partitions: read, delivered, committed, and when."""
 
-    An answer can lie about while this process is stopped or its threads wait for their turn.
-    But it was asked for after the one before it had been seen, so it is no older than that.
+    def __init__(self) -> None:
+        self.starts: Mapping[TP, int] = {}  # where the state of the assigned partitions ends
+        self._next: dict[TP, int] = {}
+        self._delivered: dict[TP, int] = {}
+        self._delivered_at: dict[TP, float] = {}  # steady seconds
+        self._committed: dict[TP, int] = {}
+        self._committed_at: dict[TP, float] = {}  # seconds since the epoch
+
+    def restart(self) -> None:
+        """Reading begins at `starts`."""
+        now = time.monotonic()
+        for tp, start in self.starts.items():
+            self._next[tp] = self._delivered[tp] = start
+            self._delivered_at[tp] = now
+
+    def read(self, tp: TP, piece: Piece) -> None:
+        """A piece was read; one without records delivers nothing."""
+        self._next[tp] = piece.next_offset
+        if len(piece):
+            self._delivered[tp] = piece.next_offset
+            self._delivered_at[tp] = time.monotonic()
+
+    def mark_committed(self, offsets: Mapping[TP, int]) -> None:
+        """The brokers acknowledged a commit."""
+        self._committed.update(offsets)
+        self._committed_at |= dict.fromkeys(offsets, time.time())
+
+    def committed(self, tp: TP) -> int:
+        """The last offset that this process has committed; 0: none."""
+        return self._committed.get(tp, 0)
+
+    def of(self, tp: TP, end: End | None) -> ReadPosition:
+        """Everything about one topic partition; `end` as the broker says, None if not lately."""
+        delivered_at = self._delivered_at.get(tp)
+        return ReadPosition(
+            position=self._next.get(tp),
+            end=None if end is None else end.stable,
+            idle_s=0.0 if delivered_at is None else time.monotonic() - delivered_at,
+            committed=self._committed.get(tp, self.starts.get(tp)),
+            committed_at=self._committed_at.get(tp),
+            delivered=self._delivered.get(tp),
+            end_at=None if end is None else end.at,
+            high_watermark=None if end is None else end.high_watermark,
+        )
+
+    def forget(self, partitions: frozenset[int]) -> None:
+        """These partition numbers are no longer ours."""
+        for known in (
+            *(self._next, self._delivered, self._delivered_at),
+            *(self._committed, self._committed_at),
+        ):
+            for tp in [tp for tp in known if tp.partition in partitions]:
+                del known[tp]
+
+
+class FetchResponses:
+    """When the newest answer of a broker was requested, though only its arrival is seen.
+
+    An answer can wait while this process is stopped or its threads wait for their turn.
+    But it was requested after the one before it had been seen, so it is no older than that.
     """
 
     def __init__(self) -> None:
         self._seen: dict[TP, tuple[int | None, int]] = {}  # when: the one before, and the last
 
-    def asked_at(self, tp: TP, seen_at: int | None) -> int | None:
-        """A time before the last answer was asked for; None while only one is known.
+    def requested_at(self, tp: TP, seen_at: int | None) -> int | None:
+        """A time before the last answer was requested; None while only one is known.
 
         Args:
             tp: what the answer is about.

@@ -186,9 +186,9 @@ def inputs_at_end(app: faust.App, partition: int) -> dict[str, InputEnd]:
     """The inputs of a partition of which everything was delivered that was appended."""
     positions = {topic: consumer_of(app).read_position(TP(topic, partition)) for topic in INPUTS}
     return {
-        topic: InputEnd(at.given, at.ended_at, at.quiet_s)
+        topic: InputEnd(at.delivered, at.end_at, at.idle_s)
         for topic, at in positions.items()
-        if at.is_whole and at.given is not None and at.ended_at is not None
+        if at.is_at_high_watermark and at.delivered is not None and at.end_at is not None
     }
 
 

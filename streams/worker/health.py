@@ -98,7 +98,9 @@ class Health:
             for place, some in by_place.items()
         }
         self._durable = {
-            tp: _since(self._durable.get(tp), at.safe, now, is_idle=at.safe == at.position)
+            tp: _since(
+                self._durable.get(tp), at.committed, now, is_idle=at.committed == at.position
+            )
             for tp, at in positions.items()
             if tp.topic != ERASURES  # safe only when all is gone, which may wait for the inputs
         }

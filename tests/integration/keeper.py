@@ -107,8 +107,10 @@ class Keeper:
             log = StateLog(self._client, self._app.conf.id, "user", STATE, number, format=FORMAT)
             opened = await log.open()  # fence, restore, new life
             tps = [TP(topic, number) for topic in TOPICS]
-            bounds = await consumer_of(self._app).bounds(*tps)
-            logs = {tp.topic: Log(*bounds[tp]) for tp in tps}
+            consumer = consumer_of(self._app)
+            oldest, ends = await consumer.earliest_offsets(*tps), await consumer.highwaters(*tps)
+            committed = await consumer.group_offsets(*tps)
+            logs = {tp.topic: Log(oldest[tp], ends[tp], committed[tp]) for tp in tps}
             memory = Counts(opened.arrays)
             memory.next = dict(starts(number, opened.offsets, logs).offsets)
             pace = Pace.spread(time.monotonic(), number, 4, least_s=0.2)

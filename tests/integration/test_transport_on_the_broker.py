@@ -153,12 +153,12 @@ async def test_aborted_records_are_never_seen_and_open_ones_only_after_their_com
         seen_while_open = worker.records
         reader = consumer_of(worker.app)
         await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).is_at_end)
-        is_whole_while_open = reader.read_position(TP(scene.clicks, 0)).is_whole
+        is_whole_while_open = reader.read_position(TP(scene.clicks, 0)).is_at_high_watermark
         await upstream.commit_transaction()
         await worker.until(lambda: worker.records == 2)
-        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).is_whole)
+        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).is_at_high_watermark)
         standing = reader.read_position(TP(scene.clicks, 0))
-        given = standing.given
+        given = standing.delivered
         await worker.snapshot()
         await consumer_of(worker.app).commit()
         committed = await consumer_of(worker.app).group_offsets(TP(scene.clicks, 0))
@@ -182,7 +182,7 @@ async def test_a_topic_read_to_its_end_says_so_and_for_how_long_it_was_quiet(
         await worker.until(
             lambda: all(reader.read_position(TP(t, 0)).is_at_end for t in scene.topics)
         )
-        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).quiet_s > 0.3)
+        await worker.until(lambda: reader.read_position(TP(scene.clicks, 0)).idle_s > 0.3)
 
         assert reader.read_position(TP(scene.clicks, 0)).position == 1
         assert not reader.read_position(TP("nowhere", 0)).is_at_end

@@ -13,7 +13,8 @@ from faust.types import TP
 from mode import Service
 
 from streams.transport import BatchConsumer, Transport
-from streams.transport.positions import Fetch
+from streams.transport.fetch_thread import Fetch
+from streams.transport.positions import End
 from streams.transport.records import Piece
 
 SCHEME = "fakeb"
@@ -118,8 +119,9 @@ class FakeThread(Service):
     def wake(self) -> None:
         self.woken += 1
 
-    def end(self, tp: TP) -> tuple[int, int]:
-        return self.broker.ends.get(tp, 0), NOW_MS
+    def end(self, tp: TP) -> End:
+        end = self.broker.ends.get(tp, 0)
+        return End(end, end, NOW_MS)
 
     def partitions(self, _: str) -> int:
         return self.broker.partitions

@@ -1,28 +1,30 @@
-"""What the thread that fetches knows of the brokers' answers."""
+"""What is known of the brokers' answers."""
 
 import pytest
 
 from streams.transport import TP
-from streams.transport.positions import Answers, ReadPosition
+from streams.transport.positions import FetchResponses, ReadPosition
 
 CLICKS = TP("clickstream", 0)
 
 
 def test_an_answer_is_no_older_than_the_one_before_it() -> None:
     """It may have lain about for long, but it was asked for after that one had been seen."""
-    answers = Answers()
+    responses = FetchResponses()
 
-    told = [answers.asked_at(CLICKS, seen_at) for seen_at in (1_000, 1_000, 1_100, 1_100, 16_000)]
+    found = [
+        responses.requested_at(CLICKS, seen_at) for seen_at in (1_000, 1_000, 1_100, 1_100, 16_000)
+    ]
 
-    assert told == [None, None, 1_000, 1_000, 1_100]
+    assert found == [None, None, 1_000, 1_000, 1_100]
 
 
 def test_what_was_known_of_an_assignment_does_not_count_for_the_next_one() -> None:
-    answers = Answers()
+    responses = FetchResponses()
     for seen_at in (1_000, 1_100):
-        answers.asked_at(CLICKS, seen_at)
+        responses.requested_at(CLICKS, seen_at)
 
-    assert [answers.asked_at(CLICKS, seen_at) for seen_at in (None, 9_000, 9_100)] == [
+    assert [responses.requested_at(CLICKS, seen_at) for seen_at in (None, 9_000, 9_100)] == [
         None,
         None,
         9_000,
@@ -42,6 +44,6 @@ def test_what_an_open_transaction_holds_back_is_not_read(
     end: int | None, appended: int | None, *, at_end: bool, whole: bool
 ) -> None:
     """All that is readable was handed out, and yet older events may come."""
-    stands = ReadPosition(position=5, end=end, quiet_s=60.0, appended=appended)
+    stands = ReadPosition(position=5, end=end, idle_s=60.0, high_watermark=appended)
 
-    assert (stands.is_at_end, stands.is_whole) == (at_end, whole)
+    assert (stands.is_at_end, stands.is_at_high_watermark) == (at_end, whole)

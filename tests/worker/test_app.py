@@ -17,9 +17,11 @@ NOW = 1_790_000_000_000
 def test_an_input_with_an_open_transaction_or_more_to_read_is_not_at_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = ReadPosition(position=5, end=5, quiet_s=60.0, given=4, ended_at=NOW, appended=5)
-    held_back = ReadPosition(position=5, end=5, quiet_s=60.0, given=4, ended_at=NOW, appended=7)
-    behind = ReadPosition(position=4, end=5, quiet_s=60.0, given=4, ended_at=NOW, appended=5)
+    whole = ReadPosition(position=5, end=5, idle_s=60.0, delivered=4, end_at=NOW, high_watermark=5)
+    held_back = ReadPosition(
+        position=5, end=5, idle_s=60.0, delivered=4, end_at=NOW, high_watermark=7
+    )
+    behind = ReadPosition(position=4, end=5, idle_s=60.0, delivered=4, end_at=NOW, high_watermark=5)
     stands = dict(
         zip((CLICKSTREAM, PURCHASES, INTERACTIONS), (whole, held_back, behind), strict=True)
     )

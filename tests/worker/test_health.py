@@ -42,8 +42,8 @@ class Reader:
     def read_position(self, tp: TP) -> ReadPosition:
         return self.at[tp]
 
-    def stands(self, topic: str, position: int, end: int | None = 10, safe: int = 5) -> None:
-        self.at[TP(topic, 0)] = ReadPosition(position, end, 0.0, safe)
+    def stands(self, topic: str, position: int, end: int | None = 10, committed: int = 5) -> None:
+        self.at[TP(topic, 0)] = ReadPosition(position, end, 0.0, committed)
 
 
 class World:
@@ -210,7 +210,7 @@ def test_what_is_read_and_does_not_become_safe_is_said(world: World) -> None:
     world.reader.stands(PURCHASES, 7)
     world.after(UNSAFE_SECONDS + 1)
     late = world.health.ready()
-    world.reader.stands(PURCHASES, 8, safe=6)
+    world.reader.stands(PURCHASES, 8, committed=6)
 
     assert late == [f"{PURCHASES}/0: nothing became safe for 301 s"]
     assert world.after(1).health.ready() == []
