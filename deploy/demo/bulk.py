@@ -1,9 +1,9 @@
-"""The world's events by the million, as bytes: for benchmarks.
+"""Events of the demo's world by the million, as bytes: for benchmarks.
 
-Some ten thousand events of the world are made once; what follows the names of a message (its
-tail) is kept as it was. Each message is one of these tails behind a new id, time and user, so
-shares of topics, kinds and KOLs are the world's, and only chains of events of one user are
-looser: users are drawn anew. Orders have ids of their own, refunds name an order paid before.
+Twenty thousand events of the world are simulated once and kept as JSON without their id, time and
+user. Each message is one of these behind a new id, time and user. So the shares of topics, kinds
+and KOLs are the world's; but users are drawn anew, so their events no longer follow from each
+other. Orders get new ids, and a refund names an order that was paid before.
 """
 
 import json
@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.demo.world import Event, World
+from deploy.demo.outbox import Event
+from deploy.demo.world import World
 from schemas.cells import ORGANIC
 from schemas.events import KINDS, PURCHASES
 
@@ -22,10 +23,10 @@ Sent = tuple[str, bytes, bytes]  # topic, key, value
 
 TAILS: Final = 20_000  # messages of the world that are used again and again
 CHUNK: Final = 50_000  # messages made at once
-TWICE: Final = 0.02  # messages that come a second time
+DUPLICATED: Final = 0.02  # messages that come a second time
 RECENT: Final = 5_000  # orders that may be given back
 _HEAD: Final = b'{"event_id":"%08x-0000-4000-8000-%012x","ts":%d,"user_id":"%b",%b'
-_PAID, _BACK, _OTHER = range(3)
+_PAID, _RETURNED, _OTHER = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Tail:
     """A message without its id, time and user (and for a purchase without its order)."""
 
     topic: str
-    sort: int  # _PAID, _BACK or _OTHER
+    kind: int  # _PAID, _RETURNED or _OTHER
     text: bytes
 
 
@@ -71,7 +72,7 @@ def bulk(
         who = (users * rng.random(size) ** 2).astype(np.int64)
         what = rng.integers(0, len(tails), size)
         chunk = _chunk(seed, first, at, [names[u] for u in who], [tails[w] for w in what], orders)
-        for place in np.flatnonzero(rng.random(size) < TWICE).tolist():
+        for place in np.flatnonzero(rng.random(size) < DUPLICATED).tolist():
             chunk[place] = chunk[place - min(place, 1 + place % 500)]
         yield from chunk
 
@@ -92,10 +93,10 @@ def _chunk(  # columns of one chunk
         )
     ]
     for place, tail in enumerate(tails):
-        if tail.sort != _OTHER:
+        if tail.kind != _OTHER:
             number = first + place
             user, order = users[place], b"o%x-%x" % (seed, number)
-            if tail.sort == _PAID:
+            if tail.kind == _PAID:
                 orders.append((user, order))
                 text = b'"order_id":"%b",%b' % (order, tail.text)
             else:
@@ -118,8 +119,8 @@ def _tails(seed: int, kols: int, start_ms: int) -> list[Tail]:
 
 
 def _tail(topic: str, event: Event) -> Tail:
-    sort = _OTHER if topic != PURCHASES else _PAID if event["kind"] == "paid" else _BACK
+    kind = _OTHER if topic != PURCHASES else _PAID if event["kind"] == "paid" else _RETURNED
     own = {"event_id", "ts", "user_id", "order_id", "ref_order_id"}
     rest = {name: value for name, value in event.items() if name not in own}
     text = json.dumps(rest, ensure_ascii=False, separators=(",", ":")).encode()
-    return Tail(topic, sort, text.removeprefix(b"{"))
+    return Tail(topic, kind, text.removeprefix(b"{"))

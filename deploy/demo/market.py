@@ -1,5 +1,6 @@
 """Who and what there is: KOLs, brands, products, platforms, and how a day goes by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -130,3 +131,8 @@ def kols(rng: Random, count: int) -> list[Kol]:
             )
         )
     return cast[:count] if count > len(CAST) else cast
+
+
+def draw(rng: Random, shares: Mapping[str, float]) -> str:
+    """One of the names, each as often as its share says."""
+    return rng.choices(list(shares), list(shares.values()))[0]

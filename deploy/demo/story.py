@@ -1,6 +1,6 @@
-"""The story of the demo as data: who plays, what they are like, what happens when.
+"""The story of the demo as data: its KOLs, their true roles, and which act happens when.
 
-Times are seconds from the moment the demo goes live; what is negative is history by then.
+Times are seconds since the demo went live; a negative one lies in the history before.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ class Role(Enum):
     SPREAD = "spread"  # is passed on from friend to friend
 
 
-class Deed(Enum):
-    """What happens in an act."""
+class Scenario(Enum):
+    """What users do to a KOL in an act."""
 
-    BOTS = "bots"  # young accounts on few devices look for a second and like
+    BOTS = "bots"  # young accounts on few devices view for a second and like
     OUTRAGE = "outrage"  # fans unfollow, leave and report; experts correct
-    AMENDS = "amends"  # the KOL answers one by one, and it helps
-    PROMOTION = "promotion"  # everybody buys, and many send it back when we are live
+    AMENDS = "amends"  # the KOL replies to users one by one, and they find it helpful
+    PROMOTION = "promotion"  # many buy, and many return it once the demo is live
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class Part:
 class Act:
     """Something that happens to one KOL for a while, or again and again."""
 
-    deed: Deed
+    scenario: Scenario
     kol_id: str
     begins_s: int
     ends_s: int
     share: float  # events of the act for each ordinary event meanwhile
     every_s: int = 0  # begins again so often; 0: once
 
-    def plays(self, second: float) -> bool:
-        """Whether it happens at this second."""
+    def is_active(self, second: float) -> bool:
+        """Whether the act is going on at this second."""
         if self.every_s:
             return (second - self.begins_s) % self.every_s < self.ends_s - self.begins_s
         return self.begins_s <= second < self.ends_s
@@ -70,12 +70,14 @@ CAST: Final = (
 )
 
 ACTS: Final = (
-    Act(Deed.BOTS, "kol-shanliang-lama", 0, 40, 0.2, every_s=240),
-    Act(Deed.OUTRAGE, "kol-taotao-mama", -4_200, -3_300, 0.08),
-    Act(Deed.AMENDS, "kol-taotao-mama", -3_000, -900, 0.04),
-    Act(Deed.PROMOTION, "kol-dahu-zhibo", -1_500, -300, 0.06),
-    Act(Deed.OUTRAGE, "kol-mibao-ceping", -45, 75, 0.15),  # scores follow after the minute's end
-    Act(Deed.AMENDS, "kol-mibao-ceping", 100, 900, 0.06),
+    Act(Scenario.BOTS, "kol-shanliang-lama", 0, 40, 0.2, every_s=240),
+    Act(Scenario.OUTRAGE, "kol-taotao-mama", -4_200, -3_300, 0.08),
+    Act(Scenario.AMENDS, "kol-taotao-mama", -3_000, -900, 0.04),
+    Act(Scenario.PROMOTION, "kol-dahu-zhibo", -1_500, -300, 0.06),
+    Act(
+        Scenario.OUTRAGE, "kol-mibao-ceping", -45, 75, 0.15
+    ),  # scores follow after the minute's end
+    Act(Scenario.AMENDS, "kol-mibao-ceping", 100, 900, 0.06),
 )
 REFUND_WAVE_S: Final = (10, 80)  # when the promotion's orders come back
 REFUND_WAVE_SHARE: Final = 0.45  # how many of them

@@ -11,8 +11,9 @@ import pytest
 
 from deploy.demo import market, story
 from deploy.demo.bulk import bulk
+from deploy.demo.outbox import Event, Message
 from deploy.demo.story import Role
-from deploy.demo.world import Event, Message, World
+from deploy.demo.world import World
 from schemas.codec import decode
 from schemas.columns import Decoded, RecordBatch
 from schemas.events import INPUTS, PURCHASES
@@ -24,7 +25,7 @@ RATE = 300.0
 
 
 @cache
-def told() -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+def simulated() -> tuple[tuple[Message, ...], tuple[Message, ...]]:
     """Ninety minutes of history and two minutes live."""
     world = World(7)
     history = tuple(world.events(LIVE - HISTORY_MS, LIVE, 10, LIVE))
@@ -89,28 +90,28 @@ def test_another_run_at_another_time_has_ids_of_its_own() -> None:
 
 def test_times_are_in_order_but_for_two_seconds_and_copies() -> None:
     newest = 0
-    for _, event in chain(*told()):
+    for _, event in chain(*simulated()):
         if type(event.get("ts")) is int and event["ts"] > LIVE - HISTORY_MS:
             assert event["ts"] >= newest - 4_000
             newest = max(newest, event["ts"])
 
 
 def test_the_rate_is_what_was_asked_for() -> None:
-    history, live = told()
+    history, live = simulated()
 
     assert len(history) == pytest.approx(10 * HISTORY_MS / 1_000, rel=0.15)
     assert len(live) == pytest.approx(RATE * SHOW_MS / 1_000, rel=0.15)
 
 
 def test_one_message_in_fifty_comes_twice() -> None:
-    messages = list(chain(*told()))
+    messages = list(chain(*simulated()))
 
     copies = len(messages) - len({json.dumps(message) for message in messages})
     assert copies / len(messages) == pytest.approx(0.02, rel=0.2)
 
 
 def test_the_worker_takes_every_message_but_the_broken_ones() -> None:
-    batches = read(as_bytes(chain(*told())))
+    batches = read(as_bytes(chain(*simulated())))
 
     taken = sum(len(batch.facts) for batch in batches)
     refused = Counter(rejected.reason for batch in batches for rejected in batch.rejected)
@@ -119,14 +120,16 @@ def test_the_worker_takes_every_message_but_the_broken_ones() -> None:
 
 
 def test_shares_of_topics_are_those_of_a_shop() -> None:
-    topics = Counter(topic for topic, _ in chain(*told()))
+    topics = Counter(topic for topic, _ in chain(*simulated()))
 
     shares = [topics[topic] / topics.total() for topic in INPUTS]
     assert shares == pytest.approx([0.56, 0.42, 0.026], abs=0.02)
 
 
 def test_money_given_back_was_paid_by_the_same_user_before() -> None:
-    events = [e for topic, e in chain(*told()) if topic == PURCHASES and type(e.get("ts")) is int]
+    events = [
+        e for topic, e in chain(*simulated()) if topic == PURCHASES and type(e.get("ts")) is int
+    ]
     paid = {(e["user_id"], e["order_id"]): e for e in events if e["kind"] == "paid"}
     back = [e for e in events if e["kind"] in {"refund", "cancel"}]
 
@@ -138,7 +141,7 @@ def test_money_given_back_was_paid_by_the_same_user_before() -> None:
 
 
 def test_some_orders_are_organic_and_most_buyers_met_a_kol() -> None:
-    messages = list(chain(*told()))
+    messages = list(chain(*simulated()))
     met = {e["user_id"] for _, e in messages if e.get("kol_id")}
     buyers = {e["user_id"] for _, e in messages if e.get("kind") == "paid"}
 
@@ -146,7 +149,7 @@ def test_some_orders_are_organic_and_most_buyers_met_a_kol() -> None:
 
 
 def test_the_expert_is_right_answers_and_is_saved_more_than_others() -> None:
-    history, _ = told()
+    history, _ = simulated()
     expert, others = of(Role.EXPERT, history), of(Role.FALLING, history)
 
     for kind in ("mark_correct", "kol_reply", "save"):
@@ -155,7 +158,7 @@ def test_the_expert_is_right_answers_and_is_saved_more_than_others() -> None:
 
 
 def test_bots_come_in_waves_young_and_in_a_hurry() -> None:
-    bought = [e for e in of(Role.BOUGHT, chain(*told())) if "account_age_d" in e]
+    bought = [e for e in of(Role.BOUGHT, chain(*simulated())) if "account_age_d" in e]
     bots = [e for e in bought if e["account_age_d"] <= 5]
 
     assert len(bots) > len(bought) / 3
@@ -169,7 +172,7 @@ def test_one_crisis_is_history_and_another_opens_while_you_watch() -> None:
         """Unfollows and reports a minute."""
         span = range(LIVE + begins_s * 1_000, LIVE + ends_s * 1_000)
         kinds = {"unfollow", "report"}
-        events = of(role, chain(*told()))
+        events = of(role, chain(*simulated()))
         return sum(e["event"] in kinds and e["ts"] in span for e in events) / (ends_s - begins_s)
 
     assert angry(Role.FALLEN, -4_200, -3_300) > 20 * angry(Role.FALLEN, -3_000, 0)
@@ -177,7 +180,7 @@ def test_one_crisis_is_history_and_another_opens_while_you_watch() -> None:
 
 
 def test_much_of_what_a_promotion_sold_comes_back_when_we_are_live() -> None:
-    history, live = told()
+    history, live = simulated()
     buyers = {e["user_id"] for e in of(Role.PUSHY, history) if e["content_id"].endswith("sale")}
     refunds = [e for _, e in live if e.get("kind") in {"refund", "cancel"}]
 
@@ -186,7 +189,7 @@ def test_much_of_what_a_promotion_sold_comes_back_when_we_are_live() -> None:
 
 
 def test_a_share_names_its_root_and_everyone_on_the_way() -> None:
-    shares = [e for _, e in chain(*told()) if e.get("event") == "share"]
+    shares = [e for _, e in chain(*simulated()) if e.get("event") == "share"]
     known = {e["share_id"]: e for e in shares}
     passed_on = [e for e in shares if "parent_share_id" in e]
 
@@ -195,7 +198,7 @@ def test_a_share_names_its_root_and_everyone_on_the_way() -> None:
         assert event["chain"][0] == event["parent_share_id"]
         assert len(event["chain"]) == event["share_depth"] - 1
         assert event["root_kol_id"] == known[event["parent_share_id"]]["root_kol_id"]
-    spread = {e["share_id"] for e in of(Role.SPREAD, chain(*told())) if e["event"] == "share"}
+    spread = {e["share_id"] for e in of(Role.SPREAD, chain(*simulated())) if e["event"] == "share"}
     assert len(spread) > 2 * len(known) / len(World(7).kols)
 
 

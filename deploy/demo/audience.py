@@ -1,0 +1,76 @@
+"""Who takes part in the demo's world: its users, its bots, and how often each of them appears."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+
+from deploy.demo import market
+from deploy.demo.market import Kol
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user, with the fields that every event of theirs carries."""
+
+    user_id: str
+    favourite: Kol
+    account_age_d: int
+    platform: str
+    is_member: bool
+    device_hash: str
+    ip_hash: str
+
+
+class Audience:
+    """Draws users and KOLs; user number n is the same one whenever it is drawn.
+
+    Args:
+        seed: of the users.
+        users: how many there are.
+        kols: of whom each user has a favourite, by reach.
+        rng: decides who is drawn.
+
+    """
+
+    def __init__(self, seed: int, users: int, kols: Sequence[Kol], rng: Random) -> None:
+        self._seed, self._users, self._kols, self._rng = seed, users, kols, rng
+        self._reach = list(accumulate(kol.reach for kol in kols))
+        self._known: dict[int, User] = {}
+
+    def kol(self) -> Kol:
+        """A KOL, by reach."""
+        return self._rng.choices(self._kols, cum_weights=self._reach)[0]
+
+    def user(self) -> User:
+        """A user; some come often."""
+        number = int(self._users * self._rng.random() ** 2)
+        if number not in self._known:
+            self._known[number] = self._new_user(number)
+        return self._known[number]
+
+    def _new_user(self, number: int) -> User:
+        rng = Random(f"user-{self._seed}-{number}")
+        return User(
+            user_id=f"u-{number:06}",
+            favourite=rng.choices(self._kols, cum_weights=self._reach)[0],
+            account_age_d=20 + int(rng.expovariate(1 / 400)),
+            platform=market.draw(rng, market.PLATFORMS),
+            is_member=self._rng.random() < 0.3,  # noqa: PLR2004  # three in ten
+            device_hash=f"{rng.getrandbits(48):012x}",
+            ip_hash=f"{rng.getrandbits(32):08x}",
+        )
+
+    def bot(self, kol: Kol) -> User:
+        """A young account on one of the three devices that this KOL pays for."""
+        rng = self._rng
+        number, device = rng.randrange(400), rng.randrange(3)
+        return User(
+            user_id=f"u-9{number:05}",
+            favourite=kol,
+            account_age_d=1 + number % 5,
+            platform="douyin",
+            is_member=False,
+            device_hash=f"b07{device:09x}",
+            ip_hash=f"b07{device:05x}",
+        )
