@@ -41,7 +41,7 @@ class World:
         """Topic and event, in order of arrival: by `ts` with up to two seconds of disorder.
 
         Args:
-            start_ms: from when, milliseconds; what was still under way after the call before comes first.
+            start_ms: from when, milliseconds; what was under way before comes first.
             end_ms: up to when; what arrives later comes with the next call.
             rate_per_second: events of an average hour of the day.
             live_ms: the moment the acts of the story count from; `start_ms` if not given.
