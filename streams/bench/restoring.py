@@ -160,7 +160,7 @@ class _StateLogBench:
                     {
                         "copy_ms": (copied - started) * 1e3,
                         "copy_cpu_ms": taken.seconds * 1e3,
-                        "written_mb": written.size / MB,
+                        "written_mb": written.written_bytes / MB,
                         "records": written.chunks,
                         "cpu_s": taken.seconds + time.process_time() - cpu,
                         "told_s": written.work_s,  # to the pace
@@ -170,7 +170,7 @@ class _StateLogBench:
                 )
                 memory = next(grown)
         return {
-            "held_mb": round(written.held / MB, 1),
+            "held_mb": round(written.state_bytes / MB, 1),
             **{name: _spread([row[name] for row in rows]) for name in rows[0]},
             "share_of_core": round(statistics.mean(r["cpu_s"] for r in rows) / INTERVAL_S, 4),
             "topic_mb": round(self._topic_bytes() / MB, 1),

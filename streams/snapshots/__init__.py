@@ -2,7 +2,7 @@
 
 log = StateLog(client, "kol", "user", "kol-user-state", 3, format=FORMAT)
 opened = await log.open()                       # fence, restore, new life
-where = starts(3, opened.offsets, logs)         # state decides where reading goes on
+where = start_offsets(3, opened.offsets, logs)         # state decides where reading goes on
 …
 taken = log.capture(memory.arrays())            # between two batches
 …                                               # every row from before it acknowledged
@@ -17,23 +17,17 @@ from streams.snapshots.chunks import (
     NewerFormatError,
 )
 from streams.snapshots.pace import Pace
-from streams.snapshots.starts import (
-    Log,
+from streams.snapshots.start_offsets import (
+    LogOffsets,
     RetentionGapError,
     ShorterTopicError,
-    Starts,
+    StartOffsets,
     StateMissingError,
-    is_missing,
-    starts,
+    is_state_missing,
+    start_offsets,
 )
-from streams.snapshots.statelog import (
-    ClosedError,
-    FencedError,
-    Opened,
-    StateLog,
-    UnsureError,
-    Written,
-)
+from streams.snapshots.statelog import Opened, StateLog, Written
+from streams.snapshots.transactions import ClosedError, FencedError, UncertainCommitError
 
 __all__ = [
     "Arrays",
@@ -41,18 +35,18 @@ __all__ = [
     "ClosedError",
     "DamagedSnapshotError",
     "FencedError",
-    "Log",
+    "LogOffsets",
     "Manifest",
     "NewerFormatError",
     "Opened",
     "Pace",
     "RetentionGapError",
     "ShorterTopicError",
-    "Starts",
+    "StartOffsets",
     "StateLog",
     "StateMissingError",
-    "UnsureError",
+    "UncertainCommitError",
     "Written",
-    "is_missing",
-    "starts",
+    "is_state_missing",
+    "start_offsets",
 ]

@@ -22,14 +22,14 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from streams.snapshots.deltas import applied, difference
+from streams.snapshots.deltas import apply_delta, encode_delta
 
 CHUNK_BYTES: Final = 256 * 1024
 DELTA_BYTES: Final = CHUNK_BYTES // 4  # of a delta; where it would be longer, a base is written
-RESTS: Final = 4  # captures without a change after which a base is remembered no longer
-REMEMBERED: Final = 4  # bases take at most one of so many parts of the arrays' bytes,
+FORGET_AFTER: Final = 4  # captures without a change after which a base is remembered no longer
+BASES_PART: Final = 4  # bases take at most one of so many parts of the arrays' bytes,
 NO_SUM: Final = -1  # of no chunk
-LEAST_REMEMBERED: Final = 16 << 20  # or so many bytes
+LEAST_BASE_BYTES: Final = 16 << 20  # or so many bytes
 
 LAYOUT: Final = 2  # of the manifest itself; the memory's format lies inside
 READS: Final = (1, LAYOUT)  # 1: no deltas
@@ -75,13 +75,13 @@ class Life(msgspec.Struct, frozen=True):
 _decode_manifest = msgspec.msgpack.Decoder(Manifest)
 
 
-def seal(manifest: Manifest) -> bytes:
+def encode_manifest(manifest: Manifest) -> bytes:
     """A manifest as bytes that can be checked."""
     body = msgspec.msgpack.encode(manifest)
     return bytes([LAYOUT]) + xxhash.xxh3_64_digest(body) + body
 
 
-def unseal(raw: bytes) -> Manifest:
+def decode_manifest(raw: bytes) -> Manifest:
     """The manifest in `raw`.
 
     Raises:
@@ -119,7 +119,7 @@ class Base(NamedTuple):
     """A chunk as it was last written whole."""
 
     chunk: bytes
-    rests: int  # captures since it changed
+    unchanged: int  # captures since it changed
 
 
 Bases = Mapping[bytes, Base]  # by key
@@ -132,8 +132,8 @@ class Capture:
     arrays: dict[str, Described]
     changed: Mapping[bytes, bytes]  # key -> the base or delta as it stood
     vanished: tuple[bytes, ...]  # keys of the last snapshot that are no more
-    size: int  # bytes of all arrays
-    seconds: float = 0.0  # of a core, what taking it cost
+    state_bytes: int  # of all arrays
+    seconds: float = 0.0  # of a core, what it cost
     bases: Bases = field(default_factory=dict)  # to be remembered once it is written
 
     @property
@@ -167,15 +167,15 @@ def capture(
     if whole:
         bases, last = {}, {name: _without_deltas(described) for name, described in last.items()}
     size = sum(array.nbytes for array in arrays.values())
-    taking = _Taking(bases, max(size // REMEMBERED, LEAST_REMEMBERED))
+    builder = _CaptureBuilder(bases, max(size // BASES_PART, LEAST_BASE_BYTES))
     described: dict[str, Described] = {}
     for name, array in arrays.items():
         if array.dtype.hasobject or array.dtype.fields is not None:
             raise ValueError(f"{name}: arrays of {array.dtype} cannot be kept")
-        described[name] = taking.array(name, array, last.get(name))
+        described[name] = builder.array(name, array, last.get(name))
     left = _keys(described)
     vanished = tuple(key for key in _keys(last) if key not in left)
-    return Capture(described, taking.changed, vanished, size, bases=taking.remembered)
+    return Capture(described, builder.changed, vanished, size, bases=builder.remembered)
 
 
 def _without_deltas(described: Described) -> Described:
@@ -184,7 +184,7 @@ def _without_deltas(described: Described) -> Described:
     return msgspec.structs.replace(described, sums=tuple(sums))
 
 
-class _Taking:
+class _CaptureBuilder:
     """A capture in the making."""
 
     def __init__(self, bases: Bases, limit: int) -> None:
@@ -208,7 +208,7 @@ class _Taking:
                     self.changed[delta_key(name, index)] = delta
                     deltas[index] = xxhash.xxh3_64_intdigest(delta)
             else:
-                self._rest(key(name, index))
+                self._keep_base(key(name, index))
                 if index in before.deltas:
                     deltas[index] = before.deltas[index]
         return Described(dtype, array.shape, tuple(sums), deltas)
@@ -216,7 +216,7 @@ class _Taking:
     def _chunk(self, name: bytes, chunk: memoryview, *, is_known: bool) -> bytes | None:
         """Take a chunk that changed: its delta, or as a base and None."""
         base = self._bases.get(name)
-        delta = None if base is None else difference(base.chunk, chunk, DELTA_BYTES)
+        delta = None if base is None else encode_delta(base.chunk, chunk, DELTA_BYTES)
         if base is not None and delta is not None:
             self.remembered[name] = Base(base.chunk, 0)
             return delta
@@ -227,11 +227,11 @@ class _Taking:
             self._room = room
         return None
 
-    def _rest(self, name: bytes) -> None:
+    def _keep_base(self, name: bytes) -> None:
         """A chunk did not change; its base is remembered for some time."""
         base = self._bases.get(name)
-        if base is not None and base.rests + 1 < RESTS:
-            self.remembered[name] = Base(base.chunk, base.rests + 1)
+        if base is not None and base.unchanged + 1 < FORGET_AFTER:
+            self.remembered[name] = Base(base.chunk, base.unchanged + 1)
 
 
 def _cut(array: NDArray[Any]) -> Iterator[memoryview]:
@@ -293,4 +293,4 @@ def _chunk(
     delta = chunks.get(delta_key(name, index))
     if delta is None or xxhash.xxh3_64_intdigest(delta) != expected:
         raise DamagedSnapshotError(f"{name}: the delta of chunk {index} is missing or damaged")
-    return applied(base, delta).data
+    return apply_delta(base, delta).data

@@ -18,8 +18,8 @@ _HEAD: Final = np.dtype("<u4")
 _HEAD_BYTES: Final = 2 * _HEAD.itemsize
 
 
-def difference(base: bytes, chunk: bytes | memoryview, longest: int) -> bytes | None:
-    """How a chunk differs from its base; None where to say it takes more than `longest` bytes."""
+def encode_delta(base: bytes, chunk: bytes | memoryview, longest: int) -> bytes | None:
+    """How a chunk differs from its base; None if that is longer than `longest` bytes."""
     was, now = _words(base), _words(chunk)
     both = min(len(was), len(now))
     place = np.append(np.flatnonzero(was[:both] != now[:both]), np.arange(both, len(now)))
@@ -29,15 +29,15 @@ def difference(base: bytes, chunk: bytes | memoryview, longest: int) -> bytes | 
     return head.tobytes() + place.astype(_PLACE).tobytes() + now[place].tobytes()
 
 
-def applied(base: bytes, delta: bytes) -> NDArray[np.uint8]:
-    """The chunk that differs so from its base."""
+def apply_delta(base: bytes, delta: bytes) -> NDArray[np.uint8]:
+    """The chunk whose difference from `base` is `delta`."""
     length, count = (int(number) for number in np.frombuffer(delta, _HEAD, 2))
     place = np.frombuffer(delta, _PLACE, count, _HEAD_BYTES)
     word = np.frombuffer(delta, _WORD, count, _HEAD_BYTES + place.nbytes)
     words = np.zeros(-(-length // _WORD.itemsize), _WORD)
     chunk = words.view(np.uint8)
-    kept = min(len(base), length)
-    chunk[:kept] = np.frombuffer(base, np.uint8, kept)
+    same = min(len(base), length)
+    chunk[:same] = np.frombuffer(base, np.uint8, same)
     words[place] = word
     return chunk[:length]
 

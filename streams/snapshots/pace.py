@@ -8,9 +8,9 @@ All snapshots of a worker together, of both sides and all its partitions, take a
 from dataclasses import dataclass
 from typing import Final
 
-LEAST_S: Final = 5.0  # bounds what a crash must replay
+MIN_INTERVAL_S: Final = 5.0  # bounds what a crash must replay
 SHARE: Final = 0.2  # of one core
-MOST: Final = 120  # times the least interval: ten minutes, should a measurement be nonsense
+MAX_STRETCH: Final = 120  # times the least interval: ten minutes, should a measurement be nonsense
 
 
 @dataclass(slots=True)
@@ -23,10 +23,10 @@ class Pace:
     """
 
     due_at: float
-    least_s: float = LEAST_S
+    min_interval_s: float = MIN_INTERVAL_S
     share: float = SHARE
-    interval_s: float = LEAST_S
-    free_at: float = float("-inf")  # when the last one's work is paid off
+    interval_s: float = MIN_INTERVAL_S
+    affordable_at: float = float("-inf")  # when the last one's share of time is over
 
     @classmethod
     def spread(
@@ -34,7 +34,7 @@ class Pace:
         now: float,
         partition: int,
         partitions: int,
-        least_s: float = LEAST_S,
+        min_interval_s: float = MIN_INTERVAL_S,
         share: float = SHARE,
     ) -> "Pace":
         """The first ones of a worker's partitions fall evenly into the interval.
@@ -42,25 +42,25 @@ class Pace:
         `share` is this partition's own: a worker that keeps n states gives each `SHARE / n`.
         """
         phase = (partition % partitions + 1) / partitions
-        return cls(now + least_s * phase, least_s, share, least_s)
+        return cls(now + min_interval_s * phase, min_interval_s, share, min_interval_s)
 
     def is_due(self, now: float) -> bool:
         """Whether to take one now."""
         return now >= self.due_at
 
-    def is_free(self, now: float) -> bool:
-        """Whether one may be taken before it is due, because the partition came to rest."""
-        return now >= self.free_at
+    def is_affordable(self, now: float) -> bool:
+        """Whether one may be taken before it is due, because the partition is idle."""
+        return now >= self.affordable_at
 
-    def taken(self, now: float, work_s: float) -> None:
-        """One was taken; capturing and writing it cost `work_s` of a core.
+    def record(self, now: float, work_s: float) -> None:
+        """A snapshot was written; capturing and writing it cost `work_s` of a core.
 
         >>> pace = Pace(due_at=0.0)
-        >>> pace.taken(now=0.0, work_s=2.0)
+        >>> pace.record(now=0.0, work_s=2.0)
         >>> pace.due_at
         10.0
         """
-        wanted = max(self.least_s, work_s / self.share, self.interval_s / 2)
-        self.interval_s = min(wanted, MOST * self.least_s)
+        interval = max(self.min_interval_s, work_s / self.share, self.interval_s / 2)
+        self.interval_s = min(interval, MAX_STRETCH * self.min_interval_s)
         self.due_at = now + self.interval_s
-        self.free_at = now + min(work_s / self.share, self.interval_s)
+        self.affordable_at = now + min(work_s / self.share, self.interval_s)

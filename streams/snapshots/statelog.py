@@ -1,10 +1,9 @@
 """One partition's snapshots on its state topic: each is one Kafka transaction.
 
-The transactional id belongs to the partition, so opening the log fences whoever owned it
-before and aborts what he had begun; readers take committed records only, so a snapshot is
-there as a whole or not at all. In this order, which `open` keeps: fence, end offset,
-restore, commit the new life. In another order a stalled owner could commit after his
-successor has read.
+Opening the log fences whoever owned the partition before (`transactions`), and readers take
+committed records only, so a snapshot is there as a whole or not at all. `open` keeps this
+order: fence, end offset, restore, commit the new life. In another one a stalled owner could
+commit after his successor has read.
 
 Keys on the topic: `a/<array>/<index>` for chunks, `d/<array>/<index>` for what changed in
 them since (`chunks`), `manifest`, `life`. The topic is compacted: the newest value of each
@@ -19,8 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from numpy.typing import NDArray
 
 from streams.snapshots.chunks import (
@@ -33,29 +31,16 @@ from streams.snapshots.chunks import (
     NewerFormatError,
     assemble,
     capture,
-    seal,
-    unseal,
+    decode_manifest,
+    encode_manifest,
 )
+from streams.snapshots.transactions import TransactionalWriter
 
 MANIFEST: Final = b"manifest"
 LIFE: Final = b"life"
-BATCH_BYTES: Final = 900_000  # below the broker's usual limit of 1 MiB for a batch
 FETCH_BYTES: Final = 8 << 20
 CLOSE_S: Final = 2.0  # for a snapshot that is being committed
 SEND_S: Final = 3e-9  # of a core, to send one byte: 0.16 s for 64 MB, measured
-TRANSACTION_MS: Final = 300_000  # an outage of the broker shorter than this fences nobody
-
-
-class FencedError(Exception):
-    """Somebody else owns the partition now, or the transaction was out for too long."""
-
-
-class UnsureError(Exception):
-    """Whether the snapshot was committed is not known; open the log anew to find out."""
-
-
-class ClosedError(Exception):
-    """The log is not open, or was closed while a snapshot was under way; nothing is known lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +63,10 @@ class Written:
     """What a snapshot cost."""
 
     chunks: int
-    size: int  # bytes written, before compression
-    held: int  # bytes of all arrays
+    written_bytes: int
+    state_bytes: int  # of all arrays
     seconds: float  # until it was durable, waiting included
-    work_s: float = 0.0  # of a core, about: what `Pace` is to be told
+    work_s: float = 0.0  # of a core, about: for `Pace.record`
 
 
 class StateLog:
@@ -120,10 +105,8 @@ class StateLog:
         self._life = 0
         self._last: Manifest | None = None
         self._bases: Bases = {}  # of the last snapshot, as far as remembered
-        self._producer: AIOKafkaProducer | None = None
-        self._turn = asyncio.Lock()
-        self._is_unsure = False  # a commit was cut off
-        self._is_fenced = False
+        self._writer = TransactionalWriter(client, self._name, self._tp)
+        self._lock = asyncio.Lock()  # one snapshot at a time
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,18 +126,10 @@ class StateLog:
 
         """
         began = time.monotonic()
-        self._producer = AIOKafkaProducer(
-            transactional_id=self._name,
-            transaction_timeout_ms=TRANSACTION_MS,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=2 * BATCH_BYTES,
-            compression_type=None,  # aiokafka compresses on the loop, 12 times the CPU of sending
-            **self._client,
-        )
-        await self._producer.start()
+        await self._writer.start()
         latest, read_bytes = await self._read()
         read = time.monotonic() - began
-        manifest = unseal(latest[MANIFEST]) if MANIFEST in latest else None
+        manifest = decode_manifest(latest[MANIFEST]) if MANIFEST in latest else None
         self._check_format(manifest)
         arrays = None if manifest is None else await asyncio.to_thread(assemble, manifest, latest)
         self._begin_life(manifest, latest.get(LIFE), raise_epoch=raise_epoch)
@@ -225,122 +200,67 @@ class StateLog:
 
     async def _commit_life(self) -> None:
         life = msgspec.msgpack.encode(Life(self._epoch, self._life))
-        await self._commit({LIFE: life})
+        await self._writer.write({LIFE: life})
 
     def capture(self, arrays: Arrays, *, whole: bool = False) -> Capture:
         """The arrays as they stand, against the last snapshot; see `chunks.capture`.
 
-        Synchronous: call it between two batches, or in a thread while the partition rests.
-        One capture at a time: it must be written, or dropped, before the next is taken.
+        Synchronous: call it between two batches, or in a thread while nothing is folded.
+        One capture at a time: write it, or drop it, before the next one.
         """
         began = time.thread_time()
         last = {} if self._last is None else self._last.arrays
-        taken = capture(arrays, last, self._bases, whole=whole)
-        return replace(taken, seconds=time.thread_time() - began)
+        captured = capture(arrays, last, self._bases, whole=whole)
+        return replace(captured, seconds=time.thread_time() - began)
 
     async def write(
         self,
-        taken: Capture,
+        captured: Capture,
         offsets: Mapping[str, int],
         meta: Mapping[str, int | float | str] | None = None,
     ) -> Written:
         """Make a capture the newest snapshot; when this returns it is durable.
 
-        Call it only when everything that was said before the capture is acknowledged.
+        Call it only when every row from before the capture is acknowledged.
 
         Args:
-            taken: from `capture`.
+            captured: from `capture`.
             offsets: topic -> next offset at the time of the capture.
             meta: small facts for people and tools.
 
         Raises:
             FencedError: somebody else owns the partition; nothing was written.
-            UnsureError: this or an earlier commit was cut off; open the log anew.
+            UncertainCommitError: this or an earlier commit was cut off; open the log anew.
             ClosedError: the log is not open, or not any more.
 
         """
-        async with self._turn:
+        async with self._lock:
             began = time.monotonic()
             manifest = Manifest(
-                self._format, self._epoch, self._life, dict(offsets), taken.arrays, dict(meta or {})
+                format=self._format,
+                epoch=self._epoch,
+                life=self._life,
+                offsets=dict(offsets),
+                arrays=captured.arrays,
+                meta=dict(meta or {}),
             )
-            changes: dict[bytes, bytes | None] = {**taken.changed}
-            changes.update(dict.fromkeys(taken.vanished))
-            changes[MANIFEST] = seal(manifest)
-            await self._commit(changes)
-            self._last, self._bases = manifest, taken.bases
-            size = taken.changed_bytes
+            changes: dict[bytes, bytes | None] = {**captured.changed}
+            changes.update(dict.fromkeys(captured.vanished))
+            changes[MANIFEST] = encode_manifest(manifest)
+            await self._writer.write(changes)
+            self._last, self._bases = manifest, captured.bases
+            written_bytes = captured.changed_bytes
             return Written(
-                len(taken.changed),
-                size,
-                taken.size,
+                len(captured.changed),
+                written_bytes,
+                captured.state_bytes,
                 time.monotonic() - began,
-                taken.seconds + size * SEND_S,
+                captured.seconds + written_bytes * SEND_S,
             )
-
-    async def _commit(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """All of it in one transaction, or none."""
-        producer = self._producer
-        if producer is None:
-            raise ClosedError(f"{self._name} is not open")
-        if self._is_fenced:
-            raise FencedError(f"{self._name}: somebody else owns this partition now")
-        if self._is_unsure:
-            raise UnsureError(f"{self._name}: an earlier commit was cut off")
-        sent: list[asyncio.Future[Any]] = []
-        committing = False
-        try:
-            await producer.begin_transaction()
-            for name, value in changes.items():
-                sent.append(
-                    await producer.send(
-                        self._tp.topic, value, key=name, partition=self._tp.partition
-                    )
-                )
-            await asyncio.gather(*sent)
-            committing = True
-            await producer.commit_transaction()
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            self._is_fenced = True
-            raise FencedError(f"{self._name}: somebody else owns this partition now") from error
-        except BaseException as error:
-            if self._producer is not producer and isinstance(error, Exception):
-                raise ClosedError(f"{self._name} was closed meanwhile") from error
-            self._is_unsure = committing
-            if not committing:
-                await self._abort(producer)
-            elif isinstance(error, Exception):
-                raise UnsureError(f"{self._name}: the commit failed half-way") from error
-            raise
-        finally:
-            _retrieve(producer, sent)
-
-    async def _abort(self, producer: AIOKafkaProducer) -> None:
-        manager = producer._txn_manager  # noqa: SLF001  # no public way
-        if manager.is_fatal_error():
-            return
-        try:
-            await producer.abort_transaction()
-        except ProducerFenced as error:
-            self._is_fenced = True
-            raise FencedError(f"{self._name}: somebody else owns this partition now") from error
 
     async def close(self) -> None:
-        """Let the partition go; a snapshot under way may end, what was committed stays."""
+        """Release the partition; a snapshot under way may end, what was committed stays."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S), self._turn:
+            async with asyncio.timeout(CLOSE_S), self._lock:
                 pass
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
-            _retrieve(producer, [])
-
-
-def _retrieve(producer: AIOKafkaProducer, sent: list[asyncio.Future[Any]]) -> None:
-    """Look at every exception once, or asyncio complains about them at exit."""
-    manager, sender = producer._txn_manager, producer._sender  # noqa: SLF001  # no public way
-    batches = producer._message_accumulator._batches.values()  # noqa: SLF001  # as above
-    waiters = [batch._drain_waiter for queue in batches for batch in queue]  # noqa: SLF001  # as above
-    for future in (*sent, *waiters, manager._transaction_waiter, sender.sender_task):  # noqa: SLF001  # as above
-        if future is not None and future.done() and not future.cancelled():
-            future.exception()
+        await self._writer.stop()

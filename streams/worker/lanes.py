@@ -168,7 +168,7 @@ class Lane(ABC):
         if self.is_snapshotting or not self.is_dirty:
             return False
         is_idle = now - self.idle_since >= IDLE_SECONDS
-        return self.pace.is_due(now) or (is_idle and self.pace.is_free(now))
+        return self.pace.is_due(now) or (is_idle and self.pace.is_affordable(now))
 
     def capture(self) -> PendingSnapshot:
         """Copy memory between two batches."""
@@ -179,7 +179,7 @@ class Lane(ABC):
     def snapshot_written(self, now: float, work_s: float) -> None:
         """Note that a snapshot became durable; it cost `work_s` of a core."""
         self.is_snapshotting = self.is_purging = False
-        self.pace.taken(now, work_s)
+        self.pace.record(now, work_s)
 
     def snapshot_failed(self) -> None:
         """Note that what was captured did not become durable."""

@@ -16,7 +16,7 @@ from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.core.sides import Side
 from streams.settings import Settings
-from streams.snapshots import Log
+from streams.snapshots import LogOffsets
 from streams.worker.flush import FlushLoop
 from streams.worker.intake import export_counts
 from streams.worker.kol_lane import KolLane
@@ -93,7 +93,7 @@ class Rebalancer:
         with kafka_admin(self._settings.kafka, OUTAGE_SECONDS) as broker:
             oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
             committed = broker.committed(self._settings.app_id)
-        return {at: Log(oldest[at], end, committed.get(at)) for at, end in ends.items()}
+        return {at: LogOffsets(oldest[at], end, committed.get(at)) for at, end in ends.items()}
 
     def _offset(self, side: Side, partition: int, topic: str) -> int:
         lane = self._lanes.find(side, partition)

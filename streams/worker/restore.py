@@ -21,13 +21,13 @@ from streams.core.sides import Side
 from streams.core.user import memory as user_memory
 from streams.core.user.memory import UserMemory
 from streams.settings import Settings
-from streams.snapshots import Log, Opened, Pace, StateLog, starts
+from streams.snapshots import LogOffsets, Opened, Pace, StateLog, start_offsets
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.telemetry import Telemetry
 from streams.worker.user_lane import UserLane
 
-Logs = Mapping[tuple[str, int], Log]  # what the brokers say of topic partitions
+Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic partitions
 
 TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
 STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
@@ -95,7 +95,7 @@ class Restorer:
         worker = self._settings.worker
         opened = await state.open(raise_epoch=worker.from_empty)
         own = {topic: logs[topic, partition] for topic in TOPICS[side]}
-        begins = starts(
+        begins = start_offsets(
             partition,
             opened.offsets,
             own,

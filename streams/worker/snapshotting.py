@@ -51,7 +51,7 @@ class SnapshotWriter:
             return  # the lane of a partition that went elsewhere may be cut off
         lane.snapshot_written(self._lanes.clock(), written.work_s)
         self._release({(topic, lane.partition): at for topic, at in pending.offsets.items()})
-        self._export(lane, written.seconds, written.size)
+        self._export(lane, written.seconds, written.written_bytes)
 
     def _export(self, lane: Lane, seconds: float, size: int) -> None:
         side = lane.side.value
@@ -76,4 +76,4 @@ def captures(
         if is_wanted and not lane.holds_watermark(now):
             pending = lane.capture()
             yield lane, pending
-            copied += pending.capture.size
+            copied += pending.capture.state_bytes

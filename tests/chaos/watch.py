@@ -20,7 +20,7 @@ from streams.clients.clickhouse import ReadingError, connect, query
 from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
-from streams.snapshots.chunks import unseal
+from streams.snapshots.chunks import decode_manifest
 from streams.snapshots.statelog import MANIFEST
 from tests.chaos.faults import Kind
 from tests.chaos.stack import Stack
@@ -113,7 +113,7 @@ class Offsets(threading.Thread):
                 if record.key != MANIFEST or record.value is None:
                     continue
                 self.snapshots += 1
-                for topic, offset in unseal(record.value).offsets.items():
+                for topic, offset in decode_manifest(record.value).offsets.items():
                     at = (topic, tp.partition)
                     self._kept[at] = max(offset, self._kept.get(at, 0))
 

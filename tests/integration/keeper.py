@@ -19,7 +19,7 @@ from faust.types import TP, StreamT
 from numpy.typing import NDArray
 
 from schemas.columns import RecordBatch
-from streams.snapshots import FencedError, Log, Pace, StateLog, starts
+from streams.snapshots import FencedError, LogOffsets, Pace, StateLog, start_offsets
 from streams.transport import APP_SETTINGS, Wiring, batch_topic, consumer_of, is_current, wire
 
 INPUTS = ("clickstream", "content-interactions", "purchases")
@@ -95,7 +95,7 @@ class Keeper:
                 if number in self._partitions:
                     raise
                 return  # let go of meanwhile
-            partition.pace.taken(time.monotonic(), written.work_s)
+            partition.pace.record(time.monotonic(), written.work_s)
         self._settle(number, offsets)
 
     def _settle(self, number: int, offsets: Mapping[str, int]) -> None:
@@ -110,10 +110,10 @@ class Keeper:
             consumer = consumer_of(self._app)
             oldest, ends = await consumer.earliest_offsets(*tps), await consumer.highwaters(*tps)
             committed = await consumer.group_offsets(*tps)
-            logs = {tp.topic: Log(oldest[tp], ends[tp], committed[tp]) for tp in tps}
+            logs = {tp.topic: LogOffsets(oldest[tp], ends[tp], committed[tp]) for tp in tps}
             memory = Counts(opened.arrays)
-            memory.next = dict(starts(number, opened.offsets, logs).offsets)
-            pace = Pace.spread(time.monotonic(), number, 4, least_s=0.2)
+            memory.next = dict(start_offsets(number, opened.offsets, logs).offsets)
+            pace = Pace.spread(time.monotonic(), number, 4, min_interval_s=0.2)
             self._partitions[number] = Partition(memory, log, pace)
             if opened.offsets is not None:
                 self._settle(number, opened.offsets)

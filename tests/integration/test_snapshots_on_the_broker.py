@@ -25,7 +25,7 @@ from streams.snapshots import (
     NewerFormatError,
     Opened,
     StateLog,
-    UnsureError,
+    UncertainCommitError,
 )
 from streams.snapshots.chunks import CHUNK_BYTES, key
 from tests.embedded.waiting import until
@@ -135,8 +135,8 @@ async def test_a_snapshot_writes_only_what_changed(topic: Topic) -> None:
         third = await log.write(log.capture({"a": column}), {})
 
     assert [w.chunks for w in (first, second, third)] == [8, 1, 0]
-    assert second.size == CHUNK_BYTES
-    assert second.held == column.nbytes
+    assert second.written_bytes == CHUNK_BYTES
+    assert second.state_bytes == column.nbytes
 
 
 async def test_what_keeps_changing_is_written_as_deltas_and_comes_back(topic: Topic) -> None:
@@ -148,7 +148,7 @@ async def test_what_keeps_changing_is_written_as_deltas_and_comes_back(topic: To
             assert found.arrays is None or same(found, {"a": column})
             for _ in range(5):
                 column[rng.integers(0, len(column), 50)] += 1
-                sizes.append((await log.write(log.capture({"a": column}), {})).size)
+                sizes.append((await log.write(log.capture({"a": column}), {})).written_bytes)
     whole = 8 * CHUNK_BYTES
 
     assert sizes[0] == sizes[1] == sizes[5] == sizes[10] == whole  # bases: nothing is remembered
@@ -238,7 +238,7 @@ async def test_opening_fences_the_former_owner(topic: Topic) -> None:
 async def test_opening_aborts_what_the_former_owner_had_begun(topic: Topic) -> None:
     async with topic.opened() as (old, _):
         await old.write(old.capture({"a": np.arange(3)}), {})
-        producer = old._producer
+        producer = old._writer._producer
         assert producer is not None
         await producer.begin_transaction()
         await producer.send_and_wait(topic.name, b"half", key=key("a", 0), partition=0)
@@ -255,7 +255,7 @@ async def test_a_snapshot_cut_off_before_its_commit_leaves_the_former_one(topic:
         writing = asyncio.create_task(
             log.write(log.capture({"a": np.ones(90 * ROWS)}), {"purchases": 2})
         )
-        producer = log._producer
+        producer = log._writer._producer
         assert producer is not None
         await asyncio.to_thread(until, producer._txn_manager.is_in_transaction)
         writing.cancel()
@@ -272,7 +272,7 @@ async def test_a_commit_cut_off_half_way_is_not_guessed_about(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with topic.opened() as (log, _):
-        producer = log._producer
+        producer = log._writer._producer
         assert producer is not None
 
         async def never() -> None:
@@ -281,7 +281,7 @@ async def test_a_commit_cut_off_half_way_is_not_guessed_about(
         monkeypatch.setattr(producer, "commit_transaction", never)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(log.write(log.capture({"a": np.ones(3)}), {}), 0.5)
-        with pytest.raises(UnsureError):
+        with pytest.raises(UncertainCommitError):
             await log.write(log.capture({"a": np.ones(3)}), {})
 
 
@@ -320,7 +320,7 @@ async def test_writing_to_a_log_that_is_not_open_is_an_error(topic: Topic) -> No
 async def test_closing_lets_a_snapshot_under_way_end(topic: Topic) -> None:
     async with topic.opened() as (log, _):
         writing = asyncio.create_task(log.write(log.capture({"a": np.ones(9 * ROWS)}), {}))
-        producer = log._producer
+        producer = log._writer._producer
         assert producer is not None
         await asyncio.to_thread(until, producer._txn_manager.is_in_transaction)
     written = await writing
@@ -334,7 +334,7 @@ async def test_closing_does_not_wait_for_ever(
 ) -> None:
     monkeypatch.setattr("streams.snapshots.statelog.CLOSE_S", 0.1)
     async with topic.opened() as (log, _):
-        producer = log._producer
+        producer = log._writer._producer
         assert producer is not None
         closed = asyncio.Event()
 
@@ -356,7 +356,7 @@ async def test_sixty_megabytes_come_back_as_they_were(topic: Topic) -> None:
         written = await log.write(log.capture(arrays), {})
     found = await topic.restored()
 
-    assert written.held == 60_000_000
+    assert written.state_bytes == 60_000_000
     assert same(found, arrays)
 
 
@@ -397,7 +397,7 @@ async def main(broker, topic, n):
     log = StateLog({"bootstrap_servers": broker}, topic, "user", topic, 0, format=1)
     await log.open()
     await log.write(log.capture({"a": np.zeros(4 * 32768)}), {"purchases": 1})
-    producer, left = log._producer, [n]
+    producer, left = log._writer._producer, [n]
     send = producer.send
     async def counted(*words, **named):
         if not left[0]:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streams.snapshots.chunks import (
+    BASES_PART,
     CHUNK_BYTES,
     DELTA_BYTES,
+    FORGET_AFTER,
     LAYOUT,
-    LEAST_REMEMBERED,
-    REMEMBERED,
-    RESTS,
+    LEAST_BASE_BYTES,
     Arrays,
     Base,
     Capture,
@@ -27,10 +27,10 @@ from streams.snapshots.chunks import (
     NewerFormatError,
     assemble,
     capture,
+    decode_manifest,
     delta_key,
+    encode_manifest,
     key,
-    seal,
-    unseal,
 )
 from tests.builders import copied
 
@@ -159,7 +159,7 @@ def test_what_did_not_change_is_not_written_again() -> None:
 
     assert list(taken.changed) == [key("a", 2)]
     assert taken.changed_bytes == CHUNK_BYTES
-    assert taken.size == column.nbytes
+    assert taken.state_bytes == column.nbytes
 
 
 def test_appending_writes_only_the_last_chunks() -> None:
@@ -203,10 +203,10 @@ def test_a_base_is_forgotten_once_its_chunk_rests() -> None:
     column = np.zeros(ROWS, np.int64)
     topic.write({"a": column})
     column[0] = 1
-    remembered = [len(topic.write({"a": column}).bases) for _ in range(RESTS + 1)]
+    remembered = [len(topic.write({"a": column}).bases) for _ in range(FORGET_AFTER + 1)]
     column[0] = 2
 
-    assert remembered == [1] * RESTS + [0]
+    assert remembered == [1] * FORGET_AFTER + [0]
     assert list(topic.write({"a": column}).changed) == [key("a", 0)]
 
 
@@ -216,7 +216,7 @@ def test_a_delta_outlives_the_memory_of_its_base() -> None:
     for number in range(3):
         column[0] = number
         topic.write({"a": column})
-    for _ in range(RESTS):
+    for _ in range(FORGET_AFTER):
         topic.write({"a": column})
 
     assert not topic.bases
@@ -226,8 +226,8 @@ def test_a_delta_outlives_the_memory_of_its_base() -> None:
 
 def test_remembered_bases_take_a_part_of_memory_at_most() -> None:
     topic = Topic()
-    rows = 8 * LEAST_REMEMBERED // 8
-    most = rows * 8 // REMEMBERED
+    rows = 8 * LEAST_BASE_BYTES // 8
+    most = rows * 8 // BASES_PART
     column = np.zeros(rows, np.int64)
     topic.write({"a": column})
     for number in range(1, 4):
@@ -341,34 +341,34 @@ def test_a_manifest_from_before_deltas_opens() -> None:
     old = {**msgspec.to_builtins(manifest({})), "arrays": {"a": ("<i8", (3,), (17,))}}
     body = msgspec.msgpack.encode(old)
 
-    assert unseal(b"\x01" + xxhash.xxh3_64_digest(body) + body) == manifest(described)
+    assert decode_manifest(b"\x01" + xxhash.xxh3_64_digest(body) + body) == manifest(described)
 
 
 def test_a_manifest_of_a_newer_layout_is_refused() -> None:
-    raw = bytes([LAYOUT + 1]) + seal(manifest({}))[1:]
+    raw = bytes([LAYOUT + 1]) + encode_manifest(manifest({}))[1:]
 
     with pytest.raises(NewerFormatError, match=f"layout {LAYOUT + 1} was met"):
-        unseal(raw)
+        decode_manifest(raw)
 
 
 def test_a_sealed_manifest_opens_as_it_was() -> None:
     described = {"a": Described("<i8", (3,), (2**64 - 1, 5), {1: 2**64 - 1})}
     written = Manifest(2, 1, 9, {"purchases": 17}, described, {"users": 5})
 
-    assert unseal(seal(written)) == written
+    assert decode_manifest(encode_manifest(written)) == written
 
 
 @pytest.mark.parametrize("at", [0, 1, 9, -1])
 def test_a_manifest_with_a_flipped_bit_is_refused(at: int) -> None:
-    raw = bytearray(seal(manifest({})))
+    raw = bytearray(encode_manifest(manifest({})))
     raw[at] ^= 2  # of layout 2 that makes 0
 
     with pytest.raises(DamagedSnapshotError):
-        unseal(bytes(raw))
+        decode_manifest(bytes(raw))
 
 
 def test_sealed_bytes_that_are_no_manifest_are_refused() -> None:
     body = msgspec.msgpack.encode({"format": "one"})
 
     with pytest.raises(DamagedSnapshotError, match="cannot be read"):
-        unseal(b"\x01" + xxhash.xxh3_64_digest(body) + body)
+        decode_manifest(b"\x01" + xxhash.xxh3_64_digest(body) + body)

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.snapshots.pace import LEAST_S, MOST, SHARE, Pace
+from streams.snapshots.pace import MAX_STRETCH, MIN_INTERVAL_S, SHARE, Pace
 
-seconds = st.floats(0.0, MOST * LEAST_S * SHARE)
+seconds = st.floats(0.0, MAX_STRETCH * MIN_INTERVAL_S * SHARE)
 
 
 def test_the_partitions_of_a_worker_are_spread_over_the_interval() -> None:
@@ -16,7 +16,7 @@ def test_the_partitions_of_a_worker_are_spread_over_the_interval() -> None:
 
 def test_many_states_share_the_share() -> None:
     pace = Pace.spread(0.0, 0, 4, share=SHARE / 4)
-    pace.taken(0.0, 0.5)
+    pace.record(0.0, 0.5)
 
     assert pace.due_at == 10.0
 
@@ -29,15 +29,15 @@ def test_a_snapshot_is_due_when_its_time_has_come() -> None:
 
 def test_quick_snapshots_come_at_the_least_interval() -> None:
     pace = Pace(due_at=0.0)
-    pace.taken(0.0, 0.1)
+    pace.record(0.0, 0.1)
 
-    assert pace.due_at == LEAST_S
+    assert pace.due_at == MIN_INTERVAL_S
 
 
 def test_one_quick_snapshot_among_slow_ones_does_not_bring_the_interval_down_at_once() -> None:
     pace = Pace(due_at=0.0)
-    pace.taken(0.0, 8.0)
-    pace.taken(40.0, 0.0)
+    pace.record(0.0, 8.0)
+    pace.record(40.0, 0.0)
 
     assert pace.due_at == 60.0
 
@@ -45,18 +45,18 @@ def test_one_quick_snapshot_among_slow_ones_does_not_bring_the_interval_down_at_
 def test_the_interval_stretches_only_so_far() -> None:
     """A measurement may be nonsense; what a crash must replay is bounded."""
     pace = Pace(due_at=0.0)
-    pace.taken(0.0, 1_000.0)
+    pace.record(0.0, 1_000.0)
 
-    assert pace.due_at == MOST * LEAST_S
+    assert pace.due_at == MAX_STRETCH * MIN_INTERVAL_S
 
 
 def test_a_partition_at_rest_waits_until_the_last_snapshot_is_paid_off() -> None:
     pace = Pace(due_at=0.0)
-    before = pace.is_free(0.0)
-    pace.taken(now=10.0, work_s=0.1)
+    before = pace.is_affordable(0.0)
+    pace.record(now=10.0, work_s=0.1)
 
     assert before
-    assert [pace.is_free(now) for now in (10.4, 10.5)] == [False, True]
+    assert [pace.is_affordable(now) for now in (10.4, 10.5)] == [False, True]
     assert not pace.is_due(10.5)
 
 
@@ -75,10 +75,10 @@ def test_all_states_of_a_worker_together_take_at_most_their_share(
     for passed, rests, cost in course:
         now += passed
         for state, pace in enumerate(paces):
-            if pace.is_due(now) or (rests and pace.is_free(now)):
+            if pace.is_due(now) or (rests and pace.is_affordable(now)):
                 last[state] = cost / states
                 spent += last[state]
-                pace.taken(now, last[state])
+                pace.record(now, last[state])
 
     assert spent - sum(last) <= SHARE * now + 1e-6  # the last ones are paid off later
 
@@ -89,6 +89,6 @@ def test_in_the_long_run_snapshots_take_at_most_their_share(costs: list[float]) 
     now = 0.0
     for cost in costs:
         now = max(now, pace.due_at)
-        pace.taken(now, cost)
+        pace.record(now, cost)
 
     assert sum(costs) <= SHARE * pace.due_at + 1e-6

@@ -52,7 +52,7 @@ def test_a_lane_at_rest_is_snapshotted_in_threads_so_that_a_drain_can_end() -> N
 def test_a_lane_at_rest_does_not_spend_more_than_its_share() -> None:
     """A batch now and then would else copy a large memory each time."""
     busy = lane()
-    busy.pace.taken(now=10.0, work_s=1.0)
+    busy.pace.record(now=10.0, work_s=1.0)
 
     assert [busy.is_snapshot_due(at) for at in (11.0, 10.0 + 1.0 / SHARE)] == [False, True]
 

@@ -60,7 +60,7 @@ class StubLog:
     async def write(self, taken: Capture, offsets: Mapping[str, int]) -> Written:
         assert offsets
         self.events.append("snapshot")
-        return Written(1, taken.changed_bytes, taken.size, 0.0)
+        return Written(1, taken.changed_bytes, taken.state_bytes, 0.0)
 
 
 class FullLog(StubLog):

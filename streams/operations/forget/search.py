@@ -22,7 +22,7 @@ from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.clickhouse import query
 from streams.clients.kafka_reader import RecordReader, TopicRecord, record_reader
 from streams.settings import Kafka
-from streams.snapshots.chunks import assemble, unseal
+from streams.snapshots.chunks import assemble, decode_manifest
 from streams.snapshots.statelog import MANIFEST
 
 OnStep = Callable[[str], None]
@@ -179,7 +179,7 @@ async def _search_state(
 
 def _search_snapshot(latest: Mapping[bytes, bytes], person: Person) -> Sequence[tuple[str, bool]]:
     """Traces in the arrays, and in the chunks that changes are laid over."""
-    arrays = assemble(unseal(latest[MANIFEST]), latest)
+    arrays = assemble(decode_manifest(latest[MANIFEST]), latest)
     patterns = _byte_patterns(person.user_id, person.hashes)
     chunks = [
         (name.decode(), True)

@@ -1,4 +1,4 @@
-"""Where reading begins, and when it must not: state decides, never the group's offsets."""
+"""Where reading begins, or why it must not: the state decides, never the group's offsets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ class RetentionGapError(Exception):
 class ShorterTopicError(Exception):
     """The topic ends before the place where reading should go on: it is not the same topic."""
 
-    def __init__(self, partition: int, topic: str, wanted: int, end: int) -> None:
+    def __init__(self, partition: int, topic: str, expected: int, end: int) -> None:
         super().__init__(
-            f"partition {partition}: {topic} was read up to offset {wanted} but ends at {end}. It "
-            "was made anew or lost its end. If that is meant, use a new app id."
+            f"partition {partition}: {topic} was read up to offset {expected} but ends at {end}. "
+            "It was made anew or lost its end. If that is meant, use a new app id."
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogOffsets:
     """What the broker says of one topic partition."""
 
     oldest: int  # the first offset still there
@@ -49,35 +49,35 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Starts:
+class StartOffsets:
     """Where each topic of a partition goes on."""
 
     offsets: Mapping[str, int]
     missing: Mapping[str, int]  # records lost to retention, by topic; empty without a gap
 
 
-def is_missing(state: Mapping[str, int] | None, logs: Mapping[str, Log]) -> bool:
+def is_state_missing(state: Mapping[str, int] | None, logs: Mapping[str, LogOffsets]) -> bool:
     """Whether the group has read before and its state is gone."""
     return state is None and any(log.committed for log in logs.values())
 
 
-def starts(
+def start_offsets(
     partition: int,
     state: Mapping[str, int] | None,
-    logs: Mapping[str, Log],
+    logs: Mapping[str, LogOffsets],
     *,
     from_empty: bool = False,
     accept_gap: bool = False,
-) -> Starts:
+) -> StartOffsets:
     """The next offset of each topic in `logs`, from the restored state's.
 
     Args:
-        partition: for the errors' words.
+        partition: its number, for messages of errors.
         state: next offset by topic, None without a snapshot. A topic it does not know
             begins at the oldest offset.
         logs: by topic, as the broker says.
-        from_empty: a missing state is meant; everything is read again.
-        accept_gap: go on although retention was quicker.
+        from_empty: the state is missing on purpose; everything is read again.
+        accept_gap: go on although retention removed unread records.
 
     Raises:
         StateMissingError: no state, but the group has read before.
@@ -86,22 +86,22 @@ def starts(
 
     """
     if state is None:
-        if not from_empty and is_missing(state, logs):
+        if not from_empty and is_state_missing(state, logs):
             raise StateMissingError(
                 partition, {topic: log.committed for topic, log in logs.items() if log.committed}
             )
-        return Starts({topic: log.oldest for topic, log in logs.items()}, {})
-    wanted = {topic: state.get(topic, log.oldest) for topic, log in logs.items()}
-    for topic, offset in wanted.items():
+        return StartOffsets({topic: log.oldest for topic, log in logs.items()}, {})
+    expected = {topic: state.get(topic, log.oldest) for topic, log in logs.items()}
+    for topic, offset in expected.items():
         if offset > logs[topic].end:
             raise ShorterTopicError(partition, topic, offset, logs[topic].end)
     missing = {
         topic: logs[topic].oldest - offset
-        for topic, offset in wanted.items()
+        for topic, offset in expected.items()
         if offset < logs[topic].oldest
     }
     if missing and not accept_gap:
         raise RetentionGapError(partition, missing)
-    return Starts(
-        {topic: max(offset, logs[topic].oldest) for topic, offset in wanted.items()}, missing
+    return StartOffsets(
+        {topic: max(offset, logs[topic].oldest) for topic, offset in expected.items()}, missing
     )
