@@ -1,10 +1,10 @@
-"""Every setting, its default and its reason: environment, secret files, a TOML file, in this order.
+"""All settings, with defaults and meanings: environment, secret files, a TOML file, in this order.
 
     KOL_KAFKA__BOOTSTRAP=broker:9092 KOL_CLICKHOUSE__HOST=ch kol worker
 
-Names are `KOL_` and the path with `__`. A file `kol_clickhouse__password` in
-`KOL_SECRETS_DIR` is the value of that setting. On one machine nothing needs to be set:
-`kol up` hands its broker and engine to the commands through the home folder.
+A variable is `KOL_` and the path of a setting, joined by `__`. A file `kol_clickhouse__password`
+in `KOL_SECRETS_DIR` holds the value of that setting. On one machine nothing needs to be set:
+`kol up` passes the addresses of its broker and engine to the commands through the home folder.
 """
 
 import json
@@ -33,32 +33,45 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class _Part(BaseModel):
-    """A group of settings; a name nobody reads is an error, not a silent default."""
+    """A group of settings; an unknown name is an error, not a silent default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Kafka(_Part):
-    """Where events come from."""
+    """The brokers, and how to connect to them."""
 
-    bootstrap: str = Field("127.0.0.1:9092", description="brokers, host:port, comma-separated")
-    partitions: int = Field(4, ge=1, le=1024, description="of every input topic; never changes")
-    replication: int = Field(1, ge=1, le=7, description="replicas of topics `kol topics` creates")
+    bootstrap: str = Field(
+        "127.0.0.1:9092", description="Addresses of the brokers: host:port, separated by commas."
+    )
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="Partitions of every input topic; cannot change once topics exist.",
+    )
+    replication: int = Field(
+        1, ge=1, le=7, description="Replicas of the topics that `kol topics` creates."
+    )
     prefix: str = Field(
-        "", description="before the names of the app's own topics; a replay's", pattern=r"^[\w.-]*$"
+        "",
+        description="Prefix of this app's own topics; only a replay has one.",
+        pattern=r"^[\w.-]*$",
     )
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how to talk to the brokers"
+        "PLAINTEXT", description="Security protocol of the brokers."
     )
-    ca_file: Path | None = Field(None, description="certificates that sign the brokers' own")
-    username: str = Field("", description="SASL user")
-    password: SecretStr = Field(SecretStr(""), description="SASL password")
+    ca_file: Path | None = Field(
+        None, description="File of the certificate authority of the brokers."
+    )
+    username: str = Field("", description="SASL user name.")
+    password: SecretStr = Field(SecretStr(""), description="SASL password.")
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="SASL mechanism"
+        "SCRAM-SHA-512", description="SASL mechanism."
     )
 
     def named(self, topic: str) -> str:
-        """What the brokers call a topic of `schemas.topics`.
+        """The name that the brokers know a topic of `schemas.topics` by.
 
         >>> Kafka(prefix="b.").named("kol-cells"), Kafka(prefix="b.").named("purchases")
         ('b.kol-cells', 'purchases')
@@ -66,7 +79,7 @@ class Kafka(_Part):
         return self.prefix + topic if topic in OWN else topic
 
     def known(self, name: str) -> str | None:
-        """What `schemas.topics` calls a topic of the brokers; None for another app's own.
+        """The name in `schemas.topics` of a topic of the brokers; None for another app's own topic.
 
         >>> [Kafka(prefix="b.").known(name) for name in ("b.kol-cells", "kol-cells", "purchases")]
         ['kol-cells', None, 'purchases']
@@ -80,60 +93,99 @@ class Kafka(_Part):
 
 
 class ClickHouse(_Part):
-    """Where rows go: one account writes, another one only reads."""
+    """The ClickHouse server; one account writes, another one only reads."""
 
-    host: str = Field("127.0.0.1", description="server")
-    port: Port = Field(8123, description="HTTP port; 8443 with `secure`")
-    secure: bool = Field(default=False, description="HTTPS")
-    ca_file: Path | None = Field(None, description="certificates that sign the server's own")
-    database: str = Field("kol", description="database of every table", pattern=r"^\w+$")
-    username: str = Field("default", description="writes rows, creates tables")
-    password: SecretStr = Field(SecretStr(""), description="of `username`")
-    reader_username: str = Field("", description="reads views; `username` where empty")
-    reader_password: SecretStr = Field(SecretStr(""), description="of `reader_username`")
-    cluster: str = Field("", description="name in ON CLUSTER; empty on one server")
-    definer: str = Field("", description="account whose rights the views have; a real server's")
-    connect_seconds: float = Field(5.0, gt=0, description="until a connection counts as refused")
-    insert_seconds: float = Field(60.0, gt=0, description="until an insert counts as unanswered")
+    host: str = Field("127.0.0.1", description="Host name of the ClickHouse server.")
+    port: Port = Field(8123, description="Its HTTP port; usually 8443 with TLS.")
+    secure: bool = Field(default=False, description="Whether to connect with TLS.")
+    ca_file: Path | None = Field(
+        None, description="File of the certificate authority of the server."
+    )
+    database: str = Field("kol", description="Database of all tables and views.", pattern=r"^\w+$")
+    username: str = Field("default", description="Account that writes rows and creates tables.")
+    password: SecretStr = Field(SecretStr(""), description="Password of `username`.")
+    reader_username: str = Field("", description="Account that reads the views; empty: `username`.")
+    reader_password: SecretStr = Field(SecretStr(""), description="Password of `reader_username`.")
+    cluster: str = Field(
+        "", description="Cluster name of ON CLUSTER statements; empty on a single server."
+    )
+    definer: str = Field(
+        "",
+        description="Account whose rights the views run with (DEFINER); empty: no DEFINER clause.",
+    )
+    connect_seconds: float = Field(
+        5.0, gt=0, description="Seconds until a connection attempt fails."
+    )
+    insert_seconds: float = Field(
+        60.0, gt=0, description="Seconds until an unanswered insert is tried again."
+    )
 
 
 class Worker(_Part):
-    """How one worker behaves."""
+    """The behaviour of one worker process."""
 
-    name: str = Field("", description="stable name of this worker; a restart keeps its partitions")
-    host: str = Field("127.0.0.1", description="address of health and metrics pages")
-    port: int = Field(0, ge=0, le=65535, description="their port; 0 takes a free one")
-    state_ms: int = Field(200, ge=10, description="between statements of orders and cells")
-    score_ms: int = Field(500, ge=10, description="between statements of scores")
-    snapshot_seconds: float = Field(5.0, ge=0.2, description="between snapshots of a partition")
-    session_seconds: float = Field(30.0, ge=6, description="until a silent worker is given up")
-    quiet_seconds: float = Field(10.0, ge=0.5, description="until a quiet topic holds no time")
-    mute_seconds: float = Field(30.0, ge=0, description="longest silence after a restore")
-    waiting_messages: int = Field(
-        400_000, ge=1, description="folded without acknowledged rows; above, Kafka keeps them"
+    name: str = Field(
+        "",
+        description="Stable name of this worker; with one, a restart keeps its partitions.",
     )
-    waiting_mb: int = Field(128, ge=1, description="the same in megabytes of messages")
+    host: str = Field("127.0.0.1", description="Address to serve health and metrics pages on.")
+    port: int = Field(0, ge=0, le=65535, description="Port of these pages; 0 picks a free one.")
+    state_ms: int = Field(
+        200, ge=10, description="Milliseconds between flushes of orders and cells."
+    )
+    score_ms: int = Field(500, ge=10, description="Milliseconds between flushes of scores.")
+    snapshot_seconds: float = Field(
+        5.0, ge=0.2, description="Seconds between snapshots of a partition."
+    )
+    session_seconds: float = Field(
+        30.0, ge=6, description="Seconds without a heartbeat until a worker loses its partitions."
+    )
+    quiet_seconds: float = Field(
+        10.0, ge=0.5, description="Seconds until an idle topic stops holding back the watermark."
+    )
+    mute_seconds: float = Field(
+        30.0, ge=0, description="Most seconds after a restore in which no rows are written."
+    )
+    waiting_messages: int = Field(
+        400_000, ge=1, description="Most unacknowledged messages; above this, reading pauses."
+    )
+    waiting_mb: int = Field(
+        128,
+        ge=1,
+        description="Most megabytes of unacknowledged messages; above this, reading pauses.",
+    )
     from_empty: bool = Field(
-        default=False, description="begin without state although offsets exist"
+        default=False, description="Start without state although offsets are committed."
     )
     accept_gap: bool = Field(
-        default=False, description="go on although retention removed unread events"
+        default=False, description="Continue although retention removed unread events."
     )
 
 
 class Settings(BaseSettings):
-    """All of it."""
+    """All settings."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    app_id: str = Field("kol", description="consumer group and prefix of transactions")
-    epoch: int = Field(0, ge=0, le=254, description="raised only for a deliberate recomputation")
-    business_zone: str = Field("Asia/Shanghai", description="days on screens; rows are UTC")
-    hmac_key: SecretStr = Field(SecretStr(""), description="keys user_hash; needed in production")
+    app_id: str = Field(
+        "kol", description="Name of the consumer group, and prefix of transactional ids."
+    )
+    epoch: int = Field(
+        0,
+        ge=0,
+        le=254,
+        description="Generation of all rows; raise it only to compute everything again.",
+    )
+    business_zone: str = Field(
+        "Asia/Shanghai", description="Time zone of days on screens; rows are in UTC."
+    )
+    hmac_key: SecretStr = Field(
+        SecretStr(""), description="Secret key of user_hash; required in production."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="worker log"
+        "info", description="Level of the worker's log."
     )
     kafka: Kafka = Kafka()
     clickhouse: ClickHouse = ClickHouse()
@@ -148,7 +200,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line, environment, secret files, TOML, what `kol up` left, defaults."""
+        """The sources: arguments, environment, secret files, TOML, a running stack, defaults."""
         del dotenv_settings
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if folder := os.environ.get("KOL_SECRETS_DIR"):
@@ -162,12 +214,12 @@ class Settings(BaseSettings):
             )
         if config := os.environ.get("KOL_CONFIG"):
             sources.append(TomlConfigSettingsSource(settings_cls, Path(config)))
-        sources.append(InitSettingsSource(settings_cls, left_by_up(home())))
+        sources.append(InitSettingsSource(settings_cls, running_stack_settings(home())))
         return tuple(sources)
 
 
 class SettingsError(ExpectedError):
-    """A setting that nobody reads, or that has no usable value; says what to do."""
+    """An unknown setting, or one without a usable value; says what to do."""
 
 
 def home() -> Path:
@@ -175,8 +227,8 @@ def home() -> Path:
     return Path(os.environ.get("KOL_HOME", ".kol"))
 
 
-def left_by_up(folder: Path) -> dict[str, Any]:
-    """What a running `kol up` of this home tells the other commands, {} where there is none."""
+def running_stack_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the `kol up` that runs in this home; {} if none does."""
     try:
         state = json.loads((folder / "run" / "status.json").read_text())
     except (OSError, ValueError):
@@ -185,14 +237,14 @@ def left_by_up(folder: Path) -> dict[str, Any]:
 
 
 def load(**given: Any) -> Settings:  # noqa: ANN401  # any field of Settings
-    """The settings in force; raises `SettingsError` on a `KOL_` variable nobody reads."""
-    unknown = unread(os.environ)
+    """The settings in force; raises `SettingsError` on an unknown `KOL_` variable."""
+    unknown = unknown_variables(os.environ)
     if unknown:
         raise SettingsError(f"no such setting: {', '.join(unknown)}; see `kol config`")
     return Settings(**given)
 
 
-def unread(environ: "os._Environ[str] | dict[str, str]") -> list[str]:
+def unknown_variables(environ: "os._Environ[str] | dict[str, str]") -> list[str]:
     """The `KOL_` variables that are no setting, sorted."""
     known = {name.upper() for name in names(Settings)} | NOT_SETTINGS
     return sorted(
@@ -219,17 +271,17 @@ def names(model: type[BaseModel], prefix: str = PREFIX) -> list[str]:
     return found
 
 
-def described(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> dict[str, str]:
-    """Every setting's variable and what it is for."""
-    told: dict[str, str] = {}
+def descriptions(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> dict[str, str]:
+    """The description of every setting, by its variable."""
+    found: dict[str, str] = {}
     for name, field in model.model_fields.items():
         path = prefix + name.upper()
         part = field.annotation
         if isinstance(part, type) and issubclass(part, BaseModel):
-            told |= described(part, f"{path}__")
+            found |= descriptions(part, f"{path}__")
         else:
-            told[path] = field.description or ""
-    return told
+            found[path] = field.description or ""
+    return found
 
 
 def environment(settings: dict[str, Any], prefix: str = PREFIX) -> dict[str, str]:

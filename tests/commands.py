@@ -1,8 +1,8 @@
-"""Commands of `kol`, each in a process of its own that others' packages are ready in.
+"""Commands of `kol`, each run in a forked process that has third-party packages imported.
 
 Most of a short command's time goes into importing clients of broker and engine. Here a
-server imports those once and forks a process for each command, which then imports what is
-ours and runs as `python -m streams.cli` does. Who tests the start itself runs that instead.
+server imports those once and forks a process for each command, which then imports our own
+modules and runs as `python -m streams.cli` does. A test of the start itself runs that instead.
 """
 
 import os
@@ -21,33 +21,35 @@ PACKAGES = (
     *("kafka", "kafka.admin", "lz4.frame", "msgspec", "numpy", "pydantic_settings"),
     *("rich.live", "rich.progress", "rich.table", "typer", "xxhash"),
 )
-# elsewhere a fork of who has imported much is not safe: each command then imports all itself
+# elsewhere forking after many imports is not safe: each command then imports everything itself
 _processes: ForkServerContext | SpawnContext = (
     get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
 )
 _processes.set_forkserver_preload(list(PACKAGES))
-_turn = threading.Lock()  # starting one looks at all others: so one at a time
+_one_at_a_time = threading.Lock()  # starting a process looks at all others
 
 
 def command(
     *words: str, home: Path, env: Mapping[str, str] | None = None, seconds: float = 240.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run `kol` with these words at a home; how it ended, and what it said.
+    """Run `kol` with these words and a home; gives its exit code and its output.
 
     Args:
         words: of the command, without `--home`.
         home: the folder of the stack.
         env: added to our own environment.
-        seconds: until it is killed.
+        seconds: after which it is killed.
 
     Raises:
-        TimeoutExpired: it had to be.
+        TimeoutExpired: it was killed.
 
     """
     line = [*words, "--home", str(home)]
-    with _turn, tempfile.TemporaryDirectory(prefix="kol-said-") as folder:
-        said = Path(folder) / "out", Path(folder) / "err"
-        process = _processes.Process(target=_run, args=(line, {**os.environ, **(env or {})}, said))
+    with _one_at_a_time, tempfile.TemporaryDirectory(prefix="kol-output-") as folder:
+        outputs = Path(folder) / "out", Path(folder) / "err"
+        process = _processes.Process(
+            target=_run, args=(line, {**os.environ, **(env or {})}, outputs)
+        )
         process.start()
         try:
             process.join(seconds)
@@ -57,15 +59,15 @@ def command(
             process.join()
         code = process.exitcode
         process.close()
-        out, err = (path.read_text() if path.exists() else "" for path in said)
+        out, err = (path.read_text() if path.exists() else "" for path in outputs)
     if late or code is None:
         raise subprocess.TimeoutExpired(line, seconds, out, err)
     return subprocess.CompletedProcess(line, code, out, err)
 
 
-def _run(line: Sequence[str], env: Mapping[str, str], said: tuple[Path, Path]) -> None:
-    """Be that command: with its words, its environment, and where it speaks to."""
-    for descriptor, path in enumerate(said, 1):
+def _run(line: Sequence[str], env: Mapping[str, str], outputs: tuple[Path, Path]) -> None:
+    """Become that command, with its arguments, its environment and its output files."""
+    for descriptor, path in enumerate(outputs, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)
         os.close(file)

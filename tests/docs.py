@@ -1,4 +1,4 @@
-"""The tables of streams/README.md, made from the code.
+"""The tables of streams/README.md, generate from the code.
 
 python -m tests.docs        # writes them between their marks
 """
@@ -22,7 +22,7 @@ from schemas.topics import CELLS
 from streams.cli import app
 from streams.core.kol import memory as kol_memory
 from streams.core.user import door_counts
-from streams.settings import PREFIX, Settings, described
+from streams.settings import PREFIX, Settings, descriptions
 from streams.worker.telemetry import METRICS
 
 ROOT: Final = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ Row = Sequence[str]
 
 @cache
 def commands() -> dict[str, TyperCommand]:
-    """Every command by its words, those of groups too."""
+    """Every command by its words; a subcommand has two."""
     return dict(_commands(typer.main.get_command(app), ""))
 
 
@@ -46,10 +46,10 @@ def _commands(command: object, words: str) -> Iterator[tuple[str, TyperCommand]]
 
 
 def commands_table() -> str:
-    """Every command with what it needs, what it is for and its options."""
+    """Every command with its arguments, what it is for and its options."""
     rows = [
         (
-            f"`kol {' '.join([words, *_needs(command)])}`",
+            f"`kol {' '.join([words, *_arguments(command)])}`",
             _first_paragraph(command.help or ""),
             " ".join(f"`{option}`" for option in options(command)),
         )
@@ -68,7 +68,7 @@ def options(command: TyperCommand) -> list[str]:
     ]
 
 
-def _needs(command: TyperCommand) -> list[str]:
+def _arguments(command: TyperCommand) -> list[str]:
     found = [param for param in command.params if isinstance(param, TyperArgument)]
     words = [(param.metavar or (param.name or "").upper(), param.required) for param in found]
     return [word if is_required else f"[{word}]" for word, is_required in words]
@@ -81,7 +81,7 @@ def _first_paragraph(text: str) -> str:
 def settings_table() -> str:
     """Every setting with its default and what it is for."""
     default = dict(_defaults(Settings, PREFIX))
-    rows = [(f"`{name}`", default[name], meaning) for name, meaning in described().items()]
+    rows = [(f"`{name}`", default[name], meaning) for name, meaning in descriptions().items()]
     return table_of(("variable", "default", "what it is for"), rows)
 
 
@@ -95,7 +95,7 @@ def _defaults(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _default(value: object) -> str:
-    """A default as it would stand in the environment.
+    """A default as it would be written in the environment.
 
     >>> _default(False), _default(None), _default(5.0), _default(SecretStr(""))
     ('`false`', '', '`5.0`', '')
@@ -128,8 +128,8 @@ def doors_table() -> str:
 
 def meanings(doors: type[IntEnum]) -> dict[str, str]:
     """Label -> the comment beside it, which is its definition."""
-    told = re.findall(r"^ +(\w+) = \d+  # (.+)$", inspect.getsource(doors), re.MULTILINE)
-    return {name.lower(): text for name, text in told}
+    found = re.findall(r"^ +(\w+) = \d+  # (.+)$", inspect.getsource(doors), re.MULTILINE)
+    return {name.lower(): text for name, text in found}
 
 
 def _counters() -> dict[str, tuple[str, str]]:
@@ -161,7 +161,7 @@ def views_table() -> str:
     return table_of(("view", "what it says"), rows)
 
 
-MADE: Final[dict[str, Callable[[], str]]] = {
+GENERATED: Final[dict[str, Callable[[], str]]] = {
     "commands": commands_table,
     "settings": settings_table,
     "metrics": metrics_table,
@@ -171,12 +171,12 @@ MADE: Final[dict[str, Callable[[], str]]] = {
 }
 
 
-def filled(page: str) -> str:
-    """The page with every table as it is now."""
-    for name, made in MADE.items():
+def with_tables(page: str) -> str:
+    """A page with all of its tables generated anew."""
+    for name, generate in GENERATED.items():
         begin, end = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
         both = re.compile(f"{begin}.*?{end}", re.DOTALL)
-        page = both.sub(f"{begin}\n{made()}\n{end}".replace("\\", "\\\\"), page)
+        page = both.sub(f"{begin}\n{generate()}\n{end}".replace("\\", "\\\\"), page)
     return page
 
 
@@ -196,9 +196,9 @@ def table_of(head: Row, rows: Iterable[Row]) -> str:
 
 
 def write() -> None:
-    """Write the tables of all pages anew."""
+    """Generate the tables of all pages."""
     for page in PAGES:
-        page.write_text(filled(page.read_text("utf-8")), "utf-8")
+        page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

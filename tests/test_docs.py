@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +20,16 @@ from schemas.rows import PLANNED, TABLES, VIEWS
 from schemas.topics import TOPICS
 from streams.core.kol import memory as kol_memory
 from streams.core.user import door_counts
-from streams.settings import NOT_SETTINGS, described
+from streams.settings import NOT_SETTINGS, descriptions
 from streams.worker.telemetry import METRICS
 from tests.builders import record_batch
-from tests.docs import MADE, PAGES, ROOT, commands, filled, meanings, options
+from tests.docs import GENERATED, PAGES, ROOT, commands, meanings, options, with_tables
 
 ROOMS: Final = ("schemas", "streams", "sinks", "deploy", "tests")
 DECISIONS: Final = sorted((ROOT / "deploy" / "decisions").glob("*.md"))
 GUIDES: Final = [ROOT / "README.md", *(ROOT / room / "README.md" for room in ROOMS)]
-EVERY_PAGE: Final = [*GUIDES, *DECISIONS, ROOT / "CHANGELOG.md"]
+CHINESE: Final = ROOT / "README.zh.md"
+EVERY_PAGE: Final = [*GUIDES, CHINESE, *DECISIONS, ROOT / "CHANGELOG.md"]
 
 FENCED: Final = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -155,6 +156,50 @@ def test_make_alone_lists_every_target_with_a_sentence() -> None:
     assert listed.keys() == targets()
 
 
+# ---------------------------------------------------------------- two languages
+
+
+def code_lines(text: str) -> list[list[str]]:
+    """The lines of each block without comments: the same in every language."""
+    return [[re.sub(r"\s+#.*", "", line) for line in block.splitlines()] for block in blocks(text)]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Of each table its rows, of each row the code between backticks."""
+    lines = [line if line.startswith("|") else "" for line in re.sub(FENCED, "", text).splitlines()]
+    found = [part.strip().splitlines() for part in "\n".join(lines).split("\n\n") if part.strip()]
+    return [[re.findall(r"`([^`]+)`", row) for row in rows] for rows in found]
+
+
+def outline(text: str) -> list[tuple[str, int]]:
+    """Of each heading its level, and how many items of lists stand below it."""
+    parts = re.split(r"^(#+) .*$", re.sub(FENCED, "", text), flags=re.MULTILINE)[1:]
+    items = re.compile(r"^(?:\d+\.|-) ", re.MULTILINE)
+    return [
+        (level, len(items.findall(part)))
+        for level, part in zip(parts[::2], parts[1::2], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("part", [code_lines, tables, outline])
+def test_the_readme_says_the_same_in_both_languages(part: Callable[[str], object]) -> None:
+    english, chinese = (path.read_text("utf-8") for path in (ROOT / "README.md", CHINESE))
+
+    assert part(chinese) == part(english)
+    assert part(english)
+
+
+def test_each_readme_begins_with_a_link_to_the_other() -> None:
+    for path, other in ((ROOT / "README.md", CHINESE), (CHINESE, ROOT / "README.md")):
+        _, link = path.read_text("utf-8").split("\n\n")[:2]
+
+        assert link.endswith(f"({other.name})")
+
+
+def test_an_event_is_the_same_in_both_languages() -> None:
+    assert examples(CHINESE) == examples(ROOT / "README.md")
+
+
 # ---------------------------------------------------------------- names
 
 
@@ -162,7 +207,7 @@ def test_make_alone_lists_every_target_with_a_sentence() -> None:
 def test_every_setting_on_a_page_exists(path: Path) -> None:
     names = set(re.findall(r"\bKOL_[A-Z_]+\b", path.read_text("utf-8")))
 
-    assert names <= described().keys() | NOT_SETTINGS
+    assert names <= descriptions().keys() | NOT_SETTINGS
 
 
 @page
@@ -170,7 +215,14 @@ def test_every_name_that_begins_like_ours_exists(path: Path) -> None:
     """Files of secrets, metrics, tables, columns and views."""
     columns = {name for table in TABLES.values() for name in table.all_columns}
     events = {kind for kinds in KINDS.values() for kind in kinds}
-    known = {*(name.lower() for name in described()), *METRICS, *TABLES, *columns, *VIEWS, *events}
+    known = {
+        *(name.lower() for name in descriptions()),
+        *METRICS,
+        *TABLES,
+        *columns,
+        *VIEWS,
+        *events,
+    }
     names = set(re.findall(r"\b(?:kol|v)_[a-z_0-9]+\b(?!\.py)", path.read_text("utf-8")))
 
     assert names <= known
@@ -206,20 +258,20 @@ def test_a_page_does_not_speak_of_files_that_are_not_there(path: Path) -> None:
 def test_the_tables_of_a_page_are_current(path: Path) -> None:
     text = path.read_text("utf-8")
 
-    assert filled(text) == text, "run `make docs`"
+    assert with_tables(text) == text, "run `make docs`"
 
 
 def test_every_table_stands_on_one_page() -> None:
     text = "".join(path.read_text("utf-8") for path in EVERY_PAGE)
 
-    for name in MADE:
+    for name in GENERATED:
         assert text.count(f"<!-- table: {name} -->\n| ") == 1
         assert text.count(f"|\n<!-- end: {name} -->") == 1
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", GENERATED)
 def test_a_table_leaves_no_meaning_empty(name: str) -> None:
-    head, _, *rows = (line[2:-2].split(" | ") for line in MADE[name]().splitlines())
+    head, _, *rows = (line[2:-2].split(" | ") for line in GENERATED[name]().splitlines())
 
     meaning = -2 if name == "commands" else -1
     assert rows
@@ -230,7 +282,7 @@ def test_a_table_leaves_no_meaning_empty(name: str) -> None:
 def test_every_door_reason_and_counter_is_explained() -> None:
     labels = [one.label for doors in (Door, RejectReason) for one in doors]
     counters = [name for _, name in door_counts.COUNTERS] + list(kol_memory.COUNTERS)
-    explained = re.findall(r"^\| `(\w+)` \|", MADE["doors"](), re.MULTILINE)
+    explained = re.findall(r"^\| `(\w+)` \|", GENERATED["doors"](), re.MULTILINE)
 
     assert sorted(explained) == sorted({*labels, *counters})
     assert [*meanings(Door), *meanings(RejectReason)] == labels
@@ -240,14 +292,14 @@ def test_every_door_reason_and_counter_is_explained() -> None:
     ("name", "wanted"),
     [
         ("commands", [f"kol {name}" for name in commands()]),
-        ("settings", list(described())),
+        ("settings", list(descriptions())),
         ("metrics", list(METRICS)),
         ("tables", [name for name in TABLES if name not in PLANNED]),
         ("views", [name for name in VIEWS if name not in PLANNED]),
     ],
 )
 def test_a_table_has_everything_that_works(name: str, wanted: list[str]) -> None:
-    first = re.findall(r"^\| `([^`]+)` \|", MADE[name](), re.MULTILINE)
+    first = re.findall(r"^\| `([^`]+)` \|", GENERATED[name](), re.MULTILINE)
 
     assert [re.sub(r" \[?[A-Z].*", "", words) for words in first] == wanted
 

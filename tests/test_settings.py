@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from streams.settings import Settings, SettingsError, described, environment, load
+from streams.settings import Settings, SettingsError, descriptions, environment, load
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_a_value_out_of_range_is_refused() -> None:
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    assert all(described().values())
+    assert all(descriptions().values())
 
 
 def test_settings_travel_to_a_child_as_variables() -> None:

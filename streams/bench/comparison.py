@@ -21,7 +21,7 @@ from schemas.partitioner import partition_of
 from sinks.feed import Feed
 from streams.bench import ours
 from streams.bench.machine import machine
-from streams.clients.kafka_admin import options
+from streams.clients.kafka_admin import security_options
 from streams.operations.stack import RunningStack
 from streams.settings import Settings, environment, load
 
@@ -91,7 +91,7 @@ async def _fill(settings: Settings, events: int) -> None:
     partitions = settings.kafka.partitions
     partition_by_key: dict[bytes, int] = {}
     start = time.time_ns() // 1_000_000 - HOUR_MS
-    async with Feed(settings.kafka.bootstrap, options=options(settings.kafka)) as feed:
+    async with Feed(settings.kafka.bootstrap, options=security_options(settings.kafka)) as feed:
         for topic, key, value in bulk(SEED, events, start, rate_per_second=2_000):
             partition = partition_by_key.get(key)
             if partition is None:

@@ -1,4 +1,4 @@
-"""The command `kol`: one word for each thing a person does with the product."""
+"""The command `kol`: one subcommand, in one file, for each thing that a person does."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
-    help="Which KOLs are trusted, and what each order owes to whom. Begin with `kol demo`.",
+    help="Which KOLs are trusted, and which of them earned each order. Start with `kol demo`.",
 )
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -68,5 +68,5 @@ app.add_typer(replay.replay, name="replay")
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Run `kol`."""
     app()

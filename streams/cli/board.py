@@ -1,4 +1,4 @@
-"""The leaderboard on a terminal: an interval is a bar, a point would claim too much."""
+"""The leaderboard on a terminal; a score is shown as a bar as wide as its interval."""
 
 from typing import TYPE_CHECKING
 

@@ -1,22 +1,19 @@
-"""`kol config`: every setting, its value in force, what it is for."""
+"""`kol config`: all settings, their values in force, and what they are for."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
 
-if TYPE_CHECKING:
-    pass
-
 
 def masked(settings: Any) -> dict[str, Any]:  # noqa: ANN401  # any settings model
-    """Settings as they are in force, secrets as stars."""
+    """All values in force, with secrets as stars."""
     return dict(settings.model_dump(mode="json"))
 
 
 @command
 def config(*, home: Home = HOME, as_json: Json = False) -> None:
-    """Every setting: its variable, its value in force, what it is for. Secrets are masked."""
-    from streams.settings import described, environment, load
+    """Show every setting with its value in force and what it is for; secrets are masked."""
+    from streams.settings import descriptions, environment, load
 
     use_home(home)
     values = masked(load())
@@ -24,5 +21,5 @@ def config(*, home: Home = HOME, as_json: Json = False) -> None:
         print_json(values)
         return
     flat = environment(values)
-    for name, what in described().items():
+    for name, what in descriptions().items():
         out.print(f"[bold]{name}[/]={flat[name]}  [dim]{what}[/]", highlight=False)

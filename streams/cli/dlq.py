@@ -1,4 +1,4 @@
-"""`kol dlq`: dead letters, and the way back for the mended."""
+"""`kol dlq`: list, show and retry dead letters."""
 
 import asyncio
 import time
@@ -27,13 +27,20 @@ if TYPE_CHECKING:
     from streams.operations.dlq.retry import Outcome
 
 
-dlq = typer.Typer(no_args_is_help=True, help="Dead letters: what could not be taken.")
+dlq = typer.Typer(
+    no_args_is_help=True,
+    help="List, show and retry dead letters: messages that were rejected, rows that were refused.",
+)
 
 
-Reasons = Annotated[list[str] | None, typer.Option("--reason", help="Of this reason; repeatable.")]
+Reasons = Annotated[
+    list[str] | None, typer.Option("--reason", help="Only letters with this reason; repeatable.")
+]
 
 
-Topics = Annotated[list[str] | None, typer.Option("--topic", help="Of this topic; repeatable.")]
+Topics = Annotated[
+    list[str] | None, typer.Option("--topic", help="Only letters of this topic; repeatable.")
+]
 
 
 @dlq.command("list")
@@ -48,7 +55,7 @@ def list_(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Dead letters: how many of each topic and reason, and the newest."""
+    """Count dead letters by topic and reason, and list the newest."""
     from streams.clients.clickhouse import reader
     from streams.operations.dlq.letters import Selection, count_by_reason, find_letters
     from streams.settings import load
@@ -87,12 +94,14 @@ def _print_letters(newest: list["Letter"]) -> None:
 @dlq.command("show")
 @command
 def show(
-    letter: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Which one.")],
+    letter: Annotated[
+        str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Id of the letter.")
+    ],
     *,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """One dead letter: where it was, why it is here, what it holds."""
+    """Show a dead letter: its place on the topic, the reason, and its bytes."""
     from streams.clients.clickhouse import reader
     from streams.operations.dlq.letters import as_text, letter_with_bytes
     from streams.settings import load
@@ -128,7 +137,10 @@ def _payload(raw: bytes) -> dict[str, Any]:
 def retry(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="These; else all new ones."),
+        typer.Argument(
+            metavar="TOPIC/PARTITION/OFFSET",
+            help="Ids of letters; all new letters if none is given.",
+        ),
     ] = None,
     *,
     reason: Reasons = None,
@@ -138,15 +150,15 @@ def retry(
     ] = 1_000,
     yes: Yes = False,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also what would be refused again.")
+        bool, typer.Option("--anyway", help="Also retry what would be rejected again.")
     ] = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Put dead letters back on their topics, byte for byte, once their cause is mended.
+    """Send dead letters to their topics again, byte for byte, once their cause is mended.
 
-    Without --yes it says what would go and what would not. Refuses what would only be too
-    late or could not be read again. Exits 1 when nothing of what was chosen can go.
+    Without --yes it only lists which letters it would send, and why it would not send the others:
+    they would be too late, or be rejected again. Exits 1 if none of the chosen letters can be sent.
     """
     from schemas.letters import NEW
     from streams.clients.clickhouse import reader

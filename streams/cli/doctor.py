@@ -1,4 +1,4 @@
-"""`kol doctor`: what is wrong, how bad it is, and how to mend it."""
+"""`kol doctor`: what is wrong with a deployment, and how to mend it."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 @command
 def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
-    """What is wrong, how bad it is, and how to mend it; exits 1 on a fault."""
+    """Check brokers, topics, ClickHouse, clocks and workers, and say how to mend faults.
+
+    Exits 1 if there is a fault.
+    """
     from deploy.embedded.state_folder import StateFolder
-    from streams.operations.doctor.facts import examined
+    from streams.operations.doctor.facts import examine
     from streams.operations.doctor.findings import Severity, processes
     from streams.operations.status import worker_statuses
     from streams.settings import load
@@ -26,18 +29,18 @@ def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
     folder = StateFolder(use_home(home))
     with progress() as bar:
         bar.add_task("examining", total=None)
-        found = asyncio.run(examined(load(), worker_statuses(home)))
+        found = asyncio.run(examine(load(), worker_statuses(home)))
     found += processes((folder.status() or {}).get("processes", []), str(folder.logs))
     healthy = not any(finding.severity is Severity.FAULT for finding in found)
     if as_json:
         print_json({"healthy": healthy, "findings": [finding.as_dict() for finding in found]})
     else:
-        _examined(found, healthy=healthy)
+        _print_findings(found, healthy=healthy)
     if not healthy:
         raise typer.Exit(FAILED)
 
 
-def _examined(found: list["Finding"], *, healthy: bool) -> None:
+def _print_findings(found: list["Finding"], *, healthy: bool) -> None:
     colours = {"fine": "green", "warning": "yellow", "fault": "bold red"}
     table = Table("", "about", "what", show_edge=False)
     for finding in found:

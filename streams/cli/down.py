@@ -5,7 +5,7 @@ from streams.cli.options import HOME, Home, Json, command, out, print_json, use_
 
 @command
 def down(*, home: Home = HOME, as_json: Json = False) -> None:
-    """Stop what `kol up` started; events, rows and state stay."""
+    """Stop what `kol up` started; events, rows and state are kept."""
     from deploy.embedded.state_folder import StateFolder
     from deploy.embedded.supervisor import stop
 

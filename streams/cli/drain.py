@@ -1,4 +1,4 @@
-"""`kol drain`: wait until everything sent so far is safe."""
+"""`kol drain`: wait until everything sent so far is in ClickHouse and in a snapshot."""
 
 from streams.cli.options import (
     HOME,

@@ -1,4 +1,4 @@
-"""`kol explain`: why a credit is what it is, for a person or a machine."""
+"""`kol explain`: why an order's credits are what they are."""
 
 from typing import Annotated, Any
 
@@ -8,18 +8,20 @@ from rich.table import Table
 from streams.cli.money import as_yuan
 from streams.cli.options import FAILED, HOME, Home, Json, command, err, out, print_json, use_home
 
-explain = typer.Typer(no_args_is_help=True, help="Why a credit is what it is.")
+explain = typer.Typer(
+    no_args_is_help=True, help="Explain why an order's credits are what they are."
+)
 
 
 @explain.command("order")
 @command
 def order(
-    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the order.")],
     *,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """The touches that counted, and each model's weights and cents."""
+    """Show the touches that counted for an order, and each model's weights and cents."""
     from streams.clients.clickhouse import reader
     from streams.operations.explain import explained_orders
     from streams.settings import load
@@ -33,10 +35,10 @@ def order(
         raise typer.Exit(FAILED)
     if not as_json:
         for one in found:
-            _shown(one)
+            _print_order(one)
 
 
-def _shown(one: dict[str, Any]) -> None:
+def _print_order(one: dict[str, Any]) -> None:
     out.print(
         f"[bold]{one['order_id']}[/]  {one['ordered_at']} UTC  paid {as_yuan(one['paid_cents'])}"
         f"  given back {as_yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",

@@ -1,4 +1,4 @@
-"""`kol forget`: a user goes, the credits stay."""
+"""`kol forget`: erase a user; the credits stay."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 @command
 def forget(
-    user: Annotated[str, typer.Argument(metavar="USER", help="The user_id, as events have it.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user_id, as in events.")],
     *,
     timeout: Timeout = 300.0,
     yes: Yes = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Forget a user: state and dead letters go, orders stay as nobody's, to the cent.
+    """Erase a user from state, tables and topics; orders stay, anonymous, to the cent.
 
-    Whoever comes later under the same id is somebody new. Ends with a search through every
-    table and topic; exits 1 when it finds something left. Safe to run again.
+    Events with the same id that arrive later belong to a new user. Ends with a search through
+    every table and topic, and exits 1 if it finds a trace. Safe to run again.
     """
-    from streams.operations.forget.erase import forget as forgotten
+    from streams.operations.forget.erase import forget as erase
     from streams.settings import load
 
     use_home(home)
@@ -48,16 +48,16 @@ def forget(
     with progress() as bar:
         task = bar.add_task("forgetting", total=None)
         on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        report = asyncio.run(forgotten(settings, user, timeout, on_step))
+        report = asyncio.run(erase(settings, user, timeout, on_step))
     if as_json:
         print_json(report.as_dict())
     else:
-        _forgotten(report)
+        _print_report(report)
     if report.traces.found:
         raise typer.Exit(FAILED)
 
 
-def _forgotten(report: "Report") -> None:
+def _print_report(report: "Report") -> None:
     done = {"orders renamed beyond what workers know": report.renamed}
     done |= {f"rows of {table} deleted": n for table, n in report.deleted.items()}
     done |= {"dead letters taken from their topic": report.records}

@@ -18,11 +18,11 @@ def ingest(
         list[Path], typer.Argument(help="JSON lines; .gz, .xz and .zst are unpacked.")
     ],
     *,
-    strict: Annotated[bool, typer.Option(help="Exit 1 when a line cannot be sent.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit 1 if a line cannot be sent.")] = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Send files of events: {"topic": …, "value": {…}} or {"topic": …, "raw": "…"} a line."""
+    """Send files of events, one {"topic": …, "value": {…}} or {"topic": …, "raw": "…"} a line."""
     from streams.operations.ingest import send_files
     from streams.settings import load
 

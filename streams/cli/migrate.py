@@ -1,24 +1,19 @@
-"""`kol migrate`: tables and views of this version."""
-
-from typing import TYPE_CHECKING
+"""`kol migrate`: create the tables and views of this version."""
 
 from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
-
-if TYPE_CHECKING:
-    pass
 
 
 @command
 def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the tables and views of this version; safe to run again."""
-    from sinks.migrate import migrate as applied
+    from sinks.migrate import migrate as apply_migrations
     from streams.clients.clickhouse import connect
     from streams.settings import load
 
     use_home(home)
     conf = load().clickhouse
     client = connect(conf, database="")
-    done = applied(client, conf.database, cluster=conf.cluster, definer=conf.definer)
+    done = apply_migrations(client, conf.database, cluster=conf.cluster, definer=conf.definer)
     if as_json:
         print_json({"applied": done})
     else:

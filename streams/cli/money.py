@@ -1,8 +1,8 @@
-"""Money for a person."""
+"""Amounts of money as text."""
 
 
 def as_yuan(cents: int) -> str:
-    """Cents for a person.
+    """Cents as yuan.
 
     >>> as_yuan(1234567)
     '¥12,345.67'

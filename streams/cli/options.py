@@ -20,12 +20,13 @@ OK, FAILED, USAGE = 0, 1, 2
 Home = Annotated[
     Path, typer.Option("--home", envvar="KOL_HOME", help="Folder of state, logs and secrets.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Timeout = Annotated[
-    float, typer.Option("--timeout", min=0, metavar="SECONDS", help="Give up waiting after this.")
+    float,
+    typer.Option("--timeout", min=0, metavar="SECONDS", help="Seconds to wait before giving up."),
 ]
 Duration = Annotated[
-    float, typer.Option("--duration", min=0, metavar="SECONDS", help="Keep running for this long.")
+    float, typer.Option("--duration", min=0, metavar="SECONDS", help="Seconds to run.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Go ahead without asking.")]
 HOME = Path(".kol")

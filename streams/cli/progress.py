@@ -1,18 +1,14 @@
-"""A progress bar for a person who waits; nothing where nobody looks."""
+"""A progress bar on a terminal; without a terminal, nothing."""
 
 import os
-from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from streams.cli.options import err
 
-if TYPE_CHECKING:
-    pass
-
 
 def progress() -> Progress:
-    """A bar on stderr, only on a terminal."""
+    """A progress bar on stderr; disabled without a terminal and in CI."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

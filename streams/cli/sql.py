@@ -1,4 +1,4 @@
-"""`kol sql`: read-only questions to the views of record."""
+"""`kol sql`: read-only SQL."""
 
 from typing import Annotated, Any
 
@@ -10,12 +10,14 @@ from streams.cli.options import HOME, Home, Json, command, out, print_json, use_
 
 @command
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT; the views of record are v_….")],
+    query: Annotated[
+        str, typer.Argument(help="A SELECT; read the views, whose names begin with v_.")
+    ],
     *,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Read-only SQL: kol sql "SELECT * FROM v_score LIMIT 5"."""
+    """Run a read-only query, such as kol sql "SELECT * FROM v_score LIMIT 5"."""
     from streams.clients import clickhouse
     from streams.settings import load
 
@@ -28,7 +30,7 @@ def sql(
 
 
 def as_table(found: list[dict[str, Any]]) -> Table:
-    """Rows with the same columns, for a person."""
+    """A table of rows that have the same columns."""
     table = Table(header_style="bold", pad_edge=False)
     for name, value in found[0].items():
         table.add_column(name, justify="right" if isinstance(value, int | float) else "left")

@@ -1,4 +1,4 @@
-"""`kol status`: what runs here, and how it stands."""
+"""`kol status`: what runs in this home."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_js
 
 @command
 def status(*, home: Home = HOME, as_json: Json = False) -> None:
-    """What runs, which partitions it owns, where messages left, what is wrong."""
+    """Show processes, the partitions of each worker, its faults, and where messages left."""
     from streams.operations.status import status_report
     from streams.settings import load
 
@@ -18,12 +18,12 @@ def status(*, home: Home = HOME, as_json: Json = False) -> None:
     if as_json:
         print_json(report)
     else:
-        _shown(report)
+        _print_report(report)
     if not report["processes"]:
         raise typer.Exit(FAILED)
 
 
-def _shown(report: dict[str, Any]) -> None:
+def _print_report(report: dict[str, Any]) -> None:
     if not report["processes"]:
         out.print("nothing runs in this home: `kol up` or `kol demo`")
         return
@@ -43,5 +43,5 @@ def _shown(report: dict[str, Any]) -> None:
     for title in ("doors", "rejected", "counters"):
         counts = report[title]
         if counts:
-            told_counts = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
-            out.print(f"[bold]{title}[/]  {told_counts}", highlight=False)
+            texts = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
+            out.print(f"[bold]{title}[/]  {texts}", highlight=False)

@@ -1,4 +1,4 @@
-"""`kol top`: who is trusted now, how sure that is, and what they earned."""
+"""`kol top`: the leaderboard of KOLs."""
 
 import threading
 from typing import Annotated
@@ -20,9 +20,9 @@ def top(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Who is trusted now, how sure that is, and what they earned.
+    """Show which KOLs are trusted now, with intervals, and what they earned.
 
-    Shows it once; with --duration the screen follows for so many seconds.
+    Prints the leaderboard once; with --duration it is refreshed for that long.
     """
     from streams.operations.leaderboard import leaders, refresh
     from streams.settings import load

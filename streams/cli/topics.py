@@ -1,18 +1,13 @@
-"""`kol topics`: create what is missing, verify the rest."""
-
-from typing import TYPE_CHECKING
+"""`kol topics`: create missing topics, check the others."""
 
 import typer
 
 from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
 
-if TYPE_CHECKING:
-    pass
-
 
 @command
 def topics(*, home: Home = HOME, as_json: Json = False) -> None:
-    """Create the topics that are missing, verify the rest."""
+    """Create missing topics, and check partitions and settings of the others."""
     from streams.clients.kafka_admin import kafka_admin
     from streams.settings import load
 
@@ -25,7 +20,7 @@ def topics(*, home: Home = HOME, as_json: Json = False) -> None:
             {"created": created, "differences": [f"{d.topic} {d.what}" for d in differences]}
         )
     else:
-        out.print(f"{len(created)} topics created, {len(differences)} not as they have to be")
+        out.print(f"{len(created)} topics created, {len(differences)} with differences")
         for difference in differences:
             out.print(f"  {difference.topic} {difference.what}", highlight=False)
     if any(difference.fatal for difference in differences):

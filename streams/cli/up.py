@@ -1,4 +1,4 @@
-"""`kol up`: the whole stack on this machine."""
+"""`kol up`: run the whole stack on this machine."""
 
 import sys
 from typing import Annotated
@@ -22,12 +22,16 @@ from streams.cli.options import (
 def up(
     *,
     workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes to start.")] = 1,
-    detach: Annotated[bool, typer.Option("--detach", help="Return once all is ready.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget all events and rows.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return as soon as everything is ready.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete all events, rows and state first.")
+    ] = False,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Broker, engine, topics, tables and workers on this machine, loopback only."""
+    """Run broker, engine and workers on this machine, on loopback, with topics and tables."""
     from deploy.embedded.state_folder import StateFolder
     from deploy.embedded.supervisor import detach as detached
     from streams.operations.stack import supervisor

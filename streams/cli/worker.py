@@ -1,4 +1,4 @@
-"""`kol worker`: one worker, until it is asked to stop."""
+"""`kol worker`: run one worker."""
 
 from typing import Annotated
 
@@ -11,17 +11,19 @@ from streams.cli.options import HOME, Home, command, use_home
 def worker(
     *,
     leave: Annotated[
-        bool, typer.Option("--leave", help="Give the partitions up at the stop (scale-in).")
+        bool, typer.Option("--leave", help="Release the partitions when it stops (scale-in).")
     ] = False,
     from_empty: Annotated[
-        bool, typer.Option("--from-empty", help="Begin without state although offsets exist.")
+        bool,
+        typer.Option("--from-empty", help="Start without state although offsets are committed."),
     ] = False,
     accept_gap: Annotated[
-        bool, typer.Option("--accept-gap", help="Go on although unread events were removed.")
+        bool,
+        typer.Option("--accept-gap", help="Continue although retention removed unread events."),
     ] = False,
     home: Home = HOME,
 ) -> None:
-    """One worker: both sides of its share of the partitions, until SIGTERM."""
+    """Run one worker, which takes its share of the partitions, until SIGTERM."""
     from streams.settings import load
     from streams.worker.process import run
 

@@ -1,4 +1,4 @@
-"""What commands and screens ask of ClickHouse: views in, plain values out."""
+"""Connecting to ClickHouse, and running queries and statements; answers are plain values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,17 +8,17 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from sinks.clickhouse import Place
-from sinks.clickhouse import connect as client_at
+from sinks.clickhouse import connect as connect_to
 from streams.errors import ExpectedError
 from streams.settings import ClickHouse
 
 
 class ReadingError(ExpectedError):
-    """The database cannot be reached or refuses the question; says what to do."""
+    """ClickHouse cannot be reached or refuses a query; says what to do."""
 
 
 def place(conf: ClickHouse) -> Place:
-    """Where the database is, as the account that writes."""
+    """Address and credentials of the account that writes."""
     return Place(
         host=conf.host,
         port=conf.port,
@@ -36,7 +36,7 @@ def reader(conf: ClickHouse) -> Client:
     """A client of the account that only reads.
 
     Raises:
-        ReadingError: nobody answers there, or the account is refused.
+        ReadingError: no server answers, or the account is refused.
 
     """
     if conf.reader_username:
@@ -46,14 +46,14 @@ def reader(conf: ClickHouse) -> Client:
 
 
 def connect(conf: ClickHouse, *, database: str | None = None) -> Client:
-    """A client of the account that writes; names without a database are of `database`.
+    """A client of the account that writes; `database` is the default of unqualified names.
 
     Raises:
         ReadingError: as `reader`.
 
     """
     try:
-        return client_at(place(conf), database=database)
+        return connect_to(place(conf), database=database)
     except OperationalError as error:
         raise ReadingError(
             f"no ClickHouse at {conf.host}:{conf.port}: is `kol up` running, "
@@ -66,26 +66,26 @@ def connect(conf: ClickHouse, *, database: str | None = None) -> Client:
 def query(
     client: Client, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """The answer as one dict a row; times as ClickHouse writes them, 64-bit integers as numbers.
+    """The rows of a query, one dict each; times as ClickHouse prints them, 64-bit integers as int.
 
     Raises:
-        ReadingError: the database refuses the question; its own words.
+        ReadingError: ClickHouse refuses the query; its own message.
 
     """
     try:
-        told = client.raw_query(
+        answer = client.raw_query(
             sql.strip().rstrip(";"), parameters=dict(parameters or {}), fmt="JSONEachRow"
         )
     except ClickHouseError as error:
         raise ReadingError(str(error)) from error
-    return [msgspec.json.decode(line) for line in told.splitlines() if line]
+    return [msgspec.json.decode(line) for line in answer.splitlines() if line]
 
 
 def command(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-    """Have something done.
+    """Run a statement that returns no rows.
 
     Raises:
-        ReadingError: the database refuses; its own words.
+        ReadingError: ClickHouse refuses the statement; its own message.
 
     """
     try:
@@ -97,7 +97,7 @@ def command(client: Client, sql: str, parameters: Mapping[str, Any] | None = Non
 def delete(
     client: Client, table: str, condition: str, parameters: Mapping[str, Any] | None = None
 ) -> None:
-    """Delete rows, on every replica, before this returns.
+    """Delete rows; returns once every replica has done so.
 
     Raises:
         ReadingError: as `command`.

@@ -1,4 +1,4 @@
-"""Questions to the brokers: which topics, how long, how far read. kafka-python's admin client."""
+"""Topics, offsets and consumer groups of the brokers, by kafka-python's admin client."""
 
 import ssl
 import time
@@ -32,7 +32,7 @@ class BrokerError(ExpectedError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A topic that is not as it has to be."""
+    """A topic that differs from the plan."""
 
     topic: str
     what: str  # for a person
@@ -41,52 +41,50 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """How one partition is kept."""
+    """Leader and replicas of one partition."""
 
     leader: int  # the broker that serves it; negative: none does
     copies: int
     in_sync: int
 
 
-def security(kafka: Kafka) -> dict[str, Any]:
-    """How kafka-python and aiokafka are told to authenticate."""
-    told: dict[str, Any] = {"security_protocol": kafka.security}
+def sasl_options(kafka: Kafka) -> dict[str, Any]:
+    """Protocol and SASL options of kafka-python's and aiokafka's clients."""
+    options: dict[str, Any] = {"security_protocol": kafka.security}
     if kafka.username:
-        told |= {
+        options |= {
             "sasl_mechanism": kafka.mechanism,
             "sasl_plain_username": kafka.username,
             "sasl_plain_password": kafka.password.get_secret_value(),
         }
-    return told
+    return options
 
 
-def client(kafka: Kafka) -> dict[str, Any]:
-    """How aiokafka's clients find and convince the brokers."""
-    told = {"bootstrap_servers": kafka.bootstrap, **security(kafka)}
+def client_options(kafka: Kafka) -> dict[str, Any]:
+    """Options of aiokafka's clients: addresses, TLS and SASL."""
+    return {"bootstrap_servers": kafka.bootstrap, **security_options(kafka)}
+
+
+def security_options(kafka: Kafka) -> dict[str, Any]:
+    """TLS and SASL options of aiokafka's clients."""
+    options = sasl_options(kafka)
     if kafka.security.endswith("SSL"):
-        told["ssl_context"] = ssl.create_default_context(
+        options["ssl_context"] = ssl.create_default_context(
             cafile=str(kafka.ca_file) if kafka.ca_file else None
         )
-    return told
-
-
-def options(kafka: Kafka) -> dict[str, Any]:
-    """`client` without the brokers' names, for whoever is told them apart."""
-    told = client(kafka)
-    del told["bootstrap_servers"]
-    return told
+    return options
 
 
 @contextmanager
 def kafka_admin(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Broker"]:
-    """The brokers, for some questions; raises `BrokerError` when nobody answers in time."""
+    """A connection to the brokers; raises `BrokerError` if none answers within `seconds`."""
     tls = {"ssl_cafile": str(kafka.ca_file)} if kafka.ca_file else {}
     try:
         client = KafkaAdminClient(
             bootstrap_servers=kafka.bootstrap.split(","),
             client_id="kol",
             bootstrap_timeout_ms=int(seconds * 1000),
-            **security(kafka),
+            **sasl_options(kafka),
             **tls,
         )
     except KafkaError as error:
@@ -101,7 +99,7 @@ def kafka_admin(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Brok
 
 
 class Broker:
-    """What is there, what is read, and the topics that are missing."""
+    """The topics, offsets and groups of one Kafka cluster."""
 
     def __init__(self, client: KafkaAdminClient, kafka: Kafka) -> None:
         self._client = client
@@ -116,11 +114,11 @@ class Broker:
         return len(self._client.describe_cluster()["brokers"])
 
     def version(self) -> tuple[int, ...]:
-        """Of the brokers, at the least: what the requests they know tell."""
+        """The oldest Kafka version whose requests all brokers understand."""
         return tuple(self._client._manager.broker_version)  # noqa: SLF001  # no public way
 
     def replicas(self) -> dict[tuple[str, int], Replicas]:
-        """How the partitions of our topics are kept."""
+        """Leader and replicas of the partitions of our topics."""
         return {
             (name, one["partition_index"]): Replicas(
                 one["leader_id"], len(one["replica_nodes"]), len(one["isr_nodes"])
@@ -187,11 +185,11 @@ class Broker:
         """The settings of one topic in force."""
         name = self._kafka.named(topic)
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
-        told = self._client.describe_configs([resource], config_filter="all")
-        return {key: value["value"] for key, value in told["topic"][name].items()}
+        answer = self._client.describe_configs([resource], config_filter="all")
+        return {key: value["value"] for key, value in answer["topic"][name].items()}
 
     def first_offsets(self, topics: Iterable[str]) -> Offsets:
-        """The oldest offset still there, per partition."""
+        """The oldest offset that still exists, per partition."""
         return self._offsets(topics, OffsetSpec.EARLIEST)
 
     def end_offsets(self, topics: Iterable[str]) -> Offsets:
@@ -199,23 +197,23 @@ class Broker:
         return self._offsets(topics, OffsetSpec.LATEST)
 
     def committed(self, group: str) -> Offsets:
-        """Where the group stands; partitions it never committed are absent."""
-        told = self._client.list_group_offsets({group: None})[group]
-        return self._at((tp, at) for tp, at in told.items() if at.offset >= 0)
+        """The offsets that a group committed; partitions it never committed are absent."""
+        offsets = self._client.list_group_offsets({group: None})[group]
+        return self._by_place((tp, at) for tp, at in offsets.items() if at.offset >= 0)
 
     def members(self, group: str) -> dict[str, dict[str, list[int]]]:
-        """Who is in the group, and which partitions of which topics are whose."""
-        told = self._client.describe_groups([group])[group]
+        """The members of a group, each with its partitions by topic."""
+        description = self._client.describe_groups([group])[group]
         return {
             member["group_instance_id"] or member["member_id"]: {
                 self._kafka.known(share["topic"]) or share["topic"]: list(share["partitions"])
                 for share in (member["member_assignment"] or {}).get("assigned_partitions", [])
             }
-            for member in told["members"]
+            for member in description["members"]
         }
 
     def forget(self, group: str, topics: Iterable[str]) -> None:
-        """Delete a group's offsets and some topics: what a dropped replay leaves, and for tests."""
+        """Delete a group's offsets and some topics; returns once they are gone."""
         there = self.counts()
         with suppress(CoordinatorNotAvailableError):  # no group has ever committed here
             self._client.delete_groups([group])
@@ -234,17 +232,17 @@ class Broker:
         }
         if not wanted:
             return {}
-        return self._at(self._client.list_partition_offsets(wanted).items())
+        return self._by_place(self._client.list_partition_offsets(wanted).items())
 
-    def _at(self, told: Iterable[tuple[TopicPartition, Any]]) -> Offsets:
+    def _by_place(self, offsets: Iterable[tuple[TopicPartition, Any]]) -> Offsets:
         known = self._kafka.known
-        found = {(known(tp.topic), tp.partition): at.offset for tp, at in told}
+        found = {(known(tp.topic), tp.partition): at.offset for tp, at in offsets}
         return {(topic, at): offset for (topic, at), offset in found.items() if topic is not None}
 
     def _topics(self) -> dict[str, Any]:
-        """What the brokers say of each topic, without other apps' own."""
-        told = {self._kafka.known(one["name"]): one for one in self._client.describe_topics()}
-        return {name: one for name, one in told.items() if name is not None}
+        """The description of each topic, without those of other apps."""
+        found = {self._kafka.known(one["name"]): one for one in self._client.describe_topics()}
+        return {name: one for name, one in found.items() if name is not None}
 
     def _plan(self) -> Mapping[str, tuple[int, Mapping[str, str]]]:
         return plan(self._kafka.partitions)

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.clients.kafka_admin import BrokerError, client
+from streams.clients.kafka_admin import BrokerError, client_options
 from streams.settings import Kafka
 
 Place = tuple[str, int]  # topic, partition
@@ -155,7 +155,7 @@ async def record_reader(kafka: Kafka) -> AsyncIterator[RecordReader]:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
-        **client(kafka),
+        **client_options(kafka),
     )
     try:
         await consumer.start()

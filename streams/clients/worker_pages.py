@@ -1,4 +1,4 @@
-"""What a worker says of itself over HTTP."""
+"""The HTTP pages of workers: status and latencies."""
 
 import json
 import urllib.request
@@ -14,7 +14,7 @@ ANSWER_SECONDS = 0.5  # a worker answers from memory, and is on this machine
 
 
 def fetch_page(url: str) -> bytes | None:
-    """The body of a page; None where nobody answers."""
+    """The body of a page; None if nothing answers."""
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310  # ours
             return bytes(answer.read())
@@ -23,7 +23,7 @@ def fetch_page(url: str) -> bytes | None:
 
 
 def answers(url: str) -> bool:
-    """Whether somebody says 200 there, at once."""
+    """Whether a page answers with success at once."""
     try:
         return fetch_page(url) is not None
     except ValueError:
@@ -31,13 +31,13 @@ def answers(url: str) -> bool:
 
 
 def fetch_statuses(urls: Iterable[str]) -> dict[str, dict[str, Any] | None]:
-    """`/status.json` of workers by their address; None where one does not answer."""
+    """`/status.json` of workers by their address; None for one that does not answer."""
     pages = {url: fetch_page(f"{url}/status.json") for url in urls}
     return {url: json.loads(page) if page else None for url, page in pages.items()}
 
 
 def latency_counts(urls: Iterable[str]) -> NDArray[np.int64]:
-    """End-to-end latencies that workers counted, added up; one number a bucket of `LATENCY`."""
+    """End-to-end latencies of all workers together, a count for each bucket of `LATENCY`."""
     total = np.zeros(len(LATENCY) + 1, np.int64)
     for status in fetch_statuses(urls).values():
         if status:

@@ -10,7 +10,7 @@ import msgspec
 from deploy.demo.world import World
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.clients.kafka_admin import options
+from streams.clients.kafka_admin import security_options
 from streams.settings import Settings
 
 HISTORY_MS = 90 * 60_000
@@ -51,7 +51,7 @@ class Traffic(threading.Thread):
 
     async def _send_all(self) -> None:
         kafka = self.settings.kafka
-        async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
+        async with Feed(kafka.bootstrap, options=security_options(kafka)) as feed:
             live = _now_ms()
             await self._send(feed, live - HISTORY_MS, live, HISTORY_RATE, live)
             await feed.flush()

@@ -11,10 +11,10 @@ MINUTE_MS = 60_000
 
 
 def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
-    """Every order of that id (ids are unique per user only), the newest first.
+    """Every order with this id, the newest first; an id is unique for one user only.
 
-    The weights are those of the rules of this version; `agrees` says whether they give the
-    cents that stand.
+    The weights are computed by the rules of this version; `agrees` tells whether they lead to
+    the cents in ClickHouse.
     """
     found = query(
         client,
@@ -25,7 +25,7 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         " FROM v_order_touches WHERE order_id = {order_id:String} ORDER BY ordered_at DESC",
         {"order_id": order_id},
     )
-    stands = query(
+    credited = query(
         client,
         "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at) AS at, credit_cents,"
         " refunded_cents FROM v_order_credit WHERE order_id = {order_id:String}",
@@ -33,7 +33,7 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
     )
     cents = {
         (row["at"], row["model"], row["kol_id"]): (row["credit_cents"], row["refunded_cents"])
-        for row in stands
+        for row in credited
     }
     return [_explained(row, cents) for row in found]
 
@@ -48,9 +48,9 @@ def _explained(
         )
     ]
     models = explained(row["at"], row["paid_cents"], row["refunded_cents"], touches)
-    told = {name: row[name] for name in ("order_id", "ordered_at", "brand_id", "platform")}
-    told |= {name: row[name] for name in ("channel", "currency", "paid_cents", "refunded_cents")}
-    return told | {
+    order = {name: row[name] for name in ("order_id", "ordered_at", "brand_id", "platform")}
+    order |= {name: row[name] for name in ("channel", "currency", "paid_cents", "refunded_cents")}
+    return order | {
         "touches": [
             {
                 "kol_id": touch.kol_id,

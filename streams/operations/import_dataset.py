@@ -18,7 +18,7 @@ from deploy.datasets.converted import DAY_MS, Converted
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
 from streams.clients.clickhouse import query, reader
-from streams.clients.kafka_admin import kafka_admin, options
+from streams.clients.kafka_admin import kafka_admin, security_options
 from streams.errors import ExpectedError
 from streams.operations.drain import Observer, drain
 from streams.settings import Kafka, Settings
@@ -149,7 +149,7 @@ async def send(
 ) -> int:
     """Send all events in time order, `shift` milliseconds later; gives their number."""
     sent = 0
-    async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
+    async with Feed(kafka.bootstrap, options=security_options(kafka)) as feed:
         for topic, value in converted.in_time_order():
             key = value["user_id"].encode()
             message = _encode(value | {"ts": value["ts"] + shift})

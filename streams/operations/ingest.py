@@ -28,7 +28,7 @@ from schemas.events import INPUTS
 from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.clients.kafka_admin import options
+from streams.clients.kafka_admin import security_options
 from streams.settings import Kafka
 
 PROGRESS_MESSAGES = 1_000  # between two calls of `on_sent`
@@ -76,7 +76,7 @@ async def send_files(
         path.stat()
     sent: Counter[str] = Counter()
     unusable: list[Unusable] = []
-    async with Feed(kafka.bootstrap, options=options(kafka)) as feed:
+    async with Feed(kafka.bootstrap, options=security_options(kafka)) as feed:
         for message in merge_by_time(files):
             if isinstance(message, Unusable):
                 unusable.append(message)

@@ -1,4 +1,4 @@
-"""What `kol up` keeps alive: broker, engine, topics and tables, workers, in this order."""
+"""The embedded stack of `kol up`: broker, engine, topics, tables and workers, in this order."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def supervisor(
     on_change: Callable[[str], None] = lambda _: None,
     settings: Mapping[str, Any] | None = None,
 ) -> Supervisor:
-    """A supervisor of the whole stack in `home`; nothing runs yet."""
+    """A supervisor of the whole stack in `home`; it has not started anything yet."""
     broker = kafka.node(home, kafka.fetch(on_change))
     secrets = home.secrets()
     engine_port, *worker_ports = ports.free(ENGINE_PORT, *range(WORKER_PORT, WORKER_PORT + workers))
@@ -108,7 +108,7 @@ def supervisor(
 
 
 def _accounts(home: StateFolder) -> Path:
-    """The engine's accounts, for the gateway: one that writes, one that only reads."""
+    """The file of the engine's accounts: one that writes, one that only reads."""
     secrets = home.secrets()
     path = home.secrets_folder / "clickhouse.json"
     users = {
@@ -140,7 +140,7 @@ class RunningStack:
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
     def start(self) -> None:
-        """Return once all is ready; raises what went wrong."""
+        """Start everything and return once it is ready; raises what went wrong."""
         self._thread.start()
         while not self._supervisor.ready.wait(0.1):
             if self._error is not None:
@@ -148,7 +148,7 @@ class RunningStack:
         self.urls = (self._folder.status() or {}).get("workers", [])
 
     def stop(self) -> None:
-        """Stop all."""
+        """Stop everything."""
         if self._thread.is_alive():
             self._supervisor.ask()
             self._thread.join()
@@ -160,7 +160,7 @@ class RunningStack:
             self._error = error
 
     def _changed(self, line: str) -> None:
-        """Hand on what happens until all is ready; `supervisor` speaks before it returns."""
+        """Report changes until everything is ready; `supervisor` reports before it returns."""
         if not (hasattr(self, "_supervisor") and self._supervisor.ready.is_set()):
             self._on_change(line)
 

@@ -1,4 +1,4 @@
-"""What runs in a home, and how it stands."""
+"""What runs in a home: processes, workers, and the doors of messages."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,7 +11,7 @@ from streams.settings import Settings
 
 
 def worker_statuses(home: Path) -> dict[str, dict[str, Any] | None]:
-    """`/status.json` of the workers of a home by their address; None where one is silent."""
+    """`/status.json` of a home's workers by their address; None for one that does not answer."""
     return fetch_statuses((StateFolder(home).status() or {}).get("workers", []))
 
 

@@ -15,7 +15,7 @@ from sinks.blocks import Blocks
 from sinks.clickhouse import ClickHouse
 from sinks.deadletter import DeadLetters
 from streams.clients.clickhouse import place
-from streams.clients.kafka_admin import client
+from streams.clients.kafka_admin import client_options
 from streams.settings import Settings
 from streams.worker.telemetry import OUT, Telemetry
 
@@ -29,7 +29,7 @@ class Outputs:
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._sink = ClickHouse.at(place(settings.clickhouse), observer=SinkMetrics(telemetry))
-        options = client(settings.kafka)
+        options = client_options(settings.kafka)
         named = settings.kafka.named
         self._blocks = Blocks(options, named(CELLS))
         self._letters = DeadLetters(options, named(DEAD_LETTERS))

@@ -14,7 +14,7 @@ from typing import Final
 
 from schemas.events import INPUTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
-from streams.clients.kafka_admin import client
+from streams.clients.kafka_admin import client_options
 from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
@@ -120,7 +120,7 @@ class Restorer:
     def _state_log(self, side: Side, partition: int) -> StateLog:
         settings = self._settings
         return StateLog(
-            client(settings.kafka),
+            client_options(settings.kafka),
             settings.app_id,
             side.value,
             settings.kafka.named(STATE[side]),

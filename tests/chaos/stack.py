@@ -20,7 +20,7 @@ from deploy.embedded.state_folder import StateFolder
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import Broker, kafka_admin
 from streams.clients.worker_pages import answers
-from streams.settings import Settings, left_by_up
+from streams.settings import Settings, running_stack_settings
 from tests.chaos.proxy import Proxy, proxied
 from tests.commands import command
 
@@ -72,7 +72,7 @@ class Stack:
     @property
     def settings(self) -> Settings:
         """As the commands see them."""
-        return Settings(**left_by_up(self.path))
+        return Settings(**running_stack_settings(self.path))
 
     def kol(self, *words: str, seconds: float = 300.0, env: Mapping[str, str] | None = None) -> str:
         """Run a command; its output.

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.embedded import kafka
 from streams.clients.clickhouse import query, reader
-from streams.settings import Settings, left_by_up
+from streams.settings import Settings, running_stack_settings
 from tests.commands import command
 
 
@@ -44,7 +44,7 @@ class Product:
     @property
     def settings(self) -> Settings:
         """What `kol up` left for the commands."""
-        return Settings(**left_by_up(self.home))
+        return Settings(**running_stack_settings(self.home))
 
     def send(self, lines: list[str]) -> None:
         """Ingest lines and wait until they are safe."""

@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.partitioner import partition_of
 from schemas.topics import TOPICS
-from streams.operations.doctor.facts import examined as examination
+from streams.operations.doctor.facts import examine as examination
 from tests.builders import click, paid
 from tests.commands import command
 from tests.integration.conftest import Product
@@ -37,7 +37,7 @@ def asked(product: Product, exits: int, **environ: str) -> list[dict[str, str]]:
     return findings
 
 
-async def examined(product: Product, part: str = "", **given: Any) -> dict[str, str]:  # noqa: ANN401  # settings
+async def examine(product: Product, part: str = "", **given: Any) -> dict[str, str]:  # noqa: ANN401  # settings
     """What has to be mended when some settings are others, by what it is about."""
     settings = product.settings
     update = {part: getattr(settings, part).model_copy(update=given)} if part else given
@@ -92,12 +92,12 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
     await left_behind(bootstrap, "slow")
     deaf, mute, stranger, empty, nobody, other, slow = await asyncio.gather(
         without_brokers(product),
-        examined(product, "clickhouse", port=1),
-        examined(product, "clickhouse", reader_username="nobody"),
-        examined(product, "clickhouse", database="nowhere"),
-        examined(product, app_id="another"),
-        examined(product, "kafka", partitions=8),
-        examined(product, app_id="slow"),
+        examine(product, "clickhouse", port=1),
+        examine(product, "clickhouse", reader_username="nobody"),
+        examine(product, "clickhouse", database="nowhere"),
+        examine(product, app_id="another"),
+        examine(product, "kafka", partitions=8),
+        examine(product, app_id="slow"),
     )
     assert "127.0.0.1:1" in deaf["brokers"]
     assert "no ClickHouse" in mute["engine"]

@@ -22,7 +22,7 @@ from schemas.topics import DEAD_LETTERS
 from schemas.version import MARKS
 from sinks.feed import Feed, FeedError
 from streams.clients.clickhouse import ReadingError, connect
-from streams.clients.kafka_admin import options
+from streams.clients.kafka_admin import security_options
 from streams.clients.kafka_reader import Place, RecordReader, TopicRecord, record_reader
 from streams.core.moments import HORIZON_MS
 from streams.operations.dlq.letters import LetterError, parse_id
@@ -241,7 +241,7 @@ async def put_back(settings: Settings, outcome: Outcome, on_sent: OnSent) -> Non
 
     """
     try:
-        async with Feed(settings.kafka.bootstrap, options=options(settings.kafka)) as feed:
+        async with Feed(settings.kafka.bootstrap, options=security_options(settings.kafka)) as feed:
             for number, one in enumerate(outcome.accepted, 1):
                 await feed.send(one.letter.topic, one.partition, one.key, one.value)
                 on_sent(number)

@@ -1,4 +1,4 @@
-"""Asking a deployment how it stands, for `kol doctor`; what the answers mean says `doctor.py`."""
+"""Asking a deployment for the facts that `findings.py` judges."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from streams.clients.kafka_admin import BrokerError, Offsets, kafka_admin
 from streams.clients.kafka_reader import TopicRecord, record_reader
 from streams.core.kernels import CODE_PATH
 from streams.errors import ExpectedError
-from streams.operations.doctor import findings as doctor
+from streams.operations.doctor import findings
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.settings import ClickHouse, Settings
 
@@ -25,22 +25,22 @@ TAIL = 40  # last offsets of a state partition; a manifest ends each snapshot
 Pages = Mapping[str, Mapping[str, Any] | None]
 
 
-async def examined(settings: Settings, pages: Pages) -> list[Finding]:
-    """Everything, in the order in which one would mend it.
+async def examine(settings: Settings, pages: Pages) -> list[Finding]:
+    """All findings, in the order in which one would mend them.
 
     Args:
         settings: of the deployment.
-        pages: /status.json of the workers of this machine, by address; None is silence.
+        pages: /status.json of the workers of this machine, by address; None: no answer.
 
     """
-    found = [doctor.builds(version("kol-streams"), CODE_PATH, pages)]
+    found = [findings.builds(version("kol-streams"), CODE_PATH, pages)]
     found += _settings(settings)
     try:
         found += await _kafka(settings)
     except BrokerError as error:
         found.append(fault("brokers", str(error), "without them nothing is read or safe"))
     found += _clickhouse(settings.clickhouse)
-    return found + (doctor.workers(pages) if pages else [])
+    return found + (findings.workers(pages) if pages else [])
 
 
 def _settings(settings: Settings) -> list[Finding]:
@@ -59,14 +59,14 @@ async def _kafka(settings: Settings) -> list[Finding]:
         counts = broker.counts()
         where, copies = settings.kafka.bootstrap, broker.replicas()
         configs = {name: broker.configs(name) for name in TOPICS if name in counts}
-        found = doctor.brokers(where, broker.version(), broker.brokers(), copies)
-        found += doctor.topics(counts, configs, n)
-        found += doctor.owners(broker.members(settings.app_id), n)
-        read = [name for name in doctor.READ if name in counts]
+        found = findings.brokers(where, broker.version(), broker.brokers(), copies)
+        found += findings.topics(counts, configs, n)
+        found += findings.owners(broker.members(settings.app_id), n)
+        read = [name for name in findings.READ if name in counts]
         # first what is safe, then where the topics begin and end: never ahead of each other
         committed = broker.committed(settings.app_id)
         ends = broker.end_offsets(read)
-        found.append(doctor.retention(broker.first_offsets(read), committed))
+        found.append(findings.retention(broker.first_offsets(read), committed))
     return found + await _records(settings, counts, committed, ends)
 
 
@@ -79,23 +79,23 @@ async def _records(
         newest = await records.newest(_places(counts, INPUTS), NEWEST)
         states = {
             side: await records.newest(_places(counts, [topic]), TAIL)
-            for side, (topic, _) in doctor.STATES.items()
+            for side, (topic, _) in findings.STATES.items()
         }
         waiting = await records.first_at(unsafe) if unsafe else []
     now = _now()
     oldest = {(one.topic, one.partition): one.at for one in waiting}
-    found = doctor.partitioners(newest, n, now)
-    found += doctor.lag(ends, committed, oldest, now)
-    for side, (_, inputs) in doctor.STATES.items():
+    found = findings.partitioners(newest, n, now)
+    found += findings.lag(ends, committed, oldest, now)
+    for side, (_, inputs) in findings.STATES.items():
         known = {at for (topic, at), offset in committed.items() if topic in inputs and offset}
-        waits = doctor.waits(oldest, inputs, now)
-        found += doctor.snapshots(side, states[side], waits, known, now)
+        waits = findings.waits(oldest, inputs, now)
+        found += findings.snapshots(side, states[side], waits, known, now)
     return found + _broker_clock(newest, now)
 
 
 def _broker_clock(newest: Sequence[TopicRecord], now: int) -> list[Finding]:
     stamped = [one.at for one in newest if one.by_broker]
-    return [doctor.clock("brokers", max(stamped), now, at_least=True)] if stamped else []
+    return [findings.clock("brokers", max(stamped), now, at_least=True)] if stamped else []
 
 
 def _places(counts: Mapping[str, int], topics: Sequence[str]) -> list[tuple[str, int]]:
@@ -111,15 +111,15 @@ def _clickhouse(conf: ClickHouse) -> list[Finding]:
     except ReadingError as error:
         return [fault("engine", str(error), "workers wait for it and lose nothing meanwhile")]
     try:
-        return _asked(conf, client)
+        return _schema_and_reader(conf, client)
     except (ClickHouseError, ExpectedError) as error:
         return [fault("engine", f"refuses a question: {error}", "see its log")]
     finally:
         client.close()
 
 
-def _asked(conf: ClickHouse, client: Client) -> list[Finding]:
-    found = [doctor.engine(f"{conf.host}:{conf.port}", str(client.server_version))]
+def _schema_and_reader(conf: ClickHouse, client: Client) -> list[Finding]:
+    found = [findings.engine(f"{conf.host}:{conf.port}", str(client.server_version))]
     wrong = check(client, conf.database)
     if wrong:
         return [*found, fault("schema", wrong, "`kol migrate`, or the version it was made by")]
@@ -130,11 +130,11 @@ def _asked(conf: ClickHouse, client: Client) -> list[Finding]:
 def _engine_clock(client: Client) -> Finding:
     before = _now()
     theirs = int(query(client, "SELECT toUnixTimestamp64Milli(now64(3)) AS now")[0]["now"])
-    return doctor.clock("engine", theirs, (before + _now()) // 2)
+    return findings.clock("engine", theirs, (before + _now()) // 2)
 
 
 def _reader(conf: ClickHouse) -> list[Finding]:
-    """The account that only reads, and what it reads of dead letters."""
+    """Findings about the account that only reads, and about dead letters as it reads them."""
     try:
         client = reader(conf)
         lately = query(
@@ -142,19 +142,19 @@ def _reader(conf: ClickHouse) -> list[Finding]:
             "SELECT target, reason, count() AS letters FROM v_dead_letter WHERE state = 'new'"
             " AND v_dead_letter.at > now64(3) - toIntervalMillisecond({ms:UInt64})"
             " GROUP BY target, reason",
-            {"ms": doctor.LATELY_MS},
+            {"ms": findings.LATELY_MS},
         )
     except ReadingError as error:
         mend = "grant it SELECT on the views; KOL_CLICKHOUSE__READER_USERNAME and its password"
         return [fault("reader", str(error), mend)]
     try:
-        found = [_may_only_read(conf, client)]
+        found = [_reader_rights(conf, client)]
     finally:
         client.close()
-    return found + doctor.letters([{**one, "letters": int(one["letters"])} for one in lately])
+    return found + findings.letters([{**one, "letters": int(one["letters"])} for one in lately])
 
 
-def _may_only_read(conf: ClickHouse, client: Client) -> Finding:
+def _reader_rights(conf: ClickHouse, client: Client) -> Finding:
     if not conf.reader_username:
         what = "views are read with the account that writes"
         mend = "make an account with SELECT on the views: KOL_CLICKHOUSE__READER_USERNAME"

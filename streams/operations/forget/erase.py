@@ -31,7 +31,7 @@ from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from sinks.deadletter import key
 from streams.clients.clickhouse import ReadingError, command, connect, delete, query
-from streams.clients.kafka_admin import Broker, client, kafka_admin
+from streams.clients.kafka_admin import Broker, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.core.user.pseudonyms import Pseudonyms
 from streams.errors import ExpectedError
@@ -184,7 +184,7 @@ def _wait_for_workers(settings: Settings, timeout: float, on_step: OnStep) -> No
 
 @asynccontextmanager
 async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **client(kafka))
+    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **client_options(kafka))
     try:
         await producer.start()
         yield producer

@@ -40,24 +40,24 @@ Place = tuple[str, int]
 
 
 class ReplayError(ExpectedError):
-    """A replay cannot be, or not be gone on with; says why and what to do."""
+    """A replay cannot begin or continue; says why and what to do."""
 
 
 class Oldest(NamedTuple):
-    """How far a topic partition reaches back."""
+    """The oldest record of a topic partition."""
 
     offset: int  # of the oldest record; 0: nothing was ever removed
     at: int | None  # its record time, milliseconds; None: there is none any more
 
 
-# ---------------------------------------------------------------- what it is, and whether it can be
+# ---------------------------------------------------------------- its names, and why it cannot be
 
 
 def replay_settings(live: Settings, name: str) -> Settings:
     """The settings of a replay's workers: the live ones, with names of its own.
 
     Raises:
-        ReplayError: a name that will not do.
+        ReplayError: the name is not allowed, or taken by the live app.
 
     """
     if not NAME.fullmatch(name):
@@ -86,7 +86,7 @@ def replay_settings(live: Settings, name: str) -> Settings:
 
 
 def variables_of(second: Settings) -> dict[str, str]:
-    """What the environment of a replay's workers says beyond the live ones'."""
+    """The variables by which a replay's workers differ from the live ones."""
     return {
         "KOL_APP_ID": second.app_id,
         "KOL_KAFKA__PREFIX": second.kafka.prefix,
@@ -95,12 +95,12 @@ def variables_of(second: Settings) -> dict[str, str]:
 
 
 def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str | None:
-    """Why a replay would not be true to the cent; None if nothing speaks against it.
+    """Why a replay would not equal the live rows to the cent; None if it would.
 
     Args:
         oldest: of every partition of the inputs.
         since: rows before this event time are taken from the live tables, milliseconds; None:
-            all of them are said anew.
+            all of them are computed again.
         now: milliseconds.
 
     >>> refusal({("purchases", 0): Oldest(0, 5)}, None, 9) is None
@@ -111,7 +111,7 @@ def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str 
         if not cut:
             return None
         return (
-            f"the log does not reach back to its beginning ({_furthest(cut)}), and what was before "
+            f"the log does not reach back to its beginning ({_shortest(cut)}), and what was before "
             "would be missing: orders, their touches, refunds. Keep the inputs longer "
             "(retention.ms) before the next change of rules; or take what is older from the "
             f"live tables: --from a day that is {_days(SETTLED_MS)} days ago and "
@@ -131,15 +131,15 @@ def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str 
     if not short:
         return None
     return (
-        f"the log does not reach back to {_day(since - REACH_MS)} ({_furthest(short)}): an order "
+        f"the log does not reach back to {_day(since - REACH_MS)} ({_shortest(short)}): an order "
         f"looks {_days(max(LOOKBACK_MS.values()))} days back for its touches, and those of orders "
         f"from {_day(since)} on would be missing. Keep the inputs longer (retention.ms), or give "
         "a later --from"
     )
 
 
-def _furthest(oldest: Mapping[Place, Oldest]) -> str:
-    """The partition that reaches back least, for a person."""
+def _shortest(oldest: Mapping[Place, Oldest]) -> str:
+    """The partition that reaches back least, and how far, in words."""
     (topic, partition), found = max(
         oldest.items(), key=lambda item: (item[1].at is None, item[1].at or 0)
     )
@@ -157,12 +157,12 @@ def _days(ms: int) -> int:
 
 
 def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
-    """Make topics and tables of a replay; gives since when its rows are its own.
+    """Create a replay's topics and tables, or continue it; gives since when its rows are its own.
 
-    Made before, it is gone on with, from the moment it began with. The live app does not notice.
+    A replay that exists continues with the moment it began with. The live app is not disturbed.
 
     Raises:
-        ReplayError: it would not be true to the cent, or half of a former one is there.
+        ReplayError: it would not equal the live rows, or half of a former one exists.
 
     """
     conf = second.clickhouse
@@ -172,7 +172,8 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
         started = ReplayStart.parse(comment or "")
         why_not: str | None = None
         if comment is None:
-            why_not = refusal(asyncio.run(_oldest(live.kafka)), since, time.time_ns() // 1_000_000)
+            oldest = asyncio.run(_oldest_records(live.kafka))
+            why_not = refusal(oldest, since, time.time_ns() // 1_000_000)
         elif started is None:
             why_not = f"the database {conf.database} is there and no replay's: take another name"
         elif since not in {None, started.since}:
@@ -193,19 +194,19 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
         migrate(engine, conf.database, cluster=conf.cluster, definer=conf.definer)
         with kafka_admin(second.kafka) as broker:
             broker.create()
-            _check_halves(engine, broker, second)
+            _refuse_half_a_replay(engine, broker, second)
     finally:
         engine.close()
     return since
 
 
 def cluster_clause(live: Settings) -> str:
-    """Where a statement about tables holds: nothing, or the cluster of the deployment."""
+    """The ON CLUSTER clause of statements about tables; empty on one server."""
     return variables(live.clickhouse.database, cluster=live.clickhouse.cluster)["on_cluster"]
 
 
-def _check_halves(engine: Client, broker: Broker, second: Settings) -> None:
-    """Rows without the state that outranks them, or state without its rows, are no beginning."""
+def _refuse_half_a_replay(engine: Client, broker: Broker, second: Settings) -> None:
+    """Refuse rows without their state, or offsets without rows: half of a former replay."""
     fatal = [f"{d.topic} {d.what}" for d in broker.differences() if d.fatal]
     if fatal:
         raise ReplayError("; ".join(fatal))
@@ -222,8 +223,8 @@ def _check_halves(engine: Client, broker: Broker, second: Settings) -> None:
         )
 
 
-async def _oldest(kafka: Kafka) -> dict[Place, Oldest]:
-    """How far each partition of the inputs reaches back."""
+async def _oldest_records(kafka: Kafka) -> dict[Place, Oldest]:
+    """The oldest record of each partition of the inputs."""
     with kafka_admin(kafka) as broker:
         first: Offsets = broker.first_offsets(INPUTS)
     async with record_reader(kafka) as records:
@@ -233,12 +234,12 @@ async def _oldest(kafka: Kafka) -> dict[Place, Oldest]:
 
 
 def wait_until_caught_up(second: Settings, timeout: float, observer: Observer) -> None:
-    """Wait until a replay's workers are where the inputs end, as `kol drain` does.
+    """Wait until a replay's workers have caught up with the inputs, as `kol drain` does.
 
-    What came while they read is waited for, too, until that is a matter of seconds.
+    Waits again for what arrived meanwhile, until such a wait takes only seconds.
 
     Raises:
-        NotDrainedError: not in so many seconds.
+        NotDrainedError: not within `timeout` seconds.
 
     """
     clock = observer.clock
@@ -269,7 +270,7 @@ def check_started(second: Settings) -> None:
 
 
 def check_workers(second: Settings) -> None:
-    """Make sure that somebody goes on writing what people are to read.
+    """Make sure that workers will keep writing the tables that people are to read.
 
     Raises:
         ReplayError: no worker of the replay runs.

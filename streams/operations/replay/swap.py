@@ -1,11 +1,11 @@
-"""Which app's rows people read: the live one's, or a replay's, and back.
+"""Which tables the views of the live database read: its own, or those of a replay.
 
-    swap(live, settings)  # the views of the live database read the replay's
-    back(live, settings)  # and do so no more
-    drop(live, settings)  # what is not read goes
+    swap(live, settings)  # the views read the replay's tables
+    back(live, settings)  # the views read their own again
+    drop(live, settings)  # delete the app that the views do not read
 
-Nothing is moved. The names of record, the views, are exchanged one by one, each at once; both
-apps keep writing, so neither way has a gap, nor a row that comes too late (decision 0015).
+No table is moved. The views are exchanged one by one, each atomically. Both apps keep writing,
+so neither direction has a gap or misses a late row (decision 0015).
 """
 
 import re
@@ -24,9 +24,9 @@ from streams.clients.kafka_admin import kafka_admin
 from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
 
-MOST_SECONDS: Final = 3600.0  # of one statement
+STATEMENT_SECONDS: Final = 3600.0  # of one statement
 
-TIMES: Final[Mapping[str, str]] = {  # what is kept from before `--from`: table -> its time
+TIME_COLUMNS: Final[Mapping[str, str]] = {  # what is kept from before `--from`: table -> its time
     "order_credit": "ordered_at",
     "minute_cell": "minute",
     "kol_score": "minute",
@@ -38,10 +38,10 @@ KEPT_CREDITS: Final = "hour >= now() - INTERVAL 12 MONTH"
 
 
 def swap(live: Settings, second: Settings, since: int | None = None) -> None:
-    """Let the views of the live database read a replay's, one after the other, each at once.
+    """Let the views of the live database read a replay's tables, one view after the other.
 
-    Before, the replay gets what its workers do not say: hours beyond the last three, what was
-    done about dead letters, and rows from before `since`. Safe to run again.
+    Before that, the replay's tables get what its workers do not write: hours beyond the last
+    three, the marks of retried dead letters, and rows from before `since`. Safe to run again.
 
     Raises:
         ReplayError: another replay is being read, and its way back would be lost.
@@ -49,44 +49,45 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
 
     """
     ours, theirs = live.clickhouse.database, second.clickhouse.database
-    engine = _patient(live)
+    engine = _patient_client(live)
     try:
         views = _comments(engine, ours)
-        others = {_source(comment) for comment in views.values()} - {None, theirs}
-        if others and any(_kept(name) in views for name in VIEWS):
+        others = {_replay_read_by(comment) for comment in views.values()} - {None, theirs}
+        if others and any(_kept_name(name) in views for name in VIEWS):
             raise ReplayError(
                 f"{', '.join(map(str, others))} is being read: `kol replay back` or "
                 "`kol replay drop` it first"
             )
-        reading = [name for name in VIEWS if _source(views.get(name, "")) == theirs]
+        reading = [name for name in VIEWS if _replay_read_by(views.get(name, "")) == theirs]
         if len(reading) < len(VIEWS):
-            _complete(engine, ours, theirs, since)
-            _hours(engine, theirs, HOURS, f"NOT ({_before('hour', since or 0)})")
+            _copy_missing_rows(engine, ours, theirs, since)
+            _recompute_hours(engine, theirs, HOURS, f"NOT ({_earlier_than('hour', since or 0)})")
         else:
-            _hours(engine, theirs, HOURS, KEPT_HOURS)
+            _recompute_hours(engine, theirs, HOURS, KEPT_HOURS)
         for name in VIEWS:
             stays = name in views and name not in reading
-            _point(engine, live, theirs, _kept(name) if stays else name, name)
+            _point_view(engine, live, theirs, _kept_name(name) if stays else name, name)
             if stays:
-                _turn(engine, live, name)
+                _exchange_view(engine, live, name)
     finally:
         engine.close()
 
 
-def _point(engine: Client, live: Settings, theirs: str, view: str, name: str) -> None:
-    """Let a view read the one of a replay."""
+def _point_view(engine: Client, live: Settings, theirs: str, view: str, name: str) -> None:
+    """Let a view read the view of a replay."""
     conf = live.clickhouse
-    told = variables(conf.database, cluster=conf.cluster, definer=conf.definer)
+    given = variables(conf.database, cluster=conf.cluster, definer=conf.definer)
+    clauses = f"{given['on_cluster']} {given['definer']}"
     command(
         engine,
-        f"CREATE OR REPLACE VIEW {conf.database}.{view} {told['on_cluster']} {told['definer']}"  # noqa: S608  # names of ours
+        f"CREATE OR REPLACE VIEW {conf.database}.{view} {clauses}"  # noqa: S608  # names of ours
         f" AS SELECT * FROM {theirs}.{name} COMMENT '{_comment(theirs)}'",
     )
 
 
-def _turn(engine: Client, live: Settings, name: str) -> None:
-    """Exchange a view and what is kept of it, at once."""
-    pair = f"{live.clickhouse.database}.{name} AND {live.clickhouse.database}.{_kept(name)}"
+def _exchange_view(engine: Client, live: Settings, name: str) -> None:
+    """Exchange a view and the one kept beside it, atomically."""
+    pair = f"{live.clickhouse.database}.{name} AND {live.clickhouse.database}.{_kept_name(name)}"
     command(engine, f"EXCHANGE TABLES {pair} {cluster_clause(live)}")
 
 
@@ -94,28 +95,30 @@ def back(live: Settings, second: Settings) -> None:
     """Let the views of the live database read its own tables again. Safe to run again.
 
     Raises:
-        ReplayError: they do, or these tables are gone.
+        ReplayError: they read their own, or these tables were dropped.
         ReadingError: the engine refuses.
 
     """
     ours, theirs = live.clickhouse.database, second.clickhouse.database
-    engine = _patient(live)
+    engine = _patient_client(live)
     try:
         views = _comments(engine, ours)
         for name in VIEWS:  # left by a swap that was cut off
-            if _source(views.get(_kept(name), "")) == theirs:
-                _drop_view(engine, live, _kept(name))
-                del views[_kept(name)]
-        reading = [name for name in VIEWS if _source(views.get(name, "")) == theirs]
+            if _replay_read_by(views.get(_kept_name(name), "")) == theirs:
+                _drop_view(engine, live, _kept_name(name))
+                del views[_kept_name(name)]
+        reading = [name for name in VIEWS if _replay_read_by(views.get(name, "")) == theirs]
         if not reading:
             raise ReplayError(f"{ours} does not read {theirs}: there is nothing to go back from")
-        if not any(_kept(name) in views for name in reading):
+        if not any(_kept_name(name) in views for name in reading):
             raise ReplayError(f"the former tables of {ours} were dropped: there is no way back")
         for name in reading:
-            if _kept(name) in views:
-                _turn(engine, live, name)
-            _drop_view(engine, live, _kept(name) if _kept(name) in views else name)
-        _hours(engine, ours, ["credit_1h"], KEPT_CREDITS)  # the one that is made from a view
+            if _kept_name(name) in views:
+                _exchange_view(engine, live, name)
+            _drop_view(engine, live, _kept_name(name) if _kept_name(name) in views else name)
+        _recompute_hours(
+            engine, ours, ["credit_1h"], KEPT_CREDITS
+        )  # the one that is made from a view
     finally:
         engine.close()
 
@@ -127,10 +130,10 @@ def _drop_view(engine: Client, live: Settings, view: str) -> None:
 
 
 def drop(live: Settings, second: Settings) -> str:
-    """Delete what is not read: the replay, or, where it is read, the app it replaced.
+    """Delete the app that the views do not read: the replay, or the app that it replaced.
 
-    Gives the name of the app that is gone. Its tables, its own topics, its group; the views of
-    the live database stay, and go on reading the replay.
+    Deletes its tables, its own topics and its group, and gives its name. The views of the live
+    database stay.
 
     Raises:
         ReplayError: its workers still run, or the database is no replay's.
@@ -138,9 +141,9 @@ def drop(live: Settings, second: Settings) -> str:
 
     """
     ours, theirs = live.clickhouse.database, second.clickhouse.database
-    engine = _patient(live)
+    engine = _patient_client(live)
     try:
-        is_read = theirs in map(_source, _comments(engine, ours).values())
+        is_read = theirs in map(_replay_read_by, _comments(engine, ours).values())
         gone = live if is_read else second
         with kafka_admin(gone.kafka) as broker:
             if broker.members(gone.app_id):
@@ -163,7 +166,7 @@ def drop(live: Settings, second: Settings) -> str:
 
 
 def _drop_tables(engine: Client, live: Settings) -> None:
-    """All of a database but the views that read a replay; what refreshes goes first."""
+    """Drop all of a database but the views that read a replay; refreshable views go first."""
     ours = live.clickhouse.database
     found = query(
         engine,
@@ -172,34 +175,34 @@ def _drop_tables(engine: Client, live: Settings) -> None:
         {"ours": ours},
     )
     for one in found:
-        if _source(one["comment"]) is None:
+        if _replay_read_by(one["comment"]) is None:
             command(
                 engine, f"DROP TABLE IF EXISTS {ours}.`{one['name']}` {cluster_clause(live)} SYNC"
             )
 
 
-# ---------------------------------------------------------------- what workers do not say
+# ---------------------------------------------------------------- rows that workers do not write
 
 
-def _complete(engine: Client, ours: str, theirs: str, since: int | None) -> None:
-    """Bring to a replay's tables what its workers do not say."""
+def _copy_missing_rows(engine: Client, ours: str, theirs: str, since: int | None) -> None:
+    """Copy to a replay's tables what its workers do not write."""
     marks = f"version >= {MARKS}"  # of `kol dlq`: above every worker's
-    _copy(engine, ours, theirs, "dead_letter", marks)
+    _copy_rows(engine, ours, theirs, "dead_letter", marks)
     if since is not None:
-        for table, at in TIMES.items():
-            older = _before(at, since)
+        for table, at in TIME_COLUMNS.items():
+            older = _earlier_than(at, since)
             delete(engine, f"{theirs}.{table}", older)
-            _copy(engine, ours, theirs, table, older)
+            _copy_rows(engine, ours, theirs, table, older)
         for table in HOURS:  # kept longer than what they are made from
-            _copy(engine, ours, theirs, table, _before("hour", since))
+            _copy_rows(engine, ours, theirs, table, _earlier_than("hour", since))
 
 
-def _before(column: str, since: int) -> str:
+def _earlier_than(column: str, since: int) -> str:
     return f"{column} < fromUnixTimestamp64Milli({since})"
 
 
-def _copy(engine: Client, ours: str, theirs: str, table: str, condition: str) -> None:
-    """Take rows of a table over, those columns that both versions have."""
+def _copy_rows(engine: Client, ours: str, theirs: str, table: str, condition: str) -> None:
+    """Copy rows of a table, in the columns that both versions have."""
     there = _columns(engine, ours, table)
     names = ", ".join(f"`{name}`" for name in _columns(engine, theirs, table) if name in there)
     command(
@@ -209,8 +212,8 @@ def _copy(engine: Client, ours: str, theirs: str, table: str, condition: str) ->
     )
 
 
-def _hours(engine: Client, database: str, tables: Iterable[str], condition: str) -> None:
-    """Compute hours anew; the newest computation stands."""
+def _recompute_hours(engine: Client, database: str, tables: Iterable[str], condition: str) -> None:
+    """Compute hours again; the newest computation replaces the others."""
     for table in tables:
         source = f"{table}_source"
         names = ", ".join(_columns(engine, database, source))
@@ -223,21 +226,21 @@ def _hours(engine: Client, database: str, tables: Iterable[str], condition: str)
 
 
 def _columns(engine: Client, database: str, table: str) -> list[str]:
-    """What a table or view has, in order."""
-    told = query(
+    """The columns of a table or view, in order."""
+    rows = query(
         engine,
         "SELECT name FROM system.columns WHERE database = {of:String} AND table = {table:String}"
         " ORDER BY position",
         {"of": database, "table": table},
     )
-    return [str(one["name"]) for one in told]
+    return [str(one["name"]) for one in rows]
 
 
-# ---------------------------------------------------------------- what views say of themselves
+# ---------------------------------------------------------------- names and comments of views
 
 
-def _kept(name: str) -> str:
-    """What a view is called while another one stands in its place."""
+def _kept_name(name: str) -> str:
+    """The name of a view while another one has its place."""
     return f"{name}__kept"
 
 
@@ -245,10 +248,10 @@ def _comment(database: str) -> str:
     return f"read from {database}"
 
 
-def _source(comment: str) -> str | None:
+def _replay_read_by(comment: str) -> str | None:
     """Which replay a view reads; None for one of the migrations.
 
-    >>> _source("read from kol_2"), _source("Who a KOL is.")
+    >>> _replay_read_by("read from kol_2"), _replay_read_by("Who a KOL is.")
     ('kol_2', None)
     """
     found = re.fullmatch(r"read from (\w+)", comment)
@@ -256,15 +259,15 @@ def _source(comment: str) -> str | None:
 
 
 def _comments(engine: Client, database: str) -> dict[str, str]:
-    """Every view of a database, and what it says of itself."""
-    told = query(
+    """The comment of every view of a database."""
+    rows = query(
         engine,
         "SELECT name, comment FROM system.tables WHERE engine = 'View' AND database = {of:String}",
         {"of": database},
     )
-    return {one["name"]: one["comment"] for one in told}
+    return {one["name"]: one["comment"] for one in rows}
 
 
-def _patient(live: Settings) -> Client:
-    """The engine as the account that writes, for statements that take their time."""
-    return connect(live.clickhouse.model_copy(update={"insert_seconds": MOST_SECONDS}))
+def _patient_client(live: Settings) -> Client:
+    """A client of the account that writes, for statements that take up to an hour."""
+    return connect(live.clickhouse.model_copy(update={"insert_seconds": STATEMENT_SECONDS}))

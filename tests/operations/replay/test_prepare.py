@@ -13,7 +13,7 @@ from streams.operations.replay.prepare import (
     replay_settings,
     variables_of,
 )
-from streams.settings import ClickHouse, Kafka, Settings, described
+from streams.settings import ClickHouse, Kafka, Settings, descriptions
 
 NOW = 1_790_000_000_000
 TOUCHES_MS = 30 * DAY_MS  # the longest an order looks back
@@ -79,7 +79,7 @@ def test_a_replay_shares_the_inputs_and_nothing_that_is_written() -> None:
     for topic in TOPICS:
         is_shared = second.kafka.named(topic) == live.kafka.named(topic)
         assert is_shared == (topic not in OWN)
-    assert variables_of(second).keys() <= described().keys()
+    assert variables_of(second).keys() <= descriptions().keys()
 
 
 @pytest.mark.parametrize("name", ["kol", "", "Kol-2", "2nd", "a b", "x" * 41, "a;b"])
