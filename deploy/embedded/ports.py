@@ -1,4 +1,4 @@
-"""A port to listen on: the wanted one where it is free, else a spare one, on loopback.
+"""A port to listen on: the preferred one if it is free, else a spare one, on loopback.
 
 Spare ports lie below the range from which kernels give ports to outgoing connections:
 there, a client that keeps asking for a broker which is just restarting can be given the
@@ -20,38 +20,38 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 SPARE = range(20_000, 30_000)  # Linux hands out 32768 to 60999, macOS from 49152
-PATIENCE = 0.2  # seconds until nobody answers at a port; on loopback they do at once
-TRIES = 100
+CONNECT_SECONDS = 0.2  # on loopback whoever listens answers at once
+MAX_TRIES = 100
 
-_kept: dict[int, int] = {}  # port -> the open file whose lock says that it is ours
+_reserved: dict[int, int] = {}  # port -> the open file whose lock says that it is ours
 
 
-def free(*wanted: int) -> list[int]:
-    """One port for each wanted one (0: any), all different.
+def free(*preferred: int) -> list[int]:
+    """One free port for each preferred one (0: any), all different.
 
     Raises:
         OSError: every spare port that was tried is taken.
 
     """
-    with ExitStack() as held:  # so that the next one is another one
-        return [_one(port, held) for port in wanted]
+    with ExitStack() as bound_ports:  # so that the next one is another one
+        return [_free_port(port, bound_ports) for port in preferred]
 
 
-def _one(wanted: int, held: ExitStack) -> int:
-    spare = random.sample(SPARE, TRIES)  # two who look at once must not try the same ones
-    for port in [wanted, *spare] if wanted else spare:
-        bound = _bound(port)
-        if bound is not None and _is_ours(port):
-            held.enter_context(bound)
+def _free_port(preferred: int, bound_ports: ExitStack) -> int:
+    spare = random.sample(SPARE, MAX_TRIES)  # two who look at once must not try the same ones
+    for port in [preferred, *spare] if preferred else spare:
+        bound = _bind(port)
+        if bound is not None and _reserve(port):
+            bound_ports.enter_context(bound)
             return port
         if bound is not None:
             bound.close()
     raise OSError(errno.EADDRINUSE, f"no free port between {SPARE.start} and {SPARE.stop}")
 
 
-def _is_ours(port: int) -> bool:
-    """Whether no other living process was given the port; keeps it for this one."""
-    if port in _kept:
+def _reserve(port: int) -> bool:
+    """Reserve a port for this process; False if another living process has reserved it."""
+    if port in _reserved:
         return True
     folder = Path(tempfile.gettempdir()) / f"kol-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -61,14 +61,14 @@ def _is_ours(port: int) -> bool:
     except BlockingIOError:
         os.close(file)
         return False
-    _kept[port] = file
+    _reserved[port] = file
     return True
 
 
-def _bound(port: int) -> socket.socket | None:
-    """A socket that holds the port; None where somebody else has it."""
+def _bind(port: int) -> socket.socket | None:
+    """A socket that is bound to the port; None if another process uses it."""
     with socket.socket() as caller:
-        caller.settimeout(PATIENCE)
+        caller.settimeout(CONNECT_SECONDS)
         if caller.connect_ex((HOST, port)) == 0:
             return None  # BSD kernels let us bind beside one who listens on all addresses
     bound = socket.socket()

@@ -1,11 +1,10 @@
 """A child process that logs to a file and never outlives its parent.
 
-Two things see to that when the parent is killed. A `Guard`, one small process beside each
-parent, kills the groups of its children: them, and all that they started. And on Linux
-the kernel kills each child (`PR_SET_PDEATHSIG`), asked for between fork and exec by a
-launcher that also looks whether the parent is still the same: no moment is left open, and
-the guard may be killed too. The kernel means the *thread* that started the child: start
-one from a thread that lives as long as it should.
+Two mechanisms end it when the parent is killed. A `Guard`, one small process beside each parent,
+kills the process groups of its children. And on Linux the kernel kills each child
+(`PR_SET_PDEATHSIG`): a launcher sets that between fork and exec, then checks that the parent is
+still the same, so there is no gap, and the guard may be killed too. For the kernel the parent is
+the *thread* that started the child: start it from a thread that lives as long as it should.
 """
 
 import atexit
@@ -21,11 +20,11 @@ from pathlib import Path
 
 from deploy.embedded.state_folder import EmbeddedError
 
-MAX_LOG = 10 << 20  # bytes; a longer one is put aside when its process starts
-KEPT_LOGS = 3  # put aside: NAME.log.1 is the newest
+MAX_LOG = 10 << 20  # bytes; a longer one is rotated when its process starts
+KEPT_LOGS = 3  # rotated: NAME.log.1 is the newest
 TAIL_LINES = 15
 TAIL_BYTES = 8192
-TICK = 0.02  # seconds between two looks
+POLL_SECONDS = 0.02
 
 LAUNCHER = """
 import ctypes, os, sys
@@ -46,10 +45,10 @@ for group in held:
 
 
 class Guard:
-    """A process that kills what it was told to hold, once its parent is gone.
+    """A process that kills the process groups it holds once its parent is gone.
 
     It reads process groups from a pipe that ends when the last holder of its other end
-    dies. A child that was started but not yet told of is missed: microseconds.
+    dies. A child that was started but is not held yet is missed: microseconds.
     """
 
     def __init__(self) -> None:
@@ -62,18 +61,18 @@ class Guard:
         )
 
     def hold(self, group: int) -> None:
-        """Kill this process group, should we die."""
-        self._tell(f"+{group}\n")
+        """Kill this process group when this process dies."""
+        self._send(f"+{group}\n")
 
     def release(self, group: int) -> None:
-        """It is gone, or no longer ours."""
-        self._tell(f"-{group}\n")
+        """Hold this process group no longer."""
+        self._send(f"-{group}\n")
 
     def close(self) -> None:
-        """Kill what is held, and end."""
+        """Kill the groups held, and end."""
         self._process.communicate()
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101  # for the type checker
         with suppress(OSError, ValueError):  # it was killed, or closed
             self._process.stdin.write(line)
@@ -82,7 +81,7 @@ class Guard:
 
 @cache
 def _guard() -> Guard:
-    """The guard of this process; whoever is left at our exit is ended too."""
+    """The guard of this process; at exit it kills what is left."""
     guard = Guard()
     atexit.register(guard.close)
     return guard
@@ -127,22 +126,22 @@ class Process:
         self._guard.hold(self.pid)
 
     def poll(self) -> int | None:
-        """How it ended: exit code, or minus the signal's number; None while it runs."""
+        """Its exit code, or minus the number of the signal that killed it; None while it runs."""
         if self._code is None and self._process.poll() is not None:
             self._code = self._process.returncode
-            self._sweep()
+            self._kill_group()
         return self._code
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it, and all that it started."""
+        """Send SIGKILL to it and all that it started."""
         self._signal(signal.SIGKILL)
 
     def stop(self, seconds: float) -> int:
-        """Ask it to end, insist after some seconds; how it ended."""
+        """Send SIGTERM, SIGKILL after some seconds; its exit code as `poll` gives it."""
         self.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
@@ -152,8 +151,8 @@ class Process:
         assert code is not None  # noqa: S101  # for the type checker: it has ended
         return code
 
-    def await_ready(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Return once it is ready.
+    def wait_until_ready(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until `ready` is true.
 
         Raises:
             EmbeddedError: it ended, or is not ready in time; quotes the end of its log.
@@ -163,27 +162,27 @@ class Process:
         while not ready():
             code = self.poll()
             if code is not None:
-                raise EmbeddedError(f"{ending(code)} before it was ready\n{tail(self.log)}")
+                raise EmbeddedError(f"{exit_text(code)} before it was ready\n{tail(self.log)}")
             if time.monotonic() > until:
                 raise EmbeddedError(f"not ready after {seconds:.0f} s\n{tail(self.log)}")
-            time.sleep(TICK)
+            time.sleep(POLL_SECONDS)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
-    def _sweep(self) -> None:
-        """Let nothing of an ended process live on."""
+    def _kill_group(self) -> None:
+        """Kill whatever an ended process left running."""
         with suppress(ProcessLookupError, PermissionError):  # macOS: not ours means none there
             os.killpg(self.pid, signal.SIGKILL)
         self._guard.release(self.pid)
 
 
-def ending(code: int) -> str:
+def exit_text(code: int) -> str:
     """How a process ended, in words.
 
-    >>> ending(-9), ending(1)
+    >>> exit_text(-9), exit_text(1)
     ('killed by SIGKILL', 'ended with code 1')
     """
     if code >= 0:
@@ -192,11 +191,11 @@ def ending(code: int) -> str:
 
 
 def rotate(log: Path, limit: int = MAX_LOG) -> None:
-    """Put a log aside that has grown beyond `limit` bytes; the oldest one goes."""
+    """Rename a log longer than `limit` bytes to NAME.1; the oldest of them is deleted."""
     if not log.exists() or log.stat().st_size <= limit:
         return
-    aside = [log, *(log.with_name(f"{log.name}.{n}") for n in range(1, KEPT_LOGS + 1))]
-    for older, newer in zip(aside[:0:-1], aside[-2::-1], strict=True):
+    rotated = [log, *(log.with_name(f"{log.name}.{n}") for n in range(1, KEPT_LOGS + 1))]
+    for older, newer in zip(rotated[:0:-1], rotated[-2::-1], strict=True):
         if newer.exists():
             newer.replace(older)
 

@@ -1,10 +1,10 @@
-"""The folder of everything embedded: where state, logs and secrets lie, and who runs it.
+"""The folder of the embedded stack: its state, logs and secrets, and which process owns it.
 
     .kol/  data/kafka  data/clickhouse  logs/NAME.log  run/status.json  secrets/
 
-One supervisor at a time owns a home. It holds a lock on `run/supervisor.pid` that the
-kernel lets go of when the process ends, however it ends: a number that a dead process
-left behind, or that another one got since, is never believed.
+One supervisor at a time owns a home. It holds a lock on `run/supervisor.pid`, which the kernel
+releases whenever the process ends: so a pid that a dead process left behind, or that another
+process got since, is never taken for the owner.
 """
 
 import fcntl
@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 0.5  # seconds: somebody who only asks who owns the home holds the lock for a moment
+LOCK_SECONDS = 0.5  # whoever only asks who owns the home holds the lock for a moment
 
 
 class EmbeddedError(Exception):
-    """Something on this machine is in the way; the text says what, and how to mend it."""
+    """The embedded stack cannot do this on this machine; the text says why and how to fix it."""
 
 
 class BusyError(EmbeddedError):
@@ -33,7 +33,7 @@ class BusyError(EmbeddedError):
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What a home made up for itself, once; nothing of it is ever shown."""
+    """The generated secrets of a home; never shown."""
 
     hmac_key: str = field(repr=False)  # 64 hex digits, keys `user_hash`
     admin_password: str = field(repr=False)  # of the engine's account that writes
@@ -42,7 +42,7 @@ class Secrets:
 
 
 class StateFolder:
-    """One folder, by default `.kol`; nothing is created before `make` or `take`."""
+    """One folder, by default `.kol`; nothing is created before `create` or `acquire`."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).absolute()
@@ -56,7 +56,7 @@ class StateFolder:
         self.status_file = self.run / "status.json"
         self._lock: int | None = None
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Create what is missing; `run` and `secrets` are the owner's alone."""
         for folder in (self.logs, self.kafka, self.clickhouse):
             folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ class StateFolder:
         return self.logs / f"{name}.log"
 
     def secrets(self) -> Secrets:
-        """The secrets of this home, made up at the first call, by whoever comes first."""
+        """The secrets of this home, generated at the first call of any process."""
         return Secrets(
             hmac_key=self._secret("hmac_key", lambda: secrets.token_hex(32)),
             admin_password=self._secret("clickhouse_admin_password", secrets.token_urlsafe),
@@ -76,12 +76,12 @@ class StateFolder:
             cluster_id=self._secret("kafka_cluster_id", _cluster_id),
         )
 
-    def _secret(self, name: str, make_up: Callable[[], str]) -> str:
-        """The text of a file that whoever comes first writes, and nobody changes."""
-        self.make()
+    def _secret(self, name: str, generate: Callable[[], str]) -> str:
+        """The text of a file that the first process writes and none changes."""
+        self.create()
         file = self.secrets_folder / name
         if not file.exists():
-            draft = _draft(file, make_up())
+            draft = _write_draft(file, generate())
             try:
                 os.link(draft, file)  # unlike a rename it does not replace another's
             except FileExistsError:
@@ -90,7 +90,7 @@ class StateFolder:
                 draft.unlink()
         return file.read_text()
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Make this process the owner, until `release` or its end; twice is once.
 
         Raises:
@@ -99,12 +99,12 @@ class StateFolder:
         """
         if self._lock is not None:
             return
-        self.make()
+        self.create()
         lock = os.open(self.pid_file, os.O_RDWR | os.O_CREAT, 0o600)
-        until = time.monotonic() + PATIENCE
-        while not _locked(lock, fcntl.LOCK_EX):
+        until = time.monotonic() + LOCK_SECONDS
+        while not _try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() > until:
-                pid = _number(lock)
+                pid = _pid_in(lock)
                 os.close(lock)
                 raise BusyError(f"{self.path} is already run by process {pid}: `kol down` stops it")
             time.sleep(0.01)
@@ -113,32 +113,32 @@ class StateFolder:
         self._lock = lock
 
     def release(self) -> None:
-        """Own the home no longer."""
+        """Give up the ownership."""
         if self._lock is not None:
             os.ftruncate(self._lock, 0)
             os.close(self._lock)
             self._lock = None
 
     def owner(self) -> int | None:
-        """The process that owns this home now; None where nobody does."""
+        """The pid of the process that owns this home; None if none does, 0 if not yet known."""
         try:
             lock = os.open(self.pid_file, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
-            return None if _locked(lock, fcntl.LOCK_SH) else _number(lock)
+            return None if _try_lock(lock, fcntl.LOCK_SH) else _pid_in(lock)
         finally:
             os.close(lock)
 
-    def fresh(self) -> None:
-        """Forget all events and rows: empty `data` and `run`; logs and secrets stay.
+    def clear(self) -> None:
+        """Delete all events and rows: empty `data` and `run`; logs and secrets stay.
 
         Raises:
             BusyError: another supervisor of this home is alive.
 
         """
-        mine = self._lock is not None
-        self.take()
+        was_owner = self._lock is not None
+        self.acquire()
         try:
             shutil.rmtree(self.data)
             for file in self.run.iterdir():
@@ -146,17 +146,19 @@ class StateFolder:
                     shutil.rmtree(file)
                 elif file != self.pid_file:
                     file.unlink()
-            self.make()
+            self.create()
         finally:
-            if not mine:
+            if not was_owner:
                 self.release()
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Write `run/status.json`; a reader sees the old one or the new one, whole."""
-        _draft(self.status_file, json.dumps(status, indent=2) + "\n").replace(self.status_file)
+    def write_status(self, status: Mapping[str, Any]) -> None:
+        """Write `run/status.json` atomically."""
+        _write_draft(self.status_file, json.dumps(status, indent=2) + "\n").replace(
+            self.status_file
+        )
 
     def status(self) -> dict[str, Any] | None:
-        """What the living supervisor told last; None where there is none."""
+        """The last status of the running supervisor; None if none runs."""
         if self.owner() is None:
             return None
         try:
@@ -165,7 +167,7 @@ class StateFolder:
             return None
 
 
-def _draft(file: Path, text: str) -> Path:
+def _write_draft(file: Path, text: str) -> Path:
     """A file beside `file` that holds `text` and only its owner may read."""
     draft = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -173,8 +175,8 @@ def _draft(file: Path, text: str) -> Path:
     return draft
 
 
-def _locked(lock: int, kind: int) -> bool:
-    """Whether the lock could be had at once."""
+def _try_lock(lock: int, kind: int) -> bool:
+    """Take the lock without waiting; whether that succeeded."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -182,7 +184,7 @@ def _locked(lock: int, kind: int) -> bool:
     return True
 
 
-def _number(lock: int) -> int:
+def _pid_in(lock: int) -> int:
     """The process id in the file; 0 where its owner has not written it yet."""
     return int(os.pread(lock, 20, 0) or b"0")
 

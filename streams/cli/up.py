@@ -38,7 +38,7 @@ def up(
 
     folder = StateFolder(use_home(home))
     if fresh:
-        folder.fresh()
+        folder.clear()
 
     if detach:
         argv = [sys.executable, "-m", "streams.cli", "up", "--workers", str(workers)]
@@ -48,5 +48,5 @@ def up(
         else:
             err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
         return
-    folder.take()  # before anything is prepared
+    folder.acquire()  # before anything is prepared
     supervisor(folder, workers, print_step).run()

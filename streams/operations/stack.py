@@ -12,7 +12,7 @@ from typing import Any
 from deploy.embedded import kafka, ports
 from deploy.embedded.process import Process, tail
 from deploy.embedded.state_folder import EmbeddedError, StateFolder
-from deploy.embedded.supervisor import Child, Supervisor
+from deploy.embedded.supervisor import ProcessSpec, Supervisor
 from streams.clients.worker_pages import answers
 from streams.errors import ExpectedError
 from streams.settings import environment
@@ -34,7 +34,7 @@ def clear_demo_home(home: StateFolder) -> None:
     mark = home.path / DEMO_MARK
     if (home.data / "kafka" / "meta.properties").exists() and not mark.exists():
         raise EmbeddedError(f"{home.path} holds events of `kol up`: kol demo --home another-folder")
-    home.fresh()
+    home.clear()
     mark.touch()
 
 
@@ -65,8 +65,8 @@ def supervisor(
     env = environment(given) | {"KOL_HOME": str(home.path)}
     engine = f"http://{ports.HOST}:{engine_port}/ping"
     children = [
-        broker.child(),
-        Child(
+        broker.process_spec(),
+        ProcessSpec(
             "clickhouse",
             [
                 *_python("deploy.embedded.gateway"),
@@ -76,15 +76,15 @@ def supervisor(
             ready=lambda: answers(engine),
             stop_seconds=15.0,
         ),
-        Child("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
-        Child("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
+        ProcessSpec("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
+        ProcessSpec("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
     ]
     for number, port in enumerate(worker_ports):
         name = f"worker-{number}"
         own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
         pages = f"http://{ports.HOST}:{port}/status.json"
         children.append(
-            Child(
+            ProcessSpec(
                 name,
                 _kol("worker"),
                 env=env | own,
@@ -150,7 +150,7 @@ class RunningStack:
     def stop(self) -> None:
         """Stop everything."""
         if self._thread.is_alive():
-            self._supervisor.ask()
+            self._supervisor.request_stop()
             self._thread.join()
 
     def _run(self) -> None:

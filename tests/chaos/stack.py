@@ -286,7 +286,7 @@ def _through_proxies(stack: Stack, held: ExitStack) -> None:
     before = stack.signal("kafka", signal.SIGKILL)
     listener = f"{ports.HOST}:{port}"
     stack.until(lambda: stack.pid("kafka") not in {None, before}, "the broker is not started again")
-    stack.until(lambda: kafka.ready(listener), "the broker does not listen behind the proxy")
+    stack.until(lambda: kafka.is_ready(listener), "the broker does not listen behind the proxy")
 
 
 def forget_state(stack: Stack, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import pytest
 
 from deploy.embedded import kafka
-from deploy.embedded.kafka import LOCK, Broker, Kafka, fetch, locked, ready, server_properties
+from deploy.embedded.kafka import LOCK, Broker, Kafka, fetch, is_ready, read_lock, server_properties
 from deploy.embedded.state_folder import EmbeddedError
 from tests.embedded.waiting import until
 
@@ -85,9 +85,9 @@ def at(server: socket.socket) -> str:
 
 
 def answered(server: socket.socket, answer: bytes) -> tuple[bool, bytes]:
-    """What `ready` makes of an answer, and what it had asked."""
+    """What `is_ready` makes of an answer, and what it had asked."""
     with ThreadPoolExecutor() as pool:
-        found = pool.submit(ready, at(server))
+        found = pool.submit(is_ready, at(server))
         with server.accept()[0] as caller:
             question = caller.recv(1000)
             caller.sendall(answer)
@@ -96,7 +96,7 @@ def answered(server: socket.socket, answer: bytes) -> tuple[bool, bytes]:
 
 def test_the_lock_names_what_kafka_needs_and_no_address() -> None:
     text = LOCK.read_text()
-    named = locked(text)
+    named = read_lock(text)
     files = {jar.file for jar in named}
 
     assert "://" not in text
@@ -263,14 +263,14 @@ def test_a_peer_that_hangs_up_is_not_ready(peer: socket.socket, answer: bytes) -
 
 
 def test_a_silent_peer_is_not_ready(peer: socket.socket) -> None:
-    assert not ready(at(peer))
+    assert not is_ready(at(peer))
 
 
 def test_nobody_is_not_ready(peer: socket.socket) -> None:
     nobody = at(peer)
     peer.close()
 
-    assert not ready(nobody)
+    assert not is_ready(nobody)
 
 
 def test_the_command_line_says_what_went_wrong(
@@ -317,7 +317,7 @@ def test_archives_of_many_java_runtimes_do_not_pile_up(
     )
     for n in range(7):
         java, ours = tmp_path / f"{n}-java.jsa", tmp_path / f"{n}.jsa"
-        kafka._train(Kafka(()), java, ours)
+        kafka._create_archives(Kafka(()), java, ours)
         for file in (java, ours):
             os.utime(file, (n, n))
 

@@ -63,7 +63,7 @@ def test_spare_ports_are_none_that_a_kernel_gives_to_clients() -> None:
 
 def test_no_port_at_all_is_an_error(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "SPARE", range(taken, taken + 1))
-    monkeypatch.setattr(ports, "TRIES", 1)
+    monkeypatch.setattr(ports, "MAX_TRIES", 1)
 
     with pytest.raises(OSError, match="no free port"):
         free(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import process
-from deploy.embedded.process import LAUNCHER, MAX_LOG, Guard, Process, ending, rotate, tail
+from deploy.embedded.process import LAUNCHER, MAX_LOG, Guard, Process, exit_text, rotate, tail
 from deploy.embedded.state_folder import EmbeddedError
 from tests.embedded.waiting import lives, until
 
@@ -176,7 +176,7 @@ def test_a_guard_kills_what_it_holds_and_lets_go_of_what_has_ended(
 def test_readiness_is_waited_for(log: Path) -> None:
     running = Process(["sh", "-c", "echo up; sleep 60"], log)
 
-    running.await_ready(lambda: log.read_text() == "up\n", 30)
+    running.wait_until_ready(lambda: log.read_text() == "up\n", 30)
 
     running.stop(30)
 
@@ -185,7 +185,7 @@ def test_one_that_ends_before_it_is_ready_is_an_error_that_quotes_its_log(log: P
     running = Process(["sh", "-c", "echo no such luck; exit 7"], log)
 
     with pytest.raises(EmbeddedError, match=r"(?s)ended with code 7 before.*  no such luck"):
-        running.await_ready(lambda: False, 30)
+        running.wait_until_ready(lambda: False, 30)
 
 
 def test_one_that_is_never_ready_is_an_error_that_quotes_its_log(log: Path) -> None:
@@ -193,13 +193,13 @@ def test_one_that_is_never_ready_is_an_error_that_quotes_its_log(log: Path) -> N
     until(log.read_text)
 
     with pytest.raises(EmbeddedError, match=r"(?s)not ready.*  thinking"):
-        running.await_ready(lambda: False, 0.05)
+        running.wait_until_ready(lambda: False, 0.05)
     running.stop(30)
 
 
 def test_an_ending_is_told_in_words() -> None:
-    assert ending(-signal.SIGSEGV) == "killed by SIGSEGV"
-    assert ending(0) == "ended with code 0"
+    assert exit_text(-signal.SIGSEGV) == "killed by SIGSEGV"
+    assert exit_text(0) == "ended with code 0"
 
 
 def test_a_long_log_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.embedded.waiting import until
 OWNER = """
 import sys, time
 from deploy.embedded.state_folder import StateFolder
-StateFolder(sys.argv[1]).take()
+StateFolder(sys.argv[1]).acquire()
 print("taken", flush=True)
 time.sleep(60)
 """
@@ -80,7 +80,7 @@ def test_a_home_has_one_owner(tmp_path: Path) -> None:
     other = owned_by_another(home)
 
     with pytest.raises(BusyError, match=f"already run by process {other.pid}"):
-        home.take()
+        home.acquire()
     assert home.owner() == other.pid
     killed(other)
 
@@ -90,14 +90,14 @@ def test_an_owner_that_was_killed_leaves_the_home_free(tmp_path: Path) -> None:
     killed(owned_by_another(home))
 
     assert home.owner() is None
-    home.take()
+    home.acquire()
     assert home.owner() == os.getpid()
     home.release()
 
 
 def test_a_number_left_in_the_file_is_not_believed(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.make()
+    home.create()
     home.pid_file.write_text(str(os.getpid()))
 
     assert home.owner() is None
@@ -105,8 +105,8 @@ def test_a_number_left_in_the_file_is_not_believed(tmp_path: Path) -> None:
 
 def test_taking_twice_is_taking_once(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.take()
-    home.take()
+    home.acquire()
+    home.acquire()
     home.release()
 
     assert home.owner() is None
@@ -118,7 +118,7 @@ def test_fresh_forgets_events_and_rows_but_neither_secrets_nor_logs(tmp_path: Pa
     for file in (home.kafka / "a", home.clickhouse / "b", home.run / "status.json", home.log("c")):
         file.write_text("old")
 
-    home.fresh()
+    home.clear()
 
     assert [file.name for file in home.data.rglob("*") if file.is_file()] == []
     assert [file.name for file in home.run.iterdir()] == ["supervisor.pid"]
@@ -134,16 +134,16 @@ def test_fresh_leaves_a_living_home_alone(tmp_path: Path) -> None:
     (home.kafka / "a").write_text("precious")
 
     with pytest.raises(BusyError):
-        home.fresh()
+        home.clear()
     assert (home.kafka / "a").read_text() == "precious"
     killed(other)
 
 
 def test_fresh_keeps_the_home_of_an_owner(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.take()
+    home.acquire()
 
-    home.fresh()
+    home.clear()
 
     assert StateFolder(tmp_path).owner() == os.getpid()
     home.release()
@@ -151,8 +151,8 @@ def test_fresh_keeps_the_home_of_an_owner(tmp_path: Path) -> None:
 
 def test_a_status_counts_only_while_its_teller_lives(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.take()
-    home.tell({"supervisor": os.getpid(), "state": "ready"})
+    home.acquire()
+    home.write_status({"supervisor": os.getpid(), "state": "ready"})
 
     assert StateFolder(tmp_path).status() == {"supervisor": os.getpid(), "state": "ready"}
     home.release()
@@ -162,7 +162,7 @@ def test_a_status_counts_only_while_its_teller_lives(tmp_path: Path) -> None:
 
 def test_a_status_may_not_be_there_yet(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.take()
+    home.acquire()
 
     assert home.status() is None
     home.release()
@@ -170,8 +170,8 @@ def test_a_status_may_not_be_there_yet(tmp_path: Path) -> None:
 
 def test_only_the_owner_reads_a_status_for_passwords_are_in_it(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.make()
-    home.tell({})
+    home.create()
+    home.write_status({})
 
     assert home.status_file.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in home.run.iterdir()] == ["status.json"]
@@ -179,13 +179,13 @@ def test_only_the_owner_reads_a_status_for_passwords_are_in_it(tmp_path: Path) -
 
 def test_asking_for_the_owner_does_not_keep_one_out(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.take()
+    home.acquire()
     home.release()
     curious = subprocess.Popen([sys.executable, "-c", ASKER, str(tmp_path)])
     until((tmp_path / "asked").exists)
 
     for _ in range(200):
-        home.take()
+        home.acquire()
         home.release()
 
     curious.kill()
@@ -194,9 +194,9 @@ def test_asking_for_the_owner_does_not_keep_one_out(tmp_path: Path) -> None:
 
 def test_a_fresh_home_forgets_folders_that_a_process_left_in_run(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
-    home.make()
+    home.create()
     (home.run / "worker-0" / "v1").mkdir(parents=True)
 
-    home.fresh()
+    home.clear()
 
     assert not (home.run / "worker-0").exists()

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.embedded import supervisor
 from deploy.embedded.state_folder import BusyError, EmbeddedError, StateFolder
-from deploy.embedded.supervisor import Child, Supervisor, detach, next_rest, stop
+from deploy.embedded.supervisor import ProcessSpec, Supervisor, detach, next_backoff, stop
 from tests.embedded.waiting import lives, until
 
 # supervises the home argv[1]; its first service runs argv[2] and is ready after argv[3] seconds
@@ -19,10 +19,10 @@ OWN = """
 import sys
 from deploy.embedded import supervisor
 from deploy.embedded.state_folder import StateFolder
-from deploy.embedded.supervisor import Child, Supervisor
-supervisor.LIVED = float(sys.argv[3])
+from deploy.embedded.supervisor import ProcessSpec, Supervisor
+supervisor.READY_AFTER_SECONDS = float(sys.argv[3])
 shell = ["sh", "-c", sys.argv[2]]
-children = [Child("first", shell), Child("second", ["sleep", "60"], after=["first"])]
+children = [ProcessSpec("first", shell), ProcessSpec("second", ["sleep", "60"], after=["first"])]
 say = lambda line: print(line, flush=True)
 Supervisor(StateFolder(sys.argv[1]), children, {"kafka": {"bootstrap": "127.0.0.1:1"}}, say).run()
 """
@@ -53,12 +53,12 @@ def told() -> list[str]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has no question is ready at once."""
-    monkeypatch.setattr(supervisor, "LIVED", 0.0)
+    monkeypatch.setattr(supervisor, "READY_AFTER_SECONDS", 0.0)
 
 
 @contextmanager
 def up(
-    home: StateFolder, children: list[Child], told: list[str] | None = None
+    home: StateFolder, children: list[ProcessSpec], told: list[str] | None = None
 ) -> Iterator[Supervisor]:
     """All of them started, in this thread, and stopped at the end."""
     said = [] if told is None else told
@@ -88,10 +88,10 @@ def processes(home: StateFolder) -> dict[str, dict[str, Any]]:
 
 def test_children_start_in_order_and_stop_in_the_other(home: StateFolder, told: list[str]) -> None:
     children = [
-        Child("worker", SLEEP, after=["topics"]),
-        Child("topics", ["true"], after=["kafka", "clickhouse"], oneshot=True),
-        Child("kafka", SLEEP),
-        Child("clickhouse", SLEEP),
+        ProcessSpec("worker", SLEEP, after=["topics"]),
+        ProcessSpec("topics", ["true"], after=["kafka", "clickhouse"], oneshot=True),
+        ProcessSpec("kafka", SLEEP),
+        ProcessSpec("clickhouse", SLEEP),
     ]
 
     with up(home, children, told):
@@ -109,8 +109,8 @@ def test_a_child_waits_until_the_one_before_it_is_ready(
     home: StateFolder, tmp_path: Path, told: list[str]
 ) -> None:
     sign = tmp_path / "sign"
-    first = Child("first", sh(f"touch {sign}; sleep 60"), ready=sign.exists)
-    second = Child("second", sh(f"test -e {sign} && sleep 60"), after=["first"])
+    first = ProcessSpec("first", sh(f"touch {sign}; sleep 60"), ready=sign.exists)
+    second = ProcessSpec("second", sh(f"test -e {sign} && sleep 60"), after=["first"])
 
     with up(home, [second, first], told):
         assert told.count("second: starting") == 1
@@ -125,7 +125,7 @@ def test_a_question_that_finds_nobody_counts_as_no(home: StateFolder) -> None:
             raise answer
         return True
 
-    with up(home, [Child("a", SLEEP, ready=ready)]):
+    with up(home, [ProcessSpec("a", SLEEP, ready=ready)]):
         pass
 
     assert next(answers, "all asked") == "all asked"
@@ -133,7 +133,9 @@ def test_a_question_that_finds_nobody_counts_as_no(home: StateFolder) -> None:
 
 def test_the_status_tells_who_runs_since_when_and_whatever_it_was_given(home: StateFolder) -> None:
     extra = {"kafka": {"bootstrap": "127.0.0.1:9092"}, "settings": {"a": 1}}
-    made = Supervisor(home, [Child("a", SLEEP), Child("b", ["true"], oneshot=True)], extra)
+    made = Supervisor(
+        home, [ProcessSpec("a", SLEEP), ProcessSpec("b", ["true"], oneshot=True)], extra
+    )
     made.start()
 
     status = home.status()
@@ -157,13 +159,13 @@ def test_a_command_may_be_asked_for_at_each_start(home: StateFolder) -> None:
         asked.append(SLEEP)
         return SLEEP
 
-    with up(home, [Child("a", command)]) as made:
+    with up(home, [ProcessSpec("a", command)]) as made:
         os.kill(processes(home)["a"]["pid"], signal.SIGKILL)
         until(stepping(made, lambda: len(asked) == 2))
 
 
 def test_a_child_that_is_killed_is_started_again(home: StateFolder, told: list[str]) -> None:
-    with up(home, [Child("a", SLEEP), Child("b", SLEEP, after=["a"])], told) as made:
+    with up(home, [ProcessSpec("a", SLEEP), ProcessSpec("b", SLEEP, after=["a"])], told) as made:
         before = processes(home)
         os.kill(before["a"]["pid"], signal.SIGKILL)
         until(stepping(made, lambda: processes(home).get("a", {}).get("state") == "up"))
@@ -179,25 +181,25 @@ def test_a_service_that_ends_by_itself_is_started_again(home: StateFolder, tmp_p
     script = f"echo >> {tmp_path}/starts; test $(wc -l < {tmp_path}/starts) -ge 3 && sleep 60"
     ready = (tmp_path / "starts").exists
 
-    with up(home, [Child("a", sh(script), ready=ready)]) as made:
+    with up(home, [ProcessSpec("a", sh(script), ready=ready)]) as made:
         until(stepping(made, lambda: processes(home).get("a", {}).get("restarts") == 2))
 
 
-def test_rests_double_and_begin_anew_after_a_healthy_minute() -> None:
-    rests = [0.0]
+def test_backoffs_double_and_begin_anew_after_a_healthy_minute() -> None:
+    backoffs = [0.0]
     for _ in range(7):
-        rests.append(next_rest(rests[-1], lived=59.9))
+        backoffs.append(next_backoff(backoffs[-1], lived=59.9))
 
-    assert rests[1:] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
-    assert next_rest(5.0, lived=60.0) == 0.2
+    assert backoffs[1:] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert next_backoff(5.0, lived=60.0) == 0.2
 
 
 def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(
     home: StateFolder, told: list[str]
 ) -> None:
     children = [
-        Child("a", SLEEP),
-        Child("b", sh("echo no disk; exit 3"), after=["a"], oneshot=True),
+        ProcessSpec("a", SLEEP),
+        ProcessSpec("b", sh("echo no disk; exit 3"), after=["a"], oneshot=True),
     ]
 
     with pytest.raises(EmbeddedError, match=r"(?s)b ended with code 3\n.*/b.log.*  no disk"):
@@ -210,7 +212,7 @@ def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(
 def test_a_service_that_never_was_ready_is_tried_three_times(
     home: StateFolder, told: list[str]
 ) -> None:
-    child = Child("a", sh("echo port taken; exit 1"), ready=lambda: False)
+    child = ProcessSpec("a", sh("echo port taken; exit 1"), ready=lambda: False)
 
     with pytest.raises(EmbeddedError, match=r"(?s)a ended with code 1.*  port taken"):
         Supervisor(home, [child], on_change=told.append).start()
@@ -219,7 +221,7 @@ def test_a_service_that_never_was_ready_is_tried_three_times(
 
 
 def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: StateFolder) -> None:
-    child = Child("a", sh("echo $$; sleep 60"), ready=lambda: False, ready_seconds=0.1)
+    child = ProcessSpec("a", sh("echo $$; sleep 60"), ready=lambda: False, ready_seconds=0.1)
 
     with pytest.raises(EmbeddedError, match=r"a not ready after"):
         Supervisor(home, [child]).start()
@@ -229,7 +231,7 @@ def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: StateFolder
 
 def test_who_does_not_obey_is_killed_in_time(home: StateFolder) -> None:
     ready = lambda: home.log("a").read_text() == "deaf\n"  # noqa: E731  # short
-    child = Child("a", DEAF, ready=ready, stop_seconds=0.1)
+    child = ProcessSpec("a", DEAF, ready=ready, stop_seconds=0.1)
 
     with up(home, [child]):
         pid = processes(home)["a"]["pid"]
@@ -239,21 +241,21 @@ def test_who_does_not_obey_is_killed_in_time(home: StateFolder) -> None:
 
 def test_asking_twice_to_stop_hurries(home: StateFolder) -> None:
     ready = lambda: home.log("a").read_text() == "deaf\n"  # noqa: E731  # short
-    child = Child("a", DEAF, ready=ready, stop_seconds=3600)
+    child = ProcessSpec("a", DEAF, ready=ready, stop_seconds=3600)
 
     with up(home, [child]) as made:
-        made.ask()
-        made.ask()
+        made.request_stop()
+        made.request_stop()
 
 
 def test_it_runs_in_a_thread_until_it_is_asked(home: StateFolder) -> None:
-    made = Supervisor(home, [Child("a", SLEEP)])
+    made = Supervisor(home, [ProcessSpec("a", SLEEP)])
     thread = threading.Thread(target=made.run)
     thread.start()
     assert made.ready.wait(30)
     pid = processes(home)["a"]["pid"]
 
-    made.ask()
+    made.request_stop()
     thread.join()
 
     assert not lives(pid)
@@ -264,7 +266,7 @@ def test_a_terminal_that_is_gone_stops_nothing(home: StateFolder) -> None:
     def closed(_: str) -> None:
         raise BrokenPipeError
 
-    made = Supervisor(home, [Child("a", SLEEP)], on_change=closed)
+    made = Supervisor(home, [ProcessSpec("a", SLEEP)], on_change=closed)
     made.start()
     made.stop()
 
@@ -272,7 +274,7 @@ def test_a_terminal_that_is_gone_stops_nothing(home: StateFolder) -> None:
 
 
 def test_one_home_has_one_supervisor(home: StateFolder) -> None:
-    with up(home, [Child("a", SLEEP)]):
+    with up(home, [ProcessSpec("a", SLEEP)]):
         with pytest.raises(BusyError):
             Supervisor(StateFolder(home.path), []).run()
         with pytest.raises(BusyError):
@@ -284,13 +286,15 @@ def test_one_home_has_one_supervisor(home: StateFolder) -> None:
 @pytest.mark.parametrize(
     "children",
     [
-        [Child("a", SLEEP), Child("a", SLEEP)],
-        [Child("a", SLEEP, after=["b"])],
-        [Child("a", SLEEP, after=["b"]), Child("b", SLEEP, after=["a"])],
+        [ProcessSpec("a", SLEEP), ProcessSpec("a", SLEEP)],
+        [ProcessSpec("a", SLEEP, after=["b"])],
+        [ProcessSpec("a", SLEEP, after=["b"]), ProcessSpec("b", SLEEP, after=["a"])],
     ],
     ids=["twice", "unknown", "circle"],
 )
-def test_children_without_an_order_are_refused(home: StateFolder, children: list[Child]) -> None:
+def test_children_without_an_order_are_refused(
+    home: StateFolder, children: list[ProcessSpec]
+) -> None:
     with pytest.raises(ValueError, match=r"same name|nobody to start first"):
         Supervisor(home, children)
 

@@ -26,9 +26,9 @@ from deploy.embedded import kafka
 from deploy.embedded.state_folder import StateFolder
 from deploy.embedded.supervisor import Supervisor
 home = StateFolder(sys.argv[1])
-home.take()
+home.acquire()
 node = kafka.node(home, kafka.fetch())
-Supervisor(home, [node.child()], {"kafka": {"bootstrap": node.bootstrap}}).run()
+Supervisor(home, [node.process_spec()], {"kafka": {"bootstrap": node.bootstrap}}).run()
 """
 
 
@@ -126,7 +126,7 @@ async def test_a_restart_keeps_what_there_was(tmp_path: Path) -> None:
 async def test_a_broker_that_is_killed_is_back_with_all_it_had(tmp_path: Path) -> None:
     home = StateFolder(tmp_path)
     node = kafka.node(home, kafka.fetch(), (0, 0))
-    made = Supervisor(home, [node.child()])
+    made = Supervisor(home, [node.process_spec()])
     made.start()
     try:
         await create(node.bootstrap, "kept")
@@ -162,13 +162,13 @@ def test_a_supervisor_that_is_killed_takes_its_broker_along(tmp_path: Path) -> N
     status = detach(home, [sys.executable, "-c", KEEPER, str(tmp_path)], 60)
     [broker] = status["processes"]
     assert lives(broker["pid"])
-    assert kafka.ready(status["kafka"]["bootstrap"])
+    assert kafka.is_ready(status["kafka"]["bootstrap"])
 
     os.kill(status["supervisor"], signal.SIGKILL)
     os.waitpid(status["supervisor"], 0)
 
     until(lambda: not lives(broker["pid"]))
-    assert not kafka.ready(status["kafka"]["bootstrap"])
+    assert not kafka.is_ready(status["kafka"]["bootstrap"])
     assert home.status() is None
 
 

@@ -110,7 +110,7 @@ def mortal(made: kafka.Broker) -> Iterator[Process]:
     log = made.home / "logs" / "mortal.log"
     process = Process(made.command(), log, env=kafka.JAVA_ENV, cwd=made.home)
     try:
-        process.await_ready(made.ready, kafka.START_SECONDS)
+        process.wait_until_ready(made.is_ready, kafka.START_SECONDS)
         yield process
     finally:
         process.stop(kafka.STOP_SECONDS)
