@@ -7,7 +7,8 @@ the memory that takes a batch in maps them to its own codes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,11 @@ Keys = NDArray[np.uint64]  # shape (n, 2): a 128-bit identity, low word first
 Mask = NDArray[np.bool_]
 
 NONE = -1  # the code of an absent name, and an absent count
+
+_BEHAVIOUR: Final = (  # columns of `Behaviour`, one value an event
+    *("offset", "at", "received_at", "identity", "user", "kind"),
+    *("kol", "dwell_ms", "visible_ms", "completion", "account_age_d", "shared", "live"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,12 @@ class Behaviour(Facts):
     account_age_d: NDArray[np.float64]  # days, nan where absent
     shared: Mask  # has a share_id
     live: Mask  # has a live_id
+
+    def take(self, which: NDArray[np.int64]) -> "Behaviour":
+        """Some of the events, by row."""
+        if len(which) == len(self):
+            return self
+        return replace(self, **{name: getattr(self, name)[which] for name in _BEHAVIOUR})
 
 
 @dataclass(frozen=True, slots=True)

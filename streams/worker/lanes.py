@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import RecordBatch
-from streams.core.arrays.arena import Arrays, Names
+from streams.core.arrays.arena import Arrays
+from streams.core.arrays.names import Names
 from streams.core.sides import Side
 from streams.snapshots import Capture, Pace, StateLog
 from streams.worker.outgoing import LaneChanges
@@ -61,7 +62,10 @@ class Memory(Protocol):
 
     epoch: int
     life: int
-    offsets: dict[str, int]
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where reading goes on, by topic."""
 
     @property
     def names(self) -> Names:

@@ -18,7 +18,7 @@ from streams.clients.kafka_admin import client_options
 from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
-from streams.core.user import memory as user_memory
+from streams.core.user import snapshot as user_snapshot
 from streams.core.user.memory import UserMemory
 from streams.settings import Settings
 from streams.snapshots import LogOffsets, Opened, Pace, StateLog, start_offsets
@@ -31,8 +31,8 @@ Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic par
 
 TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
 STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
-FORMAT: Final = {Side.USER: user_memory.FORMAT, Side.KOL: kol_memory.FORMAT}
-READS: Final = {Side.USER: user_memory.READS, Side.KOL: frozenset[int]()}  # older formats
+FORMAT: Final = {Side.USER: user_snapshot.FORMAT, Side.KOL: kol_memory.FORMAT}
+READS: Final = {Side.USER: user_snapshot.READS, Side.KOL: frozenset[int]()}  # older formats
 LONG_AGO: Final = float("-inf")
 
 log = logging.getLogger("kol.restore")

@@ -24,7 +24,7 @@ _HALF = np.uint64(32)
 _EMPTY = -1
 _FEWEST = 1 << 8  # slots an index begins with
 
-USER = np.uint64(0xFFFFFFFF)  # the low half of `lo` in packed keys: the user's row
+_LOW = np.uint64(0xFFFFFFFF)
 
 
 def packed(low: NDArray[Any], high: NDArray[Any]) -> Words:
@@ -34,7 +34,7 @@ def packed(low: NDArray[Any], high: NDArray[Any]) -> Words:
 
 def low(word: Words) -> NDArray[np.int64]:
     """Give the low 32 bits of packed words."""
-    return (word & USER).astype(np.int64)
+    return (word & _LOW).astype(np.int64)
 
 
 def high(word: Words) -> NDArray[np.int64]:
@@ -143,14 +143,9 @@ class Keyed(Arena):
         super().keep(which)
         self._rebuild(4 * len(self))
 
-    def renumber(self, user: NDArray[np.int64]) -> None:
-        """Give every user in the low half of `lo` a new number."""
-        self["lo"][:] = packed(user[low(self["lo"])], high(self["lo"]))
-        self._rebuild(len(self._slots))
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name in the high half of `lo` a new number."""
-        self["lo"][:] = packed(low(self["lo"]), name[high(self["lo"])])
+    def rekey(self, lo: Words) -> None:
+        """Give every row a new first word of its key; the keys stay distinct."""
+        self["lo"][:] = lo
         self._rebuild(len(self._slots))
 
     def restore(self, prefix: str, arrays: Arrays) -> None:

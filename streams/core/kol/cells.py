@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from schemas.cells import AT, DIMENSIONS
 from schemas.columns import Codes
-from streams.core.arrays.arena import Arrays, Due
-from streams.core.arrays.index import Keyed, RowNumbers, Words, high, low, packed
+from streams.core.arrays.arena import Arrays
+from streams.core.arrays.coded import CodedTable, Half
+from streams.core.arrays.compaction import Compaction
+from streams.core.arrays.index import RowNumbers, Words, high, low, packed
 
 TAKEN: Final = (
     *(f"for_{d}" for d in DIMENSIONS),
@@ -36,9 +38,10 @@ class MergedCells:
     """What is known of the minutes that can still change."""
 
     def __init__(self, slack: int = SLACK) -> None:
-        self._cells = Keyed(version=np.uint64, values=_VALUES)  # (KOL, minute) and source
-        self._rows = Keyed(kol=np.int32, minute=np.int64, values=_VALUES)  # (KOL, minute) and 0
-        self._due = Due(slack)
+        # found by KOL, minute and source partition; by KOL and minute
+        self._cells = CodedTable(name=Half.LOW, version=np.uint64, values=_VALUES)
+        self._rows = CodedTable(name=Half.LOW, kol=np.int32, minute=np.int64, values=_VALUES)
+        self._compaction = Compaction(slack)
 
     @property
     def count(self) -> int:
@@ -92,15 +95,15 @@ class MergedCells:
 
     def prune(self, closed_to: int) -> None:
         """Let go of the minutes up to this one, sooner or later."""
-        if self._due.reached(self.count):
+        if self._compaction.is_due(self.count):
             self._cells.keep(high(self._cells["lo"]) > closed_to)
             self._rows.keep(self.minute > closed_to)
-            self._due.reset(self.count)
+            self._compaction.reset(self.count)
 
     def renumber(self, kol: NDArray[np.int64]) -> None:
         """Give every KOL a new number."""
-        self._cells.renumber(kol)
-        self._rows.renumber(kol)
+        self._cells.renumber_names(kol)
+        self._rows.renumber_names(kol)
         self._rows["kol"][:] = kol[self._rows["kol"]]
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:

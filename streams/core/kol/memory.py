@@ -29,8 +29,10 @@ from schemas.columns import Codes, Mask
 from schemas.rows import Rows, Values
 from schemas.topics import CELLS
 from schemas.version import version_of
-from streams.core.arrays.arena import Arrays, Due, Floats, Names
+from streams.core.arrays.arena import Arrays, Floats
+from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
+from streams.core.arrays.names import Names
 from streams.core.kol.cells import SLACK, MergedCells
 from streams.core.kol.kol_sums import NO_MINUTE, KolSums
 from streams.core.kol.priors import SNAPSHOT
@@ -87,7 +89,7 @@ class KolMemory:
         self.lives = np.zeros(sources, np.int64)
         self._marks = np.full(sources, SILENT, np.int64)
         self._kol_sums = KolSums()
-        self._due = Due(slack)
+        self._compaction = Compaction(slack)
         self._portion = portion
         self._counts = np.zeros(len(COUNTERS), np.int64)
         self._counts_stated = self._counts.copy()
@@ -176,15 +178,15 @@ class KolMemory:
 
     def _forget_kols(self) -> None:
         """Give the KOLs that go on where they stand new numbers, when there are many others."""
-        if not self._due.reached(len(self.names)):
+        if not self._compaction.is_due(len(self.names)):
             return
         stays = ~self._kol_sums.begins_anew(self._closed_to)
         stays[self.cells.kol] = True
-        if self._due.is_worth(~stays):
+        if self._compaction.is_worth(~stays):
             self.names.keep(stays)
             self._kol_sums.keep(stays)
             self.cells.renumber(np.cumsum(stays) - 1)
-        self._due.reset(len(self.names))
+        self._compaction.reset(len(self.names))
 
     def _passed(self, lateness: int) -> int:
         """The last minute whose end the watermark has passed by so much, -1 if none."""
@@ -193,7 +195,7 @@ class KolMemory:
 
     def _take(self, block: Block) -> None:
         rows = np.flatnonzero(block.minute > self._final_to)
-        kol = self.names.taken(block.kols, block.kol[rows])
+        kol = self.names.recode(block.kols, block.kol[rows])
         self._kol_sums.welcome(len(self.names))
         changed, taken = self.cells.take(
             kol, block.minute[rows], block.source[rows], block.version[rows], block.fields[rows]

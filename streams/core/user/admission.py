@@ -9,33 +9,38 @@ So a producer that names somebody new with every event fills neither the KOL sid
 tables, and it is decided by the log of one topic partition alone.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Codes, Mask, Moments
 from schemas.events import INPUTS
-from streams.core.arrays.arena import Arrays, Due
-from streams.core.arrays.index import Keyed, RowNumbers, Words, high, low, packed
+from streams.core.arrays.arena import Arrays
+from streams.core.arrays.coded import ExpiringPart, ExpiringTable
+from streams.core.arrays.index import RowNumbers, Words, high, low, packed
 from streams.core.moments import DAY_MS, HORIZON_MS
 
 WEEKS_MS: Final = 28 * DAY_MS  # a stretch
 LIMIT: Final = 1 << 17  # KOLs of a topic partition and stretch; there are 100 000 in all
 
 
-class Admission:
+def expired(kols: ExpiringTable, watermark: int) -> Mask:
+    """Which rows are of stretches no accepted event can belong to any more."""
+    end = (kols["hi"].astype(np.int64) + 1) * WEEKS_MS
+    over: Mask = end + HORIZON_MS <= watermark
+    return over
+
+
+class Admission(ExpiringPart):
     """The KOLs of the stretches that can still change; the key is topic and KOL, stretch."""
 
     def __init__(self, slack: int, limit: int = LIMIT) -> None:
-        self._kol = Keyed()
-        self._due = Due(slack)
+        self._kol = ExpiringTable(slack, expired, user=None)  # a topic in place of the user
+        super().__init__({"": self._kol})
         self._limit = limit
         self._count: dict[tuple[int, int], int] = {}  # topic, stretch -> KOLs
         self._sure: dict[int, tuple[int, Mask]] = {}  # topic -> its stretch, admitted by code
-
-    def __len__(self) -> int:
-        return len(self._kol)
 
     def admits(self, topic: str, kol: Codes, at: Moments) -> Mask:
         """Take events in, in the order of the log; say whose KOL has cells of its own."""
@@ -94,29 +99,21 @@ class Admission:
             self._count[place] = self._count.get(place, 0) + int(count)
 
     def prune(self, watermark: int) -> None:
-        """Drop stretches no accepted event can belong to, when there are many."""
-        if self._due.reached(len(self._kol)):
-            end = (self._kol["hi"].astype(np.int64) + 1) * WEEKS_MS
-            self._due.drop(self._kol, end + HORIZON_MS <= watermark)
+        """Drop stretches no accepted event can belong to, when there are many rows."""
+        rows = len(self)
+        super().prune(watermark)
+        if len(self) < rows:
             self._recount()
 
-    def names(self) -> NDArray[np.int64]:
-        """Give the KOL of every row."""
-        return high(self._kol["lo"])
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name a new number."""
-        self._kol.rename(name)
+    def renumber_names(self, code: NDArray[np.int64]) -> None:
+        """Give every KOL a new code, `code[old]`."""
+        super().renumber_names(code)
         self._sure = {}
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return self._kol.arrays(prefix)
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave; the oldest snapshots have nothing of it."""
         if f"{prefix}.lo" in arrays:
-            self._kol.restore(prefix, arrays)
+            super().restore(prefix, arrays)
             self._recount()
 
     def _recount(self) -> None:

@@ -30,7 +30,8 @@ from schemas.cells import ORGANIC
 from schemas.columns import Mask, Moments
 from schemas.rows import MODELS
 from streams.core.moments import MINUTE_MS
-from streams.core.user.touches import LOOKBACK_MS, VIA, Journeys, TouchClass
+from streams.core.user.journeys import Journeys
+from streams.core.user.touches import LOOKBACK_MS, VIA, TouchClass
 
 _FIRST, _LAST, _LINEAR, _POSITION, _TIME_DECAY, _SHAPLEY = range(len(MODELS))
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from schemas.cells import AT, NAMES
 from schemas.columns import Mask, Moments
 from schemas.events import Kind
-from streams.core.arrays.arena import Arrays, Due
-from streams.core.arrays.index import Keyed, RowNumbers
+from streams.core.arrays.coded import ExpiringPart, ExpiringTable, Half
+from streams.core.arrays.index import RowNumbers
 from streams.core.moments import HORIZON_MS, MINUTE_MS
 
 Fields = NDArray[np.int64]  # shape (cells, len(NAMES))
@@ -54,15 +54,25 @@ def is_final(minute: NDArray[np.int64], watermark: int) -> Mask:
     return final
 
 
-class Cells:
+def expired(cells: ExpiringTable, watermark: int) -> Mask:
+    """Which cells are final and written."""
+    final: Mask = ~cells["dirty"] & is_final(cells["hi"].astype(np.int64), watermark)
+    return final
+
+
+class Cells(ExpiringPart):
     """The cells that can still change, by name code and minute since the epoch."""
 
     def __init__(self, slack: int) -> None:
-        self._cell = Keyed(field=(np.int64, (len(NAMES),)), dirty=np.bool_)
-        self._due = Due(slack)
-
-    def __len__(self) -> int:
-        return len(self._cell)
+        self._cell = ExpiringTable(
+            slack,
+            expired,
+            user=None,
+            name=Half.LOW,
+            field=(np.int64, (len(NAMES),)),
+            dirty=np.bool_,
+        )
+        super().__init__({"": self._cell})
 
     def rows(self, name: NDArray[Any], minute: Moments) -> RowNumbers:
         """Give the rows of cells about to change; new ones begin with zeros."""
@@ -77,31 +87,9 @@ class Cells:
         """Add amounts to fields of cells; a cell may occur often."""
         np.add.at(self._cell["field"].reshape(-1), row * len(NAMES) + field, amount)
 
-    def changed(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Fields]:
+    def collect_changed(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Fields]:
         """Give name codes, minutes and fields of the cells that changed since the last time."""
         row = np.flatnonzero(self._cell["dirty"])
         self._cell["dirty"][row] = False
         name, minute = self._cell["lo"][row], self._cell["hi"][row]
         return name.astype(np.int64), minute.astype(np.int64), self._cell["field"][row]
-
-    def prune(self, watermark: int) -> None:
-        """Drop cells that are final and told, when there are many."""
-        if self._due.reached(len(self._cell)):
-            minute = self._cell["hi"].astype(np.int64)
-            self._due.drop(self._cell, ~self._cell["dirty"] & is_final(minute, watermark))
-
-    def names(self) -> NDArray[np.int64]:
-        """Give the name of every cell."""
-        return self._cell["lo"].astype(np.int64)
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name a new number."""
-        self._cell.renumber(name)
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return self._cell.arrays(prefix)
-
-    def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._cell.restore(prefix, arrays)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from schemas.columns import Keys, Mask, Moments
 from schemas.doors import Door
-from streams.core.arrays.arena import Arrays, Due
+from streams.core.arrays.arena import Arrays
+from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import Keyed, RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.lateness import greatest_before
@@ -30,7 +31,7 @@ class Gate:
     def __init__(self, slack: int) -> None:
         self.greatest = NEVER
         self._seen = Keyed(at=np.int64)
-        self._due = Due(slack)
+        self._compaction = Compaction(slack)
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -95,8 +96,8 @@ class Gate:
 
     def prune(self) -> None:
         """Drop identities that no longer count, when there are many."""
-        if self._due.reached(len(self._seen)):
-            self._due.drop(self._seen, self._seen["at"] < self.greatest - HORIZON_MS)
+        if self._compaction.is_due(len(self._seen)):
+            self._compaction.compact(self._seen, self._seen["at"] < self.greatest - HORIZON_MS)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Give what a snapshot holds."""

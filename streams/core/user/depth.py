@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Mask
 from schemas.events import Kind
-from streams.core.arrays.arena import Arrays, Due
-from streams.core.arrays.index import Keyed, RowNumbers, high, low, packed
+from streams.core.arrays.coded import ExpiringPart, ExpiringTable
+from streams.core.arrays.index import RowNumbers, packed
 from streams.core.moments import DAY_MS, HORIZON_MS
 from streams.core.user.touches import is_read
 
@@ -57,17 +57,21 @@ def omega(events: Behaviour) -> NDArray[np.int64]:
     return np.where(counts, weight, 0)
 
 
-class Depth:
+def expired(days: ExpiringTable, watermark: int) -> Mask:
+    """Which days no accepted event can belong to any more."""
+    end = (days["hi"].astype(np.int64) + 1) * DAY_MS
+    over: Mask = end + HORIZON_MS <= watermark
+    return over
+
+
+class Depth(ExpiringPart):
     """The sum of omega by user, KOL and day, for the days that can still change."""
 
     def __init__(self, slack: int) -> None:
-        self._day = Keyed(half_units=np.int64)
-        self._due = Due(slack)
+        self._day = ExpiringTable(slack, expired, half_units=np.int64)
+        super().__init__({"": self._day})
 
-    def __len__(self) -> int:
-        return len(self._day)
-
-    def deepen(
+    def add(
         self, user: RowNumbers, kol: NDArray[Any], at: NDArray[np.int64], weight: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Take in events in the order of the log; gives what each adds, 1e-6, and of the square."""
@@ -82,37 +86,3 @@ class Depth:
         np.add.at(total, row, weight)
         s, t = np.minimum(after - weight, DEEPEST), np.minimum(after, DEEPEST)
         return DEPTH_OF[t] - DEPTH_OF[s], SQUARE_OF[t] - SQUARE_OF[s]
-
-    def prune(self, watermark: int) -> None:
-        """Drop days no accepted event can belong to, when there are many."""
-        if self._due.reached(len(self._day)):
-            end = (self._day["hi"].astype(np.int64) + 1) * DAY_MS
-            self._due.drop(self._day, end + HORIZON_MS <= watermark)
-
-    def users(self) -> RowNumbers:
-        """Give the user of every row."""
-        return low(self._day["lo"])
-
-    def drop(self, gone: Mask) -> None:
-        """Forget all that some users did."""
-        self._day.keep(~gone[self.users()])
-
-    def renumber(self, user: NDArray[np.int64]) -> None:
-        """Give every user a new number."""
-        self._day.renumber(user)
-
-    def names(self) -> NDArray[np.int64]:
-        """Give the name of every row."""
-        return high(self._day["lo"])
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name a new number."""
-        self._day.rename(name)
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return self._day.arrays(prefix)
-
-    def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._day.restore(prefix, arrays)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from schemas.cells import AT
 from schemas.columns import Mask
-from streams.core.arrays.arena import Arrays, Due
-from streams.core.arrays.index import Keyed, RowNumbers, Words, high, low, packed
+from streams.core.arrays.coded import ExpiringPart, ExpiringTable
+from streams.core.arrays.index import RowNumbers, Words, high, packed
 from streams.core.moments import HORIZON_MS, MINUTE_MS
 from streams.core.user.cells import Cells, is_final
 
@@ -31,16 +31,37 @@ UNSEEN_MINUTE: Final = np.iinfo(np.int16).max  # the earliest minute of a day wi
 _ONE = np.uint64(1)
 
 
-class Distinct:
+def expired_hours(hours: ExpiringTable, watermark: int) -> Mask:
+    """Which hours no accepted event can belong to any more."""
+    over: Mask = (hours["hi"].astype(np.int64) + 1) * HOUR <= _final_to(watermark)
+    return over
+
+
+def expired_weeks(weeks: ExpiringTable, watermark: int) -> Mask:
+    """Which weeks no accepted event can belong to any more."""
+    over: Mask = (weeks["hi"].astype(np.int64) + 1) * WEEK - MONDAY <= _final_to(watermark)
+    return over
+
+
+def expired_minutes(minutes: ExpiringTable, watermark: int) -> Mask:
+    """Which minutes no accepted event can belong to any more."""
+    return is_final(minutes["hi"].astype(np.int64), watermark)
+
+
+def _final_to(watermark: int) -> int:
+    """The minute before which every minute is final."""
+    return (watermark - HORIZON_MS) // MINUTE_MS
+
+
+class Distinct(ExpiringPart):
     """For every user and name the minutes of the hours and days that can still change."""
 
     def __init__(self, slack: int) -> None:
-        self._hour = Keyed(minutes=np.uint64)  # bit m: seen in minute m of the hour
-        self._week = Keyed(days=(np.int16, (DAYS,)))  # earliest minute of the week in each day
-        self._hours_due, self._weeks_due = Due(slack), Due(slack)
-
-    def __len__(self) -> int:
-        return len(self._hour) + len(self._week)
+        # bit m: seen in minute m of the hour
+        self._hour = ExpiringTable(slack, expired_hours, minutes=np.uint64)
+        # the earliest minute of the week in each day
+        self._week = ExpiringTable(slack, expired_weeks, days=(np.int16, (DAYS,)))
+        super().__init__({".hour": self._hour, ".week": self._week})
 
     def see(
         self,
@@ -99,48 +120,6 @@ class Distinct:
             moves = wins & (before != UNSEEN_MINUTE)
             _add(cells, field, who[moves], (minute - within + before)[moves], -1)
 
-    def prune(self, watermark: int) -> None:
-        """Drop hours and weeks that no accepted event can belong to, when there are many."""
-        minute = (watermark - HORIZON_MS) // MINUTE_MS
-        if self._hours_due.reached(len(self._hour)):
-            hour = self._hour["hi"].astype(np.int64)
-            self._hours_due.drop(self._hour, (hour + 1) * HOUR <= minute)
-        if self._weeks_due.reached(len(self._week)):
-            week = self._week["hi"].astype(np.int64)
-            self._weeks_due.drop(self._week, (week + 1) * WEEK - MONDAY <= minute)
-
-    def users(self) -> RowNumbers:
-        """Give the user of every row."""
-        return low(np.append(self._hour["lo"], self._week["lo"]))
-
-    def drop(self, gone: Mask) -> None:
-        """Forget where some users were; what they counted stays counted."""
-        for rows in (self._hour, self._week):
-            rows.keep(~gone[low(rows["lo"])])
-
-    def renumber(self, user: NDArray[np.int64]) -> None:
-        """Give every user a new number."""
-        self._hour.renumber(user)
-        self._week.renumber(user)
-
-    def names(self) -> NDArray[np.int64]:
-        """Give the name of every row."""
-        return high(np.append(self._hour["lo"], self._week["lo"]))
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name a new number."""
-        self._hour.rename(name)
-        self._week.rename(name)
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return self._hour.arrays(f"{prefix}.hour") | self._week.arrays(f"{prefix}.week")
-
-    def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._hour.restore(f"{prefix}.hour", arrays)
-        self._week.restore(f"{prefix}.week", arrays)
-
 
 class DistinctBuyers(Distinct):
     """Distinct users of brands: what was counted can be taken back.
@@ -151,11 +130,8 @@ class DistinctBuyers(Distinct):
 
     def __init__(self, slack: int) -> None:
         super().__init__(slack)
-        self._minute = Keyed(facts=np.int32)
-        self._minutes_due = Due(slack)
-
-    def __len__(self) -> int:
-        return super().__len__() + len(self._minute)
+        self._minute = ExpiringTable(slack, expired_minutes, facts=np.int32)
+        self._tables = {**self._tables, ".minute": self._minute}
 
     def see(
         self,
@@ -181,45 +157,6 @@ class DistinctBuyers(Distinct):
         over = np.unique(row[self._minute["facts"][row] == 0])
         for key, gone in zip(self._minute["lo"][over], self._minute["hi"][over], strict=True):
             self._end(np.array([key]), int(gone), cells)
-
-    def prune(self, watermark: int) -> None:
-        """Drop what no accepted event can belong to, when there is much."""
-        super().prune(watermark)
-        if self._minutes_due.reached(len(self._minute)):
-            minute = self._minute["hi"].astype(np.int64)
-            self._minutes_due.drop(self._minute, is_final(minute, watermark))
-
-    def users(self) -> RowNumbers:
-        """Give the user of every row."""
-        return np.append(super().users(), low(self._minute["lo"]))
-
-    def drop(self, gone: Mask) -> None:
-        """Forget where some users were; what they counted stays counted."""
-        super().drop(gone)
-        self._minute.keep(~gone[low(self._minute["lo"])])
-
-    def renumber(self, user: NDArray[np.int64]) -> None:
-        """Give every user a new number."""
-        super().renumber(user)
-        self._minute.renumber(user)
-
-    def names(self) -> NDArray[np.int64]:
-        """Give the brand of every row."""
-        return np.append(super().names(), high(self._minute["lo"]))
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every brand a new number."""
-        super().rename(name)
-        self._minute.rename(name)
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return super().arrays(prefix) | self._minute.arrays(f"{prefix}.minute")
-
-    def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        super().restore(prefix, arrays)
-        self._minute.restore(f"{prefix}.minute", arrays)
 
     def _end(self, who: Words, gone: int, cells: Cells) -> None:
         """Let a minute go in which nothing is left, and move what began in it."""

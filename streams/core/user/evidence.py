@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from schemas.cells import AT, DIMENSIONS
 from schemas.columns import Behaviour, Mask
 from schemas.events import Kind
-from streams.core.arrays.arena import Arrays, Due
-from streams.core.arrays.index import Keyed, RowNumbers, high, low, packed
+from streams.core.arrays.coded import ExpiringPart, ExpiringTable
+from streams.core.arrays.index import RowNumbers, packed
 from streams.core.moments import HORIZON_MS, MINUTE_MS
 
 ONE: Final = 1_000_000
@@ -106,15 +106,18 @@ def _spent(
     return granted, left, last
 
 
-class Allowances:
-    """What each user may still say, by KOL, dimension and sign; whole ones are not kept."""
+def expired(allowances: ExpiringTable, watermark: int) -> Mask:
+    """Which allowances are whole again for every event to come."""
+    whole: Mask = allowances["at"] + RECOVERY_MS + HORIZON_MS <= watermark
+    return whole
+
+
+class Allowances(ExpiringPart):
+    """What is left of each user's allowance, by KOL, dimension and sign; whole ones leave."""
 
     def __init__(self, slack: int) -> None:
-        self._one = Keyed(left=np.int64, at=np.int64)
-        self._due = Due(slack)
-
-    def __len__(self) -> int:
-        return len(self._one)
+        self._one = ExpiringTable(slack, expired, left=np.int64, at=np.int64)
+        super().__init__({"": self._one})
 
     def grant(
         self,
@@ -149,39 +152,6 @@ class Allowances:
                 int(left[of]), int(last[of]), at[event].tolist(), weight[event].tolist()
             )
         return granted
-
-    def prune(self, watermark: int) -> None:
-        """Drop allowances that are whole again for every event to come, when there are many."""
-        if self._due.reached(len(self._one)):
-            self._due.drop(self._one, self._one["at"] + RECOVERY_MS + HORIZON_MS <= watermark)
-
-    def users(self) -> RowNumbers:
-        """Give the user of every row."""
-        return low(self._one["lo"])
-
-    def drop(self, gone: Mask) -> None:
-        """Forget all that some users did."""
-        self._one.keep(~gone[self.users()])
-
-    def renumber(self, user: NDArray[np.int64]) -> None:
-        """Give every user a new number."""
-        self._one.renumber(user)
-
-    def names(self) -> NDArray[np.int64]:
-        """Give the name of every row."""
-        return high(self._one["lo"])
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name a new number."""
-        self._one.rename(name)
-
-    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return self._one.arrays(prefix)
-
-    def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._one.restore(prefix, arrays)
 
 
 def weighed(granted: NDArray[np.int64], credible: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
-"""Rows of what changed: orders with their credits, cells, dead letters.
+"""Rows of what changed: orders with their credits, and cells.
 
 One order is one row: its touches, the KOLs concerned and, for each model, their cents,
-as lists side by side. A time that an order had before is told with empty lists.
+as lists side by side. A time that an order had before is written with empty lists.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import BRAND, NAMES, ORGANIC
-from schemas.columns import Codes, Moments
+from schemas.columns import Codes
 from schemas.rows import MODELS, Rows
-from streams.core.arrays.arena import Names
 from streams.core.arrays.index import RowNumbers
+from streams.core.arrays.names import Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
-from streams.core.user.orders import Orders
-from streams.core.user.touches import LABELS, VIA, Journeys, TouchClass
+from streams.core.user.journeys import Journeys
+from streams.core.user.orders import Orders, Tombstones
+from streams.core.user.touches import LABELS, VIA, TouchClass
 
 _MINUTE_S = 60
 _VIA = tuple(VIA[klass] for klass in TouchClass)
@@ -41,8 +42,8 @@ class ChangedCells:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Orders to be told, row i of every column is one."""
+class ChangedOrders:
+    """Orders as they stand, those that changed; row i of every column is one."""
 
     row: RowNumbers
     refunded: NDArray[np.int64]
@@ -52,29 +53,30 @@ class Told:
 
 def order_rows(
     orders: Orders,
-    told: Told,
-    moved: tuple[RowNumbers, Moments, NDArray[np.uint8]],
+    changed: ChangedOrders,
+    tombstones: Tombstones,
     names: Names,
     labels: Names,
     version: int,
 ) -> Rows:
-    """Give the rows of orders, and empty ones for the keys they had before."""
-    count, empty = len(told.row), len(moved[0])
-    row = np.append(told.row, moved[0])
-    hashes = (orders["user_hash"][told.row].tobytes() + moved[2].tobytes()).hex()
-    width = 2 * moved[2].shape[1]
+    """The rows of orders, and empty ones for the keys they had before."""
+    count, empty = len(changed.row), len(tombstones.row)
+    row = np.append(changed.row, tombstones.row)
+    hashes = (orders["user_hash"][changed.row].tobytes() + tombstones.user_hash.tobytes()).hex()
+    width = 2 * tombstones.user_hash.shape[1]
     columns: dict[str, Any] = {
-        "ordered_at": np.append(orders["at"][told.row], moved[1]),
-        "order_id": orders.texts(orders["order_id"][row]),
+        "ordered_at": np.append(orders["at"][changed.row], tombstones.at),
+        "order_id": orders.order_ids(row),
         "user_hash": [hashes[i : i + width] for i in range(0, len(hashes), width)],
         "brand_id": [name[len(BRAND) :] for name in _texts(names, orders["brand"][row])],
         "platform": _texts(labels, orders["platform"][row]),
         "channel": _texts(labels, orders["channel"][row]),
         "currency": _texts(labels, orders["currency"][row]),
-        "paid_cents": _padded(orders["paid"][told.row], empty),
-        "refunded_cents": _padded(told.refunded, empty),
+        "paid_cents": _padded(orders["paid"][changed.row], empty),
+        "refunded_cents": _padded(changed.refunded, empty),
     }
-    lists = _touch_lists(told.journeys, count, names) | _credit_lists(told.credits, count, names)
+    lists = _touch_lists(changed.journeys, count, names)
+    lists |= _credit_lists(changed.credits, count, names)
     columns |= {name: cut + [[]] * empty for name, cut in lists.items()}
     columns["snapshot"] = np.full(len(row), NO_SNAPSHOT)
     columns["version"] = np.full(len(row), version, np.uint64)
@@ -121,7 +123,7 @@ def _cut(
 
 
 def _texts(names: Names, code: NDArray[Any]) -> list[str]:
-    """Give names by codes, empty for an absent one."""
+    """Names by codes, empty for an absent one."""
     return ["" if one < 0 else names.names[one] for one in code.tolist()]
 
 
@@ -130,7 +132,7 @@ def _padded(column: NDArray[np.int64], more: int) -> NDArray[np.int64]:
 
 
 def cell_rows(cells: ChangedCells, partition: int) -> Rows:
-    """Give the rows of changed cells."""
+    """The rows of changed cells."""
     return Rows(
         "minute_cell",
         {

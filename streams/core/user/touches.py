@@ -23,7 +23,6 @@ minus the horizon) and of the older ones each user's 32 newest: no order that ca
 change could look at another one.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
@@ -32,10 +31,13 @@ from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Mask, Moments
 from schemas.events import CLICKSTREAM, INTERACTIONS, Kind
-from streams.core.arrays.arena import Arrays, Due
+from streams.core.arrays.arena import Arrays
 from streams.core.arrays.chains import Chains
-from streams.core.arrays.index import Keyed, RowNumbers, Words, high, low, packed
+from streams.core.arrays.coded import CodedPart, CodedTable, Half
+from streams.core.arrays.compaction import Compaction
+from streams.core.arrays.index import RowNumbers, Words, high, low, packed
 from streams.core.moments import DAY_MS, HORIZON_MS
+from streams.core.user.journeys import Journeys
 
 
 class TouchClass(IntEnum):
@@ -142,42 +144,24 @@ def classes(events: Behaviour) -> NDArray[np.int8]:
     return met
 
 
-@dataclass(frozen=True, slots=True)
-class Journeys:
-    """The touches that count for some orders, flat, newest last within each order.
-
-    Shape `(t,)`, sorted by (order, at, kol_id, class).
-    """
-
-    order: NDArray[np.int64]  # which order, a number the asker gave
-    at: Moments
-    kol: NDArray[np.int64]  # the memory's code of the name
-    klass: NDArray[np.int64]  # `TouchClass`
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-
 _CLASS_BITS = np.uint64(7)
 _USERS = (1 << 12) - 1  # users told apart at a first look
 _HALF_AT = np.uint64(3)  # where the half hour begins in a key's high word
 
 
-class Touches:
+class Touches(CodedPart):
     """Every touch that an order may still look at; the key is user, KOL | class, half hour."""
 
     def __init__(self, slack: int, limit: int = LIMIT) -> None:
-        self._touch = Keyed(at=np.int64, topics=np.uint8)
+        self._touch = CodedTable(user=Half.LOW, name=Half.HIGH, at=np.int64, topics=np.uint8)
+        super().__init__({"": self._touch})
         self._of = Chains()
-        self._due = Due(slack)
+        self._compaction = Compaction(slack)
         self._limit = limit
         self._count = np.zeros(0, np.int64)  # touches of every user
         self.dropped = 0  # events that would have been one touch too many
 
-    def __len__(self) -> int:
-        return len(self._touch)
-
-    def take(
+    def add(
         self,
         topic: str,
         user: RowNumbers,
@@ -244,8 +228,8 @@ class Touches:
             said[:] = np.where(known[at] == place, count[at], 0)
         return said
 
-    def looked_at(self, user: RowNumbers, at: Moments, rank: NDArray[np.int64]) -> Journeys:
-        """Give the touches that count for orders, numbered from 0: of `user`, paid `at`.
+    def journeys(self, user: RowNumbers, at: Moments, rank: NDArray[np.int64]) -> Journeys:
+        """The touches that count for orders, numbered from 0: of `user`, paid `at`.
 
         `rank` gives the place of every KOL's name in the order of its UTF-8 bytes.
         Each user's touches and orders are put in one line by time, so a user costs its
@@ -277,7 +261,7 @@ class Touches:
 
     def is_due(self) -> bool:
         """Say whether `prune` would look for something to forget."""
-        return self._due.reached(len(self._touch))
+        return self._compaction.is_due(len(self._touch))
 
     def prune(self, watermark: int, rank: NDArray[np.int64]) -> None:
         """Drop touches no unfrozen order can look at; freeze the others first."""
@@ -286,10 +270,10 @@ class Touches:
         is_open = (at // HALF_HOUR_MS + 1) * HALF_HOUR_MS > floor
         counts = at >= floor - int(LOOKBACK_OF.max())
         stays = counts & self._newest(~is_open & counts, rank)
-        if self._due.is_worth(~stays):
+        if self._compaction.is_worth(~stays):
             self._touch.keep(stays)
             self._relink()
-        self._due.reset(len(self._touch))
+        self._compaction.reset(len(self._touch))
 
     def _newest(self, among: Mask, rank: NDArray[np.int64]) -> Mask:
         """Say of each touch that it is among its user's 32 newest of these, or none of these."""
@@ -307,36 +291,24 @@ class Touches:
         lo, hi = self._touch["lo"][row], self._touch["hi"][row]
         return self._touch["at"][row], high(lo), (hi & _CLASS_BITS).astype(np.int64)
 
-    def users(self) -> RowNumbers:
-        """Give the user of every touch."""
-        return low(self._touch["lo"])
-
-    def drop(self, gone: Mask) -> None:
-        """Forget all that some users did."""
-        self._touch.keep(~gone[self.users()])
+    def drop_users(self, is_dropped: Mask) -> None:
+        """Drop all touches of some users."""
+        super().drop_users(is_dropped)
         self._relink()
 
-    def renumber(self, user: NDArray[np.int64]) -> None:
-        """Give every user a new number."""
-        self._touch.renumber(user)
+    def renumber_users(self, code: NDArray[np.int64]) -> None:
+        """Give every user a new code, `code[old]`."""
+        super().renumber_users(code)
         self._relink()
-
-    def names(self) -> NDArray[np.int64]:
-        """Give the KOL of every touch."""
-        return high(self._touch["lo"])
-
-    def rename(self, name: NDArray[np.int64]) -> None:
-        """Give every name a new number."""
-        self._touch.rename(name)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return self._touch.arrays(prefix) | {f"{prefix}.dropped": np.array([self.dropped])}
+        """What a snapshot holds, as views."""
+        return super().arrays(prefix) | {f"{prefix}.dropped": np.array([self.dropped])}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; who said a touch is unknown of the oldest snapshots."""
+        """Take over what `arrays` gave; the oldest snapshots do not know a touch's topics."""
         topics = np.full(len(arrays[f"{prefix}.at"]), EVERY_TOPIC, np.uint8)
-        self._touch.restore(prefix, {f"{prefix}.topics": topics, **arrays})
+        super().restore(prefix, {f"{prefix}.topics": topics, **arrays})
         self.dropped = int(arrays[f"{prefix}.dropped"][0])
         self._relink()
 

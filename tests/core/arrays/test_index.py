@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streams.core.arrays.index import Keyed, high, low, mix, packed
+from streams.core.arrays.index import Keyed, mix
 
 words = st.integers(0, 2**64 - 1)
 keys = st.lists(st.tuples(st.integers(0, 3) | words, st.integers(0, 2) | words), max_size=60)
@@ -100,15 +100,13 @@ def test_any_row_of_a_crowded_index_can_be_renewed(rows: int) -> None:
     assert keyed.find(lo, hi).tolist() == renewed
 
 
-def test_users_get_new_numbers_in_their_keys() -> None:
+def test_rows_are_found_by_their_new_keys() -> None:
     keyed = index()
-    name = np.array([9, 9, 8])
-    keyed.add(packed(np.array([4, 2, 4]), name), np.zeros(3, np.uint64))
-    keyed.renumber(np.array([-1, -1, 0, -1, 1]))
+    lo, hi = np.array([5, 6], np.uint64), np.zeros(2, np.uint64)
+    keyed.add(lo, hi)
+    keyed.rekey(np.array([7, 5], np.uint64))
 
-    assert low(keyed["lo"]).tolist() == [1, 0, 1]
-    assert high(keyed["lo"]).tolist() == [9, 9, 8]
-    assert keyed.find(packed(np.array([0]), np.array([9])), np.zeros(1, np.uint64)).tolist() == [1]
+    assert keyed.find(np.array([5, 6, 7], np.uint64), np.zeros(3, np.uint64)).tolist() == [1, -1, 0]
 
 
 def test_small_numbers_spread_over_the_slots() -> None:

@@ -82,7 +82,7 @@ def test_few_kols_are_kept() -> None:
 def test_kols_get_new_numbers_and_stay_admitted() -> None:
     admission = Admission(slack=0, limit=1)
     admits(admission, [(5, 0)])
-    admission.rename(np.arange(6) - 5)
+    admission.renumber_names(np.arange(6) - 5)
 
     assert admission.names().tolist() == [0]
     assert admits(admission, [(5, 0), (0, 0)]) == [False, True]

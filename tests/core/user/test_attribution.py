@@ -15,7 +15,8 @@ from streams.core.user.attribution import (
     parts,
     split,
 )
-from streams.core.user.touches import Journeys, TouchClass
+from streams.core.user.journeys import Journeys
+from streams.core.user.touches import TouchClass
 from tests.builders import DAY, HOUR, MINUTE, NOON
 
 MAX_CENTS = 10**12

@@ -15,7 +15,7 @@ adds = st.lists(
 
 
 def changed(cells: Cells) -> dict[tuple[int, int], list[int]]:
-    columns = (column.tolist() for column in cells.changed())
+    columns = (column.tolist() for column in cells.collect_changed())
     return {(name, minute): fields for name, minute, fields in zip(*columns, strict=True)}
 
 

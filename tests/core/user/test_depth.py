@@ -27,7 +27,7 @@ deeds = st.lists(
 
 def deepen(depth: Depth, batch: list[Deed]) -> list[tuple[int, int]]:
     columns = np.array(batch, np.int64).reshape(-1, 4).T
-    found = depth.deepen(*columns)
+    found = depth.add(*columns)
     return list(zip(*(column.tolist() for column in found), strict=True))
 
 
@@ -92,7 +92,7 @@ def test_users_get_new_numbers_and_keep_their_days() -> None:
     depth, other = Depth(slack=0), Depth(slack=0)
     deepen(depth, [(4, 1, NOON, 2)])
     deepen(other, [(0, 1, NOON, 2)])
-    depth.renumber(np.arange(5) - 4)
+    depth.renumber_users(np.arange(5) - 4)
 
     assert depth.users().tolist() == [0]
     assert deepen(depth, [(0, 1, NOON, 2)]) == deepen(other, [(0, 1, NOON, 2)])

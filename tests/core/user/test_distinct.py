@@ -139,7 +139,7 @@ def test_users_get_new_numbers_and_stay_counted() -> None:
     counted = Counted(DistinctBuyers(slack=0))
     counted.see([(7, 0, MIDNIGHT)])
     before = set(counted.distinct.users().tolist())
-    counted.distinct.renumber(np.arange(8) - 7)
+    counted.distinct.renumber_users(np.arange(8) - 7)
     counted.see([(0, 0, MIDNIGHT)])
 
     assert before == {7}

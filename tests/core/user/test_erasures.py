@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from schemas.codec import decode
 from schemas.erasures import NOBODY, read, record
 from schemas.events import INPUTS, PURCHASES
-from schemas.identity import user_key, user_keys
+from schemas.identity import user_key
 from schemas.topics import ERASURES
-from streams.core.user.erasures import Forgotten
 from streams.core.user.memory import UserMemory
 from tests.builders import (
     MINUTE,
@@ -465,10 +464,6 @@ def test_records_that_name_nobody_are_counted_once() -> None:
         shop.memory.fold_erasures(read(values, range(len(values))), len(values))
 
     assert shop.count("erasure_unreadable") == 3
-
-
-def test_a_memory_that_never_forgot_anybody_asks_nothing() -> None:
-    assert Forgotten().persons(user_keys([b"u1"]), np.array([NOON])) is None
 
 
 def test_a_state_of_format_1_is_understood() -> None:

@@ -160,7 +160,7 @@ def test_allowances_are_kept_while_they_are_few() -> None:
 def test_users_get_new_numbers_and_keep_their_allowances() -> None:
     allowances = Allowances(slack=0)
     grant(allowances, [(6, 0, Kind.MARK_HELPFUL, NOON)])
-    allowances.renumber(np.arange(7) - 6)
+    allowances.renumber_users(np.arange(7) - 6)
 
     assert allowances.users().tolist() == [0]
     assert grant(allowances, [(0, 0, Kind.MARK_HELPFUL, NOON)]) == [0]

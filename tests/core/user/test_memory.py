@@ -17,7 +17,8 @@ from schemas.topics import ERASURES
 from schemas.version import version_of
 from streams.core.moments import HORIZON_MS
 from streams.core.user.door_counts import SERIES
-from streams.core.user.memory import Updates, UserMemory
+from streams.core.user.memory import UserMemory
+from streams.core.user.updates import Updates
 from tests.builders import (
     DAY,
     HOUR,

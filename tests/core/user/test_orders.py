@@ -1,12 +1,16 @@
 """What memory holds of orders; what orders mean is in `test_user_side.py`."""
 
+from functools import partial
+
 import numpy as np
 
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, PURCHASES
 from streams.core.moments import HORIZON_MS, NEVER
-from streams.core.user.orders import KEPT_MS, OPEN, WAITS_MS, Named, Orders
+from streams.core.user.order_table import UNFROZEN, CodedPurchases
+from streams.core.user.orders import KEPT_MS, Orders
 from streams.core.user.pseudonyms import Pseudonyms
+from streams.core.user.refunds import WAITS_MS
 from streams.core.user.touches import Touches
 from tests.builders import DAY, MINUTE, NOON, Message, decoded, paid, refund
 
@@ -19,39 +23,44 @@ class Shop:
     def __init__(self, slack: int) -> None:
         self.orders = Orders(slack, Pseudonyms(b"key"))
         self.touches = Touches(slack)
+        self.lookup = partial(self.touches.journeys, rank=RANK)
         self.greatest = NEVER
 
-    def take(self, *messages: Message) -> None:
+    def fold(self, *messages: Message) -> None:
         for message in messages:
             facts = decoded(PURCHASES, [message]).facts
             assert isinstance(facts, Purchases)
             none = np.array([-1], np.int32)
-            before, since, over = np.array([self.greatest]), np.array([NEVER]), np.array([False])
-            named = Named(np.array([0]), none, none, none, none, before, since, over)
-            self.orders.take(facts, np.array([0]), named)
+            first, before = np.array([0]), np.array([self.greatest])
+            since, erased = np.array([NEVER]), np.array([False])
+            self.orders.fold(
+                CodedPurchases(facts, first, first, none, none, none, none, before, since, erased)
+            )
             self.greatest = max(self.greatest, message["ts"])
 
     def touch(self, at: int) -> None:
         one = np.array([0])
-        self.orders.touched(*self.touches.take(CLICKSTREAM, one, one, one, np.array([at])))
+        self.orders.touches.mark_touched(
+            *self.touches.add(CLICKSTREAM, one, one, one, np.array([at]))
+        )
 
     def state(self) -> list[int]:
         """Times of the orders that changed."""
-        row, _ = self.orders.changed()
+        row, _ = self.orders.collect_changed()
         return sorted(self.orders["at"][row].tolist())
 
     def prune(self, watermark: int) -> None:
-        if self.orders.is_due():
-            self.orders.freeze(watermark, self.touches, RANK)
+        if self.orders.touches.is_due():
+            self.orders.touches.freeze_until(watermark, self.lookup)
         self.orders.prune(watermark)
 
     def times(self) -> list[int]:
         return sorted(self.orders["at"].tolist())
 
 
-def test_an_order_is_forgotten_when_no_refund_can_count_any_more() -> None:
+def test_an_order_is_dropped_when_no_refund_can_count_any_more() -> None:
     shop = Shop(slack=0)
-    shop.take(paid())
+    shop.fold(paid())
     shop.state()
     shop.prune(NOON + KEPT_MS)
     before = shop.times()
@@ -60,31 +69,31 @@ def test_an_order_is_forgotten_when_no_refund_can_count_any_more() -> None:
     assert [before, shop.times()] == [[NOON], []]
 
 
-def test_a_waiting_refund_is_forgotten_when_no_order_can_come_any_more() -> None:
+def test_a_waiting_refund_is_dropped_when_no_order_can_come_any_more() -> None:
     shop = Shop(slack=0)
-    shop.take(refund(ts=NOON - MINUTE), refund())
+    shop.fold(refund(ts=NOON - MINUTE), refund())
     shop.state()
     shop.prune(NOON + WAITS_MS)
     before = shop.times()
     shop.prune(NOON + WAITS_MS + 1)
 
     assert [before, shop.times()] == [[NEVER], []]
-    assert shop.orders.unmatched == 2
+    assert shop.orders.refunds.unmatched == 2
 
 
-def test_what_was_not_told_is_not_forgotten() -> None:
+def test_an_order_is_not_dropped_before_it_is_written() -> None:
     shop = Shop(slack=0)
-    shop.take(paid())
+    shop.fold(paid())
     shop.prune(NOON + KEPT_MS + 1)
 
     assert shop.times() == [NOON]
     assert shop.state() == [NOON]
 
 
-def test_few_orders_are_not_worth_forgetting() -> None:
+def test_few_orders_are_not_worth_pruning() -> None:
     shop = Shop(slack=5)
     late = NOON + KEPT_MS + DAY
-    shop.take(paid("old"), *(paid(f"o{n}", ts=late + n) for n in range(9)))
+    shop.fold(paid("old"), *(paid(f"o{n}", ts=late + n) for n in range(9)))
     shop.state()
     shop.prune(late)
 
@@ -94,39 +103,39 @@ def test_few_orders_are_not_worth_forgetting() -> None:
 def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     shop = Shop(slack=0)
     shop.touch(NOON - MINUTE)
-    shop.take(paid("gone"), refund("gone"))
+    shop.fold(paid("gone"), refund("gone"))
     shop.touch(NOON + DAY - MINUTE)
-    shop.take(paid("stays", ts=NOON + DAY), refund("stays", pay_cents=5, ts=NOON + DAY))
+    shop.fold(paid("stays", ts=NOON + DAY), refund("stays", pay_cents=5, ts=NOON + DAY))
     shop.state()
     shop.prune(NOON + DAY + HORIZON_MS + 1)
     shop.prune(NOON + KEPT_MS + 1)
-    shop.take(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
-    row, refunded = shop.orders.changed()
-    journeys = shop.orders.journeys(row, shop.touches, RANK)
+    shop.fold(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
+    row, refunded = shop.orders.collect_changed()
+    journeys = shop.orders.journeys(row, shop.lookup)
 
-    assert shop.orders.texts(shop.orders["order_id"][row]) == ["stays"]
+    assert shop.orders.order_ids(row) == ["stays"]
     assert refunded.tolist() == [11]
     assert shop.orders["touches"].tolist() == [2]
     assert journeys.at.tolist() == [NOON - MINUTE, NOON + DAY - MINUTE]
 
 
-def test_a_key_to_be_told_empty_follows_its_order() -> None:
+def test_a_tombstone_follows_its_order() -> None:
     shop = Shop(slack=0)
-    shop.take(paid("gone"))
+    shop.fold(paid("gone"))
     shop.state()
     late = NOON + KEPT_MS + 1
-    shop.take(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
+    shop.fold(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
     shop.prune(late)
-    row, at, _ = shop.orders.moved()
+    tombstones = shop.orders.collect_tombstones()
 
-    assert shop.orders.texts(shop.orders["order_id"][row]) == ["moves"]
-    assert at.tolist() == [late]
-    assert shop.orders.moved()[1].tolist() == []
+    assert shop.orders.order_ids(tombstones.row) == ["moves"]
+    assert tombstones.at.tolist() == [late]
+    assert shop.orders.collect_tombstones().at.tolist() == []
 
 
 def test_a_frozen_order_is_not_touched_any_more() -> None:
     shop = Shop(slack=0)
-    shop.take(paid())
+    shop.fold(paid())
     shop.state()
     shop.prune(NOON + HORIZON_MS)
     shop.touch(NOON - MINUTE)
@@ -139,19 +148,19 @@ def test_a_frozen_order_is_not_touched_any_more() -> None:
 
 def test_freezing_waits_until_there_are_many_orders() -> None:
     shop = Shop(slack=3)
-    shop.take(paid("a"), paid("b"))
+    shop.fold(paid("a"), paid("b"))
     shop.prune(NOON + DAY)
     few = shop.orders["touches"].tolist()
-    shop.take(paid("c"))
+    shop.fold(paid("c"))
     shop.prune(NOON + DAY)
 
-    assert few == [OPEN, OPEN]
+    assert few == [UNFROZEN, UNFROZEN]
     assert shop.orders["touches"].tolist() == [0, 0, 0]
 
 
 def test_an_order_with_a_thousand_refunds_adds_them_all() -> None:
     shop = Shop(slack=1000)
-    shop.take(paid(pay_cents=10_000), *(refund(pay_cents=3, ts=NOON + n) for n in range(1000)))
-    _, refunded = shop.orders.changed()
+    shop.fold(paid(pay_cents=10_000), *(refund(pay_cents=3, ts=NOON + n) for n in range(1000)))
+    _, refunded = shop.orders.collect_changed()
 
     assert refunded.tolist() == [3_000]

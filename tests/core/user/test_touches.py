@@ -53,13 +53,13 @@ def klass(topic: str, **fields: object) -> str | None:
 
 def take(touches: Touches, batch: Sequence[Met], topic: str = CLICKSTREAM) -> list[tuple[int, int]]:
     user, kol, of, at = np.array(batch, np.int64).reshape(-1, 4).T
-    users, times = touches.take(topic, user, kol, of, at)
+    users, times = touches.add(topic, user, kol, of, at)
     return list(zip(users.tolist(), times.tolist(), strict=True))
 
 
 def looked_at(touches: Touches, orders: Sequence[tuple[int, int]]) -> list[list[Met]]:
     user, at = np.array(orders, np.int64).reshape(-1, 2).T
-    found = touches.looked_at(user, at, RANK)
+    found = touches.journeys(user, at, RANK)
     rows: list[list[Met]] = [[] for _ in orders]
     columns = (found.order.tolist(), found.at.tolist(), found.kol.tolist(), found.klass.tolist())
     for order, moment, kol, of in zip(*columns, strict=True):
@@ -253,7 +253,7 @@ def test_users_get_new_numbers_and_keep_their_touches() -> None:
     take(touches, [(5, 0, 0, NOON), (2, 1, 0, NOON)])
     number = np.full(6, -1)
     number[[2, 5]] = [0, 1]
-    touches.renumber(number)
+    touches.renumber_users(number)
 
     assert sorted(touches.users().tolist()) == [0, 1]
     assert looked_at(touches, [(1, NOON), (0, NOON)]) == [[(1, 0, 0, NOON)], [(0, 1, 0, NOON)]]

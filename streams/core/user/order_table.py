@@ -1,0 +1,218 @@
+"""The orders of a partition, row by row: what the standing `paid` says and how far the order is."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Codes, Mask, Moments, Purchases
+from streams.core.arrays.arena import Arrays
+from streams.core.arrays.index import Keyed, RowNumbers
+from streams.core.arrays.names import Strings
+from streams.core.moments import NEVER
+from streams.core.user.pseudonyms import SIZE
+
+LABELS: Final = ("platform", "channel", "currency")
+
+UNFROZEN: Final = -1  # the number of touches of an order whose touches may still change
+NO_USER: Final = -1  # the user of an order whose person is erased
+NO_CODE: Final = -1  # an absent brand or label
+
+_WRITTEN: Final = {  # column of the table -> column of purchases
+    "at": "at",
+    "received": "received_at",
+    "paid": "pay_cents",
+    "list": "list_cents",
+    "discount": "discount_cents",
+    "promo": "promo",
+    "member": "member",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPurchases:
+    """The accepted purchases of a batch, in the memory's own codes; columns `(n,)`."""
+
+    events: Purchases  # the whole batch
+    which: RowNumbers  # its accepted rows
+    user: RowNumbers
+    brand: Codes
+    platform: Codes
+    channel: Codes
+    currency: Codes
+    before: Moments  # the greatest accepted time before each
+    since: Moments  # of each person, NEVER of the first of a user_id
+    is_erased: Mask  # whether the person is erased
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A column of the batch, of the accepted rows."""
+        column: NDArray[Any] = getattr(self.events, name)[self.which]
+        return column
+
+    def texts(self, name: str) -> list[str]:
+        """A list of the batch, of the accepted rows."""
+        texts: list[str] = getattr(self.events, name)
+        return [texts[i] for i in self.which.tolist()]
+
+    def take(self, part: slice | NDArray[np.intp]) -> Self:
+        """Some of them."""
+        columns = (getattr(self, field.name)[part] for field in fields(self)[1:])
+        return type(self)(self.events, *columns)
+
+
+@dataclass(frozen=True, slots=True)
+class BrandOrders:
+    """Standing orders that have a brand, as its cells count them; columns `(n,)`."""
+
+    user: RowNumbers
+    brand: Codes
+    at: Moments
+    paid: NDArray[np.int64]
+    list: NDArray[np.int64]
+    discount: NDArray[np.int64]
+    promo: Mask
+    member: Mask
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, which: Mask) -> Self:
+        """Some of them."""
+        return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
+
+
+class OrderTable(Keyed):
+    """Every order heard of, by the hash of user and order id; texts by their numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            user=np.int32,  # NO_USER of an erased person of whom nothing is left
+            received=np.int64,  # record time of the `paid` that stands
+            user_hash=(np.uint8, (SIZE,)),
+            order_id=np.int32,  # number of the text
+            since=np.int64,  # refunds before this were dropped when the order arrived
+            dirty=np.bool_,  # to be written
+            touches=np.int8,  # counting ones in the pool, or UNFROZEN
+            pool=np.int64,  # the first of them
+            unmatched=np.int32,  # what this row adds to the totals
+            outside=np.int32,
+            excess=np.int64,
+            at=np.int64,  # from here on what the standing `paid` says; NEVER without one
+            paid=np.int64,
+            list=np.int64,
+            discount=np.int64,
+            promo=np.bool_,
+            member=np.bool_,
+            brand=np.int32,
+            platform=np.int32,
+            channel=np.int32,
+            currency=np.int32,
+            event_id=np.int32,  # number of the text
+        )
+        self._texts = Strings()
+
+    def begin(self, row: RowNumbers, purchases: CodedPurchases) -> None:
+        """Write new rows: an order without a `paid` so far."""
+        self["user"][row] = purchases.user
+        self["at"][row] = self["since"][row] = NEVER
+        self["brand"][row] = NO_CODE
+        self["touches"][row] = UNFROZEN
+        for name in ("dirty", "unmatched", "outside", "excess", "paid"):
+            self[name][row] = 0
+        first = self._texts.add(purchases.texts("order_ids"))
+        self["order_id"][row] = self["event_id"][row] = first + np.arange(len(row))
+
+    def write_standing(self, row: RowNumbers, purchases: CodedPurchases) -> None:
+        """Write what the standing `paid` of each order says."""
+        for name, column in _WRITTEN.items():
+            self[name][row] = purchases[column]
+        self["brand"][row] = purchases.brand
+        self["platform"][row] = purchases.platform
+        self["channel"][row] = purchases.channel
+        self["currency"][row] = purchases.currency
+        first = self._texts.add(purchases.texts("event_ids"))
+        self["event_id"][row] = first + np.arange(len(row))
+        self["dirty"][row] = True
+
+    def order_ids(self, row: RowNumbers) -> list[str]:
+        """The ids of orders."""
+        return self._texts.texts(self["order_id"][row].tolist())
+
+    def is_earlier(self, at: int, event_id: str, row: int) -> bool:
+        """Whether a `paid` comes before the one that stands, by (time, event_id)."""
+        stands_at = int(self["at"][row])
+        if at != stands_at:
+            return at < stands_at
+        return event_id.encode() < self._texts.utf8([int(self["event_id"][row])])[0]
+
+    def brand_orders(self, row: RowNumbers) -> BrandOrders:
+        """What standing orders mean to their brands; those without a brand are left out."""
+        row = row[self["brand"][row] != NO_CODE]
+        names = ("user", "brand", "at", "paid", "list", "discount", "promo", "member")
+        return BrandOrders(*(self[name][row] for name in names))
+
+    def users(self) -> RowNumbers:
+        """The user of every order that has one."""
+        user: RowNumbers = self["user"].astype(np.int64)
+        there: RowNumbers = user[user != NO_USER]
+        return there
+
+    def renumber_users(self, code: NDArray[np.int64]) -> None:
+        """Give every user a new code, `code[old]`."""
+        self["user"][:] = np.append(code, NO_USER)[self["user"]]
+
+    def brands(self) -> NDArray[np.int64]:
+        """The brands of all orders that have one."""
+        return _present(self["brand"])
+
+    def renumber_brands(self, code: NDArray[np.int64]) -> None:
+        """Give every brand a new code, `code[old]`."""
+        _recode(self["brand"], code)
+
+    def labels(self) -> NDArray[np.int64]:
+        """All platforms, channels and currencies."""
+        return _present(np.concatenate([self[name] for name in LABELS]))
+
+    def renumber_labels(self, code: NDArray[np.int64]) -> None:
+        """Give every platform, channel and currency a new code, `code[old]`."""
+        for name in LABELS:
+            _recode(self[name], code)
+
+    def drop_event_ids(self, row: RowNumbers) -> None:
+        """Drop the event ids of orders; their texts leave with the next `keep`."""
+        self["event_id"][row] = self["order_id"][row]
+
+    def keep(self, which: Mask) -> None:
+        """Drop all orders but these, and the texts that no order has."""
+        super().keep(which)
+        used = np.zeros(len(self._texts), np.bool_)
+        used[self["order_id"]] = used[self["event_id"]] = True
+        self._texts.keep(used)
+        number = np.cumsum(used) - 1
+        self["order_id"][:] = number[self["order_id"]]
+        self["event_id"][:] = number[self["event_id"]]
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """What a snapshot holds, as views."""
+        return super().arrays(f"{prefix}.order") | self._texts.arrays(f"{prefix}.text")
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave; format 1 was read before anybody was erased."""
+        received = np.zeros(len(arrays[f"{prefix}.order.at"]), np.int64)
+        super().restore(f"{prefix}.order", {f"{prefix}.order.received": received, **arrays})
+        self._texts.restore(f"{prefix}.text", arrays)
+
+
+def _present(codes: Codes) -> NDArray[np.int64]:
+    present: NDArray[np.int64] = codes[codes != NO_CODE].astype(np.int64)
+    return present
+
+
+def _recode(codes: Codes, code: NDArray[np.int64]) -> None:
+    """Give codes new ones in place; absent stays absent."""
+    present = codes != NO_CODE
+    codes[present] = code[codes[present]]

@@ -1,0 +1,130 @@
+"""The touches that count for orders.
+
+While touches may still arrive, an order looks at those of its user. An order before the
+watermark minus the horizon can get no further touch: then its counting touches are *frozen*,
+kept as they are, so that a refund months later can write the whole row again.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Mask, Moments
+from streams.core.arrays.arena import Arena, Arrays
+from streams.core.arrays.chains import Chains
+from streams.core.arrays.compaction import Compaction
+from streams.core.arrays.index import RowNumbers
+from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.journeys import Journeys, Lookup
+from streams.core.user.order_table import UNFROZEN, OrderTable
+
+
+class OrderTouches:
+    """Unfrozen orders by user, and the counting touches of all frozen ones."""
+
+    def __init__(self, orders: OrderTable, slack: int) -> None:
+        self._orders = orders
+        self._unfrozen_of = Chains()  # of a user
+        self._unfrozen = 0
+        self._pool = Arena(at=np.int64, kol=np.int32, klass=np.int8)
+        self._compaction = Compaction(slack)
+
+    def unfreeze(self, row: RowNumbers) -> None:
+        """Let the touches of their users count for orders."""
+        self._orders["touches"][row] = UNFROZEN
+        self._unfrozen_of.link(self._orders["user"][row].astype(np.int64), row)
+        self._unfrozen += len(row)
+
+    def mark_touched(self, user: RowNumbers, at: Moments) -> None:
+        """Mark the orders for which touches of these users at these times may count."""
+        bought = self._unfrozen_of.owns(user)
+        owner, whose = np.unique(user[bought], return_inverse=True)
+        if not owner.size:
+            return
+        earliest = np.full(len(owner), np.iinfo(np.int64).max)
+        np.minimum.at(earliest, whose, at[bought])
+        of, row = self._unfrozen_of.pairs(owner)
+        self._orders["dirty"][row[self._orders["at"][row] >= earliest[of]]] = True
+
+    def journeys(self, row: RowNumbers, lookup: Lookup) -> Journeys:
+        """The touches that count for orders, numbered from 0."""
+        orders = self._orders
+        count = orders["touches"][row]
+        unfrozen, frozen = np.flatnonzero(count == UNFROZEN), np.flatnonzero(count != UNFROZEN)
+        asks = row[unfrozen]
+        live = lookup(orders["user"][asks].astype(np.int64), orders["at"][asks])
+        number = count[frozen].astype(np.int64)
+        of = np.repeat(frozen, number)
+        kept = _places(orders["pool"][row[frozen]], number)
+        sort = np.argsort(np.append(unfrozen[live.order], of), kind="stable")
+        return Journeys(
+            np.append(unfrozen[live.order], of)[sort],
+            np.append(live.at, self._pool["at"][kept])[sort],
+            np.append(live.kol, self._pool["kol"][kept])[sort],
+            np.append(live.klass, self._pool["klass"][kept])[sort],
+        )
+
+    def is_due(self) -> bool:
+        """Whether there are many orders that `freeze_until` would look at."""
+        return self._compaction.is_due(self._unfrozen)
+
+    def freeze_until(self, watermark: int, lookup: Lookup) -> None:
+        """Freeze the orders that can get no other touch."""
+        unfrozen = self._is_unfrozen()
+        row = np.flatnonzero(unfrozen & (self._orders["at"] < watermark - HORIZON_MS))
+        self.freeze(row, lookup)
+        self.link()
+        self._compaction.reset(self._unfrozen)
+
+    def freeze(self, row: RowNumbers, lookup: Lookup) -> None:
+        """Keep the touches that count for orders now; `link` has to follow."""
+        journeys = self.journeys(row, lookup)
+        first = self._pool.append(at=journeys.at, kol=journeys.kol, klass=journeys.klass)
+        count = np.bincount(journeys.order, minlength=len(row))
+        self._orders["touches"][row] = count
+        self._orders["pool"][row] = first + np.cumsum(count) - count
+
+    def _is_unfrozen(self) -> Mask:
+        orders = self._orders
+        unfrozen: Mask = (orders["touches"] == UNFROZEN) & (orders["at"] != NEVER)
+        return unfrozen
+
+    def compact(self) -> None:
+        """Drop the frozen touches of orders that left."""
+        count = np.maximum(self._orders["touches"], 0).astype(np.int64)
+        place = _places(self._orders["pool"], count)
+        kept = {name: self._pool[name][place] for name in ("at", "kol", "klass")}
+        self._pool.keep(np.zeros(len(self._pool), np.bool_))
+        self._pool.append(**kept)
+        self._orders["pool"][:] = np.cumsum(count) - count
+
+    def link(self) -> None:
+        """Build what a snapshot does not hold."""
+        row = np.flatnonzero(self._is_unfrozen())
+        self._unfrozen_of.rebuild(self._orders["user"][row].astype(np.int64), row)
+        self._unfrozen = len(row)
+
+    def names(self) -> NDArray[np.int64]:
+        """The KOLs of all frozen touches."""
+        kol: NDArray[np.int64] = self._pool["kol"].astype(np.int64)
+        return kol
+
+    def renumber_names(self, code: NDArray[np.int64]) -> None:
+        """Give every KOL a new code, `code[old]`."""
+        self._pool["kol"][:] = code[self._pool["kol"]]
+
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """What a snapshot holds, as views."""
+        return self._pool.arrays(f"{prefix}.pool")
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        """Take over what `arrays` gave, as copies; `link` has to follow."""
+        self._pool.restore(f"{prefix}.pool", arrays)
+
+
+def _places(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of runs of rows, one run after the other, by their first row and length."""
+    before = np.cumsum(count) - count
+    places: NDArray[np.int64] = np.arange(int(count.sum())) + np.repeat(first - before, count)
+    return places

@@ -1,0 +1,135 @@
+"""How one batch is folded: decode -> persons -> dedup -> codes -> touches -> orders -> cells.
+
+`schemas.codec` has decoded the batch; `steps` says what each step does, and measures it.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from schemas.cells import BRAND
+from schemas.columns import Behaviour, Codes, Decoded, Mask, Moments, Purchases, Rejected
+from schemas.doors import Door
+from streams.core.arrays.index import RowNumbers
+from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.counting import count_behaviour, count_purchases
+from streams.core.user.dedup import Doors
+from streams.core.user.erased_persons import Persons
+from streams.core.user.order_table import CodedPurchases
+from streams.core.user.state import UserState
+from streams.core.user.steps import StepTimer
+from streams.core.user.touches import NO_TOUCH, classes
+
+Facts = Behaviour | Purchases
+
+
+class Pipeline:
+    """Folds batches into a state, step by step."""
+
+    def __init__(self, state: UserState, timer: StepTimer) -> None:
+        self._state: Final = state
+        self._run: Final = timer.run
+
+    def fold(self, decoded: Decoded) -> None:
+        """Take in one record batch of one topic, in the order of the log."""
+        facts, persons = self._run("persons", self._persons, decoded)
+        door, before = self._run("dedup", self._dedup, facts, persons)
+        accepted = np.flatnonzero(door == Door.WRITTEN)
+        if isinstance(facts, Behaviour):
+            self._fold_behaviour(facts, accepted)
+        elif accepted.size:
+            repeated = self._fold_purchases(facts, accepted, before, persons)
+            door[accepted[repeated]] = Door.DUPLICATE_ORDER
+        self._state.door_counts.left(facts.topic, door)
+        self._state.offsets[facts.topic] = facts.next_offset
+
+    def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers) -> None:
+        which = accepted[events.kol[accepted] >= 0]
+        if not which.size:
+            return
+        events, user, kol = self._run("codes", self._behaviour_codes, events.take(which))
+        touched = self._run("touches", self._touches, events, user, kol)
+        self._run("orders", self._state.orders.touches.mark_touched, *touched)
+        self._run("cells", count_behaviour, self._state, events, user, kol)
+
+    def _fold_purchases(
+        self, events: Purchases, accepted: RowNumbers, before: Moments, persons: Persons | None
+    ) -> Mask:
+        """Which of the accepted are a `paid` after the first."""
+        purchases = self._run("codes", self._purchase_codes, events, accepted, before, persons)
+        changes = self._run("orders", self._state.orders.fold, purchases)
+        self._run("cells", count_purchases, self._state, purchases, changes)
+        return changes.is_repeated
+
+    def _persons(self, decoded: Decoded) -> tuple[Facts, Persons | None]:
+        """The events under the keys of their persons; None where nobody of them was erased."""
+        state, facts = self._state, decoded.facts
+        if len(facts):
+            state.mark_read_to(facts.topic, int(facts.received_at.max()))
+        state.door_counts.refused(decoded.rejected)
+        state.letters += state.erased.without_erased(decoded.rejected)
+        persons = state.erased.persons(facts.user, facts.received_at)
+        return (facts, None) if persons is None else (replace(facts, user=persons.key), persons)
+
+    def _dedup(self, facts: Facts, persons: Persons | None) -> tuple[Doors, Moments]:
+        """Each event's door, and the greatest accepted time before each."""
+        door, before = self._state.gates[facts.topic].decide(facts.at, facts.identity)
+        if isinstance(facts, Purchases):
+            late = door == Door.TOO_LATE
+            if persons is not None:
+                late &= ~persons.is_erased
+            self._state.letters += late_letters(facts, late, before)
+        return door, before
+
+    def _behaviour_codes(self, events: Behaviour) -> tuple[Behaviour, RowNumbers, Codes]:
+        """The events with their users and KOLs in our codes."""
+        user, _ = self._state.users.add(events.user[:, 0], events.user[:, 1])
+        return events, user, self._state.names.recode(events.kols, events.kol)
+
+    def _purchase_codes(
+        self, events: Purchases, accepted: RowNumbers, before: Moments, persons: Persons | None
+    ) -> CodedPurchases:
+        """The accepted purchases with their users, brands and labels in our codes."""
+        state, count = self._state, len(accepted)
+        user, _ = state.users.add(events.user[accepted, 0], events.user[accepted, 1])
+        brands = [BRAND + brand for brand in events.brands]
+        return CodedPurchases(
+            events,
+            accepted,
+            user,
+            state.names.recode(brands, events.brand[accepted]),
+            state.labels.recode(events.platforms, events.platform[accepted]),
+            state.labels.recode(events.channels, events.channel[accepted]),
+            state.labels.recode(events.currencies, events.currency[accepted]),
+            before[accepted],
+            np.full(count, NEVER) if persons is None else persons.since[accepted],
+            np.zeros(count, np.bool_) if persons is None else persons.is_erased[accepted],
+        )
+
+    def _touches(
+        self, events: Behaviour, user: RowNumbers, kol: Codes
+    ) -> tuple[RowNumbers, Moments]:
+        """User and time of every touch that is new or has become earlier."""
+        klass = classes(events)
+        met = klass != NO_TOUCH
+        return self._state.touches.add(
+            events.topic, user[met], kol[met], klass[met], events.at[met]
+        )
+
+
+def late_letters(events: Purchases, late: Mask, before: Moments) -> list[Rejected]:
+    """Purchases dropped as too late, as dead letters, so that money can be accounted for."""
+    return [
+        Rejected(
+            events.topic,
+            events.partition,
+            int(events.offset[i]),
+            int(events.received_at[i]),
+            Door.TOO_LATE.label,
+            f"`ts` is {int(before[i] - events.at[i])} ms below the greatest accepted one,"
+            f" above {HORIZON_MS} ms",
+            events.raw[i],
+        )
+        for i in np.flatnonzero(late).tolist()
+    ]

@@ -1,0 +1,85 @@
+"""What changed since the last time, as rows of tables: whole values with a version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Rejected
+from schemas.events import PURCHASES
+from schemas.letters import letter_rows
+from schemas.rows import Rows
+from schemas.version import version_of
+from streams.core.arrays.index import RowNumbers
+from streams.core.user.attribution import owed
+from streams.core.user.door_counts import ANY
+from streams.core.user.orders import Tombstones
+from streams.core.user.rows import ChangedCells, ChangedOrders, cell_rows, order_rows
+from streams.core.user.state import UserState
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """Rows of tables, the changed cells among them once more as columns, dead letters."""
+
+    rows: list[Rows]
+    cells: ChangedCells
+    letters: Sequence[Rejected]
+    version: int
+
+
+def collect(state: UserState, partition: int, epoch: int, life: int) -> Updates:
+    """What changed since the last call; nothing where nothing did."""
+    row, refunded = state.orders.collect_changed()
+    tombstones = state.orders.collect_tombstones()
+    _set_counters(state)
+    name, minute, fields = state.cells.collect_changed()
+    letters, state.letters = state.letters, []
+    if row.size or minute.size or letters or state.door_counts.is_changed():
+        state.folded += 1
+    version = version_of(epoch, life, state.folded)
+    used, kol = np.unique(name, return_inverse=True)
+    cells = ChangedCells(
+        [state.names.names[code] for code in used.tolist()],
+        kol.astype(np.int32),
+        minute,
+        fields,
+        np.full(len(minute), version, np.uint64),
+    )
+    rows = [
+        _order_rows(state, row, refunded, tombstones, version),
+        cell_rows(cells, partition),
+        state.door_counts.rows(partition, version),
+        letter_rows(letters, version),
+    ]
+    return Updates([part for part in rows if len(part)], cells, letters, version)
+
+
+def _set_counters(state: UserState) -> None:
+    """Bring the counters up to date that parts keep themselves."""
+    refunds = state.orders.refunds
+    state.door_counts.set(
+        {
+            (PURCHASES, "refund_unmatched"): refunds.unmatched,
+            (PURCHASES, "refund_outside"): refunds.outside,
+            (PURCHASES, "refund_excess_cents"): refunds.excess_cents,
+            (ANY, "touch_limit"): state.touches.dropped,
+        }
+    )
+
+
+def _order_rows(
+    state: UserState,
+    row: RowNumbers,
+    refunded: NDArray[np.int64],
+    tombstones: Tombstones,
+    version: int,
+) -> Rows:
+    if not row.size:
+        return Rows("order_credit", {})
+    orders, rank = state.orders, state.names.rank()
+    journeys = orders.journeys(row, state.lookup())
+    credits_ = owed(orders["at"][row], orders["paid"][row], refunded, journeys, rank)
+    changed = ChangedOrders(row, refunded, journeys, credits_)
+    return order_rows(orders, changed, tombstones, state.names, state.labels, version)
