@@ -1,1 +1,1 @@
-"""CPU per event of our worker beside others on the same broker and the same input."""
+"""`kol bench`: CPU per event of our worker and of others, and the cost of snapshots."""

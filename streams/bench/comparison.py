@@ -35,7 +35,7 @@ Figures = dict[str, list[dict[str, float]]]  # consumer -> its measurements
 
 
 class Plan(NamedTuple):
-    """How much is measured."""
+    """How much is measured in a comparison."""
 
     events: int  # of ours and the hand-written consumer, each round
     stock_events: int  # of stock Faust

@@ -1,7 +1,7 @@
-"""A month of a million users as columns: a memory as large as a big partition's, in a minute.
+"""A month of traffic of a million users as columns, to build a large memory within a minute.
 
-Users, KOLs and kinds are drawn with long tails; each user comes some times a month and keeps to
-some KOLs. Nothing is decoded: what is measured with it is memory, not reading.
+Users, KOLs and kinds are drawn with long tails; each user comes several times a month and follows
+a few KOLs. Nothing is decoded: it serves to measure memory, not reading.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,15 @@ TAIL: Final = 1.5  # exponent: some users come often,
 FAME: Final = 3  # and some KOLs are known to all
 FAVOURITES: Final = 7  # a user follows one KOL in so many
 DISORDER_MS: Final = 2_000
-CLICKED: Final = (Kind.CLICK, Kind.PDP_VIEW, Kind.IMPRESSION, Kind.ADD_CART)
-ENGAGED: Final = (Kind.VIEW, Kind.VIEW, Kind.LIKE, Kind.SAVE, Kind.QA_ATTEND, Kind.MARK_HELPFUL)
+CLICK_KINDS: Final = (Kind.CLICK, Kind.PDP_VIEW, Kind.IMPRESSION, Kind.ADD_CART)
+ENGAGEMENT_KINDS: Final = (
+    Kind.VIEW,
+    Kind.VIEW,
+    Kind.LIKE,
+    Kind.SAVE,
+    Kind.QA_ATTEND,
+    Kind.MARK_HELPFUL,
+)
 
 
 class Crowd:
@@ -49,7 +56,9 @@ class Crowd:
         sizes = self._rng.multinomial(size, [0.5, 0.5 - PURCHASED, PURCHASED])
         for topic, n in zip((CLICKSTREAM, INTERACTIONS, PURCHASES), sizes.tolist(), strict=True):
             facts = self._facts(topic, n, passing_ms)
-            yield Decoded(self._bought(facts) if topic == PURCHASES else self._behaved(facts), ())
+            yield Decoded(
+                self._purchases(facts) if topic == PURCHASES else self._behaviour(facts), ()
+            )
         self.at_ms += passing_ms
 
     def _facts(self, topic: str, n: int, passing_ms: int) -> dict[str, Any]:
@@ -59,7 +68,7 @@ class Crowd:
         self.number += n
         late = rng.integers(0, DISORDER_MS, n)
         at = self.at_ms + np.linspace(0, passing_ms, n, endpoint=False).astype(np.int64) - late
-        kinds = CLICKED if topic == CLICKSTREAM else ENGAGED
+        kinds = CLICK_KINDS if topic == CLICKSTREAM else ENGAGEMENT_KINDS
         return {
             "topic": topic,
             "partition": 0,
@@ -72,7 +81,7 @@ class Crowd:
             "kind": np.array(kinds, np.uint8)[rng.integers(0, len(kinds), n)],
         }
 
-    def _behaved(self, facts: dict[str, Any]) -> Behaviour:
+    def _behaviour(self, facts: dict[str, Any]) -> Behaviour:
         rng, n = self._rng, len(facts["at"])
         favourite = (facts["user"][:, 0] % np.uint64(FAVOURITES)).astype(np.int64)
         group = (self.kols * rng.random(n) ** FAME).astype(np.int64) // FAVOURITES * FAVOURITES
@@ -88,7 +97,7 @@ class Crowd:
             live=rng.random(n) < TENTH,
         )
 
-    def _bought(self, facts: dict[str, Any]) -> Purchases:
+    def _purchases(self, facts: dict[str, Any]) -> Purchases:
         rng, n = self._rng, len(facts["at"])
         numbers = facts["offset"].tolist()
         none, zeros, no = np.full(n, NONE, np.int32), np.zeros(n, np.int64), np.zeros(n, np.bool_)

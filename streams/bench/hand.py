@@ -1,4 +1,4 @@
-"""The second peer: confluent-kafka's `consume(500)`, msgspec, a dict of counts. No sink.
+"""A hand-written consumer: confluent-kafka's `consume(500)`, msgspec, a dict of counts, no sink.
 
 python -m streams.bench.hand BOOTSTRAP WARM EVENTS
 """
@@ -19,13 +19,13 @@ BATCH = 500  # larger ones are slower: the cache
 
 
 class Event(msgspec.Struct, gc=False):
-    """What the counting needs."""
+    """The only field that is counted."""
 
     kol_id: str | None = None
 
 
 def main(bootstrap: str, warm: int, events: int) -> None:
-    """Count until so many events are measured, print one JSON object, end."""
+    """Count events until the window is full, then print one JSON object and end."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,

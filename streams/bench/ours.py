@@ -1,4 +1,4 @@
-"""Our worker, whole: a process of `kol worker` with its sink, watched from outside."""
+"""Our worker as one of the three consumers: `kol worker` with its sink, measured from outside."""
 
 import json
 import os
@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.1
 def reset_group(settings: Settings) -> None:
     """Delete the state and offsets of an earlier worker, so that the next one reads everything."""
     with kafka_admin(settings.kafka) as broker:
-        broker.forget(settings.app_id, OWN_TOPICS)
+        broker.delete_app(settings.app_id, OWN_TOPICS)
         broker.create()
 
 

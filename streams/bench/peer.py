@@ -1,11 +1,11 @@
-"""What a measured window is: so many events after so many to warm up."""
+"""A measured window: a number of events after another number to warm up."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Wall and CPU seconds of a window of events; times are handed in."""
+    """Wall and CPU seconds of a window of events, of the times that are handed in."""
 
     warm: int
     events: int
@@ -15,7 +15,7 @@ class Stopwatch:
     end: tuple[float, float] | None = None
 
     def count_done(self, events: int, wall: float, cpu: float) -> bool:
-        """Count events that are done; True once the window is full.
+        """Count processed events; True once the window is full.
 
         >>> watch = Stopwatch(warm=10, events=100)
         >>> [watch.count_done(60, wall, 2 * wall) for wall in (0.0, 1.0, 2.0)]
@@ -42,7 +42,7 @@ class Stopwatch:
 
 
 def window(events: int, wall: float, cpu: float) -> dict[str, float]:
-    """One measurement."""
+    """The figures of one measurement."""
     return {
         "events": events,
         "seconds": round(wall, 3),

@@ -1,4 +1,4 @@
-"""What snapshots of a large memory cost, and how long it takes to have it back.
+"""The cost of snapshots of a large memory, and the time that a restore takes.
 
 A user side of some users after thirty days of traffic, and a KOL side of some KOLs, each one
 partition, are snapshotted to a real broker while more traffic comes at 20 000 events a second
@@ -46,7 +46,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of it."""
+    """How large the memories are, and how often they are measured."""
 
     users: int
     kols: int
@@ -59,10 +59,10 @@ class Size:
 
 
 class Memory(Protocol):
-    """One side."""
+    """The memory of one side."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What a snapshot holds."""
+        """The arrays of a snapshot."""
 
 
 Restore = Callable[[Mapping[str, NDArray[Any]]], Memory]
@@ -84,7 +84,7 @@ def measure_on_own_broker(
 async def measure(
     bootstrap: str, folder: Path, size: Size, on_step: Callable[[str], None]
 ) -> Figures:
-    """Figures of both sides; the state topics are there already, their files below `folder`."""
+    """Figures of both sides; the state topics exist, and the broker's files are below `folder`."""
     sides = {
         "user": await _measure_side(
             _StateLogBench(bootstrap, folder, "user", USER_STATE, size),
@@ -147,7 +147,7 @@ class _StateLogBench:
     async def measure_snapshots(
         self, memory: Memory, grown: Iterator[Memory], snapshots: int
     ) -> Figures:
-        """Many snapshots, traffic behind each."""
+        """The cost of each snapshot, with traffic after every one."""
         rows: list[dict[str, float]] = []
         async with self._log() as log:
             await log.open()
@@ -177,7 +177,7 @@ class _StateLogBench:
         }
 
     async def measure_restores(self, restore: Restore) -> Figures:
-        """Several times: fenced, read, checked, put together, indexes built."""
+        """The time of each restore: fence, read, verify, assemble, build indexes."""
         rows: list[dict[str, float]] = []
         for _ in range(self.size.restores):
             gc.collect()
@@ -201,7 +201,7 @@ class _StateLogBench:
         return {name: _spread([row[name] for row in rows]) for name in rows[0]}
 
     async def size_once_compacted(self) -> float:
-        """Wait until the topic does not shrink any more; what it holds then, MB."""
+        """Megabytes on the topic once it no longer shrinks."""
         begun = since = time.monotonic()
         patience, size = self.size.patience_s, self._topic_bytes()
         while time.monotonic() - begun < patience and time.monotonic() - since < patience / 3:

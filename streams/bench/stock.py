@@ -1,4 +1,4 @@
-"""The first peer: a Faust agent as shipped, that decodes JSON and counts per KOL. No sink.
+"""Stock Faust: an agent as shipped that decodes JSON and counts per KOL, no sink.
 
 python -m streams.bench.stock BOOTSTRAP WARM EVENTS
 """
@@ -18,7 +18,7 @@ from streams.bench.peer import Stopwatch
 
 
 def main(bootstrap: str, warm: int, events: int) -> None:
-    """Count until so many events are measured, print one JSON object, end."""
+    """Count events until the window is full, then print one JSON object and end."""
     app = faust.App(
         f"stock-{uuid.uuid4().hex[:8]}",
         broker=f"kafka://{bootstrap}",

@@ -163,7 +163,7 @@ def retry(
     from schemas.letters import NEW
     from streams.clients.clickhouse import reader
     from streams.operations.dlq.letters import Selection, find_letters
-    from streams.operations.dlq.retry import assess, put_back
+    from streams.operations.dlq.retry import assess, send_again
     from streams.operations.status import greatest_times
     from streams.settings import load
 
@@ -181,7 +181,7 @@ def retry(
         if yes and outcome.accepted:
             bar.update(task, description="putting back", total=len(outcome.accepted))
             on_sent = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
-            asyncio.run(put_back(settings, outcome, on_sent))
+            asyncio.run(send_again(settings, outcome, on_sent))
     _print_outcome(outcome, missing, as_json=as_json)
     if missing or (outcome.refused and not outcome.accepted):
         raise typer.Exit(FAILED)

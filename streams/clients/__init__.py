@@ -1,1 +1,1 @@
-"""Questions to brokers, engine and workers: what commands, console and trainer stand on."""
+"""Connections to brokers, ClickHouse and workers, for commands and for the start of a worker."""

@@ -212,7 +212,7 @@ class Broker:
             for member in description["members"]
         }
 
-    def forget(self, group: str, topics: Iterable[str]) -> None:
+    def delete_app(self, group: str, topics: Iterable[str]) -> None:
         """Delete a group's offsets and some topics; returns once they are gone."""
         there = self.counts()
         with suppress(CoordinatorNotAvailableError):  # no group has ever committed here

@@ -1,1 +1,1 @@
-"""What a person does with a deployment, without a screen; `streams.cli` is a face over it."""
+"""What a person does with a deployment; progress goes to callbacks, `streams.cli` prints it."""

@@ -33,7 +33,7 @@ OnProgress = Callable[[str, int, int | None], None]  # step, how far, of how man
 _encode = msgspec.json.Encoder().encode
 
 
-class NoRoomError(ExpectedError):
+class ImportRefusedError(ExpectedError):
     """The data set cannot be imported here now; says what to do."""
 
 
@@ -54,7 +54,7 @@ def import_dataset(
         observer: sees the messages that are left while it waits.
 
     Raises:
-        NoRoomError: it was imported before, or cannot be placed in time.
+        ImportRefusedError: it was imported before, or cannot be placed in time.
         NotDrainedError: the workers are not done in time.
 
     """
@@ -62,7 +62,7 @@ def import_dataset(
     dataset = COMPLETE_JOURNEY if path is None else ONLINE_RETAIL
     converted = _convert(path, lambda lines: on_progress("reading lines", lines, None))
     if is_imported(client, converted.platform):
-        raise NoRoomError(f"{dataset} is imported already: begin anew with `kol up --fresh`")
+        raise ImportRefusedError(f"{dataset} is imported already: begin anew with `kol up --fresh`")
     times = [value["ts"] for _, value in converted.events]
     now = time.time_ns() // 1_000_000
     shift = time_shift_ms(min(times), max(times), newest_event_ms(client), now)
@@ -110,14 +110,14 @@ def time_shift_ms(first: int, last: int, newest: int | None, now: int) -> int:
     364
 
     Raises:
-        NoRoomError: there is no room between the newest event and now.
+        ImportRefusedError: there is no room between the newest event and now.
 
     """
     if newest is None or first > newest:
         return 0
     years = -(-(newest + 1 - first) // WEEKS_OF_A_YEAR_MS)
     if last + years * WEEKS_OF_A_YEAR_MS > now:
-        raise NoRoomError(
+        raise ImportRefusedError(
             "the topics hold events newer than this data set, so all of it would be too late: "
             "begin anew with `kol up --fresh`"
         )

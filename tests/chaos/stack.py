@@ -301,7 +301,7 @@ def _forgotten(questions: Broker, group: str) -> bool:
     """Whether the group is deleted: not while its coordinator loads, nor within its sessions."""
     try:
         questions.committed(group)  # who has no coordinator yet says so
-        questions.forget(group, (USER_STATE, KOL_STATE))
+        questions.delete_app(group, (USER_STATE, KOL_STATE))
     except (RetriableError, NonEmptyGroupError):
         return False
     return not questions.committed(group)

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.datasets.converted import DAY_MS, Converted, counts
 from deploy.datasets.online_retail import Line, convert
-from streams.operations.import_dataset import WEEKS_OF_A_YEAR_MS, NoRoomError, time_shift_ms
+from streams.operations.import_dataset import WEEKS_OF_A_YEAR_MS, ImportRefusedError, time_shift_ms
 
 HEAD = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 SHARED = Path(__file__).parents[3] / "shared/data/uci_online_retail/online_retail.csv.xz"
@@ -92,7 +92,7 @@ def test_times_move_by_whole_years_of_weeks_behind_what_is_there() -> None:
 def test_there_must_be_room_between_the_newest_event_and_now() -> None:
     year = WEEKS_OF_A_YEAR_MS
 
-    with pytest.raises(NoRoomError, match="--fresh"):
+    with pytest.raises(ImportRefusedError, match="--fresh"):
         time_shift_ms(first=year, last=2 * year, newest=3 * year, now=4 * year)
 
 

@@ -145,7 +145,7 @@ def test_the_reader_cannot_write(product: Product) -> None:
 
 def test_a_missing_topic_is_told_by_drain_at_once(product: Product) -> None:
     with kafka_admin(product.settings.kafka) as broker:
-        broker.forget("another", [INTERACTIONS])
+        broker.delete_app("another", [INTERACTIONS])
         with pytest.raises(AssertionError, match=rf"no such topic: {INTERACTIONS}\. `kol topics`"):
             product.kol("drain")
         broker.create()

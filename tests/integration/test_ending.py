@@ -173,7 +173,7 @@ def test_who_cannot_go_on_says_why_in_its_last_line(scene: Scene) -> None:
         scene.stack.kol("drain")
         worker.stop()
     with kafka_admin(scene.stack.settings.kafka) as broker:
-        broker.forget("nobody", (USER_STATE, KOL_STATE))
+        broker.delete_app("nobody", (USER_STATE, KOL_STATE))
         broker.create()
     without_state = scene.worker().ended()
 

@@ -1,1 +1,1 @@
-"""Dead letters: which there are, and the way back for the mended."""
+"""Dead letters: finding them, and sending them to their topics again."""

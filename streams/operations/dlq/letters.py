@@ -1,4 +1,4 @@
-"""Dead letters for a person: which there are, and what one holds.
+"""Finding dead letters, and showing what one holds.
 
 A letter is a row of `dead_letter` and a record of `kol-dead-letters`: the row names its place
 and the reason, the record keeps the bytes. A retry delivers at least once: the events' own ids
@@ -22,7 +22,7 @@ MAX_SHOWN: Final = 8_000  # bytes or characters, to a person
 
 
 class LetterError(ExpectedError):
-    """A letter that is not there, or a selection of letters that makes no sense."""
+    """No such letter, or a selection that is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Selection:
 
     @property
     def sql(self) -> str:
-        """The condition of a WHERE, with `parameters`."""
+        """The condition, for a WHERE; its values are `parameters`."""
         parts = ["1"]
         if self.reasons:
             parts.append("reason IN {reasons:Array(String)}")
@@ -125,7 +125,7 @@ def find_letters(
 
 
 def letter_with_bytes(client: Client, letter: str) -> tuple[Letter, bytes]:
-    """One letter and its bytes, from the rows of record.
+    """One letter and its bytes, from `v_dead_letter`.
 
     Raises:
         LetterError: there is none of that id.
@@ -145,7 +145,7 @@ def letter_with_bytes(client: Client, letter: str) -> tuple[Letter, bytes]:
 
 
 def as_text(raw: bytes, most: int = MAX_SHOWN) -> str:
-    r"""What a letter holds, for a person: JSON laid out, text as it is, other bytes as a dump.
+    r"""The bytes of a letter as text: JSON indented, other text as it is, or a hex dump.
 
     >>> print(as_text(b'{"a":1}'))
     {

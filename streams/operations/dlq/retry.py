@@ -48,7 +48,7 @@ class RetryTarget:
     ts: int = 0  # event time; 0 where it cannot be read
 
     def as_dict(self) -> dict[str, Any]:
-        """For a machine."""
+        """The letter and where it goes, or why not, for JSON."""
         if self.why_not:
             return {"id": self.letter.id, "reason": self.letter.reason, "why_not": self.why_not}
         to = f"{self.letter.topic}/{self.partition}"
@@ -62,7 +62,7 @@ def why_not_retryable(letter: Letter) -> str | None:
     if letter.target != INPUT or letter.topic not in INPUTS:
         return (
             "is a row that the database refused, not a message: "
-            "it is said again when its key changes or its partition is replayed"
+            "the row is written again when its key changes or its partition is replayed"
         )
     if letter.reason == Door.TOO_LATE.label:
         return "would be too late again: the time of its partition only goes forward"
@@ -84,11 +84,11 @@ def retry_target(
 
     Args:
         letter: from the rows.
-        raw: its bytes, None where they are gone.
+        raw: its bytes; None if they are gone.
         partitions: of the input topics.
-        greatest: as far as it is known.
+        greatest: event times, as far as they are known.
         now: milliseconds; the record time it would get.
-        anyway: also what would be refused again.
+        anyway: retry also what would be rejected again.
 
     """
     why_not = why_not_retryable(letter)
@@ -133,12 +133,12 @@ class Outcome:
     @property
     def accepted(self) -> list[RetryTarget]:
         """Those that can be retried, the oldest event first."""
-        return sorted((w for w in self.targets if not w.why_not), key=lambda w: (w.ts, w.letter.id))
+        return sorted((t for t in self.targets if not t.why_not), key=lambda t: (t.ts, t.letter.id))
 
     @property
     def refused(self) -> list[RetryTarget]:
         """Those that cannot."""
-        return [w for w in self.targets if w.why_not]
+        return [t for t in self.targets if t.why_not]
 
 
 async def assess(
@@ -156,7 +156,7 @@ async def assess(
         chosen: letters.
         reported: greatest times by the workers; the newest records of each partition add to them.
         now: milliseconds.
-        anyway: also what would be refused again.
+        anyway: retry also what would be rejected again.
 
     """
     partitions = settings.kafka.partitions
@@ -232,8 +232,8 @@ def greatest_times(
     return found
 
 
-async def put_back(settings: Settings, outcome: Outcome, on_sent: OnSent) -> None:
-    """Send the original bytes of all that goes to their topics, then mark the letters.
+async def send_again(settings: Settings, outcome: Outcome, on_sent: OnSent) -> None:
+    """Send the bytes of all accepted letters to their topics, then mark the letters.
 
     Raises:
         LetterError: the brokers did not take them; nothing is marked.

@@ -1,1 +1,1 @@
-"""What is wrong with a deployment, and how to mend it."""
+"""Findings about a deployment: what is wrong, and how to mend it."""

@@ -1,6 +1,6 @@
-"""What is wrong with a deployment, and how to mend it: facts in, findings out.
+"""Judging facts about a deployment: what is wrong, and how to mend it.
 
-Asking is `examining.py`'s; here stands what an answer means.
+`facts.py` asks for the facts.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from streams.clients.kafka_reader import Place, TopicRecord
 
 READ: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
 LATELY_MS: Final = 24 * 3_600_000  # dead letters
-RECENT_MS: Final = 3_600_000  # records that tell how producers behave now
-CLOCK_MS: Final = 5_000  # apart: worth a word
-SLOW_MS: Final = 60_000  # the oldest message not yet safe: worth a word
-STUCK_MS: Final = 600_000  # and not right
+RECENT_MS: Final = 3_600_000  # records that show how producers behave now
+CLOCK_MS: Final = 5_000  # apart: a warning
+SLOW_MS: Final = 60_000  # the oldest uncommitted message: a warning
+STUCK_MS: Final = 600_000  # the same: a fault
 SOME: Final = 4  # partitions named: enough to find the cause
 OLDEST_KAFKA: Final = (3, 7)
 OLDEST_CLICKHOUSE: Final = (25, 8)
@@ -30,7 +30,7 @@ WRONG_PARTITION: Final = RejectReason.WRONG_PARTITION.label
 
 
 class Severity(Enum):
-    """How bad it is."""
+    """How bad a finding is."""
 
     FINE = "fine"
     WARNING = "warning"  # look at it when there is time
@@ -39,7 +39,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The judgement of one fact."""
 
     about: str
     severity: Severity
@@ -47,23 +47,23 @@ class Finding:
     mend: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """For a machine."""
+        """All fields, for JSON."""
         severity = self.severity.value
         return {"about": self.about, "severity": severity, "what": self.what, "mend": self.mend}
 
 
 def fine(about: str, what: str) -> Finding:
-    """Nothing to mend."""
+    """A finding that needs nothing."""
     return Finding(about, Severity.FINE, what)
 
 
 def warning(about: str, what: str, mend: str) -> Finding:
-    """Something to look at."""
+    """A finding to look at when there is time."""
     return Finding(about, Severity.WARNING, what, mend)
 
 
 def fault(about: str, what: str, mend: str) -> Finding:
-    """Something is wrong."""
+    """A finding to mend now."""
     return Finding(about, Severity.FAULT, what, mend)
 
 
@@ -71,17 +71,21 @@ def fault(about: str, what: str, mend: str) -> Finding:
 
 
 def builds(version: str, path: str, pages: Mapping[str, Mapping[str, Any] | None]) -> Finding:
-    """Whether the workers run what this command is of.
+    """Whether all workers run the version and code path of this command.
 
     Args:
         version: of this command.
-        path: `python`, or what the compiled kernels call themselves.
-        pages: /status.json of workers, by address; None is silence.
+        path: code path of this command: `python`, or the name of the compiled kernels.
+        pages: /status.json of workers, by address; None: no answer.
 
     """
     ours = f"{version}, {path}"
-    told = {str(page.get("name", url)): page for url, page in pages.items() if page is not None}
-    theirs = {name: f"{page.get('version')}, {page.get('path')}" for name, page in told.items()}
+    answering = {
+        str(page.get("name", url)): page for url, page in pages.items() if page is not None
+    }
+    theirs = {
+        name: f"{page.get('version')}, {page.get('path')}" for name, page in answering.items()
+    }
     others = {name: build for name, build in theirs.items() if build != ours}
     if not others:
         return fine("code path", f"{path}, version {version}")
@@ -93,7 +97,7 @@ def builds(version: str, path: str, pages: Mapping[str, Mapping[str, Any] | None
 def brokers(
     where: str, version: Sequence[int], count: int, replicas: Mapping[Place, Replicas]
 ) -> list[Finding]:
-    """Whether the brokers are new enough and serve and copy every partition.
+    """Whether the brokers are new enough, and serve and replicate every partition.
 
     Args:
         where: their addresses.
@@ -151,7 +155,7 @@ def _places(places: Collection[Place]) -> str:
 def topics(
     counts: Mapping[str, int], configs: Mapping[str, Mapping[str, str]], n: int
 ) -> list[Finding]:
-    """Whether every topic is there, with its partitions and the settings it cannot do without.
+    """Whether every topic exists, with the partitions and the settings that it needs.
 
     Args:
         counts: topic -> number of partitions.
@@ -201,7 +205,7 @@ def _altered(topic: str, key: str, value: str) -> str:
 
 
 def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list[Finding]:
-    """Whether each partition is read, and one worker has the same numbers of all topics.
+    """Whether every partition is read, and each worker owns the same partitions of all topics.
 
     Args:
         members: worker -> topic -> its partitions, of the consumer group.
@@ -238,7 +242,7 @@ def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list
 
 
 def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Finding]:
-    """Whether the newest records lie where murmur2 of their user_id says.
+    """Whether the newest records are in the partition that murmur2 of their user_id gives.
 
     Args:
         newest: records of input topics.
@@ -271,7 +275,7 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
 
 
 def lag(ends: Offsets, committed: Offsets, oldest: Mapping[Place, int], now: int) -> list[Finding]:
-    """How much is not yet safe, and for how long the oldest of it has been waiting.
+    """How many messages are not yet committed, and how long the oldest has been waiting.
 
     Args:
         ends: of the topics that are read.
@@ -295,7 +299,7 @@ def lag(ends: Offsets, committed: Offsets, oldest: Mapping[Place, int], now: int
 
 
 def retention(oldest: Offsets, committed: Offsets) -> Finding:
-    """Whether anything was removed before it was read.
+    """Whether retention removed messages before they were read.
 
     Args:
         oldest: the first offset still there, of the topics that are read.
@@ -318,9 +322,9 @@ def snapshots(
     known: Collection[int],
     now: int,
 ) -> list[Finding]:
-    """When each partition of a side last kept its memory.
+    """When each partition of a side took its last snapshot.
 
-    A partition without news keeps nothing: its last snapshot may be old and yet be whole.
+    A partition without new messages takes none: its last snapshot may be old and yet complete.
 
     Args:
         side: `user` or `kol`.
@@ -365,7 +369,7 @@ def snapshots(
 
 
 def waits(oldest: Mapping[Place, int], among: Collection[str], now: int) -> dict[int, int]:
-    """By partition, how long the oldest message of some topics has been waiting, milliseconds."""
+    """How long the oldest message of these topics has been waiting in each partition, ms."""
     found: dict[int, int] = {}
     for (topic, partition), at in oldest.items():
         if topic in among:
@@ -385,7 +389,7 @@ def clock(name: str, theirs: int, ours: int, *, at_least: bool = False) -> Findi
     Args:
         name: whose clock.
         theirs: what it says, milliseconds.
-        ours: what this machine said at that moment.
+        ours: the time of this machine at that moment.
         at_least: `theirs` is a time in the past, so that only being ahead can be seen.
 
     """
@@ -399,7 +403,7 @@ def clock(name: str, theirs: int, ours: int, *, at_least: bool = False) -> Findi
 
 
 def letters(groups: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """Dead letters of the last day that nothing was done about.
+    """Findings about the new dead letters of the last day.
 
     Args:
         groups: `reason`, `target`, `letters` of each.
@@ -436,7 +440,7 @@ def _counted(counts: Counter[str]) -> str:
 
 
 def workers(pages: Mapping[str, Mapping[str, Any] | None]) -> list[Finding]:
-    """What the workers of this machine say of themselves: page -> its /status.json, or None."""
+    """Findings about the workers of this machine, by their /status.json; None: no answer."""
     found = []
     for url, page in pages.items():
         if page is None:
@@ -453,7 +457,7 @@ def workers(pages: Mapping[str, Mapping[str, Any] | None]) -> list[Finding]:
 
 
 def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:
-    """Whether what `kol up` keeps alive had to be started again."""
+    """Whether `kol up` had to restart a process."""
     again = {str(one["name"]): int(one["restarts"]) for one in running if one.get("restarts")}
     if not again:
         return []
@@ -462,7 +466,7 @@ def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:
 
 
 def span(ms: int) -> str:
-    """A length of time for a person.
+    """A length of time in a readable unit.
 
     >>> span(1_400), span(90_000), span(7_260_000), span(200_000_000)
     ('1 s', '1.5 min', '2.0 h', '2.3 d')

@@ -1,1 +1,1 @@
-"""A user is forgotten, and searched for afterwards."""
+"""Erasing a user, and searching for traces afterwards."""

@@ -47,7 +47,7 @@ from streams.operations.forget.search import (
 )
 from streams.settings import Kafka, Settings
 
-AHEAD_MS: Final = 4_000  # the moment lies behind the record: workers know it before they are there
+AHEAD_MS: Final = 4_000  # of the broker's clock: workers read of the moment before they reach it
 AT_ONCE: Final = 1_000  # letters of one deletion
 HASHED: Final = tuple(name for name, table in TABLES.items() if "user_hash" in table.columns)
 RENAMED: Final = "order_credit"
@@ -105,7 +105,7 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
     try:
         await asyncio.to_thread(_check_may_delete, engine)
         await asyncio.to_thread(_check_workers, settings)
-        on_step("telling the workers")
+        on_step("publishing the erasure")
         person = await _publish_erasure(settings, user_id)
         report = Report(person.at)
         await asyncio.to_thread(_wait_for_workers, settings, timeout, on_step)
@@ -149,7 +149,7 @@ def _check_topics(broker: Broker) -> None:
 
 
 async def _publish_erasure(settings: Settings, user_id: str) -> Person:
-    """Publish the erasure, a little ahead of the brokers' clock; then who it is about."""
+    """Publish the erasure, a little ahead of the brokers' clock; gives whom it concerns."""
     n = settings.kafka.partitions
     home = partition_of(user_id.encode(), n)
     async with _producer(settings.kafka) as producer:
@@ -166,7 +166,7 @@ async def _publish_erasure(settings: Settings, user_id: str) -> Person:
 
 
 def hashes(settings: Settings, user_id: str, moments: Iterable[int]) -> tuple[str, ...]:
-    """What rows call all who had an id and were forgotten at these moments."""
+    """The user_hash of everybody who had this id up to the last of these moments, milliseconds."""
     pseudonyms = Pseudonyms(settings.hmac_key.get_secret_value().encode())
     first = pseudonyms([user_id])
     since = np.array(sorted(set(moments))[:-1], np.int64)  # after the last one comes another person
@@ -198,7 +198,7 @@ async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
 
 
 def _erase_rows(engine: Client, person: Person, report: Report) -> list[tuple[str, int, int]]:
-    """Rename and delete rows; gives the places of the person's dead letters."""
+    """Rename and delete rows; gives topic, partition and offset of the person's dead letters."""
     report.renamed = _rename_orders(engine, person)
     for table in HASHED:
         count = _count(engine, table, _HASHED, person)
@@ -246,7 +246,7 @@ def _count(engine: Client, table: str, condition: str, person: Person) -> int:
 async def _erase_records(
     settings: Settings, person: Person, places: Iterable[tuple[str, int, int]], report: Report
 ) -> None:
-    """Put a tombstone on each of the person's letters, those without a row included."""
+    """Write a tombstone for each of the person's dead letters, those without a row included."""
     gone = {(partition, key(topic, partition, offset)) for topic, partition, offset in places}
     async with record_reader(settings.kafka) as records:
         async for letter in all_records(records, DEAD_LETTERS, settings.kafka.partitions):

@@ -1,8 +1,8 @@
-"""What there is of a user in our tables, topics and snapshots: `kol forget` ends with this search.
+"""Searching tables, topics and snapshots for traces of a user, at the end of `kol forget`.
 
-*Found* is what is the person's: it must be nothing. *Mentions* are the same text elsewhere, such
-as an order or a KOL of that name. Of topics the newest record of every key is looked at; what it
-replaced goes with compaction.
+`found` counts traces of the person: there must be none. `mentions` counts the same text elsewhere,
+such as an order or a KOL of that name. Of topics only the newest record of every key is read: what
+it replaced goes with compaction.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is forgotten, under all names of ours."""
+    """Who is erased: the id, and the hashes that rows have instead of it."""
 
     user_id: str
     partition: int  # of the inputs
@@ -40,14 +40,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a search found: place -> how often."""
+    """What a search found: place -> number of times."""
 
     found: dict[str, int] = field(default_factory=dict)  # must be none
     mentions: dict[str, int] = field(default_factory=dict)  # the same text, not theirs
 
 
 async def search(engine: Client, kafka: Kafka, person: Person, on_step: OnStep) -> Traces:
-    """Look for the id, its key and its hashes in every table and every topic of ours.
+    """Search every table and topic of ours for the id, its key and its hashes.
 
     Raises:
         ReadingError, BrokerError: the engine or the brokers refuse.
@@ -92,13 +92,13 @@ def belongs_to(record: TopicRecord, person: Person) -> bool:
 async def all_records(
     records: RecordReader, topic: str, partitions: int
 ) -> AsyncIterator[TopicRecord]:
-    """Every record of a topic as it ends now."""
+    """All records of a topic up to where it ends now."""
     async for record in records.since([(topic, at) for at in range(partitions)], 0):
         yield record
 
 
 def _search_tables(engine: Client, person: Person, traces: Traces) -> None:
-    """Look into every column that can hold a text."""
+    """Search every column that can hold text."""
     for name, table in TABLES.items():
         texts = [c for c, column in table.all_columns.items() if "String" in column.type]
         if not texts:
@@ -122,7 +122,7 @@ def _search_tables(engine: Client, person: Person, traces: Traces) -> None:
 
 
 def word_pattern(user_id: str) -> str:
-    r"""RE2's for an id that stands alone.
+    r"""A pattern of RE2 that matches an id as a word of its own.
 
     >>> word_pattern("a.b")
     '(^|[^0-9A-Za-z_])\\Qa.b\\E([^0-9A-Za-z_]|$)'
@@ -132,7 +132,7 @@ def word_pattern(user_id: str) -> str:
 
 
 async def _search_topics(kafka: Kafka, person: Person, traces: Traces, on_step: OnStep) -> None:
-    """Look at the newest record of every key; what it replaced goes with compaction."""
+    """Search the newest record of every key; what it replaced goes with compaction."""
     found, mentions = traces.found, traces.mentions
     async with record_reader(kafka) as records:
         for topic, side in ((USER_STATE, "user"), (KOL_STATE, "kol")):
@@ -178,7 +178,7 @@ async def _search_state(
 
 
 def _search_snapshot(latest: Mapping[bytes, bytes], person: Person) -> Sequence[tuple[str, bool]]:
-    """Traces in the arrays, and in the chunks that changes are laid over."""
+    """Traces in the arrays, and in the chunks that deltas are applied to."""
     arrays = assemble(decode_manifest(latest[MANIFEST]), latest)
     patterns = _byte_patterns(person.user_id, person.hashes)
     chunks = [
@@ -193,7 +193,7 @@ def _search_snapshot(latest: Mapping[bytes, bytes], person: Person) -> Sequence[
 def in_arrays(
     arrays: Mapping[str, Any], user_id: str, old_hashes: Iterable[str]
 ) -> list[tuple[str, bool]]:
-    """The arrays of a memory that hold an id, its key or a hash of it, and whether as a user's.
+    """The arrays that hold an id, its key or a hash of it, and whether as the user's.
 
     Left out is the list of those who are forgotten. An id that stands as a text elsewhere (an
     order or a KOL of the same name) is not the user's.
@@ -212,7 +212,7 @@ def in_arrays(
 
 
 def _byte_patterns(user_id: str, old_hashes: Iterable[str]) -> tuple[bytes, ...]:
-    """What stands for a user in the bytes of a memory, beside the id."""
+    """What represents a user in the bytes of a memory, beside the id."""
     low = user_key(user_id)[0].to_bytes(8, "little")
     pairs = [(bytes.fromhex(one), one.encode()) for one in old_hashes]
     return (low, *(pattern for pair in pairs for pattern in pair))

@@ -1,1 +1,1 @@
-"""A second app that reads everything again, and whose rows people read."""
+"""A second app that reads everything again, and the swap of the views to its tables."""

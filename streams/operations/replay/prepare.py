@@ -1,4 +1,4 @@
-"""A second app that reads all again beside the live one, under names of its own.
+"""A second app that reads everything again beside the live one, under names of its own.
 
     settings = replay_settings(live, "kol-2")  # own group, transactions, topics, database
     prepare(live, settings, since=None)        # refused where the log no longer reaches back
@@ -107,22 +107,30 @@ def refusal(oldest: Mapping[Place, Oldest], since: int | None, now: int) -> str 
     True
     """
     if since is None:
-        cut = {place: found for place, found in oldest.items() if found.offset}
-        if not cut:
-            return None
-        return (
-            f"the log does not reach back to its beginning ({_shortest(cut)}), and what was before "
-            "would be missing: orders, their touches, refunds. Keep the inputs longer "
-            "(retention.ms) before the next change of rules; or take what is older from the "
-            f"live tables: --from a day that is {_days(SETTLED_MS)} days ago and "
-            f"{_days(REACH_MS)} days after the log's beginning"
-        )
+        return _refusal_of_all(oldest)
     if since > now - SETTLED_MS:
         return (
             f"--from {_day(since)} is too late: an order of less than {_days(SETTLED_MS)} days can "
             "still be given back, and the replay would not know it. The latest possible is "
             f"{_day(now - SETTLED_MS)}"
         )
+    return _refusal_since(oldest, since)
+
+
+def _refusal_of_all(oldest: Mapping[Place, Oldest]) -> str | None:
+    cut = {place: found for place, found in oldest.items() if found.offset}
+    if not cut:
+        return None
+    return (
+        f"the log does not reach back to its beginning ({_shortest(cut)}), and what was before "
+        "would be missing: orders, their touches, refunds. Keep the inputs longer "
+        "(retention.ms) before the next change of rules; or take what is older from the "
+        f"live tables: --from a day that is {_days(SETTLED_MS)} days ago and "
+        f"{_days(REACH_MS)} days after the log's beginning"
+    )
+
+
+def _refusal_since(oldest: Mapping[Place, Oldest], since: int) -> str | None:
     short = {
         place: found
         for place, found in oldest.items()
@@ -168,23 +176,7 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
     conf = second.clickhouse
     engine = connect(conf, database="")
     try:
-        comment = database_comment(engine, conf.database)
-        started = ReplayStart.parse(comment or "")
-        why_not: str | None = None
-        if comment is None:
-            oldest = asyncio.run(_oldest_records(live.kafka))
-            why_not = refusal(oldest, since, time.time_ns() // 1_000_000)
-        elif started is None:
-            why_not = f"the database {conf.database} is there and no replay's: take another name"
-        elif since not in {None, started.since}:
-            why_not = (
-                f"{second.app_id} began with another --from: "
-                "`kol replay drop` it, or take another name"
-            )
-        else:
-            since = started.since
-        if why_not:
-            raise ReplayError(why_not)
+        since = _start(engine, live, second, since)
         atomic = "" if conf.cluster else "ENGINE = Atomic"
         command(
             engine,
@@ -198,6 +190,31 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
     finally:
         engine.close()
     return since
+
+
+def _start(engine: Client, live: Settings, second: Settings, since: int | None) -> int | None:
+    """Since when a replay's rows are its own: as given, or as it began.
+
+    Raises:
+        ReplayError: it cannot begin there, or began otherwise.
+
+    """
+    database = second.clickhouse.database
+    comment = database_comment(engine, database)
+    if comment is None:
+        oldest = asyncio.run(_oldest_records(live.kafka))
+        why_not = refusal(oldest, since, time.time_ns() // 1_000_000)
+        if why_not:
+            raise ReplayError(why_not)
+        return since
+    start = ReplayStart.parse(comment)
+    if start is None:
+        raise ReplayError(f"the database {database} is there and no replay's: take another name")
+    if since not in {None, start.since}:
+        raise ReplayError(
+            f"{second.app_id} began with another --from: `kol replay drop` it, or take another name"
+        )
+    return start.since
 
 
 def cluster_clause(live: Settings) -> str:
@@ -253,7 +270,7 @@ def wait_until_caught_up(second: Settings, timeout: float, observer: Observer) -
 
 
 def check_started(second: Settings) -> None:
-    """Make sure that a replay of this name was begun.
+    """Make sure that a replay of this name was started.
 
     Raises:
         ReplayError: there is no database of this name.

@@ -159,7 +159,7 @@ def drop(live: Settings, second: Settings) -> str:
                 raise ReplayError(f"the database {theirs} is no replay's: it stays")
             else:
                 command(engine, f"DROP DATABASE IF EXISTS {theirs} {cluster_clause(live)} SYNC")
-            broker.forget(gone.app_id, OWN)
+            broker.delete_app(gone.app_id, OWN)
     finally:
         engine.close()
     return gone.app_id
