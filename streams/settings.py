@@ -70,18 +70,19 @@ class Kafka(_Part):
         "SCRAM-SHA-512", description="SASL mechanism."
     )
 
-    def named(self, topic: str) -> str:
-        """The name that the brokers know a topic of `schemas.topics` by.
+    def broker_topic(self, topic: str) -> str:
+        """The name on the brokers of a topic of `schemas.topics`.
 
-        >>> Kafka(prefix="b.").named("kol-cells"), Kafka(prefix="b.").named("purchases")
-        ('b.kol-cells', 'purchases')
+        >>> [Kafka(prefix="b.").broker_topic(topic) for topic in ("kol-cells", "purchases")]
+        ['b.kol-cells', 'purchases']
         """
         return self.prefix + topic if topic in OWN else topic
 
-    def known(self, name: str) -> str | None:
-        """The name in `schemas.topics` of a topic of the brokers; None for another app's own topic.
+    def plain_topic(self, name: str) -> str | None:
+        """The topic of `schemas.topics` with that name on the brokers; None for another app's own.
 
-        >>> [Kafka(prefix="b.").known(name) for name in ("b.kol-cells", "kol-cells", "purchases")]
+        >>> kafka = Kafka(prefix="b.")
+        >>> [kafka.plain_topic(name) for name in ("b.kol-cells", "kol-cells", "purchases")]
         ['kol-cells', None, 'purchases']
         """
         if not self.prefix:

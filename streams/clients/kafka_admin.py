@@ -137,7 +137,7 @@ class Broker:
         try:
             self._client.create_topics(
                 {
-                    self._kafka.named(name): {
+                    self._kafka.broker_topic(name): {
                         "num_partitions": partitions,
                         "replication_factor": self._kafka.replication,
                         "configs": dict(configs),
@@ -157,12 +157,14 @@ class Broker:
         for name, (partitions, configs) in self._plan().items():
             if name not in there:
                 found.append(
-                    Difference(self._kafka.named(name), "is missing: run `kol topics`", fatal=True)
+                    Difference(
+                        self._kafka.broker_topic(name), "is missing: run `kol topics`", fatal=True
+                    )
                 )
             elif there[name] != partitions:
                 found.append(
                     Difference(
-                        self._kafka.named(name),
+                        self._kafka.broker_topic(name),
                         f"has {there[name]} partitions, not {partitions}; a count never changes: "
                         "use a new KOL_APP_ID and new topics, and replay",
                         fatal=True,
@@ -172,7 +174,7 @@ class Broker:
                 now = self.configs(name)
                 found += [
                     Difference(
-                        self._kafka.named(name),
+                        self._kafka.broker_topic(name),
                         f"has {key}={now.get(key)}, not {value}{CARE.get((name, key), '')}",
                         fatal=False,
                     )
@@ -183,7 +185,7 @@ class Broker:
 
     def configs(self, topic: str) -> dict[str, str]:
         """The settings of one topic in force."""
-        name = self._kafka.named(topic)
+        name = self._kafka.broker_topic(topic)
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
         answer = self._client.describe_configs([resource], config_filter="all")
         return {key: value["value"] for key, value in answer["topic"][name].items()}
@@ -206,7 +208,7 @@ class Broker:
         description = self._client.describe_groups([group])[group]
         return {
             member["group_instance_id"] or member["member_id"]: {
-                self._kafka.known(share["topic"]) or share["topic"]: list(share["partitions"])
+                self._kafka.plain_topic(share["topic"]) or share["topic"]: list(share["partitions"])
                 for share in (member["member_assignment"] or {}).get("assigned_partitions", [])
             }
             for member in description["members"]
@@ -217,7 +219,7 @@ class Broker:
         there = self.counts()
         with suppress(CoordinatorNotAvailableError):  # no group has ever committed here
             self._client.delete_groups([group])
-        gone = [self._kafka.named(topic) for topic in topics if topic in there]
+        gone = [self._kafka.broker_topic(topic) for topic in topics if topic in there]
         if gone:
             self._client.delete_topics(gone)
         while set(topics) & self.counts().keys():
@@ -226,7 +228,7 @@ class Broker:
     def _offsets(self, topics: Iterable[str], spec: OffsetSpec) -> Offsets:
         counts = self.counts()
         wanted = {
-            TopicPartition(self._kafka.named(topic), partition): spec
+            TopicPartition(self._kafka.broker_topic(topic), partition): spec
             for topic in topics
             for partition in range(counts.get(topic, 0))
         }
@@ -235,13 +237,15 @@ class Broker:
         return self._by_place(self._client.list_partition_offsets(wanted).items())
 
     def _by_place(self, offsets: Iterable[tuple[TopicPartition, Any]]) -> Offsets:
-        known = self._kafka.known
-        found = {(known(tp.topic), tp.partition): at.offset for tp, at in offsets}
+        plain_topic = self._kafka.plain_topic
+        found = {(plain_topic(tp.topic), tp.partition): at.offset for tp, at in offsets}
         return {(topic, at): offset for (topic, at), offset in found.items() if topic is not None}
 
     def _topics(self) -> dict[str, Any]:
         """The description of each topic, without those of other apps."""
-        found = {self._kafka.known(one["name"]): one for one in self._client.describe_topics()}
+        found = {
+            self._kafka.plain_topic(one["name"]): one for one in self._client.describe_topics()
+        }
         return {name: one for name, one in found.items() if name is not None}
 
     def _plan(self) -> Mapping[str, tuple[int, Mapping[str, str]]]:

@@ -50,7 +50,7 @@ class RecordReader:
         self._kafka = kafka
 
     def _tp(self, place: Place) -> TopicPartition:
-        return TopicPartition(self._kafka.named(place[0]), place[1])
+        return TopicPartition(self._kafka.broker_topic(place[0]), place[1])
 
     async def newest(self, places: Iterable[Place], most: int) -> list[TopicRecord]:
         """The records in the last `most` offsets of each partition, in log order.
@@ -131,7 +131,7 @@ class RecordReader:
 
 def _topic_record(record: Any, kafka: Kafka) -> TopicRecord:  # noqa: ANN401  # aiokafka ships no types
     return TopicRecord(
-        kafka.known(record.topic) or record.topic,
+        kafka.plain_topic(record.topic) or record.topic,
         record.partition,
         record.offset,
         record.timestamp,

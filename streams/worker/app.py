@@ -87,7 +87,7 @@ def wire_transport(app: faust.App, kafka: Kafka, hooks: Hooks, *, leaves: bool) 
         app,
         Wiring(
             inputs=INPUTS,
-            others=(ERASURES, kafka.named(CELLS)),
+            others=(ERASURES, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
             leaves=leaves,
@@ -110,7 +110,7 @@ def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
 
-    @app.agent(batch_topic(app, (kafka.named(CELLS),)), name="kol_side")
+    @app.agent(batch_topic(app, (kafka.broker_topic(CELLS),)), name="kol_side")
     async def kol_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.KOL, stream)
 
@@ -194,7 +194,7 @@ def inputs_at_end(app: faust.App, partition: int) -> dict[str, InputEnd]:
 
 def with_known_topic(kafka: Kafka, batch: RecordBatch) -> RecordBatch:
     """A batch under the name that its topic has in `schemas.topics`."""
-    topic = kafka.known(batch.topic)
+    topic = kafka.plain_topic(batch.topic)
     return batch if topic in {batch.topic, None} else replace(batch, topic=topic)
 
 
@@ -203,7 +203,7 @@ def offset_release(app: faust.App, kafka: Kafka) -> Release:
 
     def release(offsets: Mapping[tuple[str, int], int]) -> None:
         consumer_of(app).mark_durable(
-            {TP(kafka.named(topic), at): offset for (topic, at), offset in offsets.items()}
+            {TP(kafka.broker_topic(topic), at): offset for (topic, at), offset in offsets.items()}
         )
 
     return release

@@ -61,9 +61,9 @@ class Health:
         """How far each topic partition of this worker is read."""
         if self._app.rebalancing or not self._lanes:
             return {}
-        consumer, named = consumer_of(self._app), self._settings.kafka.named
+        consumer, broker_topic = consumer_of(self._app), self._settings.kafka.broker_topic
         return {
-            TP(topic, partition): consumer.read_position(TP(named(topic), partition))
+            TP(topic, partition): consumer.read_position(TP(broker_topic(topic), partition))
             for topic in READ
             for partition in self._lanes.held
         }

@@ -30,9 +30,9 @@ class Outputs:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._sink = ClickHouse.at(place(settings.clickhouse), observer=SinkMetrics(telemetry))
         options = client_options(settings.kafka)
-        named = settings.kafka.named
-        self._blocks = Blocks(options, named(CELLS))
-        self._letters = DeadLetters(options, named(DEAD_LETTERS))
+        broker_topic = settings.kafka.broker_topic
+        self._blocks = Blocks(options, broker_topic(CELLS))
+        self._letters = DeadLetters(options, broker_topic(DEAD_LETTERS))
         self._producers_lock = asyncio.Lock()
         self._is_open = False
         self._is_closed = False

@@ -48,7 +48,9 @@ class Rebalancer:
                     self._telemetry.set("kol_snapshot_timestamp_seconds", time.time(), *labels)
         self._telemetry.add("kol_rebalances_total")
         return {
-            TP(self._settings.kafka.named(topic), partition): self._offset(side, partition, topic)
+            TP(self._settings.kafka.broker_topic(topic), partition): self._offset(
+                side, partition, topic
+            )
             for side in Side
             for partition in held
             for topic in TOPICS[side]

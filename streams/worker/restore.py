@@ -123,7 +123,7 @@ class Restorer:
             client_options(settings.kafka),
             settings.app_id,
             side.value,
-            settings.kafka.named(STATE[side]),
+            settings.kafka.broker_topic(STATE[side]),
             partition,
             format=FORMAT[side],
             reads=READS[side],

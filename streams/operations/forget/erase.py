@@ -255,6 +255,6 @@ async def _erase_records(
     gone = {(at, name) for at, name in gone if b"/" in name}  # older ones share their key
     async with _producer(settings.kafka) as producer:
         for partition, name in sorted(gone):
-            topic = settings.kafka.named(DEAD_LETTERS)
+            topic = settings.kafka.broker_topic(DEAD_LETTERS)
             await producer.send_and_wait(topic, None, key=name, partition=partition)
     report.records = len(gone)

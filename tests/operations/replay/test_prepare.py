@@ -77,7 +77,7 @@ def test_a_replay_shares_the_inputs_and_nothing_that_is_written() -> None:
     assert second.app_id != live.app_id
     assert second.clickhouse.database == "kol_2"
     for topic in TOPICS:
-        is_shared = second.kafka.named(topic) == live.kafka.named(topic)
+        is_shared = second.kafka.broker_topic(topic) == live.kafka.broker_topic(topic)
         assert is_shared == (topic not in OWN)
     assert variables_of(second).keys() <= descriptions().keys()
 
@@ -101,10 +101,10 @@ def test_who_has_become_the_live_one_is_not_replayed_into_itself() -> None:
 @given(st.sampled_from(sorted(TOPICS)), st.sampled_from(["", "kol-2.", "a."]))
 def test_a_topic_is_known_by_the_name_it_was_given(topic: str, prefix: str) -> None:
     kafka = Kafka(prefix=prefix)
-    assert kafka.known(kafka.named(topic)) == topic
+    assert kafka.plain_topic(kafka.broker_topic(topic)) == topic
 
 
 @given(st.sampled_from(sorted(OWN)))
 def test_another_apps_own_topics_are_nobodys(topic: str) -> None:
-    assert Kafka(prefix="kol-2.").known(topic) is None
-    assert Kafka(prefix="kol-2.").known(f"kol-3.{topic}") == f"kol-3.{topic}"
+    assert Kafka(prefix="kol-2.").plain_topic(topic) is None
+    assert Kafka(prefix="kol-2.").plain_topic(f"kol-3.{topic}") == f"kol-3.{topic}"
