@@ -39,8 +39,11 @@ class Intake:
         self.backpressure.update()
 
     def export_metrics(self) -> None:
-        """Refresh what metrics say of doors, counters and back-pressure."""
+        """Refresh what metrics say of doors, counters, steps and back-pressure."""
         export_counts(self._lanes, self._telemetry)
+        for lane in self._lanes.user.values():
+            for step, seconds in lane.take_step_seconds():
+                self._telemetry.add("kol_fold_step_seconds_total", seconds, step)
         self.backpressure.export_metrics()
 
 

@@ -6,6 +6,7 @@ Where reading goes on is what the snapshot says, never what the group has commit
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -146,9 +147,11 @@ def restored_user_memory(settings: Settings, partition: int, opened: Opened) -> 
     """The memory of a snapshot, or an empty one where there is none."""
     key = settings.hmac_key.get_secret_value().encode()
     memory = (
-        UserMemory(partition, hmac_key=key)
+        UserMemory(partition, hmac_key=key, clock=time.perf_counter)
         if opened.arrays is None
-        else UserMemory.restored(opened.arrays, partition, hmac_key=key, run=in_threads)
+        else UserMemory.restored(
+            opened.arrays, partition, hmac_key=key, clock=time.perf_counter, run=in_threads
+        )
     )
     if opened.life > 1 or opened.epoch > 0:  # a former owner may have written larger totals
         memory.resend_totals()

@@ -32,6 +32,7 @@ from sinks.base import Fault
 from streams.core.kol import memory as kol_memory
 from streams.core.sides import Side
 from streams.core.user import door_counts
+from streams.core.user.steps import STEPS
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # as many lines again, for nobody
 
@@ -113,6 +114,12 @@ METRICS: dict[str, Metric] = {
     ),
     "kol_fold_seconds": Metric(
         "histogram", "Time to read and fold one batch.", ("side",), LENGTHS, SIDE
+    ),
+    "kol_fold_step_seconds_total": Metric(
+        "counter",
+        "Time that the user side spent in each step of folding.",
+        ("step",),
+        series=tuple((step,) for step in STEPS),
     ),
     END_TO_END: Metric(
         "histogram", "From a message's append to its rows' acknowledgement.", (), LATENCY

@@ -1,6 +1,6 @@
 """A partition of the user side: events into orders and cells, and how far its inputs are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from schemas.codec import decode
@@ -14,6 +14,7 @@ from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
 from streams.core.user.rows import ChangedCells
+from streams.core.user.steps import Step
 from streams.snapshots import Pace, StateLog
 from streams.worker.lanes import Lane, Mute, PendingSnapshot
 from streams.worker.outgoing import LaneChanges, Source
@@ -59,6 +60,7 @@ class UserLane(Lane):
         super().__init__(partition, memory, log, pace, mute)
         self.memory = memory
         self.begun_at = begun_at
+        self._exported_seconds = dict(memory.step_seconds)
         self.is_empty = False  # no message yet, and idle: it holds back nobody's watermark
 
     def fold(self, batch: RecordBatch, now: float) -> None:
@@ -67,7 +69,7 @@ class UserLane(Lane):
         if batch.topic == ERASURES:
             self.memory.fold_erasures(read(batch.values, batch.offsets), batch.next_offset)
             return  # it is no event: the partition has not begun by it
-        self.memory.fold(decode(batch))
+        self.memory.fold(self.memory.steps.run("decode", decode, batch))
         self._note_folded(batch)
         self.is_empty = False
         if self.begun_at is None:
@@ -105,6 +107,12 @@ class UserLane(Lane):
     def prune(self, now: float) -> None:
         """Drop what no accepted event can change any more."""
         self.memory.prune(self.watermark(now))
+
+    def take_step_seconds(self) -> Iterator[tuple[Step, float]]:
+        """Each step of folding, and the seconds spent in it since the last call."""
+        for step, seconds in self.memory.step_seconds.items():
+            yield step, seconds - self._exported_seconds[step]
+            self._exported_seconds[step] = seconds
 
     def greatest_times(self) -> dict[str, int | None]:
         """The greatest accepted event time of each input, None where there is none."""

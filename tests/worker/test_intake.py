@@ -5,7 +5,7 @@ from streams.core.moments import HORIZON_MS
 from streams.core.sides import Side
 from streams.core.user.memory import UserMemory
 from streams.worker.intake import export_counts
-from tests.builders import click, decoded, record_batch, refund
+from tests.builders import click, decoded, paid, record_batch, refund
 from tests.worker.world import LONG, NOW, World, shown
 
 
@@ -84,3 +84,15 @@ async def test_messages_that_are_handed_in_again_are_counted_as_skipped() -> Non
 
     assert shown(world, "kol_duplicates_skipped_total") == {(CLICKSTREAM,): 2}
     assert shown(world, "kol_events_total") == {("written", CLICKSTREAM): 2}
+
+
+async def test_the_time_of_each_step_is_counted_once() -> None:
+    world = World()
+    seconds = iter(range(100))
+    memory = UserMemory(0, hmac_key=b"key", clock=lambda: float(next(seconds)))
+    world.add_lane(0, begun_at=None, memory=memory)
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+
+    steps = ("decode", "persons", "dedup", "codes", "orders", "cells")  # a purchase is no touch
+    assert shown(world, "kol_fold_step_seconds_total") == {(step,): 1 for step in steps}
+    assert shown(world, "kol_fold_step_seconds_total") == {(step,): 1 for step in steps}
