@@ -1,10 +1,10 @@
-"""The way in: Faust over aiokafka, one Faust event per fetched record batch.
+"""Reads topics: Faust over aiokafka, one Faust event per fetched record batch.
 
-`Transport` is found by the scheme `kafkab://` of the broker's URL. An app is tied to it with
-`wire`, before it starts; its agents read topics made by `batch_topic`:
+`Transport` is found by the scheme `kafkab://` of the broker's URL. `wire` connects an app to
+its topics and hooks before it starts; its agents read topics made by `batch_topic`:
 
     app = faust.App("kol", broker="kafkab://b1:9092", **APP_SETTINGS)
-    wire(app, Wiring(inputs=INPUTS, others=(KOL_CELLS,), hooks=memories, horizon_ms=HORIZON_MS))
+    wire(app, Wiring(inputs=INPUTS, others=(CELLS,), hooks=hooks, horizon_ms=HORIZON_MS))
     events = batch_topic(app, INPUTS)
 
     @app.agent(events)
@@ -13,8 +13,8 @@
             if is_current(app, event):
                 fold(event.value)
 
-`wiring.py` says when which hook is called. An agent never acknowledges on its own: when a
-snapshot is durable, `consumer_of(app).mark_durable(offsets)` makes its offsets committable.
+`wiring.py` says when which hook is called. An agent never acknowledges: when a snapshot is
+durable, `consumer_of(app).mark_durable(offsets)` lets its offsets be committed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,28 +27,22 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT, TopicT
 from faust.types.tuples import Message
 
-from streams.transport.align import Alignment, TopicHead
 from streams.transport.consumer import BatchConsumer
 from streams.transport.fetch_thread import OffsetsGoneError
 from streams.transport.positions import ReadPosition
-from streams.transport.records import CorruptRecordsError, Piece, RecordSet
+from streams.transport.records import CorruptRecordsError
 from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
 
 __all__ = [
     "APP_SETTINGS",
     "SCHEME",
     "TP",
-    "Alignment",
     "BatchConsumer",
-    "BatchSchema",
     "CorruptRecordsError",
     "Hooks",
     "NotCoPartitionedError",
     "OffsetsGoneError",
-    "Piece",
     "ReadPosition",
-    "RecordSet",
-    "TopicHead",
     "Transport",
     "Wiring",
     "batch_topic",
@@ -60,7 +54,7 @@ __all__ = [
 SCHEME: Final = "kafkab"
 QUEUED_BATCHES: Final = 8  # waiting for an agent; a partition is paused at six
 
-# What the transport relies on, for `faust.App(**APP_SETTINGS)`; the rest is the operator's.
+# What the transport relies on, for `faust.App(**APP_SETTINGS)`; all else is the operator's.
 APP_SETTINGS: Final[Mapping[str, Any]] = {
     "topic_allow_declare": False,  # topics belong to the deployment
     "topic_disable_leader": True,  # no topic of Faust's own
@@ -75,14 +69,14 @@ APP_SETTINGS: Final[Mapping[str, Any]] = {
     "broker_max_poll_interval": 900.0,  # survive a long outage of the sink inside the group
     "consumer_max_fetch_size": 1 << 20,  # per partition
     "consumer_auto_offset_reset": "earliest",
-    "agent_supervisor": "mode.CrashingSupervisor",  # half-applied memory must not live on
+    "agent_supervisor": "mode.CrashingSupervisor",  # a half-folded batch must not live on
 }
 
 
 class BatchSchema(faust.Schema[Any, Any]):
-    """Hands the batch on as it is: it is decoded in the agent, where refusals are counted."""
+    """Passes the batch on as it is: the agent decodes it and counts what is rejected."""
 
-    def loads_key(  # noqa: D102  # Faust's
+    def loads_key(  # Faust's
         self,
         app: Any,  # noqa: ANN401, ARG002  # Faust's signature
         message: Message,  # noqa: ARG002  # as above
@@ -92,7 +86,7 @@ class BatchSchema(faust.Schema[Any, Any]):
     ) -> Any:  # noqa: ANN401  # as above
         return None
 
-    def loads_value(  # noqa: D102  # Faust's
+    def loads_value(  # Faust's
         self,
         app: Any,  # noqa: ANN401, ARG002  # Faust's signature
         message: Message,
@@ -105,14 +99,14 @@ class BatchSchema(faust.Schema[Any, Any]):
 
 
 class Transport(driver.Transport):
-    """Faust's aiokafka transport with a consumer of record batches."""
+    """Faust's aiokafka transport, with a consumer of record batches."""
 
     Consumer: ClassVar[type[Any]] = BatchConsumer
     wiring: Wiring | None = None
 
 
 def wire(app: faust.App, wiring: Wiring) -> None:
-    """Tie an app to its topics and memories. Before `app.start()`.
+    """Connect an app to its topics and hooks; call it before `app.start()`.
 
     Raises:
         ImproperlyConfigured: the broker's scheme is another, or the streams are not awaited.

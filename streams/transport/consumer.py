@@ -139,7 +139,7 @@ class BatchConsumer(driver.Consumer):
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        return message.delivery.settled
+        return message.delivery.is_durable
 
     async def on_task_error(self, exc: BaseException) -> None:
         """Nothing: Faust commits before it crashes; meanwhile half a batch could be flushed."""
@@ -210,7 +210,7 @@ class BatchConsumer(driver.Consumer):
         if any(tp.topic not in self.wiring.topics for tp in self.assignment()):
             await super().perform_seek()
         starts = self._positions.starts
-        await self._thread.begin(starts)
+        await self._thread.seek_to(starts)
         self.deliveries.restart(starts)
         self._positions.restart()
         self._read_offset.update(dict.fromkeys(starts))

@@ -1,9 +1,9 @@
-"""What was handed to the agents and how much of it is settled: the commit point.
+"""Which batches were delivered to the agents, and up to which offset they are durable.
 
-Per partition a queue in the order of delivery; the commit point is the end of its settled
-front. A batch that is thrown away unseen stays unsettled, so the point stops before it; an
-acknowledgement belongs to one delivery, so a late one from before a rebalance cannot stand
-for the batch that was read again after it.
+Each partition has a queue in the order of delivery. Its commit point is the offset before
+which every delivery is durable. A batch that is thrown away unseen never becomes durable, so
+the point stops before it. An acknowledgement belongs to one delivery, so a late one from
+before a rebalance cannot stand for the batch that was read again after it.
 """
 
 from collections import defaultdict, deque
@@ -18,12 +18,12 @@ from schemas.columns import RecordBatch
 class Delivery:
     """One batch on its way through an agent."""
 
-    __slots__ = ("next_offset", "settled", "started")
+    __slots__ = ("is_durable", "is_started", "next_offset")
 
     def __init__(self, next_offset: int) -> None:
         self.next_offset = next_offset
-        self.started = False  # an agent has it
-        self.settled = False  # whatever it changed is durable
+        self.is_started = False  # an agent has it
+        self.is_durable = False  # a snapshot holds whatever it changed
 
 
 class BatchMessage(ConsumerMessage):
@@ -45,43 +45,43 @@ class BatchMessage(ConsumerMessage):
     @property
     def tracked(self) -> bool:
         """Whether an agent has it."""
-        return self.delivery.started
+        return self.delivery.is_started
 
     @tracked.setter
     def tracked(self, value: bool) -> None:
-        self.delivery.started = value
+        self.delivery.is_started = value
 
     @property
     def acked(self) -> bool:
-        """Whether it is done with."""
+        """Whether it was acknowledged."""
         return self._acked
 
     @acked.setter
     def acked(self, value: bool) -> None:
         self._acked = value
-        if value and self.delivery.started:
-            self.delivery.settled = True
+        if value and self.delivery.is_started:
+            self.delivery.is_durable = True
 
 
 class Deliveries:
-    """Every unsettled delivery, by partition."""
+    """Every delivery that is not durable, by partition."""
 
     def __init__(self) -> None:
         self._queues: dict[TP, deque[Delivery]] = defaultdict(deque)
-        self._safe: dict[TP, int] = {}
+        self._commit_points: dict[TP, int] = {}
 
     def __iter__(self) -> Iterator[TP]:
-        return iter(list(self._queues.keys() | self._safe.keys()))
+        return iter(list(self._queues.keys() | self._commit_points.keys()))
 
     def add(self, tp: TP, next_offset: int) -> Delivery:
-        """A batch that ends before `next_offset` is handed out."""
+        """A batch that ends before `next_offset` is delivered."""
         delivery = Delivery(next_offset)
         self._queues[tp].append(delivery)
         return delivery
 
     def skip(self, tp: TP, next_offset: int) -> None:
-        """Nothing was there to hand out up to `next_offset`; settled at once."""
-        self.add(tp, next_offset).settled = True
+        """There was nothing to deliver up to `next_offset`; durable at once."""
+        self.add(tp, next_offset).is_durable = True
 
     def mark_durable(self, tp: TP, offset: int) -> None:
         """Everything before `offset` is durable, however it got there."""
@@ -89,30 +89,32 @@ class Deliveries:
         for delivery in queue:
             if delivery.next_offset > offset:
                 break
-            delivery.settled = True
+            delivery.is_durable = True
         self._pop(tp)
         if not queue:
-            self._safe[tp] = max(offset, self._safe.get(tp, 0))
+            self._commit_points[tp] = max(offset, self._commit_points.get(tp, 0))
 
     def commit_point(self, tp: TP) -> int | None:
-        """Everything before it is settled; None if nothing is."""
+        """The offset before which everything is durable; None if nothing is."""
         self._pop(tp)
-        return self._safe.get(tp)
+        return self._commit_points.get(tp)
 
     def _pop(self, tp: TP) -> None:
         queue = self._queues[tp]
-        while queue and queue[0].settled:
-            self._safe[tp] = max(queue.popleft().next_offset, self._safe.get(tp, 0))
+        while queue and queue[0].is_durable:
+            self._commit_points[tp] = max(
+                queue.popleft().next_offset, self._commit_points.get(tp, 0)
+            )
 
     def restart(self, starts: Mapping[TP, int]) -> None:
-        """Reading begins at `starts`: whatever was handed out from there on comes again."""
+        """Reading begins at `starts`: whatever was delivered from there on comes again."""
         for tp, start in starts.items():
             queue = self._queues[tp]
             while queue and queue[-1].next_offset > start:
                 queue.pop()
 
     def forget(self, tps: Iterable[TP]) -> None:
-        """These partitions are somebody else's now."""
+        """These topic partitions are no longer ours."""
         for tp in tps:
             self._queues.pop(tp, None)
-            self._safe.pop(tp, None)
+            self._commit_points.pop(tp, None)

@@ -1,6 +1,6 @@
 """The thread that fetches: aiokafka's client, its record sets read whole and in order.
 
-Private names of aiokafka are used here and in `records.py`, nowhere else.
+Private names of aiokafka are used here and where `tests/test_architecture.py` says so.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from faust.exceptions import ImproperlyConfigured
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.transport.align import Alignment, TopicHead
+from streams.transport.alignment import Alignment, TopicHead
 from streams.transport.positions import End, FetchResponses
 from streams.transport.records import PIECE_BYTES, Piece, RecordSet
 from streams.transport.wiring import Wiring
 
 RESPONSE_BYTES: Final = 4 << 20  # the client costs twice as much with its default of 50 MB
 FETCH_WAIT_MS: Final = 100  # an idle partition's fetch blocks its node's other ones that long
-CRASH_LOOK_S: Final = 0.2  # how long a wait for the thread goes on after a crash, at the most
+CRASH_CHECK_S: Final = 0.2  # how long a wait for the thread goes on after a crash, at the most
 FRESH_S: Final = 5.0  # what a broker says of a partition's end counts that long
 PIECES: Final = 8  # of one fetch, at the most
 TURN_BYTES: Final = 2 * PIECE_BYTES  # and what they may weigh, but for the last one
@@ -82,7 +82,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._wiring = self.consumer.wiring
         self._alignment = Alignment(self._wiring.horizon_ms)
         self._open: dict[TP, tuple[FetchResult, RecordSet]] = {}
-        self._reached: dict[TP, int] = {}  # record time of the newest record taken
+        self._newest: dict[TP, int] = {}  # record time of the newest record read
         self._expected: dict[TP, int] = {}  # where reading goes on
         self._responses = FetchResponses()
 
@@ -132,7 +132,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             while not answer.done():
                 if self.crashed:
                     raise ConsumerStoppedError
-                await asyncio.wait([answer], timeout=CRASH_LOOK_S)
+                await asyncio.wait([answer], timeout=CRASH_CHECK_S)
             return answer.result()
         finally:
             answer.cancel()
@@ -145,20 +145,20 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         await super().on_thread_stop()
 
     def wake(self) -> None:
-        """End a wait for records: somebody can take them again. Any thread may call it."""
+        """End a wait for records: an agent can take batches again. Any thread may call it."""
         if self._consumer is None or self._consumer._fetcher is None:  # noqa: SLF001  # as in records.py
             return
         with suppress(RuntimeError):  # the thread is gone: nobody waits there
             self.thread_loop.call_soon_threadsafe(_notify_waiters, self._consumer._fetcher)  # noqa: SLF001  # as above
 
-    async def begin(self, starts: Mapping[TP, int]) -> None:
+    async def seek_to(self, starts: Mapping[TP, int]) -> None:
         """Read on from these offsets."""
-        await self.call_thread(self._begin, starts)
+        await self.call_thread(self._seek_to, starts)
 
-    async def _begin(self, starts: Mapping[TP, int]) -> None:
+    async def _seek_to(self, starts: Mapping[TP, int]) -> None:
         consumer = self._ensure_consumer()
         self._open.clear()
-        self._reached.clear()
+        self._newest.clear()
         self._alignment.forget()
         self._expected = dict(starts)
         for tp, offset in starts.items():
@@ -178,7 +178,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
 
     def end(self, tp: TP) -> End | None:
-        """Where a topic partition ends; None if the broker has not spoken lately."""
+        """Where a topic partition ends; None if no broker has said lately."""
         state = self._state(tp)
         seen_at = None if state is None else state.timestamp  # first: a later end may come
         at = self._responses.requested_at(tp, seen_at)
@@ -189,7 +189,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     @property
     def is_connected(self) -> bool:
-        """Whether any broker is spoken to."""
+        """Whether the client is connected to any broker."""
         connections = self._ensure_consumer()._client._conns.values()  # noqa: SLF001  # as in records.py
         return any(connection.connected() for connection in list(connections))
 
@@ -216,15 +216,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             if subscriptions.reassignment_in_progress:
                 await asyncio.sleep(0.02)  # the flow is about to be stopped
                 return fetch
-            await self._collect(fetch, fetcher, active_partitions, max_records)
+            await self._read_oldest_first(fetch, fetcher, active_partitions, max_records)
             if not fetch and timeout:
                 await _wait_for_records(fetcher, timeout)
         return fetch
 
-    async def _collect(
+    async def _read_oldest_first(
         self, fetch: Fetch, fetcher: Fetcher, active: set[TP], max_records: int | None
     ) -> None:
-        """Take what is at hand: in each group of topics the oldest first, groups in turn."""
+        """Read what has arrived: in each group of topics the oldest first, groups in turn."""
         assignment = fetcher._subscriptions.subscription.assignment  # noqa: SLF001  # as above
         assigned = [TP(*tp) for tp in assignment.tps]
         plain = {tp for tp in assigned if tp.topic not in self._wiring.topics and tp in active}
@@ -234,16 +234,16 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             if tp.topic in self._wiring.topics:
                 self._check_position(tp, assignment.state_value(TopicPartition(*tp)))
                 groups.setdefault(self._group(tp), []).append(tp)
-        self._look_at_records(fetch, fetcher)
-        moving = True
-        while moving and not fetch.is_full:
-            moving = False
+        self._open_arrived(fetch, fetcher)
+        is_reading = True
+        while is_reading and not fetch.is_full:
+            is_reading = False
             for group, tps in groups.items():
-                lanes = {tp.topic: self._lane(tp, active) for tp in tps}
-                topic = self._alignment.choose(group, lanes, time.monotonic())
+                heads = {tp.topic: self._topic_head(tp, active) for tp in tps}
+                topic = self._alignment.choose(group, heads, time.monotonic())
                 if topic is not None:
-                    moving = True
-                    self._take(fetch, fetcher, TP(topic, tps[0].partition))
+                    is_reading = True
+                    self._read_piece(fetch, fetcher, TP(topic, tps[0].partition))
         if plain:
             fetch.plain = {
                 TP(*tp): records
@@ -261,47 +261,47 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if expected is not None and state.has_valid_position and state.position != expected:
             raise OffsetsGoneError(tp, expected, state.position)
 
-    def _look_at_records(self, fetch: Fetch, fetcher: Fetcher) -> None:
-        """Open the record sets that have arrived; pass over those with nothing to give."""
+    def _open_arrived(self, fetch: Fetch, fetcher: Fetcher) -> None:
+        """Open the record sets that have arrived; skip those with nothing to deliver."""
         for key in list(fetcher._records):  # noqa: SLF001  # as above
             tp, found = TP(*key), fetcher._records[key]  # noqa: SLF001  # as above
             if tp.topic not in self._wiring.topics:
                 continue
             if type(found) is not FetchResult:
-                self._drop(fetcher, tp)
+                self._release(fetcher, tp)
                 found.check_raise()
             elif not found.check_assignment(key):
-                self._drop(fetcher, tp)
+                self._release(fetcher, tp)
             else:
                 opened = self._open.get(tp)
                 if opened is None or opened[0] is not found:
                     self._open[tp] = (found, RecordSet(found._partition_records))  # noqa: SLF001  # as above
                 if self._open[tp][1].head is None:
-                    self._take(fetch, fetcher, tp)
+                    self._read_piece(fetch, fetcher, tp)
 
-    def _lane(self, tp: TP, active: set[TP]) -> TopicHead:
+    def _topic_head(self, tp: TP, active: set[TP]) -> TopicHead:
         opened = self._open.get(tp)
         state = self._state(tp)
         head = None if opened is None else opened[1].head
         end = _readable_end(state)
         known = state.has_valid_position and end is not None
-        more = not known or state.position < cast("int", end)
-        return TopicHead(head, tp in active, more, self._reached.get(tp))
+        has_more = not known or state.position < cast("int", end)
+        return TopicHead(head, tp in active, has_more, self._newest.get(tp))
 
-    def _take(self, fetch: Fetch, fetcher: Fetcher, tp: TP) -> None:
+    def _read_piece(self, fetch: Fetch, fetcher: Fetcher, tp: TP) -> None:
         found, records = self._open[tp]
-        piece = records.take(self._wiring.batch_records, _readable_end(self._state(tp)))
+        piece = records.read(self._wiring.batch_records, _readable_end(self._state(tp)))
         fetch.pieces.append((tp, piece))
         found._update_position()  # noqa: SLF001  # as above
         self._expected[tp] = piece.next_offset
         if len(piece):
-            self._reached[tp] = int(piece.received_at[-1])
+            self._newest[tp] = int(piece.received_at[-1])
         if records.head is None:
-            found._update_position()  # noqa: SLF001  # past what is not given
+            found._update_position()  # noqa: SLF001  # past what is not visible
             self._expected[tp] = records.position
-            self._drop(fetcher, tp)
+            self._release(fetcher, tp)
 
-    def _drop(self, fetcher: Fetcher, tp: TP) -> None:
+    def _release(self, fetcher: Fetcher, tp: TP) -> None:
         """The record set is used up: fetch on."""
         self._open.pop(tp, None)
         fetcher._records.pop(TopicPartition(*tp), None)  # noqa: SLF001  # as above
@@ -309,7 +309,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
 
 def _readable_end(state: Any) -> int | None:  # noqa: ANN401  # aiokafka's, untyped
-    """The last stable offset; the high watermark from brokers that do not tell."""
+    """The last stable offset; the high watermark from brokers that do not know it."""
     stable = state.lso
     return cast("int | None", state.highwater if stable is None or stable < 0 else stable)
 

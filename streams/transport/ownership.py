@@ -77,7 +77,7 @@ class Ownership:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())), self.lock:
                 if self._held:
-                    await self._wiring.hooks.drain(None)
+                    await self._wiring.hooks.drain()
         except TimeoutError:
             log.warning("the drain ran out of time; what is not durable is read again")
         except Exception:

@@ -1,13 +1,13 @@
 """A fetched record set, read into columns without an object per record.
 
 The rules are those of aiokafka's own iterator (`PartitionRecords`), and a test holds the
-two against each other: checksums first; control batches are never given; with
+two against each other: checksums first; control batches are never delivered; with
 `read_committed` the batches of aborted transactions are passed over; records below the
 fetch position (a seek into the middle of a batch) are dropped; and the next position is
 the end of the last batch as its header says it, whatever compaction left inside.
 
-Bounded: a record batch unpacks to 64 MiB at the most (`unpacking.py`; beyond, the worker
-stops), and a piece ends with the batch that brings it to `PIECE_BYTES`.
+Memory is bounded: a record batch decompresses to 64 MiB at most (`decompression.py`; beyond,
+the worker stops), and a piece ends with the batch that brings it to `PIECE_BYTES`.
 
 Private names of aiokafka are used here and in `fetching.py`, nowhere else.
 """
@@ -24,12 +24,12 @@ from faust.types import TP
 from numpy.typing import NDArray
 
 from schemas.columns import Moments, RecordBatch
-from streams.transport.unpacking import UnpacksTooFarError, bound
+from streams.transport.decompression import DecompressedSizeError, limit_decompression
 
 LOG_APPEND_TIME: Final = 1  # the batch's own time stamp, set by the broker, stands for each record
 PIECE_BYTES: Final = 16 << 20  # 5 000 events of the usual 300 bytes are 1.5 MB
 
-bound()
+limit_decompression()
 
 
 class CorruptRecordsError(Exception):
@@ -39,26 +39,29 @@ class CorruptRecordsError(Exception):
         topic: of the records.
         partition: of it.
         offset: where reading should have gone on.
-        past: the first offset after them, as far as their header can be trusted.
-        why: in some words.
+        next_offset: the first one after them, as far as their header can be trusted.
+        reason: for a person.
 
     """
 
-    def __init__(self, topic: str, partition: int, offset: int, past: int, why: str) -> None:
+    def __init__(
+        self, topic: str, partition: int, offset: int, next_offset: int, reason: str
+    ) -> None:
         super().__init__(
             f"{topic}, partition {partition}: the records at offset {offset} cannot be read "
-            f"({why}). Nothing was skipped. Restore the partition on its broker and start the "
-            f"worker again; or give them up: delete the partition's records before offset {past} "
-            "(kafka-delete-records.sh), then start once with `kol worker --accept-gap`."
+            f"({reason}). Nothing was skipped. Restore the partition on its broker and start the "
+            "worker again; or give them up: delete the partition's records before offset "
+            f"{next_offset} (kafka-delete-records.sh), then start once with "
+            "`kol worker --accept-gap`."
         )
         self.topic = topic
         self.partition = partition
         self.offset = offset
-        self.past = past
+        self.next_offset = next_offset
 
 
-class Run(Protocol):
-    """What is used of one of Kafka's own record batches."""
+class KafkaBatch(Protocol):
+    """What is used of aiokafka's record batch."""
 
     base_offset: int
     next_offset: int
@@ -100,7 +103,7 @@ class Piece:
 
 
 class RecordSet:
-    """What one fetch brought of one partition; taken in pieces, in the order of the log.
+    """What one fetch brought of one partition; read in pieces, in the order of the log.
 
     Args:
         fetched: aiokafka's result, not yet iterated.
@@ -109,18 +112,18 @@ class RecordSet:
 
     def __init__(self, fetched: PartitionRecords) -> None:
         self._fetched = fetched
-        self._next: Run | None = None  # looked at, not yet opened
-        # what is left of an opened batch
+        self._next: KafkaBatch | None = None  # its header is read, its records are not
+        # what is left of a decoded batch
         self._values: list[bytes | None] = []
         self._offsets: list[int] = []
         self._stamps: int | list[int] = 0  # one for all, or one each
-        self._size = 0  # bytes of all values of the opened batch
+        self._size = 0  # bytes of all values of the decoded batch
         self._at = 0
         self._end_of_batch = 0
 
     @property
     def position(self) -> int:
-        """The offset of the next record that has not been taken."""
+        """The offset of the next record to read."""
         return int(self._fetched.next_fetch_offset)
 
     @property
@@ -133,17 +136,17 @@ class RecordSet:
         """
         if self._at < len(self._values):
             return self._stamps if isinstance(self._stamps, int) else self._stamps[self._at]
-        run = self._look()
-        if run is None:
+        batch = self._peek()
+        if batch is None:
             return None
-        appended = run.timestamp_type == LOG_APPEND_TIME
-        return int(run.max_timestamp if appended else run.first_timestamp)
+        appended = batch.timestamp_type == LOG_APPEND_TIME
+        return int(batch.max_timestamp if appended else batch.first_timestamp)
 
-    def take(self, limit: int, end: int | None = None) -> Piece:
+    def read(self, limit: int, end: int | None = None) -> Piece:
         """The next records, at most `limit` of them; fewer at the end of the set or if large.
 
         Raises:
-            CorruptRecordsError: a batch is damaged; what came before it was not given either.
+            CorruptRecordsError: a batch is damaged; what came before it was not delivered either.
 
         """
         first = self.position
@@ -152,7 +155,7 @@ class RecordSet:
         stamps: list[int | list[int]] = []
         counts: list[int] = []
         size = 0
-        while len(values) < limit and size < PIECE_BYTES and self._open():
+        while len(values) < limit and size < PIECE_BYTES and self._ensure_decoded():
             start, stop = self._at, min(len(self._values), self._at + limit - len(values))
             values += self._values[start:stop]
             offsets += self._offsets[start:stop]
@@ -161,82 +164,82 @@ class RecordSet:
             )
             counts.append(stop - start)
             size += self._size
-            self._moved(stop)
+            self._advance(stop)
         if len(values) < limit and size < PIECE_BYTES:
-            self._look()  # passes over what is not given, so that the position is past it
-        moments = _moments(stamps, counts)
-        return Piece(values, _offsets(offsets), moments, first, self.position, end, size)
+            self._peek()  # skips what is not visible, so that the position is behind it
+        received_at = _record_times(stamps, counts)
+        return Piece(values, _offsets(offsets), received_at, first, self.position, end, size)
 
-    def _moved(self, stop: int) -> None:
+    def _advance(self, stop: int) -> None:
         self._at = stop
-        done = stop == len(self._values)
-        self._fetched.next_fetch_offset = self._end_of_batch if done else self._offsets[stop]
+        is_done = stop == len(self._values)
+        self._fetched.next_fetch_offset = self._end_of_batch if is_done else self._offsets[stop]
 
-    def _open(self) -> bool:
-        """Have records at hand; False at the end of the set."""
+    def _ensure_decoded(self) -> bool:
+        """Have decoded records; False at the end of the set."""
         while self._at >= len(self._values):
-            run = self._look()
-            if run is None:
+            batch = self._peek()
+            if batch is None:
                 return False
             self._next = None
-            self._read(run)
+            self._decode(batch)
         return True
 
-    def _read(self, run: Run) -> None:
+    def _decode(self, batch: KafkaBatch) -> None:
         offsets: list[int] = []
         seen = offsets.append
         try:
-            if run.timestamp_type == LOG_APPEND_TIME:
-                self._values = [r.value for r in run if seen(r.offset) is None]  # type: ignore[attr-defined]  # untyped
-                self._stamps = int(run.max_timestamp)
+            if batch.timestamp_type == LOG_APPEND_TIME:
+                self._values = [r.value for r in batch if seen(r.offset) is None]  # type: ignore[attr-defined]  # untyped
+                self._stamps = int(batch.max_timestamp)
             else:
                 stamps: list[int] = []
                 stamp = stamps.append
                 self._values = [
                     r.value
-                    for r in run  # type: ignore[attr-defined]  # untyped
+                    for r in batch  # type: ignore[attr-defined]  # untyped
                     if seen(r.offset) is None and stamp(r.timestamp) is None
                 ]
                 self._stamps = stamps
-        except UnpacksTooFarError as error:
-            raise self._corrupt(run, str(error)) from error
+        except DecompressedSizeError as error:
+            raise self._corrupt(batch, str(error)) from error
         except Exception as error:
-            raise self._corrupt(run, repr(error)) from error
+            raise self._corrupt(batch, repr(error)) from error
         self._offsets = offsets
         self._size = sum(map(len, filter(None, self._values)))
-        self._end_of_batch = int(run.next_offset)
-        self._moved(bisect_left(offsets, self.position))
+        self._end_of_batch = int(batch.next_offset)
+        self._advance(bisect_left(offsets, self.position))
 
-    def _look(self) -> Run | None:
-        """The next batch that is given, not yet opened; passes over those that are not."""
+    def _peek(self) -> KafkaBatch | None:
+        """The next batch that is visible, not yet decoded; skips those that are not."""
         fetched = self._fetched
         records = fetched._records  # noqa: SLF001  # aiokafka's own, see the module
         while self._next is None and records.has_next():
-            run = records.next_batch()
-            if not isinstance(run, DefaultRecordBatch):
-                raise self._corrupt(run, "a record format older than Kafka 0.11")
-            if fetched._check_crcs and not run.validate_crc():  # noqa: SLF001  # as above
-                raise self._corrupt(run, "its checksum is wrong")
-            if self._is_given(run):
-                self._next = run
+            batch = records.next_batch()
+            if not isinstance(batch, DefaultRecordBatch):
+                raise self._corrupt(batch, "a record format older than Kafka 0.11")
+            if fetched._check_crcs and not batch.validate_crc():  # noqa: SLF001  # as above
+                raise self._corrupt(batch, "its checksum is wrong")
+            if self._is_visible(batch):
+                self._next = batch
             else:
-                fetched.next_fetch_offset = run.next_offset
+                fetched.next_fetch_offset = batch.next_offset
         return self._next
 
-    def _is_given(self, run: DefaultRecordBatch) -> bool:
+    def _is_visible(self, batch: DefaultRecordBatch) -> bool:
         fetched = self._fetched
         if fetched._isolation_level == READ_COMMITTED:  # noqa: SLF001  # as above
             aborted = fetched._aborted_producers  # noqa: SLF001  # as above
-            fetched._consume_aborted_up_to(run.base_offset)  # noqa: SLF001  # as above
-            if run.is_control_batch and fetched._contains_abort_marker(run):  # noqa: SLF001  # as above
-                aborted.discard(run.producer_id)
-            if run.is_transactional and run.producer_id in aborted:
+            fetched._consume_aborted_up_to(batch.base_offset)  # noqa: SLF001  # as above
+            if batch.is_control_batch and fetched._contains_abort_marker(batch):  # noqa: SLF001  # as above
+                aborted.discard(batch.producer_id)
+            if batch.is_transactional and batch.producer_id in aborted:
                 return False
-        return not run.is_control_batch
+        return not batch.is_control_batch
 
-    def _corrupt(self, run: Run, why: str) -> CorruptRecordsError:
+    def _corrupt(self, batch: KafkaBatch, reason: str) -> CorruptRecordsError:
         tp = self._fetched._tp  # noqa: SLF001  # as above
-        return CorruptRecordsError(tp.topic, tp.partition, self.position, run.next_offset, why)
+        return CorruptRecordsError(tp.topic, tp.partition, self.position, batch.next_offset, reason)
 
 
 def _offsets(offsets: list[int]) -> NDArray[np.int64]:
@@ -245,7 +248,7 @@ def _offsets(offsets: list[int]) -> NDArray[np.int64]:
     return np.array(offsets, np.int64)
 
 
-def _moments(stamps: list[int | list[int]], counts: list[int]) -> Moments:
+def _record_times(stamps: list[int | list[int]], counts: list[int]) -> Moments:
     if all(isinstance(stamp, int) for stamp in stamps):
         return np.repeat(np.array(stamps, np.int64), counts)
     parts = [

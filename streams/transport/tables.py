@@ -1,4 +1,4 @@
-"""Faust's tables, of which there are none: memories are ours."""
+"""Faust's tables, of which there are none: state is in `streams.snapshots`."""
 
 from faust.tables.manager import TableManager
 

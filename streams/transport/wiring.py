@@ -1,15 +1,15 @@
-"""How an app is tied to the transport: which topics, and who keeps their memory.
+"""How an app is connected to the transport: which topics, and which hooks hold their state.
 
-The order of events, which the transport guarantees:
+The transport guarantees this order:
 
-* **Assignment.** Flow is stopped. `Hooks.lost` for partitions that went elsewhere, then
-  `Hooks.assigned`: there a gained partition's state is fenced and restored and its new life
-  committed. It answers where each input goes on, retained partitions included (their memory
-  knows). Only then are the inputs sought to these offsets and fetched.
+* **Assignment.** Reading is stopped. `Hooks.lost` for partitions that went elsewhere, then
+  `Hooks.assigned`: there a gained partition's former owner is fenced, its state restored, its
+  new life committed. It returns where each topic goes on, also for retained partitions. Only
+  then does the client seek to these offsets and fetch.
 * **Rebalance.** All partitions are revoked first, as the group protocol has it. Queued
-  batches are thrown away, `Hooks.drain` states and snapshots what memory holds, the offsets
-  are committed, and the group goes on. Memory stays until the new assignment is known.
-* **Stop.** Flow stops, `Hooks.drain`, commit, `Hooks.lost` for everything.
+  batches are thrown away, `Hooks.drain` flushes and snapshots what memory holds, the offsets
+  are committed, and the group goes on. State stays until the new assignment is known.
+* **Stop.** Reading stops, `Hooks.drain`, commit, `Hooks.lost` for everything.
 * **Crash.** No drain: memory may hold half a batch. `Hooks.lost`, and the next start replays.
 """
 
@@ -23,14 +23,14 @@ BATCH_RECORDS: Final = 5_000  # per Faust event: keeps one fold within some mill
 
 
 class Hooks(Protocol):
-    """Whoever keeps the partitions' memories. One call at a time, on the app's loop."""
+    """What holds the state of partitions. One call at a time, on the app's loop."""
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
-        """Partitions `added` are ours; make their memories ready. Nothing is read meanwhile.
+        """Partitions `added` are ours: restore their state. Nothing is read meanwhile.
 
         Returns:
             The next offset to read of every topic partition of `held` (added and retained).
-            Never the group's offsets: state decides.
+            Never the group's offsets: the state decides.
 
         Raises:
             Exception: the worker stops, and says why.
@@ -38,21 +38,21 @@ class Hooks(Protocol):
         """
         ...
 
-    async def drain(self, lost: frozenset[int] | None) -> None:
-        """No further batch comes: flush, snapshot, settle. `lost` is None while not yet known.
+    async def drain(self) -> None:
+        """No further batch comes: flush, snapshot, mark durable.
 
-        May be cut off (cancelled) at the deadline; what is not settled then will be read again.
+        May be cancelled at the deadline; what is not durable then is read again.
         """
         ...
 
     async def lost(self, partitions: frozenset[int]) -> None:
-        """These partitions are no longer ours: drop their memories, close their state logs."""
+        """These partitions are no longer ours: drop their state, close their state logs."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the transport has to know about an app."""
+    """What the transport needs to know of an app."""
 
     inputs: tuple[str, ...]  # aligned with each other by record time
     others: tuple[str, ...]  # read in batches too, as they come
@@ -70,7 +70,7 @@ class Wiring:
 
 
 class NotCoPartitionedError(Exception):
-    """The topics of a partition number are not all here, so its memory cannot be whole."""
+    """The topics of a partition number are not all here, so its state cannot be whole."""
 
 
 def check_counts(counts: Mapping[str, int]) -> None:

@@ -56,9 +56,8 @@ class Rebalancer:
             for topic in TOPICS[side]
         }
 
-    async def drain(self, lost: frozenset[int] | None) -> None:
-        """Flush and snapshot everything; whatever goes then goes whole."""
-        del lost  # the last snapshot is as cheap for what stays
+    async def drain(self) -> None:
+        """Flush and snapshot every partition; a snapshot is as cheap for those that stay."""
         await self._flush_loop.drain()
 
     async def lost(self, partitions: frozenset[int]) -> None:

@@ -122,7 +122,7 @@ class Keeper:
             TP(topic, p): self._partitions[p].memory.next[topic] for topic in TOPICS for p in held
         }
 
-    async def drain(self, lost: frozenset[int] | None) -> None:  # noqa: ARG002  # not needed here
+    async def drain(self) -> None:
         for number in list(self._partitions):
             await self._snapshot(number)
 

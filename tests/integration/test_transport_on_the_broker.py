@@ -21,7 +21,7 @@ from streams.transport import (
     OffsetsGoneError,
     consumer_of,
 )
-from streams.transport.unpacking import UNPACKED_BYTES
+from streams.transport.decompression import MAX_DECOMPRESSED_BYTES
 from tests.integration.topics import create_topics
 from tests.transport.recording import TOPICS, Ledger, Worker, make_app, running
 
@@ -235,19 +235,19 @@ async def test_records_that_unpack_to_more_than_the_limit_stop_the_worker_until_
     async with producing(scene.broker) as producer:
         await producer.send_and_wait(scene.clicks, b"before", partition=0)
     async with producing(
-        scene.broker, compression_type="gzip", max_request_size=2 * UNPACKED_BYTES
+        scene.broker, compression_type="gzip", max_request_size=2 * MAX_DECOMPRESSED_BYTES
     ) as producer:
         batch = producer.create_batch()
-        batch.append(key=None, value=bytes(UNPACKED_BYTES), timestamp=None)
+        batch.append(key=None, value=bytes(MAX_DECOMPRESSED_BYTES), timestamp=None)
         await (await producer.send_batch(batch, scene.clicks, partition=0))
         await producer.send_and_wait(scene.clicks, b"behind", partition=0)
     reason = await crash_of(scene.worker())
 
     assert isinstance(reason, CorruptRecordsError)
-    assert (reason.offset, reason.past) == (1, 2)
+    assert (reason.offset, reason.next_offset) == (1, 2)
     assert "unpacks to more than 64 MiB" in str(reason)
 
-    await removed(scene.broker, scene.clicks, reason.past)
+    await removed(scene.broker, scene.clicks, reason.next_offset)
     scene.ledger.snapshots[0] = {TP(scene.clicks, 0): [0, 1]}  # the gap is accepted
     worker = scene.worker()
     async with running(worker):

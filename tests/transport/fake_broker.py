@@ -102,7 +102,7 @@ class FakeThread(Service):
             await asyncio.sleep(min(timeout, 0.01))
         return fetch
 
-    async def begin(self, starts: Mapping[TP, int]) -> None:
+    async def seek_to(self, starts: Mapping[TP, int]) -> None:
         self.positions.update(starts)
 
     async def commit(self, offsets: Mapping[TP, int]) -> bool:

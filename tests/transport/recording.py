@@ -91,8 +91,8 @@ class Worker:
         self.changed.set()
         return {TP(topic, p): self.next[TP(topic, p)] for topic in self.topics for p in held}
 
-    async def drain(self, lost: frozenset[int] | None) -> None:
-        self.calls.append(("drain", lost))
+    async def drain(self) -> None:
+        self.calls.append(("drain", None))
         if self.snapshot_on_drain:
             await self.snapshot()
 

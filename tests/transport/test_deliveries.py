@@ -12,11 +12,11 @@ CLICKS = TP("clickstream", 0)
 def test_the_commit_point_is_the_end_of_the_settled_front() -> None:
     deliveries = Deliveries()
     first, second, third = (deliveries.add(CLICKS, end) for end in (10, 25, 30))
-    third.settled = True
+    third.is_durable = True
     nothing_yet = deliveries.commit_point(CLICKS)
-    first.settled = True
+    first.is_durable = True
     a_part = deliveries.commit_point(CLICKS)
-    second.settled = True
+    second.is_durable = True
 
     assert (nothing_yet, a_part, deliveries.commit_point(CLICKS)) == (None, 10, 30)
 
@@ -66,14 +66,14 @@ def test_what_will_be_read_again_is_no_longer_waited_for() -> None:
     deliveries = Deliveries()
     kept, again = deliveries.add(CLICKS, 10), deliveries.add(CLICKS, 20)
     deliveries.restart({CLICKS: 10})
-    kept.settled = again.settled = True
+    kept.is_durable = again.is_durable = True
 
     assert deliveries.commit_point(CLICKS) == 10
 
 
 def test_a_partition_that_was_lost_is_forgotten() -> None:
     deliveries = Deliveries()
-    deliveries.add(CLICKS, 10).settled = True
+    deliveries.add(CLICKS, 10).is_durable = True
     deliveries.forget([CLICKS])
 
     assert deliveries.commit_point(CLICKS) is None
@@ -92,7 +92,7 @@ def test_in_any_order_of_settling_the_point_is_the_settled_prefix(
     settled: set[int] = set()
     for index in order:
         if index < len(made):
-            made[index].settled = True
+            made[index].is_durable = True
             settled.add(index)
         prefix = 0
         while prefix in settled:

@@ -14,8 +14,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
+from streams.transport.decompression import MAX_DECOMPRESSED_BYTES
 from streams.transport.records import PIECE_BYTES, CorruptRecordsError, Piece, RecordSet
-from streams.transport.unpacking import UNPACKED_BYTES
 
 CLICKS = TopicPartition("clickstream", 3)
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -148,7 +148,7 @@ def ours(records: PartitionRecords, limit: int) -> tuple[list[tuple[int, int, by
     rows: list[tuple[int, int, bytes | None]] = []
     position = whole.position
     while whole.head is not None:
-        piece = whole.take(limit)
+        piece = whole.read(limit)
         assert len(piece) <= limit
         assert position <= piece.first_offset < piece.next_offset
         assert all(piece.first_offset <= offset < piece.next_offset for offset in piece.offsets)
@@ -174,7 +174,7 @@ def record_set(data: bytes, position: int = 0, *aborted: tuple[int, int]) -> Rec
 
 
 def only_piece(data: bytes, position: int = 0) -> Piece:
-    return record_set(data, position).take(5_000)
+    return record_set(data, position).read(5_000)
 
 
 def test_the_brokers_append_time_stands_for_every_record_of_its_batch() -> None:
@@ -193,7 +193,7 @@ def test_the_producers_times_are_taken_record_by_record_where_the_broker_set_non
 
 def test_a_piece_ends_where_the_next_one_begins() -> None:
     whole = record_set(kafka_batch(0, [(i, b"%d" % i) for i in range(10)]))
-    pieces = [whole.take(4) for _ in range(3)]
+    pieces = [whole.read(4) for _ in range(3)]
 
     assert [(p.first_offset, p.next_offset, len(p)) for p in pieces] == [
         (0, 4, 4),
@@ -217,7 +217,7 @@ def test_a_set_of_aborted_records_only_moves_the_position() -> None:
 
     assert whole.head is None
     assert whole.position == 2
-    assert len(whole.take(10)) == 0
+    assert len(whole.read(10)) == 0
 
 
 def test_a_position_in_the_last_hole_of_a_batch_finds_nothing_and_goes_on() -> None:
@@ -234,7 +234,7 @@ def test_the_head_is_the_time_of_the_next_record() -> None:
     heads = []
     while whole.head is not None:
         heads.append(whole.head)
-        whole.take(1)
+        whole.read(1)
 
     assert heads == [30, 20, 90]
 
@@ -282,8 +282,8 @@ def test_a_batch_cut_short_by_the_fetch_waits_for_the_next_one() -> None:
 
 @pytest.mark.parametrize("codec", [LZ4, ZSTD])
 def test_records_that_unpack_beyond_the_limit_stop_the_reading_with_the_way_on(codec: int) -> None:
-    half = bytes(UNPACKED_BYTES // 2)
-    data = kafka_batch(40, [(0, half), (1, half)], codec=codec, room=2 * UNPACKED_BYTES)
+    half = bytes(MAX_DECOMPRESSED_BYTES // 2)
+    data = kafka_batch(40, [(0, half), (1, half)], codec=codec, room=2 * MAX_DECOMPRESSED_BYTES)
 
     with pytest.raises(CorruptRecordsError, match="unpacks to more than 64 MiB") as error:
         only_piece(data, 40)
@@ -299,7 +299,7 @@ def test_large_batches_come_piece_by_piece_and_whole() -> None:
     )
     whole = record_set(data)
 
-    pieces = [whole.take(5_000) for _ in range(2)]
+    pieces = [whole.read(5_000) for _ in range(2)]
     assert [(p.first_offset, p.next_offset) for p in pieces] == [(0, 2), (2, 3)]
     assert [value for piece in pieces for value in piece.values] == values
     assert whole.head is None
@@ -310,5 +310,5 @@ def test_one_batch_heavier_than_a_piece_is_given_whole() -> None:
     data = kafka_batch(0, rows, codec=ZSTD, room=4 * PIECE_BYTES) + kafka_batch(3, [(0, b"a")])
     whole = record_set(data)
 
-    assert [len(whole.take(5_000)) for _ in range(2)] == [3, 1]
-    assert [len(record_set(data).take(2)) for _ in range(2)] == [2, 2]
+    assert [len(whole.read(5_000)) for _ in range(2)] == [3, 1]
+    assert [len(record_set(data).read(2)) for _ in range(2)] == [2, 2]

@@ -10,8 +10,12 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.transport import unpacking
-from streams.transport.unpacking import UNPACKED_BYTES, UNPACKERS, UnpacksTooFarError
+from streams.transport import decompression
+from streams.transport.decompression import (
+    DECOMPRESSORS,
+    MAX_DECOMPRESSED_BYTES,
+    DecompressedSizeError,
+)
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip_decode": codec.gzip_encode,
@@ -27,33 +31,35 @@ NAMES = sorted(PACKERS)
 def test_what_fits_is_unpacked_as_by_aiokafka(name: str, data: bytes) -> None:
     packed = PACKERS[name](data)
 
-    assert UNPACKERS[name](packed) == getattr(codec, name)(packed) == data
+    assert DECOMPRESSORS[name](packed) == getattr(codec, name)(packed) == data
 
 
 @given(st.binary(max_size=100_000))
 def test_snappy_is_read_without_the_framing_of_xerial(data: bytes) -> None:
-    assert UNPACKERS["snappy_decode"](codec.snappy_encode(data, xerial_compatible=False)) == data
+    assert (
+        DECOMPRESSORS["snappy_decode"](codec.snappy_encode(data, xerial_compatible=False)) == data
+    )
 
 
 def test_several_gzip_members_are_one_text() -> None:
     packed = codec.gzip_encode(b"one, ") + codec.gzip_encode(b"two")
 
-    assert UNPACKERS["gzip_decode"](packed) == b"one, two"
+    assert DECOMPRESSORS["gzip_decode"](packed) == b"one, two"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_limit_is_still_unpacked_and_one_byte_more_is_not(name: str) -> None:
-    data = bytes(UNPACKED_BYTES + 1)
+    data = bytes(MAX_DECOMPRESSED_BYTES + 1)
 
-    assert len(UNPACKERS[name](PACKERS[name](data[:-1]))) == UNPACKED_BYTES
-    with pytest.raises(UnpacksTooFarError, match="more than 64 MiB"):
-        UNPACKERS[name](PACKERS[name](data))
+    assert len(DECOMPRESSORS[name](PACKERS[name](data[:-1]))) == MAX_DECOMPRESSED_BYTES
+    with pytest.raises(DecompressedSizeError, match="more than 64 MiB"):
+        DECOMPRESSORS[name](PACKERS[name](data))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_unpacked_stays_when_more_is_unpacked(name: str) -> None:
-    first = UNPACKERS[name](PACKERS[name](b"first" * 1_000))
-    UNPACKERS[name](PACKERS[name](b"second" * 1_000))
+    first = DECOMPRESSORS[name](PACKERS[name](b"first" * 1_000))
+    DECOMPRESSORS[name](PACKERS[name](b"second" * 1_000))
 
     assert first == b"first" * 1_000
 
@@ -64,27 +70,27 @@ def test_what_was_cut_short_is_not_taken_for_too_large(name: str, cut: int) -> N
     packed = PACKERS[name](b"".join(struct.pack(">i", n * n) for n in range(1_000)))
 
     with pytest.raises((cramjam.DecompressionError, ValueError)) as error:
-        UNPACKERS[name](packed[:cut])
-    assert not isinstance(error.value, UnpacksTooFarError)
+        DECOMPRESSORS[name](packed[:cut])
+    assert not isinstance(error.value, DecompressedSizeError)
 
 
 def test_a_snappy_block_that_lies_about_its_size_is_refused_before_it_is_unpacked() -> None:
-    packed = bytes(cramjam.snappy.compress_raw(bytes(UNPACKED_BYTES * 4)))
+    packed = bytes(cramjam.snappy.compress_raw(bytes(MAX_DECOMPRESSED_BYTES * 4)))
 
-    with pytest.raises(UnpacksTooFarError):
-        UNPACKERS["snappy_decode"](packed)
+    with pytest.raises(DecompressedSizeError):
+        DECOMPRESSORS["snappy_decode"](packed)
 
 
 def test_another_aiokafka_that_unpacks_elsewhere_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(UNPACKERS, "brotli_decode", UNPACKERS["zstd_decode"])
+    monkeypatch.setitem(DECOMPRESSORS, "brotli_decode", DECOMPRESSORS["zstd_decode"])
 
     with pytest.raises(AttributeError, match="brotli_decode"):
-        unpacking.bound()
+        decompression.limit_decompression()
 
 
 def test_aiokafkas_batches_unpack_with_these() -> None:
     module = __import__(DefaultRecordBatch.__module__, fromlist=["x"])
 
-    assert {name: getattr(module, name) for name in UNPACKERS} == UNPACKERS
+    assert {name: getattr(module, name) for name in DECOMPRESSORS} == DECOMPRESSORS
