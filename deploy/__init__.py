@@ -1,1 +1,1 @@
-"""The machine it runs on."""
+"""The embedded stack, the demo's events and the data sets."""

@@ -1,1 +1,1 @@
-"""The words: what can be said on a topic, in a row, at a door. Knows nothing of ours."""
+"""The contract: topics, events, rows, doors and keys as data. Imports no other package of ours."""

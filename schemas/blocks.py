@@ -1,11 +1,10 @@
 """Blocks: the messages of `kol-cells`, changed cells and watermarks as columns.
 
-One block is what one worker says to one partition of the KOL side at one moment: the
-minute cells that changed since the last one, whole, and how far each of its source
-partitions has come. On the wire it is one msgpack array that begins with `FORMAT`;
-columns are raw little-endian bytes, one field of the cells after the other, and a field
-that is zero in all cells is left out. So a field that a reader does not know is passed
-over, and one that a writer did not know yet is zero.
+A worker sends one block to one partition of the KOL side: the minute cells that changed since
+the last block, whole, and the watermark of each of its source partitions. On the wire it is one
+msgpack array that begins with `FORMAT`; columns are raw little-endian bytes, one field of the
+cells after the other. A field that is zero in all cells is left out: so a reader skips fields it
+does not know, and fields that a writer does not know are zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,23 +27,23 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Cells as they stand, row i of every column is one; and how far their sources are."""
+    """Changed cells, row i of every column is one, and the watermarks of their sources."""
 
-    watermarks: Mapping[int, int | None]  # source partition -> milliseconds; None: nothing there
+    watermarks: Mapping[int, int | None]  # source partition -> milliseconds; None: no event yet
     lives: Mapping[int, int]  # source partition -> `epoch_and_life` of its owner
     source: NDArray[np.uint16]  # source partition of the cell
     kols: Sequence[str]  # the names of this block
     kol: Codes  # into `kols`
     minute: NDArray[np.int64]  # minutes since the epoch
     fields: NDArray[np.int64]  # shape (n, len(NAMES)), as `schemas.cells.NAMES`
-    version: NDArray[np.uint64]  # of two statements about one cell the greater stands
+    version: NDArray[np.uint64]  # of two versions of a cell the greater replaces the other
 
     def __len__(self) -> int:
         return len(self.minute)
 
 
 class _Wire(msgspec.Struct, array_like=True, tag=FORMAT, forbid_unknown_fields=True):
-    """A block as msgpack sees it: an array that begins with the number of its format."""
+    """A block as msgpack encodes it: an array that begins with `FORMAT`."""
 
     watermarks: dict[Partition, Moment | None]
     lives: dict[Partition, Moment]

@@ -1,8 +1,8 @@
-"""The fields of a minute cell: one KOL, or a name of ours, in one minute of a source partition.
+"""The counters of a minute cell: what one source partition counted for a KOL in one minute.
 
-Names of ours are `~brand:<id>`, and `~others` for KOLs beyond the limit of names.
+Reserved names have cells, too: `~brand:<id>`, and `~others` for KOLs beyond the limit of names.
 
-All are int64 and add up over source partitions and minutes (distinct-user fields: over
+All fields are int64 and add up over source partitions and minutes (distinct-user fields over
 source partitions only, see each). Fields are appended, never renumbered or removed.
 """
 

@@ -1,8 +1,8 @@
-"""From a record batch as fetched to columns and refusals: every message becomes one of the two.
+"""Decode record batches: every message becomes a row of columns or one rejection.
 
-Reading never raises, whatever the bytes, and depends on nothing but the bytes, the record
-time and the partition. Where several reasons to refuse a message hold, the first of this
-order is told: null_value, too_large, not_json, invalid, unknown_kind, reserved_id, bad_time,
+Decoding never raises, whatever the bytes, and depends only on the bytes, the record time and
+the partition. If several reasons to reject a message hold, the first of this order counts:
+null_value, too_large, not_json, invalid, unknown_kind, reserved_id, bad_time,
 from_the_future, wrong_partition.
 """
 
@@ -52,8 +52,8 @@ from schemas.partitioner import partitions_of
 _UNKNOWN: Final = 255  # no kind has this code
 _CODES: Final = {topic: {w: int(k) for w, k in kinds.items()} for topic, kinds in KINDS.items()}
 _PAID: Final = Kind.PAID.label
-_FINE: Final = -1  # no reason to refuse
-_SHORT: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
+_VALID: Final = -1  # no reason to reject
+_SHALLOW_BYTES: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
 
 _ERRORS: Final = {
@@ -74,19 +74,19 @@ _purchase: Final = msgspec.json.Decoder(Purchase).decode
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class _Refusal(NamedTuple):
+class _Rejection(NamedTuple):
     reason: RejectReason
     error: str
 
 
 @dataclass(slots=True)
 class _Parsed(Generic[_AnEvent]):
-    """The events of a batch with their places in it, and the refusals by place."""
+    """The events of a batch with their places in it, and the rejections by place."""
 
     batch: RecordBatch
     events: list[_AnEvent]
     place: NDArray[np.intp]
-    refused: dict[int, _Refusal]
+    rejections: dict[int, _Rejection]
 
 
 class _Common(TypedDict):
@@ -104,7 +104,7 @@ class _Common(TypedDict):
 
 
 def decode(batch: RecordBatch) -> Decoded:
-    """Read a record batch of an input topic: the facts and the refusals, both in log order."""
+    """The facts and the rejections of a record batch of an input topic, both in log order."""
     if batch.topic == PURCHASES:
         return _purchases(_parse(batch, _purchase))
     if batch.topic == CLICKSTREAM:
@@ -115,9 +115,9 @@ def decode(batch: RecordBatch) -> Decoded:
 def _clicks(parsed: _Parsed[Clickstream]) -> Decoded:
     kind = _kinds(parsed, [event.event for event in parsed.events])
     reserved = _are_reserved([event.kol_id for event in parsed.events])
-    common = _judge(parsed, kind, {RejectReason.RESERVED_ID: reserved})
+    common = _reject_invalid(parsed, kind, {RejectReason.RESERVED_ID: reserved})
     events = parsed.events
-    kols, kol = _coded([event.kol_id for event in events])
+    kols, kol = _names_and_codes([event.kol_id for event in events])
     absent = np.full(len(events), nan)
     facts = Behaviour(
         **common,
@@ -136,9 +136,9 @@ def _clicks(parsed: _Parsed[Clickstream]) -> Decoded:
 def _interactions(parsed: _Parsed[Interaction]) -> Decoded:
     kind = _kinds(parsed, [event.event for event in parsed.events])
     reserved = _are_reserved([event.kol_id for event in parsed.events])
-    common = _judge(parsed, kind, {RejectReason.RESERVED_ID: reserved})
+    common = _reject_invalid(parsed, kind, {RejectReason.RESERVED_ID: reserved})
     events = parsed.events
-    kols, kol = _coded([event.kol_id for event in events])
+    kols, kol = _names_and_codes([event.kol_id for event in events])
     facts = Behaviour(
         **common,
         kols=kols,
@@ -157,14 +157,14 @@ def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
     kind = _kinds(parsed, [event.kind for event in parsed.events])
     unpriced = np.array([event.pay_cents is None for event in parsed.events], np.bool_)
     needs_price = (kind == Kind.PAID) | (kind == Kind.REFUND)
-    common = _judge(parsed, kind, {RejectReason.INVALID: unpriced & needs_price})
+    common = _reject_invalid(parsed, kind, {RejectReason.INVALID: unpriced & needs_price})
     events = parsed.events
     user_ids = [event.user_id for event in events]
     order_ids = [_order_id(event) for event in events]
-    brands, brand = _coded([event.brand_id for event in events])
-    platforms, platform = _coded([event.platform for event in events])
-    channels, channel = _coded([event.channel_type for event in events])
-    currencies, currency = _coded([event.currency or CURRENCY for event in events])
+    brands, brand = _names_and_codes([event.brand_id for event in events])
+    platforms, platform = _names_and_codes([event.platform for event in events])
+    channels, channel = _names_and_codes([event.channel_type for event in events])
+    currencies, currency = _names_and_codes([event.currency or CURRENCY for event in events])
     pay_cents = _cents([event.pay_cents for event in events])
     pay_cents[common["kind"] == Kind.CANCEL] = 0
     facts = Purchases(
@@ -192,7 +192,7 @@ def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
 
 
 def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
-    """Read every message with the topic's decoder; the columns come later."""
+    """Every message as read by the topic's decoder, or rejected; columns are made later."""
     is_plain = _are_plain(batch.values)
     values = cast("Sequence[bytes]", batch.values)
     if is_plain:
@@ -200,30 +200,30 @@ def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
             return _Parsed(batch, list(map(read, values)), np.arange(len(values)), {})
         except (ValueError, RecursionError):
             pass  # one by one, then
-    refused = {} if is_plain else _unreadable(batch.values)
+    rejections = {} if is_plain else _rejected_unread(batch.values)
     events = []
     for place, value in enumerate(values):
-        if place in refused:
+        if place in rejections:
             continue
         try:
             event = read(value)
         except (ValueError, RecursionError):  # all of msgspec's are ValueErrors
             again = _read_again(value, read)
-            if isinstance(again, _Refusal):
-                refused[place] = again
+            if isinstance(again, _Rejection):
+                rejections[place] = again
                 continue
             event = again
         events.append(event)
     everywhere = np.arange(len(values))
-    return _Parsed(batch, events, np.delete(everywhere, list(refused)), refused)
+    return _Parsed(batch, events, np.delete(everywhere, list(rejections)), rejections)
 
 
 def _are_plain(values: Sequence[bytes | None]) -> bool:
-    """Whether all are there, UTF-8, and too short for depth or size to matter: the usual batch."""
+    """Whether no value is absent, not UTF-8, or long enough to be too deep: the usual batch."""
     if None in values:
         return False
     there = cast("Sequence[bytes]", values)
-    if max(map(len, there), default=0) > _SHORT:
+    if max(map(len, there), default=0) > _SHALLOW_BYTES:
         return False
     try:
         for value in there:
@@ -234,72 +234,74 @@ def _are_plain(values: Sequence[bytes | None]) -> bool:
     return True
 
 
-def _unreadable(values: Sequence[bytes | None]) -> dict[int, _Refusal]:
-    """The refusals that a look from outside gives, by place."""
-    looks = ((place, _look(value)) for place, value in enumerate(values))
-    return {place: refusal for place, refusal in looks if refusal}
+def _rejected_unread(values: Sequence[bytes | None]) -> dict[int, _Rejection]:
+    """The rejections that need no JSON decoder, by place."""
+    checks = ((place, _check(value)) for place, value in enumerate(values))
+    return {place: rejection for place, rejection in checks if rejection}
 
 
-def _look(value: bytes | None) -> _Refusal | None:
+def _check(value: bytes | None) -> _Rejection | None:
     if value is None:
-        return _Refusal(RejectReason.NULL_VALUE, "the record has no value")
+        return _Rejection(RejectReason.NULL_VALUE, "the record has no value")
     if len(value) > MAX_EVENT_BYTES:
         error = f"{len(value)} bytes, more than {MAX_EVENT_BYTES}"
-        return _Refusal(RejectReason.TOO_LARGE, error)
+        return _Rejection(RejectReason.TOO_LARGE, error)
     try:
         value.decode()
     except UnicodeDecodeError as error:
-        return _Refusal(RejectReason.NOT_JSON, f"not UTF-8 (byte {error.start})")
-    if len(value) > _SHORT and _depth(value) > MAX_DEPTH:
-        return _Refusal(RejectReason.NOT_JSON, f"nested more than {MAX_DEPTH} deep")
+        return _Rejection(RejectReason.NOT_JSON, f"not UTF-8 (byte {error.start})")
+    if len(value) > _SHALLOW_BYTES and _depth(value) > MAX_DEPTH:
+        return _Rejection(RejectReason.NOT_JSON, f"nested more than {MAX_DEPTH} deep")
     return None
 
 
 def _depth(value: bytes) -> int:
-    """How many objects and lists are open at once; exact for JSON, something for the rest."""
+    """The greatest nesting depth; exact for JSON, any number for other bytes."""
     letters = np.frombuffer(_STRINGS.sub(b"", value), np.uint8) | 0x20  # "[" as "{", "]" as "}"
     steps = (letters == ord("{")).astype(np.int64) - (letters == ord("}"))
     return int(np.cumsum(steps).max(initial=0))
 
 
-def _read_again(value: bytes, read: _Reader[_AnEvent]) -> _AnEvent | _Refusal:
-    """Why the decoder refused; the event if only a field that is given again later was wrong."""
+def _read_again(value: bytes, read: _Reader[_AnEvent]) -> _AnEvent | _Rejection:
+    """Why the decoder failed; the event if only a field that is repeated later was wrong."""
     try:
         fields = _object(value)  # of a repeated key the last one
     except (ValueError, RecursionError) as error:
-        return _Refusal(RejectReason.NOT_JSON, str(error))
+        return _Rejection(RejectReason.NOT_JSON, str(error))
     try:
         return read(msgspec.json.encode(fields))
     except ValueError as error:
-        return _Refusal(RejectReason.INVALID, str(error))
+        return _Rejection(RejectReason.INVALID, str(error))
 
 
-def _judge(
-    parsed: _Parsed[_AnEvent], kind: NDArray[np.uint8], doubts: Mapping[RejectReason, Mask]
+def _reject_invalid(
+    parsed: _Parsed[_AnEvent], kind: NDArray[np.uint8], own_violations: Mapping[RejectReason, Mask]
 ) -> _Common:
-    """Take out what is well-formed and yet refused; the common columns of the rest."""
+    """Reject well-formed events that violate a rule; the common columns of the others."""
     batch, place = parsed.batch, parsed.place
     user_ids = [event.user_id.encode() for event in parsed.events]
     at = np.array([event.ts for event in parsed.events], np.int64)
     received_at = batch.received_at[place]
-    right = partitions_of(user_ids, batch.partitions) == batch.partition
-    grounds = {
+    is_right_partition = partitions_of(user_ids, batch.partitions) == batch.partition
+    violations = {
         RejectReason.UNKNOWN_KIND: kind == _UNKNOWN,
-        **doubts,
+        **own_violations,
         RejectReason.BAD_TIME: at < YEAR_2000,
         RejectReason.FROM_THE_FUTURE: at > received_at + FUTURE_MS,
-        RejectReason.WRONG_PARTITION: ~right,
+        RejectReason.WRONG_PARTITION: ~is_right_partition,
     }
-    if any(doubt.any() for doubt in grounds.values()):
-        reason = np.select(list(grounds.values()), [np.int8(r) for r in grounds], np.int8(_FINE))
-        fine = reason == _FINE
-        for row in np.flatnonzero(~fine).tolist():
+    if any(rows.any() for rows in violations.values()):
+        reason = np.select(
+            list(violations.values()), [np.int8(r) for r in violations], np.int8(_VALID)
+        )
+        valid = reason == _VALID
+        for row in np.flatnonzero(~valid).tolist():
             why = RejectReason(reason[row])
-            parsed.refused[int(place[row])] = _Refusal(why, _ERRORS[why])
-        parsed.events = list(compress(parsed.events, fine))
-        user_ids = list(compress(user_ids, fine))
-        parsed.place = place = place[fine]
-        at, received_at, kind = at[fine], received_at[fine], kind[fine]
+            parsed.rejections[int(place[row])] = _Rejection(why, _ERRORS[why])
+        parsed.events = list(compress(parsed.events, valid))
+        user_ids = list(compress(user_ids, valid))
+        parsed.place = place = place[valid]
+        at, received_at, kind = at[valid], received_at[valid], kind[valid]
     events = parsed.events
     users = [event.user_id for event in events]
     return {
@@ -327,19 +329,19 @@ def _rejected(parsed: _Parsed[_AnEvent]) -> list[Rejected]:
             error=error,
             raw=batch.values[place],
         )
-        for place, (reason, error) in sorted(parsed.refused.items())
+        for place, (reason, error) in sorted(parsed.rejections.items())
     ]
 
 
 def _order_id(event: Purchase) -> str:
-    """The order an event is about: its own if paid, else the one it gives back."""
+    """The order an event is about: its own if paid, else the one that it refunds."""
     if event.kind == _PAID:
         return event.order_id
     return event.ref_order_id or event.order_id
 
 
 def _are_reserved(names: Sequence[str | None]) -> Mask:
-    """Which names are ours to give, shape (n,)."""
+    """Which names are reserved, shape (n,)."""
     reserved = {name for name in set(names) if name and (name == ORGANIC or name[0] == "~")}
     if not reserved:
         return np.zeros(len(names), np.bool_)
@@ -354,8 +356,8 @@ def _kinds(parsed: _Parsed[_AnEvent], words: Sequence[str]) -> NDArray[np.uint8]
         return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
 
 
-def _coded(names: Sequence[str | None]) -> tuple[list[str], Codes]:
-    """The distinct names by first appearance, and each row's code; empty is absent."""
+def _names_and_codes(names: Sequence[str | None]) -> tuple[list[str], Codes]:
+    """The distinct names by first appearance, and the code of each row; empty is absent."""
     distinct = [name for name in dict.fromkeys(names) if name]
     code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
     code |= {None: NONE, "": NONE}

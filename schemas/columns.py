@@ -1,9 +1,9 @@
-"""A fetched record set before and after it was read: bytes, then columns.
+"""A record batch before and after decoding: bytes, then columns.
 
 Shapes: `(n,)` unless said otherwise; row i of every column is one event, in the order
 of the log. Times are int64 milliseconds since the epoch, UTC; money is integer cents.
-Names (KOLs, brands, ...) come as codes into the batch's own list of distinct names;
-the memory that takes a batch in maps them to its own codes.
+Names (KOLs, brands, ...) are codes into the batch's own list of distinct names; the memory that
+folds the batch maps them to its own codes.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ _BEHAVIOUR: Final = (  # columns of `Behaviour`, one value an event
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """What one fetch brought of one topic partition, not yet read."""
+    """Fetched records of one topic partition, not yet decoded."""
 
     topic: str
     partition: int
-    partitions: int  # of the topic
+    partitions: int  # how many the topic has
     first_offset: int
     next_offset: int  # where the next fetch begins: past holes, control and aborted records
     values: Sequence[bytes | None]
@@ -42,7 +42,7 @@ class RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What every readable event has, whatever its topic."""
+    """The columns that events of every topic have."""
 
     topic: str
     partition: int
@@ -63,7 +63,7 @@ class Behaviour(Facts):
     """Events of `clickstream` and `content-interactions`."""
 
     kols: Sequence[str]  # the distinct kol_ids of this batch
-    kol: Codes  # into `kols`, NONE where the event names nobody
+    kol: Codes  # into `kols`, NONE where the event names no KOL
     dwell_ms: NDArray[np.int64]  # NONE where absent
     visible_ms: NDArray[np.int64]  # NONE where absent
     completion: NDArray[np.float64]  # [0, 1], nan where absent
@@ -80,13 +80,13 @@ class Behaviour(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Purchases(Facts):
-    """Events of `purchases`; for a refund or cancel `order` is the order it gives back."""
+    """Events of `purchases`; for a refund or cancel `order` is the order it refunds."""
 
     order: Keys  # xxh3_128 of user_id, order (ref_order_id if given, else order_id)
     user_ids: Sequence[str]
     order_ids: Sequence[str]  # of the order the row is about, as `order`
     event_ids: Sequence[str]
-    raw: Sequence[bytes]  # as it came: a dropped purchase goes to the dead letters
+    raw: Sequence[bytes]  # the message: a dropped purchase becomes a dead letter
     brands: Sequence[str]
     brand: Codes  # into `brands`, NONE where absent
     platforms: Sequence[str]
@@ -104,20 +104,20 @@ class Purchases(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One message that cannot be taken, with its reason."""
+    """One message that was rejected, with its reason."""
 
     topic: str
     partition: int
     offset: int
     received_at: int
     reason: str  # `RejectReason.label`, or `too_late` for a dropped purchase
-    error: str  # for a person; never the message itself
+    error: str  # explains it to a person; never quotes the message
     raw: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One record batch, read: the readable rows and the refusals; together all of it."""
+    """One decoded record batch: every message is either a row of `facts` or rejected."""
 
     facts: Behaviour | Purchases
     rejected: Sequence[Rejected]

@@ -1,14 +1,14 @@
-"""Where a message left: exactly one door each, two closed lists.
+"""Doors: the one outcome of each message, from one of two closed lists.
 
-A door is decided when the message is read and never changes. Codes are appended,
-never renumbered: snapshots hold them.
+The door is decided when the message is read and never changes. Codes are appended, never
+renumbered: snapshots hold them.
 """
 
 from enum import IntEnum
 
 
 class Door(IntEnum):
-    """Where a readable event left; every door but WRITTEN is a reason to drop it."""
+    """The outcome of a readable event; every door but WRITTEN is a reason to drop it."""
 
     WRITTEN = 0  # accepted: what it says counts
     DUPLICATE = 1  # the same (topic, user_id, event_id) was read before
@@ -22,7 +22,7 @@ class Door(IntEnum):
 
 
 class RejectReason(IntEnum):
-    """Why a message cannot be taken at all; it goes to the dead letters as it came."""
+    """Why a message is rejected; it goes to the dead letters with its bytes unchanged."""
 
     NOT_JSON = 0  # no JSON object, or not UTF-8
     INVALID = 1  # a field is missing, of the wrong type or out of range

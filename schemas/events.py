@@ -1,9 +1,9 @@
 """What people do: the three input topics, field by field.
 
-One event is one JSON object in one message. What is not a default is required; any other
-field may be absent or null, and an empty optional string is an absent one. Fields that are
-not named here are ignored. Labels with a short list of known values (`channel_type`, `arm`)
-are kept as they come: a new word costs nobody an order.
+One event is one JSON object in one message. A field without a default is required; any other
+may be absent or null, and an empty optional string counts as absent. Fields that are not named
+here are ignored. Labels with a short list of known values (`channel_type`, `arm`)
+are kept as sent: an unknown label value never causes a rejection.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ INTERACTIONS: Final = "content-interactions"
 PURCHASES: Final = "purchases"
 INPUTS: Final = (CLICKSTREAM, INTERACTIONS, PURCHASES)
 
-MAX_EVENT_BYTES: Final = 256 << 10  # of one message; ours are some hundred bytes
-MAX_DEPTH: Final = 256  # objects and lists inside each other: no parser's stack may decide
+MAX_EVENT_BYTES: Final = 256 << 10  # of one message; usual ones have some hundred bytes
+MAX_DEPTH: Final = 256  # nested objects and lists: a limit of its own, not that of a parser's stack
 MAX_ID: Final = 512  # characters
 MAX_CENTS: Final = 10**12  # of one amount: sums of nine million of them fit an int64
-YEAR_2000: Final = 946_684_800_000  # milliseconds; a `ts` before is a unit mistaken
+YEAR_2000: Final = 946_684_800_000  # milliseconds; an earlier `ts` is in a wrong unit
 FUTURE_MS: Final = 600_000  # 10 minutes: how far a clock may be ahead of the record time
 
 
@@ -74,7 +74,7 @@ class Kind(IntEnum):
 
     @property
     def topic(self) -> str:
-        """The topic it is said on."""
+        """The topic it is sent to."""
         return INPUTS[(self >= Kind.VIEW) + (self >= Kind.PAID)]
 
 
@@ -95,7 +95,7 @@ def _known(topic: str) -> Meta:
 
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
-Ref = Annotated[str, Meta(max_length=MAX_ID)]  # names something; empty: nothing
+Ref = Annotated[str, Meta(max_length=MAX_ID)]  # an id that may be empty: none
 Label = Annotated[str, Meta(max_length=MAX_ID)]
 Tag = Annotated[str, Meta(max_length=MAX_ID)] | int | float  # the producer's own scale or words
 Cents = Annotated[int, Meta(ge=0, le=MAX_CENTS)]
@@ -108,49 +108,56 @@ _UNRESERVED: Final = Meta(extra_json_schema={"pattern": "^(?!~|organic$)"})
 
 
 class _Event(Struct, frozen=True, kw_only=True, gc=False):
-    event_id: Annotated[Id, _about("with topic and user_id the identity: the first one stands")]
-    ts: Annotated[Moment, _about("when it happened: milliseconds since the epoch, UTC")]
-    user_id: Annotated[Id, _about("canonical; the anonymous id until bound; key of the message")]
+    event_id: Annotated[
+        Id,
+        _about("identity, with topic and user_id; the first event with it counts"),
+    ]
+    ts: Annotated[Moment, _about("event time: milliseconds since the epoch, UTC")]
+    user_id: Annotated[
+        Id, _about("the user, or the anonymous id before sign-in; key of the message")
+    ]
 
 
 class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
-    """Somebody moved through the shop; names a KOL where one led there."""
+    """A user did something in the shop; names the KOL whose content led there, if any."""
 
     anon_id: Annotated[Ref | None, _about("the id before sign-in")] = None
-    device_hash: Annotated[Ref | None, _about("which device, hashed by the producer")] = None
-    ip_hash: Annotated[Ref | None, _about("which address, hashed by the producer")] = None
-    session_id: Annotated[Ref | None, _about("which visit")] = None
-    platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
+    device_hash: Annotated[Ref | None, _about("the device, hashed by the producer")] = None
+    ip_hash: Annotated[Ref | None, _about("the IP address, hashed by the producer")] = None
+    session_id: Annotated[Ref | None, _about("the visit")] = None
+    platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
     channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
-    kol_id: Annotated[Ref | None, _UNRESERVED, _about("who led there")] = None
-    content_id: Annotated[Ref | None, _about("which content led there")] = None
+    kol_id: Annotated[Ref | None, _UNRESERVED, _about("the KOL whose content led there")] = None
+    content_id: Annotated[Ref | None, _about("the content that led there")] = None
     share_id: Annotated[Ref | None, _about("the share that was followed")] = None
     share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
     event: Annotated[str, _known(CLICKSTREAM), _about("what was done")]
-    query: Annotated[str | None, _about("the words of a search")] = None
+    query: Annotated[str | None, _about("the search query")] = None
     first_screen: Annotated[bool | None, _about("was on the first screen of results")] = None
-    brand_id: Annotated[Ref | None, _about("whose product")] = None
+    brand_id: Annotated[Ref | None, _about("the brand of the product")] = None
     category: Annotated[Label | None, _about("of the product")] = None
     price_tier: Annotated[Tag | None, _about("of the product")] = None
     baby_stage: Annotated[Tag | None, _about("of the user's child")] = None
     geo: Annotated[Tag | None, _about("region or city of the user")] = None
-    exp_id: Annotated[Ref | None, _about("which experiment")] = None
-    arm: Annotated[Label | None, _about("treat, holdout")] = None
-    visible_ms: Annotated[Count | None, _about("how long an impression was in sight")] = None
-    slot_id: Annotated[Tag | None, _about("which place on the page")] = None
-    reco_id: Annotated[Ref | None, _about("which recommendation")] = None
-    reco_version: Annotated[Tag | None, _about("of the recommender")] = None
+    exp_id: Annotated[Ref | None, _about("the experiment")] = None
+    arm: Annotated[Label | None, _about("the arm of the experiment: treat, holdout")] = None
+    visible_ms: Annotated[
+        Count | None, _about("how long an impression was visible, milliseconds")
+    ] = None
+    slot_id: Annotated[Tag | None, _about("the slot on the page")] = None
+    reco_id: Annotated[Ref | None, _about("the recommendation")] = None
+    reco_version: Annotated[Tag | None, _about("version of the recommender")] = None
 
 
 class Interaction(_Event, frozen=True, kw_only=True, gc=False):
-    """Somebody did something with a KOL's content. A `kol_reply` has its addressee's user_id."""
+    """A user reacted to a KOL's content. A `kol_reply` has its addressee's user_id."""
 
-    kol_id: Annotated[Id, _UNRESERVED, _about("whose content")]
-    content_id: Annotated[Ref | None, _about("which content")] = None
+    kol_id: Annotated[Id, _UNRESERVED, _about("the KOL whose content it is")]
+    content_id: Annotated[Ref | None, _about("the content")] = None
     event: Annotated[str, _known(INTERACTIONS), _about("what was done")]
-    dwell_ms: Annotated[Count | None, _about("how long it was looked at")] = None
-    completion: Annotated[Share | None, _about("the part of it that was seen")] = None
-    text: Annotated[str | None, _about("what was said")] = None
+    dwell_ms: Annotated[Count | None, _about("how long it was viewed, milliseconds")] = None
+    completion: Annotated[Share | None, _about("the part of it that was viewed")] = None
+    text: Annotated[str | None, _about("the text of a comment")] = None
     share_id: Annotated[Ref | None, _about("the share made or followed")] = None
     parent_share_id: Annotated[Ref | None, _about("the share this one re-shares")] = None
     share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
@@ -158,18 +165,18 @@ class Interaction(_Event, frozen=True, kw_only=True, gc=False):
     chain: Annotated[
         Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, _about("the shares before this one")
     ] = None
-    reply_to: Annotated[Ref | None, _about("the event answered")] = None
+    reply_to: Annotated[Ref | None, _about("the event that is answered")] = None
     live_id: Annotated[Ref | None, _about("the live room")] = None
-    viewers: Annotated[Count | None, _about("in the live room at that moment")] = None
+    viewers: Annotated[Count | None, _about("viewers in the live room at that moment")] = None
     account_age_d: Annotated[
         Annotated[float, Meta(ge=0)] | None, _about("age of the user's account in days")
     ] = None
-    device_hash: Annotated[Ref | None, _about("which device, hashed by the producer")] = None
-    ip_hash: Annotated[Ref | None, _about("which address, hashed by the producer")] = None
+    device_hash: Annotated[Ref | None, _about("the device, hashed by the producer")] = None
+    ip_hash: Annotated[Ref | None, _about("the IP address, hashed by the producer")] = None
 
 
 class Purchase(_Event, frozen=True, kw_only=True, gc=False):
-    """An order was paid, or money was given back; who earned it is not for the event to say.
+    """An order was paid, refunded or cancelled; the event does not say which KOL earned it.
 
     One `paid` per order, `pay_cents` its total. A `refund` gives `pay_cents` back, a `cancel`
     all of it; both concern `ref_order_id` if given, else `order_id`.
@@ -177,24 +184,26 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
 
     order_id: Annotated[Id, _about("the order, unique for its user")]
     kind: Annotated[str, _known(PURCHASES), _about("what happened to the order")]
-    brand_id: Annotated[Ref | None, _about("whose product")] = None
-    sku: Annotated[Ref | None, _about("which product")] = None
+    brand_id: Annotated[Ref | None, _about("the brand of the product")] = None
+    sku: Annotated[Ref | None, _about("the product")] = None
     category: Annotated[Label | None, _about("of the product")] = None
     qty: Annotated[float | None, _about("pieces, or weight of loose goods")] = None
-    pay_cents: Annotated[Cents | None, _about("paid or given back; needed unless cancel")] = None
+    pay_cents: Annotated[
+        Cents | None, _about("paid or refunded; required unless kind is cancel")
+    ] = None
     list_cents: Annotated[Cents | None, _about("the price without any discount")] = None
     discount_cents: Annotated[Cents | None, _about("taken off the list price")] = None
     coupon_id: Annotated[Ref | None, _about("the coupon redeemed")] = None
     promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
     is_member: Annotated[bool | None, _about("bought by a member")] = None
     channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
-    reason: Annotated[str | None, _about("why it was given back")] = None
-    ref_order_id: Annotated[Ref | None, _about("the order a refund or cancel gives back")] = None
-    platform: Annotated[Label | None, _about("where, e.g. tmall")] = None
+    reason: Annotated[str | None, _about("why it was refunded")] = None
+    ref_order_id: Annotated[Ref | None, _about("the order that is refunded or cancelled")] = None
+    platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
     margin_cents: Annotated[
-        Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, _about("what the shop earned")
+        Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, _about("margin of the shop")
     ] = None
-    size: Annotated[Tag | None, _about("of the pack")] = None
+    size: Annotated[Tag | None, _about("size of the pack")] = None
     currency: Annotated[Label | None, _about("ISO 4217; CNY where absent")] = None
 
 

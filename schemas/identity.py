@@ -1,12 +1,12 @@
-"""Who and what an event is: 128-bit hashes that are the same in every process and forever.
+"""Identities of events, users and orders: 128-bit hashes, the same in every process and version.
 
     identity = xxh3_128(topic NUL user_id NUL event_id)
     user_key = xxh3_128(user_id)
     order_key = xxh3_128(user_id NUL order_id)
 
-Kept as two uint64, the low word first. A `user_id` that itself holds a NUL is told with its
-length, so that no two pairs of names share their bytes. Among 10^9 ids two are equal by
-chance with a probability below 10^-20.
+Kept as two uint64, the low word first. A `user_id` that contains a NUL is hashed with its length,
+so that no two pairs of names share their bytes. Among 10^9 ids the probability that any two
+collide is below 10^-20.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ Key = tuple[int, int]  # low word, high word
 
 
 def identity(topic: str, user_id: str, event_id: str) -> Key:
-    """What makes two messages one event."""
+    """The key by which messages are recognised as the same event."""
     return _first(identities(topic, [user_id], [event_id]))
 
 
 def user_key(user_id: str) -> Key:
-    """The user's name in all memories."""
+    """The key of a user in all memories."""
     return _first(user_keys([user_id.encode()]))
 
 
 def order_key(user_id: str, order_id: str) -> Key:
-    """The order's name in all memories; order ids are the user's own."""
+    """The key of an order in all memories; order ids are unique for their user only."""
     return _first(order_keys([user_id], [order_id]))
 
 
@@ -50,7 +50,7 @@ def order_keys(user_ids: Sequence[str], order_ids: Sequence[str]) -> Keys:
 
 
 def _pairs(topic: str, user_ids: Sequence[str], others: Sequence[str]) -> list[bytes]:
-    """Each row's names as bytes that no other names have; only an odd row begins with NUL."""
+    """Each row's names joined without ambiguity: no other pair of names gives the same bytes."""
     rows = zip(user_ids, others, strict=True)
     if "\0" in "".join(user_ids):
         return [f"{topic}{_marked(user)}\0{other}".encode() for user, other in rows]

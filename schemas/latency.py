@@ -1,4 +1,4 @@
-"""How a worker counts latencies: in buckets, so that the counts of all workers add up."""
+"""Latencies, counted in buckets so that the counts of all workers add up."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,10 +1,10 @@
-r"""Whose a message is that could not be taken: by its `user_id`, or by the words in it.
+r"""Whose a rejected message is: by its `user_id`, or by the words in it.
 
-Where a JSON object names a `user_id` as text, it is that user's and nobody else's. From other
-bytes nobody can tell; so it counts as everybody's whose id stands in it between bytes that
-are no word's. Words are runs of ASCII letters, digits, `_` and bytes above 127; an id may span
-up to eight of them (`a-b@c.d` has four). Not found: an id that begins or ends with another
-byte, one of more than eight words, one behind the first 4 096 words.
+A JSON object with a `user_id` string belongs to that user alone. Of other bytes nobody can tell;
+so they belong to every user whose id occurs in them between bytes that are part of no word. Words
+are runs of ASCII letters, digits, `_` and bytes above 127; an id may span up to eight of them
+(`a-b@c.d` has four). Not found: an id that begins or ends with another byte, one of more than
+eight words, one behind the first 4 096 words.
 """
 
 import re
@@ -33,7 +33,7 @@ _user_and_time = msgspec.json.Decoder(_UserAndTime).decode
 
 
 def user_of(raw: bytes) -> str | None:
-    """The user_id of a JSON object; None where nothing such can be read.
+    """The user_id of a JSON object; None if the bytes have none that can be read.
 
     >>> user_of(b'{"user_id": "u1"}'), user_of(b'{"user_id": "u1"'), user_of(b'{"user_id": 1}')
     ('u1', None, None)
@@ -62,13 +62,13 @@ def _named(read: _User) -> str | None:
 
 
 def users(raw: bytes) -> list[bytes]:
-    """The ids of all whose it may be, as UTF-8, without repetition.
+    """The ids of all users to whom a message may belong, as UTF-8, each once.
 
     >>> users(b'{"user_id": "u1", "kol_id": "k"}'), users(b"u1;k")
     ([b'u1'], [b'u1', b'u1;k', b'k'])
     """
-    told = user_of(raw)
-    return list(dict.fromkeys(_spans(raw))) if told is None else [told.encode()]
+    user_id = user_of(raw)
+    return list(dict.fromkeys(_spans(raw))) if user_id is None else [user_id.encode()]
 
 
 def _spans(raw: bytes) -> Iterator[bytes]:
@@ -78,10 +78,10 @@ def _spans(raw: bytes) -> Iterator[bytes]:
 
 
 def is_of(raw: bytes, user_id: str) -> bool:
-    """Whether it is, or may be, this user's.
+    """Whether a message belongs, or may belong, to this user.
 
     >>> is_of(b"u1;k", "u1"), is_of(b"u11;k", "u1"), is_of(b'{"user_id": "k", "x": "u1"}', "u1")
     (True, False, False)
     """
-    told = user_of(raw)
-    return user_id.encode() in users(raw) if told is None else told == user_id
+    named = user_of(raw)
+    return user_id.encode() in users(raw) if named is None else named == user_id

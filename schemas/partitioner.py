@@ -1,4 +1,4 @@
-"""Where a key goes: Kafka's own murmur2, as Java's, kafka-python's and aiokafka's clients have it.
+"""The default partitioner of Kafka's Java client, kafka-python and aiokafka: murmur2.
 
     partition = (murmur2(key) & 0x7fffffff) mod partitions
 
@@ -47,7 +47,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
-    """`partition_of` of each key, shape (n,): whole columns of keys of one length at a time."""
+    """`partition_of` of each key, shape (n,): keys of equal length are hashed together."""
     lengths = np.fromiter(map(len, keys), np.int64, len(keys))
     begins = np.cumsum(lengths) - lengths
     data = np.frombuffer(b"".join(keys), np.uint8)

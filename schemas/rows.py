@@ -1,8 +1,8 @@
-"""Rows: what the tables in ClickHouse hold, column by column, and what each column means.
+"""The tables of ClickHouse as data, column by column, and rows of them as columns.
 
-A row is a statement, not a change: it carries its key and a version, and replaces what
-its key said before. The migrations in `sinks/ddl` are tested against `TABLES`, and the
-page of tables in the docs is made from it.
+A row is the whole state of its key, not a change: of all rows with the same key the one with the
+greatest version replaces the others. After a change of `TABLES`, `make migration` prints the DDL
+that is missing, and `make docs` writes the page of tables.
 
 Values: `DateTime64(3, 'UTC')` columns are int milliseconds since the epoch, `DateTime('UTC')`
 columns int seconds, money is integer cents, a NaN in a `Nullable(Float64)` column is NULL.
@@ -40,26 +40,26 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of ClickHouse as data: what it is for, its columns in order, its identity."""
+    """A table of ClickHouse: what it is for, its columns, key, partitions and age."""
 
     name: str
     description: str
-    described: Mapping[str, Column]  # in the order of the table
-    key: tuple[str, ...]  # ORDER BY: what makes two rows one row
+    described: Mapping[str, Column]  # those that a writer fills, in order
+    key: tuple[str, ...]  # ORDER BY: rows with equal values replace each other
     partition: str = ""  # a part holds one value of this expression; empty: one partition
     moment: str = ""  # the column of the key behind `partition`
-    keep: str = ""  # rows go this long after they were stated; empty: they stay
+    keep: str = ""  # rows are deleted so long after `stated_at`; empty: never
     searched: tuple[str, ...] = ()  # columns beside the key by whose value rows are looked up
-    derived: bool = False  # the server computes it from other tables; nobody else writes
+    derived: bool = False  # only the server writes it, from other tables
 
     @property
     def columns(self) -> dict[str, str]:
-        """Name -> ClickHouse type of every column a writer fills, in order."""
+        """Column -> ClickHouse type, those that a writer fills, in order."""
         return {name: column.type for name, column in self.described.items()}
 
     @property
     def all_columns(self) -> dict[str, Column]:
-        """All columns in order, those the server fills last."""
+        """All columns in order; the one that the server fills is last."""
         return {**self.described, **SERVER}
 
 
@@ -81,17 +81,17 @@ class Rows:
         return next((len(column) for column in self.columns.values()), 0)
 
     def cut(self, start: int, stop: int) -> "Rows":
-        """Rows from start up to, not including, stop."""
+        """The rows from start up to, not including, stop."""
         return Rows(self.table, {name: column[start:stop] for name, column in self.columns.items()})
 
     def pick(self, rows: Positions) -> "Rows":
-        """Rows at these positions, in their order."""
+        """The rows at these positions, in that order."""
         return Rows(
             self.table, {name: _pick(column, rows) for name, column in self.columns.items()}
         )
 
     def validate(self) -> None:
-        """Check names and lengths; the values are the sink's to encode.
+        """Check names and lengths of the columns; values are checked when they are encoded.
 
         Raises:
             ValueError: the table is unknown or not for writers, a column is missing
@@ -111,7 +111,7 @@ class Rows:
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """Rows of one table, one part after the other.
+    """The rows of all parts, one part after the other.
 
     Raises:
         ValueError: there are no parts, or they are of different tables.
@@ -139,7 +139,7 @@ def _join(columns: Sequence[Values]) -> Values:
     if len(kinds) == 1 and all(isinstance(column, np.ndarray) for column in columns):
         return np.concatenate(columns)
     plain = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns)
-    return [value for column in plain for value in column]  # int64 and uint64 would be floats
+    return [value for column in plain for value in column]  # numpy would join as floats
 
 
 def _columns(**columns: tuple[str, str] | tuple[str, str, str]) -> dict[str, Column]:

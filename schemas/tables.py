@@ -10,11 +10,11 @@ from typing import Final
 
 from schemas.events import INPUTS
 from schemas.topics import PLANNED, TOPICS, Topic
-from schemas.wire import ROOM, Schema, wire_schema
+from schemas.wire import FOLDER, Schema, wire_schema
 
 Row = Sequence[str]
 
-README: Final = ROOM / "README.md"
+README: Final = FOLDER / "README.md"
 
 
 def fields_table(topic: str) -> str:

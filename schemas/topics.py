@@ -2,7 +2,7 @@
 
 `kol topics` creates what is missing from this table and verifies the rest against it. N is
 the number of partitions of a deployment: the inputs, the cells and the states have it alike,
-so that one worker holds the same partition numbers of all of them. It can not change later.
+so that one worker holds the same partition numbers of all of them. It cannot change later.
 """
 
 from collections.abc import Mapping
@@ -38,15 +38,15 @@ class Topic:
     key: str
     partitions: Spread  # as many as the deployment has, exactly one, or any number between
     about: str
-    required: Configs  # verified: otherwise something gets lost or is told wrongly
-    initial: Configs  # given at creation, the operator's afterwards
+    required: Configs  # verified: with another value events get lost or rows get wrong
+    initial: Configs  # set at creation, the operator's afterwards
 
     def count(self, n: int) -> int:
         """How many partitions it is created with, in a deployment of `n`."""
         return n if self.partitions == "N" else 1
 
     def fits(self, count: int, n: int) -> bool:
-        """Whether `count` partitions will do, in a deployment of `n`."""
+        """Whether `count` partitions are right in a deployment of `n`."""
         return count == self.count(n) or (self.partitions == "1-N" and 1 <= count <= n)
 
 
@@ -72,14 +72,14 @@ _COMPACTED: Final = {"cleanup.policy": "compact", **_limit(MAX_MESSAGE_BYTES)}
 _INPUT: Final = {
     **_DELETED,
     **_limit(MAX_MESSAGE_BYTES),
-    "message.timestamp.type": "LogAppendTime",  # record time is the broker's: no client's clock
+    "message.timestamp.type": "LogAppendTime",  # the broker's clock, not a producer's
 }
 _WEEK: Final = _days(7)
-_ERASED: Final = {"max.compaction.lag.ms": "3600000"}  # what was forgotten leaves the disks
+_ERASED: Final = {"max.compaction.lag.ms": "3600000"}  # so that erased users leave the disks
 _STATE: Final = {
-    "segment.bytes": str(64 << 20),  # the last one is never compacted: a restore reads it, too
+    "segment.bytes": str(64 << 20),  # the last segment is never compacted, and a restore reads it
     "segment.ms": "600000",
-    "min.cleanable.dirty.ratio": "0.2",  # what a restore reads beyond the newest of each key
+    "min.cleanable.dirty.ratio": "0.2",  # the share of replaced records that a restore reads
     **_ERASED,
 }
 _LETTERS: Final = {"cleanup.policy": "compact,delete", **_ERASED, **_days(30)}
@@ -99,12 +99,12 @@ _ALL: Final = (
         CELLS,
         "none: partition by kol_id",
         "N",
-        "changed minute cells and watermarks, from the users' side to the KOLs'",
+        "changed minute cells and watermarks, from the user side to the KOL side",
         {**_DELETED, **_limit(MAX_MESSAGE_BYTES)},
         _WEEK,
     ),
-    Topic(USER_STATE, "chunk", "N", "snapshots of the users' side", _COMPACTED, _STATE),
-    Topic(KOL_STATE, "chunk", "N", "snapshots of the KOLs' side", _COMPACTED, _STATE),
+    Topic(USER_STATE, "chunk", "N", "snapshots of the user side", _COMPACTED, _STATE),
+    Topic(KOL_STATE, "chunk", "N", "snapshots of the KOL side", _COMPACTED, _STATE),
     Topic(SNAPSHOTS, "kind", "1", "numbered population values", _COMPACTED, {}),
     Topic(CRISES, "kol_id", "N", "crises opened, closed, superseded", _COMPACTED, {}),
     Topic(REVIEWS, "crisis_id", "1", "a person's verdict on a crisis", _COMPACTED, {}),
@@ -112,7 +112,7 @@ _ALL: Final = (
         ERASURES,
         "hash of user_id · moment",
         "N",
-        "users to forget, each on every partition",
+        "users to forget, each record on every partition",
         {**_COMPACTED, "message.timestamp.type": "LogAppendTime"},
         {},
     ),
@@ -120,7 +120,7 @@ _ALL: Final = (
         DEAD_LETTERS,
         "source topic/partition/offset",
         "N",
-        "messages that could not be taken, as they came",
+        "rejected messages and late purchases, byte for byte",
         _limit(DEAD_LETTER_BYTES),
         _LETTERS,
     ),

@@ -1,7 +1,7 @@
 """The wire schemas: what producers may send, as JSON Schema, generated from the types.
 
-`python -m schemas.wire` writes them to `schemas/wire/`, and refuses what would break a
-producer that follows the present ones: such a change needs a new version beside the old.
+`python -m schemas.wire` writes them to `schemas/wire/`. It refuses a change that would break a
+producer who follows the present schema: such a change needs a new version beside the old one.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from schemas.events import EVENTS, PURCHASES, Kind
 Schema = dict[str, Any]
 
 VERSION: Final = 1
-ROOM: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent
 
 _PRICED: Final = [kind.label for kind in (Kind.PAID, Kind.REFUND)]
-_MORE: Final[Mapping[str, Schema]] = MappingProxyType(
-    {  # what a type can not say
+_EXTRA: Final[Mapping[str, Schema]] = MappingProxyType(
+    {  # rules that a type cannot express
         PURCHASES: {
             "if": {"properties": {"kind": {"enum": _PRICED}}},
             "then": {
@@ -35,7 +35,7 @@ _LOWER: Final = ("minimum", "minLength", "minItems")
 _UPPER: Final = ("maximum", "maxLength", "maxItems")
 _KNOWN: Final = {
     *("type", "anyOf", "enum", "properties", "required", "items", *_LOWER, *_UPPER),
-    *("$schema", "title", "description", "default"),  # they refuse nothing
+    *("$schema", "title", "description", "default"),  # they restrict nothing
 }
 
 
@@ -48,7 +48,7 @@ def wire_schema(topic: str) -> Schema:
         **body,
         "title": f"{topic} v{VERSION}",
         "description": " ".join(body["description"].split()),
-        **_MORE.get(topic, {}),
+        **_EXTRA.get(topic, {}),
     }
 
 
@@ -57,24 +57,24 @@ def as_text(schema: Schema) -> bytes:
     return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
 
 
-def path_of(topic: str, room: Path = ROOM) -> Path:
+def path_of(topic: str, folder: Path = FOLDER) -> Path:
     """Where the schema of a topic is kept."""
-    return room / "wire" / f"{topic}.v{VERSION}.schema.json"
+    return folder / "wire" / f"{topic}.v{VERSION}.schema.json"
 
 
 def breaking(old: Schema, new: Schema, at: str = "$") -> list[str]:
-    """What a producer that follows `old` may send and `new` refuses, one line each.
+    """What a producer who follows `old` may send and `new` rejects, one line each.
 
-    In doubt it says so: a keyword it does not know must stay as it was or go.
+    A keyword that is not known here counts as breaking unless it is unchanged or removed.
     """
-    found = [f"{at}: {word} is new or other" for word in _strange(old, new)]
-    found += [f"{at}: no longer {word}" for word in _gone(old, new, "enum") if "enum" in new]
+    found = [f"{at}: {word} is new or other" for word in _unknown_keywords(old, new)]
+    found += [f"{at}: no longer {word}" for word in _missing(old, new, "enum") if "enum" in new]
     if "anyOf" in old or "anyOf" in new:
         ways = new.get("anyOf", [new])
         lost = [w for w in old.get("anyOf", [old]) if all(breaking(w, way) for way in ways)]
         return found + [f"{at}: no longer takes {was}" for was in lost]
     found += [f"{at}: {word} is narrower" for word in _narrower(old, new)]
-    found += [f"{at}.{name}: has become required" for name in _gone(new, old, "required")]
+    found += [f"{at}.{name}: has become required" for name in _missing(new, old, "required")]
     now = new.get("properties", {})
     for name, was in old.get("properties", {}).items():
         inside = f"{at}.{name}"
@@ -84,19 +84,19 @@ def breaking(old: Schema, new: Schema, at: str = "$") -> list[str]:
     return found
 
 
-def _strange(old: Schema, new: Schema) -> list[str]:
-    """The keywords of `new` that refuse we know not what."""
+def _unknown_keywords(old: Schema, new: Schema) -> list[str]:
+    """The new or changed keywords of `new` whose effect is not known here."""
     known = _KNOWN if "enum" in old else _KNOWN - {"enum"}
     return [word for word in new if word not in known and new[word] != old.get(word)]
 
 
-def _gone(old: Schema, new: Schema, word: str) -> list[str]:
-    """What the list `word` of the one has and that of the other has not."""
+def _missing(old: Schema, new: Schema, word: str) -> list[str]:
+    """The entries of the list `word` of `old` that are not in that of `new`."""
     return [name for name in old.get(word, []) if name not in new.get(word, [])]
 
 
 def _narrower(old: Schema, new: Schema) -> list[str]:
-    """The keywords of type and range by which `new` takes less."""
+    """The keywords of type and range by which `new` accepts less than `old`."""
     now, was = new.get("type"), old.get("type")
     same = now in (None, was) or (was, now) == ("integer", "number")
     lower = [word for word in _LOWER if new.get(word, -inf) > old.get(word, -inf)]
@@ -104,7 +104,7 @@ def _narrower(old: Schema, new: Schema) -> list[str]:
     return [*([] if same else ["type"]), *lower, *upper]
 
 
-def write(room: Path = ROOM) -> None:
+def write(folder: Path = FOLDER) -> None:
     """Write every wire schema.
 
     Raises:
@@ -112,7 +112,7 @@ def write(room: Path = ROOM) -> None:
 
     """
     for topic in EVENTS:
-        path, new = path_of(topic, room), wire_schema(topic)
+        path, new = path_of(topic, folder), wire_schema(topic)
         if path.exists() and (broken := breaking(msgspec.json.decode(path.read_bytes()), new)):
             raise ValueError("\n".join([f"{path.name} needs a new version beside it", *broken]))
         path.write_bytes(as_text(new))

@@ -1,1 +1,1 @@
-"""A seeded world with a known truth: believable traffic for the demo, tests and benchmarks."""
+"""A seeded simulation with known true roles: events for the demo, tests and benchmarks."""

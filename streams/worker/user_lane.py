@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.codec import decode
 from schemas.columns import RecordBatch
-from schemas.erasures import read
+from schemas.erasures import read_erasures
 from schemas.events import INPUTS
 from schemas.topics import ERASURES
 from schemas.version import epoch_and_life
@@ -67,7 +67,7 @@ class UserLane(Lane):
         """Fold events, or who is to be forgotten."""
         self.is_dirty, self.idle_since = True, now
         if batch.topic == ERASURES:
-            self.memory.fold_erasures(read(batch.values, batch.offsets), batch.next_offset)
+            self.memory.fold_erasures(read_erasures(batch.values, batch.offsets), batch.next_offset)
             return  # it is no event: the partition has not begun by it
         self.memory.fold(self.memory.steps.run("decode", decode, batch))
         self._note_folded(batch)
@@ -79,7 +79,7 @@ class UserLane(Lane):
         """Take in all of a partition of `kol-erasures`; the same again changes nothing."""
         values = [record.value for record in erasures.records]
         offsets = [record.offset for record in erasures.records]
-        self.memory.fold_erasures(read(values, offsets), erasures.end)
+        self.memory.fold_erasures(read_erasures(values, offsets), erasures.end)
 
     def changes(self, now: float) -> LaneChanges:
         """Rows, dead letters, and what its cells add to the blocks of a flush."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.erasures import NOBODY, named
+from schemas.erasures import NOBODY, user_hex
 from schemas.identity import user_key
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
@@ -142,7 +142,7 @@ def assert_nowhere(settings: Settings, engine: Client) -> None:
     signs = [f'"{USER}"'.encode(), f" {USER} ".encode(), hashed.encode(), bytes.fromhex(hashed)]
     latest = asyncio.run(newest(settings))
     assert in_topics(latest, [*signs, low]) == []
-    assert in_topics(latest, [named(USER).encode()]) != []
+    assert in_topics(latest, [user_hex(USER).encode()]) != []
 
 
 def others_letters(engine: Client) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.erasures import NOBODY, named, read, record
+from schemas.erasures import NOBODY, erasure_record, read_erasures, user_hex
 from schemas.identity import user_key
 
 ids = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
@@ -12,16 +12,16 @@ ids = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
 
 @given(ids, st.integers(0, (1 << 48) - 1))
 def test_what_is_said_is_read(user_id: str, at: int) -> None:
-    key, value = record(user_id, at)
-    told = read([value], [7])
+    key, value = erasure_record(user_id, at)
+    told = read_erasures([value], [7])
 
-    assert key == f"{named(user_id)}/{at}".encode()
+    assert key == f"{user_hex(user_id)}/{at}".encode()
     assert told.user.tolist() == [list(user_key(user_id))]
     assert (told.at.tolist(), told.offset.tolist(), told.unreadable) == ([at], [7], 0)
 
 
 def test_the_id_is_not_on_the_topic() -> None:
-    assert b"forgotten-17" not in b"".join(record("forgotten-17", 0))
+    assert b"forgotten-17" not in b"".join(erasure_record("forgotten-17", 0))
 
 
 NAME = "0" * 32
@@ -42,13 +42,13 @@ NAME = "0" * 32
     ],
 )
 def test_other_bytes_are_counted(value: bytes) -> None:
-    told = read([value, None], [0, 1])
+    told = read_erasures([value, None], [0, 1])
 
     assert (told.at.tolist(), told.unreadable) == ([], 1)
 
 
 def test_a_tombstone_says_nothing() -> None:
-    assert read([None], [0]).unreadable == 0
+    assert read_erasures([None], [0]).unreadable == 0
 
 
 def test_nobody_looks_like_any_hash() -> None:

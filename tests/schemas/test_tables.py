@@ -7,7 +7,7 @@ from schemas.doors import RejectReason
 from schemas.events import EVENTS, INPUTS
 from schemas.tables import README, fields_table, filled, topics_table, write
 from schemas.topics import PLANNED, TOPICS
-from schemas.wire import ROOM
+from schemas.wire import FOLDER
 
 
 def test_the_tables_of_the_page_are_current() -> None:
@@ -38,7 +38,7 @@ def test_the_page_explains_every_reason_to_refuse() -> None:
 
 
 def test_the_page_names_every_module_of_the_room() -> None:
-    modules = {path.name for path in ROOM.glob("*.py")} - {"__init__.py", "tables.py"}
+    modules = {path.name for path in FOLDER.glob("*.py")} - {"__init__.py", "tables.py"}
 
     assert modules <= set(re.findall(r"`(\w+\.py)`", README.read_text("utf-8")))
 

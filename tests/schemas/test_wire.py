@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode
 from schemas.events import EVENTS, INPUTS, MAX_CENTS
-from schemas.wire import ROOM, VERSION, Schema, as_text, breaking, path_of, wire_schema, write
+from schemas.wire import FOLDER, VERSION, Schema, as_text, breaking, path_of, wire_schema, write
 from tests.builders import Message, cancel, paid, record_batch
 from tests.schemas.plain import VALIDATORS
 from tests.strategies import bent, events
 
-EXAMPLES = sorted((ROOM / "examples").glob("*/v*/*.json"))
+EXAMPLES = sorted((FOLDER / "examples").glob("*/v*/*.json"))
 
 
 def committed(topic: str) -> Schema:
@@ -74,7 +74,7 @@ def test_nobody_who_follows_the_committed_schema_is_refused(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", INPUTS)
 def test_every_topic_and_version_has_examples(topic: str) -> None:
-    assert len(list((ROOM / "examples" / topic / f"v{VERSION}").glob("*.json"))) >= 3
+    assert len(list((FOLDER / "examples" / topic / f"v{VERSION}").glob("*.json"))) >= 3
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from schemas.erasures import record
+from schemas.erasures import erasure_record
 from schemas.events import CLICKSTREAM, INPUTS
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords, TopicRecord
@@ -95,7 +95,7 @@ def test_what_goes_wrong_in_one_part_is_raised() -> None:
 
 
 def erasure(at: int = NOON) -> bytes:
-    return record("u1", at)[1]
+    return erasure_record("u1", at)[1]
 
 
 def test_an_erasure_is_no_event_but_worth_a_snapshot() -> None:

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
 
-from schemas.erasures import NOBODY, read, record
+from schemas.erasures import NOBODY, erasure_record, read_erasures
 from schemas.events import INPUTS
 from schemas.identity import user_key
 from schemas.letters import IS_AMONG, TABLE, keys
@@ -155,12 +155,14 @@ async def _publish_erasure(settings: Settings, user_id: str) -> Person:
     async with _producer(settings.kafka) as producer:
         probe = await producer.send_and_wait(ERASURES, None, key=b"clock", partition=home)
         at = int(probe.timestamp) + AHEAD_MS
-        name, value = record(user_id, at)
+        name, value = erasure_record(user_id, at)
         for partition in range(n):
             await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
     async with record_reader(settings.kafka) as records:
         log = await records.read_all([(ERASURES, home)])
-    erasures = read(*zip(*((e.value, e.offset) for e in log[ERASURES, home].records), strict=True))
+    erasures = read_erasures(
+        *zip(*((e.value, e.offset) for e in log[ERASURES, home].records), strict=True)
+    )
     mine = (erasures.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
     return Person(user_id, home, at, hashes(settings, user_id, erasures.at[mine].tolist()))
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from schemas.codec import decode
-from schemas.erasures import NOBODY, read, record
+from schemas.erasures import NOBODY, erasure_record, read_erasures
 from schemas.events import INPUTS, PURCHASES
 from schemas.identity import user_key
 from schemas.topics import ERASURES
@@ -157,8 +157,8 @@ class Reader:
     def hear(self, count: int) -> None:
         """Read the erasures from the beginning up to the first `count`."""
         self.heard = max(self.heard, count)
-        told = [record("u1", at)[1] for at in self.case.moments[: self.heard]]
-        self.memory.fold_erasures(read(told, range(len(told))), len(told))
+        told = [erasure_record("u1", at)[1] for at in self.case.moments[: self.heard]]
+        self.memory.fold_erasures(read_erasures(told, range(len(told))), len(told))
 
     def run(self) -> Table:
         lives = 4
@@ -294,7 +294,7 @@ class Shop:
             self.offsets[topic] += 1
 
     def forget(self, at: int = END, user_id: str = "u1") -> None:
-        self.memory.fold_erasures(read([record(user_id, at)[1]], [0]), 1)
+        self.memory.fold_erasures(read_erasures([erasure_record(user_id, at)[1]], [0]), 1)
 
     def erase(self) -> None:
         self.state()
@@ -414,7 +414,7 @@ def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:
 def test_an_offset_is_safe_once_all_is_gone() -> None:
     shop = Shop()
     shop.fold(click())
-    shop.memory.fold_erasures(read([record("u1", END)[1]], [5]), 8)
+    shop.memory.fold_erasures(read_erasures([erasure_record("u1", END)[1]], [5]), 8)
     before = shop.memory.safe_offsets[ERASURES]
     shop.erase()
 
@@ -459,9 +459,15 @@ def test_a_late_purchase_of_who_is_forgotten_is_no_letter() -> None:
 
 def test_records_that_name_nobody_are_counted_once() -> None:
     shop = Shop()
-    values = [b"{", None, record("u1", 5)[1], b'{"user":"U","at":1}', b'{"user":"' + b"0" * 32]
+    values = [
+        b"{",
+        None,
+        erasure_record("u1", 5)[1],
+        b'{"user":"U","at":1}',
+        b'{"user":"' + b"0" * 32,
+    ]
     for _ in range(2):
-        shop.memory.fold_erasures(read(values, range(len(values))), len(values))
+        shop.memory.fold_erasures(read_erasures(values, range(len(values))), len(values))
 
     assert shop.count("erasure_unreadable") == 3
 

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.erasures import read, record
+from schemas.erasures import erasure_record, read_erasures
 from streams.core.user.memory import UserMemory
 from streams.operations.forget.search import in_arrays, word_pattern
 from tests.builders import NOON, click, copied, decoded, paid
@@ -44,7 +44,7 @@ def test_an_order_of_the_same_name_is_not_the_users() -> None:
 
 def test_the_list_of_the_forgotten_is_left_out() -> None:
     told = memory("u2")
-    told.fold_erasures(read([record("u1", NOON)[1]], [0]), 1)
+    told.fold_erasures(read_erasures([erasure_record("u1", NOON)[1]], [0]), 1)
 
     assert found_in(told) == {}
 
