@@ -29,7 +29,15 @@ ROOMS: Final = ("schemas", "streams", "sinks", "deploy", "tests")
 DECISIONS: Final = sorted((ROOT / "deploy" / "decisions").glob("*.md"))
 GUIDES: Final = [ROOT / "README.md", *(ROOT / room / "README.md" for room in ROOMS)]
 CHINESE: Final = ROOT / "README.zh.md"
-EVERY_PAGE: Final = [*GUIDES, CHINESE, *DECISIONS, ROOT / "CHANGELOG.md"]
+EVERY_PAGE: Final = [
+    *GUIDES,
+    CHINESE,
+    ROOT / "deploy" / "operations.md",
+    *DECISIONS,
+    ROOT / "CHANGELOG.md",
+]
+
+EXAMPLES: Final = {"kol_2", "kol_forget"}  # the database of a replay, an account
 
 FENCED: Final = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -150,9 +158,9 @@ def test_a_target_on_a_page_is_in_the_makefile(path: Path) -> None:
 def test_make_alone_lists_every_target_with_a_sentence() -> None:
     make = shutil.which("make")
     assert make is not None
-    said = subprocess.run([make, "-s", "-C", ROOT], check=True, capture_output=True, text=True)
+    listing = subprocess.run([make, "-s", "-C", ROOT], check=True, capture_output=True, text=True)
 
-    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", said.stdout, re.MULTILINE))
+    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", listing.stdout, re.MULTILINE))
     assert listed.keys() == targets()
 
 
@@ -222,6 +230,7 @@ def test_every_name_that_begins_like_ours_exists(path: Path) -> None:
         *columns,
         *VIEWS,
         *events,
+        *EXAMPLES,
     }
     names = set(re.findall(r"\b(?:kol|v)_[a-z_0-9]+\b(?!\.py)", path.read_text("utf-8")))
 

@@ -21,6 +21,7 @@ PARTITIONS = 4
 ENGINE_PORT, WORKER_PORT = 8123, 6066
 ADMIN, READER = "kol", "reader"
 DEMO_MARK = "made-by-demo"  # a file in the homes that the demo may empty
+ENGINE_STOP_SECONDS = 15.0
 WORKER_STOP_SECONDS = 10.0  # by itself; it is killed two seconds later
 
 
@@ -44,13 +45,44 @@ def supervisor(
     on_change: Callable[[str], None] = lambda _: None,
     settings: Mapping[str, Any] | None = None,
 ) -> Supervisor:
-    """A supervisor of the whole stack in `home`; it has not started anything yet."""
+    """A supervisor of the whole stack in `home`; it has not started anything yet.
+
+    Args:
+        home: folder of state, logs and secrets.
+        workers: how many.
+        on_change: called with every change of a process.
+        settings: replace those that the stack gives to workers and commands.
+
+    """
     broker = kafka.node(home, kafka.fetch(on_change))
-    secrets = home.secrets()
     engine_port, *worker_ports = ports.free(ENGINE_PORT, *range(WORKER_PORT, WORKER_PORT + workers))
-    accounts = _accounts(home)
-    given = {
-        "kafka": {"bootstrap": broker.bootstrap, "partitions": PARTITIONS},
+    given = {**_settings(home, broker.bootstrap, engine_port), **(settings or {})}
+    env = environment(given) | {"KOL_HOME": str(home.path)}
+    specs = [
+        broker.process_spec(),
+        _engine_spec(home, engine_port),
+        ProcessSpec("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
+        ProcessSpec("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
+        *(_worker_spec(f"worker-{n}", port, env) for n, port in enumerate(worker_ports)),
+    ]
+    addresses = {
+        "kafka": {"bootstrap": broker.bootstrap},
+        "clickhouse": {
+            "host": ports.HOST,
+            "port": engine_port,
+            "admin_user": ADMIN,
+            "admin_password": home.secrets().admin_password,
+        },
+        "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
+    }
+    return Supervisor(home, specs, {**addresses, "settings": given}, on_change)
+
+
+def _settings(home: StateFolder, bootstrap: str, engine_port: int) -> dict[str, Any]:
+    """The settings of workers and commands of this stack."""
+    secrets = home.secrets()
+    return {
+        "kafka": {"bootstrap": bootstrap, "partitions": PARTITIONS},
         "clickhouse": {
             "host": ports.HOST,
             "port": engine_port,
@@ -60,51 +92,31 @@ def supervisor(
             "reader_password": secrets.reader_password,
         },
         "hmac_key": secrets.hmac_key,
-        **(settings or {}),
     }
-    env = environment(given) | {"KOL_HOME": str(home.path)}
-    engine = f"http://{ports.HOST}:{engine_port}/ping"
-    children = [
-        broker.process_spec(),
-        ProcessSpec(
-            "clickhouse",
-            [
-                *_python("deploy.embedded.gateway"),
-                *("--path", str(home.clickhouse), "--host", ports.HOST),
-                *("--port", str(engine_port), "--secrets", str(accounts)),
-            ],
-            ready=lambda: answers(engine),
-            stop_seconds=15.0,
-        ),
-        ProcessSpec("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
-        ProcessSpec("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
+
+
+def _engine_spec(home: StateFolder, port: int) -> ProcessSpec:
+    page = f"http://{ports.HOST}:{port}/ping"
+    words = [
+        *_python("deploy.embedded.gateway"),
+        *("--path", str(home.clickhouse), "--host", ports.HOST),
+        *("--port", str(port), "--secrets", str(_accounts(home))),
     ]
-    for number, port in enumerate(worker_ports):
-        name = f"worker-{number}"
-        own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
-        pages = f"http://{ports.HOST}:{port}/status.json"
-        children.append(
-            ProcessSpec(
-                name,
-                _kol("worker"),
-                env=env | own,
-                after=("topics", "migrate"),
-                ready=lambda pages=pages: answers(pages),  # type: ignore[misc]  # bound early
-                stop_seconds=WORKER_STOP_SECONDS + 2,
-            )
-        )
-    extra = {
-        "kafka": {"bootstrap": broker.bootstrap},
-        "clickhouse": {
-            "host": ports.HOST,
-            "port": engine_port,
-            "admin_user": ADMIN,
-            "admin_password": secrets.admin_password,
-        },
-        "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
-        "settings": given,
-    }
-    return Supervisor(home, children, extra, on_change)
+    return ProcessSpec(
+        "clickhouse", words, ready=lambda: answers(page), stop_seconds=ENGINE_STOP_SECONDS
+    )
+
+
+def _worker_spec(name: str, port: int, env: Mapping[str, str]) -> ProcessSpec:
+    page = f"http://{ports.HOST}:{port}/status.json"
+    return ProcessSpec(
+        name,
+        _kol("worker"),
+        env={**env, "KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)},
+        after=("topics", "migrate"),
+        ready=lambda: answers(page),
+        stop_seconds=WORKER_STOP_SECONDS + 2,
+    )
 
 
 def _accounts(home: StateFolder) -> Path:

@@ -25,9 +25,9 @@ def test_the_demo_accounts_for_every_message_and_every_cent(tmp_path: Path) -> N
     )
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["messages"] == sum(told["doors"].values()) + sum(told["rejected"].values())
-    assert told["credited_cents"] == dict.fromkeys(MODELS, told["paid_cents"])
-    assert set(told["refunded_cents"]) == MODELS
-    assert min(told["orders"], told["scores"], told["doors"]["duplicate"]) > 0
-    assert 0 < told["end_to_end_ms"]["p50"] <= told["end_to_end_ms"]["p99"]
+    report = json.loads(done.stdout)
+    assert report["messages"] == sum(report["doors"].values()) + sum(report["rejected"].values())
+    assert report["credited_cents"] == dict.fromkeys(MODELS, report["paid_cents"])
+    assert set(report["refunded_cents"]) == MODELS
+    assert min(report["orders"], report["scores"], report["doors"]["duplicate"]) > 0
+    assert 0 < report["end_to_end_ms"]["p50"] <= report["end_to_end_ms"]["p99"]

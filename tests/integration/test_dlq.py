@@ -70,10 +70,10 @@ def test_a_letter_in_a_wrong_partition_is_put_back_and_earns_its_credit(
     assert product.json("dlq", "show", LETTER)["value"] == missed
     assert earner(product) == ["organic"]
 
-    looked = product.json("dlq", "retry")
-    reasons = {one["reason"]: one["why_not"] for one in looked["refused"]}
-    assert looked["dry_run"]
-    assert looked["would_retry"] == [
+    dry_run = product.json("dlq", "retry")
+    reasons = {one["reason"]: one["why_not"] for one in dry_run["refused"]}
+    assert dry_run["dry_run"]
+    assert dry_run["would_retry"] == [
         {"id": LETTER, "reason": "wrong_partition", "to": f"clickstream/{HOME}"}
     ]
     assert "too late again" in reasons["too_late"]
@@ -97,13 +97,13 @@ def test_a_letter_in_a_wrong_partition_is_put_back_and_earns_its_credit(
 
 def replayed(product: Product) -> None:
     """Say the letters anew, as the last life of the last epoch would."""
-    told = product.json("status")["clickhouse"]
+    engine = product.json("status")["clickhouse"]
     client = connect(
         Place(
-            host=told["host"],
-            port=told["port"],
-            username=told["admin_user"],
-            password=told["admin_password"],
+            host=engine["host"],
+            port=engine["port"],
+            username=engine["admin_user"],
+            password=engine["admin_password"],
         )
     )
     client.command(

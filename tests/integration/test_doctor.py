@@ -27,13 +27,13 @@ STRANGER = next(name for name in map(str, range(9)) if partition_of(name.encode(
 ELSEWHERE = partition_of(STRANGER.encode(), 4)
 
 
-def asked(product: Product, exits: int, **environ: str) -> list[dict[str, str]]:
+def findings_of(product: Product, exits: int, **environ: str) -> list[dict[str, str]]:
     """What the command finds."""
     done = command("doctor", "--json", home=product.home, env=environ)
     assert done.returncode == exits, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["healthy"] == (exits == 0)
-    findings: list[dict[str, str]] = told["findings"]
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["healthy"] == (exits == 0)
+    findings: list[dict[str, str]] = report["findings"]
     return findings
 
 
@@ -59,8 +59,8 @@ async def altered(
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        told = {**settings, name: value}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, told)])
+        altered = {**settings, name: value}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, altered)])
     finally:
         await admin.close()
 
@@ -71,7 +71,7 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
     product = start()
     product.send([json.dumps({"topic": "purchases", "value": paid(ts=NOW)})])
 
-    found = asked(product, 0)
+    found = findings_of(product, 0)
 
     assert {one["severity"] for one in found} == {"fine"}
     assert {one["about"] for one in found} >= {
@@ -84,7 +84,7 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
     product.send([json.dumps({"topic": "clickstream", "value": click(ts=NOW), "key": STRANGER})])
     bootstrap = product.settings.kafka.bootstrap
     await altered(bootstrap, "purchases", TOPICS["purchases"].required, "cleanup.policy", "compact")
-    ill = wrong(asked(product, 1))
+    ill = wrong(findings_of(product, 1))
 
     assert "in a wrong partition" in ill["partitioners"] or "murmur2" in ill["partitioners"]
     assert "cleanup.policy=compact, not delete" in ill["topics"]
@@ -110,7 +110,9 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
 
 async def without_brokers(product: Product) -> dict[str, str]:
     """In a process of its own: the client leaves sockets open when nobody answers."""
-    return wrong(await asyncio.to_thread(asked, product, 1, KOL_KAFKA__BOOTSTRAP="127.0.0.1:1"))
+    return wrong(
+        await asyncio.to_thread(findings_of, product, 1, KOL_KAFKA__BOOTSTRAP="127.0.0.1:1")
+    )
 
 
 async def left_behind(bootstrap: str, group: str) -> None:

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.integration
 PARTITIONS = 4
 CELL_FIELDS = ("events", "users", "views", "orders", "paid_cents", "refunds", "refund_cents")
 FIELDS = ", ".join(CELL_FIELDS)
-SAYS_SOMETHING = " OR ".join(f"{field} != 0" for field in CELL_FIELDS)  # else told, then taken back
+SAYS_SOMETHING = " OR ".join(
+    f"{field} != 0" for field in CELL_FIELDS
+)  # all zero: written, then taken back
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def no_topic_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOL_WORKER__QUIET_SECONDS", "3600")
 
 
-def told(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
+def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
     """Everything the views of record say, as multisets of rows."""
     questions = {
         "doors": "SELECT topic, partition, door, n FROM v_door WHERE kind = 'door' AND n > 0",
@@ -66,7 +68,7 @@ def test_a_messy_file_gives_what_the_definitions_say(start: Callable[..., Produc
     product = start()
 
     product.send([line.text for line in lines])
-    stands = told(product)
+    stands = rows_of(product)
 
     wanted = meant(expected)
     for name, rows in wanted.items():
@@ -85,7 +87,7 @@ def test_a_killed_worker_leaves_the_same_rows(start: Callable[..., Product]) -> 
     product.kol("ingest", str(_written(product, lines[half:])))
     product.kill("worker-1")
     product.kol("drain")
-    stands = told(product)
+    stands = rows_of(product)
 
     wanted = meant(expected)
     for name, rows in wanted.items():

@@ -50,15 +50,17 @@ def lived(now: int) -> list[str]:
     """What two users do; of the first there are letters of all kinds."""
     events = []
     for user in (USER, OTHER):
-        told = {"user_id": user}
+        of_user = {"user_id": user}
         events += [
-            line("clickstream", click(ts=now - 20 * MINUTE, **told), user),
-            line("content-interactions", interaction("save", ts=now - 19 * MINUTE, **told), user),
-            line("purchases", paid(f"o-{user[2:4]}", 10_001, ts=now - 9 * MINUTE, **told), user),
-            line("purchases", paid(f"p-{user[2:4]}", 7, ts=now - 8 * MINUTE, **told), user),
-            line("purchases", refund(f"p-{user[2:4]}", 3, ts=now - 7 * MINUTE, **told), user),
-            line("purchases", paid("late", 5, ts=now - 9 * HOUR, **told), user),
-            line("clickstream", click(ts=now, **told), user if user == OTHER else ASTRAY),
+            line("clickstream", click(ts=now - 20 * MINUTE, **of_user), user),
+            line(
+                "content-interactions", interaction("save", ts=now - 19 * MINUTE, **of_user), user
+            ),
+            line("purchases", paid(f"o-{user[2:4]}", 10_001, ts=now - 9 * MINUTE, **of_user), user),
+            line("purchases", paid(f"p-{user[2:4]}", 7, ts=now - 8 * MINUTE, **of_user), user),
+            line("purchases", refund(f"p-{user[2:4]}", 3, ts=now - 7 * MINUTE, **of_user), user),
+            line("purchases", paid("late", 5, ts=now - 9 * HOUR, **of_user), user),
+            line("clickstream", click(ts=now, **of_user), user if user == OTHER else ASTRAY),
         ]
     return [
         *events,
@@ -102,8 +104,8 @@ def in_tables(engine: Client, signs: list[str]) -> dict[str, int]:
             for column in columns
         )
         sql = f"SELECT [{with_it}] AS counts FROM {name}"  # noqa: S608  # names of ours
-        (told,) = query(engine, sql, {"signs": signs})
-        counts = zip(columns, map(int, told["counts"]), strict=True)
+        (row,) = query(engine, sql, {"signs": signs})
+        counts = zip(columns, map(int, row["counts"]), strict=True)
         found |= {f"{name}.{column}": count for column, count in counts if count}
     return found
 

@@ -56,7 +56,7 @@ def sent(stack: Stack, messages: list[Sent], seconds: float) -> Traffic:
     return traffic
 
 
-def said(stack: Stack, *words: str) -> dict[str, Any]:
+def replay(stack: Stack, *words: str) -> dict[str, Any]:
     return dict(json.loads(stack.kol("replay", *words, "--json")))
 
 
@@ -103,12 +103,12 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     mark(engine)
 
     traffic = sent(stack, messages[half:], 12.0)
-    told = said(stack, "run", "kol-2", "--swap")
-    assert (told["caught_up"], told["swapped"], told["reads"]) == (True, True, "kol_2")
+    report = replay(stack, "run", "kol-2", "--swap")
+    assert (report["caught_up"], report["swapped"], report["reads"]) == (True, True, "kol_2")
     traffic.join()
     assert traffic.error is None
     stack.kol("drain")
-    assert said(stack, "run", "kol-2", "--swap")["swapped"]  # goes on, for what came since
+    assert replay(stack, "run", "kol-2", "--swap")["swapped"]  # goes on, for what came since
 
     log = logged(live.kafka.bootstrap, PARTITIONS)
     peace = verdict.quiet(log, PARTITIONS, live.hmac_key.get_secret_value().encode())
@@ -121,7 +121,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     ]
     assert_apart(live, second)
 
-    assert said(stack, "back", "kol-2")["reads"] == "kol"
+    assert replay(stack, "back", "kol-2")["reads"] == "kol"
     assert {row["comment"] for row in views(engine)} == set(VIEWS.values())
     assert against(live, peace) == []
     assert in_hours(engine) == len(peace.orders)
@@ -131,7 +131,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     assert "is what runs already" in refused(stack, "run", "kol")
 
     assert "is no replay's" in refused(stack, "drop", "default", "--yes")
-    assert said(stack, "drop", "kol-2", "--yes")["dropped"] == "kol-2"
+    assert replay(stack, "drop", "kol-2", "--yes")["dropped"] == "kol-2"
     assert query(engine, "SELECT name FROM system.databases WHERE name = 'kol_2'") == []
     with kafka_admin(live.kafka) as broker:
         assert not [name for name in broker.counts() if name.startswith("kol-2.")]
@@ -145,22 +145,22 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     engine = connect(live.clickhouse)
     age(engine)
     before = verdict.told(live)
-    told = said(stack, "run", "kol-3", "--swap", "--from", ago(LONG))
+    report = replay(stack, "run", "kol-3", "--swap", "--from", ago(LONG))
     assert "began with another --from" in refused(stack, "run", "kol-3", "--from", ago(LONG + 1))
     [hour] = query(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
     assert int(hour["orders"]) == 1
     engine.close()
     assert "workers of kol still run" in refused(stack, "drop", "kol-3", "--yes")
     stack.kol("down")
-    stack.up(env=told["variables"])
+    stack.up(env=report["variables"])
     stack.until(lambda: not members(stack, "kol"), "the old workers' session does not end")
-    assert said(stack, "drop", "kol-3", "--yes")["dropped"] == "kol"
+    assert replay(stack, "drop", "kol-3", "--yes")["dropped"] == "kol"
     assert "there is no way back" in refused(stack, "back", "kol-3")
-    stack.kol("drain", env=told["variables"])
+    stack.kol("drain", env=report["variables"])
     assert verdict.against_quiet(verdict.told(stack.settings), before) == []
     with kafka_admin(stack.settings.kafka) as broker:
         assert not OWN & broker.counts().keys()
-    astray = {**told["variables"], "KOL_KAFKA__PREFIX": ""}
+    astray = {**report["variables"], "KOL_KAFKA__PREFIX": ""}
     stack.kol("topics", env=astray)
     with pytest.raises(ChaosError, match="is the database of a replay"):
         stack.kol("worker", env=astray)

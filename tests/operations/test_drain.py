@@ -20,7 +20,7 @@ class Scripted:
         self.stuck = stuck
         self.workers = workers
         self.there = dict.fromkeys(READ, 4)
-        self.asked: list[tuple[str, ...]] = []
+        self.ends_asked: list[tuple[str, ...]] = []
         self.read = 0
         self.refusals = 0
 
@@ -31,7 +31,7 @@ class Scripted:
         return {(topic, 0): 0 for topic in topics}
 
     def end_offsets(self, topics: tuple[str, ...]) -> Offsets:
-        self.asked.append(tuple(topics))
+        self.ends_asked.append(tuple(topics))
         return {(topic, 0): 3 for topic in topics}
 
     def committed(self, group: str) -> Offsets:
@@ -48,19 +48,19 @@ class Scripted:
 
 
 class Waiter:
-    """Who waits: sees what is left, hears what is said, and whose time passes as it sleeps."""
+    """An observer that records what is left and the notices, and whose clock moves as it sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.seen: list[int] = []
-        self.told: list[str] = []
+        self.notices: list[str] = []
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def drain(self, broker: Any, seconds: float = 60.0) -> None:  # noqa: ANN401  # a stand-in
         observer = Observer(
-            self.seen.append, self.told.append, clock=lambda: self.now, sleep=self.sleep
+            self.seen.append, self.notices.append, clock=lambda: self.now, sleep=self.sleep
         )
         drain(broker, "kol", seconds, observer)
 
@@ -86,9 +86,9 @@ def test_inputs_are_waited_for_before_cells() -> None:
 
     waiter.drain(broker)
 
-    assert broker.asked == [INPUTS, (CELLS,)]
+    assert broker.ends_asked == [INPUTS, (CELLS,)]
     assert waiter.seen == [9, 6, 3, 0]
-    assert waiter.told == []
+    assert waiter.notices == []
 
 
 def test_it_gives_up_and_says_where_it_stands() -> None:
@@ -101,8 +101,8 @@ def test_without_a_worker_it_says_so_after_seconds_and_waits_on() -> None:
 
     with pytest.raises(NotDrainedError, match="no worker is in the group"):
         waiter.drain(broker, 2 * ALONE_SECONDS)
-    assert len(waiter.told) == 1
-    assert "no worker is in the group" in waiter.told[0]
+    assert len(waiter.notices) == 1
+    assert "no worker is in the group" in waiter.notices[0]
     assert waiter.now > 2 * ALONE_SECONDS
 
 
@@ -119,7 +119,7 @@ def test_a_worker_that_was_starting_is_waited_for() -> None:
     waiter.drain(broker)
 
     assert waiter.seen[-1] == 0
-    assert len(waiter.told) == 1
+    assert len(waiter.notices) == 1
 
 
 @pytest.mark.parametrize("missing", READ)

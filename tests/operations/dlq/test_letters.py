@@ -168,15 +168,15 @@ def record(value: Message | bytes | None, **given: object) -> TopicRecord:
 
 
 def test_the_greatest_time_is_that_of_readable_events_or_as_reported() -> None:
-    entries = [
+    records = [
         record(click(ts=NOON - 5)),
         record(click(ts=NOON + 10 * HOUR), offset=1),  # from the future: it never counted
         record(b"{oops", offset=2),
         record(paid(), topic=PURCHASES),
     ]
-    told = {(CLICKSTREAM, HOME): NOON - 9, (CLICKSTREAM, ELSEWHERE): 1}
+    reported = {(CLICKSTREAM, HOME): NOON - 9, (CLICKSTREAM, ELSEWHERE): 1}
 
-    assert greatest_times(entries, PARTITIONS, told) == {
+    assert greatest_times(records, PARTITIONS, reported) == {
         (CLICKSTREAM, HOME): NOON - 5,
         (CLICKSTREAM, ELSEWHERE): 1,
         (PURCHASES, HOME): NOON,

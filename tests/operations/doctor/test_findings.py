@@ -34,8 +34,8 @@ def worst(found: Sequence[Finding]) -> Finding:
     return wrong
 
 
-def entry(value: bytes | None, **given: Any) -> TopicRecord:  # noqa: ANN401  # any field
-    told = {
+def record(value: bytes | None, **given: Any) -> TopicRecord:  # noqa: ANN401  # any field
+    fields = {
         "topic": CLICKSTREAM,
         "partition": HOME,
         "offset": 0,
@@ -45,7 +45,7 @@ def entry(value: bytes | None, **given: Any) -> TopicRecord:  # noqa: ANN401  # 
         "headers": {},
         "by_broker": True,
     }
-    return TopicRecord(**{**told, **given})
+    return TopicRecord(**{**fields, **given})
 
 
 # ---------------------------------------------------------------- what runs
@@ -172,9 +172,9 @@ def test_a_worker_with_different_partitions_of_different_topics_is_named() -> No
 
 
 def test_a_record_in_another_partition_than_murmur2_says_is_found() -> None:
-    said = msgspec.json.encode(click())
+    value = msgspec.json.encode(click())
     wrong = worst(
-        doctor.partitioners([entry(said), entry(said, partition=(HOME + 1) % N)], N, NOON)
+        doctor.partitioners([record(value), record(value, partition=(HOME + 1) % N)], N, NOON)
     )
 
     assert (wrong.about, wrong.severity) == ("partitioners", FAULT)
@@ -184,11 +184,11 @@ def test_a_record_in_another_partition_than_murmur2_says_is_found() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"{oops", b"[]", b'{"user_id":""}', b'{"user_id":7}'])
 def test_a_record_that_names_no_user_says_nothing_of_partitioners(value: bytes | None) -> None:
-    assert severities(doctor.partitioners([entry(value, partition=0)], N, NOON)) == [FINE]
+    assert severities(doctor.partitioners([record(value, partition=0)], N, NOON)) == [FINE]
 
 
 def test_what_was_sent_long_ago_says_nothing_of_todays_producers() -> None:
-    old = entry(msgspec.json.encode(click()), partition=(HOME + 1) % N, at=NOON - HOUR)
+    old = record(msgspec.json.encode(click()), partition=(HOME + 1) % N, at=NOON - HOUR)
 
     assert severities(doctor.partitioners([old], N, NOON)) == [FINE]
 
@@ -232,7 +232,7 @@ def test_a_group_that_never_read_lost_nothing() -> None:
 
 
 def manifest(partition: int, age: int) -> TopicRecord:
-    return entry(b"", topic=USER_STATE, partition=partition, key=b"manifest", at=NOON - age)
+    return record(b"", topic=USER_STATE, partition=partition, key=b"manifest", at=NOON - age)
 
 
 def test_an_old_snapshot_without_news_is_whole() -> None:
@@ -248,7 +248,7 @@ def test_news_that_no_snapshot_has_for_long_are_a_fault() -> None:
 
 
 def test_a_partition_that_was_read_and_has_no_snapshot_is_a_fault() -> None:
-    chunk = entry(b"", topic=USER_STATE, partition=1, key=b"a/x/0")
+    chunk = record(b"", topic=USER_STATE, partition=1, key=b"a/x/0")
     found = doctor.snapshots("user", [manifest(0, SECOND), chunk], {}, [0, 1], NOON)
 
     assert "[1]" in worst(found).what

@@ -22,8 +22,8 @@ def memory(*user_ids: str, order_id: str = "o1", raw: bytes = b"{") -> UserMemor
     return found
 
 
-def found_in(told: UserMemory, user_id: str = "u1") -> dict[str, bool]:
-    return dict(in_arrays(copied(told.arrays()), user_id, [user_hash(user_id)]))
+def found_in(found: UserMemory, user_id: str = "u1") -> dict[str, bool]:
+    return dict(in_arrays(copied(found.arrays()), user_id, [user_hash(user_id)]))
 
 
 def test_a_user_is_found_by_key_and_hash() -> None:
@@ -43,10 +43,10 @@ def test_an_order_of_the_same_name_is_not_the_users() -> None:
 
 
 def test_the_list_of_the_forgotten_is_left_out() -> None:
-    told = memory("u2")
-    told.fold_erasures(read_erasures([erasure_record("u1", NOON)[1]], [0]), 1)
+    found = memory("u2")
+    found.fold_erasures(read_erasures([erasure_record("u1", NOON)[1]], [0]), 1)
 
-    assert found_in(told) == {}
+    assert found_in(found) == {}
 
 
 @given(st.text("a.\\EQ[*", min_size=1, max_size=6))
@@ -54,15 +54,15 @@ def test_a_pattern_quotes_what_an_id_holds(user_id: str) -> None:
     """RE2's quotes; Python has none, so they are taken apart by hand."""
     begin, end = "(^|[^0-9A-Za-z_])", "([^0-9A-Za-z_]|$)"
     inner = word_pattern(user_id).removeprefix(begin).removesuffix(end)
-    said = ""
+    matched = ""
     while inner:
         if inner.startswith("\\Q"):
             quoted, inner = re.split(r"\\E", inner[2:], maxsplit=1)
-            said += quoted
+            matched += quoted
         else:
             assert inner.startswith("\\\\")
-            said, inner = said + "\\", inner[2:]
+            matched, inner = matched + "\\", inner[2:]
             taken = inner[: inner.index("\\Q")] if "\\Q" in inner else inner
-            said, inner = said + taken, inner[len(taken) :]
+            matched, inner = matched + taken, inner[len(taken) :]
 
-    assert said == user_id
+    assert matched == user_id
