@@ -30,11 +30,11 @@ class Arena:
         return self._rows
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Give the live rows of one column, as a view."""
+        """The live rows of one column, as a view."""
         return self._full[name][: self._rows]
 
     def full(self, name: str) -> NDArray[Any]:
-        """Give one column with its spare room, valid until the next growth."""
+        """One column with its spare room, valid until the next growth."""
         return self._full[name]
 
     def reserve(self, more: int) -> None:
@@ -63,7 +63,7 @@ class Arena:
         return first
 
     def keep(self, which: Mask) -> None:
-        """Forget all rows but these; the others move up in their order."""
+        """Drop all rows but these; the others move up in their order."""
         self._rows = int(np.count_nonzero(which))
         self._room = max(self._rows, SMALLEST)
         for name, column in self._full.items():
@@ -71,7 +71,7 @@ class Arena:
             self._full[name] = _with_room(kept, self._room)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give every column's live rows as views, named `prefix.column`."""
+        """Every column's live rows as views, named `prefix.column`."""
         return {f"{prefix}.{name}": self[name] for name in self._full}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:

@@ -27,7 +27,7 @@ class Chains:
         self._long: dict[int, Arena] = {}  # the rows of owners with many
 
     def pairs(self, owner: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
-        """Give all pairs of an asker, numbered from 0, and a row of its owner, in any order."""
+        """All pairs of an asker, numbered from 0, and a row of its owner, in any order."""
         asker = np.flatnonzero(owner < len(self._owners))
         head, rows = self._owners["head"], self._owners["rows"]
         many = rows[owner[asker]] > LONG
@@ -48,7 +48,7 @@ class Chains:
             row = self._nexts["next"][row]
 
     def owns(self, owner: RowNumbers) -> NDArray[np.bool_]:
-        """Say which owners have any row."""
+        """Which owners have any row."""
         some = np.zeros(len(owner), np.bool_)
         known = owner < len(self._owners)
         some[known] = self._owners["head"][owner[known]] != END

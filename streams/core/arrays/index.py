@@ -33,12 +33,12 @@ def packed(low: NDArray[Any], high: NDArray[Any]) -> Words:
 
 
 def low(word: Words) -> NDArray[np.int64]:
-    """Give the low 32 bits of packed words."""
+    """The low 32 bits of packed words."""
     return (word & _LOW).astype(np.int64)
 
 
 def high(word: Words) -> NDArray[np.int64]:
-    """Give the high 32 bits of packed words."""
+    """The high 32 bits of packed words."""
     return (word >> _HALF).astype(np.int64)
 
 
@@ -63,7 +63,7 @@ class Keyed(Arena):
         self._slots = np.full(_FEWEST, _EMPTY, np.int32)
 
     def find(self, lo: Words, hi: Words) -> RowNumbers:
-        """Give the row of every key, -1 where there is none."""
+        """The row of every key, -1 where there is none."""
         row = np.full(len(lo), -1, np.int64)
         left = np.arange(len(lo))
         keys_lo, keys_hi = self.full("lo"), self.full("hi")
@@ -80,7 +80,7 @@ class Keyed(Arena):
         return row
 
     def add(self, lo: Words, hi: Words) -> tuple[RowNumbers, Mask]:
-        """Give the row of every key; new keys get the next rows in order of appearance.
+        """The row of every key; new keys get the next rows in order of appearance.
 
         Returns:
             Rows `(n,)`, and which events are the first of a new row `(n,)`. The other
@@ -139,7 +139,7 @@ class Keyed(Arena):
         return new
 
     def keep(self, which: Mask) -> None:
-        """Forget all rows but these."""
+        """Drop all rows but these."""
         super().keep(which)
         self._rebuild(4 * len(self))
 

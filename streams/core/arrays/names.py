@@ -32,23 +32,23 @@ class Strings:
         return self._ends.append(end=start + np.cumsum(sizes))
 
     def utf8(self, numbers: Sequence[int]) -> list[bytes]:
-        """Give texts by their numbers, as UTF-8."""
+        """Texts by their numbers, as UTF-8."""
         ends, utf8 = self._ends["end"], self._bytes["utf8"]
         return [utf8[ends[i - 1] if i else 0 : ends[i]].tobytes() for i in numbers]
 
     def texts(self, numbers: Sequence[int]) -> list[str]:
-        """Give texts by their numbers."""
+        """Texts by their numbers."""
         return [utf8.decode() for utf8 in self.utf8(numbers)]
 
     def keep(self, which: Mask) -> None:
-        """Forget all texts but these; the others are numbered anew in their order."""
+        """Drop all texts but these; the others are numbered anew in their order."""
         sizes = np.diff(self._ends["end"], prepend=0)
         self._bytes.keep(np.repeat(which, sizes))
         self._ends.keep(which)
         self._ends["end"][:] = np.cumsum(sizes[which])
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds, as views."""
+        """What a snapshot holds, as views."""
         return self._bytes.arrays(prefix) | self._ends.arrays(prefix)
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
@@ -71,7 +71,7 @@ class Names:
         return len(self.names)
 
     def codes(self, names: Iterable[str]) -> Codes:
-        """Give the code of every name; a new name gets the next one."""
+        """The code of every name; a new name gets the next one."""
         codes = [self._code.setdefault(name, len(self._code)) for name in names]
         if len(self._code) > len(self.names):
             new = list(self._code)[len(self.names) :]
@@ -90,7 +90,7 @@ class Names:
         return ours[code]
 
     def rank(self) -> NDArray[np.int64]:
-        """Give every code's place in the order of the names' UTF-8 bytes, shape `(names,)`."""
+        """Every code's place in the order of the names' UTF-8 bytes, shape `(names,)`."""
         known, count = len(self._rank), len(self.names)
         if known < count:
             name = self.names.__getitem__  # texts are ordered as their UTF-8 bytes are
@@ -105,14 +105,14 @@ class Names:
         return self._rank
 
     def keep(self, which: Mask) -> None:
-        """Forget all names but these; the others are numbered anew in their order."""
+        """Drop all names but these; the others are numbered anew in their order."""
         self.names = [self.names[code] for code in np.flatnonzero(which).tolist()]
         self._code = {name: code for code, name in enumerate(self.names)}
         self._strings.keep(which)
         self._sorted, self._rank = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds, as views."""
+        """What a snapshot holds, as views."""
         return self._strings.arrays(prefix)
 
     def restore(self, prefix: str, arrays: Arrays) -> None:

@@ -1,9 +1,9 @@
-"""Cells of all source partitions, gathered into one for each KOL and minute.
+"""Cells of all source partitions, merged into one for each KOL and minute.
 
-A source partition says its cells as they stand: of two statements about a cell the one
-with the greater version holds, and the cell's integers take the place of the former ones.
-What is gathered is the sum over source partitions. So neither the order in which
-statements arrive nor the number of partitions shows in it, to the last bit.
+A source partition sends its cells whole: of two messages about a cell the one with the greater
+version holds, and its integers replace the former ones. The merged cell is the sum over source
+partitions. So neither the order in which messages arrive nor the number of partitions changes
+it, to the last bit.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from streams.core.arrays.coded import CodedTable, Half
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers, Words, high, low, packed
 
-TAKEN: Final = (
+SCORED: Final = (
     *(f"for_{d}" for d in DIMENSIONS),
     *(f"against_{d}" for d in DIMENSIONS),
     *(f"square_{d}" for d in DIMENSIONS),
@@ -26,16 +26,16 @@ TAKEN: Final = (
     "depth_square",
     "users_day",
 )  # the fields of a cell that scores are made of
-SLACK: Final = 1 << 14  # cells that may lie about closed before the others move up
+SLACK: Final = 1 << 14  # cells below which nothing is pruned
 
-_TAKEN: Final = np.array([AT[name] for name in TAKEN])
-_VALUES: Final = np.dtype((np.int64, (len(TAKEN),)))
+_SCORED: Final = np.array([AT[name] for name in SCORED])
+_VALUES: Final = np.dtype((np.int64, (len(SCORED),)))
 
-Values = NDArray[np.int64]  # shape (n, len(TAKEN))
+Values = NDArray[np.int64]  # shape (n, len(SCORED))
 
 
 class MergedCells:
-    """What is known of the minutes that can still change."""
+    """The minutes that can still change."""
 
     def __init__(self, slack: int = SLACK) -> None:
         # found by KOL, minute and source partition; by KOL and minute
@@ -60,11 +60,11 @@ class MergedCells:
         minute: NDArray[np.int64] = self._rows["minute"]
         return minute
 
-    def picked(self, rows: RowNumbers) -> tuple[Codes, NDArray[np.int64], Values]:
-        """KOL, minute and the sum over source partitions, as `TAKEN`, of these rows."""
+    def columns(self, rows: RowNumbers) -> tuple[Codes, NDArray[np.int64], Values]:
+        """KOL, minute and the sum over source partitions, as `SCORED`, of these rows."""
         return self.kol[rows], self.minute[rows], self._rows["values"][rows]
 
-    def take(
+    def merge(
         self,
         kol: Codes,
         minute: NDArray[np.int64],
@@ -72,10 +72,10 @@ class MergedCells:
         version: NDArray[np.uint64],
         fields: NDArray[np.int64],
     ) -> tuple[RowNumbers, int]:
-        """Take cells in; columns `(n,)`, fields as `schemas.cells.NAMES`.
+        """Take cells in: columns `(n,)`, fields as `schemas.cells.NAMES`.
 
         Returns:
-            The rows that are new or say something else now, and how many of the cells
+            The rows that are new or changed, and how many of the cells
             were newer than what was known.
 
         """
@@ -86,7 +86,7 @@ class MergedCells:
         cell, first = self._cells.add(place, by)
         newer = first | (version > self._cells["version"][cell])
         order, place, cell = order[newer], place[newer], cell[newer]
-        values = fields[order][:, _TAKEN]
+        values = fields[order][:, _SCORED]
         self._cells["values"][cell[first[newer]]] = 0
         change = values - self._cells["values"][cell]
         self._cells["values"][cell] = values
@@ -94,20 +94,20 @@ class MergedCells:
         return self._add_up(place, change), len(cell)
 
     def prune(self, closed_to: int) -> None:
-        """Let go of the minutes up to this one, sooner or later."""
+        """Drop the minutes up to this one, when there are many."""
         if self._compaction.is_due(self.count):
             self._cells.keep(high(self._cells["lo"]) > closed_to)
             self._rows.keep(self.minute > closed_to)
             self._compaction.reset(self.count)
 
-    def renumber(self, kol: NDArray[np.int64]) -> None:
-        """Give every KOL a new number."""
+    def renumber_kols(self, kol: NDArray[np.int64]) -> None:
+        """Give every KOL a new code, `code[old]`."""
         self._cells.renumber_names(kol)
         self._rows.renumber_names(kol)
         self._rows["kol"][:] = kol[self._rows["kol"]]
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.generic]]:
-        """Give what a snapshot holds: the cells; the sums follow from them."""
+        """What a snapshot holds, as views: the cells; the sums follow from them."""
         return self._cells.arrays(prefix)
 
     def restore(self, prefix: str, arrays: Arrays) -> None:

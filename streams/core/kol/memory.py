@@ -1,19 +1,20 @@
 """The KOL side: one partition of `kol-cells`, folded into the scores of its KOLs.
 
 A block brings cells and how far their source partitions are. The watermark is the least
-of all sources that have anything. A minute has two moments: 30 s behind its end its rows
-are stated, and until the lateness horizon has passed a changed cell states the rows of
-its KOL anew, from its own minute on; then the minute is final, its rows are stated once
-more, and its cells go into the KOL's base sums and leave memory.
+of all sources that have anything. A minute is written twice: first 30 s after its end;
+until the lateness horizon has passed a changed cell lets the rows of its KOL be written
+again, from its own minute on; then the minute is final, its rows are written once more, and
+its cells go into the KOL's base sums and leave memory.
 
-A row is a function of the KOL's cells up to its own minute: whether the minutes before it
-are still open, or were final long ago, does not show in it. A KOL silent for so long that
-it begins anew (`sums`) leaves memory.
+A row is a function of the KOL's cells up to its own minute, whether the minutes before it
+are still open or were final long ago. A KOL whose sums would start from nothing (`sums`)
+leaves memory.
 
 How many minutes are open is not limited: they wait for the source that is furthest behind,
 about 500 bytes for each KOL, minute and source with an event. Six hours of a source behind
-three others, 500 KOLs heard by each of them in every minute: 315 000 open rows, 270 MB, 3 ms
-for statements in which nothing is due; all of it becomes final in 0.3 s (2 shared cores).
+three others, 500 KOLs with cells from each of them in every minute: 315 000 open rows, 270 MB,
+3 ms to collect updates in which nothing is due; all of it becomes final in 0.3 s (2 shared
+cores).
 """
 
 from bisect import bisect_left
@@ -51,7 +52,7 @@ COUNTERS: Final = {
 
 SERIES: Final = tuple((CELLS, name, "counter") for name in COUNTERS)  # as `door_counts.SERIES`
 
-SILENT: Final = -2  # a source partition that has not spoken yet
+NO_WATERMARK: Final = -2  # a source partition of which no block has come yet
 EMPTY: Final = -1  # a source partition with nothing there: it does not count
 
 PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in one moment
@@ -59,8 +60,8 @@ PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in on
 _MINUTE_S: Final = 60
 
 
-class _Said(NamedTuple):
-    """Rows to be stated, in order of KOL and minute."""
+class _Due(NamedTuple):
+    """Minutes whose rows are written now, in order of KOL and minute."""
 
     kol: Codes
     minute: Minutes
@@ -76,38 +77,38 @@ class KolMemory:
     ) -> None:
         """Begin with nothing; `sources` is the number of partitions of the input topics.
 
-        When memory forgets (`slack`) and how many rows are worked on at once (`portion`) do
-        not show in what is said.
+        When memory is pruned (`slack`) and how many rows are worked on at once (`portion`) do not
+        show in any row.
         """
         self.partition = partition
         self.epoch = 0
         self.life = 0
-        self.folded = 0  # statements of this life
+        self.folded = 0  # updates of this life
         self.offsets: dict[str, int] = {CELLS: 0}  # where reading goes on
         self.names = Names()
         self.cells = MergedCells(slack)
         self.lives = np.zeros(sources, np.int64)
-        self._marks = np.full(sources, SILENT, np.int64)
+        self._watermarks = np.full(sources, NO_WATERMARK, np.int64)
         self._kol_sums = KolSums()
         self._compaction = Compaction(slack)
         self._portion = portion
         self._counts = np.zeros(len(COUNTERS), np.int64)
-        self._counts_stated = self._counts.copy()
+        self._counts_written = self._counts.copy()
         self._final_to = -1  # minutes up to here take no more cells
         self._closed_to = -1  # and up to here they are in the base sums
-        self._stated_to = -1  # minutes up to here have been stated
+        self._written_to = -1  # minutes up to here have been written
 
     @property
     def watermark(self) -> int | None:
-        """What the slowest source has reached, milliseconds; None until all have spoken."""
-        counting = self._marks[self._marks != EMPTY]
-        if not counting.size or SILENT in counting:
+        """The least watermark of all sources, milliseconds; None until all have sent one."""
+        counting = self._watermarks[self._watermarks != EMPTY]
+        if not counting.size or NO_WATERMARK in counting:
             return None
         return int(counting.min())
 
     @property
     def version(self) -> int:
-        """The version of the latest statements."""
+        """The version of the latest updates."""
         return version_of(self.epoch, self.life, self.folded)
 
     @property
@@ -134,29 +135,31 @@ class KolMemory:
         """
         if max([*block.watermarks, *block.lives], default=0) >= len(self.lives):
             raise ValueError(f"block of more than {len(self.lives)} source partitions")
-        self._take(block)
+        self._merge(block)
         for source, mark in block.watermarks.items():
-            self._marks[source] = max(int(self._marks[source]), EMPTY if mark is None else mark)
+            self._watermarks[source] = max(
+                int(self._watermarks[source]), EMPTY if mark is None else mark
+            )
         for source, life in block.lives.items():
             self.lives[source] = max(int(self.lives[source]), life)
         self._final_to = max(self._final_to, self._passed(HORIZON_MS))
 
     def collect_updates(self) -> list[Rows]:
-        """What is to be said since the last time: rows of `kol_score` and of `door_count`."""
+        """What changed since the last call: rows of `kol_score` and of `door_count`."""
         self.folded += 1
-        rows = [*self._close(), *self._state(), *self._counter_rows()]
+        rows = [*self._final_rows(), *self._open_rows(), *self._counter_rows()]
         self.cells.prune(self._closed_to)
-        self._forget_kols()
+        self._prune_kols()
         return [part for part in rows if len(part)]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, mostly as views."""
-        progress = [self.offsets[CELLS], self._final_to, self._closed_to, self._stated_to]
+        progress = [self.offsets[CELLS], self._final_to, self._closed_to, self._written_to]
         return {
             **self.names.arrays("names"),
             **self.cells.arrays("cells"),
             **self._kol_sums.arrays("standing"),
-            "marks": self._marks,
+            "marks": self._watermarks,
             "lives": self.lives,
             "counts": self._counts,
             "progress": np.array(progress, np.int64),
@@ -169,23 +172,23 @@ class KolMemory:
         memory.names.restore("names", arrays)
         memory.cells.restore("cells", arrays)
         memory._kol_sums.restore("standing", arrays)
-        memory._marks[:] = arrays["marks"]
+        memory._watermarks[:] = arrays["marks"]
         memory.lives[:] = arrays["lives"]
-        memory._counts[:] = memory._counts_stated[:] = arrays["counts"]
+        memory._counts[:] = memory._counts_written[:] = arrays["counts"]
         progress = arrays["progress"].tolist()
-        memory.offsets[CELLS], memory._final_to, memory._closed_to, memory._stated_to = progress
+        memory.offsets[CELLS], memory._final_to, memory._closed_to, memory._written_to = progress
         return memory
 
-    def _forget_kols(self) -> None:
-        """Give the KOLs that go on where they stand new numbers, when there are many others."""
+    def _prune_kols(self) -> None:
+        """Drop the KOLs without open minutes whose sums have expired, when there are many."""
         if not self._compaction.is_due(len(self.names)):
             return
-        stays = ~self._kol_sums.begins_anew(self._closed_to)
+        stays = ~self._kol_sums.expired(self._closed_to)
         stays[self.cells.kol] = True
         if self._compaction.is_worth(~stays):
             self.names.keep(stays)
             self._kol_sums.keep(stays)
-            self.cells.renumber(np.cumsum(stays) - 1)
+            self.cells.renumber_kols(np.cumsum(stays) - 1)
         self._compaction.reset(len(self.names))
 
     def _passed(self, lateness: int) -> int:
@@ -193,51 +196,51 @@ class KolMemory:
         watermark = self.watermark
         return -1 if watermark is None else max((watermark - lateness) // MINUTE_MS - 1, -1)
 
-    def _take(self, block: Block) -> None:
+    def _merge(self, block: Block) -> None:
         rows = np.flatnonzero(block.minute > self._final_to)
         kol = self.names.recode(block.kols, block.kol[rows])
-        self._kol_sums.welcome(len(self.names))
-        changed, taken = self.cells.take(
+        self._kol_sums.extend_to(len(self.names))
+        changed, newer = self.cells.merge(
             kol, block.minute[rows], block.source[rows], block.version[rows], block.fields[rows]
         )
         kol, minute = self.cells.kol[changed], self.cells.minute[changed]
-        stated = minute <= self._stated_to
-        self._kol_sums.change(kol[stated], minute[stated])
-        self._counts += 1, taken, len(rows) - taken, len(block) - len(rows)
+        written = minute <= self._written_to
+        self._kol_sums.mark_changed(kol[written], minute[written])
+        self._counts += 1, newer, len(rows) - newer, len(block) - len(rows)
 
-    def _close(self) -> list[Rows]:
-        """The minutes that became final; their cells go into the base sums."""
+    def _final_rows(self) -> list[Rows]:
+        """Rows of the minutes that became final; their cells go into the base sums."""
         if self._final_to == self._closed_to:
             return []
         minute = self.cells.minute
         rows = self._in_order((minute > self._closed_to) & (minute <= self._final_to))
         self._closed_to = self._final_to
-        return [self._closed(part) for part in self._portions(rows)]
+        return [self._add_final(part) for part in self._portions(rows)]
 
-    def _closed(self, rows: RowNumbers) -> Rows:
-        kol, minute, values = self.cells.picked(rows)
-        sums = self._kol_sums.close(kol, minute, values)
-        return self._score_rows(_Said(kol, minute, sums, np.ones(len(kol), np.uint8)))
+    def _add_final(self, rows: RowNumbers) -> Rows:
+        kol, minute, values = self.cells.columns(rows)
+        sums = self._kol_sums.add_final(kol, minute, values)
+        return self._score_rows(_Due(kol, minute, sums, np.ones(len(kol), np.uint8)))
 
-    def _state(self) -> list[Rows]:
-        """The open minutes that are due for the first time, and those that changed since."""
-        stated_to = max(self._stated_to, self._passed(GRACE_MS))
+    def _open_rows(self) -> list[Rows]:
+        """Rows of the open minutes that are due for the first time, or changed since."""
+        written_to = max(self._written_to, self._passed(GRACE_MS))
         changed = self._kol_sums.changed
-        if stated_to == self._stated_to and changed.min(initial=NO_MINUTE) == NO_MINUTE:
+        if written_to == self._written_to and changed.min(initial=NO_MINUTE) == NO_MINUTE:
             return []
         kol, minute = self.cells.kol, self.cells.minute
-        open_ = (minute > self._closed_to) & (minute <= stated_to)
-        due = open_ & ((minute > self._stated_to) | (minute >= changed[kol]))
+        open_ = (minute > self._closed_to) & (minute <= written_to)
+        due = open_ & ((minute > self._written_to) | (minute >= changed[kol]))
         rewound = self._kol_sums.rewound(kol[due], minute[due])
         rows = self._in_order(due | (open_ & rewound[kol]))
-        self._stated_to = stated_to
-        return [self._stated(part, due[part], rewound) for part in self._portions(rows)]
+        self._written_to = written_to
+        return [self._add_open(part, due[part], rewound) for part in self._portions(rows)]
 
-    def _stated(self, rows: RowNumbers, due: Mask, rewound: Mask) -> Rows:
-        kol, minute, values = self.cells.picked(rows)
-        sums = self._kol_sums.state(kol, minute, values, rewound)
+    def _add_open(self, rows: RowNumbers, due: Mask, rewound: Mask) -> Rows:
+        kol, minute, values = self.cells.columns(rows)
+        sums = self._kol_sums.add_open(kol, minute, values, rewound)
         final = np.zeros(int(np.count_nonzero(due)), np.uint8)
-        return self._score_rows(_Said(kol[due], minute[due], sums[due], final))
+        return self._score_rows(_Due(kol[due], minute[due], sums[due], final))
 
     def _portions(self, rows: RowNumbers) -> Iterator[RowNumbers]:
         """Rows in order, cut between two KOLs: what is worked on at once is bounded."""
@@ -256,8 +259,8 @@ class KolMemory:
         rows = np.flatnonzero(which)
         return rows[np.lexsort((self.cells.minute[rows], self.cells.kol[rows]))]
 
-    def _score_rows(self, said: _Said) -> Rows:
-        kol, minute, sums, final = said
+    def _score_rows(self, due_minutes: _Due) -> Rows:
+        kol, minute, sums, final = due_minutes
         trust, resonance = scores(sums)
         n = len(kol)
         columns: dict[str, Values] = {
@@ -280,9 +283,9 @@ class KolMemory:
         return Rows("kol_score", columns)
 
     def _counter_rows(self) -> list[Rows]:
-        if np.array_equal(self._counts, self._counts_stated):
+        if np.array_equal(self._counts, self._counts_written):
             return []
-        self._counts_stated[:] = self._counts
+        self._counts_written[:] = self._counts
         n = len(COUNTERS)
         columns: dict[str, Values] = {
             "topic": [CELLS] * n,

@@ -5,9 +5,9 @@ halve every half-life of what they are for; squares of credible weights, and use
 second time, halve twice as fast, as the squares of weights do (Kish). Scores are made of
 ratios in which the moment of reading cancels, so a row of sums is its own reading.
 
-A KOL of whom nothing was heard for 364 days begins anew: of more than 60 million user-days
-(or judgements) less than one is left after these 26 half-lives, so whatever it has to say
-now outweighs all it said then. It is decided by the minutes of two cells in a row.
+The sums of a KOL without a cell for 364 days start from nothing: of 60 million user-days (or
+judgements) less than one is left after these 26 half-lives, so whatever comes now outweighs
+all that was. It is decided by the minutes of two successive cells.
 """
 
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
 from streams.core.arrays.arena import Floats
-from streams.core.kol.cells import TAKEN, Values
+from streams.core.kol.cells import SCORED, Values
 from streams.core.kol.decay import Fade, moved
 from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST, TRUST_HALF_LIFE
 from streams.core.kol.resonance import resonance
@@ -43,14 +43,14 @@ _LAYOUT: Final = (
     _Sum("users_day", RESONANCE_HALF_LIFE, squared=True),
 )
 WIDTH: Final = len(_LAYOUT)
-SILENCE: Final = 26 * RESONANCE_HALF_LIFE  # minutes between two cells: 2^26 = 67 million
+RESTARTS_AFTER: Final = 26 * RESONANCE_HALF_LIFE  # minutes between two cells: 2^26 = 67 million
 
 _MICRO: Final = 1e-6  # the unit of depths in a cell
 _D: Final = len(DIMENSIONS)
 _HALF_LIVES: Final = sorted({column.half_life for column in _LAYOUT})
 _FADES: Final = tuple(map(Fade, _HALF_LIVES))
 _FADE: Final = np.array([_HALF_LIVES.index(column.half_life) for column in _LAYOUT])
-_FIELD: Final = np.array([TAKEN.index(column.field) for column in _LAYOUT])
+_FIELD: Final = np.array([SCORED.index(column.field) for column in _LAYOUT])
 _SQUARED: Final = np.array([column.squared for column in _LAYOUT])
 
 
@@ -63,10 +63,10 @@ def weighted(values: Values, minute: Minutes) -> Floats:
 def carrying(since: Minutes, minute: Minutes) -> Floats:
     """What sums kept at minute `since` are multiplied by to be kept at `minute`; (n, WIDTH).
 
-    0 where a KOL begins anew.
+    0 where the sums start from nothing.
     """
     factors = _laid_out([moved(fade.landmark(since), fade.landmark(minute)) for fade in _FADES])
-    factors[minute - since > SILENCE] = 0
+    factors[minute - since > RESTARTS_AFTER] = 0
     return factors
 
 

@@ -56,7 +56,7 @@ class Admission(ExpiringPart):
         return admitted
 
     def _seen(self, of: int, stretch: int, kol: Codes) -> Mask:
-        """Say which KOLs are known to be admitted without looking them up."""
+        """Which KOLs are known to be admitted without looking them up."""
         known, sure = self._sure.get(of, (stretch, np.zeros(0, np.bool_)))
         more = int(kol.max()) + 1 - len(sure)
         if known != stretch or more > 0:

@@ -53,7 +53,7 @@ _LOW = (1 << _DIGIT) - 1
 def parts(
     cents: NDArray[np.int64], weight: NDArray[np.int64], total: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give `cents weight // total` and `cents weight % total` without overflow.
+    """`cents weight // total` and `cents weight % total` without overflow.
 
     Long division with two digits to the base 2^20. With 0 <= cents < 2^40, written
     c 2^20 + d (c, d < 2^20), and 0 <= weight <= total < 2^41:
@@ -109,7 +109,7 @@ class Credits:
 
 
 def weights(at: Moments, journeys: Journeys, is_first_of_kol: Mask) -> NDArray[np.int64]:
-    """Give every model's weight of every counting touch, `(models, t)`; `at`: of the orders."""
+    """Every model's weight of every counting touch, `(models, t)`; `at`: of the orders."""
     order = journeys.order
     begin = np.searchsorted(order, order, side="left")
     count = np.searchsorted(order, order, side="right") - begin
@@ -124,14 +124,14 @@ def weights(at: Moments, journeys: Journeys, is_first_of_kol: Mask) -> NDArray[n
     return weight
 
 
-def owed(
+def credits_of(
     at: Moments,
     paid: NDArray[np.int64],
     refunded: NDArray[np.int64],
     journeys: Journeys,
     rank: NDArray[np.int64],
 ) -> Credits:
-    """Say what orders owe to whom, by every model.
+    """Who earns what of orders, by every model.
 
     Args:
         at: when each order was paid, `(orders,)`.
@@ -193,7 +193,7 @@ class Explained:
 
 
 def explained(at: int, paid: int, refunded: int, touches: Sequence[Touch]) -> tuple[Explained, ...]:
-    """Say for each model what one order owes to whom, and by which weights.
+    """For each model what one order owes to whom, and by which weights.
 
     Args:
         at: when it was paid.
@@ -213,7 +213,7 @@ def explained(at: int, paid: int, refunded: int, touches: Sequence[Touch]) -> tu
     when, rank = np.array([at]), np.arange(len(names))
     is_first = np.isin(np.arange(len(touches)), np.unique(codes, return_index=True)[1])
     weight = weights(when, journeys, is_first)
-    found = owed(when, np.array([paid]), np.array([refunded]), journeys, rank)
+    found = credits_of(when, np.array([paid]), np.array([refunded]), journeys, rank)
     return tuple(
         Explained(
             model,

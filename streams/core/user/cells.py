@@ -49,7 +49,7 @@ FIELD_OF[list(COUNTED_AS)] = [AT[field] for field in COUNTED_AS.values()]
 
 
 def is_final(minute: NDArray[np.int64], watermark: int) -> Mask:
-    """Say which minutes no accepted event can change any more."""
+    """Which minutes no accepted event can change any more."""
     final: Mask = (minute + 1) * MINUTE_MS + HORIZON_MS <= watermark
     return final
 
@@ -75,7 +75,7 @@ class Cells(ExpiringPart):
         super().__init__({"": self._cell})
 
     def rows(self, name: NDArray[Any], minute: Moments) -> RowNumbers:
-        """Give the rows of cells about to change; new ones begin with zeros."""
+        """The rows of cells about to change; new ones begin with zeros."""
         row, first = self._cell.add(name.astype(np.uint64), minute.astype(np.uint64))
         self._cell["field"][row[first]] = 0
         self._cell["dirty"][row] = True
@@ -88,7 +88,7 @@ class Cells(ExpiringPart):
         np.add.at(self._cell["field"].reshape(-1), row * len(NAMES) + field, amount)
 
     def collect_changed(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Fields]:
-        """Give name codes, minutes and fields of the cells that changed since the last time."""
+        """Name codes, minutes and fields of the cells that changed since the last time."""
         row = np.flatnonzero(self._cell["dirty"])
         self._cell["dirty"][row] = False
         name, minute = self._cell["lo"][row], self._cell["hi"][row]

@@ -17,13 +17,13 @@ from streams.core.user.depth import Depth, omega
 from streams.core.user.distinct import Distinct, DistinctBuyers
 from streams.core.user.door_counts import DoorCounts
 from streams.core.user.evidence import (
-    SILENT,
+    NO_EVIDENCE,
     SQUARE_FIELD,
     SUM_FIELD,
     Allowances,
     credibility,
-    side,
-    weighed,
+    evidence,
+    side_of,
 )
 from streams.core.user.order_table import BrandOrders, CodedPurchases
 from streams.core.user.orders import OrderChanges
@@ -56,7 +56,7 @@ def count_behaviour(state: Counted, events: Behaviour, user: RowNumbers, kol: Co
     field = FIELD_OF[events.kind]
     counted = field != UNCOUNTED
     state.cells.add(cell[counted], field[counted], 1)
-    state.distinct.see(user, kol, minute, cell, state.cells)
+    state.distinct.add(user, kol, minute, cell, state.cells)
     if events.topic == INTERACTIONS:
         dwelt = (events.kind == Kind.VIEW) & (events.dwell_ms > 0)
         state.cells.add(cell[dwelt], AT["dwell_ms"], events.dwell_ms[dwelt])
@@ -96,15 +96,15 @@ def _count_depth(
 def _count_evidence(
     state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers
 ) -> None:
-    sides = side(events)
-    speaks = sides != SILENT
-    if not speaks.any():
+    sides = side_of(events)
+    counts = sides != NO_EVIDENCE
+    if not counts.any():
         return
-    sides, cell = sides[speaks], cell[speaks]
+    sides, cell = sides[counts], cell[counts]
     granted = state.allowances.grant(
-        user[speaks], kol[speaks], sides, events.kind[speaks], events.at[speaks]
+        user[counts], kol[counts], sides, events.kind[counts], events.at[counts]
     )
-    weight = weighed(granted, credibility(events.account_age_d[speaks]))
+    weight = evidence(granted, credibility(events.account_age_d[counts]))
     state.cells.add(cell, SUM_FIELD[sides], weight)
     state.cells.add(cell, SQUARE_FIELD[sides], weight * weight)
 
@@ -138,9 +138,9 @@ def _count_orders(state: Counted, orders: BrandOrders, sign: int) -> None:
     for field, amount in amounts.items():
         state.cells.add(cell, AT[field], sign * amount)
     if sign > 0:
-        state.buyers.see(orders.user, orders.brand, minute, cell, state.cells)
+        state.buyers.add(orders.user, orders.brand, minute, cell, state.cells)
     else:
-        state.buyers.take_back(orders.user, orders.brand, minute, state.cells)
+        state.buyers.remove(orders.user, orders.brand, minute, state.cells)
 
 
 def _count_refunds(state: Counted, refunds: CodedPurchases) -> None:
@@ -152,4 +152,4 @@ def _count_refunds(state: Counted, refunds: CodedPurchases) -> None:
     state.cells.add(cell, AT["events"], 1)
     state.cells.add(cell, AT["refunds"], 1)
     state.cells.add(cell, AT["refund_cents"], refunds["pay_cents"])
-    state.buyers.see(refunds.user, refunds.brand, minute, cell, state.cells)
+    state.buyers.add(refunds.user, refunds.brand, minute, cell, state.cells)

@@ -100,7 +100,7 @@ class Gate:
             self._compaction.compact(self._seen, self._seen["at"] < self.greatest - HORIZON_MS)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
+        """What a snapshot holds."""
         return self._seen.arrays(prefix) | {f"{prefix}.greatest": np.array([self.greatest])}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:

@@ -50,7 +50,7 @@ SQUARE_OF: Final = np.array([round(SCALE * log * log) for log in _LOG], np.int64
 
 
 def omega(events: Behaviour) -> NDArray[np.int64]:
-    """Give what each event weighs, in half units; 0 where it does not count."""
+    """What each event weighs, in half units; 0 where it does not count."""
     weight = _OMEGA_OF[events.kind]
     counts: Mask = ~(events.account_age_d < YOUNGEST_D)
     counts &= (events.kind != Kind.VIEW) | is_read(events)

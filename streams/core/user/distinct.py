@@ -63,7 +63,7 @@ class Distinct(ExpiringPart):
         self._week = ExpiringTable(slack, expired_weeks, days=(np.int16, (DAYS,)))
         super().__init__({".hour": self._hour, ".week": self._week})
 
-    def see(
+    def add(
         self,
         user: RowNumbers,
         name: NDArray[Any],
@@ -81,7 +81,7 @@ class Distinct(ExpiringPart):
         cells.add(cell[event], AT["users_hour"], 1)
         moves = old != 0
         left = event[moves]
-        before = minute[left] // HOUR * HOUR + place(lowest(old[moves]))
+        before = minute[left] // HOUR * HOUR + minute_of(lowest(old[moves]))
         _add(cells, AT["users_hour"], who[left], before, -1)
         self._lower(who[event], minute[event], cell[event], cells)
 
@@ -133,7 +133,7 @@ class DistinctBuyers(Distinct):
         self._minute = ExpiringTable(slack, expired_minutes, facts=np.int32)
         self._tables = {**self._tables, ".minute": self._minute}
 
-    def see(
+    def add(
         self,
         user: RowNumbers,
         name: NDArray[Any],
@@ -145,47 +145,47 @@ class DistinctBuyers(Distinct):
         row, first = self._minute.add(packed(user, name), minute.astype(np.uint64))
         self._minute["facts"][row[first]] = 0
         np.add.at(self._minute["facts"], row, 1)
-        super().see(user, name, minute, cell, cells)
+        super().add(user, name, minute, cell, cells)
 
-    def take_back(
+    def remove(
         self, user: RowNumbers, name: NDArray[Any], minute: NDArray[np.int64], cells: Cells
     ) -> None:
-        """Count facts no more that were counted before."""
+        """Take away facts that were counted before."""
         who = packed(user, name)
         row = self._minute.find(who, minute.astype(np.uint64))
         np.subtract.at(self._minute["facts"], row, 1)
         over = np.unique(row[self._minute["facts"][row] == 0])
-        for key, gone in zip(self._minute["lo"][over], self._minute["hi"][over], strict=True):
-            self._end(np.array([key]), int(gone), cells)
+        for lo, hi in zip(self._minute["lo"][over], self._minute["hi"][over], strict=True):
+            self._remove_minute(np.array([lo]), int(hi), cells)
 
-    def _end(self, who: Words, gone: int, cells: Cells) -> None:
-        """Let a minute go in which nothing is left, and move what began in it."""
-        hour, minutes = self._hour.find(who, _word(gone // HOUR)), self._hour["minutes"]
-        was, now = minutes[hour], minutes[hour] ^ _bit(np.array([gone]))
+    def _remove_minute(self, who: Words, minute: int, cells: Cells) -> None:
+        """Remove a minute in which nothing is left, and move the buckets that began in it."""
+        hour, minutes = self._hour.find(who, _word(minute // HOUR)), self._hour["minutes"]
+        was, now = minutes[hour], minutes[hour] ^ _bit(np.array([minute]))
         minutes[hour] = now
-        _add(cells, AT["users"], who, np.array([gone]), -1)
+        _add(cells, AT["users"], who, np.array([minute]), -1)
         if lowest(was) == lowest(now):
             return
-        left = (gone // HOUR * HOUR + place(lowest(now)))[now != 0]
-        _move(cells, AT["users_hour"], who, gone, left)
-        day = self._week["days"][self._week.find(who, _word((gone + MONDAY) // WEEK))[0]]
-        within = (gone + MONDAY) % WEEK
-        monday, earliest = gone - within, int(day.min())
+        left = (minute // HOUR * HOUR + minute_of(lowest(now)))[now != 0]
+        _move(cells, AT["users_hour"], who, minute, left)
+        day = self._week["days"][self._week.find(who, _word((minute + MONDAY) // WEEK))[0]]
+        within = (minute + MONDAY) % WEEK
+        monday, earliest = minute - within, int(day.min())
         if day[within // DAY] == within:
-            left = self._following(who, gone)
+            left = self._following(who, minute)
             day[within // DAY] = left[0] - monday if left.size else UNSEEN_MINUTE
-            _move(cells, AT["users_day"], who, gone, left)
+            _move(cells, AT["users_day"], who, minute, left)
         if earliest == within:
             left = monday + day[day != UNSEEN_MINUTE][:1].astype(np.int64)
-            _move(cells, AT["users_week"], who, gone, left)
+            _move(cells, AT["users_week"], who, minute, left)
 
-    def _following(self, who: Words, gone: int) -> NDArray[np.int64]:
-        """Give the earliest minute left in the day after one that was the earliest, if any."""
-        hours = np.arange(gone // HOUR, (gone // DAY + 1) * (DAY // HOUR))
+    def _following(self, who: Words, minute: int) -> NDArray[np.int64]:
+        """The earliest minute left in the day after one that was the earliest, if any."""
+        hours = np.arange(minute // HOUR, (minute // DAY + 1) * (DAY // HOUR))
         row = self._hour.find(np.repeat(who, len(hours)), hours.astype(np.uint64))
         minutes = np.where(row >= 0, self._hour["minutes"][row], 0)
         some = np.flatnonzero(minutes)[:1]
-        following: NDArray[np.int64] = hours[some] * HOUR + place(lowest(minutes[some]))
+        following: NDArray[np.int64] = hours[some] * HOUR + minute_of(lowest(minutes[some]))
         return following
 
 
@@ -194,17 +194,17 @@ def _word(number: int) -> Words:
 
 
 def _bit(minute: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Give the bit of each minute in its hour."""
+    """The bit of each minute in its hour."""
     return _ONE << (minute % HOUR).astype(np.uint64)
 
 
 def lowest(minutes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Give the lowest bit that is set, 0 where none is."""
+    """The lowest bit that is set, 0 where none is."""
     return minutes & (~minutes + _ONE)
 
 
-def place(bit: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Give which minute of the hour a single bit stands for."""
+def minute_of(bit: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Which minute of the hour a single bit stands for."""
     below: NDArray[np.int64] = np.bitwise_count(bit - _ONE).astype(np.int64)
     return below
 
@@ -213,7 +213,7 @@ def _add(cells: Cells, field: int, who: Words, minute: NDArray[np.int64], amount
     cells.add(cells.rows(high(who), minute), field, amount)
 
 
-def _move(cells: Cells, field: int, who: Words, gone: int, left: NDArray[np.int64]) -> None:
-    """Let a bucket begin in the minute that is left, if any, instead of the one that is gone."""
-    _add(cells, field, who, np.array([gone]), -1)
+def _move(cells: Cells, field: int, who: Words, minute: int, left: NDArray[np.int64]) -> None:
+    """Let a bucket begin in the minute that is left, if any, instead of in `minute`."""
+    _add(cells, field, who, np.array([minute]), -1)
     _add(cells, field, who[: len(left)], left, 1)

@@ -1,7 +1,7 @@
-"""How many messages left by which door, since the beginning: totals of partition memory.
+"""How many messages left by which door: totals since the partition's beginning.
 
-Besides the doors and the reasons to refuse there are counters: what was given back and
-not booked, what memory had to drop. Counters of no single topic stand under `ANY`.
+Besides the doors and the reasons to reject there are counters: refunds that were not
+booked, events beyond a limit. Counters of no single topic stand under `ANY`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,20 +46,20 @@ SERIES: Final = tuple(  # topic, label, kind of every number, appended only
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
     + [(topic, name, "counter") for topic, name in COUNTERS]
 )
-UNTOLD: Final = -1  # of what an earlier life may have told otherwise
+UNKNOWN: Final = -1  # the written total where an earlier life may have written another
 
 _AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(SERIES)}
 
 
 class DoorCounts:
-    """The totals of one partition, and what was told of them."""
+    """The totals of one partition, and those that were written."""
 
     def __init__(self) -> None:
         self._total = np.zeros(len(SERIES), np.int64)
-        self._told = np.zeros(len(SERIES), np.int64)
+        self._written = np.zeros(len(SERIES), np.int64)
 
     def __getitem__(self, place: tuple[str, str]) -> int:
-        """Give one total, by topic and label."""
+        """One total, by topic and label."""
         return int(self._total[_AT[place]])
 
     @property
@@ -67,18 +67,18 @@ class DoorCounts:
         """All totals as they stand now, in order of `SERIES`."""
         return self._total.copy()
 
-    def left(self, topic: str, door: Doors) -> None:
+    def count_doors(self, topic: str, door: Doors) -> None:
         """Count events that left by doors."""
         first = _AT[topic, Door(0).label]
         self._total[first : first + len(Door)] += np.bincount(door, minlength=len(Door))
 
-    def refused(self, rejected: Iterable[Rejected]) -> None:
-        """Count refusals."""
+    def count_rejected(self, rejected: Iterable[Rejected]) -> None:
+        """Count messages that cannot be read."""
         for one in rejected:
             self._total[_AT[one.topic, one.reason]] += 1
 
     def add(self, topic: str, counter: str, more: int) -> None:
-        """Count something else."""
+        """Raise a counter."""
         self._total[_AT[topic, counter]] += more
 
     def set(self, counters: Mapping[tuple[str, str], int]) -> None:
@@ -86,10 +86,10 @@ class DoorCounts:
         for place, total in counters.items():
             self._total[_AT[place]] = total
 
-    def rows(self, partition: int, version: int) -> Rows:
-        """Give the totals that changed since they were told."""
-        changed = np.flatnonzero(self._total != self._told)
-        self._told = self._total.copy()
+    def collect_rows(self, partition: int, version: int) -> Rows:
+        """The totals that changed since they were written."""
+        changed = np.flatnonzero(self._total != self._written)
+        self._written = self._total.copy()
         places = [SERIES[place] for place in changed.tolist()]
         return Rows(
             "door_count",
@@ -104,19 +104,19 @@ class DoorCounts:
         )
 
     def resend_totals(self) -> None:
-        """Tell every total once more, also what is 0: an earlier life may have told others."""
-        self._told[:] = UNTOLD
+        """Let `collect_rows` give every total, also 0: an earlier life may have written others."""
+        self._written[:] = UNKNOWN
 
     def is_changed(self) -> bool:
-        """Say whether `rows` would give any."""
-        return not np.array_equal(self._total, self._told)
+        """Whether `collect_rows` would give any."""
+        return not np.array_equal(self._total, self._written)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Give what a snapshot holds."""
-        return {f"{prefix}.total": self._total, f"{prefix}.told": self._told}
+        """What a snapshot holds."""
+        return {f"{prefix}.total": self._total, f"{prefix}.told": self._written}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave; numbers appended since then begin with 0."""
-        for mine, name in ((self._total, "total"), (self._told, "told")):
+        for total, name in ((self._total, "total"), (self._written, "told")):
             given = arrays[f"{prefix}.{name}"]
-            mine[: len(given)] = given
+            total[: len(given)] = given

@@ -1,4 +1,4 @@
-"""Evidence for and against a KOL, as far as an account may speak.
+"""Evidence for and against a KOL, as far as the allowance of an account reaches.
 
     c = agreement * min(1, account_age / 30 d) * purchase     credibility of the source
     a <- 1 - (1 - a) 2^(-dt / 14 d)                           allowance, begins at 1
@@ -10,8 +10,8 @@ content-interactions; time only moves forward in it. So one account never has mo
 in force for a dimension and sign. All numbers are integers in millionths.
 Kumar et al., REV2: Fraudulent User Prediction in Rating Platforms (2018) for c.
 
-Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account that
-does not say its age counts as 15 days old.
+Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account of
+unknown age counts as 15 days old.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from streams.core.moments import HORIZON_MS, MINUTE_MS
 ONE: Final = 1_000_000
 FOR, AGAINST = 0, 1
 
-SPEAKS: Final = {  # kind -> dimension, sign, weight
+EVIDENCE_OF: Final = {  # kind -> dimension, sign, weight
     Kind.MARK_CORRECT: ("E", FOR, 2 * ONE),
     Kind.EXPERT_CORRECTION: ("E", AGAINST, 2 * ONE),
     Kind.KOL_REPLY: ("B", FOR, ONE // 2),
@@ -41,7 +41,7 @@ SPEAKS: Final = {  # kind -> dimension, sign, weight
 }
 CREDIBILITY: Final = ONE // 4  # of a grown account: agreement 1/2 times verified purchase 1/2
 GROWN_D: Final = 30.0  # days
-UNSAID_AGE_D: Final = 15.0  # days
+UNKNOWN_AGE_D: Final = 15.0  # days
 
 HALF_LIFE_MIN: Final = 20_160  # 14 d
 FULL_AFTER: Final = 10  # half-lives: then the allowance is whole again
@@ -56,11 +56,11 @@ _MISSING: Final = MISSING_AFTER.tolist()
 
 FEW: Final = 16  # allowances of a batch with events left, below which they go one by one
 
-SILENT: Final = -1
+NO_EVIDENCE: Final = -1
 _WEIGHT: Final = np.zeros(256, np.int64)
-_WEIGHT[list(SPEAKS)] = [weight for _, _, weight in SPEAKS.values()]
-_SIDE: Final = np.full(256, SILENT, np.int64)  # dimension * 2 + sign
-_SIDE[list(SPEAKS)] = [2 * DIMENSIONS.index(d) + sign for d, sign, _ in SPEAKS.values()]
+_WEIGHT[list(EVIDENCE_OF)] = [weight for _, _, weight in EVIDENCE_OF.values()]
+_SIDE: Final = np.full(256, NO_EVIDENCE, np.int64)  # dimension * 2 + sign
+_SIDE[list(EVIDENCE_OF)] = [2 * DIMENSIONS.index(d) + sign for d, sign, _ in EVIDENCE_OF.values()]
 
 SUM_FIELD: Final = np.array(
     [AT[f"{word}_{d}"] for d in DIMENSIONS for word in ("for", "against")]
@@ -68,25 +68,25 @@ SUM_FIELD: Final = np.array(
 SQUARE_FIELD: Final = np.array([AT[f"square_{d}"] for d in DIMENSIONS for _ in (FOR, AGAINST)])
 
 
-def side(events: Behaviour) -> NDArray[np.int64]:
-    """Give dimension * 2 + sign of what each event says, SILENT where it says nothing."""
+def side_of(events: Behaviour) -> NDArray[np.int64]:
+    """Dimension * 2 + sign of each event, NO_EVIDENCE where it is none."""
     return _SIDE[events.kind]
 
 
 def credibility(account_age_d: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give c of every source, in millionths."""
-    age = np.where(np.isnan(account_age_d), UNSAID_AGE_D, account_age_d)
+    """C of every source, in millionths."""
+    age = np.where(np.isnan(account_age_d), UNKNOWN_AGE_D, account_age_d)
     return np.rint(CREDIBILITY * np.clip(age / GROWN_D, 0, 1)).astype(np.int64)
 
 
 def recovered(left: NDArray[np.int64], passed_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give what is left of an allowance after a time, in millionths."""
+    """What is left of an allowance after a time, in millionths."""
     halvings, minutes = np.divmod(passed_ms // MINUTE_MS, HALF_LIFE_MIN)
     missing = (ONE - left) * MISSING_AFTER[minutes] >> (_BITS + np.minimum(halvings, FULL_AFTER))
     return ONE - np.where(halvings < FULL_AFTER, missing, 0)
 
 
-def _spent(
+def _grant_in_turn(
     left: int, last: int, at: Sequence[int], weight: Sequence[int]
 ) -> tuple[list[int], int, int]:
     """What the events of one allowance are granted one after the other, what is left, and when.
@@ -123,12 +123,12 @@ class Allowances(ExpiringPart):
         self,
         user: RowNumbers,
         kol: NDArray[Any],
-        said: NDArray[np.int64],
+        sides: NDArray[np.int64],
         kind: NDArray[np.uint8],
         at: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """Give what each event is granted of its weight, in the order of the log, 1e-6."""
-        row, first = self._one.add(packed(user, kol), said.astype(np.uint64))
+        """What each event is granted of its weight, in the order of the log, 1e-6."""
+        row, first = self._one.add(packed(user, kol), sides.astype(np.uint64))
         left, last = self._one["left"], self._one["at"]
         left[row[first]], last[row[first]] = ONE, at[first]
         weight, granted = _WEIGHT[kind], np.zeros(len(row), np.int64)
@@ -148,12 +148,12 @@ class Allowances(ExpiringPart):
         for begin, end in zip(turn.tolist(), ends.tolist(), strict=True):
             event = order[begin:end]
             of = row[event[0]]
-            granted[event], left[of], last[of] = _spent(
+            granted[event], left[of], last[of] = _grant_in_turn(
                 int(left[of]), int(last[of]), at[event].tolist(), weight[event].tolist()
             )
         return granted
 
 
-def weighed(granted: NDArray[np.int64], credible: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give c g, rounded to millionths."""
+def evidence(granted: NDArray[np.int64], credible: NDArray[np.int64]) -> NDArray[np.int64]:
+    """C g, rounded to millionths."""
     return (granted * credible + ONE // 2) // ONE

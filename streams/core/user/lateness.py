@@ -11,7 +11,7 @@ from schemas.columns import Moments
 
 
 def greatest_before(at: Moments, greatest: int) -> Moments:
-    """Give the greatest time before each event, if none of them is dropped, shape `(n,)`.
+    """The greatest time before each event, if none of them is dropped, shape `(n,)`.
 
     Events that are too late never raise it; so it is exact unless a dropped duplicate
     says a later time than its original.

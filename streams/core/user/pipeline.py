@@ -1,6 +1,6 @@
 """How one batch is folded: decode -> persons -> dedup -> codes -> touches -> orders -> cells.
 
-`schemas.codec` has decoded the batch; `steps` says what each step does, and measures it.
+`schemas.codec` has decoded the batch; `steps` describes and times each step.
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ class Pipeline:
         elif accepted.size:
             repeated = self._fold_purchases(facts, accepted, before, persons)
             door[accepted[repeated]] = Door.DUPLICATE_ORDER
-        self._state.door_counts.left(facts.topic, door)
+        self._state.door_counts.count_doors(facts.topic, door)
         self._state.offsets[facts.topic] = facts.next_offset
 
     def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers) -> None:
@@ -67,7 +67,7 @@ class Pipeline:
         state, facts = self._state, decoded.facts
         if len(facts):
             state.mark_read_to(facts.topic, int(facts.received_at.max()))
-        state.door_counts.refused(decoded.rejected)
+        state.door_counts.count_rejected(decoded.rejected)
         state.letters += state.erased.without_erased(decoded.rejected)
         persons = state.erased.persons(facts.user, facts.received_at)
         return (facts, None) if persons is None else (replace(facts, user=persons.key), persons)

@@ -29,11 +29,11 @@ class Pseudonyms:
         self._outer = sha256(block.translate(_OUTER))
 
     def __call__(self, user_ids: Iterable[str]) -> NDArray[np.uint8]:
-        """Give the hashes of users, shape `(n, SIZE)`."""
+        """The hashes of users, shape `(n, SIZE)`."""
         return _rows(self._hash(user_id.encode()) for user_id in user_ids)
 
     def later(self, hashes: NDArray[np.uint8], since: Moments) -> NDArray[np.uint8]:
-        """Give the hashes of persons who came after others of these hashes were forgotten."""
+        """The hashes of persons who came after others of these hashes were forgotten."""
         pairs = zip(hashes, since.tolist(), strict=True)
         return _rows(self._hash(one.tobytes() + at.to_bytes(8)) for one, at in pairs)
 

@@ -64,7 +64,7 @@ HALF_HOUR_MS: Final = 1_800_000
 LOOKED_AT: Final = 32  # touches an order looks at
 LIMIT: Final = 1024  # touches of a user, half hour and topic: a KOL met every 1.8 s throughout
 
-BIT_OF: Final = {CLICKSTREAM: 1, INTERACTIONS: 2}  # which topics say a touch, as a set
+BIT_OF: Final = {CLICKSTREAM: 1, INTERACTIONS: 2}  # the topics of a touch, as a set
 EVERY_TOPIC: Final = 3
 
 WATCHED_LIVE_MS: Final = 30_000
@@ -74,7 +74,7 @@ SEEN_MS: Final = 1_000
 
 
 class Condition(IntEnum):
-    """What an event must say to be a touch of its class."""
+    """What an event must be like to be a touch of its class."""
 
     ALWAYS = 0
     DIRECT = 1  # without a share_id
@@ -111,7 +111,7 @@ NO_TOUCH: Final = -1
 
 
 def _class_table() -> NDArray[np.int8]:
-    """Give the class by kind and by the set of conditions that hold, as bits."""
+    """The class by kind and by the set of conditions that hold, as bits."""
     table = np.full((256, 1 << len(Condition)), NO_TOUCH, np.int8)
     holding = np.arange(1 << len(Condition))
     for kind, condition, klass in RULES:
@@ -124,12 +124,12 @@ LOOKBACK_OF: Final = np.array([LOOKBACK_MS[klass] for klass in TouchClass], np.i
 
 
 def is_read(events: Behaviour) -> Mask:
-    """Say which events dwelt for 5 s or completed half of what they saw."""
+    """Which events dwelt for 5 s or completed half of what they saw."""
     return (events.dwell_ms >= READ_MS) | (events.completion >= READ_SHARE)
 
 
 def classes(events: Behaviour) -> NDArray[np.int8]:
-    """Give every event's class of touch, NO_TOUCH where it is none."""
+    """Every event's class of touch, NO_TOUCH where it is none."""
     bits = np.full(len(events), 1 << Condition.ALWAYS, np.uint8)
     for condition, holds in (
         (Condition.DIRECT, ~events.shared),
@@ -145,7 +145,7 @@ def classes(events: Behaviour) -> NDArray[np.int8]:
 
 
 _CLASS_BITS = np.uint64(7)
-_USERS = (1 << 12) - 1  # users told apart at a first look
+_USERS = (1 << 12) - 1  # users kept apart at a first look
 _HALF_AT = np.uint64(3)  # where the half hour begins in a key's high word
 
 
@@ -198,9 +198,9 @@ class Touches(CodedPart):
     def _fits(
         self, bit: np.uint8, user: RowNumbers, half: NDArray[np.int64], lo: Words, hi: Words
     ) -> Mask:
-        """Say which events of a topic are of touches within the limit."""
+        """Which events of a topic are of touches within the limit."""
         fits = np.ones(len(user), np.bool_)
-        self._count = _room(self._count, int(user.max(initial=-1)) + 1)
+        self._count = _with_room(self._count, int(user.max(initial=-1)) + 1)
         some = user & _USERS  # who shares a place counts as one user: that is too many rather
         crowd = np.flatnonzero(self._count[user] + np.bincount(some)[some] > self._limit)
         if not crowd.size:  # none can have too many: the usual batch
@@ -211,22 +211,22 @@ class Touches(CodedPart):
         fresh = crowd[~is_known]
         touch, begins = _numbered(lo[fresh], hi[fresh])
         place = packed(user[fresh[begins]], half[fresh[begins]])
-        number = self._said(bit, np.unique(user[fresh]), place) + _turn(place)
+        number = self._made(bit, np.unique(user[fresh]), place) + _place_in_group(place)
         fits[fresh] = (number < self._limit)[touch]
         return fits
 
-    def _said(self, bit: np.uint8, user: RowNumbers, place: Words) -> NDArray[np.int64]:
-        """Give how many touches a topic has made in each of some (user, half hour)."""
+    def _made(self, bit: np.uint8, user: RowNumbers, place: Words) -> NDArray[np.int64]:
+        """How many touches a topic has made in each of some (user, half hour)."""
         _, row = self._of.pairs(user)
         row = row[(self._touch["topics"][row] & bit) != 0]
         lo, hi = self._touch["lo"][row], self._touch["hi"][row]
         known, count = np.unique(packed(low(lo), hi >> _HALF_AT), return_counts=True)
         at = np.searchsorted(known, place)
         at[at == len(known)] = 0
-        said = np.zeros(len(place), np.int64)
+        made = np.zeros(len(place), np.int64)
         if len(known):
-            said[:] = np.where(known[at] == place, count[at], 0)
-        return said
+            made[:] = np.where(known[at] == place, count[at], 0)
+        return made
 
     def journeys(self, user: RowNumbers, at: Moments, rank: NDArray[np.int64]) -> Journeys:
         """The touches that count for orders, numbered from 0: of `user`, paid `at`.
@@ -260,7 +260,7 @@ class Touches(CodedPart):
         return Journeys(order[counts], moment[counts], kol[counts], klass[counts])
 
     def is_due(self) -> bool:
-        """Say whether `prune` would look for something to forget."""
+        """Whether `prune` would look for expired touches."""
         return self._compaction.is_due(len(self._touch))
 
     def prune(self, watermark: int, rank: NDArray[np.int64]) -> None:
@@ -276,7 +276,7 @@ class Touches(CodedPart):
         self._compaction.reset(len(self._touch))
 
     def _newest(self, among: Mask, rank: NDArray[np.int64]) -> Mask:
-        """Say of each touch that it is among its user's 32 newest of these, or none of these."""
+        """Whether each touch is among its user's 32 newest of these, or none of these."""
         user = self.users()
         many = np.bincount(user[among], minlength=int(user.max(initial=0)) + 1) > LOOKED_AT
         row = np.flatnonzero(among & many[user])
@@ -287,7 +287,7 @@ class Touches(CodedPart):
         return newest
 
     def _parts(self, row: RowNumbers) -> tuple[Moments, NDArray[np.int64], NDArray[np.int64]]:
-        """Give time, KOL and class of touches."""
+        """Time, KOL and class of touches."""
         lo, hi = self._touch["lo"][row], self._touch["hi"][row]
         return self._touch["at"][row], high(lo), (hi & _CLASS_BITS).astype(np.int64)
 
@@ -319,20 +319,20 @@ class Touches(CodedPart):
     def _link(self, user: RowNumbers, row: RowNumbers) -> None:
         """Put new touches into the lists of their users."""
         self._of.link(user, row)
-        self._count = _room(self._count, int(user.max(initial=-1)) + 1)
+        self._count = _with_room(self._count, int(user.max(initial=-1)) + 1)
         np.add.at(self._count, user, 1)
 
 
 def _from_end(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each row's distance from the end of its group, 0 for the last; groups ascend."""
+    """Each row's distance from the end of its group, 0 for the last; groups ascend."""
     distance: NDArray[np.int64] = (
         np.searchsorted(group, group, side="right") - 1 - np.arange(len(group))
     )
     return distance
 
 
-def _room(count: NDArray[np.int64], users: int) -> NDArray[np.int64]:
-    """Give counts with room for so many users."""
+def _with_room(count: NDArray[np.int64], users: int) -> NDArray[np.int64]:
+    """Counts with room for so many users."""
     more = 2 * users - len(count) if users > len(count) else 0
     return np.append(count, np.zeros(more, np.int64)) if more else count
 
@@ -351,8 +351,8 @@ def _numbered(lo: Words, hi: Words) -> tuple[NDArray[np.int64], NDArray[np.intp]
     return of, first[appear]
 
 
-def _turn(group: Words) -> NDArray[np.int64]:
-    """Give how many of the same group stand before each, 0 for the first."""
+def _place_in_group(group: Words) -> NDArray[np.int64]:
+    """How many of the same group stand before each, 0 for the first."""
     sort = np.argsort(group, kind="stable")
     turn = np.empty(len(group), np.int64)
     turn[sort] = np.arange(len(group)) - np.searchsorted(group[sort], group[sort])

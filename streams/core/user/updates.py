@@ -12,7 +12,7 @@ from schemas.letters import letter_rows
 from schemas.rows import Rows
 from schemas.version import version_of
 from streams.core.arrays.index import RowNumbers
-from streams.core.user.attribution import owed
+from streams.core.user.attribution import credits_of
 from streams.core.user.door_counts import ANY
 from streams.core.user.orders import Tombstones
 from streams.core.user.rows import ChangedCells, ChangedOrders, cell_rows, order_rows
@@ -50,7 +50,7 @@ def collect(state: UserState, partition: int, epoch: int, life: int) -> Updates:
     rows = [
         _order_rows(state, row, refunded, tombstones, version),
         cell_rows(cells, partition),
-        state.door_counts.rows(partition, version),
+        state.door_counts.collect_rows(partition, version),
         letter_rows(letters, version),
     ]
     return Updates([part for part in rows if len(part)], cells, letters, version)
@@ -80,6 +80,6 @@ def _order_rows(
         return Rows("order_credit", {})
     orders, rank = state.orders, state.names.rank()
     journeys = orders.journeys(row, state.lookup())
-    credits_ = owed(orders["at"][row], orders["paid"][row], refunded, journeys, rank)
+    credits_ = credits_of(orders["at"][row], orders["paid"][row], refunded, journeys, rank)
     changed = ChangedOrders(row, refunded, journeys, credits_)
     return order_rows(orders, changed, tombstones, state.names, state.labels, version)

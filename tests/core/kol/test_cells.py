@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.cells import AT, NAMES
-from streams.core.kol.cells import TAKEN, MergedCells
+from streams.core.kol.cells import SCORED, MergedCells
 
 Said = tuple[int, int, int, int, int]  # KOL, minute, source, version, user-days
 
@@ -27,20 +27,20 @@ def take(gathered: MergedCells, said: list[Said]) -> tuple[set[tuple[int, int]],
     fields = np.zeros((len(said), len(NAMES)), np.int64)
     fields[:, AT["users_day"]] = days
     fields[:, AT["views"]] = 1
-    changed, newer = gathered.take(
+    changed, newer = gathered.merge(
         kol.astype(np.int32),
         minute,
         source.astype(np.uint16),
         version.astype(np.uint64),
         fields,
     )
-    kols, minutes, _ = gathered.picked(changed)
+    kols, minutes, _ = gathered.columns(changed)
     return set(zip(kols.tolist(), minutes.tolist(), strict=True)), newer
 
 
 def sums(gathered: MergedCells) -> dict[tuple[int, int], int]:
-    kol, minute, values = gathered.picked(np.arange(len(gathered.kol)))
-    days = values[:, TAKEN.index("users_day")].tolist()
+    kol, minute, values = gathered.columns(np.arange(len(gathered.kol)))
+    days = values[:, SCORED.index("users_day")].tolist()
     return dict(zip(zip(kol.tolist(), minute.tolist(), strict=True), days, strict=True))
 
 

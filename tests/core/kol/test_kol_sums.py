@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from streams.core.arrays.arena import Floats
-from streams.core.kol.cells import TAKEN, Values
+from streams.core.kol.cells import SCORED, Values
 from streams.core.kol.kol_sums import NO_MINUTE, KolSums
 from streams.core.moments import Minutes
 
@@ -14,8 +14,8 @@ AGAIN = np.ones(1, np.bool_)
 
 def cells(*minutes: int, good: int = 1) -> tuple[Minutes, Values]:
     """Cells of one KOL: so many judgements for its expertise in each minute."""
-    values = np.zeros((len(minutes), len(TAKEN)), np.int64)
-    values[:, TAKEN.index("for_E")] = good
+    values = np.zeros((len(minutes), len(SCORED)), np.int64)
+    values[:, SCORED.index("for_E")] = good
     return np.array(minutes, np.int64), values
 
 
@@ -25,18 +25,18 @@ def owner(*minutes: int) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
 
 def state(standing: KolSums, *minutes: int, again: bool = False) -> Floats:
     minute, values = cells(*minutes)
-    return standing.state(owner(*minutes), minute, values, AGAIN if again else NOBODY)
+    return standing.add_open(owner(*minutes), minute, values, AGAIN if again else NOBODY)
 
 
 def close(standing: KolSums, *minutes: int) -> Floats:
     minute, values = cells(*minutes)
-    return standing.close(owner(*minutes), minute, values)
+    return standing.add_final(owner(*minutes), minute, values)
 
 
 @pytest.fixture
 def standing() -> KolSums:
     standing = KolSums()
-    standing.welcome(1)
+    standing.extend_to(1)
     return standing
 
 
@@ -48,7 +48,7 @@ def test_a_kol_never_seen_before_begins_with_its_first_minute(standing: KolSums)
 def test_minutes_behind_the_last_stated_one_are_added_to_it(standing: KolSums) -> None:
     at_once = state(standing, NOON, NOON + 1, NOON + 2, again=True)
     other = KolSums()
-    other.welcome(1)
+    other.extend_to(1)
     first = state(other, NOON, NOON + 1, again=True)
 
     assert other.rewound(ONE, np.array([NOON + 2])).tolist() == [False]
@@ -75,7 +75,7 @@ def test_what_became_final_behind_the_last_stated_minute_is_where_it_goes_on(
 def test_changes_are_remembered_by_their_first_minute_until_they_are_stated(
     standing: KolSums,
 ) -> None:
-    standing.change(owner(0, 0), np.array([NOON + 3, NOON + 1]))
+    standing.mark_changed(owner(0, 0), np.array([NOON + 3, NOON + 1]))
     changed = standing.changed.tolist()
     state(standing, NOON + 1, again=True)
 
@@ -94,6 +94,6 @@ def test_after_a_restore_the_open_minutes_are_added_again(standing: KolSums) -> 
 
 
 def test_a_kol_without_due_minutes_is_not_rewound(standing: KolSums) -> None:
-    standing.welcome(2)
+    standing.extend_to(2)
 
     assert standing.rewound(ONE, np.array([NOON])).tolist() == [True, False]

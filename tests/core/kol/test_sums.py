@@ -4,12 +4,12 @@ from hypothesis import strategies as st
 
 from schemas.cells import DIMENSIONS
 from streams.core.arrays.arena import Floats
-from streams.core.kol.cells import TAKEN
+from streams.core.kol.cells import SCORED
 from streams.core.kol.decay import DAY, SPAN
 from streams.core.kol.sums import WIDTH, carrying, scores, weighted
 
 NOON = 28_603_440  # minutes
-VALUES = np.full((1, len(TAKEN)), 1_000_000)
+VALUES = np.full((1, len(SCORED)), 1_000_000)
 LANDMARK = 23 * SPAN * 14 * DAY  # a landmark of what fades in 14 days
 
 

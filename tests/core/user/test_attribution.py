@@ -10,8 +10,8 @@ from streams.core.user.attribution import (
     DECAY,
     ORGANIC_CODE,
     Touch,
+    credits_of,
     explained,
-    owed,
     parts,
     split,
 )
@@ -146,7 +146,7 @@ def test_orders_side_by_side_are_credited_as_each_alone(
     columns = np.array(flat, np.int64).reshape(-1, 4).T
     paid = np.array([cents for _, cents, _ in orders], np.int64)
     back = np.array([cents * percent // 100 for _, cents, percent in orders], np.int64)
-    found = owed(np.full(len(orders), NOON), paid, back, Journeys(*columns), RANK)
+    found = credits_of(np.full(len(orders), NOON), paid, back, Journeys(*columns), RANK)
 
     for number in range(len(orders)):
         mine = found.order == number
@@ -229,7 +229,7 @@ def test_who_was_met_through_a_share_only_is_not_direct() -> None:
         np.array([0, 1, 1]),
         np.array([TouchClass.SHARE, TouchClass.SHARE, TouchClass.VIEW]),
     )
-    found = owed(np.array([NOON]), np.array([1]), np.array([0]), journeys, np.arange(2))
+    found = credits_of(np.array([NOON]), np.array([1]), np.array([0]), journeys, np.arange(2))
 
     assert found.is_direct.tolist() == [False, True]
 

@@ -30,14 +30,14 @@ class Counted:
         self.distinct = distinct
         self.cells = Cells(slack=10**6)
 
-    def see(self, batch: Sequence[Seen]) -> None:
+    def add(self, batch: Sequence[Seen]) -> None:
         user, name, minute = np.array(batch, np.int64).reshape(-1, 3).T
-        self.distinct.see(user, name, minute, self.cells.rows(name, minute), self.cells)
+        self.distinct.add(user, name, minute, self.cells.rows(name, minute), self.cells)
 
-    def take_back(self, batch: Sequence[Seen]) -> None:
+    def remove(self, batch: Sequence[Seen]) -> None:
         assert isinstance(self.distinct, DistinctBuyers)
         user, name, minute = np.array(batch, np.int64).reshape(-1, 3).T
-        self.distinct.take_back(user, name, minute, self.cells)
+        self.distinct.remove(user, name, minute, self.cells)
 
     def stands(self) -> dict[tuple[str, int, int], int]:
         """Field, name, minute -> users, where there are any."""
@@ -69,7 +69,7 @@ def test_a_user_counts_once_in_the_earliest_minute_of_each_bucket(
 ) -> None:
     counted = Counted(Distinct(slack=1000))
     for batch in batches:
-        counted.see(batch)
+        counted.add(batch)
 
     assert counted.stands() == meant(one for batch in batches for one in batch)
 
@@ -80,12 +80,12 @@ def test_buyers_that_are_taken_back_were_never_there(
 ) -> None:
     counted, left = Counted(DistinctBuyers(slack=1000)), list[Seen]()
     for batch in batches:
-        counted.see(batch)
+        counted.add(batch)
         left += batch
         gone = data.draw(st.lists(st.sampled_from(left), unique=True)) if left else []
         for one in gone:
             left.remove(one)
-        counted.take_back(gone)
+        counted.remove(gone)
 
         assert counted.stands() == meant(left)
 
@@ -95,12 +95,12 @@ def test_what_is_forgotten_can_not_change_any_more(
     log: list[Seen], until: int, kind: type[Distinct], data: st.DataObject
 ) -> None:
     counted = Counted(kind(slack=0))
-    counted.see(log)
+    counted.add(log)
     horizon = MIDNIGHT + until
     counted.distinct.prune(horizon * MINUTE_MS + HORIZON_MS)
     is_open = minutes.filter(lambda minute: minute >= horizon)
     more = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), is_open), max_size=9))
-    counted.see(more)
+    counted.add(more)
     left = log + more
     gone = [
         one
@@ -108,7 +108,7 @@ def test_what_is_forgotten_can_not_change_any_more(
         if kind is DistinctBuyers and one[2] >= horizon and left.count(one) == 1
     ]
     if gone:
-        counted.take_back(gone)
+        counted.remove(gone)
 
     assert counted.stands() == meant(one for one in left if one not in gone)
 
@@ -118,10 +118,10 @@ def test_restored_memory_counts_on(
     first: list[Seen], more: list[Seen], kind: type[Distinct]
 ) -> None:
     counted, again = Counted(kind(slack=0)), Counted(kind(slack=0))
-    counted.see(first)
+    counted.add(first)
     again.distinct.restore("x", counted.distinct.arrays("x"))
     again.cells.restore("x", counted.cells.arrays("x"))
-    again.see(more)
+    again.add(more)
 
     assert again.stands() == meant(first + more)
 
@@ -129,7 +129,7 @@ def test_restored_memory_counts_on(
 def test_memory_of_buckets_that_are_over_is_small() -> None:
     counted = Counted(DistinctBuyers(slack=10))
     for minute in range(0, 3 * WEEK, 30):
-        counted.see([(0, 0, MIDNIGHT + minute)])
+        counted.add([(0, 0, MIDNIGHT + minute)])
         counted.distinct.prune((MIDNIGHT + minute) * MINUTE_MS)
 
     assert len(counted.distinct) < 60
@@ -137,10 +137,10 @@ def test_memory_of_buckets_that_are_over_is_small() -> None:
 
 def test_users_get_new_numbers_and_stay_counted() -> None:
     counted = Counted(DistinctBuyers(slack=0))
-    counted.see([(7, 0, MIDNIGHT)])
+    counted.add([(7, 0, MIDNIGHT)])
     before = set(counted.distinct.users().tolist())
     counted.distinct.renumber_users(np.arange(8) - 7)
-    counted.see([(0, 0, MIDNIGHT)])
+    counted.add([(0, 0, MIDNIGHT)])
 
     assert before == {7}
     assert set(counted.distinct.users().tolist()) == {0}
@@ -150,6 +150,6 @@ def test_users_get_new_numbers_and_stay_counted() -> None:
 def test_a_week_begins_on_monday() -> None:
     counted = Counted(Distinct(slack=0))
     sunday = MIDNIGHT + 2 * DAY
-    counted.see([(0, 0, sunday), (0, 0, sunday + DAY)])
+    counted.add([(0, 0, sunday), (0, 0, sunday + DAY)])
 
     assert counted.stands()["users_week", 0, sunday + DAY] == 1

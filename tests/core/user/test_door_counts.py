@@ -5,8 +5,8 @@ from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from streams.core.user.door_counts import ANY, COUNTERS, MAY_DECREASE, SERIES, DoorCounts
 
 
-def told(tally: DoorCounts) -> dict[tuple[str, str], tuple[str, int]]:
-    columns = tally.rows(0, 1).columns
+def written(counts: DoorCounts) -> dict[tuple[str, str], tuple[str, int]]:
+    columns = counts.collect_rows(0, 1).columns
     names = ("topic", "door", "kind", "n")
     return {
         (topic, door): (kind, int(n))
@@ -15,37 +15,37 @@ def told(tally: DoorCounts) -> dict[tuple[str, str], tuple[str, int]]:
 
 
 def test_only_totals_that_changed_are_told_and_as_they_stand() -> None:
-    tally = DoorCounts()
-    tally.left(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
-    first = told(tally)
-    tally.left(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
-    tally.set({(ANY, "touch_limit"): 4})
+    counts = DoorCounts()
+    counts.count_doors(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
+    first = written(counts)
+    counts.count_doors(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
+    counts.set({(ANY, "touch_limit"): 4})
 
     assert first == {
         (CLICKSTREAM, "written"): ("door", 2),
         (CLICKSTREAM, "too_late"): ("door", 1),
     }
-    assert told(tally) == {
+    assert written(counts) == {
         (CLICKSTREAM, "written"): ("door", 3),
         (ANY, "touch_limit"): ("counter", 4),
     }
-    assert not tally.is_changed()
+    assert not counts.is_changed()
 
 
 def test_a_total_that_went_back_is_told_too() -> None:
-    tally = DoorCounts()
-    tally.set({(PURCHASES, "refund_unmatched"): 1})
-    told(tally)
-    tally.set({(PURCHASES, "refund_unmatched"): 0})
+    counts = DoorCounts()
+    counts.set({(PURCHASES, "refund_unmatched"): 1})
+    written(counts)
+    counts.set({(PURCHASES, "refund_unmatched"): 0})
 
-    assert told(tally) == {(PURCHASES, "refund_unmatched"): ("counter", 0)}
+    assert written(counts) == {(PURCHASES, "refund_unmatched"): ("counter", 0)}
 
 
 def test_totals_are_as_they_stand_and_stay_so_when_more_is_counted() -> None:
-    tally = DoorCounts()
-    tally.left(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
-    totals = tally.totals
-    tally.left(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
+    counts = DoorCounts()
+    counts.count_doors(CLICKSTREAM, np.array([Door.WRITTEN, Door.TOO_LATE, Door.WRITTEN], np.uint8))
+    totals = counts.totals
+    counts.count_doors(CLICKSTREAM, np.array([Door.WRITTEN], np.uint8))
 
     assert {SERIES[at]: totals[at] for at in np.flatnonzero(totals)} == {
         (CLICKSTREAM, "written", "door"): 2,
@@ -57,30 +57,30 @@ def test_what_can_go_back_is_a_counter() -> None:
     assert {name for _, name in COUNTERS} >= MAY_DECREASE
 
 
-def test_a_restored_tally_goes_on() -> None:
-    tally, again = DoorCounts(), DoorCounts()
-    tally.add(PURCHASES, "closed_minute", 3)
-    again.restore("x", tally.arrays("x"))
+def test_restored_counts_go_on() -> None:
+    counts, again = DoorCounts(), DoorCounts()
+    counts.add(PURCHASES, "closed_minute", 3)
+    again.restore("x", counts.arrays("x"))
     again.add(PURCHASES, "closed_minute", 1)
 
     assert again[PURCHASES, "closed_minute"] == 4
-    assert tally[PURCHASES, "closed_minute"] == 3
+    assert counts[PURCHASES, "closed_minute"] == 3
     assert again.is_changed()
 
 
 def test_counters_that_an_older_state_does_not_know_begin_with_nothing() -> None:
-    tally = DoorCounts()
-    tally.restore("x", {"x.total": np.array([7]), "x.told": np.array([7])})
+    counts = DoorCounts()
+    counts.restore("x", {"x.total": np.array([7]), "x.told": np.array([7])})
 
-    assert tally[CLICKSTREAM, "written"] == 7
-    assert not tally.is_changed()
+    assert counts[CLICKSTREAM, "written"] == 7
+    assert not counts.is_changed()
 
 
-def test_every_door_reason_and_counter_has_one_place() -> None:
-    places = [(topic, label) for topic, label, _ in SERIES]
+def test_every_door_reason_and_counter_has_one_series() -> None:
+    series = [(topic, label) for topic, label, _ in SERIES]
 
     assert (
-        len(set(places))
-        == len(places)
+        len(set(series))
+        == len(series)
         == len(INPUTS) * (len(Door) + len(RejectReason)) + len(COUNTERS)
     )

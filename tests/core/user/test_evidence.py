@@ -8,24 +8,24 @@ from schemas.columns import Behaviour
 from schemas.events import INTERACTIONS, Kind
 from streams.core.moments import HORIZON_MS, MINUTE_MS
 from streams.core.user.evidence import (
+    EVIDENCE_OF,
     FEW,
     FULL_AFTER,
     HALF_LIFE_MIN,
+    NO_EVIDENCE,
     ONE,
     RECOVERY_MS,
-    SILENT,
-    SPEAKS,
     SQUARE_FIELD,
     SUM_FIELD,
     Allowances,
     credibility,
+    evidence,
     recovered,
-    side,
-    weighed,
+    side_of,
 )
 from tests.builders import DAY, HOUR, NOON, decoded, interaction
 
-KINDS = list(SPEAKS)
+KINDS = list(EVIDENCE_OF)
 Said = tuple[int, int, Kind, int]  # user, KOL, kind, at
 
 said = st.lists(
@@ -44,7 +44,7 @@ def grant(allowances: Allowances, batch: list[Said]) -> list[int]:
     kind = np.array([kind for _, _, kind, _ in batch], np.uint8)
     facts = decoded(INTERACTIONS, [interaction(Kind(k).name.lower()) for k in kind.tolist()]).facts
     assert isinstance(facts, Behaviour)
-    granted = allowances.grant(user, kol, side(facts), kind, at)
+    granted = allowances.grant(user, kol, side_of(facts), kind, at)
     return [int(one) for one in granted]
 
 
@@ -53,7 +53,7 @@ def meant(log: list[Said]) -> list[float]:
     left: dict[tuple[int, int, str, int], tuple[float, int]] = {}
     granted = []
     for user, kol, kind, at in log:
-        dimension, sign, weight = SPEAKS[kind]
+        dimension, sign, weight = EVIDENCE_OF[kind]
         key = (user, kol, dimension, sign)
         have, last = left.get(key, (1.0, at))
         have = 1 - (1 - have) * 2 ** (-max(at - last, 0) / (14 * DAY))
@@ -174,7 +174,7 @@ def test_an_account_is_credible_as_far_as_it_has_grown(age_d: float | None, expe
 
 
 def test_evidence_is_credibility_times_what_is_granted_rounded() -> None:
-    assert weighed(np.array([ONE, 3, 2]), np.array([250_000, 166_667, 250_000])).tolist() == [
+    assert evidence(np.array([ONE, 3, 2]), np.array([250_000, 166_667, 250_000])).tolist() == [
         250_000,
         1,
         1,
@@ -184,13 +184,13 @@ def test_evidence_is_credibility_times_what_is_granted_rounded() -> None:
 def test_each_side_has_its_fields() -> None:
     facts = decoded(INTERACTIONS, [interaction(Kind(k).name.lower()) for k in KINDS]).facts
     assert isinstance(facts, Behaviour)
-    sides = side(facts)
+    sides = side_of(facts)
 
     assert [NAMES[SUM_FIELD[one]] for one in sides] == [
-        f"{('for', 'against')[sign]}_{dimension}" for dimension, sign, _ in SPEAKS.values()
+        f"{('for', 'against')[sign]}_{dimension}" for dimension, sign, _ in EVIDENCE_OF.values()
     ]
     assert [NAMES[SQUARE_FIELD[one]] for one in sides] == [
-        f"square_{dimension}" for dimension, _, _ in SPEAKS.values()
+        f"square_{dimension}" for dimension, _, _ in EVIDENCE_OF.values()
     ]
 
 
@@ -198,4 +198,4 @@ def test_a_like_says_nothing() -> None:
     facts = decoded(INTERACTIONS, [interaction("like")]).facts
     assert isinstance(facts, Behaviour)
 
-    assert side(facts).tolist() == [SILENT]
+    assert side_of(facts).tolist() == [NO_EVIDENCE]
