@@ -42,7 +42,7 @@ class ReplayGroup(TyperGroup):
             name = next((word for word in args if not word.startswith("-")), "NAME")
             words = next((REPLACED[word] for word in args if word in REPLACED), "run NAME")
             ctx.fail(
-                f"`kol replay` takes one of {', '.join(self.commands)} first: "
+                f"`kol replay` needs a subcommand ({', '.join(self.commands)}), such as "
                 f"`kol replay {words.replace('NAME', name)}`"
             )
         return super().resolve_command(ctx, args)
@@ -52,10 +52,10 @@ replay = typer.Typer(
     cls=ReplayGroup,
     no_args_is_help=True,
     context_settings={"ignore_unknown_options": True},
-    help="Read everything again with a second app beside the live one.",
+    help="Read all inputs again with a second app beside the live one, and swap to its tables.",
 )
 
-Name = Annotated[str, typer.Argument(help="Name of the second app, such as kol-2.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the second app, such as kol-2.")]
 
 
 @replay.command("run", context_settings=formerly(seconds="timeout"))
@@ -79,7 +79,7 @@ def run(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Read everything again in this version, into a second database, until it has caught up.
+    """Read all inputs again in this version, into a second database, until it has caught up.
 
     The live app keeps running. Call this with the live app's settings; it prints the settings
     of the second app's workers. With --workers 0 they run elsewhere.

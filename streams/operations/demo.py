@@ -7,7 +7,7 @@ from schemas.events import INPUTS
 from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import latency_counts
 from streams.operations.demo_report import demo_report
-from streams.operations.demo_traffic import Traffic
+from streams.operations.demo_traffic import TrafficSender
 from streams.operations.drain import Observer, drain
 from streams.operations.leaderboard import refresh
 from streams.settings import Settings
@@ -34,7 +34,7 @@ def play(
         on_step: called with what is going on, at least twice a second.
 
     """
-    traffic = Traffic(settings, rate, SEED)
+    traffic = TrafficSender(settings, rate, SEED)
     traffic.start()
     try:
         while not traffic.history_sent.wait(PAUSE_SECONDS):

@@ -21,7 +21,7 @@ encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Traffic(threading.Thread):
+class TrafficSender(threading.Thread):
     """A thread that sends the world's history at once, then live events, until `stopped` is set."""
 
     settings: Settings

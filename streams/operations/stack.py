@@ -1,4 +1,4 @@
-"""The embedded stack of `kol up`: broker, engine, topics, tables and workers, in this order."""
+"""Processes on this machine: the stack of `kol up` and the demo, and workers of a second app."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def supervisor(
     on_change: Callable[[str], None] = lambda _: None,
     settings: Mapping[str, Any] | None = None,
 ) -> Supervisor:
-    """A supervisor of the whole stack in `home`; it has not started anything yet.
+    """A supervisor of broker, engine, topics, tables and workers, in this order; nothing runs yet.
 
     Args:
         home: folder of state, logs and secrets.

@@ -62,7 +62,7 @@ async def _kafka(settings: Settings) -> list[Finding]:
         found = findings.brokers(where, broker.version(), broker.brokers(), copies)
         found += findings.topics(counts, configs, n)
         found += findings.owners(broker.members(settings.app_id), n)
-        read = [name for name in findings.READ if name in counts]
+        read = [name for name in findings.READ_TOPICS if name in counts]
         # first what is safe, then where the topics begin and end: never ahead of each other
         committed = broker.committed(settings.app_id)
         ends = broker.end_offsets(read)
@@ -88,7 +88,7 @@ async def _records(
     found += findings.lag(ends, committed, oldest, now)
     for side, (_, inputs) in findings.STATES.items():
         known = {at for (topic, at), offset in committed.items() if topic in inputs and offset}
-        waits = findings.waits(oldest, inputs, now)
+        waits = findings.waiting_times(oldest, inputs, now)
         found += findings.snapshots(side, states[side], waits, known, now)
     return found + _broker_clock(newest, now)
 
@@ -142,7 +142,7 @@ def _reader(conf: ClickHouse) -> list[Finding]:
             "SELECT target, reason, count() AS letters FROM v_dead_letter WHERE state = 'new'"
             " AND v_dead_letter.at > now64(3) - toIntervalMillisecond({ms:UInt64})"
             " GROUP BY target, reason",
-            {"ms": findings.LATELY_MS},
+            {"ms": findings.LETTERS_MS},
         )
     except ReadingError as error:
         mend = "grant it SELECT on the views; KOL_CLICKHOUSE__READER_USERNAME and its password"

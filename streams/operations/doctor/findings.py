@@ -17,13 +17,13 @@ from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE
 from streams.clients.kafka_admin import Offsets, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
 
-READ: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
-LATELY_MS: Final = 24 * 3_600_000  # dead letters
+READ_TOPICS: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
+LETTERS_MS: Final = 24 * 3_600_000  # dead letters
 RECENT_MS: Final = 3_600_000  # records that show how producers behave now
 CLOCK_MS: Final = 5_000  # apart: a warning
-SLOW_MS: Final = 60_000  # the oldest uncommitted message: a warning
-STUCK_MS: Final = 600_000  # the same: a fault
-SOME: Final = 4  # partitions named: enough to find the cause
+WARNING_MS: Final = 60_000  # the oldest uncommitted message: a warning
+FAULT_MS: Final = 600_000  # the same: a fault
+PLACES_SHOWN: Final = 4  # partitions named: enough to find the cause
 OLDEST_KAFKA: Final = (3, 7)
 OLDEST_CLICKHOUSE: Final = (25, 8)
 WRONG_PARTITION: Final = RejectReason.WRONG_PARTITION.label
@@ -109,19 +109,19 @@ def brokers(
     found = []
     known = ".".join(map(str, version[:2]))
     if tuple(version[:2]) < OLDEST_KAFKA:
-        what = f"Kafka {known} at {where} is older than {_dotted(OLDEST_KAFKA)}"
+        what = f"Kafka {known} at {where} is older than {_version_text(OLDEST_KAFKA)}"
         found.append(fault("brokers", what, "upgrade the brokers, one by one"))
     dead = [place for place, one in replicas.items() if one.leader < 0]
     if dead:
-        what = f"nobody serves {_places(dead)}"
+        what = f"nobody serves {_places_text(dead)}"
         found.append(fault("brokers", what, "start the brokers that keep them; nothing is lost"))
     behind = [place for place, one in replicas.items() if one.in_sync < one.copies]
     if behind:
-        what = f"copies are missing or behind of {_places(behind)}"
+        what = f"copies are missing or behind of {_places_text(behind)}"
         found.append(warning("brokers", what, "is a broker away? They catch up by themselves"))
     single = [place for place, one in replicas.items() if one.copies == 1]
     if single and count > 1:
-        what = f"{count} brokers, but one copy only of {_places(single)}"
+        what = f"{count} brokers, but one copy only of {_places_text(single)}"
         mend = "kafka-reassign-partitions.sh adds copies; KOL_KAFKA__REPLICATION=3 for new topics"
         found.append(warning("brokers", what, mend))
     return found or [fine("brokers", f"{where}: {count} of Kafka {known} or newer, all serving")]
@@ -135,18 +135,20 @@ def engine(where: str, version: str) -> Finding:
     """
     parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if parts < OLDEST_CLICKHOUSE:
-        what = f"ClickHouse {version} at {where} is older than {_dotted(OLDEST_CLICKHOUSE)}"
+        what = f"ClickHouse {version} at {where} is older than {_version_text(OLDEST_CLICKHOUSE)}"
         return fault("engine", what, "upgrade it; workers wait meanwhile and lose nothing")
     return fine("engine", f"{where} answers, {version}")
 
 
-def _dotted(version: Sequence[int]) -> str:
+def _version_text(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
 
 
-def _places(places: Collection[Place]) -> str:
-    some = [f"{topic}/{partition}" for topic, partition in sorted(places)[:SOME]]
-    return ", ".join([*some, f"{len(places) - SOME} more"] if len(places) > SOME else some)
+def _places_text(places: Collection[Place]) -> str:
+    some = [f"{topic}/{partition}" for topic, partition in sorted(places)[:PLACES_SHOWN]]
+    return ", ".join(
+        [*some, f"{len(places) - PLACES_SHOWN} more"] if len(places) > PLACES_SHOWN else some
+    )
 
 
 # ---------------------------------------------------------------- topics
@@ -169,7 +171,7 @@ def topics(
         for _ in missing[:1]
     ]
     found += [
-        fault("topics", f"{name} has {key}={now}, not {value}", _altered(name, key, value))
+        fault("topics", f"{name} has {key}={now}, not {value}", _alter_command(name, key, value))
         for name, topic in TOPICS.items()
         for key, value in topic.required.items()
         if name in configs and (now := configs[name].get(key)) != value
@@ -196,7 +198,7 @@ def topics(
     return found
 
 
-def _altered(topic: str, key: str, value: str) -> str:
+def _alter_command(topic: str, key: str, value: str) -> str:
     what = f"--entity-type topics --entity-name {topic} --add-config {key}={value}"
     return f"kafka-configs.sh --alter {what}"
 
@@ -216,19 +218,19 @@ def owners(members: Mapping[str, Mapping[str, Collection[int]]], n: int) -> list
         return [fault("group", "nobody reads: no worker is in the group", "start `kol worker`")]
     found = []
     read = {(topic, at) for share in members.values() for topic in share for at in share[topic]}
-    left = [(topic, at) for topic in READ for at in range(n) if (topic, at) not in read]
+    left = [(topic, at) for topic in READ_TOPICS for at in range(n) if (topic, at) not in read]
     if left:
         found.append(
             fault(
                 "group",
-                f"nobody reads {_places(left)}",
+                f"nobody reads {_places_text(left)}",
                 "a rebalance may be under way; otherwise restart the workers one by one",
             )
         )
     split = [
         name
         for name, share in members.items()
-        if len({frozenset(share.get(topic, ())) for topic in READ}) > 1
+        if len({frozenset(share.get(topic, ())) for topic in READ_TOPICS}) > 1
     ]
     if split:
         found.append(
@@ -260,7 +262,7 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
     found = [
         fault(
             "partitioners",
-            f"{count} of the newest {seen[topic]} records of {topic} lie in another partition than"
+            f"{count} of the newest {seen[topic]} records of {topic} are in another partition than"
             " murmur2 of their user_id",
             "its producers must key by user_id with the murmur2 partitioner (librdkafka: "
             f"partitioner=murmur2_random); then `kol dlq retry --reason {WRONG_PARTITION}`",
@@ -268,7 +270,9 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
         for topic, count in sorted(wrong.items())
         if count
     ]
-    return found or [fine("partitioners", f"{seen.total()} of the newest records lie right")]
+    return found or [
+        fine("partitioners", f"{seen.total()} of the newest records are in the right partition")
+    ]
 
 
 # ---------------------------------------------------------------- how far
@@ -287,15 +291,15 @@ def lag(ends: Offsets, committed: Offsets, oldest: Mapping[Place, int], now: int
     left = {place: end - committed.get(place, 0) for place, end in ends.items()}
     behind = sum(n for place, n in left.items() if n > 0 and place in oldest)
     waits = max((now - at for at in oldest.values()), default=0)
-    if waits <= SLOW_MS:
+    if waits <= WARNING_MS:
         return [fine("lag", f"{behind:,} messages on their way")]
     (topic, partition), _ = min(oldest.items(), key=lambda item: item[1])
     what = (
         f"{behind:,} messages are not safe; the oldest, on {topic}/{partition}, has been waiting "
-        f"for {span(waits)}"
+        f"for {duration_text(waits)}"
     )
     mend = "`kol status`: does a worker own it, is its sink fine? More workers, up to one a core"
-    return [(fault if waits > STUCK_MS else warning)("lag", what, mend)]
+    return [(fault if waits > FAULT_MS else warning)("lag", what, mend)]
 
 
 def retention(oldest: Offsets, committed: Offsets) -> Finding:
@@ -310,7 +314,9 @@ def retention(oldest: Offsets, committed: Offsets) -> Finding:
     gone = {place: n for place, n in lost.items() if n > 0}
     if not gone:
         return fine("retention", "nothing was removed before it was read")
-    what = f"{sum(gone.values()):,} messages were removed before they were read: {_places(gone)}"
+    what = (
+        f"{sum(gone.values()):,} messages were removed before they were read: {_places_text(gone)}"
+    )
     mend = "restore them, or start once with `kol worker --accept-gap`; raise retention.ms"
     return fault("retention", what, mend)
 
@@ -350,25 +356,26 @@ def snapshots(
                 "`kol worker --from-empty`",
             )
         )
-    old = {at: waiting[at] for at in kept if waiting.get(at, 0) > STUCK_MS}
+    old = {at: waiting[at] for at in kept if waiting.get(at, 0) > FAULT_MS}
     if old:
         at = max(old, key=lambda one: now - kept[one])
         found.append(
             fault(
                 about,
-                f"partition {at} last kept its memory {span(now - kept[at])} ago and has news",
+                f"the last snapshot of partition {at} is {duration_text(now - kept[at])} old, "
+                "although messages arrive",
                 "look into the log of its worker: is the sink away?",
             )
         )
     if found:
         return found
     if not kept:
-        return [fine(about, "nothing to keep yet")]
-    newest_, oldest_ = (span(now - at) for at in (max(kept.values()), min(kept.values())))
+        return [fine(about, "none yet, nor anything to write")]
+    newest_, oldest_ = (duration_text(now - at) for at in (max(kept.values()), min(kept.values())))
     return [fine(about, f"{len(kept)} partitions, the newest {newest_} ago, the oldest {oldest_}")]
 
 
-def waits(oldest: Mapping[Place, int], among: Collection[str], now: int) -> dict[int, int]:
+def waiting_times(oldest: Mapping[Place, int], among: Collection[str], now: int) -> dict[int, int]:
     """How long the oldest message of these topics has been waiting in each partition, ms."""
     found: dict[int, int] = {}
     for (topic, partition), at in oldest.items():
@@ -397,7 +404,7 @@ def clock(name: str, theirs: int, ours: int, *, at_least: bool = False) -> Findi
     about = f"clock, {name}"
     if abs(apart) <= CLOCK_MS or (at_least and apart < 0):
         return fine(about, "not ahead of this machine's" if at_least else "agrees with ours")
-    what = f"{span(abs(apart))} {'ahead of' if apart > 0 else 'behind'} this machine's"
+    what = f"{duration_text(abs(apart))} {'ahead of' if apart > 0 else 'behind'} this machine's"
     mend = "synchronise both (NTP); events more than 10 minutes in the future are refused"
     return (fault if abs(apart) > FUTURE_MS else warning)(about, what, mend)
 
@@ -416,7 +423,7 @@ def letters(groups: Iterable[Mapping[str, Any]]) -> list[Finding]:
         of[group["reason"] if group["target"] == "input" else group["target"]] += group["letters"]
     found = []
     if rows:
-        what = f"the database refused rows: {_counted(rows)}"
+        what = f"the database refused rows: {_counts_text(rows)}"
         mend = "`kol dlq show` has them and the reason; numbers of these tables are incomplete"
         found.append(fault("dead letters", what, mend))
     if reasons[WRONG_PARTITION]:
@@ -429,13 +436,13 @@ def letters(groups: Iterable[Mapping[str, Any]]) -> list[Finding]:
             )
         )
     if reasons:
-        what = f"in the last day: {_counted(reasons)}"
+        what = f"in the last day: {_counts_text(reasons)}"
         mend = "`kol dlq list`, `kol dlq show`; once their cause is mended `kol dlq retry`"
         found.append(warning("dead letters", what, mend))
     return found or [fine("dead letters", "none in the last day")]
 
 
-def _counted(counts: Counter[str]) -> str:
+def _counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{n:,} {name}" for name, n in counts.most_common())
 
 
@@ -465,11 +472,11 @@ def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:
     return [warning("processes", f"started again: {what}", f"why stands in {logs}")]
 
 
-def span(ms: int) -> str:
+def duration_text(ms: int) -> str:
     """A length of time in a readable unit.
 
-    >>> span(1_400), span(90_000), span(7_260_000), span(200_000_000)
-    ('1 s', '1.5 min', '2.0 h', '2.3 d')
+    >>> [duration_text(ms) for ms in (1_400, 90_000, 7_260_000, 200_000_000)]
+    ['1 s', '1.5 min', '2.0 h', '2.3 d']
     """
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
         if ms >= size:

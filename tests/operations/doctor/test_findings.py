@@ -12,7 +12,7 @@ from schemas.topics import CELLS, TOPICS, USER_STATE, plan
 from streams.clients.kafka_admin import Replicas
 from streams.clients.kafka_reader import TopicRecord
 from streams.operations.doctor import findings as doctor
-from streams.operations.doctor.findings import READ, Finding, Severity
+from streams.operations.doctor.findings import READ_TOPICS, Finding, Severity
 from tests.builders import HOUR, MINUTE, NOON, SECOND, click
 
 N = 4
@@ -147,7 +147,7 @@ def test_every_topic_with_something_required_is_looked_at() -> None:
 
 
 def share(*partitions: int) -> dict[str, list[int]]:
-    return {topic: list(partitions) for topic in READ}
+    return {topic: list(partitions) for topic in READ_TOPICS}
 
 
 def test_a_group_that_reads_everything_together_is_fine() -> None:
@@ -244,7 +244,7 @@ def test_an_old_snapshot_without_news_is_whole() -> None:
 def test_news_that_no_snapshot_has_for_long_are_a_fault() -> None:
     found = doctor.snapshots("user", [manifest(0, HOUR)], {0: HOUR}, [0], NOON)
 
-    assert "partition 0 last kept its memory 1.0 h ago" in worst(found).what
+    assert "the last snapshot of partition 0 is 1.0 h old" in worst(found).what
 
 
 def test_a_partition_that_was_read_and_has_no_snapshot_is_a_fault() -> None:
@@ -261,7 +261,7 @@ def test_a_new_deployment_has_nothing_to_keep() -> None:
 def test_a_partition_waits_as_long_as_the_oldest_of_its_topics() -> None:
     oldest = {(CLICKSTREAM, 0): NOON - 5, (PURCHASES, 0): NOON - 9, (CELLS, 0): NOON - 99}
 
-    assert doctor.waits(oldest, INPUTS, NOON) == {0: 9}
+    assert doctor.waiting_times(oldest, INPUTS, NOON) == {0: 9}
 
 
 # ---------------------------------------------------------------- clocks, letters, workers
