@@ -1,4 +1,4 @@
-"""What every way out has in common: one verb, `write`, and what is known of its health."""
+"""What every sink has in common: one verb, `write`, and what is known of its health."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from schemas.rows import Rows
 class SinkStopped(Exception):  # noqa: N818  # it names what happened to the sink, as Kafka's do
     """Rows cannot be written until a person has mended something; the message says what.
 
-    Nothing was dropped: the rows were not taken, and no offset behind them may be committed.
+    Nothing was dropped: the rows are not acknowledged, and no offset after them may be committed.
     """
 
 
 class State(StrEnum):
-    """How a table's way out is doing."""
+    """How the sink of a table is doing."""
 
     OK = "ok"
     RETRYING = "retrying"
@@ -34,17 +34,17 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Rows a sink has taken for good."""
+    """Rows that a sink has acknowledged."""
 
     table: str
     rows: int  # acknowledged, refused ones not among them
-    refused: int = 0  # given to `refuse`, for they can never be written
+    refused: int = 0  # passed to `refuse`: they can never be written
     seconds: float = 0.0  # from the call to the acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One row the database can never take."""
+    """One row that the database can never store."""
 
     table: str
     row: Mapping[str, Any]
@@ -55,27 +55,27 @@ Refuse = Callable[[Refused], Awaitable[None]]  # returns once the row is safe el
 
 
 class Sink(Protocol):
-    """A way out for rows."""
+    """Where rows are written."""
 
     async def write(self, rows: Rows) -> Written:
-        """Take rows; returns once they are safe. Calls may overlap.
+        """Write rows; returns once they are acknowledged. Calls may overlap.
 
         The arrays of `rows` must not change until then.
 
         Raises:
-            SinkStopped: they are not safe, and waiting will not help.
+            SinkStopped: they are not acknowledged, and waiting will not help.
 
         """
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish what is under way and close."""
         ...
 
 
 @dataclass(slots=True)
 class Health:
-    """What is known of one table's way out."""
+    """What is known of the sink of one table."""
 
     table: str
     state: State = State.OK
@@ -89,7 +89,7 @@ class Health:
 
 
 class Observer:
-    """Told what happens; this one does not care. Metrics are fed by an heir."""
+    """Is notified of what happens; this one ignores it, a subclass feeds metrics."""
 
     def written(self, health: Health, rows: int, seconds: float) -> None:
         """Rows were acknowledged this long after they were handed in."""

@@ -1,4 +1,4 @@
-"""Blocks of cells to `kol-cells`: each to its partition, in order, acknowledged."""
+"""Sends blocks of cells to their partitions of `kol-cells`, in order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from sinks.producer import Producer, Record
 
 
 class Blocks:
-    """The way to the KOL side.
+    """Sends blocks to the KOL side.
 
     Args:
         client: `bootstrap_servers` and security, as aiokafka's clients take them.
@@ -27,11 +27,11 @@ class Blocks:
         """Send blocks to their partitions; returns once the brokers have them all.
 
         Raises:
-            SinkStopped: they will not take them.
+            SinkStopped: they are not acknowledged; see `Producer.send`.
 
         """
         await self._producer.send([Record(partition, block) for partition, block in blocks])
 
     async def stop(self) -> None:
-        """Let go."""
+        """Close."""
         await self._producer.stop()

@@ -1,7 +1,7 @@
-"""Joins what waits: while one insert is under way, what comes meanwhile becomes the next one.
+"""Collects rows while an insert is under way; all of them together are the next insert.
 
-So there is never more than one insert in flight per table, a quiet table is written at
-once, and a slow one in larger pieces, without a timer.
+So each table has at most one insert in flight, rows of an idle table are written at once,
+and those of a slow one in larger batches, without a timer.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ Insert = Callable[[Rows], Awaitable[frozenset[int]]]  # gives the positions that
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     rows: Rows
-    refused: asyncio.Future[int]  # how many of them, once all are settled
+    refused: asyncio.Future[int]  # how many of them, once all are written or refused
 
     def fail(self, error: Exception) -> None:
         if not self.refused.done():
@@ -32,11 +32,11 @@ class Buffer:
         self._insert = insert
         self._most = most
         self._waiting: deque[_Waiting] = deque()
-        self._taken: list[_Waiting] = []
+        self._inserting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
 
     async def put(self, rows: Rows) -> int:
-        """Wait until the rows are settled; gives how many were refused.
+        """Wait until the rows are written or refused; gives how many were refused.
 
         Raises whatever `insert` raised for them.
         """
@@ -47,7 +47,7 @@ class Buffer:
         return await waiting.refused
 
     async def close(self, seconds: float | None = None) -> None:
-        """Wait until nothing waits, for at most so long; who still waits gets `SinkStopped`."""
+        """Wait for at most so many seconds; a `put` still unanswered then raises `SinkStopped`."""
         if self._task is not None:
             task = self._task
             await asyncio.wait([task], timeout=seconds)
@@ -57,33 +57,33 @@ class Buffer:
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                self._taken = self._take()
-                await self._write_until_done(self._taken)
+                self._inserting = self._next_batch()
+                await self._write_until_done(self._inserting)
         except asyncio.CancelledError:
-            for waiting in (*self._taken, *self._waiting):
+            for waiting in (*self._inserting, *self._waiting):
                 waiting.fail(SinkStopped("closed before the rows were safe"))
             self._waiting.clear()
         finally:
-            self._taken = []
+            self._inserting = []
             self._task = None
 
-    def _take(self) -> list[_Waiting]:
-        taken = [self._waiting.popleft()]
-        size = len(taken[0].rows)
+    def _next_batch(self) -> list[_Waiting]:
+        batch = [self._waiting.popleft()]
+        size = len(batch[0].rows)
         while self._waiting and size + len(self._waiting[0].rows) <= self._most:
-            taken.append(self._waiting.popleft())
-            size += len(taken[-1].rows)
-        return taken
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1].rows)
+        return batch
 
-    async def _write_until_done(self, taken: list[_Waiting]) -> None:
+    async def _write_until_done(self, batch: list[_Waiting]) -> None:
         try:
-            refused = await self._insert(joined([waiting.rows for waiting in taken]))
+            refused = await self._insert(joined([waiting.rows for waiting in batch]))
         except Exception as error:  # noqa: BLE001  # it goes to those who wait
-            for waiting in taken:
+            for waiting in batch:
                 waiting.fail(error)
             return
         start = 0
-        for waiting in taken:
+        for waiting in batch:
             stop = start + len(waiting.rows)
             if not waiting.refused.done():
                 waiting.refused.set_result(sum(start <= row < stop for row in refused))

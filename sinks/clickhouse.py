@@ -1,12 +1,12 @@
-"""Rows into ClickHouse, over HTTP, exactly as handed in or not at all.
+"""Writes rows to ClickHouse over HTTP, exactly as handed in or not at all.
 
-A row is a statement with a version, so writing it twice is writing it once, and an insert whose
-answer was lost is simply made again. Every attempt has a token of its own (process, table,
-number): by the same token, or by equal rows without one, the engine would drop what it believes
-to have, and one that was killed at the wrong moment believes it wrongly (decision 0013).
+A row replaces what its key held before, so an insert whose answer was lost is simply made
+again. Every attempt has a deduplication token of its own (process, table, number): with the
+same token, or with equal rows and none, the engine would skip what it believes to have, and
+an engine that was killed at the wrong moment believes it wrongly (decision 0013).
 
-Errors are of three classes (`retry`): tried again without limit, taken apart down to the
-row, or stopped for a person. Memory is bounded by the callers: they wait.
+Errors are of three classes (`retry`): retried without limit, halved down to the row at
+fault, or stopped for a person. Callers wait, and that bounds memory.
 """
 
 import asyncio
@@ -18,15 +18,11 @@ import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import numpy as np
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.columns import Rejected
 from schemas.letters import REFUSED, letter_rows
@@ -34,10 +30,10 @@ from schemas.letters import TABLE as LETTERS
 from schemas.rows import TABLES, Rows, Table
 from sinks.base import Health, Observer, Refuse, Refused, SinkStopped, State, Written
 from sinks.buffer import Buffer
-from sinks.encode import encoded
+from sinks.connection import ConnectionSettings, HttpInserter, connect
 from sinks.retry import (
+    Backoff,
     Breaker,
-    Patience,
     Positions,
     Verdict,
     advice,
@@ -55,128 +51,18 @@ TRIES_AT_FULL_SIZE = 5  # out of memory: then with half the rows
 MOST_PAYLOAD = 1_000_000  # characters of a refused row in its letter
 LAST_MS = 4_102_444_800_000  # 2100: a later time of a row makes no sense
 
-SETTINGS: Mapping[str, Any] = {
-    "async_insert": 0,  # the answer means the rows are in; since 26.2 the server's default is 1
-    "insert_deduplicate": 1,
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
-}
-
 Insert = Callable[[Rows, str], None]  # blocking; rows and token
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a ClickHouse is, and as whom to go there."""
-
-    host: str = "127.0.0.1"
-    port: int = 8123
-    database: str = "kol"
-    username: str = "default"
-    password: str = field(default="", repr=False)
-    secure: bool = False
-    ca_file: Path | None = None
-    connect_seconds: float = 5.0
-    insert_seconds: float = 60.0
-
-    @property
-    def is_near(self) -> bool:
-        """Whether it is on this machine, where compressing costs more than it saves."""
-        return self.host in {"127.0.0.1", "::1", "localhost"}
-
-
-def connect(place: Place, *, database: str | None = None) -> Client:
-    """Open a client that threads can share: no session, times with their zone.
-
-    Args:
-        place: where.
-        database: another one than the place's; empty: the user's default, so that one can
-            connect before the place's database is there.
-
-    """
-    quiet()
-    chosen = place.database if database is None else database
-    return clickhouse_connect.get_client(
-        host=place.host,
-        port=place.port,
-        username=place.username,
-        password=place.password,
-        secure=place.secure,
-        ca_cert=str(place.ca_file) if place.ca_file else None,
-        database=chosen or None,
-        compress=False if place.is_near else "lz4",
-        connect_timeout=place.connect_seconds,
-        send_receive_timeout=place.insert_seconds,
-        autogenerate_session_id=False,
-        tz_mode="aware",
-        query_limit=0,
-        client_name="kol",
-    )
-
-
-def quiet() -> None:
-    """Keep the client's loggers from printing values of rows, and each lost connection."""
-    for name in ("driver.transform", "driver._backend.http_sync", "driver.httpclient"):
-        logging.getLogger(f"clickhouse_connect.{name}").setLevel(logging.CRITICAL)
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-
-
-class Http:
-    """Inserts through one client that is opened when it is first needed, and shared by threads."""
-
-    def __init__(self, open_client: Callable[[], Client], settings: Mapping[str, Any]) -> None:
-        self._open = open_client
-        self._settings = {**SETTINGS, **settings}
-        self._client: Client | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self, rows: Rows, token: str) -> None:
-        """Insert rows; blocks until the server has answered."""
-        columns = TABLES[rows.table].columns
-        data = encoded(rows)
-        self._opened().insert(
-            rows.table,
-            data,
-            column_names=list(columns),
-            column_type_names=list(columns.values()),
-            column_oriented=True,
-            settings={**self._settings, "insert_deduplication_token": token},
-        )
-
-    def open(self) -> None:
-        """Connect, if not yet done; blocks."""
-        self._opened()
-
-    def close(self) -> None:
-        """Let the connections go."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
-
-    def _opened(self) -> Client:
-        with self._lock:
-            if self._client is None:
-                self._client = self._first()
-            return self._client
-
-    def _first(self) -> Client:
-        try:
-            return self._open()
-        except (ClickHouseError, OSError):
-            raise
-        except Exception as error:  # something answers that is no ClickHouse: not the rows' fault
-            raise OperationalError(f"no ClickHouse answers: {type(error).__name__}") from error
-
-
 class ClickHouse:
-    """The way out to ClickHouse; see `sinks.base.Sink`.
+    """Writes rows to ClickHouse; see `sinks.base.Sink`.
 
     Args:
         insert: blocking; raises what `sinks.retry` can judge.
         refuse: takes a row that can never be written; without it the row becomes a row of
             `dead_letter`.
-        observer: told what happens.
-        process: begins every token; another one for each process.
+        observer: notified of what happens.
+        process: begins every deduplication token; unique to a process.
         now: seconds since the epoch.
         monotonic: seconds that never go back.
         sleep, uniform: waiting, and the jitter of it.
@@ -198,7 +84,7 @@ class ClickHouse:
     ) -> None:
         self.health = {
             name: Health(name) for name, table in TABLES.items() if not table.derived
-        }  # of every table, for whoever wants to know
+        }  # of every table
         self._insert = insert
         self._refuse = refuse or self._to_letters
         self._observer = observer or Observer()
@@ -208,33 +94,33 @@ class ClickHouse:
         self._sleep = sleep
         self._uniform = uniform
         self._most = most_rows
-        self._buffers = {name: Buffer(self._settle_all, most_rows) for name in self.health}
+        self._buffers = {name: Buffer(self._write_all, most_rows) for name in self.health}
         self._breakers = {name: Breaker() for name in self.health}
         self._number = 0
 
     @classmethod
     def at(
         cls,
-        place: Place,
+        connection: ConnectionSettings,
         *,
         settings: Mapping[str, Any] | None = None,
         refuse: Refuse | None = None,
         observer: Observer | None = None,
     ) -> "ClickHouse":
-        """The way out to this place; connects with the first rows.
+        """A sink of this database; connects with the first rows.
 
         Args:
-            place: where.
+            connection: address, database, credentials.
             settings: more settings for each insert, such as `insert_quorum` on replicas.
             refuse: see the class.
             observer: see the class.
 
         """
-        http = Http(lambda: connect(place), settings or {})
-        return cls(http, refuse=refuse, observer=observer)
+        insert = HttpInserter(lambda: connect(connection), settings or {})
+        return cls(insert, refuse=refuse, observer=observer)
 
     async def write(self, rows: Rows) -> Written:
-        """Take rows; returns once they are acknowledged. Calls may overlap.
+        """Write rows; returns once they are acknowledged. Calls may overlap.
 
         Rows of one table go in one insert at a time; what is handed in meanwhile is joined
         into the next one. The arrays of `rows` must not change until this returns.
@@ -245,7 +131,7 @@ class ClickHouse:
 
         """
         rows.validate()
-        begun = self._monotonic()
+        started_at = self._monotonic()
         health = self.health[rows.table]
         health.waiting += len(rows)
         refused = 0
@@ -255,43 +141,43 @@ class ClickHouse:
                 refused += await self._buffers[rows.table].put(part)
         finally:
             health.waiting -= len(rows)
-        seconds = self._monotonic() - begun
+        seconds = self._monotonic() - started_at
         if len(rows):
             self._observer.written(health, len(rows) - refused, seconds)
         return Written(rows.table, len(rows) - refused, refused, seconds)
 
     async def open(self) -> None:
-        """Connect before the first rows come; who is not there is waited for with them."""
-        if isinstance(self._insert, Http):
+        """Connect before the first rows come; a server that is away is waited for with them."""
+        if isinstance(self._insert, HttpInserter):
             with contextlib.suppress(ClickHouseError, OSError):
                 await _in_thread(self._insert.open)
 
     async def close(self, seconds: float | None = None) -> None:
-        """Finish what is under way, for at most so long, then let go.
+        """Finish what is under way, for at most so many seconds, then close.
 
-        What is not safe by then raises `SinkStopped` where it is waited for.
+        A `write` that is not acknowledged by then raises `SinkStopped`.
         """
         await asyncio.gather(*(buffer.close(seconds) for buffer in self._buffers.values()))
-        if isinstance(self._insert, Http):
+        if isinstance(self._insert, HttpInserter):
             self._insert.close()
 
-    async def _settle_all(self, rows: Rows) -> frozenset[int]:
-        """Write rows whatever it takes; gives the positions of those that were refused."""
-        self._stop_if_open(rows.table)
+    async def _write_all(self, rows: Rows) -> frozenset[int]:
+        """Write rows, retrying without limit; gives the positions of those that were refused."""
+        self._stop_if_breaker_is_open(rows.table)
         return frozenset(await self._write_until_done(rows, np.arange(len(rows))))
 
     async def _write_until_done(self, rows: Rows, positions: Positions) -> list[int]:
         health = self.health[rows.table]
-        patience = Patience(self._uniform)
+        backoff = Backoff(self._uniform)
         while (error := await self._try(rows)) is not None:
-            health.error = _short(error)
+            health.error = _one_line(error)
             verdict = judge(error)
-            if verdict is Verdict.RETRY_SMALLER and patience.tries >= TRIES_AT_FULL_SIZE:
+            if verdict is Verdict.RETRY_SMALLER and backoff.tries >= TRIES_AT_FULL_SIZE:
                 verdict = Verdict.HALVE if len(rows) > 1 else Verdict.RETRY
             if verdict in {Verdict.RETRY, Verdict.RETRY_SMALLER}:
-                await self._wait(health, patience)
+                await self._back_off(health, backoff)
                 continue
-            parts = _apart(verdict, rows)
+            parts = _split(verdict, rows)
             if len(parts) > 1:
                 return [
                     row
@@ -300,7 +186,7 @@ class ClickHouse:
                 ]
             if verdict is not Verdict.HALVE:
                 raise self._stopped(health, f"{health.error}; {advice(error)}") from error
-            await self._give_up(rows, error)
+            await self._refuse_row(rows, error)
             return [int(position) for position in positions]
         return []
 
@@ -314,35 +200,35 @@ class ClickHouse:
         health.inserts += 1
         health.succeeded_at = self._now()
         self._breakers[rows.table].add(self._monotonic(), len(rows), 0)
-        self._become(health, State.OK)
+        self._set_state(health, State.OK)
         return None
 
-    async def _wait(self, health: Health, patience: Patience) -> None:
+    async def _back_off(self, health: Health, backoff: Backoff) -> None:
         health.retries += 1
-        seconds = patience.next()
+        seconds = backoff.next_seconds()
         if health.state is not State.RETRYING:
             log.warning("%s: %s; trying again until it works", health.table, health.error)
-        self._become(health, State.RETRYING)
+        self._set_state(health, State.RETRYING)
         self._observer.retried(health)
         await self._sleep(seconds)
 
-    async def _give_up(self, row: Rows, error: Exception) -> None:
+    async def _refuse_row(self, row: Rows, error: Exception) -> None:
         """One row is to blame: put it where a person finds it."""
         health = self.health[row.table]
         values = {name: column[0] for name, column in row.columns.items()}
-        await self._refuse(Refused(row.table, values, _short(error)))
+        await self._refuse(Refused(row.table, values, _one_line(error)))
         health.refused += 1
         self._breakers[row.table].add(self._monotonic(), 1, 1)
         self._observer.refused(health, fault(error))
         log.error("%s: a row was refused: %s", health.table, health.error)
-        self._stop_if_open(row.table)
+        self._stop_if_breaker_is_open(row.table)
 
     async def _to_letters(self, refused: Refused) -> None:
         if refused.table == LETTERS:
             raise self._stopped(self.health[LETTERS], f"a dead letter is refused: {refused.error}")
         await self.write(letter(refused))
 
-    def _stop_if_open(self, table: str) -> None:
+    def _stop_if_breaker_is_open(self, table: str) -> None:
         if self._breakers[table].is_open(self._monotonic()):
             raise self._stopped(
                 self.health[table],
@@ -350,12 +236,12 @@ class ClickHouse:
                 f"{self.health[table].error}; see `kol dlq list`",
             )
 
-    def _stopped(self, health: Health, why: str) -> SinkStopped:
-        self._become(health, State.STOPPED)
-        log.error("%s: stopped: %s", health.table, why)
-        return SinkStopped(f"{health.table}: {why}")
+    def _stopped(self, health: Health, reason: str) -> SinkStopped:
+        self._set_state(health, State.STOPPED)
+        log.error("%s: stopped: %s", health.table, reason)
+        return SinkStopped(f"{health.table}: {reason}")
 
-    def _become(self, health: Health, state: State) -> None:
+    def _set_state(self, health: Health, state: State) -> None:
         if health.state is not state:
             health.state = state
             self._observer.changed(health)
@@ -392,7 +278,7 @@ def _plain(value: object) -> object:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _apart(verdict: Verdict, rows: Rows) -> list[Positions]:
+def _split(verdict: Verdict, rows: Rows) -> list[Positions]:
     if verdict is Verdict.SPLIT_MONTHS:
         return by_months(rows)
     if verdict is Verdict.HALVE and len(rows) > 1:
@@ -400,11 +286,11 @@ def _apart(verdict: Verdict, rows: Rows) -> list[Positions]:
     return []
 
 
-def _short(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """What went wrong in one line that can be stored; the server may quote a bad value."""
     code = code_of(error)
-    said = " ".join(str(error).split())[:300].encode(errors="backslashreplace").decode()
-    return f"{type(error).__name__}{f' {code}' if code else ''}: {said}"
+    message = " ".join(str(error).split())[:300].encode(errors="backslashreplace").decode()
+    return f"{type(error).__name__}{f' {code}' if code else ''}: {message}"
 
 
 async def _in_thread(function: Callable[..., None], *args: object) -> None:
@@ -412,7 +298,7 @@ async def _in_thread(function: Callable[..., None], *args: object) -> None:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 
-    def settle(error: BaseException | None) -> None:
+    def resolve(error: BaseException | None) -> None:
         if not done.done():
             done.set_exception(error) if error else done.set_result(None)
 
@@ -423,7 +309,7 @@ async def _in_thread(function: Callable[..., None], *args: object) -> None:
         except BaseException as raised:  # noqa: BLE001  # it goes to the one who waits
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, error)
+            loop.call_soon_threadsafe(resolve, error)
 
     threading.Thread(target=run, name="clickhouse", daemon=True).start()
     await done

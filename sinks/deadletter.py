@@ -1,4 +1,4 @@
-"""What could not be taken, as it came, to `kol-dead-letters`, with where it was and why.
+"""Sends messages that were rejected to `kol-dead-letters`: their bytes, where they were, and why.
 
 At least once: a letter's key is where its message was, so of two copies compaction keeps one,
 and `kol forget` can take a single letter away. The same letters are rows of `dead_letter`; this
@@ -14,7 +14,7 @@ from sinks.producer import Producer, Record
 
 
 class DeadLetters:
-    """The way of what was refused.
+    """Sends dead letters.
 
     Args:
         client: `bootstrap_servers` and security, as aiokafka's clients take them.
@@ -33,13 +33,13 @@ class DeadLetters:
         """Send letters; returns once the brokers have them all.
 
         Raises:
-            SinkStopped: they will not take them.
+            SinkStopped: they are not acknowledged; see `Producer.send`.
 
         """
         await self._producer.send([_record(letter) for letter in letters])
 
     async def stop(self) -> None:
-        """Let go."""
+        """Close."""
         await self._producer.stop()
 
 

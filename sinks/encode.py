@@ -1,7 +1,7 @@
-"""Rows as the client takes them: exact, or refused before anything is sent.
+"""Rows as the client needs them: exact, or refused before anything is sent.
 
-The client is kinder than we are: it cuts 1.5 down to 1 for an integer column and would keep
-a NaN where NULL is meant. Here integers are integers in range, and a NaN in a nullable
+The client is lenient: it cuts 1.5 down to 1 for an integer column and would store a NaN
+where NULL is meant. Here integers are integers in range, and a NaN in a nullable
 column is NULL.
 """
 
@@ -34,15 +34,15 @@ def encoded(rows: Rows) -> list[Sequence[Any]]:
             that are not a table's at all are found by `Rows.validate` before.
 
     """
-    return [how(rows.columns[name]) for name, how in _plan(rows.table)]
+    return [encode(rows.columns[name]) for name, encode in _encoders(rows.table)]
 
 
 @cache
-def _plan(table: str) -> list[tuple[str, Callable[[Values], Any]]]:
-    return [(name, _how(kind)) for name, kind in TABLES[table].columns.items()]
+def _encoders(table: str) -> list[tuple[str, Callable[[Values], Any]]]:
+    return [(name, _encoder(kind)) for name, kind in TABLES[table].columns.items()]
 
 
-def _how(kind: str) -> Callable[[Values], Any]:
+def _encoder(kind: str) -> Callable[[Values], Any]:
     if kind.startswith("DateTime"):
         return lambda values: _integers(values, CODES[kind]).tolist()
     if kind in CODES:

@@ -1,4 +1,4 @@
-"""Rows in memory, with what ClickHouse makes of them: the greatest version of a key stands."""
+"""Keeps rows in memory as ClickHouse does: the row with the greatest version of a key wins."""
 
 from typing import Any
 
@@ -11,37 +11,37 @@ Row = dict[str, Any]
 
 
 class Memory:
-    """A sink for tests and trials; see `sinks.base.Sink`. Of equal versions the later stands."""
+    """A sink for tests; see `sinks.base.Sink`. Of equal versions the later one wins."""
 
     def __init__(self) -> None:
-        self.told = dict.fromkeys(TABLES, 0)  # rows taken, replaced ones too
+        self.written = dict.fromkeys(TABLES, 0)  # rows by table, replaced ones too
         self._rows: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in TABLES}
 
     async def write(self, rows: Rows) -> Written:
-        """Take rows.
+        """Store rows.
 
         Raises:
             ValueError: they are not rows of a table.
 
         """
         rows.validate()
-        table, standing = TABLES[rows.table], self._rows[rows.table]
+        table, newest = TABLES[rows.table], self._rows[rows.table]
         columns = [_plain(column) for column in rows.columns.values()]
         for values in zip(*columns, strict=True):
             row = dict(zip(rows.columns, values, strict=True))
             key = tuple(row[name] for name in table.key)
-            if key not in standing or row["version"] >= standing[key]["version"]:
-                standing[key] = row
-        self.told[rows.table] += len(rows)
+            if key not in newest or row["version"] >= newest[key]["version"]:
+                newest[key] = row
+        self.written[rows.table] += len(rows)
         return Written(rows.table, len(rows))
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
     def rows(self, table: str) -> list[Row]:
-        """What stands in a table, in the order of its key."""
-        standing = self._rows[table]
-        return [standing[key] for key in sorted(standing)]
+        """The rows of a table, in the order of its key."""
+        newest = self._rows[table]
+        return [newest[key] for key in sorted(newest)]
 
 
 def _plain(column: Any) -> list[Any]:  # noqa: ANN401  # a list or an array of anything

@@ -19,13 +19,13 @@ from clickhouse_migrations.exceptions import MigrationException
 from clickhouse_migrations.migration import Migration
 from clickhouse_migrations.migrator import Migrator
 
-BOOK = "schema_versions"  # the table that says which files a database has
+VERSIONS = "schema_versions"  # the migrations that a database has, with checksums
 
 ONE = "ReplacingMergeTree(version)"
 REPLICATED = (
     "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)"
 )
-REPLICATED_BOOK = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
+REPLICATED_VERSIONS = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
 
 
 class SchemaError(Exception):
@@ -50,7 +50,7 @@ class Step:
 
     @property
     def checksum(self) -> str:
-        """MD5 of the template, as the book has it."""
+        """MD5 of the template, as stored in `schema_versions`."""
         return hashlib.md5(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -88,10 +88,10 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
     ours = steps()
     migrator = Migrator(
         ClickhouseConnectConnection(client),
-        migrations_table=f"{database}.{BOOK}",
-        migrations_table_engine=REPLICATED_BOOK if cluster else None,
+        migrations_table=f"{database}.{VERSIONS}",
+        migrations_table_engine=REPLICATED_VERSIONS if cluster else None,
     )
-    with _quiet_root():
+    with _silent_root_logger():
         try:
             migrator.init_schema(cluster or None)
             applied = migrator.apply_migration(
@@ -101,7 +101,9 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
                 sources={step.number: step.name for step in ours},
             )
         except MigrationException as error:
-            raise SchemaError(complaint(ours, _book(client, database)) or str(error)) from error
+            raise SchemaError(
+                mismatch(ours, _applied_checksums(client, database)) or str(error)
+            ) from error
     names = {step.number: step.name for step in ours}
     return [names[migration.version] for migration in applied]
 
@@ -109,33 +111,33 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
 def check(client: Client, database: str) -> str | None:
     """What keeps this version from working with a database; None if nothing does."""
     there = client.query(
-        f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{BOOK}'"  # noqa: S608  # a name of \w+
+        f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{VERSIONS}'"  # noqa: S608  # a name of \w+
     ).result_rows
-    return complaint(steps(), _book(client, database) if there[0][0] else {})
+    return mismatch(steps(), _applied_checksums(client, database) if there[0][0] else {})
 
 
-def complaint(ours: Sequence[Step], book: dict[int, str]) -> str | None:
-    """Compare the files of this version with number -> checksum of a database."""
-    newer = book.keys() - {step.number for step in ours}
+def mismatch(ours: Sequence[Step], applied: dict[int, str]) -> str | None:
+    """How the files of this version differ from those applied (number -> checksum), if at all."""
+    newer = applied.keys() - {step.number for step in ours}
     if newer:
         return (
             f"the database has migration {max(newer)}, which this version does not know: "
             "use a newer version of kol-streams"
         )
-    changed = [s.name for s in ours if s.number in book and book[s.number] != s.checksum]
+    changed = [s.name for s in ours if s.number in applied and applied[s.number] != s.checksum]
     if changed:
         return (
             f"the database was made with another {changed[0]}: released files never change; "
             "use a fresh database (KOL_CLICKHOUSE__DATABASE) or the version that made this one"
         )
-    missing = [step.name for step in ours if step.number not in book]
+    missing = [step.name for step in ours if step.number not in applied]
     if missing:
         return f"the database lacks {', '.join(missing)}: run `kol migrate`"
     return None
 
 
 def variables(database: str, *, cluster: str = "", definer: str = "") -> dict[str, str]:
-    """What the templates leave open."""
+    """Values of the placeholders in the files."""
     return {
         "database": database,
         "engine": REPLICATED if cluster else ONE,
@@ -148,15 +150,15 @@ def _on(cluster: str) -> str:
     return f" ON CLUSTER `{cluster}`" if cluster else ""
 
 
-def _book(client: Client, database: str) -> dict[int, str]:
+def _applied_checksums(client: Client, database: str) -> dict[int, str]:
     rows = client.query(
-        f"SELECT version, argMax(md5, created_at) FROM {database}.{BOOK} GROUP BY version"  # noqa: S608  # a name of \w+
+        f"SELECT version, argMax(md5, created_at) FROM {database}.{VERSIONS} GROUP BY version"  # noqa: S608  # a name of \w+
     ).result_rows
     return {int(number): str(checksum) for number, checksum in rows}
 
 
 @contextmanager
-def _quiet_root() -> Iterator[None]:
+def _silent_root_logger() -> Iterator[None]:
     """Keep `logging.info`, as the library calls it, from giving the root logger a handler."""
     root = logging.getLogger()
     silent = logging.NullHandler()

@@ -16,7 +16,7 @@ BATCH_BYTES = 512 * 1024  # before compression; a longer record has a batch to i
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What goes to a partition."""
+    """A record and its partition."""
 
     partition: int
     value: bytes | None
@@ -25,7 +25,7 @@ class Record:
 
 
 class Producer:
-    """The way into one topic.
+    """Sends records to one topic.
 
     Args:
         client: `bootstrap_servers` and security, as aiokafka's clients take them.
@@ -41,7 +41,7 @@ class Producer:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect; once connected, nothing."""
+        """Connect, unless connected."""
         if self._producer is not None:
             return
         producer = AIOKafkaProducer(
@@ -60,12 +60,12 @@ class Producer:
     async def send(self, records: Sequence[Record]) -> None:
         """Send records; returns once the brokers have them all.
 
-        While the brokers are away it waits: without limit for an answer, and for what they have
-        to say before (who leads a partition, an answer to the batch ahead) aiokafka's 40 s.
+        While the brokers are away it waits: without limit for an acknowledgement, but at most
+        aiokafka's 40 s for what comes before (metadata, the batch ahead).
 
         Raises:
-            SinkStopped: they will not take them, however often they are asked, or were away for
-                longer than that. The worker starts anew, and says them again.
+            SinkStopped: they refuse them for good, or were away for longer than that. The worker
+                starts anew and sends them again.
 
         """
         if self._producer is None:
@@ -82,7 +82,7 @@ class Producer:
             raise SinkStopped(f"{self._topic} was not written: {error!r}") from error
 
     async def stop(self) -> None:
-        """Let go."""
+        """Close."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
@@ -106,5 +106,5 @@ def _batch(limit: int) -> Batch:
 
 def _append(batch: Batch, record: Record) -> bool:
     headers = record.headers
-    told = batch.append(timestamp=None, key=record.key, value=record.value, headers=headers)
-    return told is not None
+    appended = batch.append(timestamp=None, key=record.key, value=record.value, headers=headers)
+    return appended is not None

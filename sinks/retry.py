@@ -2,8 +2,8 @@
 
 Three classes of errors, by their ClickHouse code:
 
-* retry: the server is busy, away or answered nothing (then the rows may be in, and are said
-  twice, which is as good as once). Same rows, with growing patience and no limit.
+* retry: the server is busy, away or gave no answer (the rows may be in: writing them twice is
+  writing them once). Same rows, with exponential backoff and no limit.
 * poison: a row cannot be encoded or parsed. The rows are halved until it is alone.
 * stop: all else. The fault is ours (schema, rights), and rows are not to blame.
 
@@ -81,8 +81,8 @@ def code_of(error: BaseException) -> int | None:
     code = getattr(error, "code", None)
     if isinstance(code, int):
         return code
-    said = _CODE.search(str(error)) if isinstance(error, ClickHouseError) else None
-    return int(said[1]) if said else None
+    message = _CODE.search(str(error)) if isinstance(error, ClickHouseError) else None
+    return int(message[1]) if message else None
 
 
 def judge(error: Exception) -> Verdict:
@@ -133,7 +133,7 @@ def advice(error: Exception) -> str:
 
 
 @dataclass(slots=True)
-class Patience:
+class Backoff:
     """How long to wait before the next try: 0.2 s, doubling to 30 s, each times 0.5 to 1.5."""
 
     uniform: Callable[[float, float], float]
@@ -141,7 +141,7 @@ class Patience:
     longest: float = 30.0
     tries: int = 0
 
-    def next(self) -> float:
+    def next_seconds(self) -> float:
         """Seconds to wait now."""
         seconds = min(self.longest, self.first * 2.0 ** min(self.tries, 16))
         self.tries += 1

@@ -7,8 +7,8 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
-from sinks.clickhouse import Place
-from sinks.clickhouse import connect as connect_to
+from sinks.connection import ConnectionSettings
+from sinks.connection import connect as connect_to
 from streams.errors import ExpectedError
 from streams.settings import ClickHouse
 
@@ -17,9 +17,9 @@ class ReadingError(ExpectedError):
     """ClickHouse cannot be reached or refuses a query; says what to do."""
 
 
-def place(conf: ClickHouse) -> Place:
+def connection_settings(conf: ClickHouse) -> ConnectionSettings:
     """Address and credentials of the account that writes."""
-    return Place(
+    return ConnectionSettings(
         host=conf.host,
         port=conf.port,
         database=conf.database,
@@ -53,7 +53,7 @@ def connect(conf: ClickHouse, *, database: str | None = None) -> Client:
 
     """
     try:
-        return connect_to(place(conf), database=database)
+        return connect_to(connection_settings(conf), database=database)
     except OperationalError as error:
         raise ReadingError(
             f"no ClickHouse at {conf.host}:{conf.port}: is `kol up` running, "

@@ -14,7 +14,7 @@ from sinks.base import Fault, Health, Observer, SinkStopped, State
 from sinks.blocks import Blocks
 from sinks.clickhouse import ClickHouse
 from sinks.deadletter import DeadLetters
-from streams.clients.clickhouse import place
+from streams.clients.clickhouse import connection_settings
 from streams.clients.kafka_admin import client_options
 from streams.settings import Settings
 from streams.worker.telemetry import OUT, Telemetry
@@ -28,7 +28,9 @@ class Outputs:
     """The sink and the producers; each call returns once what it was given is acknowledged."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
-        self._sink = ClickHouse.at(place(settings.clickhouse), observer=SinkMetrics(telemetry))
+        self._sink = ClickHouse.at(
+            connection_settings(settings.clickhouse), observer=SinkMetrics(telemetry)
+        )
         options = client_options(settings.kafka)
         broker_topic = settings.kafka.broker_topic
         self._blocks = Blocks(options, broker_topic(CELLS))

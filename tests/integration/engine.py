@@ -9,15 +9,15 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import TABLES, Table
-from sinks.clickhouse import Place, connect
+from sinks.connection import ConnectionSettings, connect
 from sinks.migrate import migrate
 from tests.embedded.gateway.running import Server, answers
 from tests.embedded.waiting import until
 
 
-def place(server: Server, database: str) -> Place:
+def connection_settings(server: Server, database: str) -> ConnectionSettings:
     """Where a database of a server is, as its admin."""
-    return Place(
+    return ConnectionSettings(
         host=server.host,
         port=server.port,
         database=database,
@@ -28,11 +28,11 @@ def place(server: Server, database: str) -> Place:
 
 def fresh(server: Server, database: str) -> Client:
     """A client in a database with all tables and no rows."""
-    client = connect(place(server, database), database="")
+    client = connect(connection_settings(server, database), database="")
     client.command(f"DROP DATABASE IF EXISTS {database}")
     migrate(client, database)
     client.close()
-    return connect(place(server, database))
+    return connect(connection_settings(server, database))
 
 
 def empty(client: Client) -> None:

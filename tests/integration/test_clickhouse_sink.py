@@ -11,11 +11,12 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from schemas.rows import Rows
 from schemas.version import version_of
 from sinks.base import Health, Observer, SinkStopped, State
-from sinks.clickhouse import ClickHouse, Http, Place, connect
+from sinks.clickhouse import ClickHouse
+from sinks.connection import ConnectionSettings, HttpInserter, connect
 from sinks.retry import Verdict, judge
 from streams.worker.preflight import greatest_epoch
 from tests.embedded.gateway.running import Server, gateway
-from tests.integration.engine import empty, fresh, killed, place, standing
+from tests.integration.engine import connection_settings, empty, fresh, killed, standing
 from tests.sinks.contract import SinkContract
 from tests.sinks.some import MAY, MONTH, cells, doors, order, orders, rows
 
@@ -29,13 +30,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def there(server: Server) -> Place:
+def there(server: Server) -> ConnectionSettings:
     fresh(server, "sink").close()
-    return place(server, "sink")
+    return connection_settings(server, "sink")
 
 
 @pytest.fixture
-def client(there: Place) -> Iterator[Client]:
+def client(there: ConnectionSettings) -> Iterator[Client]:
     client = connect(there)
     empty(client)
     yield client
@@ -44,7 +45,7 @@ def client(there: Place) -> Iterator[Client]:
 
 class TestClickHouse(SinkContract):
     @pytest.fixture
-    def sink(self, client: Client, there: Place) -> ClickHouse:
+    def sink(self, client: Client, there: ConnectionSettings) -> ClickHouse:
         self._client = client
         return ClickHouse.at(there)
 
@@ -52,7 +53,7 @@ class TestClickHouse(SinkContract):
         return standing(self._client, table)
 
 
-class Lossy(Http):
+class Lossy(HttpInserter):
     """Loses the answer of every third insert after it was executed."""
 
     calls = 0
@@ -68,7 +69,9 @@ async def at_once(_seconds: float) -> None:
     """Wait for nothing."""
 
 
-async def test_lost_answers_leave_no_row_standing_twice(client: Client, there: Place) -> None:
+async def test_lost_answers_leave_no_row_standing_twice(
+    client: Client, there: ConnectionSettings
+) -> None:
     insert = Lossy(lambda: connect(there), {})
     sink = ClickHouse(insert, sleep=at_once)
     client.command("SYSTEM STOP MERGES door_count")
@@ -87,7 +90,7 @@ async def test_lost_answers_leave_no_row_standing_twice(client: Client, there: P
 
 
 async def test_the_epoch_of_what_stands_is_told_to_who_begins_from_empty(
-    client: Client, there: Place
+    client: Client, there: ConnectionSettings
 ) -> None:
     """In an epoch that was there before it would begin below the rows it has to replace."""
     nothing = greatest_epoch(client)
@@ -101,7 +104,7 @@ async def test_the_epoch_of_what_stands_is_told_to_who_begins_from_empty(
 
 
 async def test_poison_among_many_rows_is_found_and_the_rest_stands(
-    client: Client, there: Place
+    client: Client, there: ConnectionSettings
 ) -> None:
     given = doors(*range(5000))
     names = list(given.columns["door"])
@@ -118,7 +121,9 @@ async def test_poison_among_many_rows_is_found_and_the_rest_stands(
     assert len(letters) == 2
 
 
-async def test_rows_of_three_hundred_months_are_split(client: Client, there: Place) -> None:
+async def test_rows_of_three_hundred_months_are_split(
+    client: Client, there: ConnectionSettings
+) -> None:
     many = [order(f"o{i}", ordered_at=(MAY - i * MONTH) * 1000) for i in range(300)]
     sink = ClickHouse.at(there)
     written = await sink.write(orders(*many))
@@ -130,21 +135,21 @@ async def test_rows_of_three_hundred_months_are_split(client: Client, there: Pla
 
 async def test_a_missing_table_stops_and_says_what_to_do(server: Server) -> None:
     fresh(server, "gone").command("DROP TABLE door_count")
-    sink = ClickHouse.at(place(server, "gone"))
+    sink = ClickHouse.at(connection_settings(server, "gone"))
     with pytest.raises(SinkStopped, match="kol migrate"):
         await sink.write(doors(1))
     await sink.close()
 
 
 async def test_a_missing_database_stops_and_says_what_to_do(server: Server) -> None:
-    sink = ClickHouse.at(place(server, "nowhere"))
+    sink = ClickHouse.at(connection_settings(server, "nowhere"))
     with pytest.raises(SinkStopped, match="kol migrate"):
         await sink.write(doors(1))
     await sink.close()
 
 
-async def test_a_wrong_password_stops_and_says_what_to_do(there: Place) -> None:
-    wrong = Place(there.host, there.port, there.database, there.username, "wrong")
+async def test_a_wrong_password_stops_and_says_what_to_do(there: ConnectionSettings) -> None:
+    wrong = ConnectionSettings(there.host, there.port, there.database, there.username, "wrong")
     sink = ClickHouse.at(wrong)
     with pytest.raises(SinkStopped, match="KOL_CLICKHOUSE__PASSWORD"):
         await sink.write(doors(1))
@@ -175,7 +180,7 @@ async def test_a_killed_engine_is_waited_for_and_nothing_is_lost(
     with gateway(tmp_path_factory.mktemp("killed")) as server:
         client = fresh(server, "killed")
         told = Told()
-        sink = ClickHouse.at(place(server, "killed"), observer=told)
+        sink = ClickHouse.at(connection_settings(server, "killed"), observer=told)
         writing = [
             asyncio.create_task(sink.write(cells(*range(500), kol=f"k{i}", views=i)))
             for i in range(100)
@@ -193,7 +198,9 @@ async def test_a_killed_engine_is_waited_for_and_nothing_is_lost(
     assert told.states in ([State.RETRYING, State.OK], [])
 
 
-async def test_statements_of_several_writers_are_joined(client: Client, there: Place) -> None:
+async def test_statements_of_several_writers_are_joined(
+    client: Client, there: ConnectionSettings
+) -> None:
     sink = ClickHouse.at(there)
     await sink.write(doors(1))
     await asyncio.gather(

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.partitioner import partition_of
 from schemas.version import version_of
-from sinks.clickhouse import Place, connect
+from sinks.connection import ConnectionSettings, connect
 from tests.builders import HOUR, MINUTE, click, paid
 from tests.commands import command
 from tests.integration.conftest import Product
@@ -99,7 +99,7 @@ def replayed(product: Product) -> None:
     """Say the letters anew, as the last life of the last epoch would."""
     engine = product.json("status")["clickhouse"]
     client = connect(
-        Place(
+        ConnectionSettings(
             host=engine["host"],
             port=engine["port"],
             username=engine["admin_user"],

@@ -12,7 +12,7 @@ from streams.clients.clickhouse import delete
 from streams.operations.dlq.letters import Selection, find_letters, letter_with_bytes
 from streams.operations.dlq.retry import mark
 from tests.embedded.gateway.running import Server, gateway
-from tests.integration.engine import empty, fresh, place
+from tests.integration.engine import connection_settings, empty, fresh
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +41,7 @@ def made(server: Server) -> Iterator[Client]:
 async def client(server: Server, made: Client) -> Client:
     """A database with one letter a name, as topic and as target."""
     empty(made)
-    sink = ClickHouse.at(place(server, "letters"))
+    sink = ClickHouse.at(connection_settings(server, "letters"))
     for number, name in enumerate(HOSTILE):
         one = Rejected(name, number, LAST_OFFSET, NOON + number, "invalid", name, name.encode())
         await sink.write(letter_rows([one], 1, name))

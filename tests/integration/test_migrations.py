@@ -10,11 +10,12 @@ from clickhouse_migrations.substitution import substitute
 
 from schemas.cells import NAMES
 from schemas.rows import MODELS, TABLES, VIEWS
-from sinks.clickhouse import ClickHouse, Place, connect
-from sinks.migrate import BOOK, SchemaError, Step, check, migrate, steps, variables
+from sinks.clickhouse import ClickHouse
+from sinks.connection import ConnectionSettings, connect
+from sinks.migrate import VERSIONS, SchemaError, Step, check, migrate, steps, variables
 from sinks.statements import create_table, migration, minute_views
 from tests.embedded.gateway.running import Server, gateway
-from tests.integration.engine import empty, fresh, place
+from tests.integration.engine import connection_settings, empty, fresh
 from tests.sinks.some import MAY, MONTH, cells, order, orders, rows
 
 pytestmark = pytest.mark.integration
@@ -40,12 +41,12 @@ def client(migrated: Client) -> Client:
 
 
 @pytest.fixture
-def there(server: Server) -> Place:
-    return place(server, "migrated")
+def there(server: Server) -> ConnectionSettings:
+    return connection_settings(server, "migrated")
 
 
 @pytest.fixture
-async def sink(there: Place) -> ClickHouse:
+async def sink(there: ConnectionSettings) -> ClickHouse:
     return ClickHouse.at(there)
 
 
@@ -84,7 +85,7 @@ def test_there_are_no_tables_and_views_but_those(migrated: Client) -> None:
     found = system(migrated, "tables", "engine NOT LIKE '%View' AND name NOT LIKE '.%'")
     views = system(migrated, "tables", "name LIKE 'v\\_%'")
 
-    assert {table["name"] for table in found} == {*TABLES, BOOK}
+    assert {table["name"] for table in found} == {*TABLES, VERSIONS}
     assert {view["name"]: view["comment"] for view in views} == dict(VIEWS)
 
 
@@ -292,7 +293,7 @@ def apply(client: Client, database: str, text: str) -> None:
 @pytest.fixture(scope="module")
 def generated(server: Server) -> Iterator[Client]:
     """A database made from `schemas.rows` alone, without the views people wrote by hand."""
-    client = connect(place(server, ""), database="")
+    client = connect(connection_settings(server, ""), database="")
     client.command("CREATE DATABASE generated ENGINE = Atomic")
     tables = [create_table(table) for table in TABLES.values()]
     apply(client, "generated", "\n\n".join([*tables, *minute_views()]))
@@ -311,7 +312,7 @@ def test_what_is_generated_is_what_the_migrations_made(
 def test_a_column_that_is_added_stands_where_a_fresh_table_has_it(
     server: Server, generated: Client
 ) -> None:
-    client = connect(place(server, ""), database="")
+    client = connect(connection_settings(server, ""), database="")
     client.command("CREATE DATABASE narrow ENGINE = Atomic")
     tables = [TABLES["minute_cell"], TABLES["cell_1h"]]
     for table in tables:
@@ -352,10 +353,10 @@ async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     for table in DROPPED:
         old.command(f"INSERT INTO {table} (version) VALUES (1)")  # noqa: S608  # names of ours
     old.command("CREATE VIEW v_journey__kept AS SELECT * FROM journey")
-    there = ClickHouse.at(place(server, "old"))
+    there = ClickHouse.at(connection_settings(server, "old"))
     for written in (orders(order("o1", ["k1"])), cells(0, 1, users=2)):
         await there.write(written)
-    before = {table: rows_of(old, table) for table in ("order_credit", "minute_cell", BOOK)}
+    before = {table: rows_of(old, table) for table in ("order_credit", "minute_cell", VERSIONS)}
 
     applied = migrate(old, "old")
 
@@ -366,7 +367,7 @@ async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     assert [len(before[table]) for table in ("order_credit", "minute_cell")] == [1, 2]
     for table in ("order_credit", "minute_cell"):
         assert rows_of(old, table) == before[table]
-    assert rows_of(old, BOOK)[:BEFORE_DROP] == before[BOOK]
+    assert rows_of(old, VERSIONS)[:BEFORE_DROP] == before[VERSIONS]
 
 
 def rows_of(client: Client, table: str) -> list[tuple[Any, ...]]:
@@ -384,7 +385,7 @@ def made(client: Client, database: str) -> dict[str, str]:
 
 
 def test_a_database_without_tables_is_refused_and_says_what_to_do(server: Server) -> None:
-    client = connect(place(server, ""), database="")
+    client = connect(connection_settings(server, ""), database="")
 
     fault = check(client, "nowhere")
 
@@ -394,7 +395,7 @@ def test_a_database_without_tables_is_refused_and_says_what_to_do(server: Server
 
 def test_a_database_of_a_newer_version_is_refused(server: Server) -> None:
     client = fresh(server, "newer")
-    client.insert(BOOK, [[9000, "x", ""]], column_names=["version", "md5", "script"])
+    client.insert(VERSIONS, [[9000, "x", ""]], column_names=["version", "md5", "script"])
 
     fault = check(client, "newer")
 
@@ -406,9 +407,9 @@ def test_a_database_of_a_newer_version_is_refused(server: Server) -> None:
 
 def test_a_database_made_with_another_file_is_refused(server: Server) -> None:
     client = fresh(server, "changed")
-    client.command(f"TRUNCATE TABLE {BOOK}")
+    client.command(f"TRUNCATE TABLE {VERSIONS}")
     others = [[step.number, "other", ""] for step in steps()]
-    client.insert(BOOK, others, column_names=["version", "md5", "script"])
+    client.insert(VERSIONS, others, column_names=["version", "md5", "script"])
 
     fault = check(client, "changed")
 
@@ -421,7 +422,7 @@ def test_a_database_made_with_another_file_is_refused(server: Server) -> None:
 def test_a_database_that_stopped_half_way_is_finished(server: Server) -> None:
     client = fresh(server, "half")
     client.command("DROP VIEW v_score_1h")
-    client.command(f"ALTER TABLE {BOOK} DELETE WHERE version >= 16 SETTINGS mutations_sync = 2")
+    client.command(f"ALTER TABLE {VERSIONS} DELETE WHERE version >= 16 SETTINGS mutations_sync = 2")
 
     fault = check(client, "half")
 

@@ -28,8 +28,8 @@ class Brokers:
     last: ClassVar["Brokers"]
     partitions = 4
 
-    def __init__(self, **told: Any) -> None:  # noqa: ANN401  # as the producer's
-        self.told = told
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # as the producer's
+        self.options = options
         self.kept: defaultdict[tuple[str, int], list[Read]] = defaultdict(list)
         self.batches = 0
         self.under_way = 0
@@ -47,7 +47,7 @@ class Brokers:
         self.is_stopped = True
 
     def create_batch(self) -> Batch:
-        return Batch(self.told["max_batch_size"], None)
+        return Batch(self.options["max_batch_size"], None)
 
     async def send_batch(
         self, batch: Batch, topic: str, *, partition: int

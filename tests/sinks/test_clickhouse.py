@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from schemas.rows import TABLES, Rows
 from sinks import clickhouse
 from sinks.base import Fault, Health, Observer, Refused, SinkStopped, State
-from sinks.clickhouse import ClickHouse, Http, Place, letter
+from sinks.clickhouse import ClickHouse, letter
+from sinks.connection import ConnectionSettings, HttpInserter, connect, silence_loggers
 from tests.sinks.some import MAY, MONTH, Scripted, cells, doors, order, orders, rows
 
 LOST = OperationalError("connection lost")
@@ -35,8 +36,8 @@ OUT_OF_MEMORY = DatabaseError("memory limit exceeded", code=241)
 NO_TABLE = DatabaseError("Table kol.door_count does not exist", code=60)
 
 
-class Told(Observer):
-    """Remembers what it is told."""
+class Recorder(Observer):
+    """Records what it is notified of."""
 
     def __init__(self) -> None:
         self.states: list[State] = []
@@ -65,13 +66,13 @@ class Bench:
 
     def __init__(self, insert: Scripted, **options: Any) -> None:  # noqa: ANN401  # as the sink's
         self.insert = insert
-        self.told = Told()
+        self.observed = Recorder()
         self.waits: list[float] = []
         self.clock = 1000.0
         self.letters: list[Refused] = []
         usual: dict[str, Any] = {
             "refuse": self.refuse,
-            "observer": self.told,
+            "observer": self.observed,
             "process": "p",
             "now": lambda: self.clock,
             "monotonic": lambda: self.clock,
@@ -119,7 +120,7 @@ async def test_a_lost_answer_is_tried_again_with_the_same_rows_and_another_token
     await bench.sink.write(doors(7))
 
     assert bench.insert.tokens == [f"p:door_count:{number}" for number in (1, 2, 3)]
-    assert bench.insert.memory.told["door_count"] == 2
+    assert bench.insert.memory.written["door_count"] == 2
     assert bench.doors == {"d0": 7}
 
 
@@ -130,8 +131,8 @@ async def test_a_busy_or_absent_server_is_waited_for(error: Exception) -> None:
 
     assert written.rows == 1
     assert bench.waits == [0.2, 0.4]
-    assert bench.told.states == [State.RETRYING, State.OK]
-    assert bench.told.retries == 2
+    assert bench.observed.states == [State.RETRYING, State.OK]
+    assert bench.observed.retries == 2
 
 
 async def test_waits_double_up_to_half_a_minute_and_never_end() -> None:
@@ -151,7 +152,7 @@ async def test_a_poison_row_is_found_and_only_it_is_refused() -> None:
     assert bench.insert.sizes == [8, 4, 2, 2, 1, 1, 4]
     assert bench.doors == {f"d{i}": i for i in range(8) if i != 3}
     assert [refused.row["door"] for refused in bench.letters] == ["d3"]
-    assert bench.told.refusals == 1
+    assert bench.observed.refusals == 1
 
 
 @given(st.sets(st.integers(0, 40), max_size=4), st.integers(1, 41), st.integers(1, 50))
@@ -189,7 +190,7 @@ async def test_a_lost_answer_amid_poison_is_tried_again_in_its_part() -> None:
     bench.insert._script = [DataError("no"), ("written", LOST)]
     await bench.sink.write(doors(0, 1, 2, 3))
 
-    assert bench.insert.memory.told["door_count"] == 5
+    assert bench.insert.memory.written["door_count"] == 5
     assert bench.doors == {"d0": 0, "d1": 1, "d2": 2}
 
 
@@ -211,7 +212,7 @@ async def test_a_fault_of_ours_stops_and_says_what_to_do(error: Exception, said:
 
     assert bench.insert.sizes == [2]
     assert not bench.letters
-    assert bench.told.states == [State.STOPPED]
+    assert bench.observed.states == [State.STOPPED]
 
 
 async def test_once_mended_it_goes_on() -> None:
@@ -220,7 +221,7 @@ async def test_once_mended_it_goes_on() -> None:
         await bench.sink.write(doors(1))
     await bench.sink.write(doors(1))
 
-    assert bench.told.states == [State.STOPPED, State.OK]
+    assert bench.observed.states == [State.STOPPED, State.OK]
     assert bench.health.succeeded_at == 1000.0
 
 
@@ -471,7 +472,7 @@ class Client:
 
 async def test_over_http_all_columns_go_by_name_with_their_types() -> None:
     client = Client()
-    sink = ClickHouse(Http(lambda: client, {"insert_quorum": "auto"}), process="p")  # type: ignore[arg-type, return-value]  # as far as inserts go
+    sink = ClickHouse(HttpInserter(lambda: client, {"insert_quorum": "auto"}), process="p")  # type: ignore[arg-type, return-value]  # as far as inserts go
     await sink.write(doors(1, 2))
     await sink.close()
 
@@ -507,17 +508,17 @@ def opened(*outcomes: Exception | Client) -> Callable[[], Any]:
 @pytest.mark.parametrize("error", [LOST, ConnectionRefusedError(), ValueError("not enough values")])
 async def test_a_server_that_is_not_there_yet_is_waited_for(error: Exception) -> None:
     client = Client()
-    bench = Bench(Http(opened(error, client), {}))  # type: ignore[arg-type]  # no script needed
+    bench = Bench(HttpInserter(opened(error, client), {}))  # type: ignore[arg-type]  # no script needed
     await bench.sink.write(doors(1))
 
     assert len(client.inserts) == 1
-    assert bench.told.states == [State.RETRYING, State.OK]
+    assert bench.observed.states == [State.RETRYING, State.OK]
     assert not bench.letters
 
 
 async def test_it_can_connect_before_the_first_rows_and_does_so_once() -> None:
     client = Client()
-    sink = ClickHouse(Http(opened(client), {}))
+    sink = ClickHouse(HttpInserter(opened(client), {}))
     await sink.open()
     await sink.open()
     await sink.write(doors(1))
@@ -527,7 +528,7 @@ async def test_it_can_connect_before_the_first_rows_and_does_so_once() -> None:
 
 async def test_who_is_not_there_early_is_no_failure() -> None:
     client = Client()
-    sink = ClickHouse(Http(opened(LOST, client), {}))
+    sink = ClickHouse(HttpInserter(opened(LOST, client), {}))
     await sink.open()
     await sink.write(doors(1))
 
@@ -536,7 +537,7 @@ async def test_who_is_not_there_early_is_no_failure() -> None:
 
 async def test_a_value_that_is_not_of_its_type_never_leaves() -> None:
     client = Client()
-    bench = Bench(Http(lambda: client, {}))  # type: ignore[arg-type, return-value]  # no script needed
+    bench = Bench(HttpInserter(lambda: client, {}))  # type: ignore[arg-type, return-value]  # no script needed
     given = doors(1, 2)
     await bench.sink.write(Rows("door_count", {**given.columns, "n": [1, 2.5]}))
 
@@ -547,8 +548,8 @@ async def test_a_value_that_is_not_of_its_type_never_leaves() -> None:
 def test_nothing_is_compressed_on_the_way_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(clickhouse_connect, "get_client", lambda **a: told.append(a))
-    clickhouse.connect(Place(), database="")
-    clickhouse.connect(Place("ch.example", 8443, secure=True, ca_file=Path("/ca")))
+    connect(ConnectionSettings(), database="")
+    connect(ConnectionSettings("ch.example", 8443, secure=True, ca_file=Path("/ca")))
 
     near, far = told
     assert (near["compress"], near["database"], near["ca_cert"]) == (False, None, None)
@@ -557,13 +558,13 @@ def test_nothing_is_compressed_on_the_way_to_this_machine(monkeypatch: pytest.Mo
 
 
 def test_a_password_is_not_shown() -> None:
-    assert "secret" not in repr(Place(password="secret"))  # noqa: S106  # made up
+    assert "secret" not in repr(ConnectionSettings(password="secret"))  # noqa: S106  # made up
 
 
 async def test_at_a_place_it_connects_with_the_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client()
     monkeypatch.setattr(clickhouse, "connect", lambda _place: client)
-    sink = ClickHouse.at(Place())
+    sink = ClickHouse.at(ConnectionSettings())
     await sink.close()
     await sink.write(doors(1))
 
@@ -571,7 +572,7 @@ async def test_at_a_place_it_connects_with_the_first_rows(monkeypatch: pytest.Mo
 
 
 def test_the_client_prints_no_values(caplog: pytest.LogCaptureFixture) -> None:
-    clickhouse.quiet()
+    silence_loggers()
 
     logging.getLogger("clickhouse_connect.driver.transform").error("value 5")
 

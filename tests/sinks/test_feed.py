@@ -204,6 +204,10 @@ async def test_an_error_of_the_sender_is_not_hidden_by_a_flush() -> None:
 
 async def test_a_feed_is_idempotent_and_waits_for_all_replicas() -> None:
     async with feed(options={"client_id": "me"}):
-        told = Brokers.last.told
+        options = Brokers.last.options
 
-    assert (told["acks"], told["enable_idempotence"], told["client_id"]) == ("all", True, "me")
+    assert (options["acks"], options["enable_idempotence"], options["client_id"]) == (
+        "all",
+        True,
+        "me",
+    )

@@ -26,5 +26,5 @@ async def test_replaced_rows_count_as_told() -> None:
     await sink.write(doors(3))
     await sink.close()
 
-    assert sink.told["door_count"] == 3
+    assert sink.written["door_count"] == 3
     assert len(sink.rows("door_count")) == 2

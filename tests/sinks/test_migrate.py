@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.rows import TABLES, VIEWS
-from sinks.migrate import SchemaError, Step, check, complaint, migrate, steps, variables
+from sinks.migrate import SchemaError, Step, check, migrate, mismatch, steps, variables
 
 FILES = {step.name: step.text for step in steps()}
 CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+)", re.MULTILINE)
@@ -101,11 +101,11 @@ BOOK = {step.number: step.checksum for step in OURS}
     ],
 )
 def test_what_does_not_fit_is_said_with_what_to_do(book: dict[int, str], said: str) -> None:
-    assert said in (complaint(OURS, book) or "")
+    assert said in (mismatch(OURS, book) or "")
 
 
 def test_nothing_is_said_when_all_fits() -> None:
-    assert complaint(OURS, BOOK) is None
+    assert mismatch(OURS, BOOK) is None
 
 
 class Result:

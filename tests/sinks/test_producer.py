@@ -53,7 +53,7 @@ async def test_a_letter_is_the_message_with_where_it_was_and_why() -> None:
         [("topic", b"purchases"), ("partition", b"3"), ("offset", b"7"), ("reason", b"not_json")],
     )
     assert second[1] is None
-    assert Brokers.last.told["max_request_size"] == DEAD_LETTER_BYTES
+    assert Brokers.last.options["max_request_size"] == DEAD_LETTER_BYTES
 
 
 def test_in_every_partition_the_order_stays_however_large_the_records() -> None:

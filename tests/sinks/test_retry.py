@@ -15,8 +15,8 @@ from sinks.base import Fault
 from sinks.retry import (
     BUSY,
     POISON,
+    Backoff,
     Breaker,
-    Patience,
     Verdict,
     advice,
     by_months,
@@ -108,11 +108,11 @@ def test_a_code_is_read_from_the_message_where_it_is_nowhere_else() -> None:
 
 
 def test_waits_differ_by_their_jitter_only() -> None:
-    shortest = Patience(lambda low, _high: low)
-    longest = Patience(lambda _low, high: high)
+    shortest = Backoff(lambda low, _high: low)
+    longest = Backoff(lambda _low, high: high)
 
-    assert [shortest.next() for _ in range(3)] == [0.1, 0.2, 0.4]
-    assert [longest.next() for _ in range(10)][-1] == 45.0
+    assert [shortest.next_seconds() for _ in range(3)] == [0.1, 0.2, 0.4]
+    assert [longest.next_seconds() for _ in range(10)][-1] == 45.0
 
 
 def test_few_refused_rows_among_many_do_not_stop() -> None:
