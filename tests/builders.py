@@ -1,7 +1,7 @@
 """Events and record batches with only what matters to a test spelled out.
 
 Every event is a dict as it stands on the wire. An `event_id` not given follows from the
-other fields: the same event said twice is the same event.
+other fields: the same event built twice is the same event.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ SECOND = 1_000  # milliseconds
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-NOON = 1_716_206_400_000  # 2024-05-20 12:00:00 UTC: when nothing else is said, it is now
+NOON = 1_716_206_400_000  # 2024-05-20 12:00:00 UTC: the time of an event that is given no other
 
 
 def click(**fields: object) -> Message:
-    """A `clickstream` event, a click on k1 by u1 unless `event`, `kol_id`, `user_id` say else."""
+    """A `clickstream` event, a click on k1 by u1 unless `event`, `kol_id`, `user_id` are given."""
     return _event({"user_id": "u1", "ts": NOON, "event": "click", "kol_id": "k1"} | fields)
 
 

@@ -1,9 +1,9 @@
 """Golden paths: a few messages read to the end, and every row that stands then.
 
-    python -m tests.golden_paths      # writes tests/golden/<case>/rows.jsonl anew; review the diff
+    python -m tests.golden_paths      # writes tests/golden/<case>/rows.jsonl again; review the diff
 
-A line of `events.jsonl` is one of `kol ingest`. Beside what that reads, `note` tells the
-story and `at` is the record time; without it that is the event's own `ts`, or the time of
+A line of `events.jsonl` is one of `kol ingest`. Beside what that reads, `note` explains the
+message and `at` is the record time; without it that is the event's own `ts`, or the time of
 the line before where there is none to read.
 
 A line of `rows.jsonl` is a row as it stands in a replacing table: by table and key, without
@@ -100,46 +100,46 @@ class World:
         """Take one record batch in."""
         self.users[batch.partition].fold(decode(batch))
 
-    def state(self) -> list[Rows]:
+    def collect(self) -> list[Rows]:
         """What changed on the user side, and through blocks of cells on the KOL side."""
-        said: list[Rows] = []
+        rows: list[Rows] = []
         sources: list[Source] = []
         for memory, topics in zip(self.users, self.counted, strict=True):
-            told = memory.collect_updates()
-            said += told.rows
+            updates = memory.collect_updates()
+            rows += updates.rows
             mark = memory.watermark(topics)
-            speaks = mark is not None or not topics
-            sources.append(Source(memory.partition, 0, told.cells, speaks, mark))
+            has_watermark = mark is not None or not topics
+            sources.append(Source(memory.partition, 0, updates.cells, has_watermark, mark))
             memory.prune(mark)
         for target, block in blocks(sources, PARTITIONS, moved=True):
             self.kols[target].fold(unpack(block))
-        return said + [rows for memory in self.kols for rows in memory.collect_updates()]
+        return rows + [part for memory in self.kols for part in memory.collect_updates()]
 
 
-def played(log: Sequence[Record], batches: Iterable[RecordBatch]) -> Memory:
-    """What stands once these batches of the log are read, stated after each of them."""
-    return asyncio.run(_played(World(log), batches))
+def tables_after(log: Sequence[Record], batches: Iterable[RecordBatch]) -> Memory:
+    """The tables once these batches of the log are read, flushed after each of them."""
+    return asyncio.run(_flushed(World(log), batches))
 
 
-async def _played(world: World, batches: Iterable[RecordBatch]) -> Memory:
+async def _flushed(world: World, batches: Iterable[RecordBatch]) -> Memory:
     for batch in batches:
         world.fold(batch)
-        for rows in world.state():
+        for rows in world.collect():
             await world.sink.write(rows)
     return world.sink
 
 
 def rows_of(sink: Memory) -> list[Row]:
-    """Every row that stands, as `rows.jsonl` says it."""
+    """Every latest row, as a line of `rows.jsonl`."""
     return [
-        _told(table, row)
+        _shown_row(table, row)
         for table in sorted(TABLES)
         for row in sink.rows(table)
         if table != "door_count" or (row["n"] and row["topic"] != CELLS)
     ]
 
 
-def _told(table: str, row: Row) -> Row:
+def _shown_row(table: str, row: Row) -> Row:
     types = TABLES[table].columns
     return {"table": table} | {
         name: _shown(types[name], value)
@@ -171,7 +171,7 @@ def _moment(at: int) -> str:
 def written(case: str) -> str:
     """The text of `rows.jsonl` as it has to be."""
     log = records(case)
-    rows = rows_of(played(log, one_by_one(log)))
+    rows = rows_of(tables_after(log, one_by_one(log)))
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

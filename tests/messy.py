@@ -1,9 +1,9 @@
-"""Messy logs from a seed: everything the definitions speak of, in the order trouble brings it.
+"""Messy logs from a seed: every case of the definitions, late, copied, changed and malformed.
 
 Time and seed are arguments. Users live through episodes (many touches and an order, touches at
 the very edge of a lookback, an order paid twice, refunds of every kind, ...); then messages
 are delayed by up to an hour, copied, changed under the same id, and joined by malformed ones.
-What a message must become is not said here: that is for `tests.oracle`.
+What a message must become, `tests.oracle` computes.
 """
 
 import json
@@ -78,7 +78,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def mess(
+def messy_lines(
     seed: int, now: int, *, users: int = 30, days: int = 45, malformed: float = 0.03
 ) -> list[Line]:
     """Lines in the order of their arrival; all good times are at most `now`, within `days` of it.

@@ -1,4 +1,4 @@
-"""What the log means, said again in plain Python: loops, dicts, exact numbers, no arrays.
+"""What the log means, computed again in plain Python: loops, dicts, exact numbers, no arrays.
 
 An independent reading of the definitions: refusals, doors, touches, orders, refunds, six
 models, cells, dead letters. It reads a log that is already complete, keeps everything and

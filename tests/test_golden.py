@@ -26,9 +26,9 @@ from tests.golden_paths import (
     by_topic,
     expected,
     one_by_one,
-    played,
     records,
     rows_of,
+    tables_after,
     written,
 )
 from tests.oracle import Expected, Order, oracle
@@ -85,7 +85,7 @@ def score(rows: list[Row], kol: str, clock: str) -> Row:
 def after(case: str, lines: int) -> list[Row]:
     """What stood when so many lines had been read."""
     log = records(case)[:lines]
-    return rows_of(played(log, one_by_one(log)))
+    return rows_of(tables_after(log, one_by_one(log)))
 
 
 def ms(text: str) -> int:
@@ -116,7 +116,7 @@ def test_no_story_is_without_a_file() -> None:
 def test_read_at_once_with_the_purchases_first_the_same_stands(case: str) -> None:
     log = records(case)
 
-    at_once = rows_of(played(log, by_topic(log)))
+    at_once = rows_of(tables_after(log, by_topic(log)))
 
     assert meant(at_once) == meant(expected(case))
 

@@ -40,7 +40,7 @@ def world(
     """A messy log of some users, merged by time with a stream in bulk over the same days."""
     start = now - days * DAY_MS
     end = now - 5 * MINUTE_MS
-    lines = messy.mess(seed, now, users=users, days=days)
+    lines = messy.messy_lines(seed, now, users=users, days=days)
     stream = bulk(
         seed,
         bulk_messages,

@@ -63,7 +63,7 @@ def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
 
 def test_a_messy_file_gives_what_the_definitions_say(start: Callable[..., Product]) -> None:
     now = time.time_ns() // 1_000_000
-    lines = messy.mess(7, now, users=30, days=200)
+    lines = messy.messy_lines(7, now, users=30, days=200)
     expected = oracle(messy.records(lines, PARTITIONS, now), PARTITIONS)
     product = start()
 
@@ -77,7 +77,7 @@ def test_a_messy_file_gives_what_the_definitions_say(start: Callable[..., Produc
 
 def test_a_killed_worker_leaves_the_same_rows(start: Callable[..., Product]) -> None:
     now = time.time_ns() // 1_000_000
-    lines = messy.mess(8, now, users=40, days=60)
+    lines = messy.messy_lines(8, now, users=40, days=60)
     expected = oracle(messy.records(lines, PARTITIONS, now), PARTITIONS)
     product = start(workers=2)
     half = len(lines) // 2

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from schemas.cells import AT, NAMES
 from streams.core.kol.cells import SCORED, MergedCells
 
-Said = tuple[int, int, int, int, int]  # KOL, minute, source, version, user-days
+Sent = tuple[int, int, int, int, int]  # KOL, minute, source, version, user-days
 
 NOON = 28_603_440  # minutes
 SAID = st.lists(
@@ -17,90 +17,90 @@ SAID = st.lists(
         st.integers(0, 10**12),
     ),
     max_size=20,
-    unique_by=lambda said: said[:4],  # a version of a cell says one thing
+    unique_by=lambda sent: sent[:4],  # a version of a cell has one content
 )
 
 
-def take(gathered: MergedCells, said: list[Said]) -> tuple[set[tuple[int, int]], int]:
+def merge(merged: MergedCells, sent: list[Sent]) -> tuple[set[tuple[int, int]], int]:
     """Take cells in; the KOLs and minutes that changed, and how many cells were newer."""
-    kol, minute, source, version, days = np.array(said, np.int64).reshape(-1, 5).T
-    fields = np.zeros((len(said), len(NAMES)), np.int64)
+    kol, minute, source, version, days = np.array(sent, np.int64).reshape(-1, 5).T
+    fields = np.zeros((len(sent), len(NAMES)), np.int64)
     fields[:, AT["users_day"]] = days
     fields[:, AT["views"]] = 1
-    changed, newer = gathered.merge(
+    changed, newer = merged.merge(
         kol.astype(np.int32),
         minute,
         source.astype(np.uint16),
         version.astype(np.uint64),
         fields,
     )
-    kols, minutes, _ = gathered.columns(changed)
+    kols, minutes, _ = merged.columns(changed)
     return set(zip(kols.tolist(), minutes.tolist(), strict=True)), newer
 
 
-def sums(gathered: MergedCells) -> dict[tuple[int, int], int]:
-    kol, minute, values = gathered.columns(np.arange(len(gathered.kol)))
+def sums(merged: MergedCells) -> dict[tuple[int, int], int]:
+    kol, minute, values = merged.columns(np.arange(len(merged.kol)))
     days = values[:, SCORED.index("users_day")].tolist()
     return dict(zip(zip(kol.tolist(), minute.tolist(), strict=True), days, strict=True))
 
 
 @given(SAID, st.integers(0, 20))
 def test_of_each_cell_the_greatest_version_counts_and_sources_add_up(
-    said: list[Said], cut: int
+    sent: list[Sent], cut: int
 ) -> None:
-    gathered = MergedCells()
-    take(gathered, said[:cut])
-    take(gathered, said[cut:])
+    merged = MergedCells()
+    merge(merged, sent[:cut])
+    merge(merged, sent[cut:])
     newest: dict[tuple[int, int, int], int] = {}
-    for kol, minute, source, _, days in sorted(said, key=lambda cell: cell[3]):
+    for kol, minute, source, _, days in sorted(sent, key=lambda cell: cell[3]):
         newest[kol, minute, source] = days
     plain: dict[tuple[int, int], int] = {}
     for (kol, minute, _), days in newest.items():
         plain[kol, minute] = plain.get((kol, minute), 0) + days
 
-    assert sums(gathered) == plain
-    assert gathered.count == len(newest)
+    assert sums(merged) == plain
+    assert merged.count == len(newest)
 
 
 @given(SAID)
-def test_what_is_restored_is_what_was_kept(said: list[Said]) -> None:
-    gathered, again = MergedCells(), MergedCells()
-    take(gathered, said)
-    again.restore("cells", gathered.arrays("cells"))
+def test_what_is_restored_is_what_was_kept(sent: list[Sent]) -> None:
+    merged, again = MergedCells(), MergedCells()
+    merge(merged, sent)
+    again.restore("cells", merged.arrays("cells"))
 
-    assert sums(again) == sums(gathered)
-    assert take(again, said) == (set(), 0)
+    assert sums(again) == sums(merged)
+    assert merge(again, sent) == (set(), 0)
 
 
 def test_only_rows_that_say_something_new_are_changed() -> None:
-    gathered = MergedCells()
-    first = take(gathered, [(0, NOON, 0, 1, 5), (1, NOON, 0, 1, 5)])
-    second = take(gathered, [(0, NOON, 0, 2, 6), (1, NOON, 0, 2, 5), (1, NOON, 0, 0, 9)])
+    merged = MergedCells()
+    first = merge(merged, [(0, NOON, 0, 1, 5), (1, NOON, 0, 1, 5)])
+    second = merge(merged, [(0, NOON, 0, 2, 6), (1, NOON, 0, 2, 5), (1, NOON, 0, 0, 9)])
 
     assert first == ({(0, NOON), (1, NOON)}, 2)
     assert second == ({(0, NOON)}, 2)
 
 
 def test_a_cell_that_says_nothing_has_its_row() -> None:
-    gathered = MergedCells()
+    merged = MergedCells()
 
-    assert take(gathered, [(0, NOON, 0, 0, 0)]) == ({(0, NOON)}, 1)
+    assert merge(merged, [(0, NOON, 0, 0, 0)]) == ({(0, NOON)}, 1)
 
 
 def test_forgotten_minutes_make_room_and_the_others_stay() -> None:
-    gathered = MergedCells(slack=0)
-    take(gathered, [(0, NOON, 0, 1, 5), (0, NOON + 1, 0, 1, 6), (1, NOON + 1, 2, 1, 7)])
-    gathered.prune(NOON)
+    merged = MergedCells(slack=0)
+    merge(merged, [(0, NOON, 0, 1, 5), (0, NOON + 1, 0, 1, 6), (1, NOON + 1, 2, 1, 7)])
+    merged.prune(NOON)
 
-    assert sums(gathered) == {(0, NOON + 1): 6, (1, NOON + 1): 7}
-    assert take(gathered, [(1, NOON + 1, 0, 1, 1)]) == ({(1, NOON + 1)}, 1)
-    assert sums(gathered)[1, NOON + 1] == 8
+    assert sums(merged) == {(0, NOON + 1): 6, (1, NOON + 1): 7}
+    assert merge(merged, [(1, NOON + 1, 0, 1, 1)]) == ({(1, NOON + 1)}, 1)
+    assert sums(merged)[1, NOON + 1] == 8
 
 
 def test_forgetting_waits_until_it_is_worth_it() -> None:
-    gathered = MergedCells(slack=3)
+    merged = MergedCells(slack=3)
     for minute in range(4):
-        take(gathered, [(0, NOON + minute, 0, 1, 5)])
-        gathered.prune(NOON + minute - 1)
+        merge(merged, [(0, NOON + minute, 0, 1, 5)])
+        merged.prune(NOON + minute - 1)
 
-    assert gathered.count == 2  # of three, two were final; one came since
+    assert merged.count == 2  # of three, two were final; one came since

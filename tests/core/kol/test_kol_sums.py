@@ -23,77 +23,77 @@ def owner(*minutes: int) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
     return np.zeros(len(minutes), np.int32)
 
 
-def state(standing: KolSums, *minutes: int, again: bool = False) -> Floats:
+def add_open(kol_sums: KolSums, *minutes: int, again: bool = False) -> Floats:
     minute, values = cells(*minutes)
-    return standing.add_open(owner(*minutes), minute, values, AGAIN if again else NOBODY)
+    return kol_sums.add_open(owner(*minutes), minute, values, AGAIN if again else NOBODY)
 
 
-def close(standing: KolSums, *minutes: int) -> Floats:
+def add_final(kol_sums: KolSums, *minutes: int) -> Floats:
     minute, values = cells(*minutes)
-    return standing.add_final(owner(*minutes), minute, values)
+    return kol_sums.add_final(owner(*minutes), minute, values)
 
 
 @pytest.fixture
-def standing() -> KolSums:
-    standing = KolSums()
-    standing.extend_to(1)
-    return standing
+def kol_sums() -> KolSums:
+    kol_sums = KolSums()
+    kol_sums.extend_to(1)
+    return kol_sums
 
 
-def test_a_kol_never_seen_before_begins_with_its_first_minute(standing: KolSums) -> None:
-    assert standing.rewound(ONE, np.array([NOON])).tolist() == [True]
-    assert standing.changed.tolist() == [NO_MINUTE]
+def test_a_kol_never_seen_before_begins_with_its_first_minute(kol_sums: KolSums) -> None:
+    assert kol_sums.rewound(ONE, np.array([NOON])).tolist() == [True]
+    assert kol_sums.changed.tolist() == [NO_MINUTE]
 
 
-def test_minutes_behind_the_last_stated_one_are_added_to_it(standing: KolSums) -> None:
-    at_once = state(standing, NOON, NOON + 1, NOON + 2, again=True)
+def test_minutes_behind_the_last_written_one_are_added_to_it(kol_sums: KolSums) -> None:
+    at_once = add_open(kol_sums, NOON, NOON + 1, NOON + 2, again=True)
     other = KolSums()
     other.extend_to(1)
-    first = state(other, NOON, NOON + 1, again=True)
+    first = add_open(other, NOON, NOON + 1, again=True)
 
     assert other.rewound(ONE, np.array([NOON + 2])).tolist() == [False]
-    assert np.array_equal(np.concatenate([first, state(other, NOON + 2)]), at_once)
+    assert np.array_equal(np.concatenate([first, add_open(other, NOON + 2)]), at_once)
 
 
-def test_a_minute_stated_before_rewinds_its_kol_to_the_final_ones(standing: KolSums) -> None:
-    at_once = state(standing, NOON, NOON + 1, NOON + 2, again=True)
-    close(standing, NOON)
+def test_a_minute_written_before_rewinds_its_kol_to_the_final_ones(kol_sums: KolSums) -> None:
+    at_once = add_open(kol_sums, NOON, NOON + 1, NOON + 2, again=True)
+    add_final(kol_sums, NOON)
 
-    assert standing.rewound(ONE, np.array([NOON + 1])).tolist() == [True]
-    assert np.array_equal(state(standing, NOON + 1, NOON + 2, again=True), at_once[1:])
+    assert kol_sums.rewound(ONE, np.array([NOON + 1])).tolist() == [True]
+    assert np.array_equal(add_open(kol_sums, NOON + 1, NOON + 2, again=True), at_once[1:])
 
 
 def test_what_became_final_behind_the_last_stated_minute_is_where_it_goes_on(
-    standing: KolSums,
+    kol_sums: KolSums,
 ) -> None:
-    state(standing, NOON, again=True)
-    close(standing, NOON, NOON + 1)
+    add_open(kol_sums, NOON, again=True)
+    add_final(kol_sums, NOON, NOON + 1)
 
-    assert standing.rewound(ONE, np.array([NOON + 2])).tolist() == [False]
+    assert kol_sums.rewound(ONE, np.array([NOON + 2])).tolist() == [False]
 
 
 def test_changes_are_remembered_by_their_first_minute_until_they_are_stated(
-    standing: KolSums,
+    kol_sums: KolSums,
 ) -> None:
-    standing.mark_changed(owner(0, 0), np.array([NOON + 3, NOON + 1]))
-    changed = standing.changed.tolist()
-    state(standing, NOON + 1, again=True)
+    kol_sums.mark_changed(owner(0, 0), np.array([NOON + 3, NOON + 1]))
+    changed = kol_sums.changed.tolist()
+    add_open(kol_sums, NOON + 1, again=True)
 
     assert changed == [NOON + 1]
-    assert standing.changed.tolist() == [NO_MINUTE]
+    assert kol_sums.changed.tolist() == [NO_MINUTE]
 
 
-def test_after_a_restore_the_open_minutes_are_added_again(standing: KolSums) -> None:
-    close(standing, NOON)
-    state(standing, NOON + 1)
+def test_after_a_restore_the_open_minutes_are_added_again(kol_sums: KolSums) -> None:
+    add_final(kol_sums, NOON)
+    add_open(kol_sums, NOON + 1)
     again = KolSums()
-    again.restore("standing", standing.arrays("standing"))
+    again.restore("kol_sums", kol_sums.arrays("kol_sums"))
 
     assert len(again) == 1
     assert again.rewound(ONE, np.array([NOON + 2])).tolist() == [True]
 
 
-def test_a_kol_without_due_minutes_is_not_rewound(standing: KolSums) -> None:
-    standing.extend_to(2)
+def test_a_kol_without_due_minutes_is_not_rewound(kol_sums: KolSums) -> None:
+    kol_sums.extend_to(2)
 
-    assert standing.rewound(ONE, np.array([NOON])).tolist() == [True, False]
+    assert kol_sums.rewound(ONE, np.array([NOON])).tolist() == [True, False]

@@ -33,7 +33,7 @@ Table = dict[Key, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as a source partition says it."""
+    """A cell as a source partition sends it."""
 
     kol: str = "k1"
     minute: int = NOON
@@ -91,8 +91,8 @@ def end(minute: int) -> int:
     return (minute + 1) * MINUTE_MS
 
 
-def stated(minute: int) -> int:
-    """The watermark by which a minute is stated."""
+def first_due(minute: int) -> int:
+    """The watermark at which a minute is first written."""
     return end(minute) + GRACE_MS
 
 
@@ -101,10 +101,10 @@ def final(minute: int) -> int:
     return end(minute) + HORIZON_MS
 
 
-def rows_of(said: Iterable[Rows], table: str = "kol_score") -> list[dict[str, Any]]:
+def rows_of(updates: Iterable[Rows], table: str = "kol_score") -> list[dict[str, Any]]:
     """The rows of one table, in order."""
     rows: list[dict[str, Any]] = []
-    for part in said:
+    for part in updates:
         part.validate()
         if part.table == table:
             columns = [np.asarray(column).tolist() for column in part.columns.values()]
@@ -114,39 +114,39 @@ def rows_of(said: Iterable[Rows], table: str = "kol_score") -> list[dict[str, An
     return rows
 
 
-def keys(said: Iterable[Rows]) -> list[Key]:
-    return [(row["kol_id"], row["minute"] // 60) for row in rows_of(said)]
+def keys(updates: Iterable[Rows]) -> list[Key]:
+    return [(row["kol_id"], row["minute"] // 60) for row in rows_of(updates)]
 
 
-def settled(said: Iterable[Rows]) -> Table:
+def latest(updates: Iterable[Rows]) -> Table:
     """What stands once of each key's rows the greatest version has won."""
     table: Table = {}
-    for row in rows_of(said):
+    for row in rows_of(updates):
         key = row["kol_id"], row["minute"] // 60
         if key not in table or table[key]["version"] < row["version"]:
             table[key] = row
     return {key: row | {"version": 0} for key, row in table.items()}
 
 
-def counters(said: Iterable[Rows]) -> dict[str, int]:
-    return {row["door"]: row["n"] for row in rows_of(said, "door_count")}
+def counters(updates: Iterable[Rows]) -> dict[str, int]:
+    return {row["door"]: row["n"] for row in rows_of(updates, "door_count")}
 
 
-def lived(
+def collected(
     memory: KolMemory, blocks: Sequence[Block], flush: Sequence[bool] | None = None
 ) -> list[Rows]:
-    """Everything said while these blocks are read, with a flush where it is wished."""
+    """All updates while these blocks are read, collected after those with a flush."""
     flush = flush or [True] * len(blocks)
-    said: list[Rows] = []
+    updates: list[Rows] = []
     for part, now in zip(blocks, flush, strict=True):
         memory.fold(unpack(pack(part)))
         if now:
-            said += memory.collect_updates()
-    return said + memory.collect_updates()
+            updates += memory.collect_updates()
+    return updates + memory.collect_updates()
 
 
-def said_once(*blocks: Block, sources: int = 1) -> list[Rows]:
-    return lived(KolMemory(0, sources), blocks, [False] * len(blocks))
+def collected_once(*blocks: Block, sources: int = 1) -> list[Rows]:
+    return collected(KolMemory(0, sources), blocks, [False] * len(blocks))
 
 
 # ---------------------------------------------------------------- a plain reading of the rules
@@ -154,7 +154,7 @@ def said_once(*blocks: Block, sources: int = 1) -> list[Rows]:
 
 @dataclass
 class Plain:
-    """The same rules with dicts, loops and powers; reads all blocks, then says every row."""
+    """The same rules with dicts, loops and powers; reads all blocks, then gives every row."""
 
     sources: int
     marks: dict[int, int | None] = field(default_factory=dict)
@@ -181,11 +181,11 @@ class Plain:
         return {
             (kol, minute): self.row(kol, minute)
             for kol, minute in keys
-            if self.watermark() >= stated(minute)
+            if self.watermark() >= first_due(minute)
         }
 
     def sum(self, name: str, kol: str, minute: int, half_life: float) -> float:
-        """The faded sum of a field at the end of a minute; a KOL long silent begins anew."""
+        """The faded sum of a field at the end of a minute; 0 after a year without cells."""
         minutes = sorted({then for _, who, then in self.cells if who == kol and then <= minute})
         starts = [now for last, now in pairwise(minutes) if now - last > 364 * DAY]
         first = max(starts, default=0)
@@ -255,21 +255,21 @@ SAID = st.dictionaries(
     st.tuples(st.sampled_from("kqz"), st.booleans(), st.integers(0, 130)),
     st.sampled_from(VALUES),
     max_size=4,
-)  # (KOL, from which end of what its source may still say, how many minutes) -> values
+)  # (KOL, from which end of what its source may still send, how many minutes) -> values
 SOURCE = st.lists(st.tuples(STEPS, REST, SAID), min_size=1, max_size=4)
 Steps = list[tuple[int, int, dict[tuple[str, bool, int], dict[str, int]]]]
 
 
 def source_log(source: int, steps: Steps) -> list[Block]:
-    """What a source says in its order: no cell behind its own watermark's horizon."""
+    """What a source sends, in its order: no cell behind its own watermark's horizon."""
     log, mark = [], EVE * MINUTE_MS
-    for version, (minutes, rest, said) in enumerate(steps, 1):
+    for version, (minutes, rest, updates) in enumerate(steps, 1):
         first = (mark - HORIZON_MS) // MINUTE_MS
         mark += minutes * MINUTE_MS + rest
         last = mark // MINUTE_MS
         cells = {
             (kol, min(first + off, last) if early else max(last - off, first)): values
-            for (kol, early, off), values in said.items()
+            for (kol, early, off), values in updates.items()
         }
         log.append(
             block(
@@ -298,10 +298,10 @@ def flushes(blocks: Sequence[Block], luck: Random) -> list[bool]:
     return [luck.random() < 0.5 for _ in blocks]
 
 
-def quiet(log: list[list[Block]]) -> Table:
+def in_order(log: list[list[Block]]) -> Table:
     """What stands after a run without trouble."""
     blocks = [part for source in log for part in source]
-    return settled(said_once(*blocks, sources=len(log)))
+    return latest(collected_once(*blocks, sources=len(log)))
 
 
 # ---------------------------------------------------------------- laws
@@ -312,7 +312,7 @@ def test_every_row_is_what_a_plain_loop_says(log: list[list[Block]]) -> None:
     plain = Plain(len(log))
     for part in (part for source in log for part in source):
         plain.read(part)
-    rows = quiet(log)
+    rows = in_order(log)
 
     assert {key: {name: rows[key][name] for name in row} for key, row in plain.table().items()} == {
         key: pytest.approx(row, rel=1e-9, abs=1e-9) for key, row in plain.table().items()
@@ -327,7 +327,7 @@ def test_neither_arrival_nor_flushes_nor_forgetting_nor_portions_show_in_a_singl
     blocks = merged(log, luck)
     memory = KolMemory(0, len(log), slack=luck.choice([0, 1, 100]), portion=luck.choice([1, 4]))
 
-    assert settled(lived(memory, blocks, flushes(blocks, luck))) == quiet(log)
+    assert latest(collected(memory, blocks, flushes(blocks, luck))) == in_order(log)
 
 
 @given(SOURCE)
@@ -346,7 +346,7 @@ def test_the_number_of_partitions_does_not_show_in_a_single_bit(steps: Steps) ->
         for part in log
     ]
 
-    assert settled(said_once(*halves, sources=2)) == quiet([log])
+    assert latest(collected_once(*halves, sources=2)) == in_order([log])
 
 
 @given(SOURCES, LUCK)
@@ -360,7 +360,7 @@ def test_while_nothing_is_final_blocks_may_come_in_any_order(
     shuffled = [part for own in calm for part in own]
     luck.shuffle(shuffled)
 
-    assert settled(lived(KolMemory(0, len(log)), shuffled)) == quiet(calm)
+    assert latest(collected(KolMemory(0, len(log)), shuffled)) == in_order(calm)
 
 
 @given(SOURCES, LUCK)
@@ -369,14 +369,14 @@ def test_a_crash_and_a_restore_leave_the_same_rows(log: list[list[Block]], luck:
     memory = KolMemory(0, len(log), slack=0)
     kept = luck.randint(0, len(blocks))
     lost = luck.randint(kept, len(blocks))
-    said = lived(memory, blocks[:kept])
+    updates = collected(memory, blocks[:kept])
     snapshot = {name: column.copy() for name, column in memory.arrays().items()}
-    said += lived(memory, blocks[kept:lost], flushes(blocks[kept:lost], luck))
+    updates += collected(memory, blocks[kept:lost], flushes(blocks[kept:lost], luck))
     again = KolMemory.restored(snapshot, 0, slack=0)
     again.life = 1
-    said += lived(again, blocks[kept:], flushes(blocks[kept:], luck))
+    updates += collected(again, blocks[kept:], flushes(blocks[kept:], luck))
 
-    assert settled(said) == quiet(log)
+    assert latest(updates) == in_order(log)
 
 
 @given(SOURCES, LUCK)
@@ -385,16 +385,16 @@ def test_a_snapshot_between_a_fold_and_its_statements_loses_nothing(
 ) -> None:
     blocks = merged(log, luck)
     memory = KolMemory(0, len(log))
-    said = []
+    updates = []
     for part in blocks:
         if luck.random() < 0.5:
-            said += memory.collect_updates()
+            updates += memory.collect_updates()
         memory.fold(part)
         life = memory.life + 1
         memory = KolMemory.restored(memory.arrays(), 0)
         memory.life = life
 
-    assert settled(said + memory.collect_updates()) == quiet(log)
+    assert latest(updates + memory.collect_updates()) == in_order(log)
 
 
 @given(SOURCES, LUCK)
@@ -404,10 +404,10 @@ def test_blocks_that_come_again_change_nothing_and_are_counted(
     blocks = merged(log, luck)
     read = [again for i in range(len(blocks)) for again in blocks[max(0, i - 2) : i + 1]]
     memory = KolMemory(0, len(log))
-    said = lived(memory, read, flushes(read, luck))
+    updates = collected(memory, read, flushes(read, luck))
     counts = memory.counters
 
-    assert settled(said) == quiet(log)
+    assert latest(updates) == in_order(log)
     assert counts["cells"] == sum(map(len, blocks))
     assert sum(counts.values()) == len(read) + sum(map(len, read))
 
@@ -415,9 +415,9 @@ def test_blocks_that_come_again_change_nothing_and_are_counted(
 @given(SOURCES, LUCK)
 def test_a_month_at_once_is_a_month_lived_through(log: list[list[Block]], luck: Random) -> None:
     blocks = merged(log, luck)
-    at_once = settled(lived(KolMemory(0, len(log)), blocks, [False] * len(blocks)))
+    at_once = latest(collected(KolMemory(0, len(log)), blocks, [False] * len(blocks)))
 
-    assert settled(lived(KolMemory(0, len(log), slack=0), blocks)) == at_once
+    assert latest(collected(KolMemory(0, len(log), slack=0), blocks)) == at_once
 
 
 # ---------------------------------------------------------------- watermarks
@@ -425,7 +425,7 @@ def test_a_month_at_once_is_a_month_lived_through(log: list[list[Block]], luck: 
 
 def test_nothing_is_stated_before_all_sources_have_spoken() -> None:
     memory = KolMemory(0, 2)
-    silent = lived(memory, [block(Cell(), marks={0: final(NOON)})])
+    silent = collected(memory, [block(Cell(), marks={0: final(NOON)})])
 
     assert keys(silent) == []
     assert memory.watermark is None
@@ -433,10 +433,10 @@ def test_nothing_is_stated_before_all_sources_have_spoken() -> None:
 
 def test_a_source_with_nothing_there_does_not_count() -> None:
     memory = KolMemory(0, 2)
-    said = lived(memory, [block(Cell(), marks={0: stated(NOON), 1: None})])
+    updates = collected(memory, [block(Cell(), marks={0: first_due(NOON), 1: None})])
 
-    assert keys(said) == [("k1", NOON)]
-    assert memory.watermark == stated(NOON)
+    assert keys(updates) == [("k1", NOON)]
+    assert memory.watermark == first_due(NOON)
 
 
 def test_where_no_source_has_anything_there_is_no_watermark() -> None:
@@ -448,7 +448,10 @@ def test_where_no_source_has_anything_there_is_no_watermark() -> None:
 
 def test_the_slowest_source_holds_a_minute_open() -> None:
     assert (
-        keys(said_once(block(Cell(), marks={0: final(NOON), 1: stated(NOON) - 1}), sources=2)) == []
+        keys(
+            collected_once(block(Cell(), marks={0: final(NOON), 1: first_due(NOON) - 1}), sources=2)
+        )
+        == []
     )
 
 
@@ -464,19 +467,21 @@ def test_a_newer_life_does_not_lower_a_watermark() -> None:
 
 def test_a_source_that_wakes_up_behind_opens_no_final_minute_again() -> None:
     memory = KolMemory(0, 2)
-    lived(memory, [block(Cell(), marks={0: final(NOON), 1: None})])
-    said = lived(memory, [block(marks={1: end(NOON)}), block(Cell(fields=CRITIC, version=2))])
+    collected(memory, [block(Cell(), marks={0: final(NOON), 1: None})])
+    updates = collected(
+        memory, [block(marks={1: end(NOON)}), block(Cell(fields=CRITIC, version=2))]
+    )
 
     assert memory.watermark == end(NOON)
-    assert counters(said)["cell_after_final"] == 1
+    assert counters(updates)["cell_after_final"] == 1
 
 
 def test_a_source_that_wakes_up_behind_takes_no_statement_back() -> None:
     memory = KolMemory(0, 2)
-    lived(memory, [block(Cell(), marks={0: stated(NOON), 1: None})])
-    said = lived(memory, [block(Cell(fields=CRITIC, version=2), marks={1: end(NOON) - 1})])
+    collected(memory, [block(Cell(), marks={0: first_due(NOON), 1: None})])
+    updates = collected(memory, [block(Cell(fields=CRITIC, version=2), marks={1: end(NOON) - 1})])
 
-    assert keys(said) == [("k1", NOON)]
+    assert keys(updates) == [("k1", NOON)]
 
 
 def test_a_block_of_more_sources_than_there_are_is_refused() -> None:
@@ -491,26 +496,26 @@ def test_a_block_of_more_sources_than_there_are_is_refused() -> None:
 
 
 def test_a_minute_is_stated_thirty_seconds_behind_its_end() -> None:
-    early = said_once(block(Cell(), marks={0: stated(NOON) - 1}))
-    said = said_once(block(Cell(), marks={0: stated(NOON)}))
+    early = collected_once(block(Cell(), marks={0: first_due(NOON) - 1}))
+    updates = collected_once(block(Cell(), marks={0: first_due(NOON)}))
 
     assert keys(early) == []
-    assert [row["final"] for row in rows_of(said)] == [0]
+    assert [row["final"] for row in rows_of(updates)] == [0]
 
 
 def test_a_minute_is_final_two_hours_behind_its_end() -> None:
-    early = said_once(block(Cell(), marks={0: final(NOON) - 1}))
-    said = said_once(block(Cell(), marks={0: final(NOON)}))
+    early = collected_once(block(Cell(), marks={0: final(NOON) - 1}))
+    updates = collected_once(block(Cell(), marks={0: final(NOON)}))
 
     assert [row["final"] for row in rows_of(early)] == [0]
-    assert [row["final"] for row in rows_of(said)] == [1]
+    assert [row["final"] for row in rows_of(updates)] == [1]
 
 
 def test_a_row_is_first_provisional_and_then_final_with_the_same_values() -> None:
-    said = lived(
-        KolMemory(0, 1), [block(Cell(), marks={0: stated(NOON)}), block(marks={0: final(NOON)})]
+    updates = collected(
+        KolMemory(0, 1), [block(Cell(), marks={0: first_due(NOON)}), block(marks={0: final(NOON)})]
     )
-    before, after = rows_of(said)
+    before, after = rows_of(updates)
 
     assert (before["final"], after["final"]) == (0, 1)
     assert after | {"final": 0, "version": 0} == before | {"version": 0}
@@ -521,71 +526,78 @@ def test_a_late_cell_restates_its_own_minute_and_later_ones_of_its_kol_only() ->
     memory = KolMemory(0, 1)
     minutes = [NOON, NOON + 2, NOON + 4]
     cells = [Cell(kol, minute) for kol in ("k1", "k2") for minute in minutes]
-    lived(memory, [block(*cells, marks={0: stated(NOON + 4)})])
-    late = lived(memory, [block(Cell("k1", NOON + 1, CRITIC, version=2))])
+    collected(memory, [block(*cells, marks={0: first_due(NOON + 4)})])
+    late = collected(memory, [block(Cell("k1", NOON + 1, CRITIC, version=2))])
 
     assert keys(late) == [("k1", NOON + 1), ("k1", NOON + 2), ("k1", NOON + 4)]
 
 
 def test_a_cell_said_anew_replaces_the_former_one() -> None:
     first, second = Cell(fields=CRITIC, version=1), Cell(fields=FAN, version=2)
-    mark = {0: stated(NOON)}
-    replaced = lived(KolMemory(0, 1), [block(first, marks=mark), block(second)])
+    mark = {0: first_due(NOON)}
+    replaced = collected(KolMemory(0, 1), [block(first, marks=mark), block(second)])
 
-    assert settled(replaced) == settled(said_once(block(second, marks=mark)))
+    assert latest(replaced) == latest(collected_once(block(second, marks=mark)))
 
 
 def test_of_two_statements_in_one_block_the_newer_stands() -> None:
     newer, older = Cell(fields=FAN, version=2), Cell(fields=CRITIC, version=1)
-    both = said_once(block(newer, older, marks={0: stated(NOON)}))
+    both = collected_once(block(newer, older, marks={0: first_due(NOON)}))
 
-    assert settled(both) == settled(said_once(block(newer, marks={0: stated(NOON)})))
+    assert latest(both) == latest(collected_once(block(newer, marks={0: first_due(NOON)})))
     assert counters(both)["cell_not_newer"] == 1
 
 
 def test_an_older_statement_is_counted_and_changes_nothing() -> None:
     memory = KolMemory(0, 1)
-    lived(memory, [block(Cell(version=2), marks={0: stated(NOON)})])
-    said = lived(memory, [block(Cell(fields=CRITIC, version=1))])
+    collected(memory, [block(Cell(version=2), marks={0: first_due(NOON)})])
+    updates = collected(memory, [block(Cell(fields=CRITIC, version=1))])
 
-    assert keys(said) == []
-    assert counters(said)["cell_not_newer"] == 1
+    assert keys(updates) == []
+    assert counters(updates)["cell_not_newer"] == 1
 
 
 def test_what_scores_are_not_made_of_restates_nothing() -> None:
     memory = KolMemory(0, 1)
-    lived(memory, [block(Cell(), marks={0: stated(NOON)})])
+    collected(memory, [block(Cell(), marks={0: first_due(NOON)})])
 
-    assert keys(lived(memory, [block(Cell(fields={**FAN, "views": 9}, version=2))])) == []
+    assert keys(collected(memory, [block(Cell(fields={**FAN, "views": 9}, version=2))])) == []
 
 
 def test_a_cell_of_a_final_minute_is_ignored_and_counted() -> None:
     memory = KolMemory(3, 1)
-    lived(memory, [block(Cell(), marks={0: final(NOON)})])
-    said = lived(memory, [block(Cell("k9", fields=CRITIC, version=2), Cell(minute=NOON + 1))])
+    collected(memory, [block(Cell(), marks={0: final(NOON)})])
+    updates = collected(
+        memory, [block(Cell("k9", fields=CRITIC, version=2), Cell(minute=NOON + 1))]
+    )
 
-    assert counters(said) == {"blocks": 2, "cells": 2, "cell_not_newer": 0, "cell_after_final": 1}
-    assert keys(said) == [("k1", NOON + 1)]
+    assert counters(updates) == {
+        "blocks": 2,
+        "cells": 2,
+        "cell_not_newer": 0,
+        "cell_after_final": 1,
+    }
+    assert keys(updates) == [("k1", NOON + 1)]
     assert "k9" not in memory.names.names
 
 
 def test_a_block_closes_a_minute_behind_its_own_cells() -> None:
-    assert keys(said_once(block(Cell(), marks={0: final(NOON)}))) == [("k1", NOON)]
+    assert keys(collected_once(block(Cell(), marks={0: final(NOON)}))) == [("k1", NOON)]
 
 
 def test_whether_a_cell_is_too_late_does_not_hang_on_flushes() -> None:
     blocks = [block(Cell(), marks={0: final(NOON)}), block(Cell(fields=CRITIC, version=2))]
-    flushed, at_once = (lived(KolMemory(0, 1), blocks, [now] * 2) for now in (True, False))
+    flushed, at_once = (collected(KolMemory(0, 1), blocks, [now] * 2) for now in (True, False))
 
-    assert settled(flushed) == settled(at_once)
+    assert latest(flushed) == latest(at_once)
 
 
 def test_final_minutes_leave_memory() -> None:
     memory = KolMemory(0, 1, slack=0)
     cells = [Cell(minute=NOON + later) for later in range(10)]
-    lived(memory, [block(*cells, marks={0: stated(NOON + 9)})])
+    collected(memory, [block(*cells, marks={0: first_due(NOON + 9)})])
     opened = memory.open_minutes, memory.cells.count
-    lived(memory, [block(marks={0: final(NOON + 6)})])
+    collected(memory, [block(marks={0: final(NOON + 6)})])
 
     assert opened == (10, 10)
     assert (memory.open_minutes, memory.cells.count) == (3, 3)
@@ -593,49 +605,49 @@ def test_final_minutes_leave_memory() -> None:
 
 def test_a_kol_silent_for_more_than_364_days_leaves_memory_and_begins_anew() -> None:
     year = 364 * DAY
-    forgets, keeps = KolMemory(0, 1, slack=0), KolMemory(0, 1)
+    pruned, unpruned = KolMemory(0, 1, slack=0), KolMemory(0, 1)
     blocks = [
         block(Cell("old"), Cell("k1"), marks={0: final(NOON)}),
         block(Cell("k1", NOON + DAY), marks={0: final(NOON + year - 1)}),
         block(marks={0: final(NOON + year)}),
         block(Cell("old", NOON + year + 1, CRITIC), marks={0: final(NOON + year + 1)}),
     ]
-    told, known = [], []
+    rows, known = [], []
     for part in blocks:
-        told.append([settled(lived(memory, [part])) for memory in (forgets, keeps)])
-        known.append(list(forgets.names.names))
-    (row,) = told[-1][0].values()
-    anew = said_once(block(Cell(fields=CRITIC), marks={0: final(NOON)}))
+        rows.append([latest(collected(memory, [part])) for memory in (pruned, unpruned)])
+        known.append(list(pruned.names.names))
+    (row,) = rows[-1][0].values()
+    restarted = collected_once(block(Cell(fields=CRITIC), marks={0: final(NOON)}))
 
     assert known == [["k1", "old"], ["k1", "old"], ["k1"], ["k1", "old"]]
-    assert all(one == other for one, other in told)
-    assert row["trust"] == rows_of(anew)[0]["trust"]
+    assert all(one == other for one, other in rows)
+    assert row["trust"] == rows_of(restarted)[0]["trust"]
 
 
 def test_a_source_hours_behind_holds_the_minutes_and_nothing_is_lost() -> None:
     memory = KolMemory(0, 2, slack=0)
-    lived(memory, [block(marks={0: end(NOON), 1: end(NOON)})])
+    collected(memory, [block(marks={0: end(NOON), 1: end(NOON)})])
     waiting = []
     for later in range(1, 361):
         ahead = block(Cell(minute=NOON + later), marks={0: end(NOON + later)})
-        assert keys(lived(memory, [ahead])) == []
+        assert keys(collected(memory, [ahead])) == []
         waiting.append(memory.open_minutes)
     late = [Cell(minute=NOON + later, source=1) for later in range(1, 361)]
-    said = lived(memory, [block(*late, marks={1: end(NOON + 360)})])
-    closed = [row["minute"] // 60 for row in rows_of(said) if row["final"]]
+    updates = collected(memory, [block(*late, marks={1: end(NOON + 360)})])
+    closed = [row["minute"] // 60 for row in rows_of(updates) if row["final"]]
 
     assert waiting == list(range(1, 361))
     assert closed == [NOON + later for later in range(1, 241)]  # the others are inside 2 h
     assert memory.open_minutes == 120
-    assert len(settled(said)) == 359  # the last one ended just now
-    assert settled(said)[("k1", NOON + 240)]["n_eff"] > 200
+    assert len(latest(updates)) == 359  # the last one ended just now
+    assert latest(updates)[("k1", NOON + 240)]["n_eff"] > 200
 
 
 def test_memory_is_not_rewritten_for_a_few_kols() -> None:
     memory = KolMemory(0, 1, slack=4)
-    lived(memory, [block(*(Cell(f"k{n}") for n in range(9)), marks={0: final(NOON)})])
+    collected(memory, [block(*(Cell(f"k{n}") for n in range(9)), marks={0: final(NOON)})])
     later = [Cell(f"k{n}", NOON + 200 * DAY) for n in range(8)]
-    lived(memory, [block(*later, marks={0: final(NOON + 400 * DAY)})])
+    collected(memory, [block(*later, marks={0: final(NOON + 400 * DAY)})])
 
     assert len(memory.names) == 9
 
@@ -644,7 +656,7 @@ def test_memory_is_not_rewritten_for_a_few_kols() -> None:
 
 
 def test_a_kol_nobody_has_judged_has_wide_intervals() -> None:
-    (row,) = rows_of(said_once(block(Cell(fields={"views": 1}), marks={0: stated(NOON)})))
+    (row,) = rows_of(collected_once(block(Cell(fields={"views": 1}), marks={0: first_due(NOON)})))
 
     assert row["trust_hi"] - row["trust_lo"] > 0.6
     assert row["resonance_hi"] - row["resonance_lo"] > 0.6
@@ -654,8 +666,8 @@ def test_a_kol_nobody_has_judged_has_wide_intervals() -> None:
 def test_a_row_says_what_it_is_about() -> None:
     memory = KolMemory(5, 1)
     memory.epoch, memory.life = 3, 7
-    said = lived(memory, [block(Cell("宝妈"), marks={0: stated(NOON)})])
-    (row,) = rows_of(said)
+    updates = collected(memory, [block(Cell("宝妈"), marks={0: first_due(NOON)})])
+    (row,) = rows_of(updates)
 
     assert (row["kol_id"], row["minute"]) == ("宝妈", NOON * 60)
     assert (row["model_version"], row["snapshot"]) == ("1", 0)
@@ -665,10 +677,15 @@ def test_a_row_says_what_it_is_about() -> None:
 
 def test_counters_are_totals_of_the_partition_and_said_when_they_change() -> None:
     memory = KolMemory(5, 1)
-    said = lived(memory, [block(Cell())])
-    (row, *_) = rows_of(said, "door_count")
+    updates = collected(memory, [block(Cell())])
+    (row, *_) = rows_of(updates, "door_count")
 
-    assert counters(said) == {"blocks": 1, "cells": 1, "cell_not_newer": 0, "cell_after_final": 0}
+    assert counters(updates) == {
+        "blocks": 1,
+        "cells": 1,
+        "cell_not_newer": 0,
+        "cell_after_final": 0,
+    }
     assert (row["topic"], row["partition"], row["kind"]) == (CELLS, 5, "counter")
     assert memory.collect_updates() == []
     assert memory.counters.keys() == COUNTERS.keys()

@@ -45,10 +45,10 @@ def test_carrying_goes_by_powers_of_two_and_in_any_number_of_steps(one: int, two
 
 
 def test_a_kol_silent_for_more_than_364_days_begins_anew() -> None:
-    heard, silent = carry(NOON, NOON + 364 * DAY), carry(NOON, NOON + 364 * DAY + 1)
+    in_time, too_late = carry(NOON, NOON + 364 * DAY), carry(NOON, NOON + 364 * DAY + 1)
 
-    assert (heard > 0).all()
-    assert silent.tolist() == [0.0] * WIDTH
+    assert (in_time > 0).all()
+    assert too_late.tolist() == [0.0] * WIDTH
 
 
 def test_beyond_a_landmark_a_sum_is_carried_by_two_to_the_64() -> None:

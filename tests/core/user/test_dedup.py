@@ -26,7 +26,7 @@ def doors(gate: Gate, batch: Sequence[Event]) -> list[int]:
     return [int(code) for code in door]
 
 
-def meant(log: Sequence[Event]) -> list[Door]:
+def expected_doors(log: Sequence[Event]) -> list[Door]:
     """Say the definition again: one event after the other."""
     greatest, seen, found = NEVER, dict[int, int](), []
     for at, identity in log:
@@ -52,7 +52,7 @@ def test_doors_are_those_of_one_event_after_the_other(
         found += doors(gate, batch)
         gate.prune()
 
-    assert found == meant([event for batch in batches for event in batch])
+    assert found == expected_doors([event for batch in batches for event in batch])
 
 
 @given(st.lists(events, max_size=5))

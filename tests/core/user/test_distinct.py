@@ -39,7 +39,7 @@ class Counted:
         user, name, minute = np.array(batch, np.int64).reshape(-1, 3).T
         self.distinct.remove(user, name, minute, self.cells)
 
-    def stands(self) -> dict[tuple[str, int, int], int]:
+    def users(self) -> dict[tuple[str, int, int], int]:
         """Field, name, minute -> users, where there are any."""
         self.cells.rows(*map(np.array, ([9], [1])))  # a cell more, so that there is one
         names, minutes, fields = (self.cells._cell[column] for column in ("lo", "hi", "field"))
@@ -51,7 +51,7 @@ class Counted:
         }
 
 
-def meant(log: Iterable[Seen]) -> dict[tuple[str, int, int], int]:
+def expected_users(log: Iterable[Seen]) -> dict[tuple[str, int, int], int]:
     """Say the definition again: each user's earliest minute of each bucket."""
     earliest: dict[tuple[str, int, int, int], int] = {}
     for user, name, minute in log:
@@ -71,7 +71,7 @@ def test_a_user_counts_once_in_the_earliest_minute_of_each_bucket(
     for batch in batches:
         counted.add(batch)
 
-    assert counted.stands() == meant(one for batch in batches for one in batch)
+    assert counted.users() == expected_users(one for batch in batches for one in batch)
 
 
 @given(st.lists(seen, max_size=5), st.data())
@@ -82,12 +82,12 @@ def test_buyers_that_are_taken_back_were_never_there(
     for batch in batches:
         counted.add(batch)
         left += batch
-        gone = data.draw(st.lists(st.sampled_from(left), unique=True)) if left else []
-        for one in gone:
+        removed = data.draw(st.lists(st.sampled_from(left), unique=True)) if left else []
+        for one in removed:
             left.remove(one)
-        counted.remove(gone)
+        counted.remove(removed)
 
-        assert counted.stands() == meant(left)
+        assert counted.users() == expected_users(left)
 
 
 @given(seen, st.integers(0, 2 * WEEK), kinds, st.data())
@@ -102,15 +102,15 @@ def test_what_is_forgotten_can_not_change_any_more(
     more = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), is_open), max_size=9))
     counted.add(more)
     left = log + more
-    gone = [
+    removed = [
         one
         for one in set(left)
         if kind is DistinctBuyers and one[2] >= horizon and left.count(one) == 1
     ]
-    if gone:
-        counted.remove(gone)
+    if removed:
+        counted.remove(removed)
 
-    assert counted.stands() == meant(one for one in left if one not in gone)
+    assert counted.users() == expected_users(one for one in left if one not in removed)
 
 
 @given(seen, seen, kinds)
@@ -123,7 +123,7 @@ def test_restored_memory_counts_on(
     again.cells.restore("x", counted.cells.arrays("x"))
     again.add(more)
 
-    assert again.stands() == meant(first + more)
+    assert again.users() == expected_users(first + more)
 
 
 def test_memory_of_buckets_that_are_over_is_small() -> None:
@@ -144,7 +144,7 @@ def test_users_get_new_numbers_and_stay_counted() -> None:
 
     assert before == {7}
     assert set(counted.distinct.users().tolist()) == {0}
-    assert counted.stands() == {(field, 0, MIDNIGHT): 1 for field in FIELDS}
+    assert counted.users() == {(field, 0, MIDNIGHT): 1 for field in FIELDS}
 
 
 def test_a_week_begins_on_monday() -> None:
@@ -152,4 +152,4 @@ def test_a_week_begins_on_monday() -> None:
     sunday = MIDNIGHT + 2 * DAY
     counted.add([(0, 0, sunday), (0, 0, sunday + DAY)])
 
-    assert counted.stands()["users_week", 0, sunday + DAY] == 1
+    assert counted.users()["users_week", 0, sunday + DAY] == 1

@@ -1,7 +1,8 @@
 """Forgotten users: whatever way the log is read, their orders are nobody's, and nothing else moves.
 
 The law: with an erasure, the rows are those of the same log in which everything appended after
-its moment is another user's, with the first one's orders under NOBODY. `tests.oracle` says them.
+its moment is another user's, with the first one's orders under NOBODY. `tests.oracle` gives
+them.
 """
 
 import hmac
@@ -41,12 +42,12 @@ from tests.core.user.test_memory_laws import (
     TIMES,
     Table,
     batch,
-    calmed,
     expected_orders,
-    standing_cells,
-    standing_depth,
-    standing_doors,
-    standing_orders,
+    latest_cells,
+    latest_depth,
+    latest_doors,
+    latest_orders,
+    reordered,
     user_hash,
 )
 from tests.messy import KOLS, Line, records
@@ -57,7 +58,7 @@ ENDLESS: Final = 1 << 47  # later than everything
 
 
 def later_hash(before: str, since: int) -> str:
-    """What rows call who came after `before` was forgotten."""
+    """The user_hash of who came after `before` was forgotten."""
     return hmac.new(KEY, bytes.fromhex(before) + since.to_bytes(8), "sha256").hexdigest()[:32]
 
 
@@ -90,7 +91,7 @@ class Case:
         return [replace(one, received_at=NOW + SECOND * i) for i, one in enumerate(log)]
 
     def expected(self) -> tuple[Expected, dict[Any, Any]]:
-        """What the definitions say, and the orders with their names on rows."""
+        """What the definitions give, and the orders with their names on rows."""
         expected = oracle(self.log(renamed=True), 1)
         hashes = {user_hash("u2"): user_hash("u2")}
         lives = [user_hash("u1"), *(user_hash(f"u1-{n}") for n in range(1, len(self.ends) + 1))]
@@ -117,7 +118,7 @@ def cases(draw: st.DrawFn) -> Case:
         name = "order_id" if topic == PURCHASES else "kol_id"
         event[name] = draw(st.sampled_from(("o1", "o1", "o2") if topic == PURCHASES else KOLS[:3]))
         lines.append(Line(topic, user, event))
-    lines = calmed(lines, draw(st.sampled_from((MINUTE_MS, 2 * HOUR_MS, 400 * DAY_MS))))
+    lines = reordered(lines, draw(st.sampled_from((MINUTE_MS, 2 * HOUR_MS, 400 * DAY_MS))))
     ends = draw(st.sets(st.integers(0, len(lines)), max_size=2))
     return Case(lines, sorted(ends))
 
@@ -138,7 +139,7 @@ class Reader:
     case: Case
     way: Way
     table: Table = field(default_factory=Table)
-    heard: int = 0  # erasures
+    erasures_read: int = 0  # erasures
     at: dict[str, int] = field(default_factory=dict)
     kept: tuple[dict[str, NDArray[Any]], dict[str, int]] | None = None
 
@@ -148,17 +149,17 @@ class Reader:
         self.topics = {topic: [r for r in log if r.topic == topic] for topic in INPUTS}
         self.begin()
         if self.way.known:
-            self.hear(len(self.case.ends))
+            self.fold_erasures(len(self.case.ends))
 
     def begin(self) -> None:
         self.memory = UserMemory(0, hmac_key=KEY, slack=4)
         self.at = dict.fromkeys(INPUTS, 0)
 
-    def hear(self, count: int) -> None:
+    def fold_erasures(self, count: int) -> None:
         """Read the erasures from the beginning up to the first `count`."""
-        self.heard = max(self.heard, count)
-        told = [erasure_record("u1", at)[1] for at in self.case.moments[: self.heard]]
-        self.memory.fold_erasures(read_erasures(told, range(len(told))), len(told))
+        self.erasures_read = max(self.erasures_read, count)
+        values = [erasure_record("u1", at)[1] for at in self.case.moments[: self.erasures_read]]
+        self.memory.fold_erasures(read_erasures(values, range(len(values))), len(values))
 
     def run(self) -> Table:
         lives = 4
@@ -174,7 +175,7 @@ class Reader:
             if lives and self.rng.random() < self.way.crashing:
                 lives -= 1
                 self.crash()
-        self.hear(len(self.case.ends))
+        self.fold_erasures(len(self.case.ends))
         self.table.take(self.memory.collect_updates().rows)
         for topic in INPUTS:
             self.memory.mark_read_to(topic, ENDLESS)
@@ -185,9 +186,9 @@ class Reader:
     def fold(self, topic: str) -> None:
         first = self.at[topic]
         part = self.topics[topic][first : first + self.rng.randint(1, 3)]
-        self.hear(sum(at < part[-1].received_at for at in self.case.moments))
-        if self.heard < len(self.case.ends) and self.rng.random() < 0.3:
-            self.hear(self.heard + 1)
+        self.fold_erasures(sum(at < part[-1].received_at for at in self.case.moments))
+        if self.erasures_read < len(self.case.ends) and self.rng.random() < 0.3:
+            self.fold_erasures(self.erasures_read + 1)
         self.memory.fold(decode(batch(part, 1)))
         self.at[topic] += len(part)
 
@@ -200,7 +201,7 @@ class Reader:
             self.memory = UserMemory.restored(copied(arrays), 0, hmac_key=KEY, slack=4)
             self.at = dict(at)
         self.memory.life = life
-        self.hear(self.heard)
+        self.fold_erasures(self.erasures_read)
 
 
 def finish(table: Table, hashes: Iterable[str]) -> None:
@@ -213,13 +214,13 @@ def finish(table: Table, hashes: Iterable[str]) -> None:
             rows[under] = row
 
 
-def assert_meant(table: Table, case: Case) -> None:
+def assert_as_expected(table: Table, case: Case) -> None:
     expected, orders = case.expected()
 
-    assert standing_orders(table) == orders
-    assert standing_cells(table) == expected.cells
-    assert standing_depth(table) == expected.depth
-    assert standing_doors(table, "door") == expected.doors
+    assert latest_orders(table) == orders
+    assert latest_cells(table) == expected.cells
+    assert latest_depth(table) == expected.depth
+    assert latest_doors(table, "door") == expected.doors
 
 
 @settings(deadline=None)
@@ -227,7 +228,7 @@ def assert_meant(table: Table, case: Case) -> None:
 def test_an_erasure_known_from_the_start_only_renames(case: Case, seed: int) -> None:
     table = Reader(case, Way(seed, known=True)).run()
 
-    assert_meant(table, case)
+    assert_as_expected(table, case)
     if case.ends:
         assert user_hash("u1") not in {row["user_hash"] for row in table.of("order_credit")}
 
@@ -235,19 +236,19 @@ def test_an_erasure_known_from_the_start_only_renames(case: Case, seed: int) -> 
 @settings(deadline=None)
 @given(cases(), st.integers(0, 2**20))
 def test_living_through_an_erasure_says_what_a_replay_says(case: Case, seed: int) -> None:
-    assert_meant(Reader(case, Way(seed, known=False)).run(), case)
+    assert_as_expected(Reader(case, Way(seed, known=False)).run(), case)
 
 
 @settings(deadline=None)
 @given(cases(), st.integers(0, 2**20), st.booleans())
 def test_a_crash_on_the_way_leaves_no_trace(case: Case, seed: int, known: bool) -> None:  # noqa: FBT001  # Hypothesis gives it
-    """A dead run may have said rows under a hash; `kol forget` takes them away."""
+    """A crashed run may have written rows under a hash; `kol forget` takes them away."""
     table = Reader(case, Way(seed, known=known, crashing=0.3)).run()
     first = user_hash("u1")
     lives = [first, *(later_hash(first, at) for at in case.moments)]
     finish(table, lives[: len(case.ends)])
 
-    assert_meant(table, case)
+    assert_as_expected(table, case)
 
 
 @settings(deadline=None, max_examples=30)
@@ -261,7 +262,7 @@ def test_what_is_forgotten_is_nowhere_in_memory(case: Case, seed: int) -> None:
 
 
 def traces(memory: UserMemory, user_id: str) -> list[str]:
-    """The arrays that hold the user's id, key or hash; what says who is forgotten left out."""
+    """The arrays that hold the user's id, key or hash; those that list the erased left out."""
     low, high = (word.to_bytes(8, "little") for word in user_key(user_id))
     signs = (user_id.encode(), low, high, bytes.fromhex(user_hash(user_id)))
     arrays = {n: a for n, a in memory.arrays().items() if not n.startswith("forgotten.user")}
@@ -297,19 +298,19 @@ class Shop:
         self.memory.fold_erasures(read_erasures([erasure_record(user_id, at)[1]], [0]), 1)
 
     def erase(self) -> None:
-        self.state()
+        self.collect()
         for topic in INPUTS:
             self.memory.mark_read_to(topic, ENDLESS)
         self.memory.erase()
 
-    def state(self) -> dict[tuple[int, str, str], dict[str, Any]]:
+    def collect(self) -> dict[tuple[int, str, str], dict[str, Any]]:
         self.table.take(self.memory.collect_updates().rows)
-        return standing_orders(self.table)
+        return latest_orders(self.table)
 
     def cents(self) -> dict[str, list[int]]:
         """Hash -> paid and given back, added up."""
         sums: dict[str, list[int]] = {}
-        for (_, _, who), order in self.state().items():
+        for (_, _, who), order in self.collect().items():
             before = sums.get(who, [0, 0])
             sums[who] = [a + b for a, b in zip(before, order["cents"], strict=True)]
         return sums
@@ -326,7 +327,7 @@ def test_a_refund_that_comes_later_meets_the_order() -> None:
     shop.fold(refund("o1", 1_000, ts=END + MINUTE))
 
     assert shop.cents() == {NOBODY: [10_000, 1_000]}
-    assert [order["kols"] for order in shop.state().values()] == [["k1"]]
+    assert [order["kols"] for order in shop.collect().values()] == [["k1"]]
 
 
 def test_a_refund_that_came_before_its_order_meets_it_afterwards() -> None:
@@ -357,7 +358,7 @@ def test_nothing_links_who_comes_later_to_who_was_forgotten(erased: bool) -> Non
     if erased:
         shop.erase()
     shop.fold(paid("o2", 50, ts=END + MINUTE))
-    later = {who: order["kols"] for (_, _, who), order in shop.state().items() if who != NOBODY}
+    later = {who: order["kols"] for (_, _, who), order in shop.collect().items() if who != NOBODY}
 
     assert later == {later_hash(user_hash("u1"), END): ["organic"]}
 
@@ -365,7 +366,7 @@ def test_nothing_links_who_comes_later_to_who_was_forgotten(erased: bool) -> Non
 def test_the_row_under_the_old_hash_is_told_empty_with_the_new_one() -> None:
     shop = Shop()
     shop.fold(paid("o1"))
-    shop.state()
+    shop.collect()
     shop.forget()
     (rows,) = [r for r in shop.memory.collect_updates().rows if r.table == "order_credit"]
 
@@ -376,7 +377,7 @@ def test_the_row_under_the_old_hash_is_told_empty_with_the_new_one() -> None:
 def test_an_order_paid_behind_a_moment_heard_of_late_is_who_comes_laters() -> None:
     shop = Shop()
     shop.fold(paid("o1", 1), paid("o2", 2, ts=END + MINUTE))
-    shop.state()
+    shop.collect()
     shop.forget()
 
     assert shop.cents() == {NOBODY: [1, 0], later_hash(user_hash("u1"), END): [2, 0]}
@@ -399,7 +400,7 @@ def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:
     shop = Shop()
     shop.fold(click(), paid("o1"))
     shop.forget()
-    shop.state()
+    shop.collect()
     for topic in INPUTS:
         assert not shop.memory.has_erasures_due
         shop.memory.erase()
@@ -483,7 +484,7 @@ def test_a_state_of_format_1_is_understood() -> None:
     again = Shop()
     again.memory = UserMemory.restored(arrays, 0, hmac_key=KEY)
 
-    assert again.state() == shop.state()
+    assert again.collect() == shop.collect()
     assert again.memory.offsets == {**shop.offsets, ERASURES: 0}
     again.forget()
     assert again.cents() == {NOBODY: [9, 0], user_hash("u2"): [5, 0]}

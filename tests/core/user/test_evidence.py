@@ -26,9 +26,9 @@ from streams.core.user.evidence import (
 from tests.builders import DAY, HOUR, NOON, decoded, interaction
 
 KINDS = list(EVIDENCE_OF)
-Said = tuple[int, int, Kind, int]  # user, KOL, kind, at
+Judgement = tuple[int, int, Kind, int]  # user, KOL, kind, at
 
-said = st.lists(
+judgements = st.lists(
     st.tuples(
         st.integers(0, 1),
         st.integers(0, 1),
@@ -39,7 +39,7 @@ said = st.lists(
 )
 
 
-def grant(allowances: Allowances, batch: list[Said]) -> list[int]:
+def grant(allowances: Allowances, batch: list[Judgement]) -> list[int]:
     user, kol, _, at = np.array(batch, np.int64).reshape(-1, 4).T
     kind = np.array([kind for _, _, kind, _ in batch], np.uint8)
     facts = decoded(INTERACTIONS, [interaction(Kind(k).name.lower()) for k in kind.tolist()]).facts
@@ -48,7 +48,7 @@ def grant(allowances: Allowances, batch: list[Said]) -> list[int]:
     return [int(one) for one in granted]
 
 
-def meant(log: list[Said]) -> list[float]:
+def expected_evidence(log: list[Judgement]) -> list[float]:
     """Say the definition again, in floats."""
     left: dict[tuple[int, int, str, int], tuple[float, int]] = {}
     granted = []
@@ -63,21 +63,21 @@ def meant(log: list[Said]) -> list[float]:
     return granted
 
 
-@given(st.lists(said, max_size=4))
+@given(st.lists(judgements, max_size=4))
 def test_evidence_is_granted_one_after_the_other_in_the_order_of_the_log(
-    batches: list[list[Said]],
+    batches: list[list[Judgement]],
 ) -> None:
     allowances, found = Allowances(slack=1000), list[int]()
     for batch in batches:
         found += grant(allowances, batch)
     log = [one for batch in batches for one in batch]
 
-    assert [one / ONE for one in found] == pytest.approx(meant(log), abs=2e-3)
+    assert [one / ONE for one in found] == pytest.approx(expected_evidence(log), abs=2e-3)
 
 
-@given(said)
+@given(judgements)
 def test_many_allowances_at_once_and_one_after_the_other_are_granted_the_same(
-    log: list[Said],
+    log: list[Judgement],
 ) -> None:
     together, apart = Allowances(slack=1000), Allowances(slack=1000)
     many = [(user, kol, kind, at) for _, kol, kind, at in log for user in range(FEW + 1)]
@@ -91,8 +91,8 @@ def test_many_allowances_at_once_and_one_after_the_other_are_granted_the_same(
     assert sorted(arrays[0]["x.at"].tolist()) == sorted(arrays[1]["x.at"].tolist())
 
 
-@given(said, said)
-def test_restored_allowances_go_on(first: list[Said], more: list[Said]) -> None:
+@given(judgements, judgements)
+def test_restored_allowances_go_on(first: list[Judgement], more: list[Judgement]) -> None:
     allowances, again = Allowances(slack=0), Allowances(slack=0)
     grant(allowances, first)
     again.restore("x", allowances.arrays("x"))
@@ -102,7 +102,7 @@ def test_restored_allowances_go_on(first: list[Said], more: list[Said]) -> None:
 
 def test_one_account_never_has_more_than_one_in_force() -> None:
     allowances = Allowances(slack=0)
-    log: list[Said] = [(0, 0, Kind.MARK_HELPFUL, NOON)] * 3
+    log: list[Judgement] = [(0, 0, Kind.MARK_HELPFUL, NOON)] * 3
 
     assert grant(allowances, log) == [ONE, 0, 0]
 

@@ -35,7 +35,7 @@ from tests.builders import (
     refund,
     topic_of,
 )
-from tests.messy import mess, records
+from tests.messy import messy_lines, records
 from tests.strategies import events
 
 KEY = b"key"
@@ -65,7 +65,7 @@ class Reader:
             self.memory.watermark([t for t in INPUTS if self.memory.greatest_time(t)])
         )
 
-    def state(self) -> Updates:
+    def collect(self) -> Updates:
         statements = self.memory.collect_updates()
         for rows in statements.rows:
             rows.validate()
@@ -86,7 +86,7 @@ class Reader:
 
     def rows(self, table: str) -> list[Row]:
         """All that stands, without versions; rows that moved away and counts of 0 left out."""
-        self.state()
+        self.collect()
         rows = [
             {name: value for name, value in row.items() if name != "version"}
             for row in self.tables[table].values()
@@ -130,11 +130,11 @@ def read(*messages: Message, slack: int = 1 << 16) -> Reader:
 # ---------------------------------------------------------------- laws
 
 logs = st.fixed_dictionaries({topic: st.lists(events(topic), max_size=12) for topic in INPUTS})
-TOLD = ("order_credit", "minute_cell", "dead_letter", "door_count")
+TABLES_OF_USERS = ("order_credit", "minute_cell", "dead_letter", "door_count")
 
 
-def standing(reader: Reader) -> dict[str, list[Row]]:
-    return {table: reader.rows(table) for table in TOLD}
+def latest_rows(reader: Reader) -> dict[str, list[Row]]:
+    return {table: reader.rows(table) for table in TABLES_OF_USERS}
 
 
 @settings(deadline=None)
@@ -154,29 +154,29 @@ def test_any_interleaving_and_any_cut_say_the_same(
         if data.draw(st.booleans()):
             mixed.memory.prune(mixed.memory.watermark([t for t in INPUTS if log[t]]))
         if data.draw(st.booleans()):
-            mixed.state()
+            mixed.collect()
         if data.draw(st.booleans()):
             mixed.restart(life=0)
 
-    assert standing(mixed) == standing(plain)
+    assert latest_rows(mixed) == latest_rows(plain)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000))
 def test_when_memory_forgets_does_not_matter(seed: int) -> None:
-    log = records(mess(seed, NOON, users=3, days=40), 1, NOON)
-    keeps, forgets = Reader(), Reader(slack=0)
+    log = records(messy_lines(seed, NOON, users=3, days=40), 1, NOON)
+    unpruned, pruned = Reader(), Reader(slack=0)
     for start in range(0, len(log), 60):
         for topic in INPUTS:
             values = [r.value for r in log[start : start + 60] if r.topic == topic]
-            for reader in (keeps, forgets):
+            for reader in (unpruned, pruned):
                 reader.fold_batch(topic, values)
-        forgets.memory.prune(forgets.memory.watermark(INPUTS))
-        forgets.state()
+        pruned.memory.prune(pruned.memory.watermark(INPUTS))
+        pruned.collect()
 
-    assert standing(forgets) == standing(keeps)
-    assert len(forgets.memory.arrays()["gate.clickstream.at"]) < len(
-        keeps.memory.arrays()["gate.clickstream.at"]
+    assert latest_rows(pruned) == latest_rows(unpruned)
+    assert len(pruned.memory.arrays()["gate.clickstream.at"]) < len(
+        unpruned.memory.arrays()["gate.clickstream.at"]
     )
 
 
@@ -194,10 +194,10 @@ def test_a_restored_memory_says_the_same_words(
     for topic in INPUTS:
         for reader in (one, other):
             reader.fold_batch(topic, more[topic])
-        said, again = one.state(), other.state()
+        updates, again = one.collect(), other.collect()
 
-        assert [str(rows.columns) for rows in said.rows] == [str(r.columns) for r in again.rows]
-        assert said.letters == again.letters
+        assert [str(rows.columns) for rows in updates.rows] == [str(r.columns) for r in again.rows]
+        assert updates.letters == again.letters
     assert one.memory.offsets == other.memory.offsets
 
 
@@ -296,10 +296,10 @@ def test_an_earlier_touch_of_the_same_half_hour_states_it_again() -> None:
 
 def test_a_touch_after_the_order_states_nothing() -> None:
     reader = read(paid())
-    reader.state()
+    reader.collect()
     reader.fold(click(ts=NOON + 1))
 
-    assert "order_credit" not in {rows.table for rows in reader.state().rows}
+    assert "order_credit" not in {rows.table for rows in reader.collect().rows}
 
 
 def test_the_touches_of_another_user_do_not_count() -> None:
@@ -331,7 +331,7 @@ def test_a_frozen_order_keeps_its_touches_for_a_refund_months_later() -> None:
         reader.fold(click(ts=NOON + days * DAY), interaction(ts=NOON + days * DAY))
         reader.fold(paid(f"p{days}", ts=NOON + days * DAY, user_id="u2"))
         reader.prune()
-        reader.state()
+        reader.collect()
     reader.restart(life=1)
     reader.fold(refund(pay_cents=2_000, ts=NOON + 170 * DAY))
     row = reader.order()
@@ -358,7 +358,7 @@ def test_of_a_user_with_too_many_touches_the_first_of_the_half_hour_stand() -> N
 
 def test_the_earlier_paid_stands_and_the_old_key_is_told_empty() -> None:
     reader = read(paid(pay_cents=500, brand_id="x"))
-    reader.state()
+    reader.collect()
     reader.fold(paid(pay_cents=700, ts=NOON - HOUR, brand_id="y"))
     row = reader.order()
 
@@ -372,7 +372,7 @@ def test_the_earlier_paid_stands_and_the_old_key_is_told_empty() -> None:
 def test_a_key_that_only_a_dead_run_told_is_told_empty_too() -> None:
     reader = Reader()
     reader.fold_batch(PURCHASES, [paid(ts=NOON), paid(ts=NOON - HOUR), paid(ts=NOON - MINUTE)])
-    reader.state()
+    reader.collect()
     times = {row["ordered_at"]: row["kols"] for row in reader.tables["order_credit"].values()}
 
     assert times == {NOON - HOUR: ["organic"], NOON: []}
@@ -380,10 +380,10 @@ def test_a_key_that_only_a_dead_run_told_is_told_empty_too() -> None:
 
 def test_the_later_paid_changes_nothing() -> None:
     reader = read(paid(pay_cents=500))
-    reader.state()
+    reader.collect()
     reader.fold(paid(pay_cents=700, ts=NOON + 1))
 
-    assert {rows.table for rows in reader.state().rows} == {"door_count"}
+    assert {rows.table for rows in reader.collect().rows} == {"door_count"}
     assert reader.order()["paid_cents"] == 500
 
 
@@ -462,7 +462,7 @@ def test_a_batch_that_outlives_an_order_is_read_like_one_event_after_the_other()
     at_once, singly = Reader(), read(*log)
     at_once.fold_batch(PURCHASES, log)
 
-    assert standing(at_once) == standing(singly)
+    assert latest_rows(at_once) == latest_rows(singly)
     assert (PURCHASES, "duplicate_order") not in at_once.doors()
 
 
@@ -546,11 +546,11 @@ def test_names_are_those_of_kols_and_brands_that_something_is_remembered_of() ->
 
 def test_totals_are_what_is_said_of_doors() -> None:
     reader = read(click(event_id="e"), click(event_id="e"), refund("nowhere"))
-    said = reader.doors()
+    counts = reader.doors()
     totals = dict(zip(SERIES, reader.memory.totals.tolist(), strict=True))
 
-    assert {(topic, label): n for (topic, label, _), n in totals.items() if n} == said
-    assert said[PURCHASES, "refund_unmatched"] == said[CLICKSTREAM, "duplicate"] == 1
+    assert {(topic, label): n for (topic, label, _), n in totals.items() if n} == counts
+    assert counts[PURCHASES, "refund_unmatched"] == counts[CLICKSTREAM, "duplicate"] == 1
 
 
 def test_a_refund_that_waited_too_long_stays_unmatched() -> None:
@@ -559,7 +559,7 @@ def test_a_refund_that_waited_too_long_stays_unmatched() -> None:
         after = NOON + DAY + HORIZON_MS + 1
         reader.fold(paid("o9", ts=after))
         reader.prune()
-        reader.state()
+        reader.collect()
         reader.prune()
         reader.fold(paid(ts=after - HORIZON_MS))
 
@@ -625,7 +625,7 @@ def test_an_event_without_a_kol_belongs_to_no_cell() -> None:
 
 def test_an_earlier_event_moves_the_user_of_the_hour() -> None:
     reader = read(click(ts=NOON + 10 * MINUTE))
-    reader.state()
+    reader.collect()
     reader.fold(click(ts=NOON + 5 * MINUTE))
 
     assert "users_hour" not in reader.cell(at=NOON + 10 * MINUTE)
@@ -665,7 +665,7 @@ def test_an_order_frozen_before_its_topic_counted_can_still_be_replaced() -> Non
 
 def test_cells_of_kols_and_brands_are_given_as_columns_too() -> None:
     reader = read(click(), paid(brand_id="x"))
-    statements = reader.state()
+    statements = reader.collect()
     cells = statements.cells
 
     assert sorted(cells.kols[code] for code in cells.kol) == ["k1", "~brand:x"]
@@ -699,7 +699,7 @@ def test_late_behaviour_is_dropped_and_counted() -> None:
 def test_what_can_not_be_read_is_a_dead_letter_as_it_came() -> None:
     reader = Reader()
     reader.fold_batch(CLICKSTREAM, [b"{", b"\xff\x00", None])
-    letters = reader.state().letters
+    letters = reader.collect().letters
     rows = {row["offset"]: row for row in reader.rows("dead_letter")}
 
     assert [(r["encoding"], r["payload"]) for r in (rows[0], rows[1], rows[2])] == [
@@ -747,15 +747,15 @@ def test_a_quiet_topic_alone_stays_where_it_is() -> None:
 
 @pytest.mark.parametrize("was_kept", [True, False])
 def test_a_total_that_a_dead_life_told_behind_its_snapshot_is_told_anew(*, was_kept: bool) -> None:
-    """It knew the refund without its order; who reads both at once has nothing to tell of it."""
+    """It knew the refund without its order; who reads both at once has nothing to write of it."""
     dead = Reader()
     if was_kept:
         dead.fold(click())
-        dead.state()
+        dead.collect()
     kept = copied(dead.memory.arrays())
     back, order = refund(ref_order_id="o1", pay_cents=10), paid(order_id="o1", pay_cents=100)
     dead.fold(back)
-    dead.state()
+    dead.collect()
     ahead = dead.doors()
 
     dead.memory = UserMemory.restored(kept, 3, hmac_key=KEY)
@@ -769,7 +769,7 @@ def test_a_total_that_a_dead_life_told_behind_its_snapshot_is_told_anew(*, was_k
 
 def test_nothing_is_said_when_nothing_changed() -> None:
     reader = read(click())
-    first, second = reader.state(), reader.state()
+    first, second = reader.collect(), reader.collect()
 
     assert (first.version, second.version) == (1, 1)
     assert second.rows == []
@@ -779,10 +779,10 @@ def test_nothing_is_said_when_nothing_changed() -> None:
 def test_a_version_is_made_of_epoch_life_and_the_number_of_the_statement() -> None:
     reader = read(click())
     reader.memory.epoch, reader.memory.life = 2, 5
-    reader.state()
+    reader.collect()
     reader.fold(click(ts=NOON + 1))
 
-    assert reader.state().version == version_of(2, 5, 2)
+    assert reader.collect().version == version_of(2, 5, 2)
 
 
 def test_offsets_say_where_reading_goes_on() -> None:
@@ -800,7 +800,7 @@ def test_an_empty_batch_only_moves_the_offset() -> None:
 
     assert isinstance(batch.facts, Purchases)
     assert reader.memory.offsets[PURCHASES] == 7
-    assert reader.state().rows == []
+    assert reader.collect().rows == []
 
 
 def test_users_of_whom_nothing_is_remembered_are_forgotten() -> None:
@@ -809,7 +809,7 @@ def test_users_of_whom_nothing_is_remembered_are_forgotten() -> None:
         for message in (click, interaction):
             reader.fold(message(user_id=f"u{day}", ts=NOON + day * DAY))
         reader.prune()
-        reader.state()
+        reader.collect()
 
     assert len(reader.memory.arrays()["users.lo"]) < 40
 
@@ -823,21 +823,21 @@ def test_memory_is_not_rewritten_for_a_few_users() -> None:
 
 
 def test_names_nothing_refers_to_any_more_are_forgotten_without_a_trace() -> None:
-    keeps, forgets = Reader(), Reader(slack=0)
+    unpruned, pruned = Reader(), Reader(slack=0)
     for day in range(60):
-        for reader in (keeps, forgets):
+        for reader in (unpruned, pruned):
             reader.fold(
                 click(kol_id=f"k{day}", user_id=f"u{day}", ts=NOON + day * DAY),
                 interaction(kol_id=f"l{day}", user_id="u", ts=NOON + day * DAY),
                 paid(f"o{day}", user_id="u", ts=NOON + day * DAY, brand_id=f"b{day}"),
             )
-        forgets.prune()
-        forgets.state()
-    known = [len(reader.memory.arrays()["names.end"]) for reader in (keeps, forgets)]
+        pruned.prune()
+        pruned.collect()
+    known = [len(reader.memory.arrays()["names.end"]) for reader in (unpruned, pruned)]
 
     assert known[0] == 180
     assert known[1] < 60 + 60 + 32  # brands and `l…` of orders, `k…` of a month
-    assert standing(forgets) == standing(keeps)
+    assert latest_rows(pruned) == latest_rows(unpruned)
 
 
 def test_platforms_channels_and_currencies_go_with_their_orders() -> None:
@@ -847,7 +847,7 @@ def test_platforms_channels_and_currencies_go_with_their_orders() -> None:
         reader.fold(paid(f"o{n}", ts=NOON + n * 100 * DAY) | words)
         reader.fold(click(ts=NOON + n * 100 * DAY), interaction(ts=NOON + n * 100 * DAY))
         reader.prune()
-        reader.state()
+        reader.collect()
     row = reader.order("o3")
 
     assert len(reader.memory.arrays()["labels.end"]) == 6  # of two orders: the others are too old
@@ -899,7 +899,7 @@ def test_of_hundreds_of_orders_of_one_user_each_looks_at_what_was_before_it() ->
     clicks = [click(ts=NOON + n * MINUTE, kol_id=f"k{n}") for n in range(200)]
     orders = [paid(f"o{n}", ts=NOON + n * MINUTE + 1) for n in range(200)]
     reader.fold_batch(PURCHASES, orders)
-    reader.state()
+    reader.collect()
     reader.fold_batch(CLICKSTREAM, clicks)
 
     for row in reader.rows("order_credit"):
@@ -914,7 +914,7 @@ def test_a_user_of_thousands_of_events_costs_memory_what_an_order_may_look_at() 
         reader.fold_batch(CLICKSTREAM, [click(ts=at + n, kol_id=f"k{n}") for n in range(60)])
         reader.fold(paid(f"o{hour}", ts=at + 1_000), interaction(ts=at))
         reader.prune()
-        reader.state()
+        reader.collect()
 
     assert reader.doors()["*", "touch_limit"] == 60 * 10
     assert len(reader.memory.arrays()["touches.at"]) <= 2 * (32 + 4 * 50 + 200)

@@ -1,7 +1,7 @@
-"""The laws of the user side: what is finally said depends on the log alone.
+"""The laws of the user side: the final rows depend on the log alone.
 
 However the log is read (topics interleaved, cut into batches, statements asked early or
-late, memory settled or not, a crash and a replay with another interleaving), the rows that
+late, memory pruned or not, a crash and a replay with another interleaving), the rows that
 stand in a replacing table in the end are those of the definitions in `tests.oracle`.
 """
 
@@ -27,7 +27,7 @@ from schemas.events import INPUTS
 from schemas.rows import MODELS, TABLES, Rows
 from streams.core.user.memory import UserMemory
 from tests.builders import copied
-from tests.messy import KOLS, Line, mess, records
+from tests.messy import KOLS, Line, messy_lines, records
 from tests.oracle import (
     DAY_MS,
     HALF_HOUR_MS,
@@ -45,7 +45,7 @@ from tests.oracle import (
 
 NOW: Final = 1_760_000_400_000  # when everything is appended; a whole half hour
 KEY: Final = b"the key of these tests"
-UNTOLD: Final = (
+UNEXPECTED: Final = (
     "depth",
     "depth_square",
     "for_",
@@ -97,11 +97,11 @@ class Way:
     seed: int = 0
     interleaved: bool = True  # any topic's batch may be next; else by arrival
     longest: int = 40  # records in a batch
-    stating: float = 0.3  # how likely statements are asked after a batch
-    settling: float = 0.3
+    flushing: float = 0.3  # how likely statements are asked after a batch
+    pruning: float = 0.3
     keeping: float = 0.2  # how likely a snapshot is taken after statements
     crashing: float = 0.0
-    slack: int = 4  # rows below which nothing is forgotten: few, so that much is
+    slack: int = 4  # rows below which nothing is dropped: few, so that much is
     touch_limit: int = MOST_TOUCHES
     name_limit: int = MOST_KOLS
 
@@ -150,18 +150,18 @@ class _Reader:
             topic for topic in self.topics if self.at[topic] < len(self.topics[topic])
         ]:
             self.fold(self.rng.choice(unread) if self.way.interleaved else self.oldest(unread))
-            if self.rng.random() < self.way.settling:
+            if self.rng.random() < self.way.pruning:
                 self.memory.prune(self.memory.watermark(list(self.topics)))
-            if self.rng.random() < self.way.stating:
-                self.state()
+            if self.rng.random() < self.way.flushing:
+                self.collect()
                 if self.rng.random() < self.way.keeping:
                     self.keep()
             if lives and self.rng.random() < self.way.crashing:
                 lives -= 1
                 self.crash()
-        self.state()
+        self.collect()
         self.memory.prune(self.memory.watermark(list(self.topics)))
-        self.state()
+        self.collect()
 
     def oldest(self, unread: Sequence[str]) -> str:
         """The topic that is least far, as a part of it."""
@@ -173,7 +173,7 @@ class _Reader:
         self.memory.fold(decode(batch(part, self.partitions)))
         self.at[topic] += len(part)
 
-    def state(self) -> None:
+    def collect(self) -> None:
         self.table.take(self.memory.collect_updates().rows)
 
     def keep(self) -> None:
@@ -214,7 +214,7 @@ def user_hash(user_id: str) -> str:
     return hmac.new(KEY, user_id.encode(), "sha256").hexdigest()[:32]  # 128 bits
 
 
-def standing_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
+def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
     found = {}
     for row in table.of("order_credit"):
         if not row["kols"]:
@@ -254,23 +254,23 @@ def expected_orders(expected: Expected) -> dict[tuple[int, str, str], dict[str, 
     }
 
 
-def standing_cells(table: Table) -> dict[tuple[str, int], dict[str, int]]:
+def latest_cells(table: Table) -> dict[tuple[str, int], dict[str, int]]:
     """KOL and minute -> fields that are not zero, summed over source partitions."""
     cells: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for row in table.of("minute_cell"):
-        told = {n: row[n] for n in NAMES if row[n] and not n.startswith(UNTOLD)}
-        cells[row["kol_id"], row["minute"] // 60].update(told)
+        fields = {n: row[n] for n in NAMES if row[n] and not n.startswith(UNEXPECTED)}
+        cells[row["kol_id"], row["minute"] // 60].update(fields)
     return {key: dict(fields) for key, fields in cells.items() if fields}
 
 
-def standing_depth(table: Table) -> dict[str, int]:
+def latest_depth(table: Table) -> dict[str, int]:
     depth: Counter[str] = Counter()
     for row in table.of("minute_cell"):
         depth[row["kol_id"]] += row["depth"]
     return {kol: total for kol, total in depth.items() if total}
 
 
-def standing_doors(table: Table, kind: str) -> Counter[tuple[str, int, str]]:
+def latest_doors(table: Table, kind: str) -> Counter[tuple[str, int, str]]:
     return Counter(
         {
             (row["topic"], row["partition"], row["door"]): row["n"]
@@ -297,28 +297,28 @@ def assert_letters(table: Table, expected: Expected, log: Iterable[Record]) -> N
         assert payload == (values[place] or b"")
 
 
-def assert_meant(
+def assert_as_expected(
     table: Table,
     log: Sequence[Record],
     partitions: int,
     most: int = MOST_TOUCHES,
     most_kols: int = MOST_KOLS,
 ) -> None:
-    """What stands is what the definitions say of this log."""
+    """The latest rows are those of the definitions."""
     expected = oracle(log, partitions, most, most_kols)
 
-    assert standing_orders(table) == expected_orders(expected)
-    assert standing_cells(table) == expected.cells
-    assert standing_depth(table) == expected.depth
-    assert standing_doors(table, "door") == expected.doors
+    assert latest_orders(table) == expected_orders(expected)
+    assert latest_cells(table) == expected.cells
+    assert latest_depth(table) == expected.depth
+    assert latest_doors(table, "door") == expected.doors
     counted: Counter[str] = Counter()
-    for (_, _, counter), n in standing_doors(table, "counter").items():
+    for (_, _, counter), n in latest_doors(table, "counter").items():
         counted[counter] += n
     assert counted["touch_limit"] == expected.crowded
     assert counted["name_limit"] == expected.nameless
     assert_letters(table, expected, log)
     refused: Counter[tuple[str, int]] = Counter()
-    for (topic, partition, _), n in standing_doors(table, "rejected").items():
+    for (topic, partition, _), n in latest_doors(table, "rejected").items():
         refused[topic, partition] += n
     assert refused == Counter((topic, partition) for topic, partition, _ in expected.rejected)
 
@@ -369,13 +369,13 @@ def lines(draw: st.DrawFn) -> Line:
     return Line(topic, user, event)
 
 
-def calmed(of: list[Line], disorder_ms: int) -> list[Line]:
+def reordered(of: list[Line], disorder_ms: int) -> list[Line]:
     """In order of time, but for lines of the same two hours, or the same day, ..."""
     return sorted(of, key=lambda line: int((line.value or {})["ts"]) // disorder_ms)
 
 
 small_logs = st.builds(
-    calmed,
+    reordered,
     st.lists(lines(), min_size=1, max_size=14),
     st.sampled_from((MINUTE_MS, 2 * HOUR_MS, DAY_MS, 400 * DAY_MS)),
 )
@@ -389,8 +389,8 @@ def small(of: Sequence[Line]) -> list[Record]:
     return records(of, 1, NOW)
 
 
-def messy(seed: int, days: int = 45, users: int = 4) -> list[Record]:
-    return records(mess(seed, NOW, users=users, days=days, malformed=0.05), 2, NOW)
+def messy_log(seed: int, days: int = 45, users: int = 4) -> list[Record]:
+    return records(messy_lines(seed, NOW, users=users, days=days, malformed=0.05), 2, NOW)
 
 
 # ---------------------------------------------------------------- laws
@@ -399,9 +399,9 @@ def messy(seed: int, days: int = 45, users: int = 4) -> list[Record]:
 @pytest.mark.parametrize("days", [3, 45, 200])
 @pytest.mark.parametrize("seed", range(4))
 def test_what_stands_in_the_end_is_what_the_definitions_say(seed: int, days: int) -> None:
-    log = messy(seed, days, users=12)
+    log = messy_log(seed, days, users=12)
 
-    assert_meant(read(log, 2, Way(interleaved=False, longest=200)), log, 2)
+    assert_as_expected(read(log, 2, Way(interleaved=False, longest=200)), log, 2)
 
 
 @settings(deadline=None)
@@ -409,7 +409,7 @@ def test_what_stands_in_the_end_is_what_the_definitions_say(seed: int, days: int
 def test_the_order_in_which_topics_are_read_does_not_matter(of: list[Line], seed: int) -> None:
     log = small(of)
 
-    assert_meant(read(log, 1, Way(seed, longest=2, settling=0.0)), log, 1)
+    assert_as_expected(read(log, 1, Way(seed, longest=2, pruning=0.0)), log, 1)
 
 
 @settings(deadline=None)
@@ -417,7 +417,7 @@ def test_the_order_in_which_topics_are_read_does_not_matter(of: list[Line], seed
 def test_no_cut_into_batches_matters(of: list[Line], seed: int, longest: int) -> None:
     log = small(of)
 
-    assert_meant(read(log, 1, Way(seed, interleaved=False, longest=longest)), log, 1)
+    assert_as_expected(read(log, 1, Way(seed, interleaved=False, longest=longest)), log, 1)
 
 
 @settings(deadline=None)
@@ -425,7 +425,7 @@ def test_no_cut_into_batches_matters(of: list[Line], seed: int, longest: int) ->
 def test_a_settled_memory_says_what_an_unsettled_one_says(of: list[Line], seed: int) -> None:
     log = small(of)
 
-    assert_meant(read(log, 1, Way(seed, longest=1, settling=1.0)), log, 1)
+    assert_as_expected(read(log, 1, Way(seed, longest=1, pruning=1.0)), log, 1)
 
 
 @settings(deadline=None)
@@ -433,7 +433,7 @@ def test_a_settled_memory_says_what_an_unsettled_one_says(of: list[Line], seed: 
 def test_statements_may_be_asked_at_any_moment(of: list[Line], seed: int) -> None:
     log = small(of)
 
-    assert_meant(read(log, 1, Way(seed, longest=2, stating=1.0)), log, 1)
+    assert_as_expected(read(log, 1, Way(seed, longest=2, flushing=1.0)), log, 1)
 
 
 @settings(deadline=None)
@@ -441,22 +441,22 @@ def test_statements_may_be_asked_at_any_moment(of: list[Line], seed: int) -> Non
 def test_a_crash_and_a_replay_in_another_order_leave_no_trace(of: list[Line], seed: int) -> None:
     log = small(of)
 
-    assert_meant(read(log, 1, Way(seed, longest=2, keeping=0.5, crashing=0.4)), log, 1)
+    assert_as_expected(read(log, 1, Way(seed, longest=2, keeping=0.5, crashing=0.4)), log, 1)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seeds, seeds, st.sampled_from((3, 45, 200)))
 def test_a_mess_survives_every_kind_of_trouble_at_once(world: int, seed: int, days: int) -> None:
-    log = messy(world, days)
+    log = messy_log(world, days)
 
-    assert_meant(read(log, 2, Way(seed, stating=0.5, keeping=0.5, crashing=0.1)), log, 2)
+    assert_as_expected(read(log, 2, Way(seed, flushing=0.5, keeping=0.5, crashing=0.1)), log, 2)
 
 
 def assert_troubled(of: Sequence[Line], way: Way) -> None:
-    """However it is read: with the way's own limits the oracle says the same."""
+    """However it is read: with the way's own limits the oracle gives the same."""
     log = small(of)
     limits = {"most": way.touch_limit, "most_kols": way.name_limit}
-    assert_meant(read(log, 1, way), log, 1, **limits)
+    assert_as_expected(read(log, 1, way), log, 1, **limits)
 
 
 @settings(deadline=None)
@@ -480,23 +480,23 @@ def test_which_kols_are_too_many_is_the_log_s_to_say(
 def test_limits_survive_every_kind_of_trouble(
     world: int, seed: int, touches: int, kols: int
 ) -> None:
-    log = messy(world, days=30)
-    way = Way(seed, stating=0.5, keeping=0.5, crashing=0.1)
+    log = messy_log(world, days=30)
+    way = Way(seed, flushing=0.5, keeping=0.5, crashing=0.1)
     limited = replace(way, touch_limit=touches, name_limit=kols)
 
-    assert_meant(read(log, 2, limited), log, 2, most=touches, most_kols=kols)
+    assert_as_expected(read(log, 2, limited), log, 2, most=touches, most_kols=kols)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_month_read_at_once_says_what_living_through_it_said(seed: int) -> None:
-    log = messy(seed, 35, users=10)
+    log = messy_log(seed, 35, users=10)
 
-    at_once = read(log, 2, Way(longest=10**6, stating=0.0, settling=0.0))
-    lived = read(log, 2, Way(interleaved=False, longest=5, stating=1.0, settling=1.0))
+    at_once = read(log, 2, Way(longest=10**6, flushing=0.0, pruning=0.0))
+    piecewise = read(log, 2, Way(interleaved=False, longest=5, flushing=1.0, pruning=1.0))
 
-    for said in (standing_orders, standing_cells, standing_depth):
-        assert said(at_once) == said(lived)
-    assert standing_doors(at_once, "door") == standing_doors(lived, "door")
+    for rows_of in (latest_orders, latest_cells, latest_depth):
+        assert rows_of(at_once) == rows_of(piecewise)
+    assert latest_doors(at_once, "door") == latest_doors(piecewise, "door")
 
 
 @settings(deadline=None)
@@ -510,7 +510,7 @@ def test_every_message_leaves_by_exactly_one_door(of: list[Line]) -> None:
 
     table = read(log, 1, Way(interleaved=False))
 
-    left = standing_doors(table, "door").total() + standing_doors(table, "rejected").total()
+    left = latest_doors(table, "door").total() + latest_doors(table, "rejected").total()
     assert left == len(log)
 
 
@@ -530,15 +530,17 @@ def test_what_comes_twice_while_it_could_be_accepted_counts_once(of: list[Line],
 
     once, twice = read(log, 1, Way(seed)), read([*log, *copies], 1, Way(seed))
 
-    assert standing_orders(once) == standing_orders(twice)
-    assert standing_cells(once) == standing_cells(twice)
-    assert standing_doors(twice, "door").total() == len(log) + len(copies)
+    assert latest_orders(once) == latest_orders(twice)
+    assert latest_cells(once) == latest_cells(twice)
+    assert latest_doors(twice, "door").total() == len(log) + len(copies)
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 5])
 def test_the_number_of_partitions_does_not_matter(partitions: int) -> None:
-    calm = calmed([line for line in mess(11, NOW, users=10, malformed=0) if line.value], 1)
+    calm = reordered(
+        [line for line in messy_lines(11, NOW, users=10, malformed=0) if line.value], 1
+    )
     log = records(calm, partitions, NOW)
 
     assert {r.partition for r in log} == set(range(partitions))
-    assert_meant(read(log, partitions, Way(interleaved=False)), log, partitions)
+    assert_as_expected(read(log, partitions, Way(interleaved=False)), log, partitions)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.messy import MISSING, Line, mess, records
+from tests.messy import MISSING, Line, messy_lines, records
 from tests.oracle import (
     DAY_MS,
     HALF_HOUR_MS,
@@ -297,7 +297,7 @@ def test_fading_is_exact_at_whole_weeks() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_in_any_mess_every_message_has_one_fate_and_every_cent_one_owner(seed: int) -> None:
-    log = records(mess(seed, NOW, users=8, days=200), 3, NOW)
+    log = records(messy_lines(seed, NOW, users=8, days=200), 3, NOW)
 
     expected = oracle(log, 3)
 
@@ -312,7 +312,7 @@ def test_in_any_mess_every_message_has_one_fate_and_every_cent_one_owner(seed: i
 
 def test_a_mess_follows_from_its_seed_and_its_time() -> None:
     def texts(seed: int, now: int) -> Sequence[str]:
-        return [line.text for line in mess(seed, now, users=3)]
+        return [line.text for line in messy_lines(seed, now, users=3)]
 
     assert texts(1, NOW) == texts(1, NOW)
     assert texts(1, NOW) != texts(2, NOW)

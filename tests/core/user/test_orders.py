@@ -44,7 +44,7 @@ class Shop:
             *self.touches.add(CLICKSTREAM, one, one, one, np.array([at]))
         )
 
-    def state(self) -> list[int]:
+    def collect(self) -> list[int]:
         """Times of the orders that changed."""
         row, _ = self.orders.collect_changed()
         return sorted(self.orders["at"][row].tolist())
@@ -61,7 +61,7 @@ class Shop:
 def test_an_order_is_dropped_when_no_refund_can_count_any_more() -> None:
     shop = Shop(slack=0)
     shop.fold(paid())
-    shop.state()
+    shop.collect()
     shop.prune(NOON + KEPT_MS)
     before = shop.times()
     shop.prune(NOON + KEPT_MS + 1)
@@ -72,7 +72,7 @@ def test_an_order_is_dropped_when_no_refund_can_count_any_more() -> None:
 def test_a_waiting_refund_is_dropped_when_no_order_can_come_any_more() -> None:
     shop = Shop(slack=0)
     shop.fold(refund(ts=NOON - MINUTE), refund())
-    shop.state()
+    shop.collect()
     shop.prune(NOON + WAITS_MS)
     before = shop.times()
     shop.prune(NOON + WAITS_MS + 1)
@@ -87,14 +87,14 @@ def test_an_order_is_not_dropped_before_it_is_written() -> None:
     shop.prune(NOON + KEPT_MS + 1)
 
     assert shop.times() == [NOON]
-    assert shop.state() == [NOON]
+    assert shop.collect() == [NOON]
 
 
 def test_few_orders_are_not_worth_pruning() -> None:
     shop = Shop(slack=5)
     late = NOON + KEPT_MS + DAY
     shop.fold(paid("old"), *(paid(f"o{n}", ts=late + n) for n in range(9)))
-    shop.state()
+    shop.collect()
     shop.prune(late)
 
     assert len(shop.times()) == 10
@@ -103,10 +103,10 @@ def test_few_orders_are_not_worth_pruning() -> None:
 def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     shop = Shop(slack=0)
     shop.touch(NOON - MINUTE)
-    shop.fold(paid("gone"), refund("gone"))
+    shop.fold(paid("expires"), refund("expires"))
     shop.touch(NOON + DAY - MINUTE)
     shop.fold(paid("stays", ts=NOON + DAY), refund("stays", pay_cents=5, ts=NOON + DAY))
-    shop.state()
+    shop.collect()
     shop.prune(NOON + DAY + HORIZON_MS + 1)
     shop.prune(NOON + KEPT_MS + 1)
     shop.fold(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
@@ -121,8 +121,8 @@ def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
 
 def test_a_tombstone_follows_its_order() -> None:
     shop = Shop(slack=0)
-    shop.fold(paid("gone"))
-    shop.state()
+    shop.fold(paid("expires"))
+    shop.collect()
     late = NOON + KEPT_MS + 1
     shop.fold(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
     shop.prune(late)
@@ -136,14 +136,14 @@ def test_a_tombstone_follows_its_order() -> None:
 def test_a_frozen_order_is_not_touched_any_more() -> None:
     shop = Shop(slack=0)
     shop.fold(paid())
-    shop.state()
+    shop.collect()
     shop.prune(NOON + HORIZON_MS)
     shop.touch(NOON - MINUTE)
-    unfrozen = shop.state()
+    unfrozen = shop.collect()
     shop.prune(NOON + HORIZON_MS + 1)
     shop.touch(NOON - 2 * MINUTE)
 
-    assert [unfrozen, shop.state()] == [[NOON], []]
+    assert [unfrozen, shop.collect()] == [[NOON], []]
 
 
 def test_freezing_waits_until_there_are_many_orders() -> None:

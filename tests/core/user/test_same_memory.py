@@ -2,7 +2,7 @@
 
     python -m tests.core.user.test_same_memory WORLD CUT
 
-reads a log in a process of its own and prints what both sides remember and say.
+reads a log in a process of its own and prints what both sides remember and write.
 """
 
 import functools
@@ -23,28 +23,28 @@ from schemas.events import INPUTS
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.worker.outgoing import Source, blocks
-from tests.core.user.test_memory_laws import KEY, Table, batch, messy
+from tests.core.user.test_memory_laws import KEY, Table, batch, messy_log
 from tests.oracle import Record
 
 ROOT = Path(__file__).parents[3]
-SLACK = 64  # rows below which nothing is forgotten: few, so that much is
+SLACK = 64  # rows below which nothing is dropped: few, so that much is
 WORLD = 3  # seed
-ROUND = 60  # records of every topic between two rounds, however they are cut
+FLUSH = 60  # records of every topic between two flushes, however they are cut
 
 
 def fold(log: Sequence[Record], cut: int) -> tuple[UserMemory, KolMemory, Table]:
-    """One partition on both sides; batches of `cut` records, rounds where the cut has no say."""
+    """One partition on both sides; batches of `cut` records, flushes whatever the cut."""
     user, kol, table = UserMemory(0, hmac_key=KEY, slack=SLACK), KolMemory(0, 1, SLACK), Table()
     topics = {topic: [r for r in log if r.topic == topic] for topic in INPUTS}
-    for start in range(0, max(map(len, topics.values())), ROUND):
+    for start in range(0, max(map(len, topics.values())), FLUSH):
         for records in topics.values():
-            part = records[start : start + ROUND]
+            part = records[start : start + FLUSH]
             for at in range(0, len(part), cut):
                 user.fold(decode(batch(part[at : at + cut], 1)))
         watermark = user.watermark(INPUTS)
-        told = user.collect_updates()
-        table.take(told.rows)
-        for _, block in blocks([Source(0, 1, told.cells, True, watermark)], 1, moved=True):  # noqa: FBT003  # as it is
+        updates = user.collect_updates()
+        table.take(updates.rows)
+        for _, block in blocks([Source(0, 1, updates.cells, True, watermark)], 1, moved=True):  # noqa: FBT003  # as it is
             kol.fold(unpack(block))
         table.take(kol.collect_updates())
         user.prune(watermark)
@@ -58,7 +58,7 @@ def digest(arrays: Mapping[str, NDArray[Any]]) -> dict[str, str]:
     }
 
 
-def standing(table: Table) -> list[str]:
+def latest_rows(table: Table) -> list[str]:
     """Every row that stands, versions and all."""
     return sorted(
         f"{name} {json.dumps(row, sort_keys=True)}"
@@ -67,19 +67,19 @@ def standing(table: Table) -> list[str]:
     )
 
 
-def told(world: int, cut: int) -> dict[str, Any]:
-    log = [record for record in messy(world, 35, users=12) if record.partition == 0]
+def run(world: int, cut: int) -> dict[str, Any]:
+    log = [record for record in messy_log(world, 35, users=12) if record.partition == 0]
     user, kol, table = fold(log, cut)
     return {
         "user": digest(user.arrays()),
         "kol": digest(kol.arrays()),
-        "rows": standing(table),
+        "rows": latest_rows(table),
     }
 
 
 @functools.cache
-def elsewhere(world: int, cut: int, hash_seed: int) -> dict[str, Any]:
-    """What another process says, whose hashes of texts are salted so."""
+def in_another_process(world: int, cut: int, hash_seed: int) -> dict[str, Any]:
+    """What another process gives, whose hashes of texts are salted so."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.core.user.test_same_memory", str(world), str(cut)],
         cwd=ROOT,
@@ -91,7 +91,7 @@ def elsewhere(world: int, cut: int, hash_seed: int) -> dict[str, Any]:
 
 
 def test_the_same_log_cut_alike_leaves_the_same_bytes_in_every_process() -> None:
-    one, other = elsewhere(WORLD, 7, 1), elsewhere(WORLD, 7, 2)
+    one, other = in_another_process(WORLD, 7, 1), in_another_process(WORLD, 7, 2)
 
     assert one["user"] == other["user"]
     assert one["kol"] == other["kol"]
@@ -99,11 +99,11 @@ def test_the_same_log_cut_alike_leaves_the_same_bytes_in_every_process() -> None
     assert any("kol_score" in row for row in one["rows"])
 
 
-def test_the_same_log_cut_otherwise_leaves_the_same_statements_in_every_process() -> None:
-    one, other = elsewhere(WORLD, 7, 1), elsewhere(WORLD, ROUND, 3)
+def test_the_same_log_cut_otherwise_leaves_the_same_rows_in_every_process() -> None:
+    one, other = in_another_process(WORLD, 7, 1), in_another_process(WORLD, FLUSH, 3)
 
     assert one["rows"] == other["rows"]
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(told(int(sys.argv[1]), int(sys.argv[2]))))
+    sys.stdout.write(json.dumps(run(int(sys.argv[1]), int(sys.argv[2]))))

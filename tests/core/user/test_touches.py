@@ -67,7 +67,7 @@ def looked_at(touches: Touches, orders: Sequence[tuple[int, int]]) -> list[list[
     return rows
 
 
-def meant(log: Sequence[Met], user: int, ordered_at: int) -> list[Met]:
+def expected_touches(log: Sequence[Met], user: int, ordered_at: int) -> list[Met]:
     """Say the definition again, over everything that ever happened."""
     earliest: dict[tuple[int, int, int, int], int] = {}
     for who, kol, of, at in log:
@@ -88,7 +88,7 @@ def test_an_order_looks_at_the_touches_of_the_definition(
         take(touches, batch)
     log = [touch for batch in batches for touch in batch]
 
-    assert looked_at(touches, orders) == [meant(log, *order) for order in orders]
+    assert looked_at(touches, orders) == [expected_touches(log, *order) for order in orders]
 
 
 @given(journeys, st.randoms(use_true_random=False))
@@ -113,7 +113,7 @@ def test_what_is_forgotten_was_nobodys_to_look_at(
     touches.prune(watermark, RANK)
     later = [(user, NOON + after) for user, after in orders]
 
-    assert looked_at(touches, later) == [meant(log, *order) for order in later]
+    assert looked_at(touches, later) == [expected_touches(log, *order) for order in later]
 
 
 def test_touches_of_events_after_forgetting_join_the_older_ones() -> None:
@@ -125,21 +125,24 @@ def test_touches_of_events_after_forgetting_join_the_older_ones() -> None:
         take(touches, batch)
         touches.prune(at, RANK)
 
-        assert looked_at(touches, [(0, at), (1, at)]) == [meant(log, 0, at), meant(log, 1, at)]
+        assert looked_at(touches, [(0, at), (1, at)]) == [
+            expected_touches(log, 0, at),
+            expected_touches(log, 1, at),
+        ]
     assert len(touches) < 120
 
 
 def test_a_new_and_an_earlier_touch_are_told_a_later_one_is_not() -> None:
     touches = Touches(slack=1000)
     half = NOON // HALF_HOUR_MS * HALF_HOUR_MS
-    told = [
+    changed = [
         take(touches, [(3, 0, 1, half + 600)]),
         take(touches, [(3, 0, 1, half + 900), (3, 1, 1, half + 5)]),
         take(touches, [(3, 0, 1, half + 600)]),
         take(touches, [(3, 0, 1, half + 700), (3, 0, 1, half + 20)]),
     ]
 
-    assert told == [[(3, half + 600)], [(3, half + 5)], [], [(3, half + 20)]]
+    assert changed == [[(3, half + 600)], [(3, half + 5)], [], [(3, half + 20)]]
 
 
 def test_the_33rd_newest_touch_is_not_looked_at() -> None:
@@ -205,7 +208,7 @@ def test_each_topic_makes_the_first_touches_of_a_half_hour_up_to_the_limit(
                 dropped += 1
     orders = [(user, NOON - before) for user in (0, 1) for before in (0, HOUR, DAY)]
 
-    assert looked_at(touches, orders) == [meant(log, *order) for order in orders]
+    assert looked_at(touches, orders) == [expected_touches(log, *order) for order in orders]
     assert touches.dropped == dropped
 
 
