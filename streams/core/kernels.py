@@ -2,4 +2,4 @@
 
 from typing import Final
 
-CODE_PATH: Final = "python"  # readable rules on arrays; compiled kernels would say so here
+CODE_PATH: Final = "python"  # readable rules on arrays; compiled kernels would be named here

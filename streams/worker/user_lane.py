@@ -125,7 +125,7 @@ class UserLane(Lane):
     @property
     def durable_offsets(self) -> dict[str, int]:
         """As of every lane, but an erasure is read again until nothing is left of the person."""
-        return self.memory.safe_offsets
+        return self.memory.durable_offsets
 
     def capture(self) -> PendingSnapshot:
         """Copy memory without those who are to be forgotten."""

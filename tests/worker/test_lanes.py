@@ -136,4 +136,4 @@ def test_what_is_to_be_forgotten_is_known_before_the_first_event() -> None:
     ]
     one.learn_erasures(PartitionRecords(records, 9))
 
-    assert (one.memory.offsets[ERASURES], one.memory.safe_offsets[ERASURES]) == (9, 3)
+    assert (one.memory.offsets[ERASURES], one.memory.durable_offsets[ERASURES]) == (9, 3)

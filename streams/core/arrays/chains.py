@@ -94,7 +94,7 @@ class Chains:
         return np.array(rows, np.int32)
 
     def rebuild(self, owner: RowNumbers, row: RowNumbers) -> None:
-        """Begin anew with these rows only."""
+        """Start again with these rows only."""
         self._owners, self._nexts = Arena(head=np.int32, rows=np.int32), Arena(next=np.int32)
         self._long = {}
         self.link(owner, row)

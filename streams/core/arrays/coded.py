@@ -1,4 +1,4 @@
-"""Tables keyed by codes: which half of a key is a user and which a name is said once, here.
+"""Tables keyed by codes: which half of a key is a user and which a name is decided here.
 
 Users and names (KOLs, brands) have dense codes. When those of which nothing is remembered leave,
 the others get new codes, and every table that mentions them is rewritten.

@@ -41,7 +41,7 @@ class Strings:
         return [utf8.decode() for utf8 in self.utf8(numbers)]
 
     def keep(self, which: Mask) -> None:
-        """Drop all texts but these; the others are numbered anew in their order."""
+        """Drop all texts but these; the others are renumbered in their order."""
         sizes = np.diff(self._ends["end"], prepend=0)
         self._bytes.keep(np.repeat(which, sizes))
         self._ends.keep(which)
@@ -105,7 +105,7 @@ class Names:
         return self._rank
 
     def keep(self, which: Mask) -> None:
-        """Drop all names but these; the others are numbered anew in their order."""
+        """Drop all names but these; the others are renumbered in their order."""
         self.names = [self.names[code] for code in np.flatnonzero(which).tolist()]
         self._code = {name: code for code, name in enumerate(self.names)}
         self._strings.keep(which)

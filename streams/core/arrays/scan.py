@@ -3,7 +3,7 @@
     sum after part i  =  factor i * sum before it + part i
 
 The order of additions is part of the result: a sum carried on from where it stood has the
-same bits as one made anew, however the parts came in portions. A running sum over all
+same bits as one made from the start, however the parts came in portions. A running sum over all
 groups, with the sum before each group taken off again, would not have that, and would
 lose the small groups behind the great ones.
 """

@@ -88,7 +88,7 @@ class KolSums:
         return expired
 
     def keep(self, which: Mask) -> None:
-        """Drop all KOLs but these; the others are numbered anew in their order."""
+        """Drop all KOLs but these; the others are renumbered in their order."""
         self._final.keep(which)
         self._written.keep(which)
 

@@ -1,8 +1,8 @@
 """Which KOLs have cells of their own: of each topic and four weeks the first of its log.
 
 Of the events of one topic partition in one stretch of four weeks (event time, since the
-epoch) the first 131 072 different KOLs have cells of their own. What is said of further ones
-is counted in the cells of `~others`, which has no score. Touches and credits keep the names
+epoch) the first 131 072 different KOLs have cells of their own. Events of further ones
+are counted in the cells of `~others`, which has no score. Touches and credits keep the names
 as they are: money is never owed to `~others`.
 
 So a producer that names somebody new with every event fills neither the KOL side nor the
@@ -40,31 +40,33 @@ class Admission(ExpiringPart):
         super().__init__({"": self._kol})
         self._limit = limit
         self._count: dict[tuple[int, int], int] = {}  # topic, stretch -> KOLs
-        self._sure: dict[int, tuple[int, Mask]] = {}  # topic -> its stretch, admitted by code
+        self._admitted: dict[int, tuple[int, Mask]] = {}  # topic -> its stretch, admitted by code
 
-    def admits(self, topic: str, kol: Codes, at: Moments) -> Mask:
-        """Take events in, in the order of the log; say whose KOL has cells of its own."""
+    def admit(self, topic: str, kol: Codes, at: Moments) -> Mask:
+        """Take events in, in the order of the log; gives which KOLs have cells of their own."""
         of = INPUTS.index(topic)
         first, last = (int(moment) // WEEKS_MS for moment in (at.min(), at.max()))
         if first != last:
-            return self._looked_up(of, kol, at)
-        admitted = self._seen(of, first, kol)
+            return self._look_up(of, kol, at)
+        admitted = self._known(of, first, kol)
         if not admitted.all():
             new = np.flatnonzero(~admitted)
-            admitted[new] = self._looked_up(of, kol[new], at[new])
-            self._sure[of][1][kol[admitted]] = True
+            admitted[new] = self._look_up(of, kol[new], at[new])
+            self._admitted[of][1][kol[admitted]] = True
         return admitted
 
-    def _seen(self, of: int, stretch: int, kol: Codes) -> Mask:
+    def _known(self, of: int, stretch: int, kol: Codes) -> Mask:
         """Which KOLs are known to be admitted without looking them up."""
-        known, sure = self._sure.get(of, (stretch, np.zeros(0, np.bool_)))
-        more = int(kol.max()) + 1 - len(sure)
+        known, admitted = self._admitted.get(of, (stretch, np.zeros(0, np.bool_)))
+        more = int(kol.max()) + 1 - len(admitted)
         if known != stretch or more > 0:
-            sure = np.append(sure & (known == stretch), np.zeros(max(2 * more, 0), np.bool_))
-        self._sure[of] = stretch, sure
-        return sure[kol]
+            admitted = np.append(
+                admitted & (known == stretch), np.zeros(max(2 * more, 0), np.bool_)
+            )
+        self._admitted[of] = stretch, admitted
+        return admitted[kol]
 
-    def _looked_up(self, of: int, kol: Codes, at: Moments) -> Mask:
+    def _look_up(self, of: int, kol: Codes, at: Moments) -> Mask:
         one = packed(kol, at // WEEKS_MS)  # KOL, stretch
         ones = np.unique(one)
         stretches = np.unique(high(ones)).tolist()
@@ -108,7 +110,7 @@ class Admission(ExpiringPart):
     def renumber_names(self, code: NDArray[np.int64]) -> None:
         """Give every KOL a new code, `code[old]`."""
         super().renumber_names(code)
-        self._sure = {}
+        self._admitted = {}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave; the oldest snapshots have nothing of it."""

@@ -96,7 +96,7 @@ def split(
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """Who is concerned with some orders and what each model says, flat.
+    """The KOLs of some orders and their cents by each model, flat.
 
     Shape `(g,)`, sorted by order and by the names' UTF-8 bytes; cents `(models, g)`.
     """

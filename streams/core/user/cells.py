@@ -2,9 +2,9 @@
 
 Every accepted event with a `kol_id` belongs to the cell of its KOL and minute, or to that of
 `~others` where too many KOLs are named (`admission`); standing orders, refunds and cancels
-with a `brand_id` belong to `~brand:<brand_id>`. A cell is told as it stands, whole, whenever
-it changed. It is forgotten when it is final (its minute ends before the watermark minus the
-horizon) and told. One takes about 450 bytes.
+with a `brand_id` belong to `~brand:<brand_id>`. A cell is written whole whenever it
+changed. It is dropped once it is written and final (its minute ends before the watermark minus
+the horizon). One takes about 450 bytes.
 """
 
 from typing import Any, Final

@@ -66,7 +66,7 @@ def count_behaviour(state: Counted, events: Behaviour, user: RowNumbers, kol: Co
 
 def _admitted(state: Counted, events: Behaviour, kol: Codes) -> Codes:
     """Under which names events are counted: their KOLs', or `~others`."""
-    admitted = state.admission.admits(events.topic, kol, events.at)
+    admitted = state.admission.admit(events.topic, kol, events.at)
     if admitted.all():
         return kol
     state.door_counts.add(events.topic, "name_limit", int(np.count_nonzero(~admitted)))

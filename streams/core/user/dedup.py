@@ -4,7 +4,7 @@ In this order, for one event after the other in the order of the log: it is too 
 (`lateness`); or its identity is known, the first in the log stands; or it is accepted.
 Only accepted events raise the greatest time and are remembered. An identity is known as
 long as its time could still be accepted: not below the greatest time minus the horizon.
-So it does not matter when the memory of it really goes.
+So it does not matter when its row is really dropped.
 """
 
 from typing import Any
@@ -58,8 +58,8 @@ class Gate:
     def _at_once(self, at: Moments, row: RowNumbers, first: Mask, before: Moments) -> Doors | None:
         """Decide all events together; None where only one after the other is exact.
 
-        That is so when an identity returns after it was forgotten, when the first of
-        several equal ones in this batch is too late, and when a duplicate says a later
+        That is so when an identity returns after it stopped counting, when the first of
+        several equal ones in this batch is too late, and when a duplicate has a later
         time than all before it.
         """
         seen = self._seen["at"]

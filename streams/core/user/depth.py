@@ -5,7 +5,7 @@
 
 Each event adds `round(10^6 ln(1 + s after)) - round(10^6 ln(1 + s before))` to its
 minute's cell, so the day's sum is exactly `round(10^6 ln(1 + s))`; the same with the
-square of the logarithm. Only accounts of at least 3 days count (where the age is said).
+square of the logarithm. Only accounts of at least 3 days count (where the age is known).
 """
 
 import math

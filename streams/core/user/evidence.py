@@ -74,7 +74,7 @@ def side_of(events: Behaviour) -> NDArray[np.int64]:
 
 
 def credibility(account_age_d: NDArray[np.float64]) -> NDArray[np.int64]:
-    """C of every source, in millionths."""
+    """The credibility c of every source, in millionths."""
     age = np.where(np.isnan(account_age_d), UNKNOWN_AGE_D, account_age_d)
     return np.rint(CREDIBILITY * np.clip(age / GROWN_D, 0, 1)).astype(np.int64)
 
@@ -155,5 +155,5 @@ class Allowances(ExpiringPart):
 
 
 def evidence(granted: NDArray[np.int64], credible: NDArray[np.int64]) -> NDArray[np.int64]:
-    """C g, rounded to millionths."""
+    """The evidence c g, rounded to millionths."""
     return (granted * credible + ONE // 2) // ONE

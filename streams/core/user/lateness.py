@@ -14,7 +14,7 @@ def greatest_before(at: Moments, greatest: int) -> Moments:
     """The greatest time before each event, if none of them is dropped, shape `(n,)`.
 
     Events that are too late never raise it; so it is exact unless a dropped duplicate
-    says a later time than its original.
+    has a later time than its original.
     """
     before = np.empty(len(at), np.int64)
     if len(at):

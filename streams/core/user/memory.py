@@ -105,13 +105,13 @@ class UserMemory:
         return erasures.has_erasures_due(self._state)
 
     @property
-    def safe_offsets(self) -> dict[str, int]:
+    def durable_offsets(self) -> dict[str, int]:
         """Where reading goes on after a snapshot taken now.
 
         An erasure is read again until all is dropped that is known of the person, so who
         sees its offset committed knows that.
         """
-        return self._state.safe_offsets
+        return self._state.durable_offsets
 
     def erase(self) -> bool:
         """Drop all that is known of erased persons whose every event is read.
@@ -157,8 +157,8 @@ class UserMemory:
         """Let the next updates hold every total: a former life may have written greater ones.
 
         Behind its snapshot it may have read more: refunds whose order it read later, or the
-        longer log of a former epoch. Other keys are written anew by the events that are read
-        again.
+        longer log of a former epoch. Other keys are written again by the events that are
+        read again.
         """
         self._state.door_counts.resend_totals()
 

@@ -1,4 +1,4 @@
-"""The orders of a partition, row by row: what the standing `paid` says and how far the order is."""
+"""The orders of a partition, one a row: what stands, its counting touches, its unbooked refunds."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
@@ -86,7 +86,7 @@ class BrandOrders:
 
 
 class OrderTable(Keyed):
-    """Every order heard of, by the hash of user and order id; texts by their numbers."""
+    """Every known order, by the hash of user and order id; texts by their numbers."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -101,7 +101,7 @@ class OrderTable(Keyed):
             unmatched=np.int32,  # what this row adds to the totals
             outside=np.int32,
             excess=np.int64,
-            at=np.int64,  # from here on what the standing `paid` says; NEVER without one
+            at=np.int64,  # from here on columns of the standing `paid`; NEVER without one
             paid=np.int64,
             list=np.int64,
             discount=np.int64,
@@ -127,7 +127,7 @@ class OrderTable(Keyed):
         self["order_id"][row] = self["event_id"][row] = first + np.arange(len(row))
 
     def write_standing(self, row: RowNumbers, purchases: CodedPurchases) -> None:
-        """Write what the standing `paid` of each order says."""
+        """Write the columns of each order's standing `paid`."""
         for name, column in _WRITTEN.items():
             self[name][row] = purchases[column]
         self["brand"][row] = purchases.brand

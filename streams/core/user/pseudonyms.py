@@ -1,4 +1,4 @@
-"""Users by a name that says nothing: a keyed hash, HMAC-SHA256 of the user_id, 128 bits of it.
+"""Pseudonyms of users: a keyed hash, HMAC-SHA256 of the user_id, 128 bits of it.
 
 Who has the key can tell whether a hash is a given user's; nobody else can link a row to a
 user. Krawczyk, Bellare, Canetti, HMAC: Keyed-Hashing for Message Authentication, RFC 2104.
@@ -33,7 +33,7 @@ class Pseudonyms:
         return _rows(self._hash(user_id.encode()) for user_id in user_ids)
 
     def later(self, hashes: NDArray[np.uint8], since: Moments) -> NDArray[np.uint8]:
-        """The hashes of persons who came after others of these hashes were forgotten."""
+        """The hashes of the persons who came after the erased ones with these hashes."""
         pairs = zip(hashes, since.tolist(), strict=True)
         return _rows(self._hash(one.tobytes() + at.to_bytes(8)) for one, at in pairs)
 

@@ -4,7 +4,7 @@ A refund or cancel counts if order - 24 h <= time <= order + 180 d, whichever ar
 
     R = paid if any cancel counts, else min(paid, sum of the refunds that count)
 
-What refunds say beyond that is `excess`, those outside the window are `outside`, those
+What refunds ask beyond that is `excess`, those outside the window are `outside`, those
 without an order `unmatched`.
 """
 

@@ -38,7 +38,7 @@ def in_turn(calls: Sequence[Callable[[], None]]) -> None:
 def arrays_of(state: UserState) -> dict[str, NDArray[Any]]:
     """Everything a snapshot holds."""
     arrays: dict[str, NDArray[Any]] = {
-        "offsets": np.array(list(state.safe_offsets.values()), np.int64),
+        "offsets": np.array(list(state.durable_offsets.values()), np.int64),
         "reached": np.array(list(state.read_to.values()), np.int64),
         "scalars": np.array([state.folded, state.pruned_to], np.int64),
         "letters": np.frombuffer(msgspec.msgpack.encode(state.letters), np.uint8),

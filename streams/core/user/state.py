@@ -76,7 +76,7 @@ class UserState:
         self.read_to[topic] = max(self.read_to[topic], at)
 
     @property
-    def safe_offsets(self) -> dict[str, int]:
+    def durable_offsets(self) -> dict[str, int]:
         """Where reading goes on after a snapshot taken now.
 
         An erasure is read again until all is dropped that is known of the person, so who
@@ -86,7 +86,7 @@ class UserState:
         return {**self.offsets, ERASURES: pending}
 
     def keep_users(self, stays: Mask) -> None:
-        """Drop all users but these, of whom alone something is remembered."""
+        """Drop all users but these; the others get new codes in their order."""
         code = np.cumsum(stays) - 1
         self.users.keep(stays)
         for part in self.with_users:

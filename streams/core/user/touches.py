@@ -16,7 +16,7 @@ of those, the ones inside their lookback count.
 *Limit.* Of one user in one half hour each topic makes 1 024 touches: the first of its log.
 An event that would begin a further one is none, and counted; so is every later one of the
 same KOL and class. That is decided by the log of one topic partition alone: neither the
-order in which topics are read nor what memory has forgotten shows in it.
+order in which topics are read nor what was pruned changes it.
 
 Memory keeps the touches whose half hour can still change (it ends after the watermark
 minus the horizon) and of the older ones each user's 32 newest: no order that can still

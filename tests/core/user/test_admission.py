@@ -21,7 +21,7 @@ def admits(admission: Admission, batch: list[Named], topic: str = CLICKSTREAM) -
     kol, at = np.array(batch, np.int64).reshape(-1, 2).T
     if not batch:
         return []
-    return [bool(one) for one in admission.admits(topic, kol.astype(np.int32), at)]
+    return [bool(one) for one in admission.admit(topic, kol.astype(np.int32), at)]
 
 
 @given(logs, st.integers(0, 7))

@@ -416,11 +416,11 @@ def test_an_offset_is_safe_once_all_is_gone() -> None:
     shop = Shop()
     shop.fold(click())
     shop.memory.fold_erasures(read_erasures([erasure_record("u1", END)[1]], [5]), 8)
-    before = shop.memory.safe_offsets[ERASURES]
+    before = shop.memory.durable_offsets[ERASURES]
     shop.erase()
 
     assert (shop.memory.offsets[ERASURES], before) == (8, 5)
-    assert shop.memory.safe_offsets[ERASURES] == 8
+    assert shop.memory.durable_offsets[ERASURES] == 8
 
 
 def test_who_is_read_again_after_being_dropped_is_dropped_again() -> None:
