@@ -1,14 +1,13 @@
 """Arrays cut into chunks: only what changed since the last snapshot is written.
 
-A memory is a handful of named arrays. Each is cut into chunks of 256 kB; a chunk whose
-checksum is that of the last committed snapshot is not written again. One that changed is
-written whole, as a *base*; while it keeps changing, its *delta* against that base is written
-instead, until the delta has grown to a quarter of a chunk: then comes the next base. So
-bases rotate by themselves, those that change most most often. The manifest names every
-chunk and every delta of all arrays with their checksums, so that a restore knows what it
-must find.
+A snapshot holds named arrays. Each is cut into chunks of 256 kB; a chunk whose checksum is
+that of the last committed snapshot is not written again. One that changed is written whole,
+as a *base*; while it keeps changing, its *delta* against that base is written instead, until
+the delta has grown to a quarter of a chunk: then a new base is written. So bases are replaced
+one by one, those that change most most often. The manifest names every chunk and every delta
+of all arrays with their checksums, so that a restore knows what it must find.
 
-To see what changed, bases are remembered while their chunks keep changing (`Base`): at most
+To find what changed, bases are remembered while their chunks keep changing (`Base`): at most
 a quarter of what the arrays hold.
 """
 
@@ -28,7 +27,7 @@ CHUNK_BYTES: Final = 256 * 1024
 DELTA_BYTES: Final = CHUNK_BYTES // 4  # of a delta; where it would be longer, a base is written
 FORGET_AFTER: Final = 4  # captures without a change after which a base is remembered no longer
 BASES_PART: Final = 4  # bases take at most one of so many parts of the arrays' bytes,
-NO_SUM: Final = -1  # of no chunk
+NO_SUM: Final = -1  # the checksum of no chunk
 LEAST_BASE_BYTES: Final = 16 << 20  # or so many bytes
 
 LAYOUT: Final = 2  # of the manifest itself; the memory's format lies inside
@@ -45,7 +44,7 @@ class NewerFormatError(Exception):
     """The state was written by a newer version."""
 
 
-class Described(msgspec.Struct, frozen=True, array_like=True):
+class ArrayEntry(msgspec.Struct, frozen=True, array_like=True):
     """What a manifest says of one array."""
 
     dtype: str  # numpy's, with byte order
@@ -57,16 +56,16 @@ class Described(msgspec.Struct, frozen=True, array_like=True):
 class Manifest(msgspec.Struct, frozen=True):
     """What a snapshot holds, as written last in its transaction."""
 
-    format: int  # of the memory's arrays
+    format: int  # of the arrays
     epoch: int
     life: int
     offsets: dict[str, int]  # topic -> next offset to read; everything before it is inside
-    arrays: dict[str, Described]
+    arrays: dict[str, ArrayEntry]
     meta: dict[str, int | float | str] = {}
 
 
 class Life(msgspec.Struct, frozen=True):
-    """Who has owned a partition last; written before its first statement."""
+    """Who owned a partition last; written before its first row."""
 
     epoch: int
     life: int
@@ -105,7 +104,7 @@ def decode_manifest(raw: bytes) -> Manifest:
         raise DamagedSnapshotError(f"the manifest cannot be read: {error}") from error
 
 
-def key(name: str, index: int) -> bytes:
+def chunk_key(name: str, index: int) -> bytes:
     """The key of a chunk's base on the state topic, e.g. `a/touch_at/3`."""
     return f"a/{name}/{index}".encode()
 
@@ -127,10 +126,10 @@ Bases = Mapping[bytes, Base]  # by key
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One moment of a memory: what must be written to make it the newest snapshot."""
+    """The arrays of one moment: what must be written to make them the newest snapshot."""
 
-    arrays: dict[str, Described]
-    changed: Mapping[bytes, bytes]  # key -> the base or delta as it stood
+    arrays: dict[str, ArrayEntry]
+    changed: Mapping[bytes, bytes]  # key -> base or delta
     vanished: tuple[bytes, ...]  # keys of the last snapshot that are no more
     state_bytes: int  # of all arrays
     seconds: float = 0.0  # of a core, what it cost
@@ -144,12 +143,12 @@ class Capture:
 
 def capture(
     arrays: Arrays,
-    last: Mapping[str, Described],
+    last: Mapping[str, ArrayEntry],
     bases: Bases = MappingProxyType({}),
     *,
     whole: bool = False,
 ) -> Capture:
-    """Take the arrays as they stand; only what differs from `last` is copied.
+    """Capture the arrays as they are; only what differs from `last` is copied.
 
     The arrays must not change meanwhile, afterwards they may. O(bytes): 25 ms for the 300 MB
     of a million users, 0.12 s where all of it changed; may run in another thread.
@@ -157,8 +156,8 @@ def capture(
     Args:
         arrays: by name.
         last: what the last snapshot's manifest says.
-        bases: what was remembered with it; any part of it will do, also nothing.
-        whole: leave no delta, so that nothing of what was before stays in a base.
+        bases: those remembered with it; any part of them will do, also none.
+        whole: write no delta, so that nothing from before stays in a base.
 
     Raises:
         ValueError: an array is of objects or of structured rows, which are not plain bytes.
@@ -168,17 +167,17 @@ def capture(
         bases, last = {}, {name: _without_deltas(described) for name, described in last.items()}
     size = sum(array.nbytes for array in arrays.values())
     builder = _CaptureBuilder(bases, max(size // BASES_PART, LEAST_BASE_BYTES))
-    described: dict[str, Described] = {}
+    described: dict[str, ArrayEntry] = {}
     for name, array in arrays.items():
         if array.dtype.hasobject or array.dtype.fields is not None:
             raise ValueError(f"{name}: arrays of {array.dtype} cannot be kept")
-        described[name] = builder.array(name, array, last.get(name))
+        described[name] = builder.add(name, array, last.get(name))
     left = _keys(described)
     vanished = tuple(key for key in _keys(last) if key not in left)
     return Capture(described, builder.changed, vanished, size, bases=builder.remembered)
 
 
-def _without_deltas(described: Described) -> Described:
+def _without_deltas(described: ArrayEntry) -> ArrayEntry:
     """Let every chunk that has a delta look changed."""
     sums = [NO_SUM if i in described.deltas else one for i, one in enumerate(described.sums)]
     return msgspec.structs.replace(described, sums=tuple(sums))
@@ -191,40 +190,40 @@ class _CaptureBuilder:
         self.changed: dict[bytes, bytes] = {}
         self.remembered: dict[bytes, Base] = {}
         self._bases = bases
-        self._room = limit - sum(len(base.chunk) for base in bases.values())
+        self._spare_bytes = limit - sum(len(base.chunk) for base in bases.values())
 
-    def array(self, name: str, array: NDArray[Any], before: Described | None) -> Described:
-        """Take one array."""
+    def add(self, name: str, array: NDArray[Any], before: ArrayEntry | None) -> ArrayEntry:
+        """Capture one array."""
         dtype = array.dtype.str
         if before is not None and before.dtype != dtype:
             before = None
         sums: list[int] = []
         deltas: dict[int, int] = {}
-        for index, chunk in enumerate(_cut(array)):
+        for index, chunk in enumerate(_chunks_of(array)):
             sums.append(xxhash.xxh3_64_intdigest(chunk))
             if before is None or _differs(before, array, index, sums[-1]):
-                delta = self._chunk(key(name, index), chunk, is_known=before is not None)
+                delta = self._add_chunk(chunk_key(name, index), chunk, is_known=before is not None)
                 if delta is not None:
                     self.changed[delta_key(name, index)] = delta
                     deltas[index] = xxhash.xxh3_64_intdigest(delta)
             else:
-                self._keep_base(key(name, index))
+                self._keep_base(chunk_key(name, index))
                 if index in before.deltas:
                     deltas[index] = before.deltas[index]
-        return Described(dtype, array.shape, tuple(sums), deltas)
+        return ArrayEntry(dtype, array.shape, tuple(sums), deltas)
 
-    def _chunk(self, name: bytes, chunk: memoryview, *, is_known: bool) -> bytes | None:
-        """Take a chunk that changed: its delta, or as a base and None."""
+    def _add_chunk(self, name: bytes, chunk: memoryview, *, is_known: bool) -> bytes | None:
+        """Capture a chunk that changed: gives its delta, or None where it becomes a base."""
         base = self._bases.get(name)
         delta = None if base is None else encode_delta(base.chunk, chunk, DELTA_BYTES)
         if base is not None and delta is not None:
             self.remembered[name] = Base(base.chunk, 0)
             return delta
         whole = self.changed[name] = chunk.tobytes()
-        room = self._room + (0 if base is None else len(base.chunk)) - len(whole)
-        if is_known and room >= 0:  # all of a new array would be much, and may never change
+        spare_bytes = self._spare_bytes + (0 if base is None else len(base.chunk)) - len(whole)
+        if is_known and spare_bytes >= 0:  # all of a new array would be much, and may never change
             self.remembered[name] = Base(whole, 0)
-            self._room = room
+            self._spare_bytes = spare_bytes
         return None
 
     def _keep_base(self, name: bytes) -> None:
@@ -234,12 +233,12 @@ class _CaptureBuilder:
             self.remembered[name] = Base(base.chunk, base.unchanged + 1)
 
 
-def _cut(array: NDArray[Any]) -> Iterator[memoryview]:
+def _chunks_of(array: NDArray[Any]) -> Iterator[memoryview]:
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     return (flat[at : at + CHUNK_BYTES] for at in range(0, len(flat), CHUNK_BYTES))
 
 
-def _differs(before: Described, array: NDArray[Any], index: int, now: int) -> bool:
+def _differs(before: ArrayEntry, array: NDArray[Any], index: int, now: int) -> bool:
     """Whether a chunk is another one than before: by its checksum, or its length at least."""
     if index >= len(before.sums) or before.sums[index] != now:
         return True
@@ -248,11 +247,11 @@ def _differs(before: Described, array: NDArray[Any], index: int, now: int) -> bo
     return min(was - start, CHUNK_BYTES) != min(array.nbytes - start, CHUNK_BYTES)
 
 
-def _keys(arrays: Mapping[str, Described]) -> dict[bytes, None]:
+def _keys(arrays: Mapping[str, ArrayEntry]) -> dict[bytes, None]:
     """Every key that a manifest names."""
     keys: dict[bytes, None] = {}
     for name, described in arrays.items():
-        keys |= dict.fromkeys(key(name, index) for index in range(len(described.sums)))
+        keys |= dict.fromkeys(chunk_key(name, index) for index in range(len(described.sums)))
         keys |= dict.fromkeys(delta_key(name, index) for index in described.deltas)
     return keys
 
@@ -269,7 +268,7 @@ def assemble(manifest: Manifest, chunks: Mapping[bytes, bytes]) -> dict[str, NDA
         array = np.empty(described.shape, np.dtype(described.dtype))
         flat = array.reshape(-1).view(np.uint8)
         for index, expected in enumerate(described.sums):
-            chunk = _chunk(name, index, described, chunks)
+            chunk = _restored_chunk(name, index, described, chunks)
             where = flat[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
             if len(chunk) != len(where):
                 raise DamagedSnapshotError(f"{name}: chunk {index} has another length")
@@ -280,11 +279,11 @@ def assemble(manifest: Manifest, chunks: Mapping[bytes, bytes]) -> dict[str, NDA
     return arrays
 
 
-def _chunk(
-    name: str, index: int, described: Described, chunks: Mapping[bytes, bytes]
+def _restored_chunk(
+    name: str, index: int, described: ArrayEntry, chunks: Mapping[bytes, bytes]
 ) -> memoryview:
     """One chunk, its delta applied where it has one."""
-    base = chunks.get(key(name, index))
+    base = chunks.get(chunk_key(name, index))
     if base is None:
         raise DamagedSnapshotError(f"{name}: chunk {index} is missing")
     expected = described.deltas.get(index)

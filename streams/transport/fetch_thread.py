@@ -226,14 +226,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     ) -> None:
         """Read what has arrived: in each group of topics the oldest first, groups in turn."""
         assignment = fetcher._subscriptions.subscription.assignment  # noqa: SLF001  # as above
-        assigned = [TP(*tp) for tp in assignment.tps]
-        plain = {tp for tp in assigned if tp.topic not in self._wiring.topics and tp in active}
-        groups: dict[object, list[TP]] = {}
-        # the other topics first: what a partition is to forget is known before more is read
-        for tp in sorted(assigned, key=lambda tp: (tp.topic in self._wiring.inputs, tp)):
-            if tp.topic in self._wiring.topics:
-                self._check_position(tp, assignment.state_value(TopicPartition(*tp)))
-                groups.setdefault(self._group(tp), []).append(tp)
+        groups = self._groups(assignment)
         self._open_arrived(fetch, fetcher)
         is_reading = True
         while is_reading and not fetch.is_full:
@@ -244,13 +237,23 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 if topic is not None:
                     is_reading = True
                     self._read_piece(fetch, fetcher, TP(topic, tps[0].partition))
+        plain = {tp for tp in active & assignment.tps if tp.topic not in self._wiring.topics}
         if plain:
-            fetch.plain = {
-                TP(*tp): records
-                for tp, records in (
-                    await fetcher.fetched_records(plain, timeout=0, max_records=max_records)
-                ).items()
-            }
+            found = await fetcher.fetched_records(plain, timeout=0, max_records=max_records)
+            fetch.plain = {TP(*tp): records for tp, records in found.items()}
+
+    def _groups(self, assignment: Any) -> dict[object, list[TP]]:  # noqa: ANN401  # aiokafka's, untyped
+        """Topic partitions that are aligned with each other; those of inputs come last.
+
+        So what a partition is to forget is known before more of it is read.
+        """
+        groups: dict[object, list[TP]] = {}
+        assigned = [TP(*tp) for tp in assignment.tps]
+        for tp in sorted(assigned, key=lambda tp: (tp.topic in self._wiring.inputs, tp)):
+            if tp.topic in self._wiring.topics:
+                self._check_position(tp, assignment.state_value(TopicPartition(*tp)))
+                groups.setdefault(self._group(tp), []).append(tp)
+        return groups
 
     def _group(self, tp: TP) -> object:
         return tp.partition if tp.topic in self._wiring.inputs else tp

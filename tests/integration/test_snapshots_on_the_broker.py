@@ -27,7 +27,7 @@ from streams.snapshots import (
     StateLog,
     UncertainCommitError,
 )
-from streams.snapshots.chunks import CHUNK_BYTES, key
+from streams.snapshots.chunks import CHUNK_BYTES, chunk_key
 from tests.embedded.waiting import until
 from tests.integration.topics import create_topics
 
@@ -162,7 +162,7 @@ async def test_a_snapshot_from_before_deltas_is_taken_over(topic: Topic) -> None
     described = {"a": ("<i8", (5,), (xxhash.xxh3_64_intdigest(column.tobytes()),))}
     manifest = {"format": 1, "epoch": 0, "life": 4, "offsets": {"purchases": 9}}
     body = msgspec.msgpack.encode(manifest | {"arrays": described, "meta": {}})
-    await topic.put(key("a", 0), column.tobytes())
+    await topic.put(chunk_key("a", 0), column.tobytes())
     await topic.put(b"manifest", b"\x01" + xxhash.xxh3_64_digest(body) + body)
     async with topic.opened() as (log, found):
         assert same(found, {"a": column})
@@ -241,7 +241,7 @@ async def test_opening_aborts_what_the_former_owner_had_begun(topic: Topic) -> N
         producer = old._writer._producer
         assert producer is not None
         await producer.begin_transaction()
-        await producer.send_and_wait(topic.name, b"half", key=key("a", 0), partition=0)
+        await producer.send_and_wait(topic.name, b"half", key=chunk_key("a", 0), partition=0)
         found = await topic.restored()
         with pytest.raises(FencedError):
             await old.write(old.capture({}), {})
@@ -298,7 +298,7 @@ async def test_a_newer_format_is_refused(topic: Topic) -> None:
 async def test_a_snapshot_somebody_tampered_with_is_refused(topic: Topic) -> None:
     async with topic.opened() as (log, _):
         await log.write(log.capture({"a": np.arange(3)}), {})
-    await topic.put(key("a", 0), np.arange(1, 4).tobytes())
+    await topic.put(chunk_key("a", 0), np.arange(1, 4).tobytes())
     async with topic.log() as log:
         with pytest.raises(DamagedSnapshotError, match="checksum of chunk 0"):
             await log.open()

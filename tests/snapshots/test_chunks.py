@@ -18,26 +18,26 @@ from streams.snapshots.chunks import (
     FORGET_AFTER,
     LAYOUT,
     LEAST_BASE_BYTES,
+    ArrayEntry,
     Arrays,
     Base,
     Capture,
     DamagedSnapshotError,
-    Described,
     Manifest,
     NewerFormatError,
     assemble,
     capture,
+    chunk_key,
     decode_manifest,
     delta_key,
     encode_manifest,
-    key,
 )
 from tests.builders import copied
 
 ROWS = CHUNK_BYTES // 8  # of int64 in one chunk
 
 
-def manifest(described: dict[str, Described]) -> Manifest:
+def manifest(described: dict[str, ArrayEntry]) -> Manifest:
     return Manifest(1, 0, 1, {}, described)
 
 
@@ -46,7 +46,7 @@ class Topic:
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
-        self.described: dict[str, Described] = {}
+        self.described: dict[str, ArrayEntry] = {}
         self.bases: Mapping[bytes, Base] = {}
 
     def write(self, arrays: Arrays, *, whole: bool = False) -> Capture:
@@ -120,7 +120,10 @@ def test_no_chunk_of_an_older_snapshot_stays_behind(history: list[Arrays]) -> No
     named = {
         made(name, index)
         for name, described in topic.described.items()
-        for made, indices in ((key, range(len(described.sums))), (delta_key, described.deltas))
+        for made, indices in (
+            (chunk_key, range(len(described.sums))),
+            (delta_key, described.deltas),
+        )
         for index in indices
     }
 
@@ -157,7 +160,7 @@ def test_what_did_not_change_is_not_written_again() -> None:
     column[2 * ROWS] += 1
     taken = topic.write({"a": column})
 
-    assert list(taken.changed) == [key("a", 2)]
+    assert list(taken.changed) == [chunk_key("a", 2)]
     assert taken.changed_bytes == CHUNK_BYTES
     assert taken.state_bytes == column.nbytes
 
@@ -166,7 +169,7 @@ def test_appending_writes_only_the_last_chunks() -> None:
     topic = Topic()
     topic.write({"a": np.arange(2 * ROWS + 5)})
 
-    assert list(topic.write({"a": np.arange(2 * ROWS + 6)}).changed) == [key("a", 2)]
+    assert list(topic.write({"a": np.arange(2 * ROWS + 6)}).changed) == [chunk_key("a", 2)]
 
 
 def test_a_chunk_that_changes_again_is_written_as_its_delta() -> None:
@@ -194,7 +197,7 @@ def test_a_new_base_comes_when_the_delta_has_grown_and_the_delta_goes() -> None:
         taken = topic.write({"a": column})
         written.append((*taken.changed, *taken.vanished))
 
-    base, delta = key("a", 0), delta_key("a", 0)
+    base, delta = chunk_key("a", 0), delta_key("a", 0)
     assert written == [(base,), (delta,), (base, delta), (base,)]
 
 
@@ -207,7 +210,7 @@ def test_a_base_is_forgotten_once_its_chunk_rests() -> None:
     column[0] = 2
 
     assert remembered == [1] * FORGET_AFTER + [0]
-    assert list(topic.write({"a": column}).changed) == [key("a", 0)]
+    assert list(topic.write({"a": column}).changed) == [chunk_key("a", 0)]
 
 
 def test_a_delta_outlives_the_memory_of_its_base() -> None:
@@ -220,7 +223,7 @@ def test_a_delta_outlives_the_memory_of_its_base() -> None:
         topic.write({"a": column})
 
     assert not topic.bases
-    assert topic.values.keys() == {key("a", 0), delta_key("a", 0)}
+    assert topic.values.keys() == {chunk_key("a", 0), delta_key("a", 0)}
     assert topic.read()["a"][0] == 2
 
 
@@ -252,7 +255,7 @@ def test_a_whole_capture_leaves_nothing_of_what_was_before() -> None:
     assert any(sign in chunk for chunk in topic.values.values())
     taken = topic.write({"a": column}, whole=True)
 
-    assert list(taken.changed) == [key("a", 0)]
+    assert list(taken.changed) == [chunk_key("a", 0)]
     assert not any(sign in chunk for chunk in topic.values.values())
     assert np.array_equal(topic.read()["a"], column)
 
@@ -300,7 +303,7 @@ def test_arrays_that_are_not_plain_bytes_are_refused(column: NDArray[Any]) -> No
 def test_a_missing_chunk_is_named() -> None:
     topic = Topic()
     topic.write({"a": np.arange(2 * ROWS)})
-    del topic.values[key("a", 1)]
+    del topic.values[chunk_key("a", 1)]
 
     with pytest.raises(DamagedSnapshotError, match=r"^a: chunk 1 is missing"):
         topic.read()
@@ -309,7 +312,7 @@ def test_a_missing_chunk_is_named() -> None:
 def test_a_chunk_of_another_snapshot_is_noticed() -> None:
     topic = Topic()
     topic.write({"a": np.arange(2 * ROWS)})
-    topic.values[key("a", 1)] = topic.values[key("a", 0)]
+    topic.values[chunk_key("a", 1)] = topic.values[chunk_key("a", 0)]
 
     with pytest.raises(DamagedSnapshotError, match="the checksum of chunk 1 is wrong"):
         topic.read()
@@ -320,7 +323,7 @@ def test_a_missing_or_wrong_delta_is_named() -> None:
     for number in range(3):
         topic.write({"a": np.full(ROWS, 7) + number * (np.arange(ROWS) < 3)})
     for wrong in ({}, {delta_key("a", 0): b"\0" * 38}):
-        values = {key("a", 0): topic.values[key("a", 0)], **wrong}
+        values = {chunk_key("a", 0): topic.values[chunk_key("a", 0)], **wrong}
 
         with pytest.raises(DamagedSnapshotError, match=r"^a: the delta of chunk 0 is missing"):
             assemble(manifest(topic.described), values)
@@ -330,14 +333,14 @@ def test_a_delta_on_another_base_is_noticed() -> None:
     topic = Topic()
     for number in range(3):
         topic.write({"a": np.full(ROWS, 7) + number * (np.arange(ROWS) < 3)})
-    topic.values[key("a", 0)] = np.zeros(ROWS, np.int64).tobytes()
+    topic.values[chunk_key("a", 0)] = np.zeros(ROWS, np.int64).tobytes()
 
     with pytest.raises(DamagedSnapshotError, match="the checksum of chunk 0 is wrong"):
         topic.read()
 
 
 def test_a_manifest_from_before_deltas_opens() -> None:
-    described = {"a": Described("<i8", (3,), (17,))}
+    described = {"a": ArrayEntry("<i8", (3,), (17,))}
     old = {**msgspec.to_builtins(manifest({})), "arrays": {"a": ("<i8", (3,), (17,))}}
     body = msgspec.msgpack.encode(old)
 
@@ -352,7 +355,7 @@ def test_a_manifest_of_a_newer_layout_is_refused() -> None:
 
 
 def test_a_sealed_manifest_opens_as_it_was() -> None:
-    described = {"a": Described("<i8", (3,), (2**64 - 1, 5), {1: 2**64 - 1})}
+    described = {"a": ArrayEntry("<i8", (3,), (2**64 - 1, 5), {1: 2**64 - 1})}
     written = Manifest(2, 1, 9, {"purchases": 17}, described, {"users": 5})
 
     assert decode_manifest(encode_manifest(written)) == written
