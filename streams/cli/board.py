@@ -1,6 +1,7 @@
 """The leaderboard on a terminal; a score is shown as a bar as wide as its interval."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.panel import Panel
@@ -21,38 +22,46 @@ def board(settings: "Settings", note: str, limit: int = 18) -> Group:
     from streams.operations.leaderboard import leaders
     from streams.operations.status import door_counts
 
-    table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
-    table.add_column("KOL", no_wrap=True)
-    table.add_column("trust 0 ─ 100", width=WIDTH + 2)
-    table.add_column("", justify="right")
-    table.add_column("Δ", justify="right")
-    table.add_column("resonance", width=WIDTH // 2 + 2)
-    table.add_column("n", justify="right")
-    table.add_column("credited", justify="right")
-    table.add_column("given back", justify="right")
-    for row in leaders(settings, limit):
-        trust, lo, hi = (100 * row[name] for name in ("trust", "trust_lo", "trust_hi"))
-        change = trust - 100 * row["before"]
-        res_lo, res, res_hi = (
-            None if row[name] is None else 100 * row[name]
-            for name in ("resonance_lo", "resonance", "resonance_hi")
-        )
-        table.add_row(
-            row["kol_id"],
-            interval(lo, trust, hi, WIDTH),
-            f"{trust:.0f} ({lo:.0f}–{hi:.0f})",
-            Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
-            interval(res_lo, res, res_hi, WIDTH // 2),
-            f"{row['n_eff']:.0f}",
-            as_yuan(int(row["credit_cents"])),
-            as_yuan(int(row["refunded_cents"])),
-        )
+    table = _table()
+    for leader in leaders(settings, limit):
+        table.add_row(*_cells(leader))
     by_door = door_counts(settings)
     counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}
     foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing yet"
     return Group(
         Panel(table, title=f"kol-streams · who is trusted · {note}", border_style="cyan"),
         Text(f" every message left by one door: {foot}", style="dim"),
+    )
+
+
+def _table() -> Table:
+    table = Table(expand=True, box=None, pad_edge=False, header_style="bold")
+    table.add_column("KOL", no_wrap=True)
+    table.add_column("trust 0 ─ 100", width=WIDTH + 2)
+    table.add_column("", justify="right")
+    table.add_column("Δ", justify="right")
+    table.add_column("resonance", width=WIDTH // 2 + 2)
+    for name in ("n", "credited", "given back"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _cells(leader: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    lo, trust, hi = (100 * leader[name] for name in ("trust_lo", "trust", "trust_hi"))
+    change = trust - 100 * leader["before"]
+    res_lo, res, res_hi = (
+        None if leader[name] is None else 100 * leader[name]
+        for name in ("resonance_lo", "resonance", "resonance_hi")
+    )
+    return (
+        leader["kol_id"],
+        interval(lo, trust, hi, WIDTH),
+        f"{trust:.0f} ({lo:.0f}–{hi:.0f})",
+        Text(f"{change:+.1f}", style="green" if change > 0 else "red" if change < 0 else "dim"),
+        interval(res_lo, res, res_hi, WIDTH // 2),
+        f"{leader['n_eff']:.0f}",
+        as_yuan(int(leader["credit_cents"])),
+        as_yuan(int(leader["refunded_cents"])),
     )
 
 

@@ -20,7 +20,7 @@ OUTAGE_SECONDS = 30.0  # a worker waits: a broker that restarts is back by then
 
 Offsets = dict[tuple[str, int], int]  # (topic, partition) -> offset
 
-CARE = {  # of a setting that is not just to be altered
+CAUTIONS = {  # of settings that must not simply be altered
     (DEAD_LETTERS, "cleanup.policy"): " (`kol forget` needs compaction; letters of versions before "
     "share their keys and would go with it: alter it 30 days after the last worker was upgraded)"
 }
@@ -152,36 +152,35 @@ class Broker:
 
     def differences(self) -> list[Difference]:
         """Where topics are missing, have another number of partitions or other settings."""
-        there = self.counts()
-        found: list[Difference] = []
-        for name, (partitions, configs) in self._plan().items():
-            if name not in there:
-                found.append(
-                    Difference(
-                        self._kafka.broker_topic(name), "is missing: run `kol topics`", fatal=True
-                    )
-                )
-            elif there[name] != partitions:
-                found.append(
-                    Difference(
-                        self._kafka.broker_topic(name),
-                        f"has {there[name]} partitions, not {partitions}; a count never changes: "
-                        "use a new KOL_APP_ID and new topics, and replay",
-                        fatal=True,
-                    )
-                )
-            else:
-                now = self.configs(name)
-                found += [
-                    Difference(
-                        self._kafka.broker_topic(name),
-                        f"has {key}={now.get(key)}, not {value}{CARE.get((name, key), '')}",
-                        fatal=False,
-                    )
-                    for key, value in configs.items()
-                    if str(now.get(key)) != str(value)
-                ]
-        return found
+        counts = self.counts()
+        return [
+            difference
+            for topic, (partitions, configs) in self._plan().items()
+            for difference in self._differences(topic, counts.get(topic), partitions, configs)
+        ]
+
+    def _differences(
+        self, topic: str, count: int | None, partitions: int, configs: Mapping[str, str]
+    ) -> list[Difference]:
+        name = self._kafka.broker_topic(topic)
+        if count is None:
+            return [Difference(name, "is missing: run `kol topics`", fatal=True)]
+        if count != partitions:
+            what = (
+                f"has {count} partitions, not {partitions}; a count never changes: "
+                "use a new KOL_APP_ID and new topics, and replay"
+            )
+            return [Difference(name, what, fatal=True)]
+        now = self.configs(topic)
+        return [
+            Difference(
+                name,
+                f"has {key}={now.get(key)}, not {value}{CAUTIONS.get((topic, key), '')}",
+                fatal=False,
+            )
+            for key, value in configs.items()
+            if str(now.get(key)) != str(value)
+        ]
 
     def configs(self, topic: str) -> dict[str, str]:
         """The settings of one topic in force."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from clickhouse_connect.driver.client import Client
+from numpy.typing import NDArray
 
 from schemas.latency import quantile_ms
 from streams.clients.clickhouse import query, reader
@@ -27,9 +29,6 @@ def demo_report(
 
     """
     client = reader(settings.clickhouse)
-    doors = query(
-        client, "SELECT door, kind, sum(n) AS n FROM v_door GROUP BY door, kind HAVING n > 0"
-    )
     orders = query(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
     models = query(
         client,
@@ -37,20 +36,30 @@ def demo_report(
         " FROM v_order_credit GROUP BY model ORDER BY model",
     )
     scores = query(client, "SELECT count() AS n FROM v_score")[0]
-    counts = np.asarray(latency_counts)
-    return {
-        "messages": messages,
-        "doors": {row["door"]: int(row["n"]) for row in doors if row["kind"] == "door"},
-        "rejected": {row["door"]: int(row["n"]) for row in doors if row["kind"] == "rejected"},
+    return {"messages": messages, **_doors(client)} | {
         "orders": int(orders["n"]),
         "paid_cents": int(orders["paid"]),
         "credited_cents": {row["model"]: int(row["credited"]) for row in models},
         "refunded_cents": {row["model"]: int(row["refunded"]) for row in models},
         "scores": int(scores["n"]),
-        "end_to_end_ms": {
-            "p50": _rounded(quantile_ms(counts, 0.5)),
-            "p99": _rounded(quantile_ms(counts, 0.99)),
-        },
+        "end_to_end_ms": _quantiles(np.asarray(latency_counts)),
+    }
+
+
+def _doors(client: Client) -> dict[str, dict[str, int]]:
+    """Messages by door, and refusals by reason."""
+    sql = "SELECT door, kind, sum(n) AS n FROM v_door GROUP BY door, kind HAVING n > 0"
+    rows = query(client, sql)
+    return {
+        key: {row["door"]: int(row["n"]) for row in rows if row["kind"] == kind}
+        for key, kind in (("doors", "door"), ("rejected", "rejected"))
+    }
+
+
+def _quantiles(counts: NDArray[np.int64]) -> dict[str, float | None]:
+    return {
+        "p50": _rounded(quantile_ms(counts, 0.5)),
+        "p99": _rounded(quantile_ms(counts, 0.99)),
     }
 
 

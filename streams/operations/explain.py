@@ -8,6 +8,10 @@ from streams.clients.clickhouse import query
 from streams.core.user.attribution import Explained, Touch, explained
 
 MINUTE_MS = 60_000
+ORDER_FIELDS = (
+    *("order_id", "ordered_at", "brand_id", "platform", "channel", "currency"),
+    *("paid_cents", "refunded_cents"),
+)
 
 
 def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
@@ -48,18 +52,9 @@ def _explained(
         )
     ]
     models = explained(row["at"], row["paid_cents"], row["refunded_cents"], touches)
-    order = {name: row[name] for name in ("order_id", "ordered_at", "brand_id", "platform")}
-    order |= {name: row[name] for name in ("channel", "currency", "paid_cents", "refunded_cents")}
-    return order | {
+    return {name: row[name] for name in ORDER_FIELDS} | {
         "touches": [
-            {
-                "kol_id": touch.kol_id,
-                "at": at,
-                "class": touch.klass,
-                "via": touch.via,
-                "age_minutes": (row["at"] - touch.at) // MINUTE_MS,
-            }
-            for touch, at in zip(touches, row["touched"], strict=True)
+            _touch(touch, at, row["at"]) for touch, at in zip(touches, row["touched"], strict=True)
         ],
         "models": [_model(model) for model in models],
         "agrees": all(
@@ -67,6 +62,16 @@ def _explained(
             for model in models
             for kol, credit in model.credit.items()
         ),
+    }
+
+
+def _touch(touch: Touch, at: str, ordered_at: int) -> dict[str, Any]:
+    return {
+        "kol_id": touch.kol_id,
+        "at": at,
+        "class": touch.klass,
+        "via": touch.via,
+        "age_minutes": (ordered_at - touch.at) // MINUTE_MS,
     }
 
 

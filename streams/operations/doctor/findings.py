@@ -165,37 +165,41 @@ def topics(
         n: partitions of this deployment.
 
     """
+    return [*_topic_settings(counts, configs), _co_partitioning(counts, n)]
+
+
+def _topic_settings(
+    counts: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]
+) -> list[Finding]:
+    found = []
     missing = [name for name in TOPICS if name not in counts]
-    found = [
-        fault("topics", f"{', '.join(missing)}: not there", "`kol topics` creates them")
-        for _ in missing[:1]
-    ]
+    if missing:
+        what = f"{', '.join(missing)}: not there"
+        found.append(fault("topics", what, "`kol topics` creates them"))
     found += [
         fault("topics", f"{name} has {key}={now}, not {value}", _alter_command(name, key, value))
         for name, topic in TOPICS.items()
         for key, value in topic.required.items()
         if name in configs and (now := configs[name].get(key)) != value
     ]
-    uneven = {
-        name: counts[name]
+    return found or [fine("topics", f"{len(TOPICS)} with their settings")]
+
+
+def _co_partitioning(counts: Mapping[str, int], n: int) -> Finding:
+    about = "co-partitioning"
+    uneven = [
+        f"{name} has {counts[name]}"
         for name, topic in TOPICS.items()
         if name in counts and not topic.fits(counts[name], n)
-    }
-    found += [
-        fault(
-            "co-partitioning",
-            f"{', '.join(f'{name} has {count}' for name, count in uneven.items())} partitions,"
-            f" this deployment has {n}",
-            "a count never changes: set KOL_KAFKA__PARTITIONS to the inputs' common count, "
-            "or use new topics and a new KOL_APP_ID",
-        )
-        for _ in list(uneven)[:1]
     ]
-    about = {finding.about for finding in found}
-    found += [fine("topics", f"{len(TOPICS)} with their settings")] if "topics" not in about else []
-    if "co-partitioning" not in about:
-        found.append(fine("co-partitioning", f"inputs, cells and states have {n} partitions each"))
-    return found
+    if not uneven:
+        return fine(about, f"inputs, cells and states have {n} partitions each")
+    return fault(
+        about,
+        f"{', '.join(uneven)} partitions, this deployment has {n}",
+        "a count never changes: set KOL_KAFKA__PARTITIONS to the inputs' common count, "
+        "or use new topics and a new KOL_APP_ID",
+    )
 
 
 def _alter_command(topic: str, key: str, value: str) -> str:
@@ -340,39 +344,42 @@ def snapshots(
         now: milliseconds.
 
     """
-    kept: dict[int, int] = {}
-    for entry in newest:
-        if entry.key == b"manifest":
-            kept[entry.partition] = max(entry.at, kept.get(entry.partition, 0))
+    taken: dict[int, int] = {}
+    for record in newest:
+        if record.key == b"manifest":
+            taken[record.partition] = max(record.at, taken.get(record.partition, 0))
     about = f"snapshots, {side}"
-    found = []
-    lost = sorted(set(known) - kept.keys())
-    if lost:
-        found.append(
-            fault(
-                about,
-                f"partitions {lost} were read, but no snapshot of them is found",
-                "is the state topic compacted and kept? Restore it, or start once with "
-                "`kol worker --from-empty`",
-            )
-        )
-    old = {at: waiting[at] for at in kept if waiting.get(at, 0) > FAULT_MS}
-    if old:
-        at = max(old, key=lambda one: now - kept[one])
-        found.append(
-            fault(
-                about,
-                f"the last snapshot of partition {at} is {duration_text(now - kept[at])} old, "
-                "although messages arrive",
-                "look into the log of its worker: is the sink away?",
-            )
-        )
+    stale = {at: now - taken[at] for at in taken if waiting.get(at, 0) > FAULT_MS}
+    found = [*_missing_snapshots(about, set(known) - taken.keys()), *_stale_snapshots(about, stale)]
     if found:
         return found
-    if not kept:
+    if not taken:
         return [fine(about, "none yet, nor anything to write")]
-    newest_, oldest_ = (duration_text(now - at) for at in (max(kept.values()), min(kept.values())))
-    return [fine(about, f"{len(kept)} partitions, the newest {newest_} ago, the oldest {oldest_}")]
+    ages = [duration_text(now - at) for at in (max(taken.values()), min(taken.values()))]
+    return [fine(about, f"{len(taken)} partitions, the newest {ages[0]} ago, the oldest {ages[1]}")]
+
+
+def _missing_snapshots(about: str, partitions: Collection[int]) -> list[Finding]:
+    if not partitions:
+        return []
+    what = f"partitions {sorted(partitions)} were read, but no snapshot of them is found"
+    mend = (
+        "is the state topic compacted and kept? Restore it, or start once with "
+        "`kol worker --from-empty`"
+    )
+    return [fault(about, what, mend)]
+
+
+def _stale_snapshots(about: str, ages: Mapping[int, int]) -> list[Finding]:
+    """The oldest of them: partition -> its age, milliseconds."""
+    if not ages:
+        return []
+    partition, age = max(ages.items(), key=lambda item: item[1])
+    what = (
+        f"the last snapshot of partition {partition} is {duration_text(age)} old, "
+        "although messages arrive"
+    )
+    return [fault(about, what, "look into the log of its worker: is the sink away?")]
 
 
 def waiting_times(oldest: Mapping[Place, int], among: Collection[str], now: int) -> dict[int, int]:
