@@ -1,9 +1,9 @@
-"""The schema: numbered files in `ddl/`, each applied once, in order, with its checksum.
+"""Migrations: the numbered files in `ddl/`, each applied once, in order, with its checksum.
 
 `clickhouse-migrations` does the work over the HTTP client. A file is a template:
 `${database}`, `${engine}`, `${on_cluster}` and `${definer}` are filled in when it is
-applied, and the checksum is that of the template, so one server and a cluster agree on
-what they have. A file that was released never changes; what changes is a new file.
+applied. The checksum is that of the template, so it is the same on one server and on a
+cluster. A released file never changes; a change is a new file.
 """
 
 import hashlib
@@ -19,17 +19,17 @@ from clickhouse_migrations.exceptions import MigrationException
 from clickhouse_migrations.migration import Migration
 from clickhouse_migrations.migrator import Migrator
 
-VERSIONS = "schema_versions"  # the migrations that a database has, with checksums
+VERSIONS = "schema_versions"  # the table of the files applied to a database
 
-ONE = "ReplacingMergeTree(version)"
-REPLICATED = (
+ENGINE = "ReplacingMergeTree(version)"
+REPLICATED_ENGINE = (
     "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)"
 )
-REPLICATED_VERSIONS = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
+REPLICATED_VERSIONS_ENGINE = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
 
 
 class SchemaError(Exception):
-    """The database cannot be brought to, or is not at, the schema of this version."""
+    """The database does not have, and cannot get, the schema of this version."""
 
 
 class Client(Protocol):
@@ -41,7 +41,7 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MigrationFile:
     """One file of `ddl/`."""
 
     number: int
@@ -50,22 +50,22 @@ class Step:
 
     @property
     def checksum(self) -> str:
-        """MD5 of the template, as stored in `schema_versions`."""
+        """MD5 of the template, as `schema_versions` keeps it."""
         return hashlib.md5(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def steps() -> list[Step]:
+def migration_files() -> list[MigrationFile]:
     """Every file of `ddl/`, in order."""
     found = [
-        Step(int(file.name[:4]), file.name, file.read_text("utf-8"))
+        MigrationFile(int(file.name[:4]), file.name, file.read_text("utf-8"))
         for file in files("sinks").joinpath("ddl").iterdir()
         if file.name.endswith(".sql")
     ]
-    return sorted(found, key=lambda step: step.number)
+    return sorted(found, key=lambda file: file.number)
 
 
 def migrate(client: Client, database: str, *, cluster: str = "", definer: str = "") -> list[str]:
-    """Bring a database to the schema of this version; gives the files that were applied.
+    """Apply the files that a database lacks; gives their names.
 
     The database is created when it is not there. Applying twice does nothing.
 
@@ -85,62 +85,62 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
         f"CREATE DATABASE IF NOT EXISTS {database}{_on(cluster)}"
         + ("" if cluster else " ENGINE = Atomic")
     )
-    ours = steps()
+    known = migration_files()
     migrator = Migrator(
         ClickhouseConnectConnection(client),
         migrations_table=f"{database}.{VERSIONS}",
-        migrations_table_engine=REPLICATED_VERSIONS if cluster else None,
+        migrations_table_engine=REPLICATED_VERSIONS_ENGINE if cluster else None,
     )
     with _silent_root_logger():
         try:
             migrator.init_schema(cluster or None)
             applied = migrator.apply_migration(
-                [Migration(step.number, step.checksum, step.text) for step in ours],
+                [Migration(file.number, file.checksum, file.text) for file in known],
                 multi_statement=True,
                 variables=variables(database, cluster=cluster, definer=definer),
-                sources={step.number: step.name for step in ours},
+                sources={file.number: file.name for file in known},
             )
         except MigrationException as error:
-            raise SchemaError(
-                mismatch(ours, _applied_checksums(client, database)) or str(error)
-            ) from error
-    names = {step.number: step.name for step in ours}
+            raise SchemaError(mismatch(known, _applied(client, database)) or str(error)) from error
+    names = {file.number: file.name for file in known}
     return [names[migration.version] for migration in applied]
 
 
 def check(client: Client, database: str) -> str | None:
-    """What keeps this version from working with a database; None if nothing does."""
-    there = client.query(
+    """Why this version cannot work with a database; None if it can."""
+    found = client.query(
         f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{VERSIONS}'"  # noqa: S608  # a name of \w+
     ).result_rows
-    return mismatch(steps(), _applied_checksums(client, database) if there[0][0] else {})
+    return mismatch(migration_files(), _applied(client, database) if found[0][0] else {})
 
 
-def mismatch(ours: Sequence[Step], applied: dict[int, str]) -> str | None:
-    """How the files of this version differ from those applied (number -> checksum), if at all."""
-    newer = applied.keys() - {step.number for step in ours}
+def mismatch(known: Sequence[MigrationFile], applied: dict[int, str]) -> str | None:
+    """How the applied files (number -> checksum) differ from the known ones, and what to do."""
+    newer = applied.keys() - {file.number for file in known}
     if newer:
         return (
             f"the database has migration {max(newer)}, which this version does not know: "
             "use a newer version of kol-streams"
         )
-    changed = [s.name for s in ours if s.number in applied and applied[s.number] != s.checksum]
+    changed = [
+        file.name for file in known if applied.get(file.number, file.checksum) != file.checksum
+    ]
     if changed:
         return (
             f"the database was made with another {changed[0]}: released files never change; "
             "use a fresh database (KOL_CLICKHOUSE__DATABASE) or the version that made this one"
         )
-    missing = [step.name for step in ours if step.number not in applied]
+    missing = [file.name for file in known if file.number not in applied]
     if missing:
         return f"the database lacks {', '.join(missing)}: run `kol migrate`"
     return None
 
 
 def variables(database: str, *, cluster: str = "", definer: str = "") -> dict[str, str]:
-    """Values of the placeholders in the files."""
+    """The values of the placeholders in the templates."""
     return {
         "database": database,
-        "engine": REPLICATED if cluster else ONE,
+        "engine": REPLICATED_ENGINE if cluster else ENGINE,
         "on_cluster": _on(cluster).strip(),
         "definer": f"DEFINER = {definer} SQL SECURITY DEFINER" if definer else "",
     }
@@ -150,7 +150,7 @@ def _on(cluster: str) -> str:
     return f" ON CLUSTER `{cluster}`" if cluster else ""
 
 
-def _applied_checksums(client: Client, database: str) -> dict[int, str]:
+def _applied(client: Client, database: str) -> dict[int, str]:
     rows = client.query(
         f"SELECT version, argMax(md5, created_at) FROM {database}.{VERSIONS} GROUP BY version"  # noqa: S608  # a name of \w+
     ).result_rows

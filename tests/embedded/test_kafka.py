@@ -25,9 +25,9 @@ NAMES = ("one", "two", "three")
 
 
 class Repository(ThreadingHTTPServer):
-    """A Maven repository on loopback that remembers what it was asked for."""
+    """A Maven repository on loopback that remembers its requests."""
 
-    asked: list[str]
+    requests: list[str]
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reposito
 
         def log_message(self, *_: object) -> None:
             assert isinstance(self.server, Repository)
-            self.server.asked.append(self.path)
+            self.server.requests.append(self.path)
 
     lock, config = tmp_path / "kafka.lock", tmp_path / "jgo.conf"
     lock.write_text("# test\n" + "".join(f"{SHA256} org.example:{name}:1.0\n" for name in NAMES))
     with Repository(("127.0.0.1", 0), Files) as server:
-        server.asked = []
+        server.requests = []
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         config.write_text(f"[repositories]\ncentral = http://127.0.0.1:{server.server_port}\n")
         monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
@@ -68,8 +68,8 @@ def place(repository: Path, name: str, content: bytes = CONTENT) -> Path:
     return file
 
 
-def jars(asked: list[str]) -> list[str]:
-    return sorted(path for path in asked if path.endswith(".jar"))
+def jars(requests: list[str]) -> list[str]:
+    return sorted(path for path in requests if path.endswith(".jar"))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def at(server: socket.socket) -> str:
 
 
 def answered(server: socket.socket, answer: bytes) -> tuple[bool, bytes]:
-    """What `is_ready` makes of an answer, and what it had asked."""
+    """What `is_ready` makes of an answer, and its request."""
     with ThreadPoolExecutor() as pool:
         found = pool.submit(is_ready, at(server))
         with server.accept()[0] as caller:
@@ -108,16 +108,16 @@ def test_the_lock_names_what_kafka_needs_and_no_address() -> None:
 
 
 def test_what_the_lock_names_is_fetched_once(remote: Repository) -> None:
-    said: list[str] = []
+    lines: list[str] = []
 
-    first = fetch(said.append)
-    second = fetch(said.append)
+    first = fetch(lines.append)
+    second = fetch(lines.append)
 
     assert first == second
     assert [jar.name for jar in first.jars] == ["one-1.0.jar", "two-1.0.jar", "three-1.0.jar"]
     assert {jar.read_bytes() for jar in first.jars} == {CONTENT}
-    assert said[-1] == f"Apache Kafka {kafka.VERSION}: 3 of 3 files"
-    assert len(said) == len(jars(remote.asked)) == 3
+    assert lines[-1] == f"Apache Kafka {kafka.VERSION}: 3 of 3 files"
+    assert len(lines) == len(jars(remote.requests)) == 3
 
 
 def test_several_who_fetch_at_the_same_time_fetch_once(remote: Repository) -> None:
@@ -125,7 +125,7 @@ def test_several_who_fetch_at_the_same_time_fetch_once(remote: Repository) -> No
         found = list(pool.map(lambda _: fetch(), range(4)))
 
     assert found == found[:1] * 4
-    assert len(jars(remote.asked)) == 3
+    assert len(jars(remote.requests)) == 3
 
 
 def test_what_the_local_repository_has_is_not_downloaded(
@@ -135,7 +135,10 @@ def test_what_the_local_repository_has_is_not_downloaded(
 
     fetch()
 
-    assert [path.split("/")[-1] for path in jars(remote.asked)] == ["one-1.0.jar", "three-1.0.jar"]
+    assert [path.split("/")[-1] for path in jars(remote.requests)] == [
+        "one-1.0.jar",
+        "three-1.0.jar",
+    ]
 
 
 def test_half_a_jar_in_the_local_repository_is_left_alone_and_downloaded(
@@ -147,7 +150,7 @@ def test_half_a_jar_in_the_local_repository_is_left_alone_and_downloaded(
 
     assert found.jars[1].read_bytes() == CONTENT
     assert broken.read_bytes() == CONTENT[:5]
-    assert len(jars(remote.asked)) == 3
+    assert len(jars(remote.requests)) == 3
 
 
 def test_another_jar_than_the_lock_names_is_refused(remote: Repository, tmp_path: Path) -> None:
@@ -186,7 +189,7 @@ def test_no_network_is_an_error_in_words(remote: Repository, tmp_path: Path) -> 
 
     with pytest.raises(EmbeddedError, match=r"cannot fetch one-1.0.jar of Apache Kafka"):
         fetch()
-    assert remote.asked == []
+    assert remote.requests == []
 
 
 def test_the_node_listens_on_loopback_only() -> None:
@@ -202,10 +205,10 @@ def test_the_node_listens_on_loopback_only() -> None:
 
 def test_one_node_is_enough_for_every_topic() -> None:
     settings = server_properties(1, 2)
-    wanted = [name for name in settings if name.endswith(("replication.factor", "min.isr"))]
+    names = [name for name in settings if name.endswith(("replication.factor", "min.isr"))]
 
-    assert len(wanted) == 6
-    assert {settings[name] for name in wanted} == {"1"}
+    assert len(names) == 6
+    assert {settings[name] for name in names} == {"1"}
 
 
 def test_a_folder_that_is_formatted_is_not_formatted_again(tmp_path: Path) -> None:
@@ -281,19 +284,19 @@ def test_the_command_line_says_what_went_wrong(
 
     assert kafka.main([]) == 1
     assert "is not the file" in capsys.readouterr().err
-    until(lambda: len(jars(remote.asked)) == 3)
+    until(lambda: len(jars(remote.requests)) == 3)
 
 
 def test_where_quick_starts_cannot_be_prepared_it_is_tried_only_once(tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     folder = tmp_path / "kafka"
     folder.mkdir()
     broken = Kafka((folder / "missing.jar",))
 
-    found = kafka._archives(broken, folder, said.append)
+    found = kafka._archives(broken, folder, lines.append)
 
-    assert kafka._archives(broken, folder, said.append) == found
-    assert said == [f"Apache Kafka {kafka.VERSION}: preparing quick starts, once"]
+    assert kafka._archives(broken, folder, lines.append) == found
+    assert lines == [f"Apache Kafka {kafka.VERSION}: preparing quick starts, once"]
     assert found[1].read_bytes() == b""
 
 
@@ -303,9 +306,9 @@ def test_java_starts_although_its_archives_are_of_no_use(tmp_path: Path) -> None
         archive.touch()
     command = Kafka((tmp_path / "missing.jar",), archives).java("no.such.Main")
 
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert "Error: Could not find or load main class no.such.Main" in said.stderr
+    assert "Error: Could not find or load main class no.such.Main" in lines.stderr
 
 
 def test_archives_of_many_java_runtimes_do_not_pile_up(

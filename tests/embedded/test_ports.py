@@ -10,7 +10,7 @@ from deploy.embedded.ports import HOST, SPARE, free
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def used() -> Iterator[int]:
     """A port somebody listens on."""
     with socket.create_server((HOST, 0)) as server:
         yield server.getsockname()[1]
@@ -22,24 +22,24 @@ def test_a_wanted_port_that_is_free_is_given() -> None:
     assert free(port) == [port]
 
 
-def test_a_port_in_use_is_avoided(taken: int) -> None:
-    [port] = free(taken)
+def test_a_port_in_use_is_avoided(used: int) -> None:
+    [port] = free(used)
 
-    assert port != taken
+    assert port != used
     assert port in SPARE
 
 
 def test_a_port_of_somebody_who_listens_on_all_addresses_is_avoided() -> None:
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104  # that is the case
-        taken = server.getsockname()[1]
+        used = server.getsockname()[1]
 
-        assert free(taken) != [taken]
+        assert free(used) != [used]
 
 
 def test_ports_of_one_call_are_different() -> None:
-    [wanted] = free(0)
+    [preferred] = free(0)
 
-    assert len(set(free(wanted, wanted, 0, 0))) == 4
+    assert len(set(free(preferred, preferred, 0, 0))) == 4
 
 
 def test_a_port_with_lingering_connections_is_free() -> None:
@@ -61,8 +61,8 @@ def test_spare_ports_are_none_that_a_kernel_gives_to_clients() -> None:
     assert given not in SPARE
 
 
-def test_no_port_at_all_is_an_error(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "SPARE", range(taken, taken + 1))
+def test_no_port_at_all_is_an_error(used: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "SPARE", range(used, used + 1))
     monkeypatch.setattr(ports, "MAX_TRIES", 1)
 
     with pytest.raises(OSError, match="no free port"):

@@ -14,7 +14,7 @@ OWNER = """
 import sys, time
 from deploy.embedded.state_folder import StateFolder
 StateFolder(sys.argv[1]).acquire()
-print("taken", flush=True)
+print("acquired", flush=True)
 time.sleep(60)
 """
 
@@ -24,7 +24,7 @@ from deploy.embedded.state_folder import StateFolder
 home = StateFolder(sys.argv[1])
 while True:
     home.owner()
-    (home.path / "asked").touch()
+    (home.path / "queried").touch()
 """
 
 
@@ -34,7 +34,7 @@ def owned_by_another(home: StateFolder) -> "subprocess.Popen[str]":
         [sys.executable, "-c", OWNER, str(home.path)], stdout=subprocess.PIPE, text=True
     )
     assert owner.stdout is not None
-    assert owner.stdout.readline() == "taken\n"
+    assert owner.stdout.readline() == "acquired\n"
     return owner
 
 
@@ -182,7 +182,7 @@ def test_asking_for_the_owner_does_not_keep_one_out(tmp_path: Path) -> None:
     home.acquire()
     home.release()
     curious = subprocess.Popen([sys.executable, "-c", ASKER, str(tmp_path)])
-    until((tmp_path / "asked").exists)
+    until((tmp_path / "queried").exists)
 
     for _ in range(200):
         home.acquire()

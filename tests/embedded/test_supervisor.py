@@ -23,8 +23,9 @@ from deploy.embedded.supervisor import ProcessSpec, Supervisor
 supervisor.READY_AFTER_SECONDS = float(sys.argv[3])
 shell = ["sh", "-c", sys.argv[2]]
 children = [ProcessSpec("first", shell), ProcessSpec("second", ["sleep", "60"], after=["first"])]
-say = lambda line: print(line, flush=True)
-Supervisor(StateFolder(sys.argv[1]), children, {"kafka": {"bootstrap": "127.0.0.1:1"}}, say).run()
+extra = {"kafka": {"bootstrap": "127.0.0.1:1"}}
+print_line = lambda line: print(line, flush=True)
+Supervisor(StateFolder(sys.argv[1]), children, extra, print_line).run()
 """
 
 SLEEP = ["sleep", "60"]
@@ -45,7 +46,7 @@ def home(tmp_path: Path) -> StateFolder:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def changes() -> list[str]:
     """What the supervisor under test says, without the seconds."""
     return []
 
@@ -58,11 +59,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def up(
-    home: StateFolder, children: list[ProcessSpec], told: list[str] | None = None
+    home: StateFolder, children: list[ProcessSpec], changes: list[str] | None = None
 ) -> Iterator[Supervisor]:
     """All of them started, in this thread, and stopped at the end."""
-    said = [] if told is None else told
-    made = Supervisor(home, children, on_change=lambda line: said.append(line.split(" after ")[0]))
+    lines = [] if changes is None else changes
+    made = Supervisor(home, children, on_change=lambda line: lines.append(line.split(" after ")[0]))
     made.start()
     try:
         yield made
@@ -73,11 +74,11 @@ def up(
 def stepping(made: Supervisor, so: Callable[[], object]) -> Callable[[], object]:
     """A question to wait for while the supervisor looks around."""
 
-    def asked() -> object:
+    def stepped() -> object:
         made.step()
         return so()
 
-    return asked
+    return stepped
 
 
 def processes(home: StateFolder) -> dict[str, dict[str, Any]]:
@@ -86,7 +87,9 @@ def processes(home: StateFolder) -> dict[str, dict[str, Any]]:
     return {process["name"]: process for process in status["processes"]}
 
 
-def test_children_start_in_order_and_stop_in_the_other(home: StateFolder, told: list[str]) -> None:
+def test_children_start_in_order_and_stop_in_the_other(
+    home: StateFolder, changes: list[str]
+) -> None:
     children = [
         ProcessSpec("worker", SLEEP, after=["topics"]),
         ProcessSpec("topics", ["true"], after=["kafka", "clickhouse"], oneshot=True),
@@ -94,26 +97,26 @@ def test_children_start_in_order_and_stop_in_the_other(home: StateFolder, told: 
         ProcessSpec("clickhouse", SLEEP),
     ]
 
-    with up(home, children, told):
+    with up(home, children, changes):
         pass
 
-    assert told.index("kafka: ready") < told.index("topics: starting")
-    assert told.index("clickhouse: ready") < told.index("topics: starting")
-    assert told.index("topics: done") < told.index("worker: starting")
-    assert told.index("worker: ready") < told.index("ready")
-    assert told.index("worker: stopped") < told.index("kafka: stopping")
-    assert told.index("worker: stopped") < told.index("clickhouse: stopping")
+    assert changes.index("kafka: ready") < changes.index("topics: starting")
+    assert changes.index("clickhouse: ready") < changes.index("topics: starting")
+    assert changes.index("topics: done") < changes.index("worker: starting")
+    assert changes.index("worker: ready") < changes.index("ready")
+    assert changes.index("worker: stopped") < changes.index("kafka: stopping")
+    assert changes.index("worker: stopped") < changes.index("clickhouse: stopping")
 
 
 def test_a_child_waits_until_the_one_before_it_is_ready(
-    home: StateFolder, tmp_path: Path, told: list[str]
+    home: StateFolder, tmp_path: Path, changes: list[str]
 ) -> None:
     sign = tmp_path / "sign"
     first = ProcessSpec("first", sh(f"touch {sign}; sleep 60"), ready=sign.exists)
     second = ProcessSpec("second", sh(f"test -e {sign} && sleep 60"), after=["first"])
 
-    with up(home, [second, first], told):
-        assert told.count("second: starting") == 1
+    with up(home, [second, first], changes):
+        assert changes.count("second: starting") == 1
 
 
 def test_a_question_that_finds_nobody_counts_as_no(home: StateFolder) -> None:
@@ -153,19 +156,19 @@ def test_the_status_tells_who_runs_since_when_and_whatever_it_was_given(home: St
 
 
 def test_a_command_may_be_asked_for_at_each_start(home: StateFolder) -> None:
-    asked: list[list[str]] = []
+    commands: list[list[str]] = []
 
     def command() -> list[str]:
-        asked.append(SLEEP)
+        commands.append(SLEEP)
         return SLEEP
 
     with up(home, [ProcessSpec("a", command)]) as made:
         os.kill(processes(home)["a"]["pid"], signal.SIGKILL)
-        until(stepping(made, lambda: len(asked) == 2))
+        until(stepping(made, lambda: len(commands) == 2))
 
 
-def test_a_child_that_is_killed_is_started_again(home: StateFolder, told: list[str]) -> None:
-    with up(home, [ProcessSpec("a", SLEEP), ProcessSpec("b", SLEEP, after=["a"])], told) as made:
+def test_a_child_that_is_killed_is_started_again(home: StateFolder, changes: list[str]) -> None:
+    with up(home, [ProcessSpec("a", SLEEP), ProcessSpec("b", SLEEP, after=["a"])], changes) as made:
         before = processes(home)
         os.kill(before["a"]["pid"], signal.SIGKILL)
         until(stepping(made, lambda: processes(home).get("a", {}).get("state") == "up"))
@@ -174,7 +177,7 @@ def test_a_child_that_is_killed_is_started_again(home: StateFolder, told: list[s
 
     assert after["a"]["pid"] != before["a"]["pid"]
     assert after["b"] == before["b"]
-    assert "a: killed by SIGKILL, again in 0.2 s" in told
+    assert "a: killed by SIGKILL, again in 0.2 s" in changes
 
 
 def test_a_service_that_ends_by_itself_is_started_again(home: StateFolder, tmp_path: Path) -> None:
@@ -195,7 +198,7 @@ def test_backoffs_double_and_begin_anew_after_a_healthy_minute() -> None:
 
 
 def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(
-    home: StateFolder, told: list[str]
+    home: StateFolder, changes: list[str]
 ) -> None:
     children = [
         ProcessSpec("a", SLEEP),
@@ -203,21 +206,21 @@ def test_a_oneshot_that_fails_is_an_error_that_quotes_its_log(
     ]
 
     with pytest.raises(EmbeddedError, match=r"(?s)b ended with code 3\n.*/b.log.*  no disk"):
-        Supervisor(home, children, on_change=told.append).start()
+        Supervisor(home, children, on_change=changes.append).start()
 
-    assert told[-1] == "a: stopped"
+    assert changes[-1] == "a: stopped"
     assert home.owner() is None
 
 
 def test_a_service_that_never_was_ready_is_tried_three_times(
-    home: StateFolder, told: list[str]
+    home: StateFolder, changes: list[str]
 ) -> None:
     child = ProcessSpec("a", sh("echo port taken; exit 1"), ready=lambda: False)
 
     with pytest.raises(EmbeddedError, match=r"(?s)a ended with code 1.*  port taken"):
-        Supervisor(home, [child], on_change=told.append).start()
+        Supervisor(home, [child], on_change=changes.append).start()
 
-    assert told.count("a: starting") == 3
+    assert changes.count("a: starting") == 3
 
 
 def test_a_service_that_takes_too_long_is_an_error_and_is_gone(home: StateFolder) -> None:

@@ -1,4 +1,4 @@
-"""The migrations make the tables and views that the code and the docs speak of."""
+"""The migrations make the tables and views that the code and the docs name."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,8 +12,16 @@ from schemas.cells import NAMES
 from schemas.rows import MODELS, TABLES, VIEWS
 from sinks.clickhouse import ClickHouse
 from sinks.connection import ConnectionSettings, connect
-from sinks.migrate import VERSIONS, SchemaError, Step, check, migrate, steps, variables
-from sinks.statements import create_table, migration, minute_views
+from sinks.migrate import (
+    VERSIONS,
+    MigrationFile,
+    SchemaError,
+    check,
+    migrate,
+    migration_files,
+    variables,
+)
+from sinks.statements import create_table, minute_views, missing_ddl
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh
 from tests.sinks.some import MAY, MONTH, cells, order, orders, rows
@@ -50,7 +58,7 @@ async def sink(there: ConnectionSettings) -> ClickHouse:
     return ClickHouse.at(there)
 
 
-def asked(client: Client, query: str) -> list[tuple[Any, ...]]:
+def rows_from(client: Client, query: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(query).result_rows]
 
 
@@ -119,10 +127,10 @@ def test_every_view_is_open_to_one_who_may_only_read(server: Server) -> None:
     assert all(reader.query(f"SELECT * FROM {view} LIMIT 1").column_names for view in VIEWS)  # noqa: S608  # our own names
 
 
-@pytest.mark.parametrize("step", steps(), ids=lambda step: step.name)
-def test_on_a_cluster_the_statements_still_parse(migrated: Client, step: Step) -> None:
-    told = variables("kol", cluster="main", definer="migrator")
-    text = substitute(step.text, told, step.name)
+@pytest.mark.parametrize("step", migration_files(), ids=lambda step: step.name)
+def test_on_a_cluster_the_statements_still_parse(migrated: Client, step: MigrationFile) -> None:
+    values = variables("kol", cluster="main", definer="migrator")
+    text = substitute(step.text, values, step.name)
 
     for statement in Migrator.script_to_statements(text, multi_statement=True):
         assert migrated.query(f"EXPLAIN AST {statement}").result_rows
@@ -132,7 +140,7 @@ async def test_a_score_says_truly_whether_it_is_final(client: Client, sink: Clic
     await sink.write(rows("kol_score", [{"kol_id": "k1", "minute": MAY, "final": 1, "version": 2}]))
     await sink.write(rows("kol_score", [{"kol_id": "k1", "minute": MAY, "final": 0, "version": 1}]))
 
-    assert asked(client, "SELECT final, toTypeName(final) FROM v_score") == [(True, "Bool")]
+    assert rows_from(client, "SELECT final, toTypeName(final) FROM v_score") == [(True, "Bool")]
 
 
 async def test_each_model_says_what_it_owes_to_whom(client: Client, sink: ClickHouse) -> None:
@@ -152,7 +160,7 @@ async def test_each_model_says_what_it_owes_to_whom(client: Client, sink: ClickH
     )
     await sink.write(orders(touched))
 
-    found = asked(
+    found = rows_from(
         client,
         "SELECT model, kol_id, via, credit_cents FROM v_order_credit ORDER BY model, kol_id",
     )
@@ -176,7 +184,7 @@ async def test_a_share_below_a_cent_is_shown_but_no_share_is_not(
 ) -> None:
     await sink.write(orders(order("o1", ["k1", "k2", "k3"], paid_cents=0)))
 
-    found = asked(
+    found = rows_from(
         client, "SELECT model, groupArray(kol_id) FROM v_order_credit GROUP BY model ORDER BY model"
     )
 
@@ -189,13 +197,13 @@ async def test_a_share_below_a_cent_is_shown_but_no_share_is_not(
 async def test_an_order_nobody_touched_is_organic_in_every_model(
     client: Client, sink: ClickHouse
 ) -> None:
-    told = {model: {"organic": 100} for model in MODELS}
-    await sink.write(orders(order("o1", credits_=told, paid_cents=100)))
+    owed = {model: {"organic": 100} for model in MODELS}
+    await sink.write(orders(order("o1", credits_=owed, paid_cents=100)))
 
-    found = asked(client, "SELECT model, kol_id, via, credit_cents FROM v_order_credit")
+    found = rows_from(client, "SELECT model, kol_id, via, credit_cents FROM v_order_credit")
 
     assert sorted(found) == sorted((model, "organic", "none", 100) for model in MODELS)
-    assert asked(client, "SELECT touches, paid_cents FROM v_order") == [(0, 100)]
+    assert rows_from(client, "SELECT touches, paid_cents FROM v_order") == [(0, 100)]
 
 
 async def test_a_key_an_order_has_moved_away_from_is_gone_from_the_views(
@@ -208,14 +216,14 @@ async def test_a_key_an_order_has_moved_away_from_is_gone_from_the_views(
     await sink.write(orders(order("o1", ["k1"])))
     await sink.write(orders(left, moved))
 
-    assert asked(client, "SELECT count() FROM v_order") == [(1,)]
-    assert asked(client, "SELECT count() FROM v_order_credit") == [(6,)]
+    assert rows_from(client, "SELECT count() FROM v_order") == [(1,)]
+    assert rows_from(client, "SELECT count() FROM v_order_credit") == [(6,)]
 
 
 async def test_two_users_may_have_an_order_of_one_number(client: Client, sink: ClickHouse) -> None:
     await sink.write(orders(order("o1", user_hash="h1"), order("o1", user_hash="h2")))
 
-    assert asked(client, "SELECT count() FROM v_order") == [(2,)]
+    assert rows_from(client, "SELECT count() FROM v_order") == [(2,)]
 
 
 async def test_minutes_add_up_over_source_partitions(client: Client, sink: ClickHouse) -> None:
@@ -225,7 +233,7 @@ async def test_minutes_add_up_over_source_partitions(client: Client, sink: Click
     await sink.write(second)
     await sink.write(first)
 
-    assert asked(client, "SELECT users, views FROM v_minute") == [(7, 11)]
+    assert rows_from(client, "SELECT users, views FROM v_minute") == [(7, 11)]
 
 
 async def test_rows_of_long_ago_stay(client: Client, sink: ClickHouse) -> None:
@@ -233,7 +241,7 @@ async def test_rows_of_long_ago_stay(client: Client, sink: ClickHouse) -> None:
     await sink.write(orders(*long_ago))
     client.command("OPTIMIZE TABLE order_credit FINAL")
 
-    assert asked(client, "SELECT count() FROM v_order") == [(3,)]
+    assert rows_from(client, "SELECT count() FROM v_order") == [(3,)]
 
 
 def refreshed(client: Client, view: str) -> None:
@@ -242,27 +250,29 @@ def refreshed(client: Client, view: str) -> None:
 
 
 async def test_hours_add_minutes_up(client: Client, sink: ClickHouse) -> None:
-    (hour,) = asked(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
+    (hour,) = rows_from(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
     start = (hour - MAY) // 60
     await sink.write(cells(start, start + 1, users=2, users_hour=1, views=5))
     refreshed(client, "cell_1h_refresh")
     await sink.write(cells(start, users=2, users_hour=1, views=7, version=2))
     refreshed(client, "cell_1h_refresh")
 
-    assert asked(client, "SELECT users_hour, views FROM v_cell_1h") == [(2, 12)]
+    assert rows_from(client, "SELECT users_hour, views FROM v_cell_1h") == [(2, 12)]
 
 
 async def test_hours_of_credit_follow_an_order_that_changes_hands(
     client: Client, sink: ClickHouse
 ) -> None:
-    (at,) = asked(client, "SELECT toUnixTimestamp(now()) * 1000")[0]
+    (at,) = rows_from(client, "SELECT toUnixTimestamp(now()) * 1000")[0]
     to = {kol: {"linear": {kol: 100}} for kol in ("k1", "k2")}
     await sink.write(orders(order("o1", ["k1"], to["k1"], ordered_at=at, paid_cents=100)))
     refreshed(client, "credit_1h_refresh")
-    before = asked(client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'")
+    before = rows_from(
+        client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'"
+    )
     await sink.write(orders(order("o1", ["k2"], to["k2"], ordered_at=at, version=2)))
     refreshed(client, "credit_1h_refresh")
-    after = asked(client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'")
+    after = rows_from(client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'")
 
     assert (before, after) == ([("k1", 100)], [("k2", 100)])
 
@@ -270,15 +280,15 @@ async def test_hours_of_credit_follow_an_order_that_changes_hands(
 async def test_hours_of_scores_keep_the_last_and_the_extremes(
     client: Client, sink: ClickHouse
 ) -> None:
-    (hour,) = asked(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
-    told = [
+    (hour,) = rows_from(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
+    scores = [
         {"kol_id": "k1", "minute": hour + 60 * i, "trust": trust, "resonance": resonance}
         for i, (trust, resonance) in enumerate([(0.5, 0.1), (0.9, 0.2), (0.7, None)])
     ]
-    await sink.write(rows("kol_score", told))
+    await sink.write(rows("kol_score", scores))
     refreshed(client, "score_1h_refresh")
 
-    found = asked(client, "SELECT trust, trust_min, trust_max, resonance FROM v_score_1h")
+    found = rows_from(client, "SELECT trust, trust_min, trust_max, resonance FROM v_score_1h")
 
     assert found == [(0.7, 0.5, 0.9, None)]
 
@@ -323,7 +333,7 @@ def test_a_column_that_is_added_stands_where_a_fresh_table_has_it(
         for table in tables
     }
 
-    apply(client, "narrow", migration(tables, there))
+    apply(client, "narrow", missing_ddl(tables, there))
 
     wide = made(generated, "generated")
     assert made(client, "narrow") == {name: wide[name] for name in made(client, "narrow")}
@@ -331,7 +341,7 @@ def test_a_column_that_is_added_stands_where_a_fresh_table_has_it(
 
 
 def columns_of(client: Client, database: str, table: str) -> list[tuple[Any, ...]]:
-    return asked(
+    return rows_from(
         client,
         "SELECT name, type, compression_codec, comment, default_expression"  # noqa: S608  # names of ours
         f" FROM system.columns WHERE database = '{database}' AND table = '{table}'"
@@ -346,9 +356,9 @@ DROPPED = ("journey", "transition_cell", "commerce_cell", "commerce_1h")
 async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    earlier = steps()[:BEFORE_DROP]
+    earlier = migration_files()[:BEFORE_DROP]
     with monkeypatch.context() as patch:
-        patch.setattr("sinks.migrate.steps", lambda: earlier)
+        patch.setattr("sinks.migrate.migration_files", lambda: earlier)
         old = fresh(server, "old")
     for table in DROPPED:
         old.command(f"INSERT INTO {table} (version) VALUES (1)")  # noqa: S608  # names of ours
@@ -361,7 +371,7 @@ async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     applied = migrate(old, "old")
 
     new = fresh(server, "new")
-    assert applied == [step.name for step in steps()[BEFORE_DROP:]]
+    assert applied == [step.name for step in migration_files()[BEFORE_DROP:]]
     assert check(old, "old") is None
     assert made(old, "old") == made(new, "new")
     assert [len(before[table]) for table in ("order_credit", "minute_cell")] == [1, 2]
@@ -371,12 +381,12 @@ async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
 
 
 def rows_of(client: Client, table: str) -> list[tuple[Any, ...]]:
-    return asked(client, f"SELECT * FROM {table} ORDER BY version")  # noqa: S608  # a name of ours
+    return rows_from(client, f"SELECT * FROM {table} ORDER BY version")  # noqa: S608  # a name of ours
 
 
 def made(client: Client, database: str) -> dict[str, str]:
     """The statement behind every table and view of a database, by its name."""
-    found = asked(
+    found = rows_from(
         client,
         "SELECT name, create_table_query FROM system.tables"  # noqa: S608  # a name of ours
         f" WHERE database = '{database}'",
@@ -408,7 +418,7 @@ def test_a_database_of_a_newer_version_is_refused(server: Server) -> None:
 def test_a_database_made_with_another_file_is_refused(server: Server) -> None:
     client = fresh(server, "changed")
     client.command(f"TRUNCATE TABLE {VERSIONS}")
-    others = [[step.number, "other", ""] for step in steps()]
+    others = [[step.number, "other", ""] for step in migration_files()]
     client.insert(VERSIONS, others, column_names=["version", "md5", "script"])
 
     fault = check(client, "changed")
@@ -428,5 +438,5 @@ def test_a_database_that_stopped_half_way_is_finished(server: Server) -> None:
 
     assert fault is not None
     assert "0016" in fault
-    assert migrate(client, "half") == [step.name for step in steps()[15:]]
+    assert migrate(client, "half") == [step.name for step in migration_files()[15:]]
     assert check(client, "half") is None

@@ -7,7 +7,7 @@ import jsonschema
 from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
 from schemas.wire import wire_schema
 
-TAKEN = "taken"
+ACCEPTED = "accepted"
 
 _strict = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
@@ -20,19 +20,19 @@ VALIDATORS = {t: _strict(wire_schema(t)) for t in (CLICKSTREAM, INTERACTIONS, PU
 
 
 def plain_reason(topic: str, raw: bytes | None, received_at: int) -> str:
-    """Why a message is refused, or `taken`; where it stands is not looked at."""
+    """Why a message is rejected, or `accepted`; its partition is not checked."""
     if raw is None:
         return "null_value"
     if len(raw) > 256 * 1024:
         return "too_large"
     try:
-        said = json.loads(raw.decode(), parse_int=_huge_or_not, parse_constant=_refuse)
-        json.dumps(said, ensure_ascii=False).encode()  # fails on lone surrogates
+        fields = json.loads(raw.decode(), parse_int=_huge_or_not, parse_constant=_refuse)
+        json.dumps(fields, ensure_ascii=False).encode()  # fails on lone surrogates
     except (ValueError, RecursionError):
         return "not_json"
-    if not isinstance(said, dict):
+    if not isinstance(fields, dict):
         return "not_json"
-    return _reason(topic, said, received_at)
+    return _reason(topic, fields, received_at)
 
 
 def _huge_or_not(digits: str) -> int:
@@ -43,16 +43,16 @@ def _refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
-def _reason(topic: str, said: dict[str, object], received_at: int) -> str:
-    wrong = {_wrong(error) for error in VALIDATORS[topic].iter_errors(said)}
+def _reason(topic: str, fields: dict[str, object], received_at: int) -> str:
+    wrong = {_wrong(error) for error in VALIDATORS[topic].iter_errors(fields)}
     for reason in ("invalid", "unknown_kind", "reserved_id"):
         if reason in wrong:
             return reason
-    ts = said["ts"]
+    ts = fields["ts"]
     assert isinstance(ts, int)
     if ts < 946_684_800_000:
         return "bad_time"
-    return "from_the_future" if ts > received_at + 10 * 60 * 1_000 else TAKEN
+    return "from_the_future" if ts > received_at + 10 * 60 * 1_000 else ACCEPTED
 
 
 def _wrong(error: jsonschema.ValidationError) -> str:

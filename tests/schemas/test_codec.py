@@ -55,9 +55,9 @@ NAMED = {  # column of codes -> its list of names
 }
 
 
-def rows(told: Decoded) -> list[tuple[Any, ...]]:
+def rows(result: Decoded) -> list[tuple[Any, ...]]:
     """Every row of every column, codes as names, to be compared."""
-    facts = told.facts
+    facts = result.facts
     columns = {field.name: getattr(facts, field.name) for field in fields(facts)}
     for code, names in NAMED.items():
         if code in columns:
@@ -68,8 +68,8 @@ def rows(told: Decoded) -> list[tuple[Any, ...]]:
     return list(zip(*(map(repr, column) for column in columns.values()), strict=True))
 
 
-def reasons(told: Decoded) -> list[str]:
-    return [rejected.reason for rejected in told.rejected]
+def reasons(result: Decoded) -> list[str]:
+    return [rejected.reason for rejected in result.rejected]
 
 
 def reason_of(
@@ -79,23 +79,23 @@ def reason_of(
     partitions: int = 1,
     received_at: int | None = None,
 ) -> str:
-    told = decoded(topic, [message], partition, partitions, received_at=received_at)
-    (reason,) = reasons(told) or ["taken"]
+    result = decoded(topic, [message], partition, partitions, received_at=received_at)
+    (reason,) = reasons(result) or ["accepted"]
     return reason
 
 
-def behaviour(topic: str, *said: Message) -> Behaviour:
-    told = decoded(topic, said)
-    assert isinstance(told.facts, Behaviour)
-    assert not told.rejected
-    return told.facts
+def behaviour(topic: str, *sent: Message) -> Behaviour:
+    result = decoded(topic, sent)
+    assert isinstance(result.facts, Behaviour)
+    assert not result.rejected
+    return result.facts
 
 
-def purchases(*said: Message) -> Purchases:
-    told = decoded(PURCHASES, said)
-    assert isinstance(told.facts, Purchases)
-    assert not told.rejected
-    return told.facts
+def purchases(*sent: Message) -> Purchases:
+    result = decoded(PURCHASES, sent)
+    assert isinstance(result.facts, Purchases)
+    assert not result.rejected
+    return result.facts
 
 
 def names(known: Iterable[str], codes: Codes) -> list[str | None]:
@@ -109,20 +109,20 @@ def names(known: Iterable[str], codes: Codes) -> list[str | None]:
 def test_every_message_is_either_a_fact_or_refused_with_one_known_reason(
     batch: RecordBatch,
 ) -> None:
-    told = decode(batch)
-    offsets = [*told.facts.offset.tolist(), *(rejected.offset for rejected in told.rejected)]
+    result = decode(batch)
+    offsets = [*result.facts.offset.tolist(), *(rejected.offset for rejected in result.rejected)]
 
     assert sorted(offsets) == batch.offsets.tolist()
-    assert set(reasons(told)) <= {reason.label for reason in RejectReason}
+    assert set(reasons(result)) <= {reason.label for reason in RejectReason}
 
 
 @given(record_batches())
 def test_facts_and_refusals_stand_in_the_order_of_the_log(batch: RecordBatch) -> None:
-    told = decode(batch)
-    refused = [rejected.offset for rejected in told.rejected]
+    result = decode(batch)
+    rejected_offsets = [rejected.offset for rejected in result.rejected]
 
-    assert told.facts.offset.tolist() == sorted(told.facts.offset.tolist())
-    assert refused == sorted(refused)
+    assert result.facts.offset.tolist() == sorted(result.facts.offset.tolist())
+    assert rejected_offsets == sorted(rejected_offsets)
 
 
 @given(record_batches(), st.data())
@@ -160,8 +160,8 @@ def test_every_good_event_is_taken(topic: str, data: st.DataObject) -> None:
 def test_a_refused_message_is_kept_as_it_came_with_its_place(
     topic: str, data: st.DataObject
 ) -> None:
-    said = data.draw(st.lists(messages(topic), max_size=4))
-    batch = record_batch(topic, said, first_offset=40)
+    sent = data.draw(st.lists(messages(topic), max_size=4))
+    batch = record_batch(topic, sent, first_offset=40)
     by_offset = {rejected.offset: rejected for rejected in decode(batch).rejected}
 
     for offset, rejected in by_offset.items():
@@ -189,75 +189,77 @@ def test_no_bytes_make_the_decoder_raise(topic: str, raw: bytes) -> None:
 @pytest.mark.parametrize("topic", INPUTS)
 @pytest.mark.parametrize("raw", BAD, ids=lambda raw: repr(raw[:20]))
 def test_bytes_that_kill_parsers_are_only_refused(topic: str, raw: bytes) -> None:
-    told = decoded(topic, [raw])
+    result = decoded(topic, [raw])
 
-    assert len(told.rejected) == 1
+    assert len(result.rejected) == 1
 
 
 @pytest.mark.parametrize("topic", INPUTS)
 @given(data=st.data())
 def test_the_columns_say_what_the_events_say(topic: str, data: st.DataObject) -> None:
-    said = data.draw(st.lists(events(topic), max_size=4))
-    facts = decoded(topic, said).facts
+    sent = data.draw(st.lists(events(topic), max_size=4))
+    facts = decoded(topic, sent).facts
 
-    assert facts.at.tolist() == [m["ts"] for m in said]
-    assert facts.kind.tolist() == [KINDS[topic][m.get("event") or m["kind"]] for m in said]
-    assert [tuple(key) for key in facts.user.tolist()] == [user_key(m["user_id"]) for m in said]
+    assert facts.at.tolist() == [m["ts"] for m in sent]
+    assert facts.kind.tolist() == [KINDS[topic][m.get("event") or m["kind"]] for m in sent]
+    assert [tuple(key) for key in facts.user.tolist()] == [user_key(m["user_id"]) for m in sent]
     assert [tuple(key) for key in facts.identity.tolist()] == [
-        identity(topic, m["user_id"], m["event_id"]) for m in said
+        identity(topic, m["user_id"], m["event_id"]) for m in sent
     ]
 
 
 @pytest.mark.parametrize("topic", [CLICKSTREAM, INTERACTIONS])
 @given(data=st.data())
 def test_the_columns_of_behaviour_say_what_the_events_say(topic: str, data: st.DataObject) -> None:
-    said = data.draw(st.lists(events(topic), max_size=4))
-    facts = behaviour(topic, *said)
+    sent = data.draw(st.lists(events(topic), max_size=4))
+    facts = behaviour(topic, *sent)
 
-    def told(name: str, absent: float) -> list[Any]:
-        return [absent if m.get(name) is None else m[name] for m in said]
+    def values(name: str, absent: float) -> list[Any]:
+        return [absent if m.get(name) is None else m[name] for m in sent]
 
-    assert names(facts.kols, facts.kol) == [m.get("kol_id") or None for m in said]
-    assert facts.dwell_ms.tolist() == told("dwell_ms", NONE)
-    assert facts.visible_ms.tolist() == told("visible_ms", NONE)
-    np.testing.assert_array_equal(facts.completion, told("completion", math.nan))
-    np.testing.assert_array_equal(facts.account_age_d, told("account_age_d", math.nan))
-    assert facts.shared.tolist() == [bool(m.get("share_id")) for m in said]
-    assert facts.live.tolist() == [bool(m.get("live_id")) for m in said]
+    assert names(facts.kols, facts.kol) == [m.get("kol_id") or None for m in sent]
+    assert facts.dwell_ms.tolist() == values("dwell_ms", NONE)
+    assert facts.visible_ms.tolist() == values("visible_ms", NONE)
+    np.testing.assert_array_equal(facts.completion, values("completion", math.nan))
+    np.testing.assert_array_equal(facts.account_age_d, values("account_age_d", math.nan))
+    assert facts.shared.tolist() == [bool(m.get("share_id")) for m in sent]
+    assert facts.live.tolist() == [bool(m.get("live_id")) for m in sent]
 
 
 @given(st.lists(events(PURCHASES), max_size=4))
-def test_the_columns_of_purchases_say_what_the_events_say(said: list[Message]) -> None:
-    facts = purchases(*said)
+def test_the_columns_of_purchases_say_what_the_events_say(sent: list[Message]) -> None:
+    facts = purchases(*sent)
     about = [
         m["order_id"] if m["kind"] == "paid" else m.get("ref_order_id") or m["order_id"]
-        for m in said
+        for m in sent
     ]
 
     assert facts.order_ids == about
-    assert facts.user_ids == [m["user_id"] for m in said]
-    assert facts.event_ids == [m["event_id"] for m in said]
-    assert facts.raw == [msgspec.json.encode(m) for m in said]
+    assert facts.user_ids == [m["user_id"] for m in sent]
+    assert facts.event_ids == [m["event_id"] for m in sent]
+    assert facts.raw == [msgspec.json.encode(m) for m in sent]
     assert [tuple(key) for key in facts.order.tolist()] == [
-        order_key(m["user_id"], order) for m, order in zip(said, about, strict=True)
+        order_key(m["user_id"], order) for m, order in zip(sent, about, strict=True)
     ]
-    assert names(facts.brands, facts.brand) == [m.get("brand_id") or None for m in said]
-    assert names(facts.platforms, facts.platform) == [m.get("platform") or None for m in said]
-    assert names(facts.channels, facts.channel) == [m.get("channel_type") or None for m in said]
-    assert names(facts.currencies, facts.currency) == [m.get("currency") or "CNY" for m in said]
+    assert names(facts.brands, facts.brand) == [m.get("brand_id") or None for m in sent]
+    assert names(facts.platforms, facts.platform) == [m.get("platform") or None for m in sent]
+    assert names(facts.channels, facts.channel) == [m.get("channel_type") or None for m in sent]
+    assert names(facts.currencies, facts.currency) == [m.get("currency") or "CNY" for m in sent]
     assert facts.pay_cents.tolist() == [
-        0 if m["kind"] == "cancel" else m["pay_cents"] for m in said
+        0 if m["kind"] == "cancel" else m["pay_cents"] for m in sent
     ]
-    assert facts.list_cents.tolist() == [m.get("list_cents") or 0 for m in said]
-    assert facts.discount_cents.tolist() == [m.get("discount_cents") or 0 for m in said]
-    assert facts.promo.tolist() == [bool(m.get("promo_flag")) for m in said]
-    assert facts.member.tolist() == [bool(m.get("is_member")) for m in said]
+    assert facts.list_cents.tolist() == [m.get("list_cents") or 0 for m in sent]
+    assert facts.discount_cents.tolist() == [m.get("discount_cents") or 0 for m in sent]
+    assert facts.promo.tolist() == [bool(m.get("promo_flag")) for m in sent]
+    assert facts.member.tolist() == [bool(m.get("is_member")) for m in sent]
 
 
 @given(events(PURCHASES), st.sampled_from(["user_id", "order_id", "brand_id", "reason", "sku"]))
-def test_the_text_of_a_refusal_never_holds_what_the_message_says(said: Message, name: str) -> None:
+def test_the_text_of_a_rejection_never_holds_what_the_message_says(
+    sent: Message, name: str
+) -> None:
     secret = {name: ["13800138000"], "ts": "13800138000", "13800138000": {}}
-    (rejected,) = decoded(PURCHASES, [said | secret]).rejected
+    (rejected,) = decoded(PURCHASES, [sent | secret]).rejected
 
     assert "13800138000" not in rejected.error
 
@@ -320,7 +322,7 @@ def nested(depth: int, begin: bytes, end: bytes) -> bytes:
 
 @pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"\\"[{":', b"}")])
 def test_nesting_to_the_limit_is_taken_and_beyond_it_is_not_json(begin: bytes, end: bytes) -> None:
-    assert reason_of(CLICKSTREAM, nested(MAX_DEPTH, begin, end)) == "taken"
+    assert reason_of(CLICKSTREAM, nested(MAX_DEPTH, begin, end)) == "accepted"
     assert reason_of(CLICKSTREAM, nested(MAX_DEPTH + 1, begin, end)) == "not_json"
     assert reason_of(CLICKSTREAM, nested(20_000, begin, end)) == "not_json"
 
@@ -333,11 +335,11 @@ def test_how_deep_the_caller_stands_does_not_change_the_answer() -> None:
             return below(more - 1)
         return reason_of(CLICKSTREAM, nested(MAX_DEPTH, b"[", b"]"))
 
-    assert below(600 - frames) == "taken"
+    assert below(600 - frames) == "accepted"
 
 
 def test_brackets_in_a_text_are_no_nesting() -> None:
-    assert reason_of(INTERACTIONS, interaction("comment", text='[{"\\' * 2_000)) == "taken"
+    assert reason_of(INTERACTIONS, interaction("comment", text='[{"\\' * 2_000)) == "accepted"
 
 
 def test_an_open_text_full_of_quotes_is_read_in_one_go() -> None:
@@ -361,16 +363,16 @@ REQUIRED = [
 ]
 
 
-@pytest.mark.parametrize(("topic", "said", "name"), REQUIRED)
+@pytest.mark.parametrize(("topic", "sent", "name"), REQUIRED)
 def test_a_required_field_that_is_missing_or_null_is_invalid(
-    topic: str, said: Message, name: str
+    topic: str, sent: Message, name: str
 ) -> None:
-    assert reason_of(topic, {key: said[key] for key in said if key != name}) == "invalid"
-    assert reason_of(topic, said | {name: None}) == "invalid"
+    assert reason_of(topic, {key: sent[key] for key in sent if key != name}) == "invalid"
+    assert reason_of(topic, sent | {name: None}) == "invalid"
 
 
 @pytest.mark.parametrize(
-    ("topic", "said"),
+    ("topic", "sent"),
     [
         (CLICKSTREAM, click(event_id="")),
         (CLICKSTREAM, click(user_id="")),
@@ -378,13 +380,13 @@ def test_a_required_field_that_is_missing_or_null_is_invalid(
         (PURCHASES, paid("")),
     ],
 )
-def test_an_empty_required_name_is_invalid(topic: str, said: Message) -> None:
-    assert reason_of(topic, said) == "invalid"
+def test_an_empty_required_name_is_invalid(topic: str, sent: Message) -> None:
+    assert reason_of(topic, sent) == "invalid"
 
 
 @pytest.mark.parametrize("name", ["event_id", "user_id", "kol_id", "share_id"])
 def test_a_name_may_have_512_characters_and_not_one_more(name: str) -> None:
-    assert reason_of(CLICKSTREAM, click(**{name: "\U0001f37c" * MAX_ID})) == "taken"
+    assert reason_of(CLICKSTREAM, click(**{name: "\U0001f37c" * MAX_ID})) == "accepted"
     assert reason_of(CLICKSTREAM, click(**{name: "\U0001f37c" * MAX_ID + "x"})) == "invalid"
 
 
@@ -432,7 +434,7 @@ def test_an_optional_field_of_another_type_or_range_is_invalid(wrong: Message) -
 
 
 @pytest.mark.parametrize(
-    ("topic", "said"),
+    ("topic", "sent"),
     [
         (CLICKSTREAM, click(event="teleport")),
         (CLICKSTREAM, click(event="view")),
@@ -443,8 +445,8 @@ def test_an_optional_field_of_another_type_or_range_is_invalid(wrong: Message) -
         (PURCHASES, cancel(kind="view")),
     ],
 )
-def test_a_word_we_do_not_know_is_an_unknown_kind(topic: str, said: Message) -> None:
-    assert reason_of(topic, said) == "unknown_kind"
+def test_a_word_we_do_not_know_is_an_unknown_kind(topic: str, sent: Message) -> None:
+    assert reason_of(topic, sent) == "unknown_kind"
 
 
 @pytest.mark.parametrize("kol_id", ["organic", "~", "~brand:b1"])
@@ -462,12 +464,12 @@ def test_a_message_may_have_256_kib_and_not_one_byte_more() -> None:
     raw = msgspec.json.encode(click())
     longest = raw + b" " * (MAX_EVENT_BYTES - len(raw))
 
-    assert reason_of(CLICKSTREAM, longest) == "taken"
+    assert reason_of(CLICKSTREAM, longest) == "accepted"
     assert reason_of(CLICKSTREAM, longest + b" ") == "too_large"
 
 
 def test_a_time_before_the_year_2000_is_bad() -> None:
-    assert reason_of(CLICKSTREAM, click(ts=YEAR_2000)) == "taken"
+    assert reason_of(CLICKSTREAM, click(ts=YEAR_2000)) == "accepted"
     assert reason_of(CLICKSTREAM, click(ts=YEAR_2000 - 1)) == "bad_time"
     assert reason_of(CLICKSTREAM, click(ts=NOON // 1_000)) == "bad_time"  # sent in seconds
     assert reason_of(CLICKSTREAM, click(ts=-(2**63)), received_at=NOON) == "bad_time"
@@ -477,7 +479,7 @@ def test_more_than_ten_minutes_after_the_record_time_is_the_future() -> None:
     ahead = NOON + FUTURE_MS
 
     assert FUTURE_MS == 10 * 60 * 1_000
-    assert reason_of(CLICKSTREAM, click(ts=ahead), received_at=NOON) == "taken"
+    assert reason_of(CLICKSTREAM, click(ts=ahead), received_at=NOON) == "accepted"
     assert reason_of(CLICKSTREAM, click(ts=ahead + 1), received_at=NOON) == "from_the_future"
     assert reason_of(CLICKSTREAM, click(ts=2**63 - 1), received_at=NOON) == "from_the_future"
 
@@ -488,29 +490,29 @@ def test_a_record_without_a_value_is_a_null_value() -> None:
 
 def test_a_user_in_another_partition_than_murmur2_says_is_in_the_wrong_one() -> None:
     right = partition_of(b"u1", 3)
-    told = [reason_of(CLICKSTREAM, click(), partition=p, partitions=3) for p in range(3)]
+    found = [reason_of(CLICKSTREAM, click(), partition=p, partitions=3) for p in range(3)]
 
-    assert [p for p, reason in enumerate(told) if reason == "taken"] == [right]
-    assert told.count("wrong_partition") == 2
+    assert [p for p, reason in enumerate(found) if reason == "accepted"] == [right]
+    assert found.count("wrong_partition") == 2
 
 
-def test_of_several_reasons_the_first_of_the_documented_order_is_told() -> None:
+def test_of_several_foundthe_first_of_the_documented_order_is_told() -> None:
     elsewhere = 1 - partition_of(b"u1", 2)
 
-    def told(said: Message, received_at: int = 0) -> str:
-        return reason_of(CLICKSTREAM, said, elsewhere, 2, received_at)
+    def reason(sent: Message, received_at: int = 0) -> str:
+        return reason_of(CLICKSTREAM, sent, elsewhere, 2, received_at)
 
     bad = click(event="x", kol_id="~", ts=-1)
 
-    assert told(bad | {"event_id": ""}) == "invalid"
-    assert told(bad) == "unknown_kind"
-    assert told(bad | {"event": "click"}) == "reserved_id"
-    assert told(click(ts=-1)) == "bad_time"
-    assert told(click()) == "from_the_future"
-    assert told(click(), NOON) == "wrong_partition"
+    assert reason(bad | {"event_id": ""}) == "invalid"
+    assert reason(bad) == "unknown_kind"
+    assert reason(bad | {"event": "click"}) == "reserved_id"
+    assert reason(click(ts=-1)) == "bad_time"
+    assert reason(click()) == "from_the_future"
+    assert reason(click(), NOON) == "wrong_partition"
 
 
-# What is taken
+# What is accepted
 
 
 def test_an_empty_kol_is_nobody() -> None:
@@ -546,9 +548,9 @@ def test_of_a_repeated_field_the_last_one_counts() -> None:
 
     for former in (b"5", b'"five"', b"-1", b"null"):
         twice = b'{"pay_cents":' + former + b"," + raw[1:]
-        told = decoded(PURCHASES, [twice])
-        assert isinstance(told.facts, Purchases)
-        assert told.facts.pay_cents.tolist() == [700]
+        result = decoded(PURCHASES, [twice])
+        assert isinstance(result.facts, Purchases)
+        assert result.facts.pay_cents.tolist() == [700]
     assert reason_of(PURCHASES, raw[:-1] + b',"pay_cents":-1}') == "invalid"
 
 
@@ -559,8 +561,8 @@ def test_a_nul_is_a_character_like_any_other() -> None:
 
 
 def test_a_refund_is_about_the_order_it_names_or_else_its_own() -> None:
-    said = refund("o1", order_id="r1")
-    facts = purchases(said, said | {"ref_order_id": None}, said | {"ref_order_id": ""})
+    sent = refund("o1", order_id="r1")
+    facts = purchases(sent, sent | {"ref_order_id": None}, sent | {"ref_order_id": ""})
 
     assert facts.order_ids == ["o1", "r1", "r1"]
 
@@ -577,27 +579,27 @@ def test_a_cancel_needs_no_amount_and_has_none() -> None:
 
 
 def test_names_are_coded_by_first_appearance_among_the_taken() -> None:
-    said = [click(kol_id="~x"), click(kol_id="b"), click(kol_id="a"), click(kol_id="b")]
-    told = decoded(CLICKSTREAM, said)
+    sent = [click(kol_id="~x"), click(kol_id="b"), click(kol_id="a"), click(kol_id="b")]
+    result = decoded(CLICKSTREAM, sent)
 
-    assert isinstance(told.facts, Behaviour)
-    assert told.facts.kols == ["b", "a"]
-    assert told.facts.kol.tolist() == [0, 1, 0]
+    assert isinstance(result.facts, Behaviour)
+    assert result.facts.kols == ["b", "a"]
+    assert result.facts.kol.tolist() == [0, 1, 0]
 
 
 def test_a_batch_of_nothing_is_nothing_with_the_next_offset() -> None:
     batch = RecordBatch(PURCHASES, 2, 4, 7, 19, [], np.array([], np.int64), np.array([], np.int64))
-    told = decode(batch)
+    result = decode(batch)
 
-    assert (len(told.facts), list(told.rejected)) == (0, [])
-    assert (told.facts.next_offset, told.facts.partition) == (19, 2)
-    assert told.facts.identity.shape == told.facts.user.shape == (0, 2)
+    assert (len(result.facts), list(result.rejected)) == (0, [])
+    assert (result.facts.next_offset, result.facts.partition) == (19, 2)
+    assert result.facts.identity.shape == result.facts.user.shape == (0, 2)
 
 
 @pytest.mark.parametrize("topic", INPUTS)
 def test_columns_have_their_types_with_rows_and_without(topic: str) -> None:
-    said = {CLICKSTREAM: click(), INTERACTIONS: interaction(), PURCHASES: paid()}[topic]
-    some, none = decoded(topic, [said]).facts, decoded(topic, []).facts
+    sent = {CLICKSTREAM: click(), INTERACTIONS: interaction(), PURCHASES: paid()}[topic]
+    some, none = decoded(topic, [sent]).facts, decoded(topic, []).facts
     bad = decoded(topic, [b"x"], received_at=NOON - HOUR).facts
 
     def types(facts: Behaviour | Purchases) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What records of `kol-erasures` say."""
+"""Erasures as records of `kol-erasures`."""
 
 import pytest
 from hypothesis import given
@@ -13,11 +13,11 @@ ids = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
 @given(ids, st.integers(0, (1 << 48) - 1))
 def test_what_is_said_is_read(user_id: str, at: int) -> None:
     key, value = erasure_record(user_id, at)
-    told = read_erasures([value], [7])
+    found = read_erasures([value], [7])
 
     assert key == f"{user_hex(user_id)}/{at}".encode()
-    assert told.user.tolist() == [list(user_key(user_id))]
-    assert (told.at.tolist(), told.offset.tolist(), told.unreadable) == ([at], [7], 0)
+    assert found.user.tolist() == [list(user_key(user_id))]
+    assert (found.at.tolist(), found.offset.tolist(), found.unreadable) == ([at], [7], 0)
 
 
 def test_the_id_is_not_on_the_topic() -> None:
@@ -42,9 +42,9 @@ NAME = "0" * 32
     ],
 )
 def test_other_bytes_are_counted(value: bytes) -> None:
-    told = read_erasures([value, None], [0, 1])
+    found = read_erasures([value, None], [0, 1])
 
-    assert (told.at.tolist(), told.unreadable) == ([], 1)
+    assert (found.at.tolist(), found.unreadable) == ([], 1)
 
 
 def test_a_tombstone_says_nothing() -> None:

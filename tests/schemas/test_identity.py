@@ -23,9 +23,9 @@ def whole(key: tuple[int, int]) -> int:
 @given(pairs)
 def test_many_at_once_are_as_each_alone(rows: list[tuple[str, str]]) -> None:
     users, others = [user for user, _ in rows], [other for _, other in rows]
-    told = identities("t", users, others).tolist()
+    found = identities("t", users, others).tolist()
 
-    assert told == [list(identity("t", user, event)) for user, event in rows]
+    assert found == [list(identity("t", user, event)) for user, event in rows]
     assert order_keys(users, others).tolist() == [list(order_key(*row)) for row in rows]
     assert user_keys([u.encode() for u in users]).tolist() == [list(user_key(u)) for u in users]
 
@@ -48,8 +48,8 @@ def test_the_same_event_id_on_another_topic_is_another_event() -> None:
 
 @pytest.mark.parametrize("user", ["u1", "妈妈"])
 def test_keys_are_the_documented_hashes_with_the_low_word_first(user: str) -> None:
-    said = user.encode()
+    raw = user.encode()
 
-    assert whole(user_key(user)) == xxhash.xxh3_128_intdigest(said)
-    assert whole(order_key(user, "o")) == xxhash.xxh3_128_intdigest(said + b"\0o")
-    assert whole(identity("t", user, "e")) == xxhash.xxh3_128_intdigest(b"t\0" + said + b"\0e")
+    assert whole(user_key(user)) == xxhash.xxh3_128_intdigest(raw)
+    assert whole(order_key(user, "o")) == xxhash.xxh3_128_intdigest(raw + b"\0o")
+    assert whole(identity("t", user, "e")) == xxhash.xxh3_128_intdigest(b"t\0" + raw + b"\0e")

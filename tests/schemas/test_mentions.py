@@ -1,4 +1,4 @@
-"""Whose a message is that could not be taken."""
+"""Whose a rejected message is."""
 
 import json
 import re

@@ -22,9 +22,9 @@ def committed(topic: str) -> Schema:
     return schema
 
 
-def is_taken(topic: str, said: Message) -> bool:
+def is_accepted(topic: str, sent: Message) -> bool:
     """Whether the decoder finds the form right; time and place are not the schema's matter."""
-    refused = [rejected.reason for rejected in decode(record_batch(topic, [said])).rejected]
+    refused = [rejected.reason for rejected in decode(record_batch(topic, [sent])).rejected]
     return refused in ([], ["bad_time"], ["from_the_future"])
 
 
@@ -34,9 +34,9 @@ def is_taken(topic: str, said: Message) -> bool:
 @pytest.mark.parametrize("topic", INPUTS)
 @given(data=st.data())
 def test_the_schema_takes_what_the_decoder_takes(topic: str, data: st.DataObject) -> None:
-    said = data.draw(events(topic) | bent(topic))
+    sent = data.draw(events(topic) | bent(topic))
 
-    assert VALIDATORS[topic].is_valid(said) == is_taken(topic, said)
+    assert VALIDATORS[topic].is_valid(sent) == is_accepted(topic, sent)
 
 
 @pytest.mark.parametrize("topic", INPUTS)
@@ -81,13 +81,13 @@ def test_every_topic_and_version_has_examples(topic: str) -> None:
 def test_every_example_is_valid_and_taken(path: Path) -> None:
     topic = path.parts[-3]
     raw = path.read_bytes()
-    said = msgspec.json.decode(raw)
+    sent = msgspec.json.decode(raw)
 
-    VALIDATORS[topic].validate(said)
-    told = decode(record_batch(topic, [raw], received_at=said["ts"]))
+    VALIDATORS[topic].validate(sent)
+    result = decode(record_batch(topic, [raw], received_at=sent["ts"]))
 
-    assert [len(told.facts), len(told.rejected)] == [1, 0]
-    assert set(said) <= set(EVENTS[topic].__struct_fields__)
+    assert [len(result.facts), len(result.rejected)] == [1, 0]
+    assert set(sent) <= set(EVENTS[topic].__struct_fields__)
 
 
 def test_the_examples_use_every_field_that_there_is() -> None:
@@ -163,7 +163,7 @@ def test_a_change_that_takes_more_breaks_nobody(old: Schema, new: Schema) -> Non
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "line"),
     [
         (made(a=TEXT, b=TEXT), made(a=TEXT), "$.b: has vanished"),
         (made(a=TEXT), made(a=TEXT, b=TEXT), "$.b: has become required"),
@@ -190,8 +190,8 @@ def test_a_change_that_takes_more_breaks_nobody(old: Schema, new: Schema) -> Non
     ],
     ids=str,
 )
-def test_a_change_that_takes_less_is_named(old: Schema, new: Schema, said: str) -> None:
-    assert said in breaking(old, new)
+def test_a_change_that_accepts_less_is_named(old: Schema, new: Schema, line: str) -> None:
+    assert line in breaking(old, new)
 
 
 def test_a_schema_breaks_nothing_of_its_own() -> None:

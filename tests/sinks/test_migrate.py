@@ -1,4 +1,4 @@
-"""The files of the schema, and what is said when a database does not fit."""
+"""The files of the schema, and what is wrong with a database that does not fit."""
 
 import logging
 import re
@@ -7,16 +7,24 @@ from typing import Any
 import pytest
 
 from schemas.rows import TABLES, VIEWS
-from sinks.migrate import SchemaError, Step, check, migrate, mismatch, steps, variables
+from sinks.migrate import (
+    MigrationFile,
+    SchemaError,
+    check,
+    migrate,
+    migration_files,
+    mismatch,
+    variables,
+)
 
-FILES = {step.name: step.text for step in steps()}
+FILES = {step.name: step.text for step in migration_files()}
 CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+)", re.MULTILINE)
 DROPPED = re.compile(r"^DROP (?:TABLE|VIEW) IF EXISTS \$\{database\}\.(\w+)", re.MULTILINE)
 VIEWED = re.compile(r"^CREATE VIEW IF NOT EXISTS \$\{database\}\.(v_\w+)", re.MULTILINE)
 
 
 def test_numbers_are_unique_and_without_gaps() -> None:
-    assert [step.number for step in steps()] == list(range(1, len(FILES) + 1))
+    assert [step.number for step in migration_files()] == list(range(1, len(FILES) + 1))
 
 
 def test_every_table_and_view_is_made_once() -> None:
@@ -71,11 +79,11 @@ def test_views_read_final_rows() -> None:
 
 
 def test_on_a_cluster_tables_replicate_and_views_lend_rights() -> None:
-    told = variables("kol", cluster="main", definer="migrator")
+    values = variables("kol", cluster="main", definer="migrator")
 
-    assert told["on_cluster"] == "ON CLUSTER `main`"
-    assert told["engine"].startswith("ReplicatedReplacingMergeTree(")
-    assert told["definer"] == "DEFINER = migrator SQL SECURITY DEFINER"
+    assert values["on_cluster"] == "ON CLUSTER `main`"
+    assert values["engine"].startswith("ReplicatedReplacingMergeTree(")
+    assert values["definer"] == "DEFINER = migrator SQL SECURITY DEFINER"
 
 
 def test_on_one_server_nothing_of_that_is_there() -> None:
@@ -87,12 +95,12 @@ def test_on_one_server_nothing_of_that_is_there() -> None:
     }
 
 
-OURS = [Step(1, "0001_a.sql", "a"), Step(2, "0002_b.sql", "b")]
+OURS = [MigrationFile(1, "0001_a.sql", "a"), MigrationFile(2, "0002_b.sql", "b")]
 BOOK = {step.number: step.checksum for step in OURS}
 
 
 @pytest.mark.parametrize(
-    ("book", "said"),
+    ("book", "fault"),
     [
         ({}, "lacks 0001_a.sql, 0002_b.sql: run `kol migrate`"),
         ({1: BOOK[1]}, "lacks 0002_b.sql: run `kol migrate`"),
@@ -100,11 +108,11 @@ BOOK = {step.number: step.checksum for step in OURS}
         (BOOK | {2: "x"}, "made with another 0002_b.sql"),
     ],
 )
-def test_what_does_not_fit_is_said_with_what_to_do(book: dict[int, str], said: str) -> None:
-    assert said in (mismatch(OURS, book) or "")
+def test_what_does_not_fit_is_named_with_what_to_do(book: dict[int, str], fault: str) -> None:
+    assert fault in (mismatch(OURS, book) or "")
 
 
-def test_nothing_is_said_when_all_fits() -> None:
+def test_there_is_no_fault_when_all_fits() -> None:
     assert mismatch(OURS, BOOK) is None
 
 
@@ -137,9 +145,9 @@ class Database:
         return Result(["version", "script", "md5"], [(n, "", md5) for n, md5 in found])
 
     def insert(self, _table: str, data: list[list[Any]], column_names: list[str]) -> None:
-        told = dict(zip(column_names, data[0], strict=True))
+        values = dict(zip(column_names, data[0], strict=True))
         assert self.book is not None
-        self.book[int(told["version"])] = str(told["md5"])
+        self.book[int(values["version"])] = str(values["md5"])
 
 
 def test_all_files_are_applied_once_and_in_order() -> None:

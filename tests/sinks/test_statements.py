@@ -5,8 +5,15 @@ from dataclasses import replace
 import pytest
 
 from schemas.rows import TABLES, Column, Table
-from sinks.migrate import Step, steps
-from sinks.statements import add_columns, create_table, definitions, made, migration, minute_views
+from sinks.migrate import MigrationFile, migration_files
+from sinks.statements import (
+    add_columns,
+    columns_after,
+    create_table,
+    definitions,
+    minute_views,
+    missing_ddl,
+)
 
 CELL = TABLES["minute_cell"]
 WIDER = replace(CELL, described={**CELL.described, "polls": Column("Int64", "a user's polls")})
@@ -19,23 +26,25 @@ def plain(statement: str) -> str:
 
 
 def test_the_migrations_lack_nothing() -> None:
-    assert migration(TABLES.values(), made(steps())) == "", "run `make migration`"
+    assert missing_ddl(TABLES.values(), columns_after(migration_files())) == "", (
+        "run `make migration`"
+    )
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_every_column_is_made_as_it_is_described(table: Table) -> None:
-    assert made(steps())[table.name] == definitions(table)
+    assert columns_after(migration_files())[table.name] == definitions(table)
 
 
 def test_a_table_that_no_file_makes_is_created() -> None:
-    assert migration([CELL], {}) == create_table(CELL)
-    assert made([Step(1, "0001_cell.sql", create_table(CELL))]) == {
+    assert missing_ddl([CELL], {}) == create_table(CELL)
+    assert columns_after([MigrationFile(1, "0001_cell.sql", create_table(CELL))]) == {
         "minute_cell": definitions(CELL)
     }
 
 
 def test_a_column_that_no_file_makes_is_added_in_its_place() -> None:
-    assert add_columns(WIDER, made(steps())["minute_cell"]) == (
+    assert add_columns(WIDER, columns_after(migration_files())["minute_cell"]) == (
         "ALTER TABLE ${database}.minute_cell ${on_cluster}\n"
         "    ADD COLUMN IF NOT EXISTS `polls` Int64 COMMENT 'a user\\'s polls'"
         " CODEC(T64, ZSTD(1)) AFTER `version`;"
@@ -43,26 +52,29 @@ def test_a_column_that_no_file_makes_is_added_in_its_place() -> None:
 
 
 def test_what_was_added_is_not_added_again() -> None:
-    files = steps()
-    added = migration([WIDER], made(files))
+    files = migration_files()
+    added = missing_ddl([WIDER], columns_after(files))
 
-    assert migration([WIDER], made([*files, Step(99, "0099_polls.sql", added)])) == ""
+    assert (
+        missing_ddl([WIDER], columns_after([*files, MigrationFile(99, "0099_polls.sql", added)]))
+        == ""
+    )
 
 
 def test_a_wider_cell_rewrites_the_views_that_list_its_counters() -> None:
-    added = migration([WIDER], made(steps()))
+    added = missing_ddl([WIDER], columns_after(migration_files()))
 
     assert added.endswith("\n\n".join(minute_views()))
 
 
 def test_a_view_over_every_counter_lists_those_of_the_schemas() -> None:
-    text = plain("\n".join(step.text for step in steps()))
+    text = plain("\n".join(step.text for step in migration_files()))
     created = [view for view in minute_views() if view.startswith("CREATE")]
 
     assert all(plain(view) in text for view in created)
 
 
 def test_a_dropped_table_is_not_made() -> None:
-    drop = Step(2, "0002_drop.sql", "DROP TABLE IF EXISTS ${database}.minute_cell SYNC;\n")
+    drop = MigrationFile(2, "0002_drop.sql", "DROP TABLE IF EXISTS ${database}.minute_cell SYNC;\n")
 
-    assert made([Step(1, "0001_cell.sql", create_table(CELL)), drop]) == {}
+    assert columns_after([MigrationFile(1, "0001_cell.sql", create_table(CELL)), drop]) == {}
