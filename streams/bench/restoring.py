@@ -153,19 +153,19 @@ class _StateLogBench:
             await log.open()
             for _ in range(snapshots):
                 started = time.perf_counter()
-                taken = log.capture(memory.arrays())
+                capture = log.capture(memory.arrays())
                 copied, cpu = time.perf_counter(), time.process_time()
-                written = await log.write(taken, {"offset": 1})
+                written = await log.write(capture, {"offset": 1})
                 rows.append(
                     {
                         "copy_ms": (copied - started) * 1e3,
-                        "copy_cpu_ms": taken.seconds * 1e3,
+                        "copy_cpu_ms": capture.seconds * 1e3,
                         "written_mb": written.written_bytes / MB,
                         "records": written.chunks,
-                        "cpu_s": taken.seconds + time.process_time() - cpu,
+                        "cpu_s": capture.seconds + time.process_time() - cpu,
                         "told_s": written.work_s,  # to the pace
                         "seconds": written.seconds,
-                        "bases_mb": sum(len(b.chunk) for b in taken.bases.values()) / MB,
+                        "bases_mb": sum(len(b.chunk) for b in capture.bases.values()) / MB,
                     }
                 )
                 memory = next(grown)

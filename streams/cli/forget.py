@@ -60,7 +60,7 @@ def forget(
 def _print_report(report: "Report") -> None:
     done = {"orders renamed beyond what workers know": report.renamed}
     done |= {f"rows of {table} deleted": n for table, n in report.deleted.items()}
-    done |= {"dead letters taken from their topic": report.records}
+    done |= {"dead letters deleted from their topic": report.records}
     for what, n in done.items():
         out.print(f"{n:,} {what}", highlight=False)
     for place, n in report.traces.mentions.items():

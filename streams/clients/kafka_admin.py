@@ -130,9 +130,9 @@ class Broker:
 
     def create(self) -> list[str]:
         """Create the topics of the plan that are missing; gives their names."""
-        there = self.counts()
-        wanted = {name: how for name, how in self._plan().items() if name not in there}
-        if not wanted:
+        counts = self.counts()
+        missing = {name: how for name, how in self._plan().items() if name not in counts}
+        if not missing:
             return []
         try:
             self._client.create_topics(
@@ -142,13 +142,13 @@ class Broker:
                         "replication_factor": self._kafka.replication,
                         "configs": dict(configs),
                     }
-                    for name, (partitions, configs) in wanted.items()
+                    for name, (partitions, configs) in missing.items()
                 },
                 wait_for_metadata=True,
             )
-        except TopicAlreadyExistsError:  # somebody else was quicker: as good
+        except TopicAlreadyExistsError:  # another process was faster
             return self.create()
-        return list(wanted)
+        return list(missing)
 
     def differences(self) -> list[Difference]:
         """Where topics are missing, have another number of partitions or other settings."""
@@ -215,10 +215,10 @@ class Broker:
 
     def delete_app(self, group: str, topics: Iterable[str]) -> None:
         """Delete a group's offsets and some topics; returns once they are gone."""
-        there = self.counts()
+        counts = self.counts()
         with suppress(CoordinatorNotAvailableError):  # no group has ever committed here
             self._client.delete_groups([group])
-        gone = [self._kafka.broker_topic(topic) for topic in topics if topic in there]
+        gone = [self._kafka.broker_topic(topic) for topic in topics if topic in counts]
         if gone:
             self._client.delete_topics(gone)
         while set(topics) & self.counts().keys():
@@ -226,14 +226,14 @@ class Broker:
 
     def _offsets(self, topics: Iterable[str], spec: OffsetSpec) -> Offsets:
         counts = self.counts()
-        wanted = {
+        specs = {
             TopicPartition(self._kafka.broker_topic(topic), partition): spec
             for topic in topics
             for partition in range(counts.get(topic, 0))
         }
-        if not wanted:
+        if not specs:
             return {}
-        return self._by_place(self._client.list_partition_offsets(wanted).items())
+        return self._by_place(self._client.list_partition_offsets(specs).items())
 
     def _by_place(self, offsets: Iterable[tuple[TopicPartition, Any]]) -> Offsets:
         plain_topic = self._kafka.plain_topic

@@ -147,7 +147,7 @@ async def record_reader(kafka: Kafka) -> AsyncIterator[RecordReader]:
     """A reader of records, connected to these brokers.
 
     Raises:
-        BrokerError: nobody answers there, or what is asked for is refused.
+        BrokerError: no broker answers, or a request is refused.
 
     """
     consumer = AIOKafkaConsumer(

@@ -29,11 +29,11 @@ from streams.operations.dlq.letters import LetterError, parse_id
 from streams.settings import Settings
 
 RETRIED = "retried"
-TAIL: Final = 500  # newest records looked at for the greatest time of a partition
+TAIL: Final = 500  # newest records that are read for the greatest time of a partition
 SKEW_MS: Final = 3_600_000  # clocks of workers, which date letters, against the brokers'
 MARK_AT_ONCE: Final = 1_000  # letters
 GreatestTimes = Mapping[Place, int]  # topic partition -> greatest event time known, milliseconds
-OnSent = Callable[[int], None]  # how many were put back
+OnSent = Callable[[int], None]  # how many were sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +160,13 @@ async def assess(
 
     """
     partitions = settings.kafka.partitions
-    wanted = [letter for letter in chosen if not why_not_retryable(letter)]
-    if not wanted:
+    candidates = [letter for letter in chosen if not why_not_retryable(letter)]
+    if not candidates:
         return Outcome([RetryTarget(one, why_not_retryable(one)) for one in chosen])
     async with record_reader(settings.kafka) as records:
-        raws = await _original_bytes(records, wanted)
-        there = {topic for topic in INPUTS if any(one.topic == topic for one in wanted)}
-        places = [(topic, at) for topic in sorted(there) for at in range(partitions)]
+        raws = await _original_bytes(records, candidates)
+        topics = {topic for topic in INPUTS if any(one.topic == topic for one in candidates)}
+        places = [(topic, at) for topic in sorted(topics) for at in range(partitions)]
         greatest = greatest_times(await records.newest(places, TAIL), partitions, reported)
     return Outcome(
         [
@@ -177,12 +177,12 @@ async def assess(
 
 
 async def _original_bytes(
-    records: RecordReader, wanted: Sequence[Letter]
+    records: RecordReader, candidates: Sequence[Letter]
 ) -> dict[tuple[Any, ...], bytes]:
     """The bytes of letters by topic, partition, offset; each once, however often it was sent."""
-    left = {parse_id(one.id) for one in wanted}
+    left = {parse_id(one.id) for one in candidates}
     found: dict[tuple[Any, ...], bytes] = {}
-    for since in (min((one.at for one in wanted), default=0) - SKEW_MS, 0):
+    for since in (min((one.at for one in candidates), default=0) - SKEW_MS, 0):
         if not left:
             break
         places = [(DEAD_LETTERS, at) for at in sorted({at for _, at, _ in left})]

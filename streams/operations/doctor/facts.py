@@ -20,7 +20,7 @@ from streams.operations.doctor import findings
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.settings import ClickHouse, Settings
 
-NEWEST = 50  # records of each input partition that are looked at
+NEWEST = 50  # records of each input partition that are read
 TAIL = 40  # last offsets of a state partition; a manifest ends each snapshot
 Pages = Mapping[str, Mapping[str, Any] | None]
 

@@ -258,11 +258,11 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
     """
     seen: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
-    for entry in newest:
-        user = user_of(entry.value or b"") if entry.at > now - RECENT_MS else None
+    for record in newest:
+        user = user_of(record.value or b"") if record.at > now - RECENT_MS else None
         if user is not None:
-            seen[entry.topic] += 1
-            wrong[entry.topic] += partition_of(user.encode(), n) != entry.partition
+            seen[record.topic] += 1
+            wrong[record.topic] += partition_of(user.encode(), n) != record.partition
     found = [
         fault(
             "partitioners",
@@ -344,19 +344,19 @@ def snapshots(
         now: milliseconds.
 
     """
-    taken: dict[int, int] = {}
+    last: dict[int, int] = {}
     for record in newest:
         if record.key == b"manifest":
-            taken[record.partition] = max(record.at, taken.get(record.partition, 0))
+            last[record.partition] = max(record.at, last.get(record.partition, 0))
     about = f"snapshots, {side}"
-    stale = {at: now - taken[at] for at in taken if waiting.get(at, 0) > FAULT_MS}
-    found = [*_missing_snapshots(about, set(known) - taken.keys()), *_stale_snapshots(about, stale)]
+    stale = {at: now - last[at] for at in last if waiting.get(at, 0) > FAULT_MS}
+    found = [*_missing_snapshots(about, set(known) - last.keys()), *_stale_snapshots(about, stale)]
     if found:
         return found
-    if not taken:
+    if not last:
         return [fine(about, "none yet, nor anything to write")]
-    ages = [duration_text(now - at) for at in (max(taken.values()), min(taken.values()))]
-    return [fine(about, f"{len(taken)} partitions, the newest {ages[0]} ago, the oldest {ages[1]}")]
+    ages = [duration_text(now - at) for at in (max(last.values()), min(last.values()))]
+    return [fine(about, f"{len(last)} partitions, the newest {ages[0]} ago, the oldest {ages[1]}")]
 
 
 def _missing_snapshots(about: str, partitions: Collection[int]) -> list[Finding]:

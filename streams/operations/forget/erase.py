@@ -220,14 +220,14 @@ _HASHED = "user_hash IN {hashes:Array(String)}"
 
 def _rename_orders(engine: Client, person: Person) -> int:
     """Write orders that no worker remembers under NOBODY, with the version and age they have."""
-    wanted = f"{_HASHED} AND notEmpty(kols)"
-    count = _count(engine, f"{RENAMED} FINAL", wanted, person)
+    condition = f"{_HASHED} AND notEmpty(kols)"
+    count = _count(engine, f"{RENAMED} FINAL", condition, person)
     names = [f"`{name}`" for name in TABLES[RENAMED].all_columns]
     picked = [f"'{NOBODY}'" if name == "`user_hash`" else name for name in names]
     command(
         engine,
         f"INSERT INTO {RENAMED} ({', '.join(names)}) SELECT {', '.join(picked)}"  # noqa: S608  # names of ours
-        f" FROM {RENAMED} FINAL WHERE {wanted} SETTINGS insert_deduplicate = 0",
+        f" FROM {RENAMED} FINAL WHERE {condition} SETTINGS insert_deduplicate = 0",
         {"hashes": list(person.hashes)},
     )
     return count
