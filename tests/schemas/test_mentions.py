@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.mentions import SPAN, WORDS, is_of, user_of, users
+from schemas.mentions import SPAN, WORDS, is_of, user_and_time, user_of, users
 
 words = st.text("aZ9_é", min_size=1, max_size=3)
 separators = st.sampled_from((" ", "-", '"', "::", "\n"))
@@ -77,3 +77,22 @@ def test_an_id_of_more_words_is_not_found() -> None:
     assert len(user_id.split("-")) == SPAN + 1
     assert not is_of(user_id.encode(), user_id)
     assert is_of(user_id.encode(), user_id[2:])
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        (b'{"user_id": "u1", "ts": 5}', ("u1", 5)),
+        (b'{"user_id": "", "ts": 5}', (None, 5)),
+        (b'{"user_id": "u1"}', ("u1", 0)),
+        (b'{"user_id": "u1", "ts": 1.5}', ("u1", 0)),
+        (b'{"user_id": "u1", "ts": 4611686018427387904}', ("u1", 0)),  # 2^62: no column holds it
+        (b'{"user_id": "u1", "ts": 1e999}', ("u1", 0)),  # no number that JSON readers can hold
+        (b"u1", (None, 0)),
+        (b"", (None, 0)),
+    ],
+)
+def test_a_time_that_cannot_be_read_leaves_the_user(
+    raw: bytes, read: tuple[str | None, int]
+) -> None:
+    assert user_and_time(raw) == read
