@@ -101,7 +101,7 @@ def _batches(records: Sequence[Record], limit: int) -> Iterator[tuple[int, Batch
 
 
 def _batch(limit: int) -> Batch:
-    return Batch(BATCH_BYTES, "lz4", limit)
+    return Batch(BATCH_BYTES, limit)
 
 
 def _append(batch: Batch, record: Record) -> bool:

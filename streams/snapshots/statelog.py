@@ -7,7 +7,7 @@ commit after his successor has read.
 
 Keys on the topic: `a/<array>/<index>` for chunks, `d/<array>/<index>` for what changed in
 them since (`chunks`), `manifest`, `life`. The topic is compacted: the newest value of each
-key is all that a restore needs, and what is no more has a tombstone.
+key is all that a restore needs, and keys that are gone have a tombstone.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ SEND_S: Final = 3e-9  # of a core, to send one byte: 0.16 s for 64 MB, measured
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was found when a partition was taken over."""
+    """What `StateLog.open` found."""
 
     epoch: int
     life: int  # ours; higher than every one before
@@ -79,8 +79,8 @@ class StateLog:
         topic: the state topic.
         partition: the partition's number, there and on the source topics.
         format: the number of the arrays' format, written and expected.
-        reads: older formats that can be taken over.
-        epoch: the deployment's number; a greater one found in the log stands.
+        reads: older formats that can be restored.
+        epoch: the deployment's number; a greater one in the log overrules it.
 
     """
 
@@ -118,7 +118,7 @@ class StateLog:
         """Take the partition over: fence, read, restore, commit the new life.
 
         Args:
-            raise_epoch: a missing snapshot is meant to be missing; recompute in a new epoch.
+            raise_epoch: begin a new epoch if there is no snapshot.
 
         Raises:
             NewerFormatError: the state was written by a newer version.
@@ -192,11 +192,11 @@ class StateLog:
             found = msgspec.msgpack.decode(raw_life, type=Life) if raw_life else Life(0, 0)
         except msgspec.MsgspecError as error:
             raise DamagedSnapshotError(f"{self._name}: the life cannot be read") from error
-        stood = Life(0, 0) if manifest is None else Life(manifest.epoch, manifest.life)
-        self._epoch = max(self._epoch, found.epoch, stood.epoch)
+        written = Life(0, 0) if manifest is None else Life(manifest.epoch, manifest.life)
+        self._epoch = max(self._epoch, found.epoch, written.epoch)
         if manifest is None and raise_epoch:
             self._epoch += 1
-        self._life = max(found.life, stood.life) + 1
+        self._life = max(found.life, written.life) + 1
 
     async def _commit_life(self) -> None:
         life = msgspec.msgpack.encode(Life(self._epoch, self._life))

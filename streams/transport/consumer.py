@@ -28,7 +28,7 @@ STALL_S: Final = 0.25  # longest wait while every partition is paused for its ag
 
 
 class BatchConsumer(driver.Consumer):
-    """Delivers one message per record batch and commits what is durable, no further."""
+    """Delivers one message per record batch and commits only what is durable."""
 
     _thread: BatchThread
     app: Any
@@ -106,7 +106,7 @@ class BatchConsumer(driver.Consumer):
         self._thread.wake()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Gaps mean nothing where the order of delivery is the truth; elsewhere, end before `to`.
+        """Gaps matter only where Faust decides what is committed; there, end before `to`.
 
         Faust counts the arriving message itself to the gap and so acknowledges it twice.
         """

@@ -52,10 +52,12 @@ class Fetch:
 class OffsetsGoneError(Exception):
     """The log no longer has the offset where reading goes on."""
 
-    def __init__(self, tp: TP, wanted: int, found: int) -> None:
-        lost = f"{found - wanted} records were removed" if found > wanted else "the log is shorter"
+    def __init__(self, tp: TP, expected: int, found: int) -> None:
+        lost = (
+            f"{found - expected} records were removed" if found > expected else "the log is shorter"
+        )
         super().__init__(
-            f"{tp.topic}, partition {tp.partition}: reading should go on at offset {wanted}, but "
+            f"{tp.topic}, partition {tp.partition}: reading should go on at offset {expected}, but "
             f"the broker offers {found} ({lost}: retention, or the topic was made anew). "
             "`kol worker --accept-gap` goes on from there and counts the gap."
         )
@@ -68,7 +70,7 @@ class FetchOwner(Protocol):
 
     @property
     def flow_active(self) -> bool:
-        """Whether records may be taken now."""
+        """Whether records may be delivered now."""
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):

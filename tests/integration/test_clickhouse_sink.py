@@ -18,7 +18,7 @@ from streams.worker.preflight import greatest_epoch
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh, killed, standing
 from tests.sinks.contract import SinkContract
-from tests.sinks.some import MAY, MONTH, cells, doors, order, orders, rows
+from tests.sinks.samples import MAY, MONTH, cells, doors, order, orders, rows
 
 pytestmark = pytest.mark.integration
 

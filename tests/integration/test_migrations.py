@@ -24,7 +24,7 @@ from sinks.migrate import (
 from sinks.statements import create_table, minute_views, missing_ddl
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh
-from tests.sinks.some import MAY, MONTH, cells, order, orders, rows
+from tests.sinks.samples import MAY, MONTH, cells, order, orders, rows
 
 pytestmark = pytest.mark.integration
 

@@ -4,9 +4,8 @@ import asyncio
 from collections import defaultdict
 from typing import Any, ClassVar
 
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
-
-from sinks.batches import Batch
 
 Read = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
 
@@ -46,18 +45,18 @@ class Brokers:
     async def stop(self) -> None:
         self.is_stopped = True
 
-    def create_batch(self) -> Batch:
-        return Batch(self.options["max_batch_size"], None)
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(self.options["max_batch_size"], 0)
 
     async def send_batch(
-        self, batch: Batch, topic: str, *, partition: int
+        self, batch: BatchBuilder, topic: str, *, partition: int
     ) -> "asyncio.Future[None]":
         await asyncio.sleep(0)
         assert 0 <= partition < self.partitions, "Unrecognized partition"
         self.batches += 1
         return asyncio.ensure_future(self._delivered(batch, topic, partition))
 
-    async def _delivered(self, batch: Batch, topic: str, partition: int) -> None:
+    async def _delivered(self, batch: BatchBuilder, topic: str, partition: int) -> None:
         error = self.errors.pop(0) if self.errors else None
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

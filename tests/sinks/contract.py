@@ -8,7 +8,7 @@ import pytest
 
 from schemas.rows import TABLES, Rows
 from sinks.base import Sink
-from tests.sinks.some import MAY, MONTH, cells, doors, order, orders, rows
+from tests.sinks.samples import MAY, MONTH, cells, doors, order, orders, rows
 
 
 class SinkContract(ABC):

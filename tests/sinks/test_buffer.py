@@ -7,7 +7,7 @@ import pytest
 from schemas.rows import Rows
 from sinks.base import SinkStopped
 from sinks.buffer import Buffer
-from tests.sinks.some import doors
+from tests.sinks.samples import doors
 
 
 class Slow:

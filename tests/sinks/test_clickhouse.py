@@ -24,7 +24,7 @@ from sinks import clickhouse
 from sinks.base import Fault, Health, Observer, Refused, SinkStopped, State
 from sinks.clickhouse import ClickHouse, letter
 from sinks.connection import ConnectionSettings, HttpInserter, connect, silence_loggers
-from tests.sinks.some import MAY, MONTH, Scripted, cells, doors, order, orders, rows
+from tests.sinks.samples import MAY, MONTH, Scripted, cells, doors, order, orders, rows
 
 LOST = OperationalError("connection lost")
 BUSY = DatabaseError("Too many simultaneous queries", code=202)

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.transform import NativeTransform
 
 from schemas.rows import TABLES, Rows
 from sinks.encode import encoded
-from tests.sinks.some import cells, doors, order, orders, rows
+from tests.sinks.samples import cells, doors, order, orders, rows
 
 
 def column(name: str, values: object, table: str = "door_count") -> Any:  # noqa: ANN401  # anything

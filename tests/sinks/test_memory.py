@@ -7,7 +7,7 @@ import pytest
 
 from sinks.memory import Memory
 from tests.sinks.contract import SinkContract
-from tests.sinks.some import doors
+from tests.sinks.samples import doors
 
 
 class TestMemory(SinkContract):

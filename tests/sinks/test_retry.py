@@ -25,7 +25,7 @@ from sinks.retry import (
     halves,
     judge,
 )
-from tests.sinks.some import MAY, MONTH, cells, doors, order, orders
+from tests.sinks.samples import MAY, MONTH, cells, doors, order, orders
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(1, 7))
