@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from schemas.columns import Decoded
 from schemas.erasures import Erasures
-from schemas.version import version_of
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.names import Names
 from streams.core.moments import NEVER
@@ -72,16 +71,6 @@ class UserMemory:
     def names(self) -> Names:
         """The KOLs and brands that something is remembered of."""
         return self._state.names
-
-    @property
-    def folded(self) -> int:
-        """How many updates of this life were collected."""
-        return self._state.folded
-
-    @property
-    def version(self) -> int:
-        """The version of the latest updates."""
-        return version_of(self.epoch, self.life, self._state.folded)
 
     def fold(self, decoded: Decoded) -> None:
         """Take in one record batch of one topic, in the order of the log."""
