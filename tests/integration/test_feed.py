@@ -1,4 +1,4 @@
-"""Feed, blocks and dead letters on the real broker: all there, once, in order, quickly read."""
+"""Feed, blocks and dead letters on the real broker: all there, once, in order."""
 
 import asyncio
 import time
@@ -28,22 +28,22 @@ pytestmark = pytest.mark.integration
 PARTITIONS = 4
 
 
-async def made(bootstrap: str, topic: str, **config: str) -> str:
+async def created(bootstrap: str, topic: str, **config: str) -> str:
     await create_topics(bootstrap, [topic], PARTITIONS, **config)
     return topic
 
 
-async def planned(bootstrap: str, topic: str) -> None:
+async def create_planned(bootstrap: str, topic: str) -> None:
     """A topic of the product as `kol topics` makes it, once a broker."""
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
         if topic in await consumer.topics():
             return
     partitions, config = plan(PARTITIONS)[topic]
-    told = {key.replace(".", "__"): value for key, value in config.items()}
-    await create_topics(bootstrap, [topic], partitions, **told)
+    settings = {key.replace(".", "__"): value for key, value in config.items()}
+    await create_topics(bootstrap, [topic], partitions, **settings)
 
 
-async def kept(bootstrap: str, topic: str) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
+async def records_in(bootstrap: str, topic: str) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
     """All records of a topic, by partition, as they lie in the log."""
     found: dict[int, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, max_poll_records=100_000) as consumer:
@@ -58,7 +58,7 @@ async def kept(bootstrap: str, topic: str) -> dict[int, list[ConsumerRecord[byte
 
 
 async def test_many_records_are_all_there_once_and_in_order(broker: str) -> None:
-    topic = await made(broker, "many")
+    topic = await created(broker, "many")
     sent: dict[int, list[bytes]] = defaultdict(list)
     async with Feed(broker, batch_bytes=16_384) as feed:
         for i in range(20_000):
@@ -70,21 +70,21 @@ async def test_many_records_are_all_there_once_and_in_order(broker: str) -> None
 
         assert feed.delivered[topic] == 20_000
 
-    there = await kept(broker, topic)
+    found = await records_in(broker, topic)
 
-    assert {p: [r.value for r in records] for p, records in there.items()} == sent
-    assert all(partition_of(r.key or b"", PARTITIONS) == p for p, rs in there.items() for r in rs)
+    assert {p: [r.value for r in records] for p, records in found.items()} == sent
+    assert all(partition_of(r.key or b"", PARTITIONS) == p for p, rs in found.items() for r in rs)
 
 
 @pytest.mark.parametrize("compression", ["lz4", None])
 async def test_keys_values_and_headers_come_back(broker: str, compression: str | None) -> None:
-    topic = await made(broker, f"parts-{compression}")
+    topic = await created(broker, f"parts-{compression}")
     async with Feed(broker, compression="lz4" if compression else None) as feed:
         await feed.send(topic, 0, b"k", b"v" * 999, [("h", b"x")])
         await feed.send(topic, 0, b"k", None)
         await feed.send(topic, 0, None, b"\x00\xff")
 
-    found = [(r.key, r.value, list(r.headers)) for r in (await kept(broker, topic))[0]]
+    found = [(r.key, r.value, list(r.headers)) for r in (await records_in(broker, topic))[0]]
 
     assert found == [
         (b"k", b"v" * 999, [("h", b"x")]),
@@ -99,7 +99,7 @@ async def oversized(bootstrap: str, topic: str) -> None:
 
 
 async def test_a_record_above_the_brokers_limit_is_an_error(broker: str) -> None:
-    topic = await made(broker, "limited", max__message__bytes=str(MAX_MESSAGE_BYTES))
+    topic = await created(broker, "limited", max__message__bytes=str(MAX_MESSAGE_BYTES))
     with pytest.raises(FeedError, match="limited/0: 1 records"):
         await oversized(broker, topic)
 
@@ -143,7 +143,7 @@ async def test_whoever_sends_is_told_in_time_that_the_broker_is_dead(tmp_path: P
                     error, seconds = await sent_until_reported(feed, process)
         unacknowledged, in_log = error.unacknowledged, Counter[str]()
     with kafka.running(made):
-        in_log["mortal"] = sum(map(len, (await kept(made.bootstrap, "mortal")).values()))
+        in_log["mortal"] = sum(map(len, (await records_in(made.bootstrap, "mortal")).values()))
 
     assert seconds <= give_up_seconds + 0.5  # of the busy machine
     assert unacknowledged["mortal"] > 0
@@ -152,7 +152,7 @@ async def test_whoever_sends_is_told_in_time_that_the_broker_is_dead(tmp_path: P
 
 
 async def test_blocks_arrive_in_order(broker: str) -> None:
-    await planned(broker, CELLS)
+    await create_planned(broker, CELLS)
     blocks = Blocks({"bootstrap_servers": broker})
     await blocks.start()
     for i in range(5):
@@ -160,14 +160,14 @@ async def test_blocks_arrive_in_order(broker: str) -> None:
     await blocks.send([(3, bytes(900_000))])
     await blocks.stop()
 
-    there = await kept(broker, CELLS)
+    found = await records_in(broker, CELLS)
 
-    assert [r.value for r in there[0]] == [b"a0", b"b0", b"b1", b"b2", b"b3", b"a4", b"b4"]
-    assert len(there[3][-1].value or b"") == 900_000
+    assert [r.value for r in found[0]] == [b"a0", b"b0", b"b1", b"b2", b"b3", b"a4", b"b4"]
+    assert len(found[3][-1].value or b"") == 900_000
 
 
 async def test_a_message_at_the_limit_still_fits_into_the_dead_letters(broker: str) -> None:
-    await planned(broker, DEAD_LETTERS)
+    await create_planned(broker, DEAD_LETTERS)
     noise = bytes(i * i % 251 for i in range(MAX_MESSAGE_BYTES))  # barely compresses
     letters = DeadLetters({"bootstrap_servers": broker})
     await letters.start()
@@ -175,7 +175,7 @@ async def test_a_message_at_the_limit_still_fits_into_the_dead_letters(broker: s
     await letters.send([Rejected("purchases", 2, 6, 1, "null_value", "", None)])
     await letters.stop()
 
-    large, empty = (await kept(broker, DEAD_LETTERS))[2]
+    large, empty = (await records_in(broker, DEAD_LETTERS))[2]
 
     assert large.value == noise
     assert dict(large.headers)["offset"] == b"5"
@@ -183,7 +183,7 @@ async def test_a_message_at_the_limit_still_fits_into_the_dead_letters(broker: s
 
 
 async def test_a_missing_topic_or_partition_stops(broker: str) -> None:
-    await planned(broker, CELLS)
+    await create_planned(broker, CELLS)
     blocks = Blocks({"bootstrap_servers": broker})
     await blocks.start()
     with pytest.raises(SinkStopped, match="kol topics"):
