@@ -1,4 +1,4 @@
-"""What memory holds of orders; what orders mean is in `test_user_side.py`."""
+"""What memory holds of orders; what orders mean is in `test_memory.py`."""
 
 from functools import partial
 
