@@ -31,7 +31,6 @@ TOOLS = {  # write generated files when they are run
 MAY_NOT = {
     "sinks": {"streams", "faust", "deploy", "prometheus_client"},
     "deploy": {"streams", "sinks", "faust"},
-    "streams/core/arrays": {"streams.core.user", "streams.core.kol"},
     "streams/core/user": {"streams.core.kol"},
     "streams/core/kol": {"streams.core.user"},
     "streams/transport": {"sinks", "deploy", "streams.core", "streams.worker"},
@@ -139,6 +138,14 @@ def test_a_pure_room_imports_only_what_it_may(room: str, path: str) -> None:
 @pytest.mark.parametrize(("room", "path"), files(*MAY_NOT))
 def test_a_room_does_not_look_where_it_must_not(room: str, path: str) -> None:
     assert not {name for name in imported(path) if within(name, MAY_NOT[room])}
+
+
+@pytest.mark.parametrize("path", [path for _, path in files("streams/core")])
+def test_what_both_sides_stand_on_knows_neither(path: str) -> None:
+    if path.startswith(("streams/core/user/", "streams/core/kol/")):
+        return
+
+    assert not within_any(imported(path), {"streams.core.user", "streams.core.kol"})
 
 
 @pytest.mark.parametrize(("room", "path"), files(*MAY))
