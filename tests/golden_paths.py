@@ -33,8 +33,10 @@ from schemas.topics import CELLS
 from sinks.memory import Memory
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from streams.operations.ingest import parse_line
-from streams.worker.outgoing import Source, blocks
+from streams.worker.changes import Source
+from streams.worker.outgoing import blocks
 from tests.oracle import Record
 
 ROOM: Final = Path(__file__).parent / "golden"
@@ -105,7 +107,7 @@ class World:
         rows: list[Rows] = []
         sources: list[Source] = []
         for memory, topics in zip(self.users, self.counted, strict=True):
-            updates = memory.collect_updates()
+            updates = collect_updates(memory)
             rows += updates.rows
             mark = memory.watermark(topics)
             has_watermark = mark is not None or not topics

@@ -29,6 +29,7 @@ from streams.bench.machine import machine
 from streams.clients.kafka_admin import kafka_admin
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from streams.settings import load
 from streams.snapshots import StateLog
 from streams.worker.restore import in_threads
@@ -233,7 +234,7 @@ def _fold_traffic(memory: UserMemory, crowd: Crowd, events: int, passing_ms: int
     for number, decoded in enumerate(crowd.batches(events, passing_ms)):
         memory.fold(decoded)
         if number % len(INPUTS) == len(INPUTS) - 1:
-            memory.collect_updates()
+            collect_updates(memory)
             memory.prune(memory.watermark(INPUTS))
 
 

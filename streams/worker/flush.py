@@ -13,13 +13,15 @@ from collections.abc import Awaitable, Collection, Sequence
 
 from streams.core.sides import Side
 from streams.worker.backpressure import Backpressure
+from streams.worker.changes import LaneChanges, collect_changes
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane, PendingSnapshot
 from streams.worker.outgoing import Flush, blocks, by_table
 from streams.worker.outputs import Outputs
-from streams.worker.pending import PendingFlush, PendingFlushes, Unacknowledged
+from streams.worker.pending import PendingFlush, PendingFlushes
 from streams.worker.snapshotting import SnapshotWriter, captures
 from streams.worker.telemetry import Telemetry
+from streams.worker.unacknowledged import Unacknowledged
 
 DRAIN_SECONDS = 8.0  # for the last flush and snapshot before partitions go
 
@@ -74,7 +76,7 @@ class FlushLoop:
     def _collect(self, side: Side, lanes: Sequence[Lane], now: float) -> None:
         """Add what changed to what is pending."""
         try:
-            flush = self._changes(lanes, now)
+            flush = self._put_together(collect_changes(self._lanes, side, lanes, now))
             unacknowledged = Unacknowledged.total(lane.take_unacknowledged() for lane in lanes)
         except Exception as error:
             self._lanes.abandon(error)  # some have given what nobody took
@@ -82,8 +84,7 @@ class FlushLoop:
         if flush or unacknowledged.appended_at:
             self._pending.add(side, PendingFlush(flush, unacknowledged))
 
-    def _changes(self, lanes: Sequence[Lane], now: float) -> Flush:
-        changes = [lane.changes(now) for lane in lanes]
+    def _put_together(self, changes: Sequence[LaneChanges]) -> Flush:
         sources = [one.source for one in changes if one.source is not None]
         marks = {source.partition: source.watermark for source in sources if source.speaks}
         moved = any(self._announced.get(at, _UNANNOUNCED) != mark for at, mark in marks.items())

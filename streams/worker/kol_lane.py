@@ -10,7 +10,6 @@ from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
 from streams.snapshots import Pace, StateLog
 from streams.worker.lanes import Gauge, Lane, Mute
-from streams.worker.outgoing import LaneChanges
 
 
 class KolLane(Lane):
@@ -33,10 +32,6 @@ class KolLane(Lane):
                 self.memory.fold(unpack(block))
         self.memory.offsets[CELLS] = batch.next_offset
         self._note_folded(batch)
-
-    def changes(self, now: float) -> LaneChanges:  # noqa: ARG002  # as of every lane
-        """Rows of scores and counters."""
-        return LaneChanges(self.memory.collect_updates())
 
     def watermark(self, now: float) -> int | None:  # noqa: ARG002  # as of every lane
         """What the slowest source partition has reached; None until all have spoken."""

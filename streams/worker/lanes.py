@@ -18,8 +18,7 @@ from streams.core.arrays.arena import Arrays
 from streams.core.arrays.names import Names
 from streams.core.sides import Side
 from streams.snapshots import Capture, Pace, StateLog
-from streams.worker.outgoing import LaneChanges
-from streams.worker.pending import Unacknowledged
+from streams.worker.unacknowledged import Unacknowledged
 
 IDLE_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
 
@@ -112,10 +111,6 @@ class Lane(ABC):
     @abstractmethod
     def fold(self, batch: RecordBatch, now: float) -> None:
         """Fold a batch into memory; it is not durable yet."""
-
-    @abstractmethod
-    def changes(self, now: float) -> LaneChanges:
-        """What changed since the last call."""
 
     @abstractmethod
     def watermark(self, now: float) -> int | None:

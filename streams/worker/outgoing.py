@@ -13,6 +13,7 @@ from schemas.columns import Rejected
 from schemas.partitioner import partitions_of
 from schemas.rows import Rows, joined
 from streams.core.user.rows import ChangedCells
+from streams.worker.changes import Source
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -31,26 +32,6 @@ class Flush:
         return bool(self.rows or self.blocks or self.letters)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What one source partition adds to the blocks of a flush."""
-
-    partition: int
-    life: int  # with its epoch, as `schemas.version.epoch_and_life`
-    cells: ChangedCells
-    speaks: bool  # its watermark is known, or it is known to be empty
-    watermark: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class LaneChanges:
-    """What one lane adds to a flush."""
-
-    rows: Sequence[Rows]
-    letters: Sequence[Rejected] = ()
-    source: Source | None = None  # of the user side
-
-
 def by_table(parts: Sequence[Rows]) -> list[Rows]:
     """Rows of all lanes, one `Rows` per table."""
     by_table: dict[str, list[Rows]] = {}
@@ -62,7 +43,7 @@ def by_table(parts: Sequence[Rows]) -> list[Rows]:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """ChangedCells cells of several source partitions, without those of reserved names."""
+    """Changed cells of several source partitions, without those of reserved names."""
 
     source: NDArray[np.uint16]
     kols: Sequence[str]
@@ -74,7 +55,7 @@ class Cells:
     @classmethod
     def of(cls, sources: Sequence[Source]) -> "Cells":
         """The cells of KOLs; brands (`~brand:…`) stay on the user side."""
-        parts = [_scored(source) for source in sources]
+        parts = [_of_kols(source) for source in sources]
         names: dict[str, int] = {}
         codes = [
             np.array([names.setdefault(name, len(names)) for name in part.kols], np.int32)[part.kol]
@@ -94,7 +75,7 @@ class Cells:
         )
 
 
-def _scored(source: Source) -> tuple[int, ChangedCells]:
+def _of_kols(source: Source) -> tuple[int, ChangedCells]:
     cells = source.cells
     is_kol = np.array([not name.startswith("~") for name in cells.kols], np.bool_)
     which = np.flatnonzero(is_kol[cells.kol]) if len(cells) else np.zeros(0, np.intp)

@@ -8,19 +8,15 @@ from schemas.columns import RecordBatch
 from schemas.erasures import read_erasures
 from schemas.events import INPUTS
 from schemas.topics import ERASURES
-from schemas.version import epoch_and_life
 from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
-from streams.core.user.rows import ChangedCells
 from streams.core.user.steps import Step
 from streams.snapshots import Pace, StateLog
 from streams.worker.lanes import Lane, Mute, PendingSnapshot
-from streams.worker.outgoing import LaneChanges, Source
 
 FIRST_SECONDS = 2.0  # after its first message a partition holds its watermark: others begin, too
-NOTHING_CLOSED = 0  # the watermark of a partition that has begun and cannot say more
 SKEW_MS = 1_000  # between our clock and the brokers'
 
 
@@ -80,19 +76,6 @@ class UserLane(Lane):
         values = [record.value for record in erasures.records]
         offsets = [record.offset for record in erasures.records]
         self.memory.fold_erasures(read_erasures(values, offsets), erasures.end)
-
-    def changes(self, now: float) -> LaneChanges:
-        """Rows, dead letters, and what its cells add to the blocks of a flush."""
-        updates = self.memory.collect_updates()
-        source = self._source(updates.cells, now)
-        return LaneChanges(updates.rows, updates.letters, source)
-
-    def _source(self, cells: ChangedCells, now: float) -> Source:
-        mark = self.watermark(now)
-        if mark is None and self.begun_at is not None:
-            mark = NOTHING_CLOSED
-        life = epoch_and_life(self.memory.epoch, self.memory.life)
-        return Source(self.partition, life, cells, mark is not None or self.is_empty, mark)
 
     def watermark(self, now: float) -> int | None:
         """The least event time still open; None while something older may still begin."""

@@ -19,8 +19,10 @@ from sinks.memory import Memory
 from streams.clients.clickhouse import connect, query
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from streams.settings import Settings
-from streams.worker.outgoing import Source, blocks
+from streams.worker.changes import Source
+from streams.worker.outgoing import blocks
 from tests.oracle import Expected, Record
 
 BATCH = 1_000  # messages a quiet worker reads at a time
@@ -125,7 +127,7 @@ async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Tol
         for batch in turn:
             users[batch.partition].fold(decode(batch))
         for memory in users:
-            stated = memory.collect_updates()
+            stated = collect_updates(memory)
             said += stated.rows
             mark = memory.watermark(INPUTS)
             sources.append(Source(memory.partition, 1, stated.cells, mark is not None, mark))

@@ -11,7 +11,6 @@ from schemas.topics import CELLS
 from streams.core.kol.memory import KolMemory
 from streams.core.kol.sums import WIDTH, scores
 from streams.core.sides import Side
-from streams.core.user.memory import UserMemory
 from streams.snapshots import Pace
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
@@ -76,9 +75,8 @@ async def test_memories_of_which_one_cannot_speak_are_thrown_away(
 ) -> None:
     """The others have told what changed, and nobody has taken it."""
     world = World(begun_at=-LONG)
-    dumb = UserMemory(1, hmac_key=b"key")
-    monkeypatch.setattr(dumb, "collect_updates", FullLog(world.outputs.events).capture)
-    world.add_lane(1, memory=dumb)
+    dumb = world.add_lane(1)
+    monkeypatch.setattr(dumb.memory.state.cells, "collect_changed", FullLog([]).capture)
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
 
     with pytest.raises(MemoryError):

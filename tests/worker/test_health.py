@@ -16,6 +16,7 @@ from sinks.base import Health as SinkHealth
 from streams.core.kol.memory import KolMemory
 from streams.core.user.door_counts import MAY_DECREASE
 from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from streams.settings import Settings
 from streams.settings import Worker as WorkerSettings
 from streams.snapshots import Pace, StateLog
@@ -243,11 +244,11 @@ def test_what_is_told_is_as_it_is_when_it_is_asked_for(world: World) -> None:
 def test_what_is_not_booked_can_go_back(world: World) -> None:
     memory = world.lanes.user[0].memory
     memory.fold(decoded(PURCHASES, [refund("o1", 100)]))
-    memory.collect_updates()
+    collect_updates(memory)
     world.health.tick()
     before = world.told("kol_not_booked")
     memory.fold(decoded(PURCHASES, [paid("o1", 1_000, event_id="p")], first_offset=1))
-    memory.collect_updates()
+    collect_updates(memory)
     world.health.tick()
 
     line = f'kol_not_booked{{counter="refund_unmatched",topic="{PURCHASES}"}}'

@@ -2,6 +2,7 @@
 
 import pytest
 
+from streams.core.user.updates import collect_updates
 from streams.settings import Settings
 from streams.snapshots import Opened
 from streams.worker.restore import restored_user_memory
@@ -25,4 +26,4 @@ def test_whoever_was_before_is_answered_total_by_total(
 ) -> None:
     memory = restored_user_memory(Settings(), 0, opened(epoch, life))
 
-    assert bool(memory.collect_updates().rows) is tells
+    assert bool(collect_updates(memory).rows) is tells

@@ -1,7 +1,7 @@
 """The user side: one partition of the three input topics, folded into orders and cells.
 
 `fold` takes one record batch in, in the order of its topic's log, and changes memory in
-place (`pipeline` shows the steps); `collect_updates` gives what changed, whole values with a
+place (`pipeline` shows the steps); `updates` collects what changed, whole values with a
 version. Results depend only on which events were accepted, never on the order in which the
 topics were read, nor on how they were cut into batches.
 """
@@ -24,7 +24,6 @@ from streams.core.user.retention import Retention
 from streams.core.user.snapshot import Run, arrays_of, in_turn, restore
 from streams.core.user.state import SLACK, Limits, UserState
 from streams.core.user.steps import Clock, Step, StepTimer, no_clock
-from streams.core.user.updates import Updates, collect
 
 
 class UserMemory:
@@ -43,9 +42,9 @@ class UserMemory:
         self.epoch = 0
         self.life = 0
         self.steps = StepTimer(clock)
-        self._state = UserState(hmac_key, **limits)
-        self._pipeline = Pipeline(self._state, self.steps)
-        self._retention = Retention(self._state, limits.get("slack", SLACK))
+        self.state = UserState(hmac_key, **limits)
+        self._pipeline = Pipeline(self.state, self.steps)
+        self._retention = Retention(self.state, limits.get("slack", SLACK))
 
     @property
     def step_seconds(self) -> Mapping[Step, float]:
@@ -55,22 +54,22 @@ class UserMemory:
     @property
     def offsets(self) -> dict[str, int]:
         """Where reading goes on, by topic."""
-        return self._state.offsets
+        return self.state.offsets
 
     @property
     def door_counts(self) -> DoorCounts:
         """How many messages left by which door."""
-        return self._state.door_counts
+        return self.state.door_counts
 
     @property
     def totals(self) -> NDArray[np.int64]:
         """What was counted since the partition's beginning, in order of `door_counts.SERIES`."""
-        return self._state.door_counts.totals
+        return self.state.door_counts.totals
 
     @property
     def names(self) -> Names:
         """The KOLs and brands that something is remembered of."""
-        return self._state.names
+        return self.state.names
 
     def fold(self, decoded: Decoded) -> None:
         """Take in one record batch of one topic, in the order of the log."""
@@ -82,16 +81,16 @@ class UserMemory:
         From now on orders of these persons are written under NOBODY; what else is known of
         them goes with `erase`.
         """
-        erasures.fold_erasures(self._state, records, next_offset)
+        erasures.fold_erasures(self.state, records, next_offset)
 
     def mark_read_to(self, topic: str, at: int) -> None:
         """Take in that all which was appended to an input before `at` is folded."""
-        self._state.mark_read_to(topic, at)
+        self.state.mark_read_to(topic, at)
 
     @property
     def has_erasures_due(self) -> bool:
         """Whether `erase` has something to do."""
-        return erasures.has_erasures_due(self._state)
+        return erasures.has_erasures_due(self.state)
 
     @property
     def durable_offsets(self) -> dict[str, int]:
@@ -100,7 +99,7 @@ class UserMemory:
         An erasure is read again until all is dropped that is known of the person, so who
         sees its offset committed knows that.
         """
-        return self._state.durable_offsets
+        return self.state.durable_offsets
 
     def erase(self) -> bool:
         """Drop all that is known of erased persons whose every event is read.
@@ -111,7 +110,7 @@ class UserMemory:
             Whether anybody was erased: former snapshots may know of them.
 
         """
-        return erasures.erase(self._state)
+        return erasures.erase(self.state)
 
     def prune(self, watermark: int | None) -> None:
         """Drop what no accepted event can change any more; cheap when there is little."""
@@ -119,12 +118,12 @@ class UserMemory:
 
     def greatest_time(self, topic: str) -> int | None:
         """The greatest accepted time of a topic, None where there is none."""
-        greatest = self._state.gates[topic].greatest
+        greatest = self.state.gates[topic].greatest
         return None if greatest == NEVER else greatest
 
     def watermark(self, topics: Collection[str]) -> int | None:
         """The least of the greatest times of these topics, None while one has none."""
-        gates = self._state.gates
+        gates = self.state.gates
         least = min((gates[topic].greatest for topic in topics), default=NEVER)
         return None if least == NEVER else least
 
@@ -135,7 +134,7 @@ class UserMemory:
             Whether it was behind.
 
         """
-        gates = self._state.gates
+        gates = self.state.gates
         others = [gate.greatest for other, gate in gates.items() if other != topic]
         least = min((at for at in others if at != NEVER), default=NEVER)
         was_behind = gates[topic].greatest < least
@@ -149,15 +148,11 @@ class UserMemory:
         longer log of a former epoch. Other keys are written again by the events that are
         read again.
         """
-        self._state.door_counts.resend_totals()
-
-    def collect_updates(self) -> Updates:
-        """What changed since the last call; nothing where nothing did."""
-        return collect(self._state, self.partition, self.epoch, self.life)
+        self.state.door_counts.resend_totals()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything a snapshot holds, as views: what is not yet written is in it, too."""
-        return arrays_of(self._state)
+        return arrays_of(self.state)
 
     @classmethod
     def restored(
@@ -175,5 +170,5 @@ class UserMemory:
         `run` may call the functions that restore parts at the same time.
         """
         memory = cls(partition, hmac_key=hmac_key, clock=clock, **limits)
-        restore(memory._state, arrays, run)
+        restore(memory.state, arrays, run)
         return memory

@@ -27,7 +27,7 @@ from streams.core.arrays.arena import Arena, Arrays
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
-from streams.core.user.journeys import Journeys, Lookup
+from streams.core.user.journeys import Lookup
 from streams.core.user.order_table import (
     NO_USER,
     UNFROZEN,
@@ -51,33 +51,17 @@ class OrderChanges:
     removed: BrandOrders
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstones:
-    """Keys that orders had before: rows to be written empty; columns `(n,)`."""
-
-    row: RowNumbers
-    at: Moments
-    user_hash: NDArray[np.uint8]
-
-
 class Orders:
     """All orders that a refund may still meet, and the refunds that may still meet an order."""
 
     def __init__(self, slack: int, pseudonyms: Pseudonyms) -> None:
         self._pseudonyms = pseudonyms
-        self._table = OrderTable()
-        self.refunds = Refunds(self._table)
-        self.touches = OrderTouches(self._table, slack)
-        self._moved = Arena(order=np.int32, at=np.int64, user_hash=(np.uint8, (SIZE,)))
+        self.table = OrderTable()
+        self.refunds = Refunds(self.table)
+        self.touches = OrderTouches(self.table, slack)
+        # keys that orders had, until their rows are written empty
+        self.moved = Arena(order=np.int32, at=np.int64, user_hash=(np.uint8, (SIZE,)))
         self._compaction = Compaction(slack)
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """One column of the orders."""
-        return self._table[name]
-
-    def order_ids(self, row: RowNumbers) -> list[str]:
-        """The ids of orders."""
-        return self._table.order_ids(row)
 
     def fold(self, purchases: CodedPurchases) -> OrderChanges:
         """Take in accepted purchases, in the order of the log."""
@@ -100,7 +84,7 @@ class Orders:
 
         In a batch of one event an order is known or pruned, so cutting ends there.
         """
-        table, key = self._table, purchases["order"]
+        table, key = self.table, purchases["order"]
         row, first = table.add(key[:, 0], key[:, 1])
         table.begin(row[first], purchases.take(np.flatnonzero(first)))
         at = table["at"][row]
@@ -116,7 +100,7 @@ class Orders:
 
     def _fold_paid(self, row: RowNumbers, is_paid: Mask, purchases: CodedPurchases) -> OrderChanges:
         """Let every `paid` stand or not: the first of each order at once, the others in turn."""
-        table = self._table
+        table = self.table
         seen, first = np.unique(np.where(is_paid, row, -1), return_index=True)
         new = first[(seen >= 0) & (table["at"][seen] == NEVER)]
         self._add(row[new], purchases.take(new))
@@ -133,7 +117,7 @@ class Orders:
 
     def _add(self, row: RowNumbers, paid: CodedPurchases) -> None:
         """Let the first `paid` of orders stand."""
-        table = self._table
+        table = self.table
         table.write_standing(row, paid)
         table["since"][row] = paid.before - HORIZON_MS - BEFORE_MS
         table["user"][row] = paid.user
@@ -152,51 +136,29 @@ class Orders:
 
     def _replaces(self, paid: CodedPurchases, row: int) -> bool:
         """Whether one `paid` replaces the standing one: of the same person, and earlier."""
-        if paid.user[0] != self._table["user"][row]:
+        if paid.user[0] != self.table["user"][row]:
             return False
-        return self._table.is_earlier(int(paid["at"][0]), paid.texts("event_ids")[0], row)
+        return self.table.is_earlier(int(paid["at"][0]), paid.texts("event_ids")[0], row)
 
     def _replace(self, row: RowNumbers, paid: CodedPurchases) -> None:
         """Let another `paid` stand; the key with the time the order had is to be emptied."""
-        if self._table["at"][row[0]] != paid["at"][0]:
+        if self.table["at"][row[0]] != paid["at"][0]:
             self._bury(row)
-        self._table.write_standing(row, paid)
-        if self._table["touches"][row[0]] != UNFROZEN:  # only a topic that did not count does this
+        self.table.write_standing(row, paid)
+        if self.table["touches"][row[0]] != UNFROZEN:  # only a topic that did not count does this
             self.touches.unfreeze(row)
 
     def _bury(self, row: RowNumbers) -> None:
         """Leave a tombstone for the keys orders have now: they are about to get others."""
-        table = self._table
-        self._moved.append(order=row, at=table["at"][row], user_hash=table["user_hash"][row])
-
-    def collect_changed(self) -> tuple[RowNumbers, NDArray[np.int64]]:
-        """The orders that changed since the last call, and what was given back of each, in cents.
-
-        Brings the totals of what was not booked up to date.
-        """
-        row = np.flatnonzero(self._table["dirty"])
-        self._table["dirty"][row] = False
-        refunded = self.refunds.book(row)
-        known = self._table["at"][row] != NEVER
-        return row[known], refunded[known]
-
-    def collect_tombstones(self) -> Tombstones:
-        """The keys that orders had, of those that got another since the last call."""
-        row = self._moved["order"].astype(np.int64)
-        at, user_hash = self._moved["at"].copy(), self._moved["user_hash"].copy()
-        self._moved.keep(np.zeros(len(at), np.bool_))
-        return Tombstones(row, at, user_hash)
-
-    def journeys(self, row: RowNumbers, lookup: Lookup) -> Journeys:
-        """The touches that count for orders, numbered from 0."""
-        return self.touches.journeys(row, lookup)
+        table = self.table
+        self.moved.append(order=row, at=table["at"][row], user_hash=table["user_hash"][row])
 
     def anonymize(self, user: RowNumbers, until: Moments) -> None:
         """Write the orders of persons who were up to these moments under NOBODY.
 
         What was appended later, before the moment was known, goes to who came after them.
         """
-        table = self._table
+        table = self.table
         last = np.full(int(table["user"].max(initial=NO_USER)) + 2, NEVER)  # NO_USER has none
         here = user < len(last) - 1
         last[user[here]] = until[here]
@@ -216,7 +178,7 @@ class Orders:
         Their touches are frozen; the ids of their events, and of all that do not count any
         more, are dropped.
         """
-        table = self._table
+        table = self.table
         row = np.flatnonzero(np.append(is_dropped, False)[table["user"]])
         unfrozen = (table["touches"][row] == UNFROZEN) & (table["at"][row] != NEVER)
         self.touches.freeze(row[unfrozen], lookup)
@@ -226,7 +188,7 @@ class Orders:
 
     def prune(self, watermark: int) -> None:
         """Drop orders and refunds that can not meet any more, when there are many."""
-        table = self._table
+        table = self.table
         if not self._compaction.is_due(len(table)):
             return
         expired = np.where(
@@ -241,8 +203,8 @@ class Orders:
 
     def _keep(self, which: Mask) -> None:
         self.refunds.keep(which)
-        self._moved["order"][:] = (np.cumsum(which) - 1)[self._moved["order"]]
-        self._table.keep(which)
+        self.moved["order"][:] = (np.cumsum(which) - 1)[self.moved["order"]]
+        self.table.keep(which)
         self.touches.compact()
         self._link()
 
@@ -253,46 +215,46 @@ class Orders:
 
     def users(self) -> RowNumbers:
         """The user of every order that has one."""
-        return self._table.users()
+        return self.table.users()
 
     def renumber_users(self, code: NDArray[np.int64]) -> None:
         """Give every user a new code, `code[old]`."""
-        self._table.renumber_users(code)
+        self.table.renumber_users(code)
         self._link()
 
     def names(self) -> NDArray[np.int64]:
         """All brands of orders and KOLs of their frozen touches."""
-        return np.append(self._table.brands(), self.touches.names())
+        return np.append(self.table.brands(), self.touches.names())
 
     def renumber_names(self, code: NDArray[np.int64]) -> None:
         """Give every brand and KOL a new code, `code[old]`."""
-        self._table.renumber_brands(code)
+        self.table.renumber_brands(code)
         self.touches.renumber_names(code)
 
     def labels(self) -> NDArray[np.int64]:
         """All platforms, channels and currencies."""
-        return self._table.labels()
+        return self.table.labels()
 
     def renumber_labels(self, code: NDArray[np.int64]) -> None:
         """Give every platform, channel and currency a new code, `code[old]`."""
-        self._table.renumber_labels(code)
+        self.table.renumber_labels(code)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, as views."""
         return {
-            **self._table.arrays(prefix),
+            **self.table.arrays(prefix),
             **self.refunds.arrays(prefix),
             **self.touches.arrays(prefix),
-            **self._moved.arrays(f"{prefix}.moved"),
+            **self.moved.arrays(f"{prefix}.moved"),
         }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave, also in format 1, which knew of nobody erased."""
         hashes = arrays[f"{prefix}.order.user_hash"][arrays[f"{prefix}.moved.order"]]
-        self._table.restore(prefix, arrays)
+        self.table.restore(prefix, arrays)
         self.refunds.restore(prefix, arrays)
         self.touches.restore(prefix, arrays)
-        self._moved.restore(f"{prefix}.moved", {f"{prefix}.moved.user_hash": hashes, **arrays})
+        self.moved.restore(f"{prefix}.moved", {f"{prefix}.moved.user_hash": hashes, **arrays})
         self._link()
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import BRAND, NAMES, ORGANIC
-from schemas.columns import Codes
+from schemas.columns import Codes, Moments
 from schemas.rows import MODELS, Rows
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
 from streams.core.user.journeys import Journeys
-from streams.core.user.orders import Orders, Tombstones
+from streams.core.user.order_table import OrderTable
 from streams.core.user.touches import LABELS, VIA, TouchClass
 
 _MINUTE_S = 60
@@ -51,8 +51,17 @@ class ChangedOrders:
     credits: Credits
 
 
+@dataclass(frozen=True, slots=True)
+class Tombstones:
+    """Keys that orders had before: rows to be written empty; columns `(n,)`."""
+
+    row: RowNumbers
+    at: Moments
+    user_hash: NDArray[np.uint8]
+
+
 def order_rows(
-    orders: Orders,
+    orders: OrderTable,
     changed: ChangedOrders,
     tombstones: Tombstones,
     names: Names,

@@ -12,10 +12,18 @@ from schemas.letters import letter_rows
 from schemas.rows import Rows
 from schemas.version import version_of
 from streams.core.arrays.index import RowNumbers
+from streams.core.moments import NEVER
 from streams.core.user.attribution import credits_of
 from streams.core.user.door_counts import ANY
-from streams.core.user.orders import Tombstones
-from streams.core.user.rows import ChangedCells, ChangedOrders, cell_rows, order_rows
+from streams.core.user.memory import UserMemory
+from streams.core.user.orders import Orders
+from streams.core.user.rows import (
+    ChangedCells,
+    ChangedOrders,
+    Tombstones,
+    cell_rows,
+    order_rows,
+)
 from streams.core.user.state import UserState
 
 
@@ -29,16 +37,17 @@ class Updates:
     version: int
 
 
-def collect(state: UserState, partition: int, epoch: int, life: int) -> Updates:
-    """What changed since the last call; nothing where nothing did."""
-    row, refunded = state.orders.collect_changed()
-    tombstones = state.orders.collect_tombstones()
+def collect_updates(memory: UserMemory) -> Updates:
+    """What changed in a memory since the last call; nothing where nothing did."""
+    state, partition = memory.state, memory.partition
+    row, refunded = collect_changed_orders(state.orders)
+    tombstones = collect_tombstones(state.orders)
     _set_counters(state)
     name, minute, fields = state.cells.collect_changed()
     letters, state.letters = state.letters, []
     if row.size or minute.size or letters or state.door_counts.is_changed():
         state.folded += 1
-    version = version_of(epoch, life, state.folded)
+    version = version_of(memory.epoch, memory.life, state.folded)
     used, kol = np.unique(name, return_inverse=True)
     cells = ChangedCells(
         [state.names.names[code] for code in used.tolist()],
@@ -54,6 +63,26 @@ def collect(state: UserState, partition: int, epoch: int, life: int) -> Updates:
         letter_rows(letters, version),
     ]
     return Updates([part for part in rows if len(part)], cells, letters, version)
+
+
+def collect_changed_orders(orders: Orders) -> tuple[RowNumbers, NDArray[np.int64]]:
+    """The orders that changed since the last call, and what was given back of each, in cents.
+
+    Brings the totals of what was not booked up to date.
+    """
+    row = np.flatnonzero(orders.table["dirty"])
+    orders.table["dirty"][row] = False
+    refunded = orders.refunds.book(row)
+    is_known = orders.table["at"][row] != NEVER
+    return row[is_known], refunded[is_known]
+
+
+def collect_tombstones(orders: Orders) -> Tombstones:
+    """The keys that orders had, of those that got another since the last call."""
+    row = orders.moved["order"].astype(np.int64)
+    at, user_hash = orders.moved["at"].copy(), orders.moved["user_hash"].copy()
+    orders.moved.keep(np.zeros(len(at), np.bool_))
+    return Tombstones(row, at, user_hash)
 
 
 def _set_counters(state: UserState) -> None:
@@ -78,8 +107,8 @@ def _order_rows(
 ) -> Rows:
     if not row.size:
         return Rows("order_credit", {})
-    orders, rank = state.orders, state.names.rank()
-    journeys = orders.journeys(row, state.lookup())
-    credits_ = credits_of(orders["at"][row], orders["paid"][row], refunded, journeys, rank)
+    table, rank = state.orders.table, state.names.rank()
+    journeys = state.orders.touches.journeys(row, state.lookup())
+    credits_ = credits_of(table["at"][row], table["paid"][row], refunded, journeys, rank)
     changed = ChangedOrders(row, refunded, journeys, credits_)
-    return order_rows(orders, changed, tombstones, state.names, state.labels, version)
+    return order_rows(table, changed, tombstones, state.names, state.labels, version)

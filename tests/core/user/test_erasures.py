@@ -23,6 +23,7 @@ from schemas.events import INPUTS, PURCHASES
 from schemas.identity import user_key
 from schemas.topics import ERASURES
 from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from tests.builders import (
     MINUTE,
     NOON,
@@ -168,7 +169,7 @@ class Reader:
             if self.rng.random() < 0.3:
                 self.memory.prune(self.memory.watermark([t for t in INPUTS if self.topics[t]]))
             if self.rng.random() < 0.3:
-                self.table.take(self.memory.collect_updates().rows)
+                self.table.take(collect_updates(self.memory).rows)
                 self.memory.erase()
                 if self.rng.random() < 0.5:
                     self.kept = copied(self.memory.arrays()), dict(self.at)
@@ -176,11 +177,11 @@ class Reader:
                 lives -= 1
                 self.crash()
         self.fold_erasures(len(self.case.ends))
-        self.table.take(self.memory.collect_updates().rows)
+        self.table.take(collect_updates(self.memory).rows)
         for topic in INPUTS:
             self.memory.mark_read_to(topic, ENDLESS)
         self.memory.erase()
-        self.table.take(self.memory.collect_updates().rows)
+        self.table.take(collect_updates(self.memory).rows)
         return self.table
 
     def fold(self, topic: str) -> None:
@@ -304,7 +305,7 @@ class Shop:
         self.memory.erase()
 
     def collect(self) -> dict[tuple[int, str, str], dict[str, Any]]:
-        self.table.take(self.memory.collect_updates().rows)
+        self.table.take(collect_updates(self.memory).rows)
         return latest_orders(self.table)
 
     def cents(self) -> dict[str, list[int]]:
@@ -368,7 +369,7 @@ def test_the_row_under_the_old_hash_is_told_empty_with_the_new_one() -> None:
     shop.fold(paid("o1"))
     shop.collect()
     shop.forget()
-    (rows,) = [r for r in shop.memory.collect_updates().rows if r.table == "order_credit"]
+    (rows,) = [r for r in collect_updates(shop.memory).rows if r.table == "order_credit"]
 
     assert rows.columns["user_hash"] == [NOBODY, user_hash("u1")]
     assert [len(kols) for kols in rows.columns["kols"]] == [1, 0]
@@ -442,7 +443,7 @@ def test_letters_of_who_is_forgotten_are_not_written_again() -> None:
     batch_ = decoded("clickstream", values, received_at=NOON)
     shop.memory.fold(batch_)
     shop.memory.fold(decoded("clickstream", values[:1], first_offset=6, received_at=END + 1))
-    letters = shop.memory.collect_updates().letters
+    letters = collect_updates(shop.memory).letters
 
     assert [letter.offset for letter in letters] == [3, 4, 5, 6]
     assert sum(shop.memory.door_counts["clickstream", r] for r in ("invalid", "not_json")) == 6
@@ -453,7 +454,7 @@ def test_a_late_purchase_of_who_is_forgotten_is_no_letter() -> None:
     shop.forget(at=ENDLESS)
     late = [paid("o1", ts=NOON - 3 * HOUR_MS, user_id=user) for user in ("u1", "u3")]
     shop.memory.fold(decoded(PURCHASES, [paid("o2", user_id="u3"), *late], received_at=NOON))
-    letters = shop.memory.collect_updates().letters
+    letters = collect_updates(shop.memory).letters
 
     assert [letter.offset for letter in letters] == [2]
 

@@ -18,7 +18,7 @@ from schemas.version import version_of
 from streams.core.moments import HORIZON_MS
 from streams.core.user.door_counts import SERIES
 from streams.core.user.memory import UserMemory
-from streams.core.user.updates import Updates
+from streams.core.user.updates import Updates, collect_updates
 from tests.builders import (
     DAY,
     HOUR,
@@ -66,7 +66,7 @@ class Reader:
         )
 
     def collect(self) -> Updates:
-        statements = self.memory.collect_updates()
+        statements = collect_updates(self.memory)
         for rows in statements.rows:
             rows.validate()
             columns = {name: _plain(values) for name, values in rows.columns.items()}

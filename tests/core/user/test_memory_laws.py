@@ -26,6 +26,7 @@ from schemas.columns import RecordBatch
 from schemas.events import INPUTS
 from schemas.rows import MODELS, TABLES, Rows
 from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from tests.builders import copied
 from tests.messy import KOLS, Line, messy_lines, records
 from tests.oracle import (
@@ -174,7 +175,7 @@ class _Reader:
         self.at[topic] += len(part)
 
     def collect(self) -> None:
-        self.table.take(self.memory.collect_updates().rows)
+        self.table.take(collect_updates(self.memory).rows)
 
     def keep(self) -> None:
         self.kept = copied(self.memory.arrays()), dict(self.at)

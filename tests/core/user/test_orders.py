@@ -12,6 +12,7 @@ from streams.core.user.orders import KEPT_MS, Orders
 from streams.core.user.pseudonyms import Pseudonyms
 from streams.core.user.refunds import WAITS_MS
 from streams.core.user.touches import Touches
+from streams.core.user.updates import collect_changed_orders, collect_tombstones
 from tests.builders import DAY, MINUTE, NOON, Message, decoded, paid, refund
 
 RANK = np.arange(10)
@@ -46,8 +47,8 @@ class Shop:
 
     def collect(self) -> list[int]:
         """Times of the orders that changed."""
-        row, _ = self.orders.collect_changed()
-        return sorted(self.orders["at"][row].tolist())
+        row, _ = collect_changed_orders(self.orders)
+        return sorted(self.orders.table["at"][row].tolist())
 
     def prune(self, watermark: int) -> None:
         if self.orders.touches.is_due():
@@ -55,7 +56,7 @@ class Shop:
         self.orders.prune(watermark)
 
     def times(self) -> list[int]:
-        return sorted(self.orders["at"].tolist())
+        return sorted(self.orders.table["at"].tolist())
 
 
 def test_an_order_is_dropped_when_no_refund_can_count_any_more() -> None:
@@ -110,12 +111,12 @@ def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     shop.prune(NOON + DAY + HORIZON_MS + 1)
     shop.prune(NOON + KEPT_MS + 1)
     shop.fold(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
-    row, refunded = shop.orders.collect_changed()
-    journeys = shop.orders.journeys(row, shop.lookup)
+    row, refunded = collect_changed_orders(shop.orders)
+    journeys = shop.orders.touches.journeys(row, shop.lookup)
 
-    assert shop.orders.order_ids(row) == ["stays"]
+    assert shop.orders.table.order_ids(row) == ["stays"]
     assert refunded.tolist() == [11]
-    assert shop.orders["touches"].tolist() == [2]
+    assert shop.orders.table["touches"].tolist() == [2]
     assert journeys.at.tolist() == [NOON - MINUTE, NOON + DAY - MINUTE]
 
 
@@ -126,11 +127,11 @@ def test_a_tombstone_follows_its_order() -> None:
     late = NOON + KEPT_MS + 1
     shop.fold(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
     shop.prune(late)
-    tombstones = shop.orders.collect_tombstones()
+    tombstones = collect_tombstones(shop.orders)
 
-    assert shop.orders.order_ids(tombstones.row) == ["moves"]
+    assert shop.orders.table.order_ids(tombstones.row) == ["moves"]
     assert tombstones.at.tolist() == [late]
-    assert shop.orders.collect_tombstones().at.tolist() == []
+    assert collect_tombstones(shop.orders).at.tolist() == []
 
 
 def test_a_frozen_order_is_not_touched_any_more() -> None:
@@ -150,17 +151,17 @@ def test_freezing_waits_until_there_are_many_orders() -> None:
     shop = Shop(slack=3)
     shop.fold(paid("a"), paid("b"))
     shop.prune(NOON + DAY)
-    few = shop.orders["touches"].tolist()
+    few = shop.orders.table["touches"].tolist()
     shop.fold(paid("c"))
     shop.prune(NOON + DAY)
 
     assert few == [UNFROZEN, UNFROZEN]
-    assert shop.orders["touches"].tolist() == [0, 0, 0]
+    assert shop.orders.table["touches"].tolist() == [0, 0, 0]
 
 
 def test_an_order_with_a_thousand_refunds_adds_them_all() -> None:
     shop = Shop(slack=1000)
     shop.fold(paid(pay_cents=10_000), *(refund(pay_cents=3, ts=NOON + n) for n in range(1000)))
-    _, refunded = shop.orders.collect_changed()
+    _, refunded = collect_changed_orders(shop.orders)
 
     assert refunded.tolist() == [3_000]

@@ -22,7 +22,9 @@ from schemas.codec import decode
 from schemas.events import INPUTS
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
-from streams.worker.outgoing import Source, blocks
+from streams.core.user.updates import collect_updates
+from streams.worker.changes import Source
+from streams.worker.outgoing import blocks
 from tests.core.user.test_memory_laws import KEY, Table, batch, messy_log
 from tests.oracle import Record
 
@@ -42,7 +44,7 @@ def fold(log: Sequence[Record], cut: int) -> tuple[UserMemory, KolMemory, Table]
             for at in range(0, len(part), cut):
                 user.fold(decode(batch(part[at : at + cut], 1)))
         watermark = user.watermark(INPUTS)
-        updates = user.collect_updates()
+        updates = collect_updates(user)
         table.take(updates.rows)
         for _, block in blocks([Source(0, 1, updates.cells, True, watermark)], 1, moved=True):  # noqa: FBT003  # as it is
             kol.fold(unpack(block))
