@@ -78,5 +78,5 @@ lock: ## resolve the locks anew; a release must be a week old
 	uv pip compile $(LOCK) --group dev --extra embedded --extra completejourney pyproject.toml -o requirements.lock
 	uv pip compile $(LOCK) -c requirements.lock pyproject.toml -o requirements-runtime.lock
 
-clean: ## remove the environment and all local state
-	rm -rf $(VENV) .kol build *.egg-info
+clean: ## remove the environment and the demo's home; .kol, the home of `kol up`, stays
+	rm -rf $(VENV) .kol-demo build *.egg-info

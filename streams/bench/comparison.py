@@ -6,7 +6,6 @@ so many to warm up.
 
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from streams.bench import ours
 from streams.bench.machine import machine
 from streams.clients.kafka_admin import security_options
 from streams.operations.stack import RunningStack
-from streams.settings import Settings, environment, load
+from streams.settings import Settings, environment
 
 SEED = 7
 HOUR_MS = 3_600_000
@@ -52,8 +51,7 @@ def compare(folder: StateFolder, plan: Plan, on_step: Callable[[str], None]) -> 
     stack = RunningStack(folder, 0, lambda _: None)
     try:
         stack.start()
-        os.environ["KOL_HOME"] = str(folder.path)
-        settings = load()
+        settings = stack.settings
         on_step("filling the topics")
         asyncio.run(_fill(settings, plan.events + plan.warm + SPARE))
         env = environment((folder.status() or {})["settings"]) | {"KOL_HOME": str(folder.path)}

@@ -30,7 +30,7 @@ from streams.clients.kafka_admin import kafka_admin
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
-from streams.settings import load
+from streams.settings import Kafka
 from streams.snapshots import StateLog
 from streams.worker.restore import in_threads
 
@@ -74,8 +74,7 @@ def measure_on_own_broker(
 ) -> dict[str, Any]:
     """The report of that many users and a tenth as many KOLs, on a broker in `folder`."""
     with kafka.broker(folder) as bootstrap:
-        settings = load().kafka.model_copy(update={"bootstrap": bootstrap})
-        with kafka_admin(settings) as broker:
+        with kafka_admin(Kafka(bootstrap=bootstrap)) as broker:
             broker.create()
         size = Size(users, kols=max(users // 10, 1))
         figures = asyncio.run(measure(bootstrap, folder, size, on_step))

@@ -1,6 +1,7 @@
 """`kol demo`: the whole product on this machine, with believable traffic."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,6 @@ from streams.cli.board import board
 from streams.cli.money import as_yuan
 from streams.cli.options import (
     FAILED,
-    HOME,
     Duration,
     Home,
     Json,
@@ -26,7 +26,8 @@ from streams.cli.options import (
 
 if TYPE_CHECKING:
     from streams.operations.stack import RunningStack
-    from streams.settings import Settings
+
+DEMO_HOME = Path(".kol-demo")
 
 
 @command
@@ -38,16 +39,17 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Show no leaderboard, only the final report.")
     ] = False,
-    home: Home = HOME,
+    home: Home = DEMO_HOME,
     as_json: Json = False,
 ) -> None:
     """Run the whole product on this machine with believable traffic; each run starts from empty.
 
-    Ends with a report that accounts for every message and every cent; exits 1 if the sums differ.
+    It has a home of its own: `kol top --home .kol-demo` shows it in another terminal. It never
+    empties a home that `kol up` has run in. Ends with a report that accounts for every message and
+    every cent; exits 1 if the sums differ.
     """
     from streams.operations.demo_report import violations
     from streams.operations.stack import RunningStack, clear_demo_home
-    from streams.settings import load
 
     folder = StateFolder(use_home(home))
     clear_demo_home(folder)
@@ -55,7 +57,7 @@ def demo(
     stack = RunningStack(folder, workers, print_step if err.is_terminal else _print_nothing)
     try:
         stack.start()
-        report = (_play_on_screen if has_screen else _play)(load(), stack, duration, rate)
+        report = (_play_on_screen if has_screen else _play)(stack, duration, rate)
     finally:
         stack.stop()
     if as_json:
@@ -73,18 +75,16 @@ def _print_nothing(_: str) -> None:
     pass
 
 
-def _play(
-    settings: "Settings", stack: "RunningStack", duration: float, rate: float
-) -> dict[str, Any]:
+def _play(stack: "RunningStack", duration: float, rate: float) -> dict[str, Any]:
     from streams.operations.demo import play
 
-    return play(settings, stack.urls, duration, rate, _print_nothing)
+    return play(stack.settings, stack.urls, duration, rate, _print_nothing)
 
 
-def _play_on_screen(
-    settings: "Settings", stack: "RunningStack", duration: float, rate: float
-) -> dict[str, Any]:
+def _play_on_screen(stack: "RunningStack", duration: float, rate: float) -> dict[str, Any]:
     from streams.operations.demo import play
+
+    settings = stack.settings
 
     with Live(console=out, refresh_per_second=4, screen=True) as live:
         started = time.monotonic()

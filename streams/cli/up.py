@@ -34,7 +34,7 @@ def up(
     """Run broker, engine and workers on this machine, on loopback, with topics and tables."""
     from deploy.embedded.state_folder import StateFolder
     from deploy.embedded.supervisor import detach as detached
-    from streams.operations.stack import supervisor
+    from streams.operations.stack import keep_from_demo, supervisor
 
     folder = StateFolder(use_home(home))
     if fresh:
@@ -49,4 +49,5 @@ def up(
             err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
         return
     folder.acquire()  # before anything is prepared
+    keep_from_demo(folder)
     supervisor(folder, workers, print_step).run()

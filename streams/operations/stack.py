@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +16,12 @@ from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from deploy.embedded.supervisor import ProcessSpec, Supervisor
 from streams.clients.worker_pages import answers
 from streams.errors import ExpectedError
-from streams.settings import environment
+from streams.settings import Settings, environment, load
 
 PARTITIONS = 4
 ENGINE_PORT, WORKER_PORT = 8123, 6066
 ADMIN, READER = "kol", "reader"
-DEMO_MARK = "made-by-demo"  # a file in the homes that the demo may empty
+DEMO_MARK = "demo-only"  # a file in the homes that the demo may empty
 ENGINE_STOP_SECONDS = 15.0
 WORKER_STOP_SECONDS = 10.0  # by itself; it is killed two seconds later
 
@@ -29,14 +30,24 @@ def clear_demo_home(home: StateFolder) -> None:
     """Empty a home for the demo.
 
     Raises:
-        EmbeddedError: it holds events that the demo did not make.
+        EmbeddedError: something runs in it, or it holds what the demo alone did not make.
 
     """
     mark = home.path / DEMO_MARK
-    if (home.data / "kafka" / "meta.properties").exists() and not mark.exists():
+    if (owner := home.owner()) is not None:
+        raise EmbeddedError(
+            f"{home.path} is already run by process {owner}: "
+            f"`kol top --home {shlex.quote(str(home.path))}` shows its KOLs"
+        )
+    if not mark.exists() and any(path.is_file() for path in home.data.rglob("*")):
         raise EmbeddedError(f"{home.path} holds events of `kol up`: kol demo --home another-folder")
     home.clear()
     mark.touch()
+
+
+def keep_from_demo(home: StateFolder) -> None:
+    """Mark a home as one that the demo may no longer empty."""
+    (home.path / DEMO_MARK).unlink(missing_ok=True)
 
 
 def supervisor(
@@ -158,6 +169,11 @@ class RunningStack:
             if self._error is not None:
                 raise self._error
         self.urls = (self._folder.status() or {}).get("workers", [])
+
+    @property
+    def settings(self) -> Settings:
+        """Those of this stack: its addresses win over any that the environment names."""
+        return load(**(self._folder.status() or {})["settings"])
 
     def stop(self) -> None:
         """Stop everything."""
