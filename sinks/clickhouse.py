@@ -30,12 +30,12 @@ from schemas.letters import TABLE as LETTERS
 from schemas.rows import TABLES, Rows, Table
 from sinks.base import Health, Observer, Refuse, Refused, SinkStopped, State, Written
 from sinks.buffer import Buffer
+from sinks.codes import Verdict
 from sinks.connection import ConnectionSettings, HttpInserter, connect
 from sinks.retry import (
     Backoff,
     Breaker,
     Positions,
-    Verdict,
     advice,
     by_months,
     code_of,

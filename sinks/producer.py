@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from sinks.base import SinkStopped
-from sinks.batches import Batch
+from sinks.batches import Batch, stop
 
+STOP_SECONDS = 0.2  # of each of the two steps; a worker gives its outputs 0.5 s to close
 BATCH_BYTES = 512 * 1024  # before compression; a longer record has a batch to itself
 
 
@@ -53,7 +54,7 @@ class Producer:
         try:
             await producer.start()
         except BaseException:
-            await producer.stop()
+            await stop(producer, STOP_SECONDS)
             raise
         self._producer = producer
 
@@ -82,10 +83,10 @@ class Producer:
             raise SinkStopped(f"{self._topic} was not written: {error!r}") from error
 
     async def stop(self) -> None:
-        """Close."""
+        """Close in bounded time; records that are not acknowledged by then may be lost."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await stop(producer, STOP_SECONDS)
 
 
 def _batches(records: Sequence[Record], limit: int) -> Iterator[tuple[int, Batch]]:

@@ -1,22 +1,20 @@
 """What to do when an insert fails: try again, take it apart, or stop.
 
-Three classes of errors, by their ClickHouse code:
+`codes` has what each code of ClickHouse asks for. Without a code:
 
-* retry: the server is busy, away or gave no answer (the rows may be in: writing them twice is
-  writing them once). Same rows, with exponential backoff and no limit.
-* poison: a row cannot be encoded or parsed. The rows are halved until it is alone.
-* stop: all else. The fault is ours (schema, rights), and rows are not to blame.
+* retry: the server gave no answer (the rows may be in: writing them twice is writing them
+  once), or a proxy answers for a server that it misses.
+* halve: our client cannot encode a row.
+* stop: all else.
 
-Two codes mean two things: 252 is "too many parts" (retry) or "more than 100 partitions in
-one insert" (never succeeds: split by month); 241, out of memory, succeeds on its own or
-only with fewer rows.
+One code means two things: 252 is "too many parts" (retry) or "more than 100 partitions in
+one insert" (never succeeds: split by month).
 """
 
 import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from clickhouse_connect.driver.exceptions import (
@@ -24,55 +22,31 @@ from clickhouse_connect.driver.exceptions import (
     DatabaseError,
     DataError,
     OperationalError,
+    ProgrammingError,
 )
 from numpy.typing import NDArray
 
 from schemas.rows import TABLES, Rows
 from sinks.base import Fault
+from sinks.codes import OF_CODE, Verdict
 
 Positions = NDArray[np.intp]
 
-
-class Verdict(Enum):
-    """What an error asks for."""
-
-    RETRY = "retry"
-    RETRY_SMALLER = "retry, with fewer rows in the end"
-    SPLIT_MONTHS = "split by month"
-    HALVE = "halve, down to the row"
-    STOP = "stop"
-
-
-BUSY = frozenset(
-    {3, 159, 198, 201, 202, 203, 209, 210, 236, 242, 243, 252, 254, 279, 285, 286, 289}
-    | {319, 373, 425, 439, 999}
-)
-MEMORY = 241
 PARTS_OR_PARTITIONS = 252
-POISON = {
-    **dict.fromkeys((6, 26, 27, 33, 38, 41, 72, 117), Fault.PARSING),
-    **dict.fromkeys((53, 70, 349, 691), Fault.TYPE),
-    **dict.fromkeys((69, 131, 321, 407), Fault.RANGE),
-}
+SETTING_CONSTRAINT = 452
 ENCODING = (DataError, TypeError, ValueError, AttributeError, OverflowError)
 
 _STATUS = re.compile(r"HTTP status (\d+)")
 _CODE = re.compile(r"\bCode: (\d+)")
-_AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})  # what a proxy says of a server it misses
+_SETTING = re.compile(r"(?:[Mm]odify|[Ss]etting) [`'\"]?(\w+)")
 
-ADVICE = {
-    16: "the schema is another one: run `kol migrate`",
-    20: "the schema is another one: run `kol migrate`",
-    36: "the schema is another one: run `kol migrate`",
-    47: "the schema is another one: run `kol migrate`",
-    60: "a table is missing: run `kol migrate`",
-    81: "the database is missing: run `kol migrate`",
-    115: "the server does not know a setting: ClickHouse 25.8 or newer is needed",
-    164: "the user may only read: see KOL_CLICKHOUSE__USERNAME",
-    192: "no such user: see KOL_CLICKHOUSE__USERNAME",
-    193: "wrong password: see KOL_CLICKHOUSE__PASSWORD",
-    497: "the user lacks rights: grant INSERT on the tables",
-    516: "wrong user or password: see KOL_CLICKHOUSE__USERNAME and KOL_CLICKHOUSE__PASSWORD",
+# What a proxy before the server answers, which knows no codes
+AWAY = frozenset({408, 421, 425, 429, *range(500, 600)} - {501, 505})
+TOO_LARGE = 413
+STATUS_ADVICE = {
+    401: "a proxy before the server wants credentials of its own",
+    403: "a proxy before the server refuses us",
+    404: "no ClickHouse under this address: see KOL_CLICKHOUSE__HOST and KOL_CLICKHOUSE__PORT",
 }
 
 
@@ -96,14 +70,8 @@ def judge(error: Exception) -> Verdict:
     code = code_of(error)
     if code == PARTS_OR_PARTITIONS and "partitions for single INSERT" in str(error):
         return Verdict.SPLIT_MONTHS
-    if code == MEMORY:
-        return Verdict.RETRY_SMALLER
-    if code in BUSY:
-        return Verdict.RETRY
-    if code in POISON:
-        return Verdict.HALVE
     if code is not None:
-        return Verdict.STOP
+        return OF_CODE[code].verdict if code in OF_CODE else Verdict.STOP
     return _judge_without_code(error)
 
 
@@ -112,10 +80,16 @@ def _judge_without_code(error: Exception) -> Verdict:
         return Verdict.RETRY  # transport: nobody knows whether the rows are in
     if isinstance(error, ENCODING):
         return Verdict.HALVE
-    status = _STATUS.search(str(error)) if isinstance(error, DatabaseError) else None
-    if status and int(status[1]) in _AWAY:
-        return Verdict.RETRY
-    return Verdict.STOP
+    status = _status(error)
+    if status == TOO_LARGE:
+        return Verdict.RETRY_SMALLER
+    return Verdict.RETRY if status in AWAY else Verdict.STOP
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status of an answer that has no code."""
+    found = _STATUS.search(str(error)) if isinstance(error, DatabaseError) else None
+    return int(found[1]) if found else None
 
 
 def fault(error: Exception) -> Fault:
@@ -124,12 +98,26 @@ def fault(error: Exception) -> Fault:
     >>> fault(DatabaseError("too long", code=131)), fault(TypeError("no number"))
     (<Fault.RANGE: 'range'>, <Fault.ENCODING: 'encoding'>)
     """
-    return POISON.get(code_of(error) or 0, Fault.ENCODING)
+    rule = OF_CODE.get(code_of(error) or 0)
+    return rule.fault if rule else Fault.ENCODING
 
 
 def advice(error: Exception) -> str:
-    """What a person can do about an error that stops."""
-    return ADVICE.get(code_of(error) or 0, "see the server's message")
+    """What a person can do about an error that stops.
+
+    >>> advice(DatabaseError("Setting async_insert should not be changed", code=452))[:64]
+    "the account's profile constrains the setting `async_insert`: rem"
+    """
+    code = code_of(error)
+    setting = _SETTING.search(str(error))
+    if code is None and setting and isinstance(error, ProgrammingError):
+        code = SETTING_CONSTRAINT  # the client has read the constraint, and sends nothing
+    if code is None:
+        return STATUS_ADVICE.get(_status(error) or 0, "see the server's message")
+    if code not in OF_CODE:
+        return f"this version does not know the code {code}: see the server's message"
+    text = OF_CODE[code].advice or "see the server's message"
+    return text.format(setting=setting[1] if setting else "?")
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.version import ONE_EPOCH
 from sinks.migrate import check as schema_fault
+from sinks.probe import insert_fault
 from streams.clients.app_names import name_conflict
 from streams.clients.clickhouse import connect, query
 from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
@@ -54,6 +55,10 @@ def _check_tables(settings: Settings) -> None:
         raise NotReadyError(f"{fault} (`kol migrate` brings it to this version)")
     if conflict:
         raise NotReadyError(conflict)
+    with closing(connect(conf)) as writer:
+        refused = insert_fault(writer)
+    if refused:
+        raise NotReadyError(refused)
 
 
 def greatest_epoch(engine: Client) -> int:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from schemas.rows import Rows
 from schemas.version import version_of
 from sinks.base import Health, Observer, SinkStopped, State
 from sinks.clickhouse import ClickHouse
+from sinks.codes import OF_CODE, Verdict
 from sinks.connection import ConnectionSettings, HttpInserter, connect
-from sinks.retry import Verdict, judge
+from sinks.probe import insert_fault
+from sinks.retry import judge
 from streams.worker.preflight import greatest_epoch
-from tests.embedded.gateway.running import Server, gateway
+from tests.embedded.gateway.running import READER, Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh, killed, standing
 from tests.sinks.contract import SinkContract
 from tests.sinks.samples import MAY, MONTH, cells, doors, order, orders, rows
@@ -214,3 +218,42 @@ async def test_statements_of_several_writers_are_joined(
 
     assert len(standing(client, "door_count")) == 51
     assert inserts <= 3
+
+
+def test_every_error_of_the_engine_has_a_rule(client: Client) -> None:
+    sql = (
+        "SELECT toUInt32(number), errorCodeToName(toUInt32(number)) AS name"
+        " FROM numbers(2000) WHERE name != ''"
+    )
+    known = {(int(code), str(name)) for code, name in client.query(sql).result_rows}
+
+    assert len(known) > 600
+    assert {(code, name) for code, name in known if code not in OF_CODE} == set()
+
+
+def test_an_account_that_can_insert_is_no_fault_and_nothing_is_written(client: Client) -> None:
+    assert insert_fault(client) == ""
+    assert client.query("SELECT count() FROM door_count").first_row == (0,)
+
+
+def test_an_account_that_only_reads_is_named_with_advice(
+    server: Server, there: ConnectionSettings
+) -> None:
+    limited = replace(there, username=READER, password=server.passwords[READER])
+    with closing(connect(limited)) as reading:
+        fault = insert_fault(reading)
+
+    assert "readonly" in fault
+    assert "KOL_CLICKHOUSE__USERNAME" in fault
+    assert "(profile: default)" in fault
+
+
+def test_a_missing_table_is_no_matter_of_patience(client: Client) -> None:
+    client.command("RENAME TABLE door_count TO door_count_away")
+    try:
+        fault = insert_fault(client)
+    finally:
+        client.command("RENAME TABLE door_count_away TO door_count")
+
+    assert fault.startswith("door_count takes no insert")
+    assert "kol migrate" in fault

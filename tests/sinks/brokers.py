@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -36,7 +37,9 @@ class Brokers:
         self.errors: list[Exception] = []  # for the next deliveries
         self.gate = asyncio.Event()
         self.gate.set()
-        self.is_started = self.is_stopped = False
+        self.is_started = self.is_stopped = self.is_torn_down = False
+        self._sender = self.client = SimpleNamespace(close=self._tear_down)  # as the producer's
+        self._message_accumulator = SimpleNamespace(_batches={}, _pending_batches=())
         type(self).last = self
 
     async def start(self) -> None:
@@ -44,6 +47,9 @@ class Brokers:
 
     async def stop(self) -> None:
         self.is_stopped = True
+
+    async def _tear_down(self) -> None:
+        self.is_torn_down = True
 
     def create_batch(self) -> BatchBuilder:
         return BatchBuilder(self.options["max_batch_size"], 0)

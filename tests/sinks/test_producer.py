@@ -149,3 +149,27 @@ async def test_a_start_that_fails_leaves_nothing_open(monkeypatch: pytest.Monkey
     assert Brokers.last.is_stopped
     with pytest.raises(RuntimeError, match="not started"):
         await blocks.send([(0, b"a")])
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+async def test_brokers_that_are_away_do_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch, *, is_started: bool
+) -> None:
+    async def fails(_: Brokers) -> None:
+        raise ConnectionError
+
+    async def never(_: Brokers) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Brokers, "stop", never)
+    blocks = Blocks(CLIENT)
+    async with asyncio.timeout(10 * producing.STOP_SECONDS):
+        if is_started:
+            await blocks.start()
+            await blocks.stop()
+        else:
+            monkeypatch.setattr(Brokers, "start", fails)
+            with pytest.raises(ConnectionError):
+                await blocks.start()
+
+    assert Brokers.last.is_torn_down

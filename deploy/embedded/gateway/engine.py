@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from deploy.embedded.gateway.errors import Code, from_engine, refusal
+from deploy.embedded.gateway.errors import Code, from_engine, from_fault, refusal
 from deploy.embedded.gateway.statement import Insert
 
 CACHE_BYTES = 256 << 20  # each of the three caches below; the engine's own default is 5 GiB
@@ -71,7 +71,7 @@ def _its_errors() -> Iterator[None]:
     except RuntimeError as error:
         raise from_engine(error) from error
     except OSError as error:
-        raise refusal(Code.NOT_ENOUGH_SPACE, str(error)) from error
+        raise from_fault(error) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Errors in ClickHouse's own words: a code, its name, a text, and the HTTP status of the code."""
 
+import errno
 import re
 from enum import IntEnum
 
@@ -22,6 +23,7 @@ class Code(IntEnum):
     TOO_MANY_BYTES = 307
     SESSION_NOT_FOUND = 372
     SESSION_IS_LOCKED = 373
+    SYSTEM_ERROR = 425
     AUTHENTICATION_FAILED = 516
     UNKNOWN_EXCEPTION = 1002
 
@@ -86,3 +88,16 @@ def from_engine(error: BaseException) -> Refusal:
     if found is None:
         return refusal(Code.UNKNOWN_EXCEPTION, text)
     return Refusal(int(found[1]), text[found.start() :])
+
+
+def from_fault(error: Exception) -> Refusal:
+    """A fault of the gateway or its machine as a refusal, without paths or values.
+
+    >>> from_fault(OSError(errno.ENOSPC, "No space left on device")).text
+    'Code: 243. DB::Exception: No space left on device. (NOT_ENOUGH_SPACE)'
+    """
+    if not isinstance(error, OSError):
+        return refusal(Code.UNKNOWN_EXCEPTION, type(error).__name__)
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    why = error.strerror or type(error).__name__
+    return refusal(Code.NOT_ENOUGH_SPACE if is_full else Code.SYSTEM_ERROR, why)

@@ -18,7 +18,7 @@ from deploy.embedded.gateway.answer import answer, is_hello
 from deploy.embedded.gateway.ask import Ask, ask
 from deploy.embedded.gateway.bodies import Body, form
 from deploy.embedded.gateway.engine import Engine
-from deploy.embedded.gateway.errors import Code, Refusal, refusal
+from deploy.embedded.gateway.errors import Refusal, from_fault
 from deploy.embedded.gateway.flight import Flight
 from deploy.embedded.gateway.metrics import READS, Metrics, kind
 from deploy.embedded.gateway.sessions import Sessions
@@ -68,8 +68,9 @@ class Gateway:
             response = web.Response(status=499)
         except Exception as error:  # noqa: BLE001  # the next request must find us alive
             log.fault(error)
-            line.code = Code.UNKNOWN_EXCEPTION
-            response = self._error(refusal(Code.UNKNOWN_EXCEPTION, type(error).__name__), line)
+            fault = from_fault(error)
+            line.code = fault.code
+            response = self._error(fault, line)
         self._count(line, response.status, time.perf_counter() - started)
         return response
 

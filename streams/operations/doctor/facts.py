@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
@@ -11,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from schemas.events import INPUTS
 from schemas.topics import TOPICS
 from sinks.migrate import check
+from sinks.probe import insert_fault
 from streams.clients.clickhouse import ReadingError, connect, query, reader
 from streams.clients.kafka_admin import BrokerError, Offsets, kafka_admin
 from streams.clients.kafka_reader import TopicRecord, record_reader
@@ -124,7 +126,13 @@ def _schema_and_reader(conf: ClickHouse, client: Client) -> list[Finding]:
     if wrong:
         return [*found, fault("schema", wrong, "`kol migrate`, or the version it was made by")]
     found.append(fine("schema", "that of this version"))
+    found.append(findings.writer(conf.username, _insert_fault(conf)))
     return [*found, *_reader(conf), _engine_clock(client)]
+
+
+def _insert_fault(conf: ClickHouse) -> str:
+    with closing(connect(conf)) as client:
+        return insert_fault(client)
 
 
 def _engine_clock(client: Client) -> Finding:

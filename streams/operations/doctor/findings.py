@@ -140,6 +140,19 @@ def engine(where: str, version: str) -> Finding:
     return fine("engine", f"{where} answers, {version}")
 
 
+def writer(account: str, wrong: str) -> Finding:
+    """Whether the account of the workers can insert.
+
+    Args:
+        account: its name.
+        wrong: why an insert that writes nothing was refused; empty if it was not.
+
+    """
+    if not wrong:
+        return fine("writer", f"{account} inserts into every table, with the settings it needs")
+    return fault("writer", wrong, "until it is mended workers stop; nothing is lost meanwhile")
+
+
 def _version_text(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
 

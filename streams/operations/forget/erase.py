@@ -29,6 +29,7 @@ from schemas.letters import IS_AMONG, TABLE, keys
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
+from sinks.batches import stop
 from sinks.deadletter import key
 from streams.clients.clickhouse import ReadingError, command, connect, delete, query
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
@@ -48,6 +49,7 @@ from streams.operations.forget.search import (
 from streams.settings import Kafka, Settings
 
 AHEAD_MS: Final = 4_000  # of the broker's clock: workers read of the moment before they reach it
+STOP_SECONDS: Final = 2.0  # for brokers that do not answer at the end
 AT_ONCE: Final = 1_000  # letters of one deletion
 HASHED: Final = tuple(name for name, table in TABLES.items() if "user_hash" in table.columns)
 RENAMED: Final = "order_credit"
@@ -193,7 +195,7 @@ async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
     except KafkaError as error:
         raise ForgettingError(f"Kafka at {kafka.bootstrap} does not take it: {error!r}") from error
     finally:
-        await producer.stop()
+        await stop(producer, STOP_SECONDS)
 
 
 # ---------------------------------------------------------------- rows
