@@ -48,12 +48,18 @@ from schemas.events import (
 )
 from schemas.identity import identities, order_keys, user_keys
 from schemas.partitioner import partitions_of
+from schemas.surrogates import substituted
 
 _UNKNOWN: Final = 255  # no kind has this code
 _CODES: Final = {topic: {w: int(k) for w, k in kinds.items()} for topic, kinds in KINDS.items()}
 _PAID: Final = Kind.PAID.label
 _VALID: Final = -1  # no reason to reject
 _SHALLOW_BYTES: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
+_BEHAVIOUR_NAMES: Final = ("event_id", "user_id", "event", "kol_id")
+_PURCHASE_NAMES: Final = (
+    *("event_id", "user_id", "kind", "order_id", "ref_order_id"),
+    *("brand_id", "platform", "channel_type", "currency"),
+)
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
 
 _ERRORS: Final = {
@@ -201,6 +207,7 @@ def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
         except (ValueError, RecursionError):
             pass  # one by one, then
     rejections = {} if is_plain else _rejected_unread(batch.values)
+    names = _PURCHASE_NAMES if batch.topic == PURCHASES else _BEHAVIOUR_NAMES
     events = []
     for place, value in enumerate(values):
         if place in rejections:
@@ -208,7 +215,7 @@ def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
         try:
             event = read(value)
         except (ValueError, RecursionError):  # all of msgspec's are ValueErrors
-            again = _read_again(value, read)
+            again = _read_again(value, read, names)
             if isinstance(again, _Rejection):
                 rejections[place] = again
                 continue
@@ -262,16 +269,38 @@ def _depth(value: bytes) -> int:
     return int(np.cumsum(steps).max(initial=0))
 
 
-def _read_again(value: bytes, read: _Reader[_AnEvent]) -> _AnEvent | _Rejection:
-    """Why the decoder failed; the event if only a field that is repeated later was wrong."""
+def _read_again(
+    value: bytes, read: _Reader[_AnEvent], names: Sequence[str]
+) -> _AnEvent | _Rejection:
+    """Why the decoder failed; the event if what was wrong does not count.
+
+    That is a field that is repeated later, or a lone surrogate in none of the fields `names`.
+    """
     try:
         fields = _object(value)  # of a repeated key the last one
     except (ValueError, RecursionError) as error:
+        both = substituted(value)
+        if both is not None:
+            return _read_substituted(*both, read, names)
         return _Rejection(RejectReason.NOT_JSON, str(error))
     try:
         return read(msgspec.json.encode(fields))
     except ValueError as error:
         return _Rejection(RejectReason.INVALID, str(error))
+
+
+def _read_substituted(
+    first: bytes, second: bytes, read: _Reader[_AnEvent], names: Sequence[str]
+) -> _AnEvent | _Rejection:
+    """The event of a message with lone surrogates, unless one of `names` has one."""
+    try:
+        one, other = _object(first), _object(second)
+    except (ValueError, RecursionError) as error:
+        return _Rejection(RejectReason.NOT_JSON, str(error))
+    for name in names:
+        if name in one and bytes(one[name]) != bytes(other[name]):
+            return _Rejection(RejectReason.NOT_JSON, f"half a surrogate pair in `{name}`")
+    return _read_again(first, read, names)
 
 
 def _reject_invalid(

@@ -8,11 +8,13 @@ eight words, one behind the first 4 096 words.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+
+from schemas.surrogates import substituted
 
 WORDS: Final = 4_096  # of a message
 SPAN: Final = 8  # words of an id
@@ -28,6 +30,8 @@ class _UserAndTime(_User):
     ts: Any = None
 
 
+_AUser = TypeVar("_AUser", bound=_User)
+
 _user = msgspec.json.Decoder(_User).decode
 _user_and_time = msgspec.json.Decoder(_UserAndTime).decode
 
@@ -38,10 +42,8 @@ def user_of(raw: bytes) -> str | None:
     >>> user_of(b'{"user_id": "u1"}'), user_of(b'{"user_id": "u1"'), user_of(b'{"user_id": 1}')
     ('u1', None, None)
     """
-    try:
-        return _named(_user(raw))
-    except (ValueError, RecursionError):
-        return None
+    read = _read(raw, _user)
+    return None if read is None else _named(read)
 
 
 def user_and_time(raw: bytes) -> tuple[str | None, int]:
@@ -50,11 +52,25 @@ def user_and_time(raw: bytes) -> tuple[str | None, int]:
     >>> user_and_time(b'{"user_id": "u1", "ts": 5}'), user_and_time(b'{"user_id": "u1", "ts": "x"}')
     (('u1', 5), ('u1', 0))
     """
-    try:
-        read = _user_and_time(raw)
-    except (ValueError, RecursionError):
+    read = _read(raw, _user_and_time)
+    if read is None:
         return user_of(raw), 0
     return _named(read), read.ts if isinstance(read.ts, int) and abs(read.ts) < 1 << 62 else 0
+
+
+def _read(raw: bytes, decode: Callable[[bytes], _AUser]) -> _AUser | None:
+    """The fields, also beside lone surrogates; None if they cannot be read or the id has one."""
+    try:
+        return decode(raw)
+    except (ValueError, RecursionError):
+        both = substituted(raw)
+    if both is None:
+        return None
+    try:
+        one, other = map(decode, both)
+    except (ValueError, RecursionError):
+        return None
+    return one if one.user_id == other.user_id else None
 
 
 def _named(read: _User) -> str | None:

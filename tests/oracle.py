@@ -71,6 +71,14 @@ TEXTS: Final = frozenset(
 )
 COUNTS: Final = frozenset({"dwell_ms", "visible_ms", "pay_cents", "list_cents", "discount_cents"})
 NUMBERS: Final = {"completion": 1.0, "account_age_d": math.inf}  # the greatest
+NAMES: Final = {  # in which half a surrogate pair is no text
+    "clickstream": ("event_id", "user_id", "kol_id", "event"),
+    "content-interactions": ("event_id", "user_id", "kol_id", "event"),
+    "purchases": (
+        *("event_id", "user_id", "order_id", "ref_order_id", "kind"),
+        *("brand_id", "platform", "channel_type", "currency"),
+    ),
+}
 REQUIRED: Final = {
     "clickstream": ("event_id", "ts", "user_id", "event"),
     "content-interactions": ("event_id", "ts", "user_id", "event", "kol_id"),
@@ -295,7 +303,8 @@ def faults_of(record: Record, partitions: int) -> frozenset[str]:
         return frozenset({"too_large"})
     try:
         event = json.loads(record.value.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(event, ensure_ascii=False).encode()  # a lone surrogate is no text
+        names = [event.get(name) for name in NAMES[record.topic]] if isinstance(event, dict) else []
+        json.dumps(names, ensure_ascii=False).encode()  # a lone surrogate is no text
     except (ValueError, RecursionError):
         return frozenset({"not_json", "invalid"})
     if not isinstance(event, dict) or _depth(event) > MAX_DEPTH:

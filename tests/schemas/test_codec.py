@@ -307,11 +307,34 @@ def test_half_a_letter_in_each_of_two_messages_does_not_make_a_whole_one() -> No
     assert reasons(decoded(INTERACTIONS, [first, second])) == ["not_json", "not_json"]
 
 
-@pytest.mark.parametrize("name", ["user_id", "text", "surplus"])
-def test_a_lone_surrogate_is_not_json(name: str) -> None:
-    raw = json.dumps(interaction() | {name: "\ud83d"}).encode()
+@pytest.mark.parametrize("name", ["user_id", "event_id", "kol_id", "event"])
+@pytest.mark.parametrize("half", ["\ud83d", "u\udc76", "\udc76\ud83d"])
+def test_a_lone_surrogate_in_an_id_is_not_json(name: str, half: str) -> None:
+    raw = json.dumps(interaction() | {name: half}).encode()
 
-    assert reason_of(INTERACTIONS, raw) == "not_json"
+    assert reason_of(INTERACTIONS, raw) == plain_reason(INTERACTIONS, raw, NOON) == "not_json"
+
+
+@pytest.mark.parametrize("name", ["text", "surplus", "device_hash", "\ud800"])
+@pytest.mark.parametrize("half", ["\ud83d", "u\udc76", "\udc76\ud83d", "\\\ud83d", ["\udfff"]])
+def test_a_lone_surrogate_in_a_field_that_is_ignored_rejects_nothing(
+    name: str, half: str | list[str]
+) -> None:
+    more = {name: half if isinstance(half, str) or name == "surplus" else half[0]}
+    raw = json.dumps(interaction() | more).encode()
+
+    assert reason_of(INTERACTIONS, raw) == plain_reason(INTERACTIONS, raw, NOON) == "accepted"
+
+
+def test_an_order_with_half_an_emoji_in_a_note_counts_and_its_bytes_stay() -> None:
+    raw = json.dumps(
+        paid() | {"note": "\udc00", "kol_id": "\ud83d", "emoji": "\U0001f476"}
+    ).encode()
+    read = decoded(PURCHASES, [raw])
+
+    assert not read.rejected
+    assert isinstance(read.facts, Purchases)
+    assert read.facts.raw == [raw]
 
 
 def nested(depth: int, begin: bytes, end: bytes) -> bytes:

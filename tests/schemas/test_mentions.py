@@ -96,3 +96,12 @@ def test_a_time_that_cannot_be_read_leaves_the_user(
     raw: bytes, read: tuple[str | None, int]
 ) -> None:
     assert user_and_time(raw) == read
+
+
+def test_the_user_is_found_beside_half_an_emoji_but_not_in_one() -> None:
+    beside = rb'{"user_id": "u1", "ts": 5, "note": "\ud83d", "\udc00": [1.10]}'
+    within = rb'{"user_id": "u1\ud83d", "ts": 5}'
+
+    assert user_and_time(beside) == ("u1", 5)
+    assert is_of(beside, "u1")
+    assert user_of(within) is None
