@@ -26,7 +26,7 @@ from schemas.topics import OWN
 from streams.errors import ExpectedError
 
 PREFIX = "KOL_"
-NOT_SETTINGS = {"KOL_HOME", "KOL_SECRETS_DIR", "KOL_CONFIG", "KOL_NATIVE", "KOL_CI"}
+NOT_SETTINGS = {"KOL_HOME", "KOL_SECRETS_DIR", "KOL_CONFIG", "KOL_NATIVE", "KOL_CI", "KOL_DEBUG"}
 TESTS = "KOL_TEST_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -1,6 +1,8 @@
 """The command `kol`: one subcommand, in one file, for each thing that a person does."""
 
+import os
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -25,12 +27,13 @@ from streams.cli import (
     up,
     worker,
 )
+from streams.cli.failures import DEBUG, Commands, prepare_process
 from streams.cli.options import formerly
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
     help="Which KOLs are trusted, and which of them earned each order. Start with `kol demo`.",
 )
@@ -67,6 +70,19 @@ app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(replay.replay, name="replay")
 
 
+@app.callback()
+def set_debug(
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where a failure was raised; also KOL_DEBUG=1.")
+    ] = False,
+) -> None:
+    """Set what all commands share."""
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
 def main() -> None:
     """Run `kol`."""
+    prepare_process()
     app()

@@ -8,11 +8,10 @@ import typer
 from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
-from streams.cli.options import Json, command, out, print_json
-from streams.cli.progress import progress
+from streams.cli.options import Json
+from streams.cli.screen import out, print_json, progress
 
 
-@command
 def bench(
     *,
     events: Annotated[
@@ -72,7 +71,6 @@ def _print_restores(report: dict[str, Any]) -> None:
     out.print(
         f"{report['users']:,} users, {report['kols']:,} KOLs, one partition each; a snapshot "
         "for every 5 s of 20,000 events/s; p50–max",
-        highlight=False,
     )
 
 
@@ -107,5 +105,4 @@ def _print_comparison(report: dict[str, Any]) -> None:
     out.print(
         f"{len(report['runs']['ours'])} rounds, {report['input']['events']:,} messages; "
         f"{machine['cores']} × {machine['cpu']}, Python {machine['python']}",
-        highlight=False,
     )

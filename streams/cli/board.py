@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from streams.cli.money import as_yuan
+from streams.cli.screen import Shown, panel, stacked, styled
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 WIDTH = 28  # of an interval on the screen
 
 
-def board(settings: "Settings", note: str, limit: int = 18) -> Group:
+def board(settings: "Settings", note: str, limit: int = 18) -> Shown:
     """The leaderboard as a panel, with the doors of all messages below it."""
     from streams.operations.leaderboard import leaders
     from streams.operations.status import door_counts
@@ -28,9 +27,9 @@ def board(settings: "Settings", note: str, limit: int = 18) -> Group:
     by_door = door_counts(settings)
     counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}
     foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing yet"
-    return Group(
-        Panel(table, title=f"kol-streams · who is trusted · {note}", border_style="cyan"),
-        Text(f" every message left by one door: {foot}", style="dim"),
+    return stacked(
+        panel(table, f"kol-streams · who is trusted · {note}"),
+        styled(f" every message left by one door: {foot}", "dim"),
     )
 
 

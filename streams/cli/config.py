@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
+from streams.cli.options import HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json, styled
 
 
 def masked(settings: Any) -> dict[str, Any]:  # noqa: ANN401  # any settings model
@@ -10,7 +11,6 @@ def masked(settings: Any) -> dict[str, Any]:  # noqa: ANN401  # any settings mod
     return dict(settings.model_dump(mode="json"))
 
 
-@command
 def config(*, home: Home = HOME, as_json: Json = False) -> None:
     """Show every setting with its value in force and what it is for; secrets are masked."""
     from streams.settings import descriptions, environment, load
@@ -22,4 +22,4 @@ def config(*, home: Home = HOME, as_json: Json = False) -> None:
         return
     flat = environment(values)
     for name, what in descriptions().items():
-        out.print(f"[bold]{name}[/]={flat[name]}  [dim]{what}[/]", highlight=False)
+        out.print(styled(name, "bold"), f"={flat[name]}  ", styled(what, "dim"), sep="")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.live import Live
 from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
@@ -16,13 +15,9 @@ from streams.cli.options import (
     Duration,
     Home,
     Json,
-    command,
-    err,
-    out,
-    print_json,
-    print_step,
     use_home,
 )
+from streams.cli.screen import err, live, out, print_json, print_step, styled
 
 if TYPE_CHECKING:
     from streams.operations.stack import RunningStack
@@ -30,7 +25,6 @@ if TYPE_CHECKING:
 DEMO_HOME = Path(".kol-demo")
 
 
-@command
 def demo(
     *,
     duration: Duration = 120.0,
@@ -66,7 +60,7 @@ def demo(
         _print_report(report)
     faults = violations(report)
     for fault in faults:
-        err.print(f"[bold red]a law does not hold:[/] {fault}", highlight=False)
+        err.print(styled("a law does not hold:", "bold red"), fault)
     if faults:
         raise typer.Exit(FAILED)
 
@@ -86,11 +80,11 @@ def _play_on_screen(stack: "RunningStack", duration: float, rate: float) -> dict
 
     settings = stack.settings
 
-    with Live(console=out, refresh_per_second=4, screen=True) as live:
+    with live(is_whole_screen=True) as shown:
         started = time.monotonic()
 
         def show(step: str) -> None:
-            live.update(board(settings, f"{step} · {time.monotonic() - started:.0f} s"))
+            shown.update(board(settings, f"{step} · {time.monotonic() - started:.0f} s"))
 
         return play(settings, stack.urls, duration, rate, show)
 
@@ -105,5 +99,4 @@ def _print_report(report: dict[str, Any]) -> None:
         f" {as_yuan(report['paid_cents'])}, {report['scores']:,} scores;"
         f" from message to row {report['end_to_end_ms']['p50']} ms (p50),"
         f" {report['end_to_end_ms']['p99']} ms (p99)",
-        highlight=False,
     )

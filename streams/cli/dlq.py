@@ -5,8 +5,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
+from rich.table import Column, Table
 
 from streams.cli.options import (
     FAILED,
@@ -14,13 +13,9 @@ from streams.cli.options import (
     Home,
     Json,
     Yes,
-    command,
-    err,
-    out,
-    print_json,
     use_home,
 )
-from streams.cli.progress import progress
+from streams.cli.screen import err, lines, out, print_json, progress, styled
 
 if TYPE_CHECKING:
     from schemas.letters import Letter
@@ -44,7 +39,6 @@ Topics = Annotated[
 
 
 @dlq.command("list")
-@command
 def list_(
     *,
     reason: Reasons = None,
@@ -84,15 +78,13 @@ def list_(
 
 
 def _print_letters(newest: list["Letter"]) -> None:
-    table = Table("letter", "reason", "state", "error", title="newest")
+    table = Table("letter", "reason", "state", Column("error", overflow="fold"), title="newest")
     for letter in newest:
-        error = Text(letter.error, overflow="fold")
-        table.add_row(Text(letter.id), letter.reason, letter.state, error)
+        table.add_row(letter.id, letter.reason, letter.state, letter.error)
     out.print(table)
 
 
 @dlq.command("show")
-@command
 def show(
     letter: Annotated[
         str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Id of the letter.")
@@ -113,9 +105,9 @@ def show(
         return
     for name, value in found.as_dict().items():
         if name not in {"topic", "partition", "offset"}:
-            out.print(f"[bold]{name:>8}[/] ", Text(str(value)), highlight=False)
-    out.print(f"[bold]   bytes[/]  {len(raw):,}", highlight=False)
-    out.print(Text(as_text(raw)))
+            out.print(styled(f"{name:>8}", "bold"), f" {value}")
+    out.print(styled(f"{'bytes':>8}", "bold"), f" {len(raw):,}")
+    out.print(lines(as_text(raw)))
 
 
 def _payload(raw: bytes) -> dict[str, Any]:
@@ -133,7 +125,6 @@ def _payload(raw: bytes) -> dict[str, Any]:
 
 
 @dlq.command("retry")
-@command
 def retry(
     ids: Annotated[
         list[str] | None,
@@ -196,12 +187,10 @@ def _print_outcome(outcome: "Outcome", missing: list[str], *, as_json: bool) -> 
         print_json(report | {"refused": refused, "missing": missing})
         return
     for one in outcome.refused:
-        err.print(f"{one.letter.id} ({one.letter.reason}): {one.why_not}", markup=False)
+        err.print(f"{one.letter.id} ({one.letter.reason}): {one.why_not}")
     for name in missing:
-        err.print(f"{name}: no such letter", markup=False)
+        err.print(f"{name}: no such letter")
     verb = "put back and marked" if outcome.sent else "would go back"
-    out.print(
-        f"{len(outcome.accepted)} letters {verb}, {len(outcome.refused)} stay", highlight=False
-    )
+    out.print(f"{len(outcome.accepted)} letters {verb}, {len(outcome.refused)} stay")
     if outcome.accepted and not outcome.sent:
         out.print("nothing was done: add --yes")

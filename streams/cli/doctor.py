@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
-from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
-from streams.cli.progress import progress
+from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json, progress, styled
 
 if TYPE_CHECKING:
     from streams.operations.doctor.findings import Finding
 
 
-@command
 def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
     """Check brokers, topics, ClickHouse, clocks and workers, and say how to mend faults.
 
@@ -45,9 +43,12 @@ def _print_findings(found: list["Finding"], *, healthy: bool) -> None:
     table = Table("", "about", "what", show_edge=False)
     for finding in found:
         severity = finding.severity.value
-        what = Text(finding.what)
+        what = styled(finding.what)
         if finding.mend:
-            what.append(f"\n→ {finding.mend}", style="dim")
-        table.add_row(Text(severity, style=colours[severity]), finding.about, what)
+            what.append("\n").append(styled(f"→ {finding.mend}", "dim"))
+        table.add_row(styled(severity, colours[severity]), finding.about, what)
     out.print(table)
-    out.print("[green]nothing is wrong[/]" if healthy else "[bold red]something is wrong[/]")
+    if healthy:
+        out.print(styled("nothing is wrong", "green"))
+    else:
+        out.print(styled("something is wrong", "bold red"))

@@ -1,9 +1,9 @@
 """`kol down`: stop what `kol up` started."""
 
-from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
+from streams.cli.options import HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json
 
 
-@command
 def down(*, home: Home = HOME, as_json: Json = False) -> None:
     """Stop what `kol up` started; events, rows and state are kept."""
     from deploy.embedded.state_folder import StateFolder

@@ -1,19 +1,9 @@
 """`kol drain`: wait until everything sent so far is in ClickHouse and in a snapshot."""
 
-from streams.cli.options import (
-    HOME,
-    Home,
-    Json,
-    Timeout,
-    command,
-    print_json,
-    print_notice,
-    use_home,
-)
-from streams.cli.progress import progress
+from streams.cli.options import HOME, Home, Json, Timeout, use_home
+from streams.cli.screen import print_json, print_notice, progress
 
 
-@command
 def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False) -> None:
     """Wait until everything sent so far is read, written to ClickHouse and in a snapshot."""
     from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin

@@ -6,7 +6,8 @@ import typer
 from rich.table import Table
 
 from streams.cli.money import as_yuan
-from streams.cli.options import FAILED, HOME, Home, Json, command, err, out, print_json, use_home
+from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.screen import err, out, print_json, styled
 
 explain = typer.Typer(
     no_args_is_help=True, help="Explain why an order's credits are what they are."
@@ -14,7 +15,6 @@ explain = typer.Typer(
 
 
 @explain.command("order")
-@command
 def order(
     order_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the order.")],
     *,
@@ -31,7 +31,7 @@ def order(
     if as_json:
         print_json(found)
     if not found:
-        err.print(f"no order {order_id}: not read yet, or another id", highlight=False)
+        err.print(f"no order {order_id}: not read yet, or another id")
         raise typer.Exit(FAILED)
     if not as_json:
         for one in found:
@@ -40,9 +40,9 @@ def order(
 
 def _print_order(one: dict[str, Any]) -> None:
     out.print(
-        f"[bold]{one['order_id']}[/]  {one['ordered_at']} UTC  paid {as_yuan(one['paid_cents'])}"
+        styled(one["order_id"], "bold"),
+        f" {one['ordered_at']} UTC  paid {as_yuan(one['paid_cents'])}"
         f"  given back {as_yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",
-        highlight=False,
     )
     if one["touches"]:
         touches = Table("when (UTC)", "KOL", "class", "via", "before the order", title="touches")

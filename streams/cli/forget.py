@@ -12,20 +12,15 @@ from streams.cli.options import (
     Json,
     Timeout,
     Yes,
-    command,
     confirm,
-    err,
-    out,
-    print_json,
     use_home,
 )
-from streams.cli.progress import progress
+from streams.cli.screen import err, out, print_json, progress, styled
 
 if TYPE_CHECKING:
     from streams.operations.forget.erase import Report
 
 
-@command
 def forget(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user_id, as in events.")],
     *,
@@ -62,14 +57,17 @@ def _print_report(report: "Report") -> None:
     done |= {f"rows of {table} deleted": n for table, n in report.deleted.items()}
     done |= {"dead letters deleted from their topic": report.records}
     for what, n in done.items():
-        out.print(f"{n:,} {what}", highlight=False)
+        out.print(f"{n:,} {what}")
     for place, n in report.traces.mentions.items():
-        out.print(f"{place}: the same text {n:,} times, not as this user's id", markup=False)
+        out.print(f"{place}: the same text {n:,} times, not as this user's id")
     kept = ", ".join(f"{topic} {days:g} d" for topic, days in report.inputs.items())
-    out.print(f"The input topics are the shop's and keep its events: {kept}", highlight=False)
+    out.print(f"The input topics are the shop's and keep its events: {kept}")
     for place, n in report.traces.found.items():
-        err.print(f"{place}: still {n:,} traces", markup=False)
+        err.print(f"{place}: still {n:,} traces")
     if report.traces.found:
         err.print("not forgotten yet: run it again")
     else:
-        out.print("[green]forgotten[/]: no trace in any table, nor in the newest word of a topic")
+        out.print(
+            styled("forgotten:", "green"),
+            "no trace in any table, nor in the newest word of a topic",
+        )

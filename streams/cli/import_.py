@@ -13,17 +13,11 @@ from streams.cli.options import (
     Home,
     Json,
     Timeout,
-    command,
-    err,
-    out,
-    print_json,
-    print_notice,
     use_home,
 )
-from streams.cli.progress import progress
+from streams.cli.screen import err, out, print_json, print_notice, progress, styled
 
 
-@command
 def import_(
     dataset: Annotated[str, typer.Argument(help="completejourney or online-retail.")],
     path: Annotated[Path | None, typer.Argument(help="The file of online-retail.")] = None,
@@ -95,4 +89,7 @@ def _print_report(report: dict[str, Any]) -> None:
         out.print(known)
     if report["shifted_days"]:
         out.print(f"event times moved by {report['shifted_days']} days")
-    out.print("[green]balanced to the cent[/]" if balance["balanced"] else "[red]NOT balanced[/]")
+    if balance["balanced"]:
+        out.print(styled("balanced to the cent", "green"))
+    else:
+        out.print(styled("NOT balanced", "red"))

@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import FAILED, HOME, Home, Json, command, err, out, print_json, use_home
-from streams.cli.progress import progress
+from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.screen import err, out, print_json, progress
 
 SHOWN_LINES = 10  # of those that cannot be sent
 
 
-@command
 def ingest(
     files: Annotated[
         list[Path], typer.Argument(help="JSON lines; .gz, .xz and .zst are unpacked.")
@@ -32,7 +31,7 @@ def ingest(
         on_sent = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
         sent, unusable = asyncio.run(send_files(load().kafka, files, on_sent))
     for line in unusable[:SHOWN_LINES]:
-        err.print(f"{line.path}:{line.line}: not sent: {line.why}", highlight=False)
+        err.print(f"{line.path}:{line.line}: not sent: {line.why}")
     if as_json:
         print_json({"sent": dict(sent), "messages": sent.total(), "unusable": len(unusable)})
     else:

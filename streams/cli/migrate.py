@@ -1,9 +1,9 @@
 """`kol migrate`: create the tables and views of this version."""
 
-from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
+from streams.cli.options import HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json
 
 
-@command
 def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create the tables and views of this version; safe to run again."""
     from sinks.migrate import migrate as apply_migrations

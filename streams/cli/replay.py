@@ -16,15 +16,11 @@ from streams.cli.options import (
     Json,
     Timeout,
     Yes,
-    command,
     confirm,
     formerly,
-    out,
-    print_json,
-    print_notice,
     use_home,
 )
-from streams.cli.progress import progress
+from streams.cli.screen import out, print_json, print_notice, progress
 
 if TYPE_CHECKING:
     from streams.operations.drain import Observer
@@ -59,7 +55,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the second ap
 
 
 @replay.command("run", context_settings=formerly(seconds="timeout"))
-@command
 def run(
     name: Name,
     *,
@@ -102,7 +97,6 @@ def run(
 
 
 @replay.command("swap", context_settings=formerly(seconds="timeout"))
-@command
 def swap(
     name: Name, *, timeout: Timeout = 86_400.0, home: Home = HOME, as_json: Json = False
 ) -> None:
@@ -121,7 +115,6 @@ def swap(
 
 
 @replay.command("back")
-@command
 def back(name: Name, *, home: Home = HOME, as_json: Json = False) -> None:
     """Let the views read the live app's own tables again. Safe to run again."""
     from streams.operations.replay.swap import back as swap_back
@@ -134,7 +127,6 @@ def back(name: Name, *, home: Home = HOME, as_json: Json = False) -> None:
 
 
 @replay.command("drop")
-@command
 def drop(name: Name, *, yes: Yes = False, home: Home = HOME, as_json: Json = False) -> None:
     """Delete the app that the views do not read: the replay, or after a swap the one it replaced.
 
@@ -189,7 +181,7 @@ def _report(second: "Settings") -> dict[str, Any]:
 def _print_caught_up(second: "Settings", started: float, *, swapped: bool, as_json: bool) -> None:
     seconds = round(time.monotonic() - started, 1)
     report = _report(second) | {"caught_up": True, "swapped": swapped, "seconds": seconds}
-    lines = [f"[green]caught up[/] after {seconds} s"]
+    lines = [f"caught up after {seconds} s"]
     if swapped:
         report["reads"] = second.clickhouse.database
         lines.append(f"the views read {report['reads']}")
@@ -201,7 +193,7 @@ def _print(report: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
         print_json(report)
         return
     for line in lines:
-        out.print(line, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def _workers_line(second: "Settings") -> str:

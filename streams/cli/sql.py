@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import HOME, Home, Json, command, out, print_json, use_home
+from streams.cli.options import HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json, styled
 
 
-@command
 def sql(
     query: Annotated[
         str, typer.Argument(help="A SELECT; read the views, whose names begin with v_.")
@@ -26,7 +26,7 @@ def sql(
     if as_json:
         print_json(found)
     else:
-        out.print(as_table(found) if found else "[dim]no rows[/]")
+        out.print(as_table(found) if found else styled("no rows", "dim"))
 
 
 def as_table(found: list[dict[str, Any]]) -> Table:

@@ -5,10 +5,10 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
+from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json, styled
 
 
-@command
 def status(*, home: Home = HOME, as_json: Json = False) -> None:
     """Show processes, the partitions of each worker, its faults, and where messages left."""
     from streams.operations.status import status_report
@@ -38,10 +38,9 @@ def _print_report(report: dict[str, Any]) -> None:
         lag = sum(one.get("lag", {}).values())
         out.print(
             f"{one['name']}: partitions {one.get('partitions', [])}, {lag} behind, {faults}",
-            highlight=False,
         )
     for title in ("doors", "rejected", "counters"):
         counts = report[title]
         if counts:
             texts = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
-            out.print(f"[bold]{title}[/]  {texts}", highlight=False)
+            out.print(styled(title, "bold"), f" {texts}")

@@ -4,13 +4,12 @@ import threading
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
 from streams.cli.board import board
-from streams.cli.options import HOME, Duration, Home, Json, command, out, print_json, use_home
+from streams.cli.options import HOME, Duration, Home, Json, use_home
+from streams.cli.screen import live, out, print_json
 
 
-@command
 def top(
     *,
     duration: Duration = 0.0,
@@ -34,7 +33,7 @@ def top(
     elif not duration:
         out.print(board(settings, "now", limit))
     else:
-        with Live(console=out, refresh_per_second=4) as live:
+        with live() as shown:
             refresh(
-                threading.Event(), duration, lambda: live.update(board(settings, "live", limit))
+                threading.Event(), duration, lambda: shown.update(board(settings, "live", limit))
             )

@@ -2,10 +2,10 @@
 
 import typer
 
-from streams.cli.options import FAILED, HOME, Home, Json, command, out, print_json, use_home
+from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.screen import out, print_json
 
 
-@command
 def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create missing topics, and check partitions and settings of the others."""
     from streams.clients.kafka_admin import kafka_admin
@@ -22,6 +22,6 @@ def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     else:
         out.print(f"{len(created)} topics created, {len(differences)} with differences")
         for difference in differences:
-            out.print(f"  {difference.topic} {difference.what}", highlight=False)
+            out.print(f"  {difference.topic} {difference.what}")
     if any(difference.fatal for difference in differences):
         raise typer.Exit(FAILED)

@@ -5,20 +5,10 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import (
-    HOME,
-    Home,
-    Json,
-    command,
-    err,
-    print_json,
-    print_notice,
-    print_step,
-    use_home,
-)
+from streams.cli.options import HOME, Home, Json, use_home
+from streams.cli.screen import err, print_json, print_notice, print_step, styled
 
 
-@command
 def up(
     *,
     workers: Annotated[int, typer.Option(min=0, max=4, help="Worker processes to start.")] = 1,
@@ -46,7 +36,10 @@ def up(
         if as_json:
             print_json(status)
         else:
-            err.print(f"[green]ready[/]: kafka {status['kafka']['bootstrap']}; `kol down` stops it")
+            err.print(
+                styled("ready:", "green"),
+                f"kafka {status['kafka']['bootstrap']}; `kol down` stops it",
+            )
         return
     folder.acquire()  # before anything is prepared
     keep_from_demo(folder)

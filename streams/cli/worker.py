@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import HOME, Home, command, use_home
+from streams.cli.options import HOME, Home, use_home
 
 
-@command
 def worker(
     *,
     leave: Annotated[
