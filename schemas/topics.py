@@ -59,6 +59,16 @@ def plan(n: int) -> dict[str, tuple[int, dict[str, str]]]:
     return {t.name: (t.count(n), {**t.required, **t.initial}) for t in TOPICS.values()}
 
 
+def alter_command(topic: str, key: str, value: str) -> str:
+    """How a person gives a topic of the brokers a setting.
+
+    >>> alter_command("a", "b", "c")
+    'kafka-configs.sh --alter --entity-type topics --entity-name a --add-config b=c'
+    """
+    what = f"--entity-type topics --entity-name {topic} --add-config {key}={value}"
+    return f"kafka-configs.sh --alter {what}"
+
+
 def _limit(limit: int) -> Configs:
     return {"max.message.bytes": str(limit)}
 
@@ -126,6 +136,14 @@ _ALL: Final = (
     ),
 )
 TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({topic.name: topic for topic in _ALL})
+
+# Settings of `required` without which no worker starts, and why
+DECISIVE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "message.timestamp.type": "record times of producers would decide which events are refused",
+        "cleanup.policy": "events or state would be removed while they are needed",
+    }
+)
 
 # Created, but nothing reads or nothing writes them yet: the docs do not list them.
 PLANNED: Final = frozenset(

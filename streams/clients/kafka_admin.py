@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
 
-from schemas.topics import DEAD_LETTERS, plan
+from schemas.topics import DEAD_LETTERS, DECISIVE, PLANNED, TOPICS, alter_command, plan
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 
@@ -173,11 +173,7 @@ class Broker:
             return [Difference(name, what, fatal=True)]
         now = self.configs(topic)
         return [
-            Difference(
-                name,
-                f"has {key}={now.get(key)}, not {value}{CAUTIONS.get((topic, key), '')}",
-                fatal=False,
-            )
+            _setting_difference(topic, name, key, f"has {key}={now.get(key)}, not {value}", value)
             for key, value in configs.items()
             if str(now.get(key)) != str(value)
         ]
@@ -249,3 +245,11 @@ class Broker:
 
     def _plan(self) -> Mapping[str, tuple[int, Mapping[str, str]]]:
         return plan(self._kafka.partitions)
+
+
+def _setting_difference(topic: str, name: str, key: str, what: str, value: str) -> Difference:
+    """A setting with another value than the plan's; fatal where numbers would be wrong."""
+    if key in DECISIVE and key in TOPICS[topic].required and topic not in PLANNED:
+        what += f": {DECISIVE[key]}; `{alter_command(name, key, value)}`"
+        return Difference(name, what, fatal=True)
+    return Difference(name, what + CAUTIONS.get((topic, key), ""), fatal=False)

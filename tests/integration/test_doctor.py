@@ -89,6 +89,16 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
     assert "in a wrong partition" in ill["partitioners"] or "murmur2" in ill["partitioners"]
     assert "cleanup.policy=compact, not delete" in ill["topics"]
 
+    required = TOPICS["purchases"].required
+    await altered(bootstrap, "purchases", required, "message.timestamp.type", "CreateTime")
+    ill = wrong(findings_of(product, 1))
+    worker = command("worker", home=product.home)
+
+    assert "message.timestamp.type=CreateTime, not LogAppendTime" in ill["topics"]
+    assert worker.returncode == 1
+    assert "topic purchases has message.timestamp.type=CreateTime" in worker.stderr
+    assert "--add-config message.timestamp.type=LogAppendTime" in worker.stderr
+
     await left_behind(bootstrap, "slow")
     deaf, mute, stranger, empty, nobody, other, slow = await asyncio.gather(
         without_brokers(product),

@@ -13,7 +13,7 @@ from schemas.doors import RejectReason
 from schemas.events import FUTURE_MS, INPUTS
 from schemas.mentions import user_of
 from schemas.partitioner import partition_of
-from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE
+from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE, alter_command
 from streams.clients.kafka_admin import Offsets, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
 
@@ -190,7 +190,7 @@ def _topic_settings(
         what = f"{', '.join(missing)}: not there"
         found.append(fault("topics", what, "`kol topics` creates them"))
     found += [
-        fault("topics", f"{name} has {key}={now}, not {value}", _alter_command(name, key, value))
+        fault("topics", f"{name} has {key}={now}, not {value}", alter_command(name, key, value))
         for name, topic in TOPICS.items()
         for key, value in topic.required.items()
         if name in configs and (now := configs[name].get(key)) != value
@@ -213,11 +213,6 @@ def _co_partitioning(counts: Mapping[str, int], n: int) -> Finding:
         "a count never changes: set KOL_KAFKA__PARTITIONS to the inputs' common count, "
         "or use new topics and a new KOL_APP_ID",
     )
-
-
-def _alter_command(topic: str, key: str, value: str) -> str:
-    what = f"--entity-type topics --entity-name {topic} --add-config {key}={value}"
-    return f"kafka-configs.sh --alter {what}"
 
 
 # ---------------------------------------------------------------- who reads

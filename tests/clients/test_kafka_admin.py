@@ -1,0 +1,76 @@
+"""What the brokers have, against the plan: what only differs, and what stops a worker."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+from kafka.admin import ConfigResource, KafkaAdminClient
+
+from schemas.events import INPUTS
+from schemas.topics import DEAD_LETTERS, ERASURES, USER_STATE, plan
+from streams.clients.kafka_admin import Broker, Difference
+from streams.settings import Kafka
+
+N = 4
+
+
+class Admin:
+    """Stands in for the client: brokers with the topics of the plan, altered in places."""
+
+    def __init__(self, altered: Mapping[tuple[str, str], str]) -> None:
+        self._altered = altered
+
+    def describe_topics(self) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "partitions": [{"partition_index": at} for at in range(count)]}
+            for name, (count, _) in plan(N).items()
+        ]
+
+    def describe_configs(self, resources: list[ConfigResource], **_: object) -> dict[str, Any]:
+        name = resources[0].name
+        configs = {
+            key: {"value": self._altered.get((name, key), value)}
+            for key, value in plan(N)[name][1].items()
+        }
+        return {"topic": {name: configs}}
+
+
+def differences(altered: Mapping[tuple[str, str], str]) -> list[Difference]:
+    admin = cast("KafkaAdminClient", Admin(altered))
+    return Broker(admin, Kafka(partitions=N)).differences()
+
+
+def test_topics_of_the_plan_have_no_differences() -> None:
+    assert differences({}) == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value"),
+    [
+        *((topic, "message.timestamp.type", "CreateTime") for topic in (*INPUTS, ERASURES)),
+        *((topic, "cleanup.policy", "compact") for topic in INPUTS),
+        (USER_STATE, "cleanup.policy", "delete"),
+    ],
+)
+def test_a_setting_that_makes_numbers_wrong_stops_the_worker(
+    topic: str, key: str, value: str
+) -> None:
+    (found,) = differences({(topic, key): value})
+
+    assert found.fatal
+    assert found.what.startswith(f"has {key}={value}, not {plan(N)[topic][1][key]}")
+    assert f"--entity-name {topic} --add-config {key}=" in found.what
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value"),
+    [
+        ("purchases", "retention.ms", "1"),
+        (DEAD_LETTERS, "cleanup.policy", "delete"),
+        ("identity", "cleanup.policy", "delete"),  # nothing reads it
+    ],
+)
+def test_a_setting_of_the_operator_does_not(topic: str, key: str, value: str) -> None:
+    (found,) = differences({(topic, key): value})
+
+    assert not found.fatal
