@@ -12,6 +12,7 @@ import typer
 from typer._click.exceptions import ClickException  # it is not exported, its subclasses are
 from typer.core import TyperGroup
 
+from schemas.escapes import escaped
 from streams.cli import screen
 from streams.cli.options import FAILED, OK, USAGE
 
@@ -111,7 +112,7 @@ def _of_the_system(error: OSError) -> str:
     """What the operating system refuses, and of which file."""
     if error.filename is None:
         return error.strerror or _named(error)
-    return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return f"{escaped(os.fsdecode(error.filename))}: {error.strerror}"
 
 
 def _invalid(error: Any) -> str:  # noqa: ANN401  # of pydantic, which is not imported for it

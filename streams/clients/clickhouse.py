@@ -1,5 +1,6 @@
 """Connecting to ClickHouse, and running queries and statements; answers are plain values."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,7 +79,27 @@ def query(
         )
     except ClickHouseError as error:
         raise ReadingError(str(error)) from error
-    return [msgspec.json.decode(line) for line in answer.splitlines() if line]
+    return [_row(line) for line in answer.splitlines() if line]
+
+
+def _row(line: bytes) -> dict[str, Any]:
+    r"""A line of JSON as a row; a byte that is not UTF-8 becomes a lone surrogate.
+
+    >>> _row(b'{"s": "\xff"}')
+    {'s': '\udcff'}
+
+    Raises:
+        ReadingError: it is no JSON.
+
+    """
+    try:
+        return dict(msgspec.json.decode(line))
+    except (ValueError, TypeError):
+        pass
+    try:
+        return dict(json.loads(line.decode(errors="surrogateescape")))
+    except (ValueError, TypeError) as error:
+        raise ReadingError("the answer has no rows of JSON: leave FORMAT out") from error
 
 
 def command(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> None:

@@ -1,16 +1,17 @@
 """The log of a worker: JSON lines on stderr."""
 
+import json
 import logging
 import sys
 import time
 
-import msgspec
+from schemas.escapes import escaped_json
 
 QUIET = ("aiokafka", "kafka", "mode", "faust", "streams.transport")  # warnings of theirs only
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; never values of rows."""
+    """One JSON object a line, control characters escaped; never values of rows."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record."""
@@ -23,7 +24,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        return escaped_json(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
 
 
 def log_to_stderr(level: str) -> None:

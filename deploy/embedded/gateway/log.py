@@ -6,6 +6,8 @@ import time
 import traceback
 from dataclasses import dataclass
 
+from schemas.escapes import escaped_lines
+
 _log = logging.getLogger("deploy.embedded.gateway")
 
 
@@ -51,12 +53,18 @@ def fault(error: BaseException) -> None:
     _log.error("fault %s\n%s", type(error).__name__, places)
 
 
+class _Escaped(logging.Formatter):
+    """Lines of text whose control characters are escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record; a fault has lines."""
+        return escaped_lines(super().format(record))
+
+
 def begin() -> None:
     """Send all of it to the error stream, with times in UTC."""
     lines = logging.StreamHandler(sys.stderr)
-    form = logging.Formatter(
-        "%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"
-    )
+    form = _Escaped("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     form.converter = time.gmtime
     lines.setFormatter(form)
     _log.addHandler(lines)

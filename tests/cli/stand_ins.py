@@ -1,0 +1,215 @@
+"""What each command shows, with a text of the outside in every place that can hold one.
+
+The functions that ask brokers, engine and processes are replaced; the commands are the real ones.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, NoReturn
+
+from schemas.letters import Letter
+from streams.errors import ExpectedError
+from streams.operations.dlq.retry import Outcome, RetryTarget
+from streams.operations.doctor.findings import Finding, Severity
+from streams.operations.forget.erase import Report
+from streams.operations.forget.search import Traces
+
+Replacements = Mapping[str, object]  # "module:name" -> what stands there instead
+
+READER: Final = {"streams.clients.clickhouse:reader": lambda _: None}
+
+
+def returns(value: object) -> Callable[..., Any]:
+    return lambda *_, **__: value
+
+
+def awaits(value: object) -> Callable[..., Any]:
+    async def answer(*_: object, **__: object) -> object:
+        return value
+
+    return answer
+
+
+def raises(error: BaseException) -> Callable[..., Any]:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return refuse
+
+
+def letter(text: str) -> Letter:
+    return Letter(text, 0, 1, text, 0, text, text, text)
+
+
+def leader(text: str) -> dict[str, Any]:
+    names = ("trust", "trust_lo", "trust_hi", "resonance", "resonance_lo", "resonance_hi", "before")
+    row: dict[str, Any] = dict.fromkeys(names, 0.5)
+    return row | {"kol_id": text, "n_eff": 1.0, "credit_cents": 1, "refunded_cents": 1}
+
+
+def explained(text: str) -> dict[str, Any]:
+    amounts = {"paid_cents": 1, "refunded_cents": 1}
+    touch = {"at": text, "kol_id": text, "class": text, "via": text, "age_minutes": 1}
+    share = {"kol_id": text, "weight": 1, "credit_cents": 1, "refunded_cents": 1}
+    return amounts | {
+        "order_id": text,
+        "ordered_at": text,
+        "brand_id": text,
+        "platform": text,
+        "touches": [touch],
+        "models": [{"model": text, "shares": [share], "total_weight": 1}],
+    }
+
+
+def imported(text: str) -> dict[str, Any]:
+    sums = {"orders": 1, "paid_cents": 1, "refunded_cents": 1}
+    model = {"model": text, "credited_cents": 1, "refunded_cents": 1, "organic_cents": 1}
+    return {
+        "dataset": text,
+        "semi_synthetic": True,
+        "lines": 1,
+        "shifted_days": 1,
+        "fates": {text: {"lines": 1, "cents": 1, "rule": text}},
+        "balance": {
+            "balanced": False,
+            "expected": sums,
+            "stands": sums,
+            "models": [model],
+            "known_answers": {text: {"cents": 1, "right_cents": 1}},
+        },
+    }
+
+
+def status(text: str) -> dict[str, Any]:
+    process = {"name": text, "pid": 1, "state": text, "restarts": 0}
+    worker = {"name": text, "ready": [text], "live": [text], "partitions": [text], "lag": {text: 1}}
+    return {
+        "state": text,
+        "processes": [process],
+        "workers": [worker],
+        **{name: {text: 1} for name in ("doors", "rejected", "counters")},
+    }
+
+
+def demo_report(text: str) -> dict[str, Any]:
+    sums = {"credited_cents": {text: 1}, "refunded_cents": {text: 1}, "paid_cents": 1}
+    counts = {"messages": 1, "orders": 1, "scores": 1, "end_to_end_ms": {"p50": 1, "p99": 1}}
+    return sums | counts
+
+
+def comparison(text: str) -> dict[str, Any]:
+    run = {"cpu_us_per_event": 1.0}
+    return {
+        "runs": {text: [run], "ours": [run]},
+        "cpu_us_per_event": {text: 1.0, "ours": 1.0},
+        "events_per_second": {text: 1, "ours": 1},
+        "ratios": {},
+        "input": {"events": 1},
+        "machine": {"cores": 1, "cpu": text, "python": text},
+    }
+
+
+def erasure(text: str) -> Report:
+    traces = Traces({text: 1}, {text: 1})
+    return Report(0, 1, {text: 1}, 1, traces, {text: 1.0})
+
+
+def topics(text: str) -> Callable[..., Any]:
+    difference = SimpleNamespace(topic=text, what=text, fatal=True)
+
+    @contextmanager
+    def connect(*_: object) -> Iterator[Any]:
+        yield SimpleNamespace(create=lambda: [text], differences=lambda: [difference])
+
+    return connect
+
+
+def app(text: str) -> SimpleNamespace:
+    return SimpleNamespace(app_id=text, clickhouse=SimpleNamespace(database=text))
+
+
+class Stack:
+    """A stack that starts at once."""
+
+    settings = None
+    urls: Final[list[str]] = []
+
+    def __init__(self, *_: object) -> None:
+        self.start = self.stop = lambda: None
+
+
+def stand_ins(text: str) -> dict[str, Replacements]:
+    """Command -> what is replaced, so that it shows `text`."""
+    found = [Finding(text, severity, text, text) for severity in Severity]
+    letters = [letter(text)]
+    outcome = Outcome([RetryTarget(letters[0], text), RetryTarget(letters[0], None)])
+    dlq = "streams.operations.dlq"
+    refused = raises(ExpectedError(text))
+    second = {
+        "streams.cli.replay:_apps": returns((app(text), app(text))),
+        "streams.cli.replay:_report": returns({"app": text}),
+        "streams.cli.replay:_exports": returns(text),
+    }
+    return {
+        "bench": {"streams.cli.bench:_compare": returns(comparison(text))},
+        "config": {
+            "streams.settings:environment": returns({"KOL_APP_ID": text}),
+            "streams.settings:descriptions": returns({"KOL_APP_ID": text}),
+        },
+        "demo": {
+            "streams.operations.stack:clear_demo_home": returns(None),
+            "streams.operations.stack:RunningStack": Stack,
+            "streams.cli.demo:_play": returns(demo_report(text)),
+            "streams.operations.demo_report:violations": returns([text]),
+        },
+        "dlq list": READER
+        | {
+            f"{dlq}.letters:count_by_reason": returns(
+                [dict.fromkeys(("topic", "reason", "state", "newest"), text) | {"letters": 1}]
+            ),
+            f"{dlq}.letters:find_letters": returns(letters),
+        },
+        "dlq retry": READER
+        | {
+            f"{dlq}.letters:find_letters": returns(letters),
+            f"{dlq}.retry:assess": awaits(outcome),
+        },
+        "dlq show": READER
+        | {
+            f"{dlq}.letters:letter_with_bytes": returns(
+                (letters[0], text.encode(errors="surrogatepass"))
+            )
+        },
+        "doctor": {"streams.operations.doctor.facts:examine": awaits(found)},
+        "down": {"deploy.embedded.supervisor:stop": refused},
+        "drain": {"streams.clients.kafka_admin:kafka_admin": refused},
+        "explain order": READER
+        | {"streams.operations.explain:explained_orders": returns([explained(text)])},
+        "forget": {"streams.operations.forget.erase:forget": awaits(erasure(text))},
+        "import": {"streams.operations.import_dataset:import_dataset": returns(imported(text))},
+        "ingest": {
+            "streams.operations.ingest:send_files": awaits(
+                (Counter({text: 1}), [SimpleNamespace(path=Path(text), line=1, why=text)])
+            )
+        },
+        "migrate": {"streams.clients.clickhouse:connect": refused},
+        "replay back": second | {"streams.operations.replay.swap:back": returns(None)},
+        "replay drop": second | {"streams.operations.replay.swap:drop": returns(text)},
+        "replay run": second | {"streams.operations.replay.run:catch_up": refused},
+        "replay swap": second
+        | {"streams.operations.replay.run:swap_once_caught_up": returns(None)},
+        "sql": READER | {"streams.clients.clickhouse:query": returns([{text: text, "n": 1}])},
+        "status": {"streams.operations.status:status_report": returns(status(text))},
+        "top": {
+            "streams.operations.leaderboard:leaders": returns([leader(text)]),
+            "streams.operations.status:door_counts": returns({"doors": {text: 1}}),
+        },
+        "topics": {"streams.clients.kafka_admin:kafka_admin": topics(text)},
+        "up": {
+            "deploy.embedded.supervisor:detach": returns({"kafka": {"bootstrap": text}}),
+        },
+        "worker": {"streams.worker.process:run": refused},
+    }
