@@ -5,12 +5,15 @@
 A variable is `KOL_` and the path of a setting, joined by `__`. A file `kol_clickhouse__password`
 in `KOL_SECRETS_DIR` holds the value of that setting. On one machine nothing needs to be set:
 `kol up` passes the addresses of its broker and engine to the commands through the home folder.
+Where nothing says which broker or engine is meant, no command connects to one.
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import IO, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
@@ -28,6 +31,7 @@ from streams.errors import ExpectedError
 PREFIX = "KOL_"
 NOT_SETTINGS = {"KOL_HOME", "KOL_SECRETS_DIR", "KOL_CONFIG", "KOL_NATIVE", "KOL_CI", "KOL_DEBUG"}
 TESTS = "KOL_TEST_"
+ADDRESSES: Final = {"kafka": "bootstrap", "clickhouse": "host"}  # server -> what says where it is
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -229,20 +233,60 @@ def home() -> Path:
 
 
 def running_stack_settings(folder: Path) -> dict[str, Any]:
-    """The settings of the `kol up` that runs in this home; {} if none does."""
+    """The settings of the `kol up` that runs in this home; {} if none does.
+
+    What a killed one left behind does not count: only a living one holds the lock.
+    """
+    run = folder / "run"
     try:
-        state = json.loads((folder / "run" / "status.json").read_text())
-    except (OSError, ValueError):
+        with (run / "supervisor.pid").open() as lock:
+            state = json.loads((run / "status.json").read_text())
+            if not _is_locked(lock) or str(state["supervisor"]) != lock.read():
+                return {}
+    except (OSError, ValueError, KeyError):
         return {}
     return dict(state.get("settings", {}))
 
 
-def load(**given: Any) -> Settings:  # noqa: ANN401  # any field of Settings
-    """The settings in force; raises `SettingsError` on an unknown `KOL_` variable."""
+def _is_locked(lock: IO[str]) -> bool:
+    """Whether a process owns the file; the kernel ends that with the process."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def load(servers: Iterable[str] = ADDRESSES, **given: Any) -> Settings:  # noqa: ANN401  # any field of Settings
+    """The settings in force, for a command that connects to these servers.
+
+    Raises:
+        SettingsError: a `KOL_` variable is unknown, or neither a running stack nor a setting says
+            where one of the servers is.
+
+    """
     unknown = unknown_variables(os.environ)
     if unknown:
         raise SettingsError(f"no such setting: {', '.join(unknown)}; see `kol config`")
-    return Settings(**given)
+    settings = Settings(**given)
+    missing = [
+        f"{PREFIX}{server}__{ADDRESSES[server]}".upper()
+        for server in servers
+        if not _has_address(settings, server)
+    ]
+    if missing:
+        raise SettingsError(
+            f"nothing runs here ({home().absolute()}): start it with `kol up`, or set "
+            f"{' and '.join(missing)}"
+        )
+    return settings
+
+
+def _has_address(settings: Settings, server: str) -> bool:
+    """Whether something says where that server is; a default does not."""
+    part: BaseModel = getattr(settings, server)
+    name = ADDRESSES[server]
+    return name in part.model_fields_set and bool(getattr(part, name))
 
 
 def unknown_variables(environ: "os._Environ[str] | dict[str, str]") -> list[str]:

@@ -1,12 +1,23 @@
 """Settings come from where they should, and a misspelt one never passes."""
 
-import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from streams.settings import Settings, SettingsError, descriptions, environment, load
+from deploy.embedded.state_folder import StateFolder
+from streams.settings import (
+    Settings,
+    SettingsError,
+    descriptions,
+    environment,
+    load,
+    running_stack_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -14,15 +25,24 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KOL_HOME", str(tmp_path))
 
 
+@contextmanager
+def running(home: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """A home that this process owns as a supervisor does, with these settings."""
+    folder = StateFolder(home)
+    folder.acquire()
+    folder.write_status({"supervisor": os.getpid(), "settings": settings})
+    yield
+    folder.release()
+
+
 def test_the_environment_wins_over_what_up_left(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "run").mkdir()
-    left = {"settings": {"kafka": {"bootstrap": "left:1"}, "app_id": "left"}}
-    (tmp_path / "run" / "status.json").write_text(json.dumps(left))
+    left = {"kafka": {"bootstrap": "left:1"}, "clickhouse": {"host": "left"}, "app_id": "left"}
     monkeypatch.setenv("KOL_KAFKA__BOOTSTRAP", "given:1")
 
-    settings = load()
+    with running(tmp_path, left):
+        settings = load()
 
     assert settings.kafka.bootstrap == "given:1"
     assert settings.app_id == "left"
@@ -41,7 +61,7 @@ def test_a_secret_comes_from_a_file_and_is_masked(
     (tmp_path / "kol_clickhouse__password").write_text("hunter2")
     monkeypatch.setenv("KOL_SECRETS_DIR", str(tmp_path))
 
-    settings = load()
+    settings = load(())
 
     assert settings.clickhouse.password.get_secret_value() == "hunter2"
     assert "hunter2" not in settings.model_dump_json()
@@ -58,3 +78,53 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 def test_settings_travel_to_a_child_as_variables() -> None:
     assert environment({"worker": {"port": 0}}) == {"KOL_WORKER__PORT": "0"}
+
+
+def test_what_a_killed_stack_left_is_no_setting(tmp_path: Path) -> None:
+    left = {"kafka": {"bootstrap": "left:1"}}
+    with running(tmp_path, left):
+        assert running_stack_settings(tmp_path) == left
+    assert StateFolder(tmp_path).status_file.exists()
+
+    assert running_stack_settings(tmp_path) == {}
+
+
+def test_what_a_killed_stack_left_is_not_taken_for_its_successors(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    folder.acquire()
+    folder.write_status({"supervisor": os.getpid() + 1, "settings": {"app_id": "left"}})
+
+    settings, status = running_stack_settings(tmp_path), folder.status()
+    folder.release()
+
+    assert settings == {}
+    assert status is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "servers"),
+    [("KOL_KAFKA__BOOTSTRAP", ["kafka"]), ("KOL_CLICKHOUSE__HOST", ["clickhouse"])],
+)
+def test_a_server_is_where_something_says_and_never_where_a_default_does(
+    monkeypatch: pytest.MonkeyPatch, variable: str, servers: list[str]
+) -> None:
+    with pytest.raises(SettingsError, match=rf"^nothing runs here .*{variable}"):
+        load(servers)
+
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(SettingsError, match=rf"^nothing runs here .*{variable}"):
+        load(servers)
+
+    monkeypatch.setenv(variable, "127.0.0.1")
+    assert load(servers)
+
+
+def test_a_file_says_where_a_server_is_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "kol_clickhouse__host").write_text("ch")
+    (tmp_path / "kol.toml").write_text('kafka.bootstrap = "b1:9092"\n')
+    monkeypatch.setenv("KOL_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("KOL_CONFIG", str(tmp_path / "kol.toml"))
+
+    settings = load()
+
+    assert (settings.kafka.bootstrap, settings.clickhouse.host) == ("b1:9092", "ch")

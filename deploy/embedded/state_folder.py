@@ -109,6 +109,7 @@ class StateFolder:
                 raise BusyError(f"{self.path} is already run by process {pid}: `kol down` stops it")
             time.sleep(0.01)
         os.ftruncate(lock, 0)
+        self.status_file.unlink(missing_ok=True)  # of one that was killed
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock
 
@@ -159,12 +160,14 @@ class StateFolder:
 
     def status(self) -> dict[str, Any] | None:
         """The last status of the running supervisor; None if none runs."""
-        if self.owner() is None:
+        owner = self.owner()
+        if owner is None:
             return None
         try:
-            return dict(json.loads(self.status_file.read_text()))
+            status = dict(json.loads(self.status_file.read_text()))
         except FileNotFoundError:
             return None
+        return status if status.get("supervisor") == owner else None
 
 
 def _write_draft(file: Path, text: str) -> Path:

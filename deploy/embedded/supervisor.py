@@ -327,7 +327,8 @@ def detach(
         code = process.poll()
         offset = _relay(log, offset, on_change)
         status = home.status() or {}
-        if code is None and status.get("state") == "ready":
+        is_own = status.get("supervisor") == process.pid
+        if code is None and is_own and status.get("state") == "ready":
             process.returncode = 0  # it runs on by itself, and nobody waits for it
             return status
         if code is not None or time.monotonic() > until:

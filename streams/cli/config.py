@@ -16,7 +16,7 @@ def config(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.settings import descriptions, environment, load
 
     use_home(home)
-    values = masked(load())
+    values = masked(load(()))
     if as_json:
         print_json(values)
         return

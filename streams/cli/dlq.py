@@ -56,7 +56,7 @@ def list_(
 
     use_home(home)
     selection = Selection.of(reason or (), topic or ())
-    client = reader(load().clickhouse)
+    client = reader(load(("clickhouse",)).clickhouse)
     counted, newest = count_by_reason(client, selection), find_letters(client, selection, limit)
     if as_json:
         total = sum(int(group["letters"]) for group in counted)
@@ -99,7 +99,7 @@ def show(
     from streams.settings import load
 
     use_home(home)
-    found, raw = letter_with_bytes(reader(load().clickhouse), letter)
+    found, raw = letter_with_bytes(reader(load(("clickhouse",)).clickhouse), letter)
     if as_json:
         print_json(found.as_dict() | {"bytes": len(raw)} | _payload(raw))
         return

@@ -11,7 +11,7 @@ def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False)
     from streams.settings import load
 
     use_home(home)
-    settings = load()
+    settings = load(("kafka",))
     with progress() as bar, kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
         task = bar.add_task("draining", total=None)
 

@@ -27,7 +27,7 @@ def order(
     from streams.settings import load
 
     use_home(home)
-    found = explained_orders(reader(load().clickhouse), order_id)
+    found = explained_orders(reader(load(("clickhouse",)).clickhouse), order_id)
     if as_json:
         print_json(found)
     if not found:

@@ -38,8 +38,8 @@ def forget(
     from streams.settings import load
 
     use_home(home)
-    confirm(f"Forget {user}?", yes=yes)
     settings = load()
+    confirm(f"Forget {user}?", yes=yes)
     with progress() as bar:
         task = bar.add_task("forgetting", total=None)
         on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only

@@ -29,7 +29,7 @@ def ingest(
     with progress() as bar:
         task = bar.add_task("sending", total=None)
         on_sent = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
-        sent, unusable = asyncio.run(send_files(load().kafka, files, on_sent))
+        sent, unusable = asyncio.run(send_files(load(("kafka",)).kafka, files, on_sent))
     for line in unusable[:SHOWN_LINES]:
         err.print(f"{line.path}:{line.line}: not sent: {line.why}")
     if as_json:

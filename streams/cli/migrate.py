@@ -11,7 +11,7 @@ def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.settings import load
 
     use_home(home)
-    conf = load().clickhouse
+    conf = load(("clickhouse",)).clickhouse
     client = connect(conf, database="")
     done = apply_migrations(client, conf.database, cluster=conf.cluster, definer=conf.definer)
     if as_json:

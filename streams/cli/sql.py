@@ -22,7 +22,7 @@ def sql(
     from streams.settings import load
 
     use_home(home)
-    found = clickhouse.query(clickhouse.reader(load().clickhouse), query)
+    found = clickhouse.query(clickhouse.reader(load(("clickhouse",)).clickhouse), query)
     if as_json:
         print_json(found)
     else:

@@ -14,7 +14,7 @@ def status(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.operations.status import status_report
     from streams.settings import load
 
-    report = status_report(use_home(home), load())
+    report = status_report(use_home(home), load(()))
     if as_json:
         print_json(report)
     else:

@@ -27,7 +27,7 @@ def top(
     from streams.settings import load
 
     use_home(home)
-    settings = load()
+    settings = load(("clickhouse",))
     if as_json:
         print_json(leaders(settings, limit))
     elif not duration:

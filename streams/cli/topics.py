@@ -12,7 +12,7 @@ def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.settings import load
 
     use_home(home)
-    with kafka_admin(load().kafka) as broker:
+    with kafka_admin(load(("kafka",)).kafka) as broker:
         created = broker.create()
         differences = broker.differences()
     if as_json:

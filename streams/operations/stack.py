@@ -173,7 +173,7 @@ class RunningStack:
     @property
     def settings(self) -> Settings:
         """Those of this stack: its addresses win over any that the environment names."""
-        return load(**(self._folder.status() or {})["settings"])
+        return load((), **(self._folder.status() or {})["settings"])
 
     def stop(self) -> None:
         """Stop everything."""

@@ -28,6 +28,13 @@ print_line = lambda line: print(line, flush=True)
 Supervisor(StateFolder(sys.argv[1]), children, extra, print_line).run()
 """
 
+# owns its home for a while before it starts anything
+SLOW = OWN.replace(
+    "Supervisor(StateFolder(sys.argv[1])",
+    "import time; home = StateFolder(sys.argv[1]); home.acquire(); time.sleep(0.5)\n"
+    "Supervisor(home",
+)
+
 SLEEP = ["sleep", "60"]
 DEAF = ["sh", "-c", "trap '' TERM; echo deaf; sleep 60 & wait; wait"]
 
@@ -314,6 +321,18 @@ def test_in_the_background_it_returns_once_all_is_ready_and_goes_on(home: StateF
     assert stop(home)
     assert not [child for child in status["processes"] if lives(child["pid"])]
     assert home.status() is None
+    os.waitpid(status["supervisor"], 0)
+
+
+def test_in_the_background_what_a_killed_supervisor_left_is_not_believed(home: StateFolder) -> None:
+    home.create()
+    home.write_status({"supervisor": 1, "state": "ready", "kafka": {"bootstrap": "left:1"}})
+
+    status = detach(home, [sys.executable, "-c", SLOW, str(home.path), "sleep 60", "0"], 30)
+
+    assert status["supervisor"] == home.owner()
+    assert status["kafka"] == {"bootstrap": "127.0.0.1:1"}
+    assert stop(home)
     os.waitpid(status["supervisor"], 0)
 
 
