@@ -9,7 +9,7 @@ the end of the last batch as its header says it, whatever compaction left inside
 Memory is bounded: a record batch decompresses to 64 MiB at most (`decompression.py`; beyond,
 the worker stops), and a piece ends with the batch that brings it to `PIECE_BYTES`.
 
-Private names of aiokafka are used here and in `fetching.py`, nowhere else.
+Private names of aiokafka are used here; tests/test_architecture.py lists where else.
 """
 
 from bisect import bisect_left
