@@ -13,7 +13,9 @@ its topics and hooks before it starts; its agents read topics made by `batch_top
             if is_current(app, event):
                 fold(event.value)
 
-`wiring.py` says when which hook is called. An agent never acknowledges: when a snapshot is
+Faust asks the consumer for messages, the consumer its fetch thread; a record then goes by
+`fetch_thread.py`, `records.py`, `consumer.py` and `deliveries.py` to its agent. `wiring.py`
+says when which hook is called. An agent never acknowledges: when a snapshot is
 durable, `consumer_of(app).mark_durable(offsets)` lets its offsets be committed.
 """
 

@@ -17,7 +17,7 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
-from streams.transport.deliveries import BatchMessage, Deliveries
+from streams.transport.deliveries import BatchMessage, Deliveries, record_batch
 from streams.transport.fetch_thread import BatchThread, Fetch
 from streams.transport.ownership import Ownership
 from streams.transport.positions import Positions, ReadPosition
@@ -82,7 +82,7 @@ class BatchConsumer(driver.Consumer):
         return message.generation_id is not None and self._is_current(message.generation_id)
 
     def _to_batch(self, tp: TP, piece: Piece, generation: int) -> ConsumerMessage:
-        batch = piece.batch(tp, self._thread.partitions(tp.topic))
+        batch = record_batch(tp, piece, self._thread.partitions(tp.topic))
         return BatchMessage(batch, tp, generation, self.deliveries.add(tp, piece.next_offset))
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109  # Faust's signature

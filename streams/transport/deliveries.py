@@ -13,6 +13,7 @@ from typing import cast
 from faust.types import TP, ConsumerMessage
 
 from schemas.columns import RecordBatch
+from streams.transport.records import Piece
 
 
 class Delivery:
@@ -118,3 +119,17 @@ class Deliveries:
         for tp in tps:
             self._queues.pop(tp, None)
             self._commit_points.pop(tp, None)
+
+
+def record_batch(tp: TP, piece: Piece, partitions: int) -> RecordBatch:
+    """The records of a piece for an agent; `partitions` is how many the topic has."""
+    return RecordBatch(
+        topic=tp.topic,
+        partition=tp.partition,
+        partitions=partitions,
+        first_offset=piece.first_offset,
+        next_offset=piece.next_offset,
+        values=piece.values,
+        offsets=piece.offsets,
+        received_at=piece.received_at,
+    )

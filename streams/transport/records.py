@@ -9,7 +9,7 @@ the end of the last batch as its header says it, whatever compaction left inside
 Memory is bounded: a record batch decompresses to 64 MiB at most (`decompression.py`; beyond,
 the worker stops), and a piece ends with the batch that brings it to `PIECE_BYTES`.
 
-Private names of aiokafka are used here and in `fetching.py`, nowhere else.
+Private names of aiokafka are used here; tests/test_architecture.py lists where else.
 """
 
 from bisect import bisect_left
@@ -20,10 +20,9 @@ from typing import Final, Protocol
 import numpy as np
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatch
-from faust.types import TP
 from numpy.typing import NDArray
 
-from schemas.columns import Moments, RecordBatch
+from schemas.columns import Moments
 from streams.transport.decompression import DecompressedSizeError, limit_decompression
 
 LOG_APPEND_TIME: Final = 1  # the batch's own time stamp, set by the broker, stands for each record
@@ -87,19 +86,6 @@ class Piece:
 
     def __len__(self) -> int:
         return len(self.values)
-
-    def batch(self, tp: TP, partitions: int) -> RecordBatch:
-        """The same records for an agent; `partitions` is how many the topic has."""
-        return RecordBatch(
-            topic=tp.topic,
-            partition=tp.partition,
-            partitions=partitions,
-            first_offset=self.first_offset,
-            next_offset=self.next_offset,
-            values=self.values,
-            offsets=self.offsets,
-            received_at=self.received_at,
-        )
 
 
 class RecordSet:

@@ -41,15 +41,14 @@ class Intake:
     def export_metrics(self) -> None:
         """Refresh what metrics say of doors, counters, steps and back-pressure."""
         export_counts(self._lanes, self._telemetry)
-        for lane in self._lanes.user.values():
-            for step, seconds in lane.take_step_seconds():
-                self._telemetry.add("kol_fold_step_seconds_total", seconds, step)
         self.backpressure.export_metrics()
 
 
 def export_counts(lanes: Iterable[Lane], telemetry: Telemetry) -> None:
-    """Add to the metrics what memories have counted since the last time."""
+    """Add to the metrics what memories have counted and measured since the last time."""
     for lane in lanes:
+        for step, seconds in lane.take_step_seconds():
+            telemetry.add("kol_fold_step_seconds_total", seconds, step)
         for topic, label, kind, increase in lane.take_counts():
             if label not in MAY_DECREASE:
                 telemetry.add(COUNTED[kind], increase, topic, label)

@@ -158,6 +158,10 @@ class Lane(ABC):
         for place in np.flatnonzero(increase).tolist():
             yield *self.places[place], int(increase[place])
 
+    def take_step_seconds(self) -> Iterator[tuple[str, float]]:
+        """Each step of folding that is measured, and the seconds in it since the last call."""
+        yield from ()
+
     def is_muted(self, now: float, longest: float) -> bool:
         """Whether nothing may be written yet, `longest` seconds after a restore at most."""
         return self.mute.is_on(self.offsets, now, longest)

@@ -43,12 +43,12 @@ log = logging.getLogger("kol.restore")
 class TakenOver:
     """A partition of one side whose former owner is fenced."""
 
+    partition: int
     log: StateLog
     opened: Opened
     offsets: Mapping[str, int]  # where reading goes on
     is_fresh: bool  # all of its events are still to be read
-    mute: Mute
-    pace: Pace
+    mute_until: dict[str, int]  # offsets that a crashed owner may have reached
 
 
 class Restorer:
@@ -69,7 +69,7 @@ class Restorer:
             )
             _continue(memory, it)
             begun_at = None if it.is_fresh else LONG_AGO
-            return UserLane(partition, memory, it.log, it.pace, it.mute, begun_at)
+            return UserLane(partition, memory, it.log, *self._begin(Side.USER, it), begun_at)
 
     async def kol_lane(self, partition: int, logs: Logs) -> KolLane:
         """The KOL side of it."""
@@ -78,7 +78,15 @@ class Restorer:
                 restored_kol_memory, self._settings, partition, it.opened
             )
             _continue(memory, it)
-            return KolLane(partition, memory, it.log, it.pace, it.mute)
+            return KolLane(partition, memory, it.log, *self._begin(Side.KOL, it))
+
+    def _begin(self, side: Side, it: TakenOver) -> tuple[Pace, Mute]:
+        """Pace and mute of a lane whose memory is there: both count from now."""
+        self._telemetry.observe("kol_restore_seconds", it.opened.seconds, side.value)
+        now, settings = self._clock(), self._settings
+        least_s = settings.worker.snapshot_seconds
+        pace = Pace.spread(now, it.partition, settings.kafka.partitions, least_s)
+        return pace, Mute(it.mute_until, now)
 
     @asynccontextmanager
     async def _taken_over(self, side: Side, partition: int, logs: Logs) -> AsyncIterator[TakenOver]:
@@ -105,17 +113,15 @@ class Restorer:
         )
         if begins.missing:
             log.error("partition %d goes on over a gap: %s", partition, dict(begins.missing))
-        self._telemetry.observe("kol_restore_seconds", opened.seconds, side.value)
-        now = self._clock()
         return TakenOver(
+            partition=partition,
             log=state,
             opened=opened,
             offsets=begins.offsets,
             is_fresh=all(
                 begins.offsets[topic] == own[topic].oldest for topic in own if topic != ERASURES
             ),
-            mute=Mute({} if opened.life == 1 else {t: found.end for t, found in own.items()}, now),
-            pace=self._pace(partition, now),
+            mute_until={} if opened.life == 1 else {t: found.end for t, found in own.items()},
         )
 
     def _state_log(self, side: Side, partition: int) -> StateLog:
@@ -129,12 +135,6 @@ class Restorer:
             format=FORMAT[side],
             reads=READS[side],
             epoch=settings.epoch,
-        )
-
-    def _pace(self, partition: int, now: float) -> Pace:
-        settings = self._settings
-        return Pace.spread(
-            now, partition, settings.kafka.partitions, settings.worker.snapshot_seconds
         )
 
 

@@ -12,7 +12,6 @@ from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
-from streams.core.user.steps import Step
 from streams.snapshots import Pace, StateLog
 from streams.worker.lanes import Lane, Mute, PendingSnapshot
 
@@ -91,7 +90,7 @@ class UserLane(Lane):
         """Drop what no accepted event can change any more."""
         self.memory.prune(self.watermark(now))
 
-    def take_step_seconds(self) -> Iterator[tuple[Step, float]]:
+    def take_step_seconds(self) -> Iterator[tuple[str, float]]:
         """Each step of folding, and the seconds spent in it since the last call."""
         for step, seconds in self.memory.step_seconds.items():
             yield step, seconds - self._exported_seconds[step]

@@ -86,7 +86,7 @@ async def test_messages_that_are_handed_in_again_are_counted_as_skipped() -> Non
     assert shown(world, "kol_events_total") == {("written", CLICKSTREAM): 2}
 
 
-async def test_the_time_of_each_step_is_counted_once() -> None:
+async def test_the_time_of_each_step_is_counted_once_also_of_a_partition_that_goes() -> None:
     world = World()
     seconds = iter(range(100))
     memory = UserMemory(0, hmac_key=b"key", clock=lambda: float(next(seconds)))
@@ -94,5 +94,6 @@ async def test_the_time_of_each_step_is_counted_once() -> None:
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
 
     steps = ("decode", "persons", "dedup", "codes", "orders", "cells")  # a purchase is no touch
+    export_counts(world.lanes.remove({0}), world.telemetry)
     assert shown(world, "kol_fold_step_seconds_total") == {(step,): 1 for step in steps}
     assert shown(world, "kol_fold_step_seconds_total") == {(step,): 1 for step in steps}

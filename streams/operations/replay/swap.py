@@ -52,10 +52,10 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
     engine = _patient_client(live)
     try:
         views = _comments(engine, ours)
-        others = {_replay_read_by(comment) for comment in views.values()} - {None, theirs}
+        others = replays_read(views) - {theirs}
         if others and any(_kept_name(name) in views for name in VIEWS):
             raise ReplayError(
-                f"{', '.join(map(str, others))} is being read: `kol replay back` or "
+                f"{', '.join(sorted(others))} is being read: `kol replay back` or "
                 "`kol replay drop` it first"
             )
         reading = [name for name in VIEWS if _replay_read_by(views.get(name, "")) == theirs]
@@ -143,7 +143,7 @@ def drop(live: Settings, second: Settings) -> str:
     ours, theirs = live.clickhouse.database, second.clickhouse.database
     engine = _patient_client(live)
     try:
-        is_read = theirs in map(_replay_read_by, _comments(engine, ours).values())
+        is_read = theirs in replays_read(_comments(engine, ours))
         gone = live if is_read else second
         with kafka_admin(gone.kafka) as broker:
             if broker.members(gone.app_id):
@@ -256,6 +256,17 @@ def _replay_read_by(comment: str) -> str | None:
     """
     found = re.fullmatch(r"read from (\w+)", comment)
     return found[1] if found else None
+
+
+def replays_read(views: Mapping[str, str]) -> set[str]:
+    """Which replays people read, by the comments of a database's views.
+
+    Views of record count, those that another version has left behind do not.
+
+    >>> replays_read({"v_order": "read from kol_2", "v_gone": "read from kol_1", "v_door": ""})
+    {'kol_2'}
+    """
+    return {found for name in VIEWS if (found := _replay_read_by(views.get(name, "")))}
 
 
 def _comments(engine: Client, database: str) -> dict[str, str]:
