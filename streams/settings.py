@@ -11,11 +11,19 @@ Where nothing says which broker or engine is meant, no command connects to one.
 import fcntl
 import json
 import os
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Annotated, Any, ClassVar, Final, Literal
+from typing import IO, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -34,6 +42,20 @@ TESTS = "KOL_TEST_"
 ADDRESSES: Final = {"kafka": "bootstrap", "clickhouse": "host"}  # server -> what says where it is
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _with_certificates(file: Path) -> Path:
+    """The file, once it is known to hold certificates in PEM."""
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except ssl.SSLError as error:
+        raise ValueError(f"{file} holds no certificate in PEM") from error
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from error
+    return file
+
+
+CaFile = Annotated[Path, AfterValidator(_with_certificates)]
 
 
 class _Part(BaseModel):
@@ -65,7 +87,7 @@ class Kafka(_Part):
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="Security protocol of the brokers."
     )
-    ca_file: Path | None = Field(
+    ca_file: CaFile | None = Field(
         None, description="File of the certificate authority of the brokers."
     )
     username: str = Field("", description="SASL user name.")
@@ -73,6 +95,20 @@ class Kafka(_Part):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="SASL mechanism."
     )
+
+    @model_validator(mode="after")
+    def _has_its_login(self) -> Self:
+        """Refuse a login that would not be sent, and a protocol without its login."""
+        has_login = bool(self.username and self.password.get_secret_value())
+        is_login = self.security.startswith("SASL")
+        if is_login and not has_login:
+            raise ValueError(f"security {self.security} needs username and password")
+        if self.username and not is_login:
+            raise ValueError(
+                f"username is set, but security {self.security} sends no login: it should be "
+                f"SASL_{self.security}"
+            )
+        return self
 
     def broker_topic(self, topic: str) -> str:
         """The name on the brokers of a topic of `schemas.topics`.
@@ -103,7 +139,7 @@ class ClickHouse(_Part):
     host: str = Field("127.0.0.1", description="Host name of the ClickHouse server.")
     port: Port = Field(8123, description="Its HTTP port; usually 8443 with TLS.")
     secure: bool = Field(default=False, description="Whether to connect with TLS.")
-    ca_file: Path | None = Field(
+    ca_file: CaFile | None = Field(
         None, description="File of the certificate authority of the server."
     )
     database: str = Field("kol", description="Database of all tables and views.", pattern=r"^\w+$")

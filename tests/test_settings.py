@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from deploy.embedded.state_folder import StateFolder
 from streams.settings import (
+    Kafka,
     Settings,
     SettingsError,
     descriptions,
@@ -70,6 +71,34 @@ def test_a_secret_comes_from_a_file_and_is_masked(
 def test_a_value_out_of_range_is_refused() -> None:
     with pytest.raises(ValidationError):
         Settings(epoch=300)
+
+
+@pytest.mark.parametrize("part", ["KAFKA", "CLICKHOUSE"])
+def test_a_file_of_an_authority_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    monkeypatch.setenv(f"KOL_{part}__CA_FILE", str(file))
+    with pytest.raises(ValidationError, match="cannot be read: No such file"):
+        load()
+
+    file.write_text("not a certificate")
+    with pytest.raises(ValidationError, match="holds no certificate in PEM"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"security": "SASL_SSL"}, "needs username and password"),
+        ({"security": "SASL_PLAINTEXT", "username": "alice"}, "needs username and password"),
+        ({"username": "alice"}, "should be SASL_PLAINTEXT"),
+        ({"security": "SSL", "username": "alice"}, "should be SASL_SSL"),
+    ],
+)
+def test_a_login_that_does_not_fit_the_protocol_is_refused(given: dict[str, str], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Kafka.model_validate(given)
 
 
 def test_every_setting_says_what_it_is_for() -> None:

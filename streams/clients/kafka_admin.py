@@ -12,6 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Of
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
 
 from schemas.topics import DEAD_LETTERS, DECISIVE, PLANNED, TOPICS, alter_command, plan
+from streams.clients.kafka_login import login_fault
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 
@@ -87,9 +88,12 @@ def kafka_admin(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Brok
             **sasl_options(kafka),
             **tls,
         )
-    except KafkaError as error:
+    except (KafkaError, OSError) as error:
+        reason = login_fault(kafka, security_options(kafka))
         raise BrokerError(
-            f"no Kafka at {kafka.bootstrap} ({type(error).__name__}): is `kol up` running, "
+            f"no Kafka at {kafka.bootstrap}: {reason}"
+            if reason
+            else f"no Kafka at {kafka.bootstrap} ({type(error).__name__}): is `kol up` running, "
             "is KOL_KAFKA__BOOTSTRAP right?"
         ) from error
     try:
