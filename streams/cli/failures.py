@@ -121,19 +121,22 @@ def _invalid(error: Any) -> str:  # noqa: ANN401  # of pydantic, which is not im
     return "\n".join(f"KOL_{name.upper()}: {why}" for name, why in found)
 
 
-class _Sentences(logging.Handler):
-    """Errors that a library logs, as sentences on stderr."""
+class LogSentences(logging.Handler):
+    """Warnings of our own as sentences on stderr; with `--debug` also those of libraries.
+
+    A library tries again many times a second and logs each; what becomes of it a command says.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        screen.print_notice(record.getMessage())
-        if record.exc_info and record.exc_info[1] and is_debugging():
+        if is_debugging() or record.name.partition(".")[0] in OUR_OWN:
+            screen.print_notice(record.getMessage())
+        if is_debugging() and record.exc_info and record.exc_info[1]:
             screen.print_traceback(record.exc_info[1])
 
 
 def prepare_process() -> None:
     """Let what libraries log and threads raise go to the terminal by `screen`, too."""
     screen.accept_every_character()
-    handler = _Sentences(logging.WARNING if is_debugging() else logging.ERROR)
-    logging.basicConfig(handlers=[handler])
+    logging.basicConfig(handlers=[LogSentences()])
     threading.excepthook = lambda raised: fail(raised.exc_value) if raised.exc_value else None

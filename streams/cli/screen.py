@@ -104,10 +104,10 @@ def is_answered_yes(question: str) -> bool:
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # any value that JSON can hold
     """Print one JSON value on a line: UTF-8 whatever it holds, control characters escaped."""
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    is_unicode = out.encoding.startswith("utf")
     document = json.dumps(value, ensure_ascii=not is_unicode, separators=(", ", ": "))
-    sys.stdout.write(escaped_json(document) + "\n")
-    sys.stdout.flush()
+    out.file.write(escaped_json(document) + "\n")
+    out.file.flush()
 
 
 def print_notice(line: str) -> None:

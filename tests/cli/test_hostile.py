@@ -4,6 +4,9 @@ What it shows is replaced by `stand_ins`, what it is given is the same hostile t
 """
 
 import json
+import logging
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,7 @@ from typer.testing import CliRunner, Result
 from deploy.embedded.state_folder import EmbeddedError
 from schemas.escapes import escaped
 from streams.cli import app
+from streams.cli.failures import LogSentences
 from streams.errors import ExpectedError
 from tests.cli.hostile import CONTROL, HOSTILE
 from tests.cli.stand_ins import Replacements, raises, stand_ins
@@ -45,6 +49,13 @@ ERRORS = (
     lambda text: ExceptionGroup(text, [KafkaConnectionError(text)]),
     lambda text: UnicodeEncodeError("utf-8", text, 0, 1, text),
 )
+
+
+@pytest.fixture(autouse=True)
+def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens there, and nothing asks."""
+    monkeypatch.setenv("KOL_KAFKA__BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("KOL_CLICKHOUSE__HOST", "127.0.0.1")
 
 
 def line(words: str, text: str, home: Path) -> list[str]:
@@ -145,6 +156,54 @@ def test_what_is_no_command_or_option_is_refused_as_text(text: str) -> None:
 
         check(result)
         assert result.exit_code == 2  # usage
+
+
+@pytest.mark.parametrize(
+    ("name", "debug", "is_shown"),
+    [("aiokafka", "", False), ("aiokafka", "1", True), ("streams.transport", "", True)],
+)
+def test_a_library_that_tries_again_is_shown_only_with_debug(
+    name: str,
+    debug: str,
+    is_shown: bool,  # noqa: FBT001  # a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KOL_DEBUG", debug)
+    fault = ValueError, ValueError("\x1b"), None
+
+    LogSentences().emit(logging.LogRecord(name, logging.ERROR, "", 0, "\x1b]0;", (), fault))
+    shown = capsys.readouterr().err
+
+    assert bool(shown) is is_shown
+    assert ("ValueError" in shown) is bool(debug)
+    assert not CONTROL.search(shown)
+
+
+@pytest.mark.parametrize("words", [["config", "--json"], ["config"], ["--help"]])
+def test_a_reader_that_stops_reading_ends_a_command_without_a_word(
+    words: list[str], tmp_path: Path
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as broken:
+        ended = subprocess.run(
+            [sys.executable, "-m", "streams.cli", *words],
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "KOL_HOME": str(tmp_path)},
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("streams.cli.status.use_home", raises(KeyboardInterrupt()))
+
+    result = run(["status", "--home", str(tmp_path)])
+
+    assert (result.exit_code, result.output) == (130, "kol: interrupted\n")
 
 
 def test_with_debug_the_traceback_is_shown_and_without_it_is_not(

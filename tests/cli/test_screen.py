@@ -1,6 +1,7 @@
 """What comes from outside reaches the terminal as text: no markup, no control codes."""
 
 import ast
+import io
 import json
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def test_json_is_utf_8_without_control_codes_and_keeps_the_value(
     assert shown.encode()
     assert not CONTROL.search(shown)
     assert json.loads(shown) == {text: [text]}
+
+
+def test_json_to_a_closed_stdout_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+
+    screen.print_json({})
+
+
+def test_json_is_ascii_where_the_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, "ascii"))
+
+    screen.print_json("小李")
+
+    assert raw.getvalue() == b'"\\u5c0f\\u674e"\n'
 
 
 @pytest.mark.parametrize("path", sorted(CLI.glob("*.py")), ids=lambda path: path.name)
