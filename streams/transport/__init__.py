@@ -62,6 +62,7 @@ APP_SETTINGS: Final[Mapping[str, Any]] = {
     "topic_disable_leader": True,  # no topic of Faust's own
     "stream_wait_empty": True,  # drain while the agents still run
     "stream_recovery_delay": 0,  # there are no tables to wait for
+    "PartitionAssignor": "streams.transport.assignor:Assignor",  # a topic may grow meanwhile
     "TableManager": "streams.transport.tables:NoTables",  # starts a second sooner
     "store": "memory://",
     "table_standby_replicas": 0,

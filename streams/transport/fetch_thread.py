@@ -176,7 +176,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         return dict(zip(tps, await asyncio.gather(*asked), strict=True))
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
+        """How many partitions a topic has, as the brokers last said; 0 if they do not know it."""
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
 
     def end(self, tp: TP) -> End | None:

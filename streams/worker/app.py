@@ -39,6 +39,7 @@ from streams.worker.snapshotting import Release
 from streams.worker.user_lane import InputEnd
 
 TICK_SECONDS = 1.0
+METADATA_SECONDS = 30.0  # a topic that gets more partitions is noticed within this
 STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
 COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
 
@@ -59,6 +60,7 @@ def create_app(settings: Settings, datadir: Path) -> faust.App:
         broker_commit_interval=COMMIT_SECONDS,
         consumer_group_instance_id=settings.worker.name or None,
         topic_partitions=kafka.partitions,
+        consumer_metadata_max_age_ms=int(METADATA_SECONDS * 1000),
         web_enabled=False,
         worker_redirect_stdouts=False,
         datadir=datadir,

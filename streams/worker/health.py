@@ -53,6 +53,7 @@ class Health:
         self._telemetry = telemetry
         self._sinks = sinks
         self._gauges = Gauges(lanes, telemetry, sinks)
+        self._counts: dict[str, int] = {}  # topic -> its number of partitions
         self._rebalancing: float | None = None  # since when a rebalance is under way
         self._moved: dict[Place, tuple[object, float]] = {}  # positions, and since when
         self._durable: dict[TP, tuple[object, float]] = {}  # what is committed, and since when
@@ -71,11 +72,21 @@ class Health:
     def tick(self) -> None:
         """Refresh gauges and remember who moved."""
         self._follow(self.positions())
+        self._counts = self._partition_counts()
+        for topic, count in self._counts.items():
+            self._telemetry.set("kol_topic_partitions", count, topic)
         if not self._app.rebalancing:
             self._rebalancing = None
         elif self._rebalancing is None or not self._has_broker():
             self._rebalancing = self._lanes.clock()
         self._gauges.export()
+
+    def _partition_counts(self) -> dict[str, int]:
+        """How many partitions the brokers say that each topic of `READ` has."""
+        if not self._lanes:
+            return {}
+        counts = consumer_of(self._app).partition_counts()
+        return {topic: counts[self._settings.kafka.broker_topic(topic)] for topic in READ}
 
     def _follow(self, positions: Mapping[TP, ReadPosition]) -> None:
         """Remember who moved and what became safe; begins anew in a rebalance."""
@@ -148,6 +159,13 @@ class Health:
             f"{table}: {sink.state.value}"
             for table, sink in self._sinks.items()
             if sink.state is not State.OK
+        ]
+        partitions = self._settings.kafka.partitions
+        faults += [
+            f"{topic} has {count} partitions, this deployment {partitions}: messages in the others"
+            " are not read; a count never changes: use new topics and a new KOL_APP_ID, and replay"
+            for topic, count in self._counts.items()
+            if count > partitions
         ]
         if self._intake.backpressure.paused_s is not None:
             faults.append("reading waits for the sink")

@@ -145,6 +145,9 @@ METRICS: dict[str, Metric] = {
     "kol_restore_seconds": Metric(
         "histogram", "Time to restore a partition.", ("side",), LENGTHS, SIDE
     ),
+    "kol_topic_partitions": Metric(
+        "gauge", "Partitions of a topic, as the brokers say; all topics have as many.", ("topic",)
+    ),
     "kol_partitions": Metric("gauge", "Partitions this worker owns.", ("side",)),
     "kol_rebalances_total": Metric("counter", "Assignments that this worker received."),
     "kol_rebalance_drain_seconds": Metric(

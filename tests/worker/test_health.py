@@ -38,10 +38,14 @@ class Reader:
 
     def __init__(self) -> None:
         self.is_connected = True
+        self.counts = dict.fromkeys(READ, 4)
         self.at = {TP(topic, 0): ReadPosition(5, 10, 0.0, 5, 1_790_000_000.0) for topic in READ}
 
     def read_position(self, tp: TP) -> ReadPosition:
         return self.at[tp]
+
+    def partition_counts(self) -> dict[str, int]:
+        return self.counts
 
     def stands(self, topic: str, position: int, end: int | None = 10, committed: int = 5) -> None:
         self.at[TP(topic, 0)] = ReadPosition(position, end, 0.0, committed)
@@ -312,3 +316,18 @@ def test_a_worker_says_which_version_and_code_path_it_runs(world: World) -> None
 
     assert status["path"] == "python"
     assert re.match(r"\d+\.\d+", status["version"])
+
+
+def test_a_topic_that_gets_more_partitions_is_noticed_while_running() -> None:
+    world = World()
+    world.health.tick()
+    assert world.health.ready() == []
+
+    world.reader.counts[PURCHASES] = 8
+    world.health.tick()
+
+    (fault,) = world.health.ready()
+    assert fault.startswith("purchases has 8 partitions, this deployment 4")
+    assert world.health.status()["ready"] == [fault]
+    assert b'kol_topic_partitions{topic="purchases"} 8.0' in world.health.exposition()
+    assert world.health.live() == []
