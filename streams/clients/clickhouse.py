@@ -57,11 +57,22 @@ def connect(conf: ClickHouse, *, database: str | None = None) -> Client:
         return connect_to(connection_settings(conf), database=database)
     except OperationalError as error:
         raise ReadingError(
-            f"no ClickHouse at {conf.host}:{conf.port}: is `kol up` running, "
-            "is KOL_CLICKHOUSE__HOST right?"
+            f"no ClickHouse at {conf.host}:{conf.port}: {_connection_fault(conf, str(error))}"
         ) from error
     except ClickHouseError as error:
         raise ReadingError(f"ClickHouse at {conf.host}:{conf.port} refuses: {error}") from error
+
+
+def _connection_fault(conf: ClickHouse, message: str) -> str:
+    """Why no connection came about, by what the client says of its last attempt."""
+    if "CERTIFICATE_VERIFY_FAILED" in message:
+        detail = message.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+        return f"its certificate is not accepted ({detail}): see KOL_CLICKHOUSE__CA_FILE"
+    if conf.secure and ("WRONG_VERSION_NUMBER" in message or "record layer" in message):
+        return "it does not speak TLS: KOL_CLICKHOUSE__SECURE is true, or the port is another one"
+    if not conf.secure and ("RemoteDisconnected" in message or "reset by peer" in message):
+        return "it hangs up; if it speaks TLS, set KOL_CLICKHOUSE__SECURE"
+    return "is `kol up` running, is KOL_CLICKHOUSE__HOST right?"
 
 
 def query(
