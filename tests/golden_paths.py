@@ -34,7 +34,7 @@ from sinks.memory import Memory
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
-from streams.operations.ingest import parse_line
+from streams.operations.ingest.lines import parse_line
 from streams.worker.changes import Source
 from streams.worker.outgoing import blocks
 from tests.oracle import Record

@@ -19,6 +19,7 @@ from schemas.partitioner import partition_of
 from schemas.rows import PLANNED, TABLES, VIEWS
 from schemas.topics import TOPICS
 from streams.core.kol import memory as kol_memory
+from streams.core.moments import HORIZON_MS
 from streams.core.user import door_counts
 from streams.settings import NOT_SETTINGS, descriptions
 from streams.worker.telemetry import METRICS
@@ -202,6 +203,16 @@ def test_each_readme_begins_with_a_link_to_the_other() -> None:
         _, link = path.read_text("utf-8").split("\n\n")[:2]
 
         assert link.endswith(f"({other.name})")
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", CHINESE], ids=["en", "zh"])
+def test_the_readme_names_every_door_and_the_horizon(path: Path) -> None:
+    text = path.read_text("utf-8")
+    doors = {door.label for door in Door} | {reason.label for reason in RejectReason}
+
+    assert doors <= {word for span in spans(text) for word in span.split()}
+    assert HORIZON_MS == 2 * 3_600_000
+    assert "**Two hours.**" in text or "**两小时规则。**" in text
 
 
 def test_an_event_is_the_same_in_both_languages() -> None:

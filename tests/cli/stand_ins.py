@@ -16,6 +16,9 @@ from streams.operations.dlq.retry import Outcome, RetryTarget
 from streams.operations.doctor.findings import Finding, Severity
 from streams.operations.forget.erase import Report
 from streams.operations.forget.search import Traces
+from streams.operations.ingest.check import Forecast, LateLine
+from streams.operations.ingest.lines import Unusable
+from streams.operations.ingest.send import Sent
 
 Replacements = Mapping[str, object]  # "module:name" -> what stands there instead
 
@@ -42,6 +45,11 @@ def raises(error: BaseException) -> Callable[..., Any]:
 
 def letter(text: str) -> Letter:
     return Letter(text, 0, 1, text, 0, text, text, text)
+
+
+def forecast(text: str) -> Forecast:
+    late = LateLine(Path(text), 1, (text, 0), 1)
+    return Forecast(2, 1, Counter({text: 1}), Counter({text: 1}), 1, late)
 
 
 def leader(text: str) -> dict[str, Any]:
@@ -191,9 +199,11 @@ def stand_ins(text: str) -> dict[str, Replacements]:
         "forget": {"streams.operations.forget.erase:forget": awaits(erasure(text))},
         "import": {"streams.operations.import_dataset:import_dataset": returns(imported(text))},
         "ingest": {
-            "streams.operations.ingest:send_files": awaits(
-                (Counter({text: 1}), [SimpleNamespace(path=Path(text), line=1, why=text)])
-            )
+            "streams.operations.ingest.check:known_greatest_times": awaits({}),
+            "streams.operations.ingest.check:check_files": returns(forecast(text)),
+            "streams.operations.ingest.send:send_files": awaits(
+                Sent(Counter({text: 1}), 1, 1, [Unusable(Path(text), 1, text)], text)
+            ),
         },
         "migrate": {"streams.clients.clickhouse:connect": refused},
         "replay back": second | {"streams.operations.replay.swap:back": returns(None)},

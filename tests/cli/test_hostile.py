@@ -31,7 +31,7 @@ GIVEN = {  # options and arguments under which a command gets to what it shows
     "demo": ["--headless"],
     "forget": ["--yes"],
     "import": ["completejourney"],
-    "ingest": [__file__],
+    "ingest": [__file__, "--allow-late"],
     "replay drop": ["--yes"],
     "replay run": ["--workers", "0"],
     "up": ["--detach"],

@@ -50,7 +50,7 @@ class Product:
         """Ingest lines and wait until they are safe."""
         path = self.home / "events.jsonl"
         path.write_text("".join(f"{line}\n" for line in lines))
-        self.kol("ingest", str(path))
+        self.kol("ingest", "--allow-late", str(path))
         self.kol("drain")
 
     def kill(self, name: str) -> None:

@@ -82,9 +82,9 @@ def test_a_killed_worker_leaves_the_same_rows(start: Callable[..., Product]) -> 
     product = start(workers=2)
     half = len(lines) // 2
 
-    product.kol("ingest", str(_written(product, lines[:half])))
+    product.kol("ingest", "--allow-late", str(_written(product, lines[:half])))
     product.kill("worker-0")
-    product.kol("ingest", str(_written(product, lines[half:])))
+    product.kol("ingest", "--allow-late", str(_written(product, lines[half:])))
     product.kill("worker-1")
     product.kol("drain")
     stands = rows_of(product)

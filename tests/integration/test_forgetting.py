@@ -42,7 +42,7 @@ def line(topic: str, value: Mapping[str, Any] | None, key: str = USER, **more: o
 def send(stack: Stack, lines: list[str]) -> None:
     path = stack.path / "events.jsonl"
     path.write_text("".join(f"{one}\n" for one in lines))
-    stack.kol("ingest", str(path))
+    stack.kol("ingest", "--allow-late", str(path))
     stack.kol("drain")
 
 

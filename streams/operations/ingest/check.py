@@ -1,0 +1,175 @@
+"""What would become of files of events if they were sent now: refused or too late lines.
+
+Every line is decoded as a worker decodes it, and passes the gate of its topic partition in the
+order in which it would be sent. Memory does not grow with the files: only what a gate knows of
+the last two hours of event time is kept.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.doors import Door
+from schemas.events import INPUTS
+from streams.clients.kafka_reader import Place, record_reader
+from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.dedup import Gate
+from streams.operations.dlq.retry import TAIL, greatest_times
+from streams.operations.ingest.files import merge_by_time
+from streams.operations.ingest.lines import Message, Unusable
+from streams.settings import Kafka
+
+BATCH_MESSAGES: Final = 2_000  # decoded at a time
+BATCH_BYTES: Final = 8 << 20
+SLACK: Final = 2_000  # identities beyond those that count, before a gate drops them
+
+
+@dataclass(frozen=True, slots=True)
+class LateLine:
+    """A line that would be too late."""
+
+    path: Path
+    line: int
+    place: Place
+    below_ms: int  # below the greatest time of its topic partition
+
+
+@dataclass(slots=True)
+class Forecast:
+    """How many lines of files would leave by which door."""
+
+    messages: int = 0
+    unusable: int = 0  # lines that are no message
+    refused: Counter[str] = field(default_factory=Counter)  # reason -> lines
+    late: Counter[str] = field(default_factory=Counter)  # topic/partition -> lines
+    late_beside_topics: int = 0  # of them those that are late by what the topics hold already
+    first_late: LateLine | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts as plain values."""
+        return {
+            "messages": self.messages,
+            "unusable": self.unusable,
+            "refused": dict(self.refused),
+            "too_late": self.late.total(),
+            "too_late_by_partition": dict(self.late),
+            "too_late_beside_topics": self.late_beside_topics,
+        }
+
+
+async def known_greatest_times(kafka: Kafka, reported: Mapping[Place, int]) -> dict[Place, int]:
+    """The greatest time of each input partition: as workers report, and of the newest records.
+
+    Raises:
+        BrokerError: no broker answers.
+
+    """
+    places = [(topic, at) for topic in INPUTS for at in range(kafka.partitions)]
+    async with record_reader(kafka) as records:
+        return greatest_times(await records.newest(places, TAIL), kafka.partitions, reported)
+
+
+def check_files(
+    files: Sequence[Path],
+    partitions: int,
+    greatest: Mapping[Place, int],
+    now: int,
+    on_checked: Callable[[int], None],
+) -> Forecast:
+    """What would become of every line of these files.
+
+    Args:
+        files: plain or packed.
+        partitions: of the input topics.
+        greatest: event times that the topic partitions hold already.
+        now: milliseconds; the record time they would get.
+        on_checked: called with the number of lines checked so far.
+
+    Raises:
+        FileError: a file cannot be read to its end.
+
+    """
+    check = _Check(partitions, greatest, now)
+    for batch in _batches(merge_by_time(files, now), check.forecast):
+        check.add(batch)
+        on_checked(check.forecast.messages)
+    return check.forecast
+
+
+def _batches(
+    messages: Iterable[Message | Unusable], forecast: Forecast
+) -> Iterator[Sequence[Message]]:
+    """The messages in batches of bounded size; others are counted."""
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        if isinstance(message, Unusable):
+            forecast.unusable += 1
+            continue
+        batch.append(message)
+        size += len(message.value or b"")
+        if len(batch) == BATCH_MESSAGES or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+class _Check:
+    """The gates of all topic partitions, and what passed through them."""
+
+    def __init__(self, partitions: int, greatest: Mapping[Place, int], now: int) -> None:
+        self.forecast = Forecast()
+        self._partitions = partitions
+        self._known = greatest
+        self._now = now
+        self._gates: dict[Place, Gate] = {}
+
+    def add(self, batch: Sequence[Message]) -> None:
+        """Decode messages, in the order of sending, and count what becomes of them."""
+        self.forecast.messages += len(batch)
+        by_place: defaultdict[Place, list[Message]] = defaultdict(list)
+        for message in batch:
+            by_place[message.topic, message.partition(self._partitions)].append(message)
+        for place, messages in by_place.items():
+            self._decide(place, messages)
+
+    def _decide(self, place: Place, messages: Sequence[Message]) -> None:
+        n = len(messages)
+        values = [message.value for message in messages]
+        received_at = np.full(n, self._now)
+        read = decode(
+            RecordBatch(*place, self._partitions, 0, n, values, np.arange(n), received_at)
+        )
+        self.forecast.refused.update(rejected.reason for rejected in read.rejected)
+        gate = self._gate(place)
+        door, before = gate.decide(read.facts.at, read.facts.identity)
+        gate.prune()
+        late = np.flatnonzero(door == Door.TOO_LATE)
+        if late.size:
+            at = read.facts.at[late]
+            first = messages[int(read.facts.offset[late[0]])]
+            self._count_late(place, at < self._greatest(place) - HORIZON_MS)
+            below = int(before[late[0]] - at[0])
+            self.forecast.first_late = self.forecast.first_late or LateLine(
+                first.path, first.line, place, below
+            )
+
+    def _count_late(self, place: Place, is_beside_topics: Any) -> None:  # noqa: ANN401
+        self.forecast.late[f"{place[0]}/{place[1]}"] += len(is_beside_topics)
+        self.forecast.late_beside_topics += int(is_beside_topics.sum())
+
+    def _gate(self, place: Place) -> Gate:
+        gate = self._gates.get(place)
+        if gate is None:
+            gate = self._gates[place] = Gate(SLACK)
+            gate.greatest = self._greatest(place)
+        return gate
+
+    def _greatest(self, place: Place) -> int:
+        return self._known.get(place, NEVER)
