@@ -1,0 +1,108 @@
+"""The leaderboard at the widths of terminals: no number is cut, bars where there is room."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streams.cli import screen
+from streams.cli.board import FRAME, NARROWEST_BAR, axis, fitting_columns, leader_table
+
+LEADERS = [
+    {
+        "kol_id": "kol-live-01",
+        "trust": 0.62,
+        "trust_lo": 0.55,
+        "trust_hi": 0.70,
+        "resonance": 0.5,
+        "resonance_lo": 0.41,
+        "resonance_hi": 0.58,
+        "before": 0.5,
+        "n_eff": 1234.0,
+        "credit_cents": 123_456_789,
+        "refunded_cents": 1_234_567,
+    },
+    {
+        "kol_id": "小李[/vip]\x1b",
+        "trust": 1.0,
+        "trust_lo": 1.0,
+        "trust_hi": 1.0,
+        "resonance": None,
+        "resonance_lo": None,
+        "resonance_hi": None,
+        "before": 1.0,
+        "n_eff": 1.0,
+        "credit_cents": 0,
+        "refunded_cents": 0,
+    },
+]
+NUMBERS = [
+    *("62 (55–70)", "+12.0", "1234", "¥1,234,567.89", "¥12,345.67"),
+    *("100 (100–100)", "+0.0", "¥0.00"),
+]
+
+
+Draw = Callable[[list[dict[str, Any]], int], str]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Draw:
+    """The table in its frame on a terminal of so many columns."""
+
+    def draw(leaders: list[dict[str, Any]], columns: int) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        screen.out.print(screen.panel(leader_table(leaders, columns - FRAME), "now"))
+        return capsys.readouterr().out
+
+    return draw
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_every_number_and_every_cent_is_there(columns: int, drawn: Draw) -> None:
+    text = drawn(LEADERS, columns)
+
+    assert all(number in text for number in NUMBERS)
+    assert "小李[/vip]\\x1b" in text
+    assert all(len(line) <= columns for line in text.splitlines())
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_a_long_id_is_folded_and_takes_nothing_from_the_numbers(columns: int, drawn: Draw) -> None:
+    long = [{**LEADERS[0], "kol_id": "Z" * 512}]  # the longest id
+
+    text = drawn(long, columns)
+
+    assert all(number in text for number in NUMBERS[:5])
+    assert text.count("Z") == 512
+
+
+# 11 id, 13 trust, 5 change, 4 n, 13 and 10 money, 5 gaps of 2: 66. 76 leave 10, 96 leave 30:
+# resonance 10 + 2, then a bar of 30 - 12 - 2. 196 leave 130: both bars, 28 each
+@pytest.mark.parametrize(
+    ("columns", "bars", "has_resonance"),
+    [(80, [], False), (100, [16], True), (200, [28, 28], True)],
+)
+def test_resonance_and_bars_are_there_where_they_fit(
+    columns: int,
+    bars: list[int],
+    has_resonance: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    leaders = [LEADERS[0], {**LEADERS[1], "kol_id": "x"}]
+    headers = [column.header for column in fitting_columns(leaders, columns - FRAME)]
+
+    assert ("resonance" in headers) is has_resonance
+    assert [header for header in headers if "50" in header] == [axis(width) for width in bars]
+
+
+def test_a_scale_names_both_ends_and_the_middle() -> None:
+    for width in range(NARROWEST_BAR, 40):
+        scale = axis(width)
+
+        assert len(scale) == width
+        assert (scale[0], scale[-3:]) == ("0", "100")
+        assert abs(scale.index("50") + 1 - width / 2) <= 1  # of a cell
+
+
+def test_an_empty_board_has_its_headers(drawn: Draw) -> None:
+    assert "credited" in drawn([], 80)
