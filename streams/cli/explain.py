@@ -1,13 +1,16 @@
 """`kol explain`: why an order's credits are what they are."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from streams.cli.money import as_yuan
 from streams.cli.options import FAILED, HOME, Home, Json, use_home
-from streams.cli.screen import err, out, print_json, styled
+from streams.cli.screen import err, out, print_json, print_notice, styled
+
+if TYPE_CHECKING:
+    from schemas.letters import Letter
 
 explain = typer.Typer(
     no_args_is_help=True, help="Explain why an order's credits are what they are."
@@ -21,21 +24,35 @@ def order(
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Show the touches that counted for an order, and each model's weights and cents."""
+    """Show the touches that counted for an order, and each model's weights and cents.
+
+    Dead letters that name it, such as an event of it that was too late, are listed with the reason.
+    """
     from streams.clients.clickhouse import reader
-    from streams.operations.explain import explained_orders
+    from streams.operations.explain import explained_orders, letters_about
     from streams.settings import load
 
     use_home(home)
-    found = explained_orders(reader(load(("clickhouse",)).clickhouse), order_id)
+    client = reader(load(("clickhouse",)).clickhouse)
+    found, letters = explained_orders(client, order_id), letters_about(client, order_id)
     if as_json:
         print_json(found)
-    if not found:
-        err.print(f"no order {order_id}: not read yet, or another id")
-        raise typer.Exit(FAILED)
-    if not as_json:
+    else:
         for one in found:
             _print_order(one)
+    _print_letters(letters)
+    if not found:
+        absent = "only dead letters name it" if letters else "not read yet, or another id"
+        err.print(f"no order {order_id}: {absent}")
+        raise typer.Exit(FAILED)
+
+
+def _print_letters(letters: "list[Letter]") -> None:
+    """Print the dead letters that name the order on stderr."""
+    for letter in letters:
+        state = "" if letter.state == "new" else f", {letter.state}"
+        what = f"{letter.reason}{state}: {letter.error}"
+        print_notice(f"dead letter {letter.id}: {what} (see `kol dlq show`)")
 
 
 def _print_order(one: dict[str, Any]) -> None:

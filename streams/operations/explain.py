@@ -4,10 +4,13 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.events import PURCHASES
+from schemas.letters import FIELDS, INPUT, Letter
 from streams.clients.clickhouse import query
 from streams.core.user.attribution import Explained, Touch, explained
 
 MINUTE_MS = 60_000
+MOST_LETTERS = 20
 ORDER_FIELDS = (
     *("order_id", "ordered_at", "brand_id", "platform", "channel", "currency"),
     *("paid_cents", "refunded_cents"),
@@ -40,6 +43,24 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         for row in credited
     }
     return [_explained(row, cents) for row in found]
+
+
+def letters_about(client: Client, order_id: str) -> list[Letter]:
+    """Dead letters of purchases that name this order, the newest first, at most `MOST_LETTERS`.
+
+    A message that is no JSON names it if its bytes hold the id.
+    """
+    found = query(
+        client,
+        f"SELECT {FIELDS} FROM v_dead_letter"  # noqa: S608  # columns of ours
+        " WHERE topic = {topic:String} AND target = {target:String} AND {order_id:String} != ''"
+        " AND if(isValidJSON(payload), {order_id:String} IN"
+        " (JSONExtractString(payload, 'order_id'), JSONExtractString(payload, 'ref_order_id')),"
+        " position(payload, {order_id:String}) > 0)"
+        f" ORDER BY at DESC, partition, offset LIMIT {MOST_LETTERS}",
+        {"topic": PURCHASES, "target": INPUT, "order_id": order_id},
+    )
+    return [Letter.read(row) for row in found]
 
 
 def _explained(

@@ -195,7 +195,10 @@ def stand_ins(text: str) -> dict[str, Replacements]:
         "down": {"deploy.embedded.supervisor:stop": refused},
         "drain": {"streams.clients.kafka_admin:kafka_admin": refused},
         "explain order": READER
-        | {"streams.operations.explain:explained_orders": returns([explained(text)])},
+        | {
+            "streams.operations.explain:explained_orders": returns([explained(text)]),
+            "streams.operations.explain:letters_about": returns(letters),
+        },
         "forget": {"streams.operations.forget.erase:forget": awaits(erasure(text))},
         "import": {"streams.operations.import_dataset:import_dataset": returns(imported(text))},
         "ingest": {
