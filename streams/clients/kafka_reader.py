@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from streams.clients.kafka_admin import BrokerError, client_options
 from streams.settings import Kafka
+from streams.snapshots.stable_end import stable_ends
 
 Place = tuple[str, int]  # topic, partition
 
@@ -90,11 +91,12 @@ class RecordReader:
 
         Raises:
             BrokerError: a partition cannot be read to its end.
+            OpenTransactionError: a transaction hides a part of one.
 
         """
         tps = {place: self._tp(place) for place in places}
         first = await self._consumer.beginning_offsets(list(tps.values()))
-        ends = await self._consumer.end_offsets(list(tps.values()))
+        ends = await stable_ends(client_options(self._kafka), tps.values())
         found: dict[Place, PartitionRecords] = {
             place: PartitionRecords([], ends[tp]) for place, tp in tps.items()
         }

@@ -17,7 +17,9 @@ from streams.snapshots.chunks import (
 from streams.snapshots.pace import Pace
 from streams.snapshots.start_offsets import (
     LogOffsets,
+    OldStateError,
     StateMissingError,
+    committed_beyond,
     start_offsets,
 )
 from streams.snapshots.statelog import Opened, StateLog
@@ -30,10 +32,12 @@ __all__ = [
     "FencedError",
     "LogOffsets",
     "NewerFormatError",
+    "OldStateError",
     "Opened",
     "Pace",
     "StateLog",
     "StateMissingError",
     "UncertainCommitError",
+    "committed_beyond",
     "start_offsets",
 ]

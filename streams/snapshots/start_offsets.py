@@ -39,6 +39,19 @@ class ShorterTopicError(Exception):
         )
 
 
+class OldStateError(Exception):
+    """The group has committed events that the newest snapshot does not hold."""
+
+    def __init__(self, partition: int, ahead: Mapping[str, int]) -> None:
+        where = ", ".join(f"{topic} up to {offset}" for topic, offset in sorted(ahead.items()))
+        super().__init__(
+            f"partition {partition}: the group has committed {where}, beyond the newest snapshot: "
+            "the state topic has lost its end, or is an old copy. Rows of an old life would not "
+            "replace those that were written since. Restore the state topic; if the older state is "
+            "meant, set the group's offsets back with kafka-consumer-groups.sh."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class LogOffsets:
     """What the broker says of one topic partition."""
@@ -59,6 +72,20 @@ class StartOffsets:
 def is_state_missing(state: Mapping[str, int] | None, logs: Mapping[str, LogOffsets]) -> bool:
     """Whether the group has read before and its state is gone."""
     return state is None and any(log.committed for log in logs.values())
+
+
+def committed_beyond(
+    offsets: Mapping[str, int], logs: Mapping[str, LogOffsets]
+) -> dict[str, tuple[int, int]]:
+    """Where the group stands beyond a state: topic -> next offset of the state, and of the group.
+
+    Only markers of transactions may lie between the two.
+    """
+    return {
+        topic: (offset, committed)
+        for topic, offset in offsets.items()
+        if (committed := logs[topic].committed) is not None and committed > offset
+    }
 
 
 def start_offsets(

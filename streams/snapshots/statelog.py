@@ -11,6 +11,7 @@ key is all that a restore needs, and keys that are gone have a tombstone.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,18 +30,18 @@ from streams.snapshots.chunks import (
     Life,
     Manifest,
     NewerFormatError,
-    assemble,
     capture,
-    decode_manifest,
     encode_manifest,
 )
+from streams.snapshots.history import LIFE, MANIFEST, History
+from streams.snapshots.stable_end import stable_ends
 from streams.snapshots.transactions import TransactionalWriter
 
-MANIFEST: Final = b"manifest"
-LIFE: Final = b"life"
 FETCH_BYTES: Final = 8 << 20
 CLOSE_S: Final = 2.0  # for a snapshot that is being committed
 SEND_S: Final = 3e-9  # of a core, to send one byte: 0.16 s for 64 MB, measured
+
+log = logging.getLogger("kol.snapshots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Opened:
     read_bytes: int
     read_seconds: float  # for fencing and reading
     seconds: float
+    fell_back: bool = False  # newer snapshots are damaged; the log has what they held
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class StateLog:
         self._life = 0
         self._last: Manifest | None = None
         self._bases: Bases = {}  # of the last snapshot, as far as remembered
+        self._stale_keys: frozenset[bytes] = frozenset()  # of damaged or half snapshots
         self._writer = TransactionalWriter(client, self._name, self._tp)
         self._lock = asyncio.Lock()  # one snapshot at a time
 
@@ -122,33 +125,46 @@ class StateLog:
 
         Raises:
             NewerFormatError: the state was written by a newer version.
-            DamagedSnapshotError: the newest snapshot is not whole.
+            DamagedSnapshotError: no snapshot that is left is whole.
+            OpenTransactionError: somebody's transaction hides a part of the log.
 
         """
         began = time.monotonic()
         await self._writer.start()
-        latest, read_bytes = await self._read()
+        history = await self._read()
         read = time.monotonic() - began
-        manifest = decode_manifest(latest[MANIFEST]) if MANIFEST in latest else None
-        self._check_format(manifest)
-        arrays = None if manifest is None else await asyncio.to_thread(assemble, manifest, latest)
-        self._begin_life(manifest, latest.get(LIFE), raise_epoch=raise_epoch)
-        self._last = manifest
+        restored = await asyncio.to_thread(history.restored, self._check_format)
+        damage = () if restored is None else restored.damage
+        if damage:
+            log.error("%s: fell back to an older snapshot: %s", self._name, "; ".join(damage))
+        if history.is_incomplete:
+            log.warning("%s: half of a snapshot was committed and is left out", self._name)
+        manifest = None if restored is None else restored.manifest
+        self._begin_life(manifest, history.life, raise_epoch=raise_epoch)
+        self._last = None if damage or history.is_incomplete else manifest
+        self._stale_keys = frozenset(() if self._last else history.chunks())
         await self._commit_life()
         return Opened(
             self._epoch,
             self._life,
             None if manifest is None else manifest.offsets,
-            arrays,
+            None if restored is None else restored.arrays,
             None if manifest is None else manifest.format,
             {} if manifest is None else manifest.meta,
-            read_bytes,
+            history.read_bytes,
             read,
             time.monotonic() - began,
+            fell_back=bool(damage),
         )
 
-    async def _read(self) -> tuple[dict[bytes, bytes], int]:
-        """The newest committed value of each key, and how many bytes were read for it."""
+    async def _read(self) -> History:
+        """Everything committed up to the end of the log as it is now.
+
+        Raises:
+            OpenTransactionError: somebody's transaction hides a part of it.
+
+        """
+        end = (await stable_ends(self._client, [self._tp]))[self._tp]
         consumer = AIOKafkaConsumer(
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -157,27 +173,21 @@ class StateLog:
             fetch_max_bytes=2 * FETCH_BYTES,
             **self._client,
         )
-        latest: dict[bytes, bytes] = {}
-        read = 0
+        history = History()
         await consumer.start()
         try:
             consumer.assign([self._tp])
-            end = (await consumer.end_offsets([self._tp]))[self._tp]
             await consumer.seek_to_beginning(self._tp)
             while await consumer.position(self._tp) < end:
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     for record in records:
-                        read += len(record.value or b"")
-                        if record.value is None:
-                            latest.pop(record.key, None)
-                        else:
-                            latest[record.key] = record.value
+                        history.add(record.key, record.value)
         finally:
             await consumer.stop()
-        return latest, read
+        return history
 
-    def _check_format(self, manifest: Manifest | None) -> None:
-        if manifest is not None and manifest.format not in self._reads:
+    def _check_format(self, manifest: Manifest) -> None:
+        if manifest.format not in self._reads:
             newer = manifest.format > self._format
             raise NewerFormatError(
                 f"{self._name}: the state has format {manifest.format}, this version writes "
@@ -244,11 +254,12 @@ class StateLog:
                 arrays=captured.arrays,
                 meta=dict(meta or {}),
             )
-            changes: dict[bytes, bytes | None] = {**captured.changed}
-            changes.update(dict.fromkeys(captured.vanished))
+            changes: dict[bytes, bytes | None] = dict.fromkeys(self._stale_keys)
+            changes |= dict.fromkeys(captured.vanished)
+            changes |= captured.changed
             changes[MANIFEST] = encode_manifest(manifest)
             await self._writer.write(changes)
-            self._last, self._bases = manifest, captured.bases
+            self._last, self._bases, self._stale_keys = manifest, captured.bases, frozenset()
             written_bytes = captured.changed_bytes
             return Written(
                 len(captured.changed),

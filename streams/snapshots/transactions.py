@@ -2,17 +2,32 @@
 
 The transactional id belongs to the partition: `start` fences whoever had it before and aborts
 what he had begun.
+
+*Late requests.* aiokafka sends the end of a transaction again when no answer comes, and a broker
+of the old protocol takes a first copy that arrives late for the end of the *next* transaction
+(KIP-890): half of a snapshot would be committed. So after a commit that took so long that it may
+have been sent twice, the next write takes a new producer epoch: a late copy is then refused.
+Taking it would fence a rightful successor, too; what he committed before that is looked for.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from streams.snapshots.stable_end import has_records_from
 
 BATCH_BYTES: Final = 900_000  # below the broker's usual limit of 1 MiB for a batch
 TRANSACTION_MS: Final = 300_000  # an outage of the broker shorter than this fences nobody
+RETRY_MS: Final = 100  # aiokafka waits so long before it sends a request again
+RESTART_S: Final = 0.5  # between attempts to reach the brokers for a new epoch
+
+
+log = logging.getLogger("kol.snapshots")
 
 
 class FencedError(Exception):
@@ -44,18 +59,23 @@ class TransactionalWriter:
         self._producer: AIOKafkaProducer | None = None
         self._is_uncertain = False  # a commit was cut off
         self._is_fenced = False
+        self._is_stopped = False
+        self._may_be_late = False  # a copy of the last transaction's end may still arrive
+        self._next_offset = 0  # behind our last record
 
     async def start(self) -> None:
         """Fence whoever has the transactional id, and take it over."""
-        self._producer = AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             transactional_id=self._name,
             transaction_timeout_ms=TRANSACTION_MS,
             max_batch_size=BATCH_BYTES,
             max_request_size=2 * BATCH_BYTES,
+            retry_backoff_ms=RETRY_MS,
             compression_type=None,  # aiokafka compresses on the loop, 12 times the CPU of sending
             **self._client,
         )
-        await self._producer.start()
+        self._producer = producer
+        await producer.start()
 
     async def write(self, values: Mapping[bytes, bytes | None]) -> None:
         """Write values by key in one transaction; None is a tombstone.
@@ -66,7 +86,7 @@ class TransactionalWriter:
             ClosedError: not started, or stopped meanwhile.
 
         """
-        producer = self._usable_producer()
+        producer = await self._usable_producer()
         sent: list[asyncio.Future[Any]] = []
         is_committing = False
         try:
@@ -79,7 +99,10 @@ class TransactionalWriter:
                 )
             await asyncio.gather(*sent)
             is_committing = True
+            begun = time.monotonic()
             await producer.commit_transaction()
+            self._may_be_late = time.monotonic() - begun >= RETRY_MS / 1000
+            self._next_offset = max(future.result().offset for future in sent) + 1
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise self._fenced() from error
         except BaseException as error:
@@ -94,13 +117,35 @@ class TransactionalWriter:
         finally:
             _retrieve(producer, sent)
 
-    def _usable_producer(self) -> AIOKafkaProducer:
+    async def _usable_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
             raise ClosedError(f"{self._name} is not open")
         if self._is_fenced:
             raise self._fenced()
         if self._is_uncertain:
             raise UncertainCommitError(f"{self._name}: an earlier commit was cut off")
+        return await self._renewed() if self._may_be_late else self._producer
+
+    async def _renewed(self) -> AIOKafkaProducer:
+        """A producer with a new epoch, unless somebody else has written meanwhile."""
+        await self._stop_producer()
+        while True:
+            try:
+                await self.start()
+                is_ours = not await has_records_from(self._client, self._tp, self._next_offset)
+                break
+            except KafkaError as error:
+                log.warning("%s: no new epoch yet: %r", self._name, error)
+                await self._stop_producer()
+                await asyncio.sleep(RESTART_S)
+            if self._is_stopped:
+                raise ClosedError(f"{self._name} was closed meanwhile")
+        if self._is_stopped or self._producer is None:
+            await self._stop_producer()
+            raise ClosedError(f"{self._name} was closed meanwhile")
+        if not is_ours:
+            raise self._fenced()
+        self._may_be_late = False
         return self._producer
 
     def _fenced(self) -> FencedError:
@@ -112,12 +157,17 @@ class TransactionalWriter:
         if manager.is_fatal_error():
             return
         try:
+            self._may_be_late = True
             await producer.abort_transaction()
         except ProducerFenced as error:
             raise self._fenced() from error
 
     async def stop(self) -> None:
-        """Close the producer; what was committed stays."""
+        """Close the producer for good; what was committed stays."""
+        self._is_stopped = True
+        await self._stop_producer()
+
+    async def _stop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()

@@ -16,13 +16,22 @@ from typing import Final
 from schemas.events import INPUTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import client_options
+from streams.clients.kafka_reader import record_reader
 from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
 from streams.core.user import snapshot as user_snapshot
 from streams.core.user.memory import UserMemory
 from streams.settings import Settings
-from streams.snapshots import LogOffsets, Opened, Pace, StateLog, start_offsets
+from streams.snapshots import (
+    LogOffsets,
+    OldStateError,
+    Opened,
+    Pace,
+    StateLog,
+    committed_beyond,
+    start_offsets,
+)
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.telemetry import Telemetry
@@ -111,6 +120,8 @@ class Restorer:
             from_empty=worker.from_empty,
             accept_gap=worker.accept_gap,
         )
+        if opened.offsets is not None and not opened.fell_back:
+            await self._check_age(partition, begins.offsets, own)
         if begins.missing:
             log.error("partition %d goes on over a gap: %s", partition, dict(begins.missing))
         return TakenOver(
@@ -123,6 +134,28 @@ class Restorer:
             ),
             mute_until={} if opened.life == 1 else {t: found.end for t, found in own.items()},
         )
+
+    async def _check_age(
+        self, partition: int, offsets: Mapping[str, int], logs: Mapping[str, LogOffsets]
+    ) -> None:
+        """Refuse a snapshot that lacks events which the group has committed.
+
+        Raises:
+            OldStateError: it does.
+
+        """
+        beyond = committed_beyond(offsets, logs)
+        if not beyond:
+            return
+        async with record_reader(self._settings.kafka) as records:
+            found = await records.first_at(
+                {(topic, partition): offset for topic, (offset, _) in beyond.items()}
+            )
+        ahead = {
+            one.topic: beyond[one.topic][1] for one in found if one.offset < beyond[one.topic][1]
+        }
+        if ahead:
+            raise OldStateError(partition, ahead)
 
     def _state_log(self, side: Side, partition: int) -> StateLog:
         settings = self._settings

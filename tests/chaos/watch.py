@@ -21,7 +21,8 @@ from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
 from streams.snapshots.chunks import decode_manifest
-from streams.snapshots.statelog import MANIFEST
+from streams.snapshots.history import MANIFEST
+from streams.snapshots.stable_end import OpenTransactionError, stable_ends
 from tests.chaos.faults import Kind
 from tests.chaos.stack import Stack
 
@@ -83,7 +84,10 @@ class Offsets(threading.Thread):
         consumer.assign(places)
         try:
             while not self._over.is_set():
-                with suppress(KafkaError, ClientError, BrokerError, TimeoutError, OSError):
+                with suppress(
+                    *(KafkaError, ClientError, BrokerError, TimeoutError, OSError),
+                    OpenTransactionError,
+                ):
                     await self._look(consumer, places)
                 await asyncio.sleep(LOOK)
         finally:
@@ -91,7 +95,9 @@ class Offsets(threading.Thread):
 
     async def _look(self, consumer: Any, places: list[TopicPartition]) -> None:  # noqa: ANN401  # aiokafka's
         committed = await asyncio.to_thread(self._committed)
-        ends = await asyncio.wait_for(consumer.end_offsets(places), 10)
+        # EndTxn is answered before its markers are written: wait until they can be read
+        client = {"bootstrap_servers": self.settings.kafka.bootstrap}
+        ends = await asyncio.wait_for(stable_ends(client, places), 40)
         async with asyncio.timeout(20):
             for tp, end in ends.items():
                 while await consumer.position(tp) < end:

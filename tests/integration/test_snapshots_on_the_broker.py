@@ -28,6 +28,7 @@ from streams.snapshots import (
     UncertainCommitError,
 )
 from streams.snapshots.chunks import CHUNK_BYTES, chunk_key
+from streams.snapshots.history import MANIFEST
 from tests.embedded.waiting import until
 from tests.integration.topics import create_topics
 
@@ -64,6 +65,14 @@ class Topic:
 
     async def keys(self) -> list[bytes]:
         """Every committed record's key, as far as compaction has left them."""
+        return [key for key, _ in await self.records()]
+
+    async def newest(self, name: bytes) -> bytes:
+        """The newest value of a key."""
+        return [value for key, value in await self.records() if key == name][-1]
+
+    async def records(self) -> list[tuple[bytes, bytes]]:
+        """Every committed record, as far as compaction has left them."""
         tp = TopicPartition(self.name, 0)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.broker, isolation_level="read_committed",
@@ -72,10 +81,10 @@ class Topic:
         async with consumer:
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
-            found: list[bytes] = []
+            found: list[tuple[bytes, bytes]] = []
             while await consumer.position(tp) < end:
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [record.key for record in records]
+                    found += [(record.key, record.value) for record in records]
             return found
 
 
@@ -295,10 +304,54 @@ async def test_a_newer_format_is_refused(topic: Topic) -> None:
         assert (await log.open()).format == 2
 
 
-async def test_a_snapshot_somebody_tampered_with_is_refused(topic: Topic) -> None:
+async def test_chunks_without_a_manifest_are_left_out_and_the_next_snapshot_is_whole(
+    topic: Topic,
+) -> None:
+    """So half of a snapshot looks that was committed: by a late request, or by somebody else."""
+    column = np.arange(3 * ROWS)
+    async with topic.opened() as (log, _):
+        await log.write(log.capture({"a": column}), {"purchases": 7})
+    await topic.put(chunk_key("a", 0), b"half of a snapshot")
+    await topic.put(chunk_key("b", 4), b"more of it")
+    async with topic.opened() as (log, found):
+        assert same(found, {"a": column})
+        assert found.offsets == {"purchases": 7}
+        written = await log.write(log.capture({"a": column}), {"purchases": 7})
+    again = await topic.restored()
+
+    assert written.chunks == 3
+    assert same(again, {"a": column})
+
+
+async def test_a_damaged_snapshot_falls_back_to_the_one_before_it(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with topic.opened() as (log, _):
+        await log.write(log.capture({"a": np.arange(3)}), {"purchases": 7})
+        await log.write(log.capture({"a": np.arange(4)}), {"purchases": 9})
+    manifest = await topic.newest(MANIFEST)
+    await topic.put(chunk_key("a", 0), np.arange(1, 5).tobytes())
+    await topic.put(MANIFEST, manifest)
+    async with topic.opened() as (log, found):
+        written = await log.write(log.capture({"a": np.arange(5)}), {"purchases": 11})
+    again = await topic.restored()
+
+    assert same(found, {"a": np.arange(4)})
+    assert found.offsets == {"purchases": 9}
+    assert found.fell_back
+    assert "fell back to an older snapshot: a: the checksum of chunk 0 is wrong" in caplog.text
+    assert written.chunks == 1
+    assert same(again, {"a": np.arange(5)})
+    assert not again.fell_back
+
+
+async def test_where_no_snapshot_is_whole_nothing_is_guessed(topic: Topic) -> None:
     async with topic.opened() as (log, _):
         await log.write(log.capture({"a": np.arange(3)}), {})
-    await topic.put(chunk_key("a", 0), np.arange(1, 4).tobytes())
+    manifest = await topic.newest(MANIFEST)
+    for value in (1, 2):  # as many as are remembered
+        await topic.put(chunk_key("a", 0), np.arange(value, value + 3).tobytes())
+        await topic.put(MANIFEST, manifest)
     async with topic.log() as log:
         with pytest.raises(DamagedSnapshotError, match="checksum of chunk 0"):
             await log.open()

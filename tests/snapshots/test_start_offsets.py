@@ -8,6 +8,7 @@ from streams.snapshots.start_offsets import (
     ShorterTopicError,
     StartOffsets,
     StateMissingError,
+    committed_beyond,
     is_state_missing,
     start_offsets,
 )
@@ -78,3 +79,14 @@ def test_the_oldest_offset_itself_is_no_gap() -> None:
 def test_a_topic_that_ends_before_the_state_does_is_another_topic() -> None:
     with pytest.raises(ShorterTopicError, match="read up to offset 40 but ends at 12"):
         start_offsets(1, {CLICKS: 40}, {CLICKS: log(end=12)}, accept_gap=True)
+
+
+def test_only_where_the_group_stands_beyond_the_state_is_a_question() -> None:
+    logs = {
+        "behind": LogOffsets(0, 9, 4),
+        "level": LogOffsets(0, 9, 5),
+        "beyond": LogOffsets(0, 9, 7),
+        "never": LogOffsets(0, 9, None),
+    }
+
+    assert committed_beyond(dict.fromkeys(logs, 5), logs) == {"beyond": (5, 7)}

@@ -22,8 +22,7 @@ from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.clickhouse import query
 from streams.clients.kafka_reader import RecordReader, TopicRecord, record_reader
 from streams.settings import Kafka
-from streams.snapshots.chunks import assemble, decode_manifest
-from streams.snapshots.statelog import MANIFEST
+from streams.snapshots.history import History
 
 OnStep = Callable[[str], None]
 
@@ -167,23 +166,20 @@ async def _search_state(
     records: RecordReader, place: tuple[str, int], person: Person
 ) -> Sequence[tuple[str, bool]]:
     """The arrays of the newest snapshot that hold a trace, and whether it is the person's own."""
-    latest: dict[bytes, bytes] = {}
+    history = History()
     async for record in records.since([place], 0):
-        latest.pop(record.key or b"", None)
-        if record.value is not None:
-            latest[record.key or b""] = record.value
-    if MANIFEST not in latest:
-        return []
-    return await asyncio.to_thread(_search_snapshot, latest, person)
+        history.add(record.key or b"", record.value)
+    return await asyncio.to_thread(_search_snapshot, history, person)
 
 
-def _search_snapshot(latest: Mapping[bytes, bytes], person: Person) -> Sequence[tuple[str, bool]]:
+def _search_snapshot(history: History, person: Person) -> Sequence[tuple[str, bool]]:
     """Traces in the arrays, and in the chunks that deltas are applied to."""
-    arrays = assemble(decode_manifest(latest[MANIFEST]), latest)
+    restored = history.restored(lambda _: None)
+    arrays = {} if restored is None else restored.arrays
     patterns = _byte_patterns(person.user_id, person.hashes)
     chunks = [
         (name.decode(), True)
-        for name, chunk in latest.items()
+        for name, chunk in history.chunks().items()
         if not name.startswith((b"a/forgotten.", b"d/forgotten."))
         and any(pattern in chunk for pattern in patterns)
     ]
