@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.client import CoordinationType
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import RequestTimedOutError
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from deploy.embedded import kafka
@@ -99,46 +100,52 @@ async def test_a_transaction_that_ends_in_time_is_waited_for(state: State) -> No
 async def test_the_late_end_of_a_transaction_does_not_commit_half_of_the_next_snapshot(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit that took so long that it may have been sent twice: then a copy is refused."""
+    """The end of the second snapshot is sent twice, as no answer comes in time; then once more."""
+    ends: list[EndTxnRequest] = []
+    answers: list[int] = []
+    send, begin = AIOKafkaClient.send, AIOKafkaProducer.begin_transaction
+
+    async def lose_the_answer(self: AIOKafkaClient, node: int, request: Any, **how: Any) -> Any:  # noqa: ANN401  # aiokafka's
+        answer = await send(self, node, request, **how)
+        if isinstance(request, EndTxnRequest):
+            ends.append(request)
+            if len(ends) == 1:
+                raise RequestTimedOutError
+        return answer
+
+    async def begin_and_meet_the_copy(self: AIOKafkaProducer) -> None:
+        await begin(self)
+        await self.send_and_wait(state.topic, b"half", key=b"a/half/0", partition=0)
+        node = self._sender._coordinators[CoordinationType.TRANSACTION]
+        answers.append((await send(self.client, node, ends[0])).error_code)
+
     async with state.log() as log:
         await log.open()
         await log.write(log.capture({"a": np.arange(1)}), {"purchases": 1})
-        producer = log._writer._producer
-        assert producer is not None
-        manager = producer._txn_manager
-        late = EndTxnRequest(
-            transactional_id=manager.transactional_id,
-            producer_id=manager.producer_id,
-            producer_epoch=manager.producer_epoch,
-            transaction_result=True,
-        )
-        commit = producer.commit_transaction
-
-        async def slow() -> None:
-            await commit()
-            await asyncio.sleep(0.2)
-
-        monkeypatch.setattr(producer, "commit_transaction", slow)
+        monkeypatch.setattr(AIOKafkaClient, "send", lose_the_answer)
         await log.write(log.capture({"a": np.arange(2)}), {"purchases": 2})
-        answers = []
-        begin = AIOKafkaProducer.begin_transaction
-
-        async def begin_and_meet_the_copy(self: AIOKafkaProducer) -> None:
-            await begin(self)
-            await self.send_and_wait(state.topic, b"half", key=b"a/half/0", partition=0)
-            node = self._sender._coordinators[CoordinationType.TRANSACTION]
-            answers.append((await self.client.send(node, late)).error_code)
-
         monkeypatch.setattr(AIOKafkaProducer, "begin_transaction", begin_and_meet_the_copy)
         await log.write(log.capture({"a": np.arange(3)}), {"purchases": 3})
     monkeypatch.undo()
     async with state.log() as log:
         found = await log.open()
 
+    assert len(ends) == 3
     assert answers == [INVALID_PRODUCER_EPOCH]
     assert found.offsets == {"purchases": 3}
     assert found.arrays is not None
     assert found.arrays["a"].tolist() == [0, 1, 2]
+
+
+async def test_a_commit_that_is_answered_at_once_keeps_its_epoch(state: State) -> None:
+    async with state.log() as log:
+        await log.open()
+        await log.write(log.capture({"a": np.arange(1)}), {"purchases": 1})
+        producer = log._writer._producer
+        await log.write(log.capture({"a": np.arange(2)}), {"purchases": 2})
+
+        assert log._writer._ends == 1
+        assert log._writer._producer is producer
 
 
 async def test_who_was_replaced_meanwhile_does_not_come_back_by_a_new_epoch(
