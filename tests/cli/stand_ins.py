@@ -99,6 +99,7 @@ def status(text: str) -> dict[str, Any]:
         "processes": [process],
         "workers": [worker],
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
+        "replay_read": {"fault": text},
     }
 
 
