@@ -68,7 +68,8 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, max=16, help="Worker processes to start.")] = 1,
     swap: Annotated[
-        bool, typer.Option("--swap", help="Swap the views as soon as it has caught up.")
+        bool,
+        typer.Option("--swap", help="Swap the views as soon as it has caught up."),
     ] = False,
     timeout: Timeout = 86_400.0,
     home: Home = HOME,
@@ -77,7 +78,8 @@ def run(
     """Read all inputs again in this version, into a second database, until it has caught up.
 
     The live app keeps running. Call this with the live app's settings; it prints the settings
-    of the second app's workers. With --workers 0 they run elsewhere.
+    of the second app's workers. Those that it starts end with it: --swap needs others that stay.
+    With --workers 0 all run elsewhere.
     """
     from deploy.embedded.state_folder import StateFolder
     from streams.operations.replay.prepare import variables_of

@@ -39,6 +39,9 @@ def _print_report(report: dict[str, Any]) -> None:
         out.print(
             f"{one['name']}: partitions {one.get('partitions', [])}, {lag} behind, {faults}",
         )
+    replay = report["replay_read"]
+    if replay and replay["fault"]:
+        out.print(styled(replay["fault"], "bold red"))
     for title in ("doors", "rejected", "counters"):
         counts = report[title]
         if counts:

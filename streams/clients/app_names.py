@@ -1,10 +1,12 @@
 """Names of apps that live beside each other, and which app a database belongs to."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.rows import VIEWS
 from streams.clients.clickhouse import query
 from streams.settings import Settings
 
@@ -57,3 +59,34 @@ def database_comment(engine: Client, database: str) -> str | None:
         {"name": database},
     )
     return str(found[0]["comment"]) if found else None
+
+
+def replay_read_by(comment: str) -> str | None:
+    """Which replay's database a view reads, by its comment; None for a view of the migrations.
+
+    >>> replay_read_by("read from kol_2"), replay_read_by("Who a KOL is.")
+    ('kol_2', None)
+    """
+    found = re.fullmatch(r"read from (\w+)", comment)
+    return found[1] if found else None
+
+
+def replays_read(views: Mapping[str, str]) -> set[str]:
+    """Which replays people read, by the comments of a database's views.
+
+    Views of record count, those that another version has left behind do not.
+
+    >>> replays_read({"v_order": "read from kol_2", "v_gone": "read from kol_1", "v_door": ""})
+    {'kol_2'}
+    """
+    return {found for name in VIEWS if (found := replay_read_by(views.get(name, "")))}
+
+
+def view_comments(engine: Client, database: str) -> dict[str, str]:
+    """The comment of every view of a database."""
+    rows = query(
+        engine,
+        "SELECT name, comment FROM system.tables WHERE engine = 'View' AND database = {of:String}",
+        {"of": database},
+    )
+    return {one["name"]: one["comment"] for one in rows}

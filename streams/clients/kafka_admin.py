@@ -11,7 +11,15 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
 
-from schemas.topics import DEAD_LETTERS, DECISIVE, PLANNED, TOPICS, alter_command, plan
+from schemas.topics import (
+    DEAD_LETTERS,
+    DECISIVE,
+    PLANNED,
+    TOPICS,
+    USER_STATE,
+    alter_command,
+    plan,
+)
 from streams.clients.kafka_login import login_fault
 from streams.errors import ExpectedError
 from streams.settings import Kafka
@@ -212,6 +220,11 @@ class Broker:
             }
             for member in description["members"]
         }
+
+    def prefixes(self) -> set[str]:
+        """The prefixes of the apps that have a state topic here; that of the first app is empty."""
+        names = [str(one["name"]) for one in self._client.describe_topics()]
+        return {name.removesuffix(USER_STATE) for name in names if name.endswith(USER_STATE)}
 
     def delete_app(self, group: str, topics: Iterable[str]) -> None:
         """Delete a group's offsets and some topics; returns once they are gone."""

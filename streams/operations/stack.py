@@ -16,6 +16,7 @@ from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from deploy.embedded.supervisor import ProcessSpec, Supervisor
 from streams.clients.worker_pages import answers
 from streams.errors import ExpectedError
+from streams.operations.replay.prepare import replay_worker
 from streams.settings import Settings, environment, load
 
 PARTITIONS = 4
@@ -217,7 +218,9 @@ def local_workers(
     """
     workers: list[Process] = []
     try:
-        workers.extend(_worker(folder, f"{app}-{number}", variables) for number in range(count))
+        workers.extend(
+            _worker(folder, replay_worker(app, number), variables) for number in range(count)
+        )
         yield lambda: _check_running(workers)
     finally:
         for worker in workers:
@@ -227,7 +230,7 @@ def local_workers(
 
 
 def _worker(folder: StateFolder, name: str, variables: Mapping[str, str]) -> Process:
-    log = folder.log(f"replay-{name}")
+    log = folder.log(name)
     log.parent.mkdir(parents=True, exist_ok=True)
     own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": "0"}
     words = [*_kol("worker"), "--leave", "--home", str(folder.path)]

@@ -7,6 +7,8 @@ from typing import Any
 from deploy.embedded.state_folder import StateFolder
 from streams.clients.clickhouse import ReadingError, query, reader
 from streams.clients.worker_pages import fetch_statuses
+from streams.errors import ExpectedError
+from streams.operations.replay.views import read_replay
 from streams.settings import Settings
 
 
@@ -41,10 +43,20 @@ def status_report(home: Path, settings: Settings) -> dict[str, Any]:
         "doors": {},
         "rejected": {},
         "counters": {},
+        "replay_read": None,
     }
     if state:
-        report |= door_counts(settings)
+        report |= door_counts(settings) | {"replay_read": _replay_read(settings)}
     return report
+
+
+def _replay_read(settings: Settings) -> dict[str, Any] | None:
+    """The replay that the views read, and why it stands still; None: their own tables, or away."""
+    try:
+        replay = read_replay(settings)
+    except ExpectedError:
+        return None
+    return None if replay is None else replay.as_dict() | {"fault": replay.fault}
 
 
 def door_counts(settings: Settings) -> dict[str, dict[str, int]]:

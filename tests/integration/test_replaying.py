@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from clickhouse_connect.driver.client import Client
 
+from deploy.embedded import ports
 from schemas.erasures import NOBODY
 from schemas.events import INPUTS
 from schemas.partitioner import partition_of
@@ -27,7 +28,7 @@ from streams.operations.replay.prepare import replay_settings
 from streams.settings import Settings
 from tests.builders import HOUR, click, paid
 from tests.chaos import verdict
-from tests.chaos.stack import ChaosError, Stack, running
+from tests.chaos.stack import ChaosError, Extra, Stack, running
 from tests.chaos.world import Sent, Traffic, logged, world
 
 pytestmark = pytest.mark.integration
@@ -61,8 +62,29 @@ def replay(stack: Stack, *words: str) -> dict[str, Any]:
 
 
 def refused(stack: Stack, *words: str) -> str:
+    return refused_by(stack, "replay", *words)
+
+
+def start_worker(stack: Stack, name: str, variables: Mapping[str, str]) -> None:
+    """A worker of a replay that stays, until it is stopped."""
+    (port,) = ports.free(0)
+    own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
+    env = {**stack.env, **variables, **own}
+    stack.extras[name] = Extra(name, env, stack.home.log(name), port)
+    stack.keep()
+    stack.serves(name)
+
+
+def stop_worker(stack: Stack, name: str) -> None:
+    """Stop it, and wait until its group knows."""
+    app = stack.extras[name].env["KOL_APP_ID"]
+    stack.leave(name)
+    stack.until(lambda: not members(stack, app) or None, f"{name} does not leave")
+
+
+def refused_by(stack: Stack, *words: str) -> str:
     with pytest.raises(ChaosError) as error:
-        stack.kol("replay", *words)
+        stack.kol(*words)
     return " ".join(str(error.value).split())  # as wide as a terminal may be
 
 
@@ -103,6 +125,11 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     mark(engine)
 
     traffic = sent(stack, messages[half:], 12.0)
+    report = replay(stack, "run", "kol-2")
+    assert (report["caught_up"], report["swapped"]) == (True, False)
+    assert "no worker of kol-2 runs that stays" in refused(stack, "run", "kol-2", "--swap")
+    assert {row["comment"] for row in views(engine)} == set(VIEWS.values())
+    start_worker(stack, "kol-2-a", report["variables"])
     report = replay(stack, "run", "kol-2", "--swap")
     assert (report["caught_up"], report["swapped"], report["reads"]) == (True, True, "kol_2")
     traffic.join()
@@ -120,6 +147,12 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
         {"user_hash": NOBODY}
     ]
     assert_apart(live, second)
+    assert json.loads(stack.kol("status", "--json"))["replay_read"]["fault"] is None
+    stop_worker(stack, "kol-2-a")
+    fault = "the views read kol_2 and no worker of kol-2 runs: what people read stands still"
+    stands_still = {"database": "kol_2", "app": "kol-2", "workers": [], "fault": fault}
+    assert json.loads(stack.kol("status", "--json"))["replay_read"] == stands_still
+    assert fault in refused_by(stack, "doctor", "--json")
 
     assert replay(stack, "back", "kol-2")["reads"] == "kol"
     assert {row["comment"] for row in views(engine)} == set(VIEWS.values())
@@ -145,12 +178,15 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     engine = connect(live.clickhouse)
     age(engine)
     before = verdict.told(live)
-    report = replay(stack, "run", "kol-3", "--swap", "--from", ago(LONG))
+    report = replay(stack, "run", "kol-3", "--from", ago(LONG))
+    start_worker(stack, "kol-3-a", report["variables"])
+    assert replay(stack, "swap", "kol-3")["swapped"]
     assert "began with another --from" in refused(stack, "run", "kol-3", "--from", ago(LONG + 1))
     [hour] = query(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
     assert int(hour["orders"]) == 1
     engine.close()
     assert "workers of kol still run" in refused(stack, "drop", "kol-3", "--yes")
+    stop_worker(stack, "kol-3-a")
     stack.kol("down")
     stack.up(env=report["variables"])
     stack.until(lambda: not members(stack, "kol"), "the old workers' session does not end")

@@ -20,6 +20,7 @@ from streams.core.kernels import CODE_PATH
 from streams.errors import ExpectedError
 from streams.operations.doctor import findings
 from streams.operations.doctor.findings import Finding, fault, fine, warning
+from streams.operations.replay.views import read_replay
 from streams.settings import ClickHouse, Settings
 
 NEWEST = 50  # records of each input partition that are read
@@ -42,6 +43,7 @@ async def examine(settings: Settings, pages: Pages) -> list[Finding]:
     except BrokerError as error:
         found.append(fault("brokers", str(error), "without them nothing is read or safe"))
     found += _clickhouse(settings.clickhouse)
+    found += _views(settings)
     return found + (findings.workers(pages) if pages else [])
 
 
@@ -50,6 +52,15 @@ def _settings(settings: Settings) -> list[Finding]:
         return []
     what = "KOL_HMAC_KEY is empty: user_hash can be computed by anybody"
     return [warning("settings", what, "give all workers the same secret, before the first event")]
+
+
+def _views(settings: Settings) -> list[Finding]:
+    """Whether the tables that the views read are written; servers that are away have their own."""
+    try:
+        replay = read_replay(settings)
+    except (ClickHouseError, ExpectedError):
+        return []
+    return [] if replay is None else [findings.views(replay)]
 
 
 # ---------------------------------------------------------------- Kafka

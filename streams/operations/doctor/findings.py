@@ -16,6 +16,7 @@ from schemas.partitioner import partition_of
 from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE, alter_command
 from streams.clients.kafka_admin import Offsets, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
+from streams.operations.replay.views import ReadReplay
 
 READ_TOPICS: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
 LETTERS_MS: Final = 24 * 3_600_000  # dead letters
@@ -151,6 +152,14 @@ def writer(account: str, wrong: str) -> Finding:
     if not wrong:
         return fine("writer", f"{account} inserts into every table, with the settings it needs")
     return fault("writer", wrong, "until it is mended workers stop; nothing is lost meanwhile")
+
+
+def views(replay: ReadReplay) -> Finding:
+    """Whether workers write the tables of the replay that the views read."""
+    if replay.fault is None:
+        return fine("views", f"they read {replay.database}, which {replay.app} writes")
+    mend = f"start workers of {replay.app}, or `kol replay back {replay.app}`"
+    return fault("views", replay.fault, mend)
 
 
 def _version_text(version: Sequence[int]) -> str:

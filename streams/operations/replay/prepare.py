@@ -286,15 +286,23 @@ def check_started(second: Settings) -> None:
         engine.close()
 
 
+def replay_worker(app: str, number: int) -> str:
+    """The name of a worker that `kol replay run` starts, and that ends with it."""
+    return f"{app}-replay-{number}"
+
+
 def check_workers(second: Settings) -> None:
     """Make sure that workers will keep writing the tables that people are to read.
 
     Raises:
-        ReplayError: no worker of the replay runs.
+        ReplayError: no worker of the replay runs, but for those that `kol replay run` started.
 
     """
     with kafka_admin(second.kafka) as broker:
-        if not broker.members(second.app_id):
-            raise ReplayError(
-                f"no worker of {second.app_id} runs: what people read would stand still. Start some"
-            )
+        names = broker.members(second.app_id).keys()
+    if all(name.startswith(replay_worker(second.app_id, 0)[:-1]) for name in names):
+        raise ReplayError(
+            f"no worker of {second.app_id} runs that stays (those of `kol replay run` end with "
+            "it): what people read would stand still. Start some (`kol replay run "
+            f"{second.app_id}` prints their settings), then `kol replay swap {second.app_id}`"
+        )

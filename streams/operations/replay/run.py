@@ -47,7 +47,7 @@ def catch_up(
 
     """
     since = prepare(live, second, plan.since)
-    if plan.swap and workers is None:
+    if plan.swap:
         check_workers(second)
     with workers or nullcontext(_nothing_to_check) as check:
 
@@ -57,6 +57,7 @@ def catch_up(
 
         wait_until_caught_up(second, plan.timeout, replace(observer, remaining=remaining))
         if plan.swap:
+            check_workers(second)
             observer.step("swapping")
             swap(live, second, since)
 

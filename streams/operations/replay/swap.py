@@ -8,7 +8,6 @@ No table is moved. The views are exchanged one by one, each atomically. Both app
 so neither direction has a gap or misses a late row (decision 0015).
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -18,7 +17,13 @@ from schemas.rows import VIEWS
 from schemas.topics import OWN
 from schemas.version import MARKS
 from sinks.migrate import variables
-from streams.clients.app_names import ReplayStart, database_comment
+from streams.clients.app_names import (
+    ReplayStart,
+    database_comment,
+    replay_read_by,
+    replays_read,
+    view_comments,
+)
 from streams.clients.clickhouse import command, connect, delete, query
 from streams.clients.kafka_admin import kafka_admin
 from streams.operations.replay.prepare import ReplayError, cluster_clause
@@ -51,14 +56,14 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
     ours, theirs = live.clickhouse.database, second.clickhouse.database
     engine = _patient_client(live)
     try:
-        views = _comments(engine, ours)
+        views = view_comments(engine, ours)
         others = replays_read(views) - {theirs}
         if others and any(_kept_name(name) in views for name in VIEWS):
             raise ReplayError(
                 f"{', '.join(sorted(others))} is being read: `kol replay back` or "
                 "`kol replay drop` it first"
             )
-        reading = [name for name in VIEWS if _replay_read_by(views.get(name, "")) == theirs]
+        reading = [name for name in VIEWS if replay_read_by(views.get(name, "")) == theirs]
         if len(reading) < len(VIEWS):
             _copy_missing_rows(engine, ours, theirs, since)
             _recompute_hours(engine, theirs, HOURS, f"NOT ({_earlier_than('hour', since or 0)})")
@@ -102,12 +107,12 @@ def back(live: Settings, second: Settings) -> None:
     ours, theirs = live.clickhouse.database, second.clickhouse.database
     engine = _patient_client(live)
     try:
-        views = _comments(engine, ours)
+        views = view_comments(engine, ours)
         for name in VIEWS:  # left by a swap that was cut off
-            if _replay_read_by(views.get(_kept_name(name), "")) == theirs:
+            if replay_read_by(views.get(_kept_name(name), "")) == theirs:
                 _drop_view(engine, live, _kept_name(name))
                 del views[_kept_name(name)]
-        reading = [name for name in VIEWS if _replay_read_by(views.get(name, "")) == theirs]
+        reading = [name for name in VIEWS if replay_read_by(views.get(name, "")) == theirs]
         if not reading:
             raise ReplayError(f"{ours} does not read {theirs}: there is nothing to go back from")
         if not any(_kept_name(name) in views for name in reading):
@@ -143,7 +148,7 @@ def drop(live: Settings, second: Settings) -> str:
     ours, theirs = live.clickhouse.database, second.clickhouse.database
     engine = _patient_client(live)
     try:
-        is_read = theirs in replays_read(_comments(engine, ours))
+        is_read = theirs in replays_read(view_comments(engine, ours))
         gone = live if is_read else second
         with kafka_admin(gone.kafka) as broker:
             if broker.members(gone.app_id):
@@ -175,7 +180,7 @@ def _drop_tables(engine: Client, live: Settings) -> None:
         {"ours": ours},
     )
     for one in found:
-        if _replay_read_by(one["comment"]) is None:
+        if replay_read_by(one["comment"]) is None:
             command(
                 engine, f"DROP TABLE IF EXISTS {ours}.`{one['name']}` {cluster_clause(live)} SYNC"
             )
@@ -246,37 +251,6 @@ def _kept_name(name: str) -> str:
 
 def _comment(database: str) -> str:
     return f"read from {database}"
-
-
-def _replay_read_by(comment: str) -> str | None:
-    """Which replay a view reads; None for one of the migrations.
-
-    >>> _replay_read_by("read from kol_2"), _replay_read_by("Who a KOL is.")
-    ('kol_2', None)
-    """
-    found = re.fullmatch(r"read from (\w+)", comment)
-    return found[1] if found else None
-
-
-def replays_read(views: Mapping[str, str]) -> set[str]:
-    """Which replays people read, by the comments of a database's views.
-
-    Views of record count, those that another version has left behind do not.
-
-    >>> replays_read({"v_order": "read from kol_2", "v_gone": "read from kol_1", "v_door": ""})
-    {'kol_2'}
-    """
-    return {found for name in VIEWS if (found := _replay_read_by(views.get(name, "")))}
-
-
-def _comments(engine: Client, database: str) -> dict[str, str]:
-    """The comment of every view of a database."""
-    rows = query(
-        engine,
-        "SELECT name, comment FROM system.tables WHERE engine = 'View' AND database = {of:String}",
-        {"of": database},
-    )
-    return {one["name"]: one["comment"] for one in rows}
 
 
 def _patient_client(live: Settings) -> Client:

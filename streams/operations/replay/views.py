@@ -1,0 +1,60 @@
+"""Which replay the views of the live database read, and which workers write its tables."""
+
+from collections.abc import Collection
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from streams.clients.app_names import replays_read, view_comments
+from streams.clients.clickhouse import connect
+from streams.clients.kafka_admin import kafka_admin
+from streams.settings import Settings
+
+
+class ReadReplay(NamedTuple):
+    """A replay that the views read since a swap."""
+
+    database: str
+    app: str
+    workers: tuple[str, ...]  # names of those that run
+
+    @property
+    def fault(self) -> str | None:
+        """Why what people read stands still; None while workers write it."""
+        if self.workers:
+            return None
+        return (
+            f"the views read {self.database} and no worker of {self.app} runs: "
+            "what people read stands still"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a report."""
+        return {"database": self.database, "app": self.app, "workers": sorted(self.workers)}
+
+
+def read_replay(live: Settings) -> ReadReplay | None:
+    """The replay that the views of the live database read; None while they read their own tables.
+
+    Raises:
+        ReadingError, BrokerError: the engine or the brokers do not answer.
+
+    """
+    with closing(connect(live.clickhouse, database="")) as engine:
+        comments = view_comments(engine, live.clickhouse.database)
+    read = replays_read(comments)
+    if not read:
+        return None
+    database = min(read)
+    with kafka_admin(live.kafka) as broker:
+        app = app_of(database, broker.prefixes())
+        return ReadReplay(database, app, tuple(broker.members(app)))
+
+
+def app_of(database: str, prefixes: Collection[str]) -> str:
+    """The app whose database this is, by the prefixes of the topics that exist.
+
+    >>> app_of("kol_2", ["kol-2.", "kol-3."]), app_of("kol_2", [])
+    ('kol-2', 'kol_2')
+    """
+    apps = sorted(prefix.removesuffix(".") for prefix in prefixes)
+    return next((app for app in apps if app.replace("-", "_") == database), database)
