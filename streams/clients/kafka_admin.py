@@ -10,6 +10,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from schemas.topics import (
     DEAD_LETTERS,
@@ -55,6 +56,17 @@ class Replicas:
     leader: int  # the broker that serves it; negative: none does
     copies: int
     in_sync: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction that is not ended, on one topic partition."""
+
+    topic: str
+    partition: int
+    hidden: int  # offsets that nobody can read who reads committed records
+    producer_id: int
+    written_at: int  # its last record, milliseconds since the epoch
 
 
 def sasl_options(kafka: Kafka) -> dict[str, Any]:
@@ -205,6 +217,21 @@ class Broker:
         """The offset the next message will get, per partition."""
         return self._offsets(topics, OffsetSpec.LATEST)
 
+    def open_transactions(self, topics: Iterable[str]) -> list[OpenTransaction]:
+        """Transactions that hide records of these topics from who reads committed ones."""
+        topics = list(topics)
+        ends = self._offsets(topics, OffsetSpec.LATEST)
+        stable = self._offsets(topics, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED)
+        hidden = {place: end - stable[place] for place, end in ends.items() if end > stable[place]}
+        tps = {TopicPartition(self._kafka.broker_topic(t), p): (t, p) for t, p in hidden}
+        states = self._client.describe_producers(list(tps)) if tps else {}
+        return [
+            OpenTransaction(*tps[tp], hidden[tps[tp]], one.producer_id, one.last_timestamp)
+            for tp, state in states.items()
+            for one in state.active_producers
+            if one.current_transaction_start_offset >= 0
+        ]
+
     def committed(self, group: str) -> Offsets:
         """The offsets that a group committed; partitions it never committed are absent."""
         offsets = self._client.list_group_offsets({group: None})[group]
@@ -237,7 +264,12 @@ class Broker:
         while set(topics) & self.counts().keys():
             time.sleep(0.1)
 
-    def _offsets(self, topics: Iterable[str], spec: OffsetSpec) -> Offsets:
+    def _offsets(
+        self,
+        topics: Iterable[str],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> Offsets:
         counts = self.counts()
         specs = {
             TopicPartition(self._kafka.broker_topic(topic), partition): spec
@@ -246,7 +278,7 @@ class Broker:
         }
         if not specs:
             return {}
-        return self._by_place(self._client.list_partition_offsets(specs).items())
+        return self._by_place(self._client.list_partition_offsets(specs, isolation).items())
 
     def _by_place(self, offsets: Iterable[tuple[TopicPartition, Any]]) -> Offsets:
         plain_topic = self._kafka.plain_topic

@@ -234,3 +234,21 @@ async def test_the_end_of_a_transaction_behind_the_snapshot_is_no_event(
     await lane.log.close()
 
     assert lane.offsets[CLICKSTREAM] == 1
+
+
+async def test_who_holds_records_back_is_known_while_the_transaction_is_open(
+    settings: Settings,
+) -> None:
+    options = client_options(settings.kafka)
+    async with AIOKafkaProducer(transactional_id="backfill", **options) as producer:
+        async with producer.transaction():
+            for _ in range(3):
+                await producer.send_and_wait(CLICKSTREAM, b"{}", partition=0)
+            with kafka_admin(settings.kafka) as broker:
+                (held,) = await asyncio.to_thread(broker.open_transactions, INPUTS)
+        with kafka_admin(settings.kafka) as broker:
+            after = await asyncio.to_thread(broker.open_transactions, INPUTS)
+
+    assert (held.topic, held.partition, held.hidden) == (CLICKSTREAM, 0, 3)
+    assert held.producer_id == producer._txn_manager.producer_id
+    assert after == []

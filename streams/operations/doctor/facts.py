@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.events import INPUTS
-from schemas.topics import TOPICS
+from schemas.topics import KOL_STATE, TOPICS, USER_STATE
 from sinks.migrate import check
 from sinks.probe import insert_fault
 from streams.clients.clickhouse import ReadingError, connect, query, reader
@@ -80,6 +80,8 @@ async def _kafka(settings: Settings) -> list[Finding]:
         committed = broker.committed(settings.app_id)
         ends = broker.end_offsets(read)
         found.append(findings.retention(broker.first_offsets(read), committed))
+        logs = [name for name in (*read, USER_STATE, KOL_STATE) if name in counts]
+        found += findings.open_transactions(broker.open_transactions(logs), _now())
     return found + await _records(settings, counts, committed, ends)
 
 

@@ -14,7 +14,7 @@ from schemas.events import FUTURE_MS, INPUTS
 from schemas.mentions import user_of
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE, alter_command
-from streams.clients.kafka_admin import Offsets, Replicas
+from streams.clients.kafka_admin import Offsets, OpenTransaction, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
 from streams.operations.replay.views import ReadReplay
 
@@ -321,6 +321,33 @@ def lag(ends: Offsets, committed: Offsets, oldest: Mapping[Place, int], now: int
     )
     mend = "`kol status`: does a worker own it, is its sink fine? More workers, up to one a core"
     return [(fault if waits > FAULT_MS else warning)("lag", what, mend)]
+
+
+def open_transactions(found: Iterable[OpenTransaction], now: int) -> list[Finding]:
+    """Whether a transaction that is not ended hides records, and whose it is.
+
+    Args:
+        found: on topics that are read.
+        now: milliseconds.
+
+    """
+    old = [one for one in found if now - one.written_at > WARNING_MS]
+    if not old:
+        return [fine("transactions", "none that is open hides records")]
+    mend = (
+        "stop that producer, or end its transaction: kafka-transactions.sh find-hanging, then "
+        "abort; what it hides is read then"
+    )
+    return [
+        (fault if now - one.written_at > FAULT_MS else warning)(
+            "transactions",
+            f"producer {one.producer_id} has a transaction open on {one.topic}/{one.partition}, "
+            f"last written {duration_text(now - one.written_at)} ago: {one.hidden:,} messages are "
+            "hidden",
+            mend,
+        )
+        for one in old
+    ]
 
 
 def retention(oldest: Offsets, committed: Offsets) -> Finding:

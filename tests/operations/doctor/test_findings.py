@@ -9,7 +9,7 @@ import pytest
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from schemas.partitioner import partition_of
 from schemas.topics import CELLS, TOPICS, USER_STATE, plan
-from streams.clients.kafka_admin import Replicas
+from streams.clients.kafka_admin import OpenTransaction, Replicas
 from streams.clients.kafka_reader import TopicRecord
 from streams.operations.doctor import findings as doctor
 from streams.operations.doctor.findings import READ_TOPICS, Finding, Severity
@@ -330,3 +330,20 @@ def test_a_finding_is_told_to_machines_whole() -> None:
         "what": "b",
         "mend": "c",
     }
+
+
+def test_a_transaction_that_stays_open_is_named_with_its_producer_and_what_it_hides() -> None:
+    now = 10 * 60_000
+    found = [
+        OpenTransaction("purchases", 1, 45, 7, now - 2 * 60_000),
+        OpenTransaction("clickstream", 0, 3, 8, now - 1_000),  # on its way
+    ]
+
+    (finding,) = doctor.open_transactions(found, now)
+
+    assert finding.severity is Severity.WARNING
+    assert finding.what == (
+        "producer 7 has a transaction open on purchases/1, last written 2.0 min ago: "
+        "45 messages are hidden"
+    )
+    assert doctor.open_transactions([], now)[0].severity is Severity.FINE
