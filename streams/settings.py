@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar, Final, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +23,8 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -39,6 +42,7 @@ from streams.errors import ExpectedError
 PREFIX = "KOL_"
 NOT_SETTINGS = {"KOL_HOME", "KOL_SECRETS_DIR", "KOL_CONFIG", "KOL_NATIVE", "KOL_CI", "KOL_DEBUG"}
 TESTS = "KOL_TEST_"
+MIN_KEY_LENGTH: Final = 16  # characters of the key of user_hash
 ADDRESSES: Final = {"kafka": "bootstrap", "clickhouse": "host"}  # server -> what says where it is
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -223,7 +227,8 @@ class Settings(BaseSettings):
         "Asia/Shanghai", description="Time zone of days on screens; rows are in UTC."
     )
     hmac_key: SecretStr = Field(
-        SecretStr(""), description="Secret key of user_hash; required in production."
+        SecretStr(""),
+        description="Secret key of user_hash, at least 16 characters; required in production.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Level of the worker's log."
@@ -231,6 +236,25 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     clickhouse: ClickHouse = ClickHouse()
     worker: Worker = Worker()
+
+    @field_validator("business_zone")
+    @classmethod
+    def _is_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{zone!r} is no time zone, such as Asia/Shanghai") from error
+        return zone
+
+    @field_validator("hmac_key")
+    @classmethod
+    def _is_long_enough(cls, key: SecretStr) -> SecretStr:
+        if 0 < len(key.get_secret_value()) < MIN_KEY_LENGTH:
+            raise ValueError(
+                f"fewer than {MIN_KEY_LENGTH} characters can be guessed; "
+                "`kol config --new-key` prints one"
+            )
+        return key
 
     @classmethod
     def settings_customise_sources(
@@ -297,14 +321,17 @@ def load(servers: Iterable[str] = ADDRESSES, **given: Any) -> Settings:  # noqa:
     """The settings in force, for a command that connects to these servers.
 
     Raises:
-        SettingsError: a `KOL_` variable is unknown, or neither a running stack nor a setting says
-            where one of the servers is.
+        SettingsError: a `KOL_` variable is unknown, its value is refused, or neither a running
+            stack nor a setting says where one of the servers is.
 
     """
     unknown = unknown_variables(os.environ)
     if unknown:
         raise SettingsError(f"no such setting: {', '.join(unknown)}; see `kol config`")
-    settings = Settings(**given)
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_refusals(error))) from None  # its text holds secrets
     missing = [
         f"{PREFIX}{server}__{ADDRESSES[server]}".upper()
         for server in servers
@@ -316,6 +343,15 @@ def load(servers: Iterable[str] = ADDRESSES, **given: Any) -> Settings:  # noqa:
             f"{' and '.join(missing)}"
         )
     return settings
+
+
+def _refusals(error: ValidationError) -> list[str]:
+    """Each variable that is refused and why, without its value."""
+    return [
+        f"{PREFIX}{'__'.join(map(str, one['loc']))}".upper()
+        + f": {one['msg'].removeprefix('Value error, ')}"
+        for one in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
 
 
 def _has_address(settings: Settings, server: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ from streams.cli import (
 )
 from streams.cli.failures import DEBUG, Commands, prepare_process
 from streams.cli.options import formerly
+from streams.cli.screen import out
 
 app = typer.Typer(
     cls=Commands,
@@ -70,14 +72,26 @@ app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(replay.replay, name="replay")
 
 
+def print_version(is_given: bool) -> None:  # noqa: FBT001  # as typer calls it
+    """Print the version and end, if the option is given."""
+    if is_given:
+        out.print(f"kol {version_of('kol-streams')}")
+        raise typer.Exit
+
+
 @app.callback()
 def set_debug(
     *,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where a failure was raised; also KOL_DEBUG=1.")
     ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version),
+    ] = False,
 ) -> None:
     """Set what all commands share."""
+    del version  # `print_version` has ended the command
     if debug:
         os.environ[DEBUG] = "1"
 

@@ -1,6 +1,9 @@
 """`kol config`: all settings, their values in force, and what they are for."""
 
-from typing import Any
+import secrets
+from typing import Annotated, Any
+
+import typer
 
 from streams.cli.options import HOME, Home, Json, use_home
 from streams.cli.screen import out, print_json, styled
@@ -11,10 +14,25 @@ def masked(settings: Any) -> dict[str, Any]:  # noqa: ANN401  # any settings mod
     return dict(settings.model_dump(mode="json"))
 
 
-def config(*, home: Home = HOME, as_json: Json = False) -> None:
+def config(
+    *,
+    new_key: Annotated[
+        bool,
+        typer.Option("--new-key", help="Print a new KOL_HMAC_KEY instead; it is kept nowhere."),
+    ] = False,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
     """Show every setting with its value in force and what it is for; secrets are masked."""
     from streams.settings import descriptions, environment, load
 
+    if new_key:
+        key = secrets.token_hex(32)
+        if as_json:
+            print_json({"hmac_key": key})
+        else:
+            out.print(key)
+        return
     use_home(home)
     values = masked(load(()))
     if as_json:

@@ -153,7 +153,7 @@ def retry(
     """
     from schemas.letters import NEW
     from streams.clients.clickhouse import reader
-    from streams.operations.dlq.letters import Selection, find_letters
+    from streams.operations.dlq.letters import Selection, count_by_reason, find_letters
     from streams.operations.dlq.retry import assess, send_again
     from streams.operations.status import greatest_times
     from streams.settings import load
@@ -162,7 +162,10 @@ def retry(
     settings = load()
     states = () if ids else (NEW,)
     selection = Selection.of(reason or (), topic or (), ids or (), states)
-    chosen = find_letters(reader(settings.clickhouse), selection, limit, newest=False)
+    client = reader(settings.clickhouse)
+    chosen = find_letters(client, selection, limit, newest=False)
+    selected = sum(int(group["letters"]) for group in count_by_reason(client, selection))
+    beyond = max(selected - len(chosen), 0)
     missing = sorted(set(ids or ()) - {letter.id for letter in chosen})
     with progress() as bar:
         task = bar.add_task(f"reading {len(chosen)} letters", total=None)
@@ -173,18 +176,19 @@ def retry(
             bar.update(task, description="putting back", total=len(outcome.accepted))
             on_sent = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
             asyncio.run(send_again(settings, outcome, on_sent))
-    _print_outcome(outcome, missing, as_json=as_json)
+    _print_outcome(outcome, missing, beyond, as_json=as_json)
     if missing or (outcome.refused and not outcome.accepted):
         raise typer.Exit(FAILED)
 
 
-def _print_outcome(outcome: "Outcome", missing: list[str], *, as_json: bool) -> None:
+def _print_outcome(outcome: "Outcome", missing: list[str], beyond: int, *, as_json: bool) -> None:
+    """Print what was done; `beyond` letters were selected and not looked at, for the limit."""
     if as_json:
         accepted = [target.as_dict() for target in outcome.accepted]
         refused = [target.as_dict() for target in outcome.refused]
         key = "retried" if outcome.sent else "would_retry"
         report = {"dry_run": not outcome.sent, key: accepted}
-        print_json(report | {"refused": refused, "missing": missing})
+        print_json(report | {"refused": refused, "missing": missing, "beyond_limit": beyond})
         return
     for one in outcome.refused:
         err.print(f"{one.letter.id} ({one.letter.reason}): {one.why_not}")
@@ -192,5 +196,7 @@ def _print_outcome(outcome: "Outcome", missing: list[str], *, as_json: bool) -> 
         err.print(f"{name}: no such letter")
     verb = "put back and marked" if outcome.sent else "would go back"
     out.print(f"{len(outcome.accepted)} letters {verb}, {len(outcome.refused)} stay")
+    if beyond:
+        out.print(f"{beyond:,} more were not looked at: run it again, or with a higher --limit")
     if outcome.accepted and not outcome.sent:
         out.print("nothing was done: add --yes")

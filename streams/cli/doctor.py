@@ -48,7 +48,10 @@ def _print_findings(found: list["Finding"], *, healthy: bool) -> None:
             what.append("\n").append(styled(f"→ {finding.mend}", "dim"))
         table.add_row(styled(severity, colours[severity]), finding.about, what)
     out.print(table)
-    if healthy:
-        out.print(styled("nothing is wrong", "green"))
-    else:
+    warnings = sum(finding.severity.value == "warning" for finding in found)
+    if not healthy:
         out.print(styled("something is wrong", "bold red"))
+    elif warnings:
+        out.print(styled(f"no fault, but {warnings} to look at: see each warning", "yellow"))
+    else:
+        out.print(styled("nothing is wrong", "green"))

@@ -34,7 +34,7 @@ def up(
         argv = [sys.executable, "-m", "streams.cli", "up", "--workers", str(workers)]
         status = detached(folder, [*argv, "--home", str(folder.path)], on_change=print_notice)
         if as_json:
-            print_json(status)
+            print_json({name: value for name, value in status.items() if name != "settings"})
         else:
             err.print(
                 styled("ready:", "green"),

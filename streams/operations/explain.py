@@ -25,8 +25,9 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
     """
     found = query(
         client,
-        "SELECT order_id, ordered_at, toUnixTimestamp64Milli(ordered_at) AS at, brand_id, platform,"
-        " channel, currency, paid_cents, refunded_cents, touch_kol, touch_class, touch_via,"
+        "SELECT order_id, user_hash, ordered_at, toUnixTimestamp64Milli(ordered_at) AS at,"
+        " brand_id, platform, channel, currency, paid_cents, refunded_cents,"
+        " touch_kol, touch_class, touch_via,"
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS touched_ms,"
         " arrayMap(t -> toString(t), touch_at) AS touched"
         " FROM v_order_touches WHERE order_id = {order_id:String} ORDER BY ordered_at DESC",
@@ -34,12 +35,15 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
     )
     credited = query(
         client,
-        "SELECT model, kol_id, toUnixTimestamp64Milli(ordered_at) AS at, credit_cents,"
+        "SELECT user_hash, model, kol_id, toUnixTimestamp64Milli(ordered_at) AS at, credit_cents,"
         " refunded_cents FROM v_order_credit WHERE order_id = {order_id:String}",
         {"order_id": order_id},
     )
     cents = {
-        (row["at"], row["model"], row["kol_id"]): (row["credit_cents"], row["refunded_cents"])
+        (row["user_hash"], row["at"], row["model"], row["kol_id"]): (
+            row["credit_cents"],
+            row["refunded_cents"],
+        )
         for row in credited
     }
     return [_explained(row, cents) for row in found]
@@ -64,7 +68,7 @@ def letters_about(client: Client, order_id: str) -> list[Letter]:
 
 
 def _explained(
-    row: dict[str, Any], cents: dict[tuple[int, str, str], tuple[int, int]]
+    row: dict[str, Any], cents: dict[tuple[str, int, str, str], tuple[int, int]]
 ) -> dict[str, Any]:
     touches = [
         Touch(kol, at, klass)
@@ -79,7 +83,8 @@ def _explained(
         ],
         "models": [_model(model) for model in models],
         "agrees": all(
-            cents.get((row["at"], model.model, kol), (0, 0)) == (credit, model.refunded[kol])
+            cents.get((row["user_hash"], row["at"], model.model, kol), (0, 0))
+            == (credit, model.refunded[kol])
             for model in models
             for kol, credit in model.credit.items()
         ),

@@ -184,6 +184,7 @@ def stand_ins(text: str) -> dict[str, Replacements]:
         "dlq retry": READER
         | {
             f"{dlq}.letters:find_letters": returns(letters),
+            f"{dlq}.letters:count_by_reason": returns([]),
             f"{dlq}.retry:assess": awaits(outcome),
         },
         "dlq show": READER

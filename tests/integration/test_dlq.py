@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def replayed(product: Product) -> None:
             host=engine["host"],
             port=engine["port"],
             username=engine["admin_user"],
-            password=engine["admin_password"],
+            password=Path(engine["admin_password_file"]).read_text(),
         )
     )
     client.command(

@@ -1,16 +1,22 @@
 """The demo empties its own homes alone, and a stack's commands reach that stack alone."""
 
+import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer.testing
 
+from deploy.embedded import kafka
 from deploy.embedded.state_folder import EmbeddedError, StateFolder
+from deploy.embedded.supervisor import ProcessSpec
 from streams.cli import app
 from streams.operations import stack
 from streams.operations.stack import RunningStack, clear_demo_home
 from tests.docs import commands
+
+supervisor = stack.supervisor
 
 
 class Supervised:
@@ -105,3 +111,27 @@ def test_a_stack_is_reached_wherever_the_environment_points(
 
     assert settings.kafka.bootstrap == "127.0.0.1:1"
     assert settings.clickhouse.host == "127.0.0.1"
+
+
+def test_no_command_prints_a_secret_but_the_file_of_one(
+    home: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = SimpleNamespace(bootstrap="127.0.0.1:1", process_spec=lambda: ProcessSpec("kafka", []))
+    monkeypatch.setattr(kafka, "fetch", lambda _: None)
+    monkeypatch.setattr(kafka, "node", lambda *_: broker)
+    home.acquire()
+    supervisor(home, 0)._write_status()  # as its first step does
+    monkeypatch.setattr("deploy.embedded.supervisor.detach", lambda *_, **__: home.status())
+    words = ["--home", str(home.path), "--json"]
+    run = typer.testing.CliRunner().invoke
+
+    shown = [run(app, ["status", *words]).stdout, run(app, ["up", "--detach", *words]).stdout]
+    home.release()
+
+    secrets = home.secrets()
+    for text in shown:
+        engine = json.loads(text)["clickhouse"]
+        assert Path(engine["admin_password_file"]).read_text() == secrets.admin_password
+        assert secrets.admin_password not in text
+        assert secrets.reader_password not in text
+        assert secrets.hmac_key not in text
