@@ -110,7 +110,7 @@ def _prepare(
 def _print_forecast(forecast: "Forecast") -> None:
     if forecast.refused:
         reasons = ", ".join(f"{n:,} as {reason}" for reason, n in forecast.refused.items())
-        print_notice(f"{forecast.refused.total():,} lines will be rejected: {reasons}")
+        print_notice(f"will be rejected: {reasons}")
     first = forecast.first_late
     if first is None:
         return

@@ -5,6 +5,7 @@ order in which it would be sent. Memory does not grow with the files: only what 
 the last two hours of event time is kept.
 """
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +73,11 @@ async def known_greatest_times(kafka: Kafka, reported: Mapping[Place, int]) -> d
     """
     places = [(topic, at) for topic in INPUTS for at in range(kafka.partitions)]
     async with record_reader(kafka) as records:
-        return greatest_times(await records.newest(places, TAIL), kafka.partitions, reported)
+        newest = await records.newest(places, TAIL)
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():  # aiokafka may have caught it
+        raise asyncio.CancelledError
+    return greatest_times(newest, kafka.partitions, reported)
 
 
 def check_files(

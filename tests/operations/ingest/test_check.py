@@ -1,8 +1,11 @@
 """The check says of every line what a worker would make of it."""
 
+import asyncio
 import gzip
 import json
 import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import pytest
 
 from schemas.events import CLICKSTREAM, PURCHASES
 from schemas.partitioner import partition_of
-from streams.clients.kafka_reader import Place
+from streams.clients.kafka_reader import Place, TopicRecord
+from streams.operations.ingest import check
 from streams.operations.ingest.check import Forecast, check_files
 from streams.operations.ingest.files import DamagedFileError
+from streams.settings import Kafka
 from tests.operations.ingest.cases import HOUR, NOW, T0, click, export, line, morning, paid, written
 
 AT = partition_of(b"u1", 4)
@@ -140,7 +145,11 @@ def test_an_archive_that_is_cut_short_is_noticed(tmp_path: Path) -> None:
         forecast(path)
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "SLACK", 100)
+
     def peak(events: int) -> int:
         path = tmp_path / str(events)
         with path.open("wb") as file:
@@ -152,6 +161,27 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         tracemalloc.stop()
         return most
 
-    few, many = peak(8_000), peak(40_000)
+    few, many = peak(4_000), peak(16_000)
 
-    assert many < 1.5 * few  # five times the events; what counts of a gate are two hours: 120
+    assert many < 1.5 * few  # four times the events; what counts of a gate are two hours: 120
+
+
+async def test_an_interruption_that_a_client_caught_ends_the_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Reader:
+        async def newest(self, *_: object) -> list[TopicRecord]:
+            with suppress(asyncio.CancelledError):
+                running[0].cancel()
+                await asyncio.sleep(0)
+            return []
+
+    @asynccontextmanager
+    async def reader(_: object) -> AsyncIterator[Reader]:
+        yield Reader()
+
+    monkeypatch.setattr(check, "record_reader", reader)
+    running = [asyncio.create_task(check.known_greatest_times(Kafka(), {}))]
+
+    with pytest.raises(asyncio.CancelledError):
+        await running[0]
