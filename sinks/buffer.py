@@ -58,7 +58,7 @@ class Buffer:
         try:
             while self._waiting:
                 self._inserting = self._next_batch()
-                await self._write_until_done(self._inserting)
+                await self._insert_batch(self._inserting)
         except asyncio.CancelledError:
             for waiting in (*self._inserting, *self._waiting):
                 waiting.fail(SinkStopped("closed before the rows were safe"))
@@ -75,7 +75,7 @@ class Buffer:
             size += len(batch[-1].rows)
         return batch
 
-    async def _write_until_done(self, batch: list[_Waiting]) -> None:
+    async def _insert_batch(self, batch: list[_Waiting]) -> None:
         try:
             refused = await self._insert(joined([waiting.rows for waiting in batch]))
         except Exception as error:  # noqa: BLE001  # it goes to those who wait
