@@ -1,8 +1,9 @@
 """The log of a worker: JSON lines on stderr, in which no library repeats itself.
 
 A client without a broker logs the same lines fifty times a second, and after a crash every
-service of Faust logs the same traceback. Of each kind the first line of a minute is written as it
-is; the others are counted, and the count is one line.
+service of Faust logs the same traceback, also of faults whose text is written for people. Of each
+kind the first line of a minute is written as it is; the others are counted, and the count is one
+line.
 """
 
 import json
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from schemas.escapes import escaped_json
+from streams.worker.shutdown import OURS
 
 QUIET = ("aiokafka", "kafka", "mode", "faust", "streams.transport")  # warnings of theirs only
 LIBRARIES = frozenset({"aiokafka", "asyncio", "clickhouse_connect", "faust", "kafka", "mode"})
@@ -66,10 +68,15 @@ class RepeatLimit:
         """Whether to write a line; takes a traceback from it that was written before."""
         if record.name.partition(".")[0] not in LIBRARIES or record.levelno < logging.WARNING:
             return True
-        if record.exc_info and not self._is_first(("", repr(record.exc_info[1])), None):
+        if record.exc_info and not self._is_worth_a_traceback(record.exc_info[1]):
             record.exc_info = record.exc_text = None
         template = str(record.msg).partition("\n")[0]
         return self._is_first((record.name, _VARYING.sub("#", template)), record)
+
+    def _is_worth_a_traceback(self, error: BaseException | None) -> bool:
+        """Whether a fault is not one of ours, which are sentences, and none that was logged."""
+        is_ours = type(error).__module__.partition(".")[0] in OURS
+        return not is_ours and self._is_first(("", repr(error)), None)
 
     def _is_first(self, key: tuple[str, ...], record: logging.LogRecord | None) -> bool:
         """Whether a kind begins; counts the line if it does not."""
@@ -116,8 +123,8 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
 
 
 def log_to_stderr(level: str) -> None:
-    """Write JSON lines from `level` on."""
-    handler = LimitedHandler()
+    """Write JSON lines from `level` on; at `debug` every line, with its traceback."""
+    handler = logging.StreamHandler(sys.stderr) if level == "debug" else LimitedHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in QUIET:

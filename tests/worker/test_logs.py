@@ -6,7 +6,16 @@ import logging
 
 import pytest
 
-from streams.worker.logs import KINDS, WINDOW_SECONDS, JsonLines, LimitedHandler, RepeatLimit
+from sinks.base import SinkStopped
+from streams.worker import logs
+from streams.worker.logs import (
+    KINDS,
+    WINDOW_SECONDS,
+    JsonLines,
+    LimitedHandler,
+    RepeatLimit,
+    log_to_stderr,
+)
 from tests.cli.hostile import CONTROL, HOSTILE
 
 
@@ -88,6 +97,26 @@ def test_a_crash_is_one_traceback_however_many_services_log_it() -> None:
         log.crash(f"mode.service{service}", error)
 
     assert sum("error" in line for line in log.lines) == 1
+
+
+def test_a_fault_that_is_a_sentence_has_no_traceback() -> None:
+    log = Log()
+    log.crash("faust.app.base", SinkStopped("a table is missing: run `kol migrate`"))
+
+    assert log.messages == ["crashed"]
+    assert "error" not in log.lines[0]
+
+
+@pytest.mark.parametrize(("level", "is_limited"), [("info", True), ("debug", False)])
+def test_debug_leaves_nothing_out(
+    monkeypatch: pytest.MonkeyPatch, level: str, *, is_limited: bool
+) -> None:
+    handlers: list[logging.Handler] = []
+    monkeypatch.setattr(logs, "QUIET", ())
+    monkeypatch.setattr(logging, "basicConfig", lambda **given: handlers.extend(given["handlers"]))
+    log_to_stderr(level)
+
+    assert [isinstance(handler, LimitedHandler) for handler in handlers] == [is_limited]
 
 
 def test_lines_that_differ_in_addresses_only_are_of_one_kind() -> None:
