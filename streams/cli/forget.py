@@ -66,6 +66,11 @@ def _print_report(report: "Report") -> None:
         err.print(f"{place}: still {n:,} traces")
     if report.traces.found:
         err.print("not forgotten yet: run it again")
+    elif not report.known:
+        out.print(
+            styled("nobody to forget:", "yellow"),
+            "no table and no topic held this id; forgotten before, or another id",
+        )
     else:
         out.print(
             styled("forgotten:", "green"),

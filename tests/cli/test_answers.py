@@ -12,6 +12,7 @@ from schemas.letters import Letter
 from streams.cli import app
 from streams.operations.dlq.retry import Outcome, RetryTarget
 from streams.operations.doctor.findings import Finding, fault, fine, warning
+from streams.operations.forget.erase import Report
 from streams.settings import Settings
 from tests.cli.stand_ins import awaits, returns
 
@@ -109,3 +110,18 @@ def test_a_refused_setting_is_one_sentence_without_its_secret(
 
 def test_a_key_of_the_least_length_is_accepted() -> None:
     assert len(Settings(hmac_key="sixteen letters!").hmac_key) == 16
+
+
+@pytest.mark.parametrize(("known", "end"), [(True, "forgotten: "), (False, "nobody to forget: ")])
+def test_an_id_that_nobody_had_ends_differently_from_one_that_was_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, known: bool, end: str
+) -> None:
+    erase = sys.modules["streams.operations.forget.erase"]
+    monkeypatch.setattr(erase, "forget", awaits(Report(1, known=known)))
+    words = ("forget", "u1", "--yes", "--home", str(tmp_path))
+
+    result = kol(*words)
+
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].startswith(end)
+    assert json.loads(kol(*words, "--json").stdout)["known"] is known

@@ -170,11 +170,14 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
 
         done = json.loads(stack.kol("forget", USER, "--yes", "--json"))
         assert done["forgotten"], done
+        assert done["known"]
         assert done["rows_deleted"]["dead_letter"] >= 4
         assert (cents(engine), credits(engine), cells(engine)) == (before, owed, counted)
         assert_nowhere(settings, engine)
         again = json.loads(stack.kol("forget", USER, "--yes", "--json"))
         assert (again["forgotten"], again["orders_renamed"], again["rows_deleted"]) == (True, 0, {})
+        assert not again["known"]
+        assert not json.loads(stack.kol("forget", "u-nobody", "--yes", "--json"))["known"]
 
         send(stack, [line("purchases", refund("o-fo", 1_000, ts=now, user_id=USER))])
         send(stack, [line("purchases", paid("q-fo", 9, ts=now, user_id=USER))])

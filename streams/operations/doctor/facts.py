@@ -51,7 +51,8 @@ def _settings(settings: Settings) -> list[Finding]:
     if settings.hmac_key.get_secret_value():
         return []
     what = "KOL_HMAC_KEY is empty: user_hash can be computed by anybody"
-    return [warning("settings", what, "give all workers the same secret, before the first event")]
+    mend = "give all workers one key, before the first event: `kol config --new-key` prints one"
+    return [warning("settings", what, mend)]
 
 
 def _views(settings: Settings) -> list[Finding]:

@@ -12,6 +12,7 @@ what was sent until their retention.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,11 +70,13 @@ class Report:
     records: int = 0  # of `kol-dead-letters`
     traces: Traces = field(default_factory=Traces)
     inputs: dict[str, float] = field(default_factory=dict)  # topic -> days it keeps events
+    known: bool = False  # whether anything of the user was kept before
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
         return {
             "forgotten": not self.traces.found,
+            "known": self.known,
             "at": self.at,
             "orders_renamed": self.renamed,
             "rows_deleted": self.deleted,
@@ -107,9 +110,10 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
     try:
         await asyncio.to_thread(_check_may_delete, engine)
         await asyncio.to_thread(_check_workers, settings)
+        before = await search(engine, settings.kafka, await _present(settings, user_id), on_step)
         on_step("publishing the erasure")
         person = await _publish_erasure(settings, user_id)
-        report = Report(person.at)
+        report = Report(person.at, known=bool(before.found))
         await asyncio.to_thread(_wait_for_workers, settings, timeout, on_step)
         on_step("renaming rows")
         places = await asyncio.to_thread(_erase_rows, engine, person, report)
@@ -160,13 +164,28 @@ async def _publish_erasure(settings: Settings, user_id: str) -> Person:
         name, value = erasure_record(user_id, at)
         for partition in range(n):
             await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
-    async with record_reader(settings.kafka) as records:
-        log = await records.read_all([(ERASURES, home)])
-    erasures = read_erasures(
-        *zip(*((e.value, e.offset) for e in log[ERASURES, home].records), strict=True)
-    )
+    moments = await _erased_at(settings.kafka, user_id, home)
+    return Person(user_id, home, at, hashes(settings, user_id, moments))
+
+
+async def _present(settings: Settings, user_id: str) -> Person:
+    """Whom an erasure would concern if it were published now."""
+    home = partition_of(user_id.encode(), settings.kafka.partitions)
+    at = time.time_ns() // 1_000_000 + AHEAD_MS
+    moments = [*await _erased_at(settings.kafka, user_id, home), at]
+    return Person(user_id, home, at, hashes(settings, user_id, moments))
+
+
+async def _erased_at(kafka: Kafka, user_id: str, home: int) -> list[int]:
+    """Up to when the persons of this id were erased, milliseconds; read in its own partition."""
+    async with record_reader(kafka) as reader:
+        log = await reader.read_all([(ERASURES, home)])
+    records = log[ERASURES, home].records
+    if not records:
+        return []
+    erasures = read_erasures(*zip(*((one.value, one.offset) for one in records), strict=True))
     mine = (erasures.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
-    return Person(user_id, home, at, hashes(settings, user_id, erasures.at[mine].tolist()))
+    return [int(at) for at in erasures.at[mine]]
 
 
 def hashes(settings: Settings, user_id: str, moments: Iterable[int]) -> tuple[str, ...]:
