@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streams.settings import Kafka
 
 AGAIN = (
-    "Sending the files again is safe (add --allow-late if it is refused):"
+    "Sending the files again is safe:"
     " what has arrived is dropped as a duplicate or too late, and counts once."
 )
 
@@ -36,7 +36,7 @@ def ingest(
         bool, typer.Option(help="Read the files to their end before anything is sent.")
     ] = True,
     allow_late: Annotated[
-        bool, typer.Option("--allow-late", help="Send also when lines would be too late.")
+        bool, typer.Option("--allow-late", help="Send also when most lines would be too late.")
     ] = False,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a line cannot be sent.")] = False,
     home: Home = HOME,
@@ -45,7 +45,8 @@ def ingest(
     """Send files of events, one {"topic": …, "value": {…}} or {"topic": …, "raw": "…"} a line.
 
     Before anything is sent it says which lines would be rejected or too late. An event is too late
-    if its ts is more than 2 h below the greatest of its topic partition; then nothing is sent.
+    if its ts is more than 2 h below the greatest of its topic partition. If most lines would be
+    too late beside others in the files (an export newest first), nothing is sent.
     Sending a file twice is safe: each event counts once.
     """
     from streams.operations.ingest.send import send_files
@@ -60,7 +61,7 @@ def ingest(
         forecast = _prepare(kafka, files, home, now, on_checked if check else None)
     if forecast is not None:
         _print_forecast(forecast)
-        if forecast.late and not allow_late:
+        if forecast.is_newest_first and not allow_late:
             _refuse(forecast, as_json=as_json)
     with progress() as bar:
         sending = bar.add_task("sending", total=forecast.messages if forecast else None)
@@ -128,7 +129,7 @@ def _print_forecast(forecast: "Forecast") -> None:
 
 
 def _refuse(forecast: "Forecast", *, as_json: bool) -> None:
-    """Send nothing, since lines would be too late."""
+    """Send nothing, since most lines would be too late beside others in the files."""
     if as_json:
         print_json({"sent": {}, "messages": 0, "unusable": forecast.unusable} | _checked(forecast))
     raise NothingSentError(

@@ -83,6 +83,7 @@ def supervisor(
             "host": ports.HOST,
             "port": engine_port,
             "admin_user": ADMIN,
+            "admin_password": home.secrets().admin_password,
             "admin_password_file": str(home.admin_password_file),
         },
         "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],

@@ -71,6 +71,15 @@ def test_an_export_newest_first_is_not_sent_unless_it_is_allowed(tmp_path: Path)
         assert arrived() == 60
 
 
+def test_a_file_of_which_half_is_late_is_sent_with_a_warning(tmp_path: Path) -> None:
+    days = export(30)
+    done = ingest(tmp_path, written(tmp_path / "a", days[30:] + days[:30]))
+
+    assert done.exit_code == 0
+    assert "30 of 60 lines would be too late" in " ".join(done.stderr.split())
+    assert arrived() == 60
+
+
 def test_one_bad_clock_makes_no_file_late(tmp_path: Path) -> None:
     noon = written(tmp_path / "noon", morning(None, T0 + 5 * HOUR, "b"))
     early = written(tmp_path / "morning", morning(T0 * 1_000))

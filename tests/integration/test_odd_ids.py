@@ -16,7 +16,7 @@ from tests.integration.conftest import Product, running
 pytestmark = pytest.mark.integration
 
 IDS = [text for text in HOSTILE if "\ud800" not in text]  # those are no UTF-8
-NOT_JSON = '{"id": "\x1b]0;[/vip]\u202e'
+NOT_JSON = '{"id": "\x1b]0;[/no-id]\u202e'
 
 
 def line(topic: str, event: dict[str, object]) -> str:

@@ -52,6 +52,11 @@ class Forecast:
     late_beside_topics: int = 0  # of them those that are late by what the topics hold already
     first_late: LateLine | None = None
 
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether most lines would be too late beside others in the files, whatever topics hold."""
+        return 2 * (self.late.total() - self.late_beside_topics) > self.messages
+
     def as_dict(self) -> dict[str, Any]:
         """The counts as plain values."""
         return {

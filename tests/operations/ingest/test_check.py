@@ -41,6 +41,7 @@ def test_an_export_newest_first_is_too_late_but_for_the_first_line_of_each_parti
 
     assert read.late == {f"{CLICKSTREAM}/{AT}": 29, f"{PURCHASES}/{AT}": 29}
     assert read.late_beside_topics == 0
+    assert read.is_newest_first
     assert read.first_late is not None
     assert read.first_late.line == 3  # the order of the day before
     assert read.first_late.below_ms == 24 * HOUR
@@ -76,6 +77,7 @@ def test_a_second_run_is_late_beside_the_topics_alone(tmp_path: Path) -> None:
     read = forecast(written(tmp_path / "a", export(30)), known=known)
 
     assert read.late.total() == read.late_beside_topics == 58
+    assert not read.is_newest_first
 
 
 @pytest.mark.parametrize(
