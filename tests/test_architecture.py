@@ -51,6 +51,7 @@ AIOKAFKA_INSIDE = (  # where names are used that aiokafka does not promise to ke
 )
 AT_THE_ROOT = {"README.md", "__init__.py", "errors.py", "settings.py"}
 FLOORS = 8
+LINES_OF_A_CLASS = 250
 
 Graph = Mapping[str, set[str]]
 
@@ -211,6 +212,17 @@ def test_streams_is_a_low_house() -> None:
     height = floors(rooms_of_streams())
 
     assert max(height.values()) <= FLOORS, height
+
+
+def test_no_class_is_longer_than_can_be_kept_in_mind() -> None:
+    longer = {
+        f"{path}: {node.name}": lines
+        for _, path in files(*ROOMS)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LINES_OF_A_CLASS
+    }
+    assert not longer
 
 
 def test_the_top_level_is_the_seven_rooms_and_the_tools_at_the_door() -> None:

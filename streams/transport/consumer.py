@@ -126,11 +126,6 @@ class BatchConsumer(driver.Consumer):
         """Topic -> its number of partitions, as the brokers last said; 0 if they do not know it."""
         return {topic: self._thread.partitions(topic) for topic in self.wiring.topics}
 
-    def _bounded_counts(self) -> Mapping[str, int]:
-        """The same, without partitions beyond those of the deployment, which nobody is assigned."""
-        most = int(self.app.conf.topic_partitions)
-        return {topic: min(count, most) for topic, count in self.partition_counts().items()}
-
     async def group_offsets(self, *tps: TP) -> Mapping[TP, int | None]:
         """The group's committed offsets, None where it has none; for tools and checks only."""
         return await self._thread.group_offsets(*tps)
@@ -191,7 +186,7 @@ class BatchConsumer(driver.Consumer):
         """Restore state before anything is fetched; the order is that of `wiring`."""
         async with self._ownership.lock:
             topics = self.wiring.topics
-            check_counts(self._bounded_counts())
+            check_counts(self.partition_counts(), int(self.app.conf.topic_partitions))
             assigned = frozenset(tp for tp in self.assignment() if tp.topic in topics)
             generation = int(self.app.consumer_generation_id)
             added, starts = await self._ownership.assign(assigned, generation)

@@ -73,16 +73,19 @@ class NotCoPartitionedError(Exception):
     """The topics of a partition number are not all here, so its state cannot be whole."""
 
 
-def check_counts(counts: Mapping[str, int]) -> None:
+def check_counts(counts: Mapping[str, int], deployed: int) -> None:
     """Make sure that every topic is there, with as many partitions as the others.
 
-    >>> check_counts({"a": 4, "b": 4})
+    Partitions beyond the deployed ones do not count, since nobody is assigned them.
+
+    >>> check_counts({"a": 4, "b": 8}, deployed=4)
 
     Raises:
         NotCoPartitionedError: one is missing or has another count.
 
     """
-    if len(set(counts.values())) != 1 or 0 in counts.values():
+    assignable = {min(count, deployed) for count in counts.values()}
+    if len(assignable) != 1 or 0 in assignable:
         each = "; ".join(f"{topic}: {count}" for topic, count in sorted(counts.items()))
         raise NotCoPartitionedError(
             f"the topics need equal partition counts, and none may be missing ({each}). "
