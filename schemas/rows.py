@@ -199,6 +199,21 @@ _ORDER_CREDIT: Final = Table(
             touch_at=(f"Array({MOMENT})", "event time of each"),
             touch_class=(f"Array({NAME})", "click, engage, live, share or view"),
             touch_via=(f"Array({NAME})", "direct or share"),
+        ),
+        "touch_begin": Column(
+            f"Array({MOMENT})",
+            "event time of each touch's first event; touch_at is its last one's",
+            default="touch_at",
+        ),
+        **_columns(
+            touches_after=(
+                "Int64",
+                "touches that begin up to 10 minutes after the order: not counted",
+            ),
+            first_after_ms=(
+                "Int64",
+                "how long after the order the first of them begins, milliseconds",
+            ),
             kols=(
                 "Array(String)",
                 "the KOLs of these touches once each by UTF-8 bytes, or organic alone",

@@ -62,14 +62,20 @@ def _print_order(one: dict[str, Any]) -> None:
         f"  given back {as_yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",
     )
     if one["touches"]:
-        touches = Table("when (UTC)", "KOL", "class", "via", "before the order", title="touches")
+        columns = ("first (UTC)", "last (UTC)", "KOL", "class", "via", "last before the order")
+        touches = Table(*columns, title="touches")
         for touch in one["touches"]:
             days, rest = divmod(touch["age_minutes"], 1440)
             age = f"{days} d {rest // 60} h {rest % 60} min"
-            touches.add_row(touch["at"], touch["kol_id"], touch["class"], touch["via"], age)
+            last = touch["at"] if touch["at"] != touch["begin"] else "the same"
+            touches.add_row(
+                touch["begin"], last, touch["kol_id"], touch["class"], touch["via"], age
+            )
         out.print(touches)
     else:
         out.print("no touch counts: the order is organic, nobody earned it")
+    if one["touches_after"]:
+        out.print(_after(one["touches_after"], one["first_after_ms"]))
     credits_ = Table("model", "KOL", "weight", "credited", "given back", title="credits")
     for model in one["models"]:
         for number, share in enumerate(model["shares"]):
@@ -81,3 +87,17 @@ def _print_order(one: dict[str, Any]) -> None:
                 as_yuan(share["refunded_cents"]),
             )
     out.print(credits_)
+
+
+def _after(touches: int, first_ms: int) -> str:
+    """How a person is told of touches just after an order.
+
+    >>> _after(1, 15_000)
+    '1 touch 15 s after the order, not counted (a clock may be ahead)'
+    >>> _after(2, 480_000)
+    '2 touches, the first 8 min after the order, not counted (a clock may be ahead)'
+    """
+    seconds = first_ms / 1000
+    first = f"{seconds / 60:g} min" if seconds >= 60 and not seconds % 60 else f"{seconds:g} s"  # noqa: PLR2004
+    which = "1 touch" if touches == 1 else f"{touches} touches, the first"
+    return f"{which} {first} after the order, not counted (a clock may be ahead)"

@@ -27,8 +27,10 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         client,
         "SELECT order_id, user_hash, ordered_at, toUnixTimestamp64Milli(ordered_at) AS at,"
         " brand_id, platform, channel, currency, paid_cents, refunded_cents,"
-        " touch_kol, touch_class, touch_via,"
-        " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS touched_ms,"
+        " touch_kol, touch_class, touch_via, touches_after, first_after_ms,"
+        " arrayMap(t -> toUnixTimestamp64Milli(t), touch_begin) AS begin_ms,"
+        " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS last_ms,"
+        " arrayMap(t -> toString(t), touch_begin) AS begun,"
         " arrayMap(t -> toString(t), touch_at) AS touched"
         " FROM v_order_touches WHERE order_id = {order_id:String} ORDER BY ordered_at DESC",
         {"order_id": order_id},
@@ -70,17 +72,16 @@ def letters_about(client: Client, order_id: str) -> list[Letter]:
 def _explained(
     row: dict[str, Any], cents: dict[tuple[str, int, str, str], tuple[int, int]]
 ) -> dict[str, Any]:
-    touches = [
-        Touch(kol, at, klass)
-        for kol, at, klass in zip(
-            row["touch_kol"], row["touched_ms"], row["touch_class"], strict=True
-        )
-    ]
+    columns = (row[name] for name in ("touch_kol", "begin_ms", "last_ms", "touch_class"))
+    touches = [Touch(*values) for values in zip(*columns, strict=True)]
     models = explained(row["at"], row["paid_cents"], row["refunded_cents"], touches)
     return {name: row[name] for name in ORDER_FIELDS} | {
         "touches": [
-            _touch(touch, at, row["at"]) for touch, at in zip(touches, row["touched"], strict=True)
+            _touch(touch, begin, at, row["at"])
+            for touch, begin, at in zip(touches, row["begun"], row["touched"], strict=True)
         ],
+        "touches_after": row["touches_after"],
+        "first_after_ms": row["first_after_ms"],
         "models": [_model(model) for model in models],
         "agrees": all(
             cents.get((row["user_hash"], row["at"], model.model, kol), (0, 0))
@@ -91,13 +92,14 @@ def _explained(
     }
 
 
-def _touch(touch: Touch, at: str, ordered_at: int) -> dict[str, Any]:
+def _touch(touch: Touch, begin: str, at: str, ordered_at: int) -> dict[str, Any]:
     return {
         "kol_id": touch.kol_id,
+        "begin": begin,
         "at": at,
         "class": touch.klass,
         "via": touch.via,
-        "age_minutes": (ordered_at - touch.at) // MINUTE_MS,
+        "age_minutes": (ordered_at - touch.last) // MINUTE_MS,
     }
 
 

@@ -15,7 +15,7 @@ MODELS = [one.model for one in explained(AT, 1, 0, [])]
 
 
 def order(user: str) -> dict[str, Any]:
-    columns = ("touch_kol", "touch_class", "touch_via", "touched_ms", "touched")
+    columns = ("touch_kol", "touch_class", "touch_via", "begin_ms", "last_ms", "begun", "touched")
     texts = ("brand_id", "platform", "channel", "currency", "ordered_at")
     return {
         "order_id": "o1",
@@ -23,6 +23,8 @@ def order(user: str) -> dict[str, Any]:
         "at": AT,
         "paid_cents": PAID[user],
         "refunded_cents": 0,
+        "touches_after": 0,
+        "first_after_ms": 0,
         **dict.fromkeys(texts, ""),
         **{name: [] for name in columns},
     }

@@ -6,13 +6,16 @@ Each model gives the counting touches of an order integer weights, added up per 
     floor(C W / S),  the cents left over one by one to the greatest C W mod S,
                      ties by kol_id in UTF-8 bytes
 
-| model | weight of a touch, n of them in order of (time, kol_id, class) |
+| model | weight of a touch, n of them in order of (last, kol_id, class) |
 |---|---|
-| first, last | 1 for the first (last), else 0 |
+| first | 1 for the least by (begin, kol_id, class), else 0 |
+| last | 1 for the last, else 0 |
 | linear | 1 |
-| position | n = 1: 1; n = 2: 1 and 1; else both ends 2 (n - 2), the others 1: 40/20/40 |
-| time_decay | round(2^32 2^(-m / 10080)), m = age in whole minutes: halves in 7 d |
+| position | n < 3: 1; else first and last 2 (n - 2) each, the others 1: 40/20/40 (note) |
+| time_decay | round(2^32 2^(-m / 10080)), m = age of `last` in whole minutes: halves in 7 d |
 | shapley | 1 for the first touch of each KOL: an equal part for each distinct KOL |
+
+Note: where the first and the last are one touch it has 4 (n - 1): 80/20.
 
 An order without a counting touch belongs to `organic`. Refunded cents are the split of
 what was given back with the credits as weights. Shapley value of "the path lies in S":
@@ -108,20 +111,36 @@ class Credits:
     refunded: NDArray[np.int64]
 
 
-def weights(at: Moments, journeys: Journeys, is_first_of_kol: Mask) -> NDArray[np.int64]:
+def weights(
+    at: Moments, journeys: Journeys, rank: NDArray[np.int64], is_first_of_kol: Mask
+) -> NDArray[np.int64]:
     """Every model's weight of every counting touch, `(models, t)`; `at`: of the orders."""
     order = journeys.order
-    begin = np.searchsorted(order, order, side="left")
-    count = np.searchsorted(order, order, side="right") - begin
-    place = np.arange(len(order)) - begin
-    is_end = (place == 0) | (place == count - 1)
+    begins = np.searchsorted(order, order, side="left")
+    count = np.searchsorted(order, order, side="right") - begins
+    is_last = np.arange(len(order)) - begins == count - 1
+    is_first = _is_first(journeys, rank)
+    ends = is_first.astype(np.int64) + is_last  # 2: the same touch in both roles
     weight = np.ones((len(MODELS), len(order)), np.int64)
-    weight[_FIRST] = place == 0
-    weight[_LAST] = place == count - 1
-    weight[_POSITION] = np.where(is_end & (count > 2), 2 * (count - 2), 1)  # noqa: PLR2004
-    weight[_TIME_DECAY] = DECAY[(at[order] - journeys.at) // MINUTE_MS]
+    weight[_FIRST] = is_first
+    weight[_LAST] = is_last
+    weight[_POSITION] = np.where(
+        (ends > 0) & (count > 2),  # noqa: PLR2004
+        np.where(ends == 1, 2 * (count - 2), 4 * (count - 1)),
+        1,
+    )
+    weight[_TIME_DECAY] = DECAY[(at[order] - journeys.last) // MINUTE_MS]
     weight[_SHAPLEY] = is_first_of_kol
     return weight
+
+
+def _is_first(journeys: Journeys, rank: NDArray[np.int64]) -> Mask:
+    """Whether each touch is its order's least by (begin, kol_id, class)."""
+    order = journeys.order
+    sort = np.lexsort((journeys.klass, rank[journeys.kol], journeys.begin, order))
+    is_first = np.zeros(len(order), np.bool_)
+    is_first[sort[np.diff(order[sort], prepend=-1) > 0]] = True
+    return is_first
 
 
 def credits_of(
@@ -150,7 +169,7 @@ def credits_of(
     is_first[first] = True
     touches = len(journeys)
     weight = np.ones((len(MODELS), len(member)), np.int64)
-    weight[:, :touches] = weights(at, journeys, is_first[:touches])
+    weight[:, :touches] = weights(at, journeys, rank, is_first[:touches])
     sums = np.zeros((len(MODELS), len(groups)), np.int64)
     for total, of_model in zip(sums, weight, strict=True):
         np.add.at(total, group, of_model)
@@ -172,7 +191,8 @@ class Touch:
     """One counting touch of one order, for a person to read."""
 
     kol_id: str
-    at: int
+    begin: int  # its first moment
+    last: int  # its last one not after the order
     klass: str
 
     @property
@@ -199,20 +219,22 @@ def explained(at: int, paid: int, refunded: int, touches: Sequence[Touch]) -> tu
         at: when it was paid.
         paid: cents.
         refunded: cents, at most what was paid.
-        touches: the counting ones, newest last.
+        touches: the counting ones in order of (last, kol_id, class).
 
     """
     names = sorted({touch.kol_id for touch in touches}, key=str.encode) or [ORGANIC]
     codes = np.array([names.index(touch.kol_id) for touch in touches], np.int64)
     journeys = Journeys(
         np.zeros(len(touches), np.int64),
-        np.array([touch.at for touch in touches], np.int64),
+        np.array([touch.begin for touch in touches], np.int64),
+        np.array([touch.last for touch in touches], np.int64),
         codes,
         np.array([TouchClass[touch.klass.upper()] for touch in touches], np.int64),
+        *np.zeros((2, 1), np.int64),
     )
     when, rank = np.array([at]), np.arange(len(names))
     is_first = np.isin(np.arange(len(touches)), np.unique(codes, return_index=True)[1])
-    weight = weights(when, journeys, is_first)
+    weight = weights(when, journeys, rank, is_first)
     found = credits_of(when, np.array([paid]), np.array([refunded]), journeys, rank)
     return tuple(
         Explained(

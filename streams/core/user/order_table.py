@@ -98,6 +98,8 @@ class OrderTable(Keyed):
             dirty=np.bool_,  # to be written
             touches=np.int8,  # counting ones in the pool, or UNFROZEN
             pool=np.int64,  # the first of them
+            after=np.int32,  # touches noted after a frozen order
+            after_ms=np.int32,  # how long after it the first of them begins
             unmatched=np.int32,  # what this row adds to the totals
             outside=np.int32,
             excess=np.int64,
@@ -121,7 +123,7 @@ class OrderTable(Keyed):
         self["at"][row] = self["since"][row] = NEVER
         self["brand"][row] = NO_CODE
         self["touches"][row] = UNFROZEN
-        for name in ("dirty", "unmatched", "outside", "excess", "paid"):
+        for name in ("dirty", "after", "after_ms", "unmatched", "outside", "excess", "paid"):
             self[name][row] = 0
         first = self._texts.add(purchases.texts("order_ids"))
         self["order_id"][row] = self["event_id"][row] = first + np.arange(len(row))
@@ -201,9 +203,13 @@ class OrderTable(Keyed):
         return super().arrays(f"{prefix}.order") | self._texts.arrays(f"{prefix}.text")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; format 1 was read before anybody was erased."""
-        received = np.zeros(len(arrays[f"{prefix}.order.at"]), np.int64)
-        super().restore(f"{prefix}.order", {f"{prefix}.order.received": received, **arrays})
+        """Take over what `arrays` gave.
+
+        Format 1 was read before anybody was erased, format 2 noted no touch after an order.
+        """
+        none = np.zeros(len(arrays[f"{prefix}.order.at"]), np.int64)
+        defaults = {f"{prefix}.order.{name}": none for name in ("received", "after", "after_ms")}
+        super().restore(f"{prefix}.order", {**defaults, **arrays})
         self._texts.restore(f"{prefix}.text", arrays)
 
 

@@ -1,8 +1,9 @@
 """The touches that count for orders.
 
-While touches may still arrive, an order looks at those of its user. An order before the
-watermark minus the horizon can get no further touch: then its counting touches are *frozen*,
-kept as they are, so that a refund months later can write the whole row again.
+While touches may still arrive, an order looks at those of its user. One that is so far below
+the watermark that neither its touches nor those noted after it can change (`touches.kept_from`)
+is *frozen*: its counting touches are kept as they are, so that a refund months later can write
+the whole row again.
 """
 
 from typing import Any
@@ -15,9 +16,10 @@ from streams.core.arrays.arena import Arena, Arrays
 from streams.core.arrays.chains import Chains
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
-from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.moments import NEVER
 from streams.core.user.journeys import Journeys, Lookup
 from streams.core.user.order_table import UNFROZEN, OrderTable
+from streams.core.user.touches import kept_from
 
 
 class OrderTouches:
@@ -27,7 +29,7 @@ class OrderTouches:
         self._orders = orders
         self._unfrozen_of = Chains()  # of a user
         self._unfrozen = 0
-        self._pool = Arena(at=np.int64, kol=np.int32, klass=np.int8)
+        self._pool = Arena(begin=np.int64, last=np.int64, kol=np.int32, klass=np.int8)
         self._compaction = Compaction(slack)
 
     def unfreeze(self, row: RowNumbers) -> None:
@@ -37,7 +39,7 @@ class OrderTouches:
         self._unfrozen += len(row)
 
     def mark_touched(self, user: RowNumbers, at: Moments) -> None:
-        """Mark the orders for which touches of these users at these times may count."""
+        """Mark the orders of these users from these times on: touches of theirs changed."""
         bought = self._unfrozen_of.owns(user)
         owner, whose = np.unique(user[bought], return_inverse=True)
         if not owner.size:
@@ -58,11 +60,16 @@ class OrderTouches:
         of = np.repeat(frozen, number)
         kept = _places(orders["pool"][row[frozen]], number)
         sort = np.argsort(np.append(unfrozen[live.order], of), kind="stable")
+        after, after_ms = (orders[name][row].astype(np.int64) for name in ("after", "after_ms"))
+        after[unfrozen], after_ms[unfrozen] = live.after, live.after_ms
         return Journeys(
             np.append(unfrozen[live.order], of)[sort],
-            np.append(live.at, self._pool["at"][kept])[sort],
+            np.append(live.begin, self._pool["begin"][kept])[sort],
+            np.append(live.last, self._pool["last"][kept])[sort],
             np.append(live.kol, self._pool["kol"][kept])[sort],
             np.append(live.klass, self._pool["klass"][kept])[sort],
+            after,
+            after_ms,
         )
 
     def is_due(self) -> bool:
@@ -72,7 +79,7 @@ class OrderTouches:
     def freeze_until(self, watermark: int, lookup: Lookup) -> None:
         """Freeze the orders that can get no other touch."""
         unfrozen = self._is_unfrozen()
-        row = np.flatnonzero(unfrozen & (self._orders["at"] < watermark - HORIZON_MS))
+        row = np.flatnonzero(unfrozen & (self._orders["at"] < kept_from(watermark)))
         self.freeze(row, lookup)
         self.link()
         self._compaction.reset(self._unfrozen)
@@ -80,10 +87,16 @@ class OrderTouches:
     def freeze(self, row: RowNumbers, lookup: Lookup) -> None:
         """Keep the touches that count for orders now; `link` has to follow."""
         journeys = self.journeys(row, lookup)
-        first = self._pool.append(at=journeys.at, kol=journeys.kol, klass=journeys.klass)
+        first = self._pool.append(
+            begin=journeys.begin, last=journeys.last, kol=journeys.kol, klass=journeys.klass
+        )
         count = np.bincount(journeys.order, minlength=len(row))
         self._orders["touches"][row] = count
         self._orders["pool"][row] = first + np.cumsum(count) - count
+        self._orders["after"][row], self._orders["after_ms"][row] = (
+            journeys.after,
+            journeys.after_ms,
+        )
 
     def _is_unfrozen(self) -> Mask:
         orders = self._orders
@@ -94,7 +107,7 @@ class OrderTouches:
         """Drop the frozen touches of orders that left."""
         count = np.maximum(self._orders["touches"], 0).astype(np.int64)
         place = _places(self._orders["pool"], count)
-        kept = {name: self._pool[name][place] for name in ("at", "kol", "klass")}
+        kept = {name: self._pool[name][place] for name in ("begin", "last", "kol", "klass")}
         self._pool.keep(np.zeros(len(self._pool), np.bool_))
         self._pool.append(**kept)
         self._orders["pool"][:] = np.cumsum(count) - count
@@ -119,8 +132,12 @@ class OrderTouches:
         return self._pool.arrays(f"{prefix}.pool")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave, as copies; `link` has to follow."""
-        self._pool.restore(f"{prefix}.pool", arrays)
+        """Take over what `arrays` gave; `link` has to follow. Format 2 knew one moment, `at`."""
+        pool = f"{prefix}.pool"
+        if f"{pool}.at" in arrays:
+            at = arrays[f"{pool}.at"]
+            arrays = {f"{pool}.begin": at, f"{pool}.last": at, **arrays}
+        self._pool.restore(pool, arrays)
 
 
 def _places(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:

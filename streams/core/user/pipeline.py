@@ -110,7 +110,7 @@ class Pipeline:
     def _touches(
         self, events: Behaviour, user: RowNumbers, kol: Codes
     ) -> tuple[RowNumbers, Moments]:
-        """User and time of every touch that is new or has become earlier."""
+        """Users, and from when on their touches are others."""
         klass = classes(events)
         met = klass != NO_TOUCH
         return self._state.touches.add(

@@ -83,6 +83,8 @@ def order_rows(
         "currency": _texts(labels, orders["currency"][row]),
         "paid_cents": _padded(orders["paid"][changed.row], empty),
         "refunded_cents": _padded(changed.refunded, empty),
+        "touches_after": _padded(changed.journeys.after, empty),
+        "first_after_ms": _padded(changed.journeys.after_ms, empty),
     }
     lists = _touch_lists(changed.journeys, count, names)
     lists |= _credit_lists(changed.credits, count, names)
@@ -99,7 +101,8 @@ def _touch_lists(journeys: Journeys, orders: int, names: Names) -> dict[str, lis
         orders,
         {
             "touch_kol": _texts(names, journeys.kol),
-            "touch_at": journeys.at.tolist(),
+            "touch_at": journeys.last.tolist(),
+            "touch_begin": journeys.begin.tolist(),
             "touch_class": [LABELS[klass] for klass in classes],
             "touch_via": [_VIA[klass] for klass in classes],
         },

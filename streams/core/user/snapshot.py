@@ -13,8 +13,8 @@ from schemas.events import INPUTS
 from streams.core.arrays.arena import Arrays
 from streams.core.user.state import UserState
 
-FORMAT: Final = 2  # of the state
-READS: Final = frozenset({1})  # older ones that `restore` understands
+FORMAT: Final = 3  # of the state
+READS: Final = frozenset({1, 2})  # older ones that `restore` understands
 
 Run = Callable[[Sequence[Callable[[], None]]], None]  # calls all functions, in any order
 

@@ -8,19 +8,20 @@
 | share | clickstream `click`, `pdp_view` with share_id | 14 d |
 | view | `view` without live_id, at least 5 s or half of it; `impression` visible for 1 s | 7 d |
 
-The KOL of a touch is the event's `kol_id`. Touches of one user, KOL and class inside one
-half hour of the clock (UTC) are one touch at the earliest of their times. For an order,
-of the user's touches not after it, the 32 newest by (time, kol_id, class) are looked at;
-of those, the ones inside their lookback count.
+The KOL of a touch is the event's `kol_id`. A touch is a user, a KOL, a class and a half hour
+of the clock (UTC), with the moments of all its events. For an order only moments not after it
+exist: the least of them is the touch's `begin`, the greatest its `last`. Of the user's touches
+the 32 greatest by (last, kol_id, class) are looked at; of those, the ones whose `last` is
+inside the lookback count.
 
 *Limit.* Of one user in one half hour each topic makes 1 024 touches: the first of its log.
-An event that would begin a further one is none, and counted; so is every later one of the
-same KOL and class. That is decided by the log of one topic partition alone: neither the
-order in which topics are read nor what was pruned changes it.
+An event that would begin a further one is none, adds no moment, and is counted; so is every
+later one of the same KOL and class. That is decided by the log of one topic partition alone:
+neither the order in which topics are read nor what was pruned changes it.
 
-Memory keeps the touches whose half hour can still change (it ends after the watermark
-minus the horizon) and of the older ones each user's 32 newest: no order that can still
-change could look at another one.
+Memory keeps the touches whose half hour an order that can still change may lie in (`kept_from`),
+with all their moments, and of the older ones each user's 32 newest, with `begin` and `last`:
+no order that can still change could look at another one.
 """
 
 from enum import IntEnum
@@ -37,7 +38,8 @@ from streams.core.arrays.coded import CodedPart, CodedTable, Half
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers, Words, high, low, packed
 from streams.core.moments import DAY_MS, HORIZON_MS
-from streams.core.user.journeys import Journeys
+from streams.core.user.inner_moments import HALF_HOUR_MS, InnerMoments
+from streams.core.user.journeys import AHEAD_MS, LOOKED_AT, Journeys, Line, journeys_of, newest
 
 
 class TouchClass(IntEnum):
@@ -60,8 +62,6 @@ LOOKBACK_MS: Final = {
 }
 VIA: Final = {klass: "share" if klass == TouchClass.SHARE else "direct" for klass in TouchClass}
 
-HALF_HOUR_MS: Final = 1_800_000
-LOOKED_AT: Final = 32  # touches an order looks at
 LIMIT: Final = 1024  # touches of a user, half hour and topic: a KOL met every 1.8 s throughout
 
 BIT_OF: Final = {CLICKSTREAM: 1, INTERACTIONS: 2}  # the topics of a touch, as a set
@@ -147,14 +147,23 @@ def classes(events: Behaviour) -> NDArray[np.int8]:
 _CLASS_BITS = np.uint64(7)
 _USERS = (1 << 12) - 1  # users kept apart at a first look
 _HALF_AT = np.uint64(3)  # where the half hour begins in a key's high word
+_EARLIEST, _LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+
+
+def kept_from(watermark: int) -> int:
+    """The earliest time of an order whose touches, or those noted after it, can still change."""
+    return watermark - HORIZON_MS - AHEAD_MS
 
 
 class Touches(CodedPart):
     """Every touch that an order may still look at; the key is user, KOL | class, half hour."""
 
     def __init__(self, slack: int, limit: int = LIMIT) -> None:
-        self._touch = CodedTable(user=Half.LOW, name=Half.HIGH, at=np.int64, topics=np.uint8)
+        self._touch = CodedTable(
+            user=Half.LOW, name=Half.HIGH, begin=np.int64, last=np.int64, topics=np.uint8
+        )
         super().__init__({"": self._touch})
+        self._inner = InnerMoments()
         self._of = Chains()
         self._compaction = Compaction(slack)
         self._limit = limit
@@ -172,7 +181,8 @@ class Touches(CodedPart):
         """Take in events of a topic that are touches, in the order of its log.
 
         Returns:
-            User and time of every touch that is new or has become earlier.
+            User and time of every moment that is new: it may change the user's orders from
+            then on, and those up to AHEAD_MS earlier where a touch begins with it.
 
         """
         half = at // HALF_HOUR_MS
@@ -184,16 +194,28 @@ class Touches(CodedPart):
             self.dropped += int(np.count_nonzero(~fits))
             user, at, lo, hi = user[fits], at[fits], lo[fits], hi[fits]
         row, first = self._touch.add(lo, hi)
-        times, topics = self._touch["at"], self._touch["topics"]
-        times[row[first]] = np.iinfo(np.int64).max
-        topics[row[first]] = 0
+        begin, last, topics = (self._touch[name] for name in ("begin", "last", "topics"))
+        new = row[first]
+        begin[new], last[new], topics[new] = _LATEST, _EARLIEST, 0
         topics[row] |= bit
-        old = times[row]
-        np.minimum.at(times, row, at)
-        new = times[row]
-        self._link(user[first], row[first])
-        changed = (new < old) & (new == at)
-        return user[changed], at[changed]
+        was = begin[row], last[row]
+        np.minimum.at(begin, row, at)
+        np.maximum.at(last, row, at)
+        self._link(user[first], new)
+        changed = (at != was[0]) & (at != was[1])
+        self._add_inner(row[changed], at[changed], was[0][changed], was[1][changed])
+        begins = changed & (at == begin[row])
+        return user[changed], (at - AHEAD_MS * begins)[changed]
+
+    def _add_inner(self, row: RowNumbers, *moments: Moments) -> None:
+        """Keep those of some moments of touches that lie between their first and last."""
+        begin, last = self._touch["begin"][row], self._touch["last"][row]
+        inside = [np.flatnonzero((begin < at) & (at < last)) for at in moments]
+        touch = np.concatenate([row[which] for which in inside])
+        if touch.size:
+            at = np.concatenate([at[which] for at, which in zip(moments, inside, strict=True)])
+            once = np.unique(packed(at % HALF_HOUR_MS, touch), return_index=True)[1]
+            self._inner.add(touch[once], at[once])
 
     def _fits(
         self, bit: np.uint8, user: RowNumbers, half: NDArray[np.int64], lo: Words, hi: Words
@@ -232,69 +254,54 @@ class Touches(CodedPart):
         """The touches that count for orders, numbered from 0: of `user`, paid `at`.
 
         `rank` gives the place of every KOL's name in the order of its UTF-8 bytes.
-        Each user's touches and orders are put in one line by time, so a user costs its
-        touches and its orders, not one times the other.
         """
         owner, asker = np.unique(user, return_inverse=True)
-        of, row = self._of.pairs(owner)
-        moment, kol, klass = self._parts(row)
-        end = np.zeros(len(user), np.int64)
-        sort = np.lexsort(
-            (
-                np.append(klass, end),
-                np.append(rank[kol], end + len(rank)),  # an order is behind what it looks at
-                np.append(moment, at),
-                np.append(of, asker),
-            )
-        )
-        is_touch = sort < len(row)
-        line = sort[is_touch]
-        end[sort[~is_touch] - len(row)] = np.cumsum(is_touch)[~is_touch]
-        begins = np.searchsorted(of[line], asker)
-        begin = np.maximum(begins, end - LOOKED_AT)
-        count = end - begin
-        order = np.repeat(np.arange(len(user)), count)
-        found = line[np.arange(len(order)) - np.repeat(np.cumsum(count) - end, count)]
-        moment, kol, klass = moment[found], kol[found], klass[found]
-        counts = moment >= at[order] - LOOKBACK_OF[klass]
-        return Journeys(order[counts], moment[counts], kol[counts], klass[counts])
+        line = self._line(*self._of.pairs(owner), rank)
+        return journeys_of(line, asker, at, LOOKBACK_OF, self._inner.last_until)
+
+    def _line(self, of: RowNumbers, row: RowNumbers, rank: NDArray[np.int64]) -> Line:
+        """Touches as columns, each `of` one of some users."""
+        lo, hi = self._touch["lo"][row], self._touch["hi"][row]
+        begin, last = self._touch["begin"][row], self._touch["last"][row]
+        kol = high(lo)
+        return Line(of, row, begin, last, kol, rank[kol], (hi & _CLASS_BITS).astype(np.int64))
 
     def is_due(self) -> bool:
         """Whether `prune` would look for expired touches."""
-        return self._compaction.is_due(len(self._touch))
+        return self._compaction.is_due(len(self._touch) + len(self._inner))
 
     def prune(self, watermark: int, rank: NDArray[np.int64]) -> None:
-        """Drop touches no unfrozen order can look at; freeze the others first."""
-        floor = watermark - HORIZON_MS
-        at = self._touch["at"]
-        is_open = (at // HALF_HOUR_MS + 1) * HALF_HOUR_MS > floor
-        counts = at >= floor - int(LOOKBACK_OF.max())
+        """Drop what no unfrozen order can look at; freeze the others first."""
+        floor = kept_from(watermark)
+        last = self._touch["last"]
+        is_open = (last // HALF_HOUR_MS + 1) * HALF_HOUR_MS > floor
+        counts = last >= floor - int(LOOKBACK_OF.max())
         stays = counts & self._newest(~is_open & counts, rank)
         if self._compaction.is_worth(~stays):
-            self._touch.keep(stays)
-            self._relink()
-        self._compaction.reset(len(self._touch))
+            self._keep(stays, is_open)
+        self._compaction.reset(len(self._touch) + len(self._inner))
 
     def _newest(self, among: Mask, rank: NDArray[np.int64]) -> Mask:
         """Whether each touch is among its user's 32 newest of these, or none of these."""
         user = self.users()
         many = np.bincount(user[among], minlength=int(user.max(initial=0)) + 1) > LOOKED_AT
         row = np.flatnonzero(among & many[user])
-        user, at, kol, klass = user[row], *self._parts(row)
-        sort = np.lexsort((klass, rank[kol], at, user))
-        newest = np.ones(len(self), np.bool_)
-        newest[row[sort]] = _from_end(user[sort]) < LOOKED_AT
-        return newest
+        line = self._line(user[row], row, rank)
+        stays = np.ones(len(self), np.bool_)
+        stays[row] = False
+        stays[row[newest(line.of, line.last, line.rank, line.klass)]] = True
+        return stays
 
-    def _parts(self, row: RowNumbers) -> tuple[Moments, NDArray[np.int64], NDArray[np.int64]]:
-        """Time, KOL and class of touches."""
-        lo, hi = self._touch["lo"][row], self._touch["hi"][row]
-        return self._touch["at"][row], high(lo), (hi & _CLASS_BITS).astype(np.int64)
+    def _keep(self, stays: Mask, is_open: Mask) -> None:
+        """Drop all other touches, and the inner moments of those that are not open."""
+        self._inner.keep(stays, is_open)
+        self._touch.keep(stays)
+        self._relink()
 
     def drop_users(self, is_dropped: Mask) -> None:
         """Drop all touches of some users."""
-        super().drop_users(is_dropped)
-        self._relink()
+        stays = ~is_dropped[self.users()]
+        self._keep(stays, stays)
 
     def renumber_users(self, code: NDArray[np.int64]) -> None:
         """Give every user a new code, `code[old]`."""
@@ -303,12 +310,29 @@ class Touches(CodedPart):
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, as views."""
-        return super().arrays(prefix) | {f"{prefix}.dropped": np.array([self.dropped])}
+        return {
+            **super().arrays(prefix),
+            **self._inner.arrays(f"{prefix}.inner"),
+            f"{prefix}.dropped": np.array([self.dropped]),
+        }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; the oldest snapshots do not know a touch's topics."""
-        topics = np.full(len(arrays[f"{prefix}.at"]), EVERY_TOPIC, np.uint8)
-        super().restore(prefix, {f"{prefix}.topics": topics, **arrays})
+        """Take over what `arrays` gave, also in older formats.
+
+        Format 2 knew one moment of a touch, `at`; the oldest snapshots know no topics either.
+        """
+        if f"{prefix}.at" in arrays:
+            at = arrays[f"{prefix}.at"]
+            arrays = {
+                f"{prefix}.topics": np.full(len(at), EVERY_TOPIC, np.uint8),
+                f"{prefix}.begin": at,
+                f"{prefix}.last": at,
+                f"{prefix}.inner.touch": at[:0],
+                f"{prefix}.inner.at": at[:0],
+                **arrays,
+            }
+        super().restore(prefix, arrays)
+        self._inner.restore(f"{prefix}.inner", arrays)
         self.dropped = int(arrays[f"{prefix}.dropped"][0])
         self._relink()
 
@@ -321,14 +345,6 @@ class Touches(CodedPart):
         self._of.link(user, row)
         self._count = _with_room(self._count, int(user.max(initial=-1)) + 1)
         np.add.at(self._count, user, 1)
-
-
-def _from_end(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each row's distance from the end of its group, 0 for the last; groups ascend."""
-    distance: NDArray[np.int64] = (
-        np.searchsorted(group, group, side="right") - 1 - np.arange(len(group))
-    )
-    return distance
 
 
 def _with_room(count: NDArray[np.int64], users: int) -> NDArray[np.int64]:

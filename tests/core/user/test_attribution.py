@@ -30,7 +30,12 @@ KOLS = ["a", "Z", "妈妈", "é", "zz"]  # in UTF-8: Z a zz é 妈妈
 RANK = np.array([1, 0, 4, 3, 2])
 
 touches_of = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 29 * DAY), st.sampled_from(list(TouchClass))),
+    st.tuples(
+        st.integers(0, 4),
+        st.integers(0, 29 * DAY),
+        st.sampled_from(list(TouchClass)),
+        st.sampled_from([0, 1, 29 * MINUTE]),
+    ),
     max_size=32,
 )
 
@@ -50,8 +55,8 @@ def one(cents: int, weight: list[int]) -> list[int]:
     return [int(part) for part in found]
 
 
-def touch(kol: str = "a", ago: int = HOUR, klass: str = "click") -> Touch:
-    return Touch(kol, NOON - ago, klass)
+def touch(kol: str = "a", ago: int = HOUR, klass: str = "click", lasts: int = 0) -> Touch:
+    return Touch(kol, NOON - ago - lasts, NOON - ago, klass)
 
 
 def credit(model: str, touches: list[Touch], cents: int = 100) -> dict[str, int]:
@@ -136,24 +141,25 @@ def test_a_weight_halves_in_a_week() -> None:
 
 @given(st.lists(st.tuples(touches_of, amounts, st.integers(0, 100)), max_size=5))
 def test_orders_side_by_side_are_credited_as_each_alone(
-    orders: list[tuple[list[tuple[int, int, TouchClass]], int, int]],
+    orders: list[tuple[list[tuple[int, int, TouchClass, int]], int, int]],
 ) -> None:
     flat = []
     for order, (met, _, _) in enumerate(orders):
-        rows = [(NOON - ago, kol, klass) for kol, ago, klass in met]
-        rows.sort(key=lambda row: (row[0], RANK[row[1]], row[2]))
+        rows = [(NOON - ago - lasts, NOON - ago, kol, klass) for kol, ago, klass, lasts in met]
+        rows.sort(key=lambda row: (row[1], RANK[row[2]], row[3]))
         flat += [(order, *row) for row in rows]
-    columns = np.array(flat, np.int64).reshape(-1, 4).T
+    columns = np.array(flat, np.int64).reshape(-1, 5).T
     paid = np.array([cents for _, cents, _ in orders], np.int64)
     back = np.array([cents * percent // 100 for _, cents, percent in orders], np.int64)
-    found = credits_of(np.full(len(orders), NOON), paid, back, Journeys(*columns), RANK)
+    nothing = np.zeros((2, len(orders)), np.int64)
+    found = credits_of(np.full(len(orders), NOON), paid, back, Journeys(*columns, *nothing), RANK)
 
     for number in range(len(orders)):
         mine = found.order == number
         names = ["organic" if k == ORGANIC_CODE else KOLS[k] for k in found.kol[mine].tolist()]
         touches = [
-            Touch(KOLS[k], moment, TouchClass(c).name.lower())
-            for o, moment, k, c in flat
+            Touch(KOLS[k], begin, last, TouchClass(c).name.lower())
+            for o, begin, last, k, c in flat
             if o == number
         ]
         alone = explained(NOON, int(paid[number]), int(back[number]), touches)
@@ -203,8 +209,44 @@ def test_position_gives_40_20_40(kols: str, expected: dict[str, int]) -> None:
     assert credit("position", touches) == expected
 
 
+def test_first_goes_by_the_first_moment_and_last_by_the_last() -> None:
+    touches = [touch("b", 10 * MINUTE), touch("a", 5 * MINUTE, lasts=20 * MINUTE)]
+
+    assert credit("first", touches) == {"a": 100, "b": 0}
+    assert credit("last", touches) == {"a": 100, "b": 0}
+    assert credit("position", touches) == {"a": 50, "b": 50}
+
+
+def test_of_touches_that_begin_at_once_the_smaller_name_then_the_smaller_class_is_first() -> None:
+    at_once = [touch("b", 1, lasts=9), touch("a", 0, "view", lasts=10), touch("a", 0, lasts=10)]
+    touches = sorted(at_once, key=lambda one: (one.last, one.kol_id, one.klass))
+    [first, *_] = explained(NOON, 100, 0, touches)
+
+    assert [one.klass for one, weight in zip(touches, first.weights, strict=True) if weight] == [
+        "click"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [("bc", {"a": 80, "b": 10, "c": 10}), ("bcde", {"a": 80, "b": 5, "c": 5, "d": 5, "e": 5})],
+)
+def test_position_gives_80_to_the_touch_that_is_first_and_last(
+    others: str, expected: dict[str, int]
+) -> None:
+    between = [touch(kol, (9 - n) * MINUTE) for n, kol in enumerate(others)]
+
+    assert credit("position", [*between, touch("a", 0, lasts=10 * MINUTE)]) == expected
+
+
 def test_time_decay_halves_a_touch_a_week_older() -> None:
     touches = [touch("a", 7 * DAY, "click"), touch("b", 0, "click")]
+
+    assert credit("time_decay", touches, 99) == {"a": 33, "b": 66}
+
+
+def test_time_decay_goes_by_the_last_moment() -> None:
+    touches = [touch("a", 7 * DAY), touch("b", 0, lasts=29 * MINUTE)]
 
     assert credit("time_decay", touches, 99) == {"a": 33, "b": 66}
 
@@ -226,8 +268,10 @@ def test_who_was_met_through_a_share_only_is_not_direct() -> None:
     journeys = Journeys(
         np.zeros(3, np.int64),
         np.array([NOON - 3, NOON - 2, NOON - 1]),
+        np.array([NOON - 3, NOON - 2, NOON - 1]),
         np.array([0, 1, 1]),
         np.array([TouchClass.SHARE, TouchClass.SHARE, TouchClass.VIEW]),
+        *np.zeros((2, 1), np.int64),
     )
     found = credits_of(np.array([NOON]), np.array([1]), np.array([0]), journeys, np.arange(2))
 

@@ -264,6 +264,9 @@ def test_an_order_says_all_that_was_paid_and_by_which_touches() -> None:
         "touch_at": [NOON - 2 * HOUR, NOON - HOUR],
         "touch_class": ["share", "click"],
         "touch_via": ["share", "direct"],
+        "touch_begin": [NOON - 2 * HOUR, NOON - HOUR],
+        "touches_after": 0,
+        "first_after_ms": 0,
         "kols": ["a", "b"],
         "kol_via": ["share", "direct"],
         "credit_first": [10_000, 0],
@@ -286,18 +289,60 @@ def test_a_touch_that_arrives_after_its_order_states_it_again() -> None:
     assert credit(reader.order()) == {"k1": 10_000}
 
 
-def test_an_earlier_touch_of_the_same_half_hour_states_it_again() -> None:
+def test_an_earlier_moment_of_a_touch_states_its_order_again() -> None:
     reader = read(click(ts=NOON - MINUTE), paid())
-    before = reader.order()["touch_at"]
+    before = reader.order()
     reader.fold(click(ts=NOON - 2 * MINUTE))
+    now = reader.order()
 
-    assert [before, reader.order()["touch_at"]] == [[NOON - MINUTE], [NOON - 2 * MINUTE]]
+    assert [before["touch_begin"], before["touch_at"]] == [[NOON - MINUTE], [NOON - MINUTE]]
+    assert [now["touch_begin"], now["touch_at"]] == [[NOON - 2 * MINUTE], [NOON - MINUTE]]
 
 
-def test_a_touch_after_the_order_states_nothing() -> None:
+def test_the_last_touch_is_whose_last_event_is_the_newest() -> None:
+    half = NOON - 25 * MINUTE  # A, B, A and the order in one half hour
+    touches = [(0, "A"), (10, "B"), (20, "A")]
+    order = paid(ts=half + 24 * MINUTE)
+    reader = read(*(click(ts=half + m * MINUTE, kol_id=kol) for m, kol in touches), order)
+    row = reader.order()
+
+    assert row["touch_kol"] == ["B", "A"]
+    assert credit(row, "last") == credit(row, "first") == {"A": 10_000, "B": 0}
+    assert credit(row, "position") == {"A": 5_000, "B": 5_000}
+
+
+def test_an_order_between_two_events_of_a_touch_sees_the_first_alone() -> None:
+    half = NOON - 25 * MINUTE
+    reader = read(
+        click(ts=half, kol_id="A"),
+        click(ts=half + 10 * MINUTE, kol_id="B"),
+        paid(ts=half + 15 * MINUTE),
+        click(ts=half + 20 * MINUTE, kol_id="A"),
+    )
+    row = reader.order()
+
+    assert row["touch_at"] == [half, half + 10 * MINUTE]
+    assert credit(row, "last") == {"A": 0, "B": 10_000}
+    assert row["touches_after"] == 0
+
+
+def test_a_touch_soon_after_the_order_is_noted_and_not_counted() -> None:
     reader = read(paid())
     reader.collect()
-    reader.fold(click(ts=NOON + 1))
+    reader.fold(click(ts=NOON + 15_000))
+    soon = reader.order()
+    reader.fold(click(ts=NOON + 10 * MINUTE + 1, kol_id="k2"))
+    row = reader.order()
+
+    assert (soon["touches_after"], soon["first_after_ms"]) == (1, 15_000)
+    assert (row["touches_after"], row["first_after_ms"]) == (1, 15_000)
+    assert credit(row) == {"organic": 10_000}
+
+
+def test_a_touch_long_after_the_order_states_nothing() -> None:
+    reader = read(paid())
+    reader.collect()
+    reader.fold(click(ts=NOON + 10 * MINUTE + 1))
 
     assert "order_credit" not in {rows.table for rows in reader.collect().rows}
 
@@ -336,7 +381,7 @@ def test_a_frozen_order_keeps_its_touches_for_a_refund_months_later() -> None:
     reader.fold(refund(pay_cents=2_000, ts=NOON + 170 * DAY))
     row = reader.order()
 
-    assert len(reader.memory.arrays()["touches.at"]) == 1
+    assert len(reader.memory.arrays()["touches.last"]) == 1
     assert row["touch_kol"] == ["k1", "k2"]
     assert given_back(row) == {"k1": 1_000, "k2": 1_000}
 
@@ -917,5 +962,5 @@ def test_a_user_of_thousands_of_events_costs_memory_what_an_order_may_look_at() 
         reader.collect()
 
     assert reader.doors()["*", "touch_limit"] == 60 * 10
-    assert len(reader.memory.arrays()["touches.at"]) <= 2 * (32 + 4 * 50 + 200)
+    assert len(reader.memory.arrays()["touches.last"]) <= 2 * (32 + 4 * 50 + 200)
     assert reader.order("o59")["touch_kol"] == [f"k{n}" for n in range(18, 50)]

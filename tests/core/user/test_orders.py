@@ -7,6 +7,7 @@ import numpy as np
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, PURCHASES
 from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.journeys import AHEAD_MS
 from streams.core.user.order_table import UNFROZEN, CodedPurchases
 from streams.core.user.orders import KEPT_MS, Orders
 from streams.core.user.pseudonyms import Pseudonyms
@@ -108,7 +109,7 @@ def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     shop.touch(NOON + DAY - MINUTE)
     shop.fold(paid("stays", ts=NOON + DAY), refund("stays", pay_cents=5, ts=NOON + DAY))
     shop.collect()
-    shop.prune(NOON + DAY + HORIZON_MS + 1)
+    shop.prune(NOON + DAY + HORIZON_MS + AHEAD_MS + 1)
     shop.prune(NOON + KEPT_MS + 1)
     shop.fold(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
     row, refunded = collect_changed_orders(shop.orders)
@@ -117,7 +118,7 @@ def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     assert shop.orders.table.order_ids(row) == ["stays"]
     assert refunded.tolist() == [11]
     assert shop.orders.table["touches"].tolist() == [2]
-    assert journeys.at.tolist() == [NOON - MINUTE, NOON + DAY - MINUTE]
+    assert journeys.last.tolist() == [NOON - MINUTE, NOON + DAY - MINUTE]
 
 
 def test_a_tombstone_follows_its_order() -> None:
@@ -138,10 +139,10 @@ def test_a_frozen_order_is_not_touched_any_more() -> None:
     shop = Shop(slack=0)
     shop.fold(paid())
     shop.collect()
-    shop.prune(NOON + HORIZON_MS)
+    shop.prune(NOON + HORIZON_MS + AHEAD_MS)
     shop.touch(NOON - MINUTE)
     unfrozen = shop.collect()
-    shop.prune(NOON + HORIZON_MS + 1)
+    shop.prune(NOON + HORIZON_MS + AHEAD_MS + 1)
     shop.touch(NOON - 2 * MINUTE)
 
     assert [unfrozen, shop.collect()] == [[NOON], []]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from schemas.columns import Behaviour
 from schemas.events import CLICKSTREAM, INTERACTIONS, Kind
 from streams.core.moments import HORIZON_MS
+from streams.core.user.inner_moments import HALF_HOUR_MS
 from streams.core.user.touches import (
-    HALF_HOUR_MS,
     LABELS,
     LOOKBACK_MS,
     NO_TOUCH,
@@ -25,6 +25,7 @@ KOLS = ["a", "Z", "妈妈", "é"]
 RANK = np.argsort(np.argsort([name.encode() for name in KOLS]))
 
 Met = tuple[int, int, int, int]  # user, kol, class, at
+Seen = tuple[int, int, int, int, int]  # user, kol, class, first and last moment
 
 moments = st.sampled_from(
     [
@@ -57,26 +58,45 @@ def take(touches: Touches, batch: Sequence[Met], topic: str = CLICKSTREAM) -> li
     return list(zip(users.tolist(), times.tolist(), strict=True))
 
 
-def looked_at(touches: Touches, orders: Sequence[tuple[int, int]]) -> list[list[Met]]:
+def looked_at(touches: Touches, orders: Sequence[tuple[int, int]]) -> list[list[Seen]]:
     user, at = np.array(orders, np.int64).reshape(-1, 2).T
     found = touches.journeys(user, at, RANK)
-    rows: list[list[Met]] = [[] for _ in orders]
-    columns = (found.order.tolist(), found.at.tolist(), found.kol.tolist(), found.klass.tolist())
-    for order, moment, kol, of in zip(*columns, strict=True):
-        rows[order].append((int(user[order]), kol, of, moment))
+    rows: list[list[Seen]] = [[] for _ in orders]
+    columns = (found.order, found.kol, found.klass, found.begin, found.last)
+    for order, *rest in zip(*(column.tolist() for column in columns), strict=True):
+        rows[order].append((int(user[order]), *rest))
     return rows
 
 
-def expected_touches(log: Sequence[Met], user: int, ordered_at: int) -> list[Met]:
-    """Say the definition again, over everything that ever happened."""
-    earliest: dict[tuple[int, int, int, int], int] = {}
+def after(touches: Touches, orders: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    user, at = np.array(orders, np.int64).reshape(-1, 2).T
+    found = touches.journeys(user, at, RANK)
+    return list(zip(found.after.tolist(), found.after_ms.tolist(), strict=True))
+
+
+def moments_of(log: Sequence[Met], user: int) -> dict[tuple[int, int, int], list[int]]:
+    """All moments of each touch of a user: by KOL, class, half hour."""
+    moments: dict[tuple[int, int, int], list[int]] = {}
     for who, kol, of, at in log:
-        key = (who, kol, of, at // HALF_HOUR_MS)
-        earliest[key] = min(at, earliest.get(key, at))
-    mine = [(who, kol, of, at) for (who, kol, of, _), at in earliest.items() if who == user]
-    mine.sort(key=lambda touch: (touch[3], KOLS[touch[1]].encode(), touch[2]))
-    newest = [touch for touch in mine if touch[3] <= ordered_at][-32:]
-    return [t for t in newest if t[3] >= ordered_at - LOOKBACK_MS[TouchClass(t[2])]]
+        if who == user:
+            moments.setdefault((kol, of, at // HALF_HOUR_MS), []).append(at)
+    return moments
+
+
+def expected_touches(log: Sequence[Met], user: int, ordered_at: int) -> list[Seen]:
+    """Say the definition again, over everything that ever happened."""
+    mine = []
+    for (kol, of, _), moments in moments_of(log, user).items():
+        if until := [at for at in moments if at <= ordered_at]:
+            mine.append((user, kol, of, min(until), max(until)))
+    mine.sort(key=lambda touch: (touch[4], KOLS[touch[1]].encode(), touch[2]))
+    return [t for t in mine[-32:] if t[4] >= ordered_at - LOOKBACK_MS[TouchClass(t[2])]]
+
+
+def expected_after(log: Sequence[Met], user: int, ordered_at: int) -> tuple[int, int]:
+    begins = [min(moments) - ordered_at for moments in moments_of(log, user).values()]
+    soon = [ms for ms in begins if 0 < ms <= 10 * MINUTE]
+    return len(soon), min(soon, default=0)
 
 
 @given(st.lists(journeys, max_size=4), st.lists(st.tuples(st.integers(0, 2), moments), max_size=4))
@@ -89,6 +109,74 @@ def test_an_order_looks_at_the_touches_of_the_definition(
     log = [touch for batch in batches for touch in batch]
 
     assert looked_at(touches, orders) == [expected_touches(log, *order) for order in orders]
+    assert after(touches, orders) == [expected_after(log, *order) for order in orders]
+
+
+crowd = st.lists(  # many moments of few touches, in two half hours
+    st.tuples(
+        st.integers(0, 1),
+        st.integers(0, 3),
+        st.integers(0, 4),
+        st.integers(-40, 30).map(lambda minutes: NOON + minutes * MINUTE),
+    ),
+    max_size=150,
+)
+
+
+@given(crowd, crowd, st.lists(st.tuples(st.integers(0, 1), st.integers(-41, 31)), max_size=6))
+def test_an_order_inside_a_half_hour_sees_the_moments_up_to_it(
+    first: list[Met], then: list[Met], asks: list[tuple[int, int]]
+) -> None:
+    touches = Touches(slack=0)
+    take(touches, first)
+    touches.prune(NOON, RANK)
+    take(touches, then)
+    orders = [(user, NOON + minute * MINUTE) for user, minute in asks]
+
+    assert looked_at(touches, orders) == [expected_touches(first + then, *one) for one in orders]
+    assert after(touches, orders) == [expected_after(first + then, *one) for one in orders]
+
+
+@given(crowd, st.integers(-41, 31))
+def test_no_event_after_an_order_changes_what_it_looks_at(log: list[Met], minute: int) -> None:
+    at = NOON + minute * MINUTE
+    alone, whole = Touches(slack=1000), Touches(slack=1000)
+    take(alone, [met for met in log if met[3] <= at])
+    take(whole, log)
+
+    assert looked_at(whole, [(0, at), (1, at)]) == looked_at(alone, [(0, at), (1, at)])
+
+
+@given(crowd, crowd, st.lists(st.tuples(st.integers(0, 1), st.integers(-41, 31)), max_size=6))
+def test_what_changes_an_order_is_told(
+    first: list[Met], then: list[Met], asks: list[tuple[int, int]]
+) -> None:
+    touches = Touches(slack=1000)
+    take(touches, first)
+    orders = [(user, NOON + minute * MINUTE) for user, minute in asks]
+    before = looked_at(touches, orders), after(touches, orders)
+    told = take(touches, then)
+    now = looked_at(touches, orders), after(touches, orders)
+    for n, (user, at) in enumerate(orders):
+        if any(was[n] != is_[n] for was, is_ in zip(before, now, strict=True)):  # type: ignore[index]  # both are lists
+            assert any(who == user and since <= at for who, since in told)
+
+
+def test_a_user_with_many_orders_in_many_touches_costs_no_memory_for_every_pair() -> None:
+    touches = Touches(slack=1000)
+    kols = np.arange(1000)
+    rank = np.arange(1000)
+    half = NOON // HALF_HOUR_MS * HALF_HOUR_MS
+    for at in (half, half + 1000, half + 20 * MINUTE):
+        touches.add(
+            CLICKSTREAM, np.zeros(1000, np.int64), kols, np.zeros(1000, np.int64), kols + at
+        )
+    asks = half + 2_000 + np.arange(3_000)  # 3 000 000 pairs
+    found = touches.journeys(np.zeros(3_000, np.int64), asks, rank)
+
+    assert np.bincount(found.order).tolist() == [32] * 3_000
+    assert set(found.last.tolist()) == set(range(half + 1_968, half + 2_000))
+    assert found.begin.tolist() == (found.last - 1_000).tolist()
 
 
 @given(journeys, st.randoms(use_true_random=False))
@@ -109,7 +197,7 @@ def test_what_is_forgotten_was_nobodys_to_look_at(
 ) -> None:
     touches = Touches(slack=0)
     take(touches, log)
-    watermark = NOON + HORIZON_MS  # so the horizon is at NOON: orders from then on can change
+    watermark = NOON + HORIZON_MS + 10 * MINUTE  # orders from NOON on can change
     touches.prune(watermark, RANK)
     later = [(user, NOON + after) for user, after in orders]
 
@@ -132,17 +220,23 @@ def test_touches_of_events_after_forgetting_join_the_older_ones() -> None:
     assert len(touches) < 120
 
 
-def test_a_new_and_an_earlier_touch_are_told_a_later_one_is_not() -> None:
+def test_a_new_moment_is_told_and_one_that_begins_a_touch_ten_minutes_before() -> None:
     touches = Touches(slack=1000)
     half = NOON // HALF_HOUR_MS * HALF_HOUR_MS
     changed = [
         take(touches, [(3, 0, 1, half + 600)]),
         take(touches, [(3, 0, 1, half + 900), (3, 1, 1, half + 5)]),
-        take(touches, [(3, 0, 1, half + 600)]),
+        take(touches, [(3, 0, 1, half + 600), (3, 0, 1, half + 900)]),
         take(touches, [(3, 0, 1, half + 700), (3, 0, 1, half + 20)]),
     ]
+    ahead = 10 * MINUTE
 
-    assert changed == [[(3, half + 600)], [(3, half + 5)], [], [(3, half + 20)]]
+    assert changed == [
+        [(3, half + 600 - ahead)],
+        [(3, half + 900), (3, half + 5 - ahead)],
+        [],
+        [(3, half + 700), (3, half + 20 - ahead)],
+    ]
 
 
 def test_the_33rd_newest_touch_is_not_looked_at() -> None:
@@ -151,7 +245,7 @@ def test_the_33rd_newest_touch_is_not_looked_at() -> None:
     [found] = looked_at(touches, [(0, NOON)])
 
     assert len(found) == 32
-    assert min(at for _, _, _, at in found) == NOON - 31 * HALF_HOUR_MS
+    assert min(last for *_, last in found) == NOON - 31 * HALF_HOUR_MS
 
 
 def test_the_32_newest_are_chosen_before_their_lookback_is_asked() -> None:
@@ -167,7 +261,7 @@ def test_touches_of_one_moment_stand_by_the_bytes_of_the_name_then_by_class() ->
     take(touches, [(0, kol, of, NOON) for of in (4, 0) for kol in range(4)])
     [found] = looked_at(touches, [(0, NOON)])
 
-    assert [(KOLS[kol], of) for _, kol, of, _ in found] == [
+    assert [(KOLS[kol], of) for _, kol, of, *_ in found] == [
         (name, of) for name in ("Z", "a", "é", "妈妈") for of in (0, 4)
     ]
 
@@ -218,7 +312,7 @@ def test_a_touch_of_one_topic_leaves_the_other_its_room() -> None:
     take(touches, [(0, 1, 4, NOON + 2), (0, 0, 4, NOON)], INTERACTIONS)
     [found] = looked_at(touches, [(0, NOON + HOUR)])
 
-    assert found == [(0, 0, 4, NOON + 1), (0, 1, 4, NOON + 2)]
+    assert found == [(0, 0, 4, NOON + 1, NOON + 1), (0, 1, 4, NOON + 2, NOON + 2)]
     assert touches.dropped == 2
 
 
@@ -259,7 +353,10 @@ def test_users_get_new_numbers_and_keep_their_touches() -> None:
     touches.renumber_users(number)
 
     assert sorted(touches.users().tolist()) == [0, 1]
-    assert looked_at(touches, [(1, NOON), (0, NOON)]) == [[(1, 0, 0, NOON)], [(0, 1, 0, NOON)]]
+    assert looked_at(touches, [(1, NOON), (0, NOON)]) == [
+        [(1, 0, 0, NOON, NOON)],
+        [(0, 1, 0, NOON, NOON)],
+    ]
 
 
 def test_restored_touches_are_the_same() -> None:
@@ -277,12 +374,24 @@ def test_restored_touches_are_the_same() -> None:
 def test_touches_of_a_snapshot_that_does_not_say_who_said_them_count_for_every_topic() -> None:
     touches, again = Touches(slack=0, limit=1), Touches(slack=0, limit=1)
     take(touches, [(0, 0, 0, NOON)])
-    arrays = touches.arrays("x")
-    del arrays["x.topics"]
+    arrays = dict(touches.arrays("x"))
+    arrays["x.at"] = arrays.pop("x.begin")
+    for name in ("topics", "last", "inner.touch", "inner.at"):
+        del arrays[f"x.{name}"]
     again.restore("x", arrays)
     take(again, [(0, 1, 0, NOON)], INTERACTIONS)
 
     assert again.dropped == 1
+
+
+def test_restored_inner_moments_are_the_same() -> None:
+    touches, again = Touches(slack=0), Touches(slack=0)
+    half = NOON // HALF_HOUR_MS * HALF_HOUR_MS
+    take(touches, [(0, 0, 0, half + n) for n in range(5)])
+    again.restore("x", touches.arrays("x"))
+
+    assert looked_at(again, [(0, half + 3)]) == [[(0, 0, 0, half, half + 3)]]
+    assert looked_at(touches, [(0, half + 3)]) == [[(0, 0, 0, half, half + 3)]]
 
 
 CASES: list[tuple[str, Message, str | None]] = [
