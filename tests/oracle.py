@@ -139,11 +139,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Touch:
-    """One meeting of a user and a KOL; the order of the fields is the order of touches."""
+    """A user, a KOL and a class in one half hour, as an order sees it; sorted as paths go."""
 
-    at: int
+    last: int  # the greatest moment that is not after the order
     kol: str
     kind: str  # click, engage, live, share, view
+    begin: int  # the least moment
 
     @property
     def via(self) -> str:
@@ -164,7 +165,8 @@ class Order:
     channel: str
     paid_cents: int
     refunded_cents: int
-    touches: tuple[Touch, ...]  # those that count, oldest first
+    touches: tuple[Touch, ...]  # those that count, in order of (last, kol, kind)
+    after: tuple[int, int]  # touches that begin within ten minutes after it, ms to the first
     via: Mapping[str, str]  # KOL -> direct, share; organic -> none
     credits: Mapping[str, Mapping[str, tuple[int, int]]]  # model -> KOL -> credit, refunded
 
@@ -215,7 +217,9 @@ class Expected:
 class Story:
     """What one user did, as far as it was accepted."""
 
-    touches: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    touches: dict[tuple[str, str, int], set[int]] = field(
+        default_factory=lambda: defaultdict(set)
+    )  # KOL, class, half hour -> the moments of its events
     made: dict[tuple[str, int], set[tuple[str, str]]] = field(
         default_factory=lambda: defaultdict(set)
     )  # topic, half hour -> KOL and class of its touches
@@ -438,8 +442,7 @@ def stories_of(accepted: Iterable[tuple[str, Fields]], most: int) -> tuple[dict[
             crowded += 1
             continue
         made.add((event["kol_id"], kind))
-        key = (event["kol_id"], kind, half_hour)
-        story.touches[key] = min(event["ts"], story.touches.get(key, event["ts"]))
+        story.touches[event["kol_id"], kind, half_hour].add(event["ts"])
     return stories, crowded
 
 
@@ -448,13 +451,12 @@ def orders_of(stories: Mapping[str, Story]) -> tuple[dict[tuple[str, str], Order
     orders: dict[tuple[str, str], Order] = {}
     excess = 0
     for user, story in stories.items():
-        touches = sorted(Touch(at, kol, kind) for (kol, kind, _), at in story.touches.items())
         for order_id, paid in story.paid.items():
             standing = min(paid, key=lambda event: (event["ts"], event["event_id"]))
             counting = [r for r in story.refunds[order_id] if _counts(r, standing)]
             refunded, over = refund_of(standing["pay_cents"], counting)
             excess += over
-            orders[user, order_id] = _order(standing, refunded, touches)
+            orders[user, order_id] = _order(standing, refunded, story)
     unmatched = sum(
         len(refunds)
         for user, story in stories.items()
@@ -477,10 +479,27 @@ def refund_of(paid_cents: int, counting: Sequence[Fields]) -> tuple[int, int]:
     return min(paid_cents, asked), max(0, asked - paid_cents)
 
 
-def _order(standing: Fields, refunded: int, touches: Sequence[Touch]) -> Order:
+def seen_by(story: Story, at: int) -> list[Touch]:
+    """The touches that count for an order at a time: no moment after it exists."""
+    seen = []
+    for (kol, kind, _), moments in story.touches.items():
+        until = [moment for moment in moments if moment <= at]
+        if until:
+            seen.append(Touch(max(until), kol, kind, min(until)))
+    newest = sorted(seen)[-LOOKED_AT:]
+    return [touch for touch in newest if touch.last >= at - LOOKBACK_MS[touch.kind]]
+
+
+def soon_after(story: Story, at: int) -> tuple[int, int]:
+    """How many touches begin within ten minutes after an order, and how long after it the first."""
+    begins = [min(moments) - at for moments in story.touches.values()]
+    soon = [ms for ms in begins if 0 < ms <= PATIENCE_MS]
+    return len(soon), min(soon, default=0)
+
+
+def _order(standing: Fields, refunded: int, story: Story) -> Order:
     at, paid = standing["ts"], standing["pay_cents"]
-    newest = [touch for touch in touches if touch.at <= at][-LOOKED_AT:]
-    counting = [touch for touch in newest if touch.at >= at - LOOKBACK_MS[touch.kind]]
+    counting = seen_by(story, at)
     via = {touch.kol: "share" for touch in counting}
     via.update({touch.kol: "direct" for touch in counting if touch.via == "direct"})
     credits_ = {}
@@ -499,6 +518,7 @@ def _order(standing: Fields, refunded: int, touches: Sequence[Touch]) -> Order:
         paid_cents=paid,
         refunded_cents=refunded,
         touches=tuple(counting),
+        after=soon_after(story, at),
         via=via or {"organic": "none"},
         credits=credits_,
     )
@@ -510,18 +530,23 @@ def _order(standing: Fields, refunded: int, touches: Sequence[Touch]) -> Order:
 def weights_of(model: str, touches: Sequence[Touch], ordered_at: int) -> dict[str, int]:
     """Integer weight of every KOL concerned; without a touch the organic part has all.
 
-    >>> weights_of("position", [Touch(n, kol, "click") for n, kol in enumerate("abcd")], 9)
+    >>> path = [Touch(n, kol, "click", n) for n, kol in enumerate("abcd")]
+    >>> weights_of("position", path, 9)
     {'a': 4, 'b': 1, 'c': 1, 'd': 4}
+    >>> weights_of("position", [*path, Touch(9, "e", "click", -1)], 9)
+    {'a': 1, 'b': 1, 'c': 1, 'd': 1, 'e': 16}
 
     """
     if not touches:
         return {"organic": 1}
+    first = min(touches, key=lambda touch: (touch.begin, touch.kol, touch.kind))
+    last = touches[-1]
     each = {
-        "first": lambda: [1] + [0] * (len(touches) - 1),
-        "last": lambda: [0] * (len(touches) - 1) + [1],
+        "first": lambda: [int(touch is first) for touch in touches],
+        "last": lambda: [int(touch is last) for touch in touches],
         "linear": lambda: [1] * len(touches),
-        "position": lambda: _position(len(touches)),
-        "time_decay": lambda: [faded((ordered_at - t.at) // MINUTE_MS) for t in touches],
+        "position": lambda: [_position(len(touches), (t is first) + (t is last)) for t in touches],
+        "time_decay": lambda: [faded((ordered_at - t.last) // MINUTE_MS) for t in touches],
         "shapley": lambda: [
             int(all(before.kol != touch.kol for before in touches[:n]))
             for n, touch in enumerate(touches)
@@ -533,10 +558,9 @@ def weights_of(model: str, touches: Sequence[Touch], ordered_at: int) -> dict[st
     return weights
 
 
-def _position(n: int) -> list[int]:
-    if n <= 2:
-        return [1] * n
-    return [2 * (n - 2), *[1] * (n - 2), 2 * (n - 2)]
+def _position(n: int, roles: int) -> int:
+    """Weight of one of n touches that is none, one or both of first and last."""
+    return 1 if n <= 2 else [1, 2 * (n - 2), 4 * (n - 1)][roles]
 
 
 @cache

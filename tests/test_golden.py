@@ -143,7 +143,8 @@ def test_orders_are_those_of_the_definitions(case: str) -> None:
 
 
 def standing(row: Row) -> dict[str, Any]:
-    touches = zip(map(ms, row["touch_at"]), row["touch_kol"], row["touch_class"], strict=True)
+    moments = [list(map(ms, row[name])) for name in ("touch_begin", "touch_at")]
+    touches = zip(*moments, row["touch_kol"], row["touch_class"], strict=True)
     return {
         "key": (ms(row["ordered_at"]), row["order_id"], row["user_hash"]),
         "about": (row["brand_id"], row["platform"], row["channel"]),
@@ -158,7 +159,7 @@ def defined(one: Order) -> dict[str, Any]:
         "key": (one.ordered_at, one.order_id, hashed(one)),
         "about": (one.brand_id, one.platform, one.channel),
         "cents": (one.paid_cents, one.refunded_cents),
-        "touches": [((t.at, t.kol, t.kind), t.via) for t in one.touches],
+        "touches": [((t.begin, t.last, t.kol, t.kind), t.via) for t in one.touches],
         "via": sorted(one.via.items(), key=lambda pair: pair[0].encode()),
     } | {model: sides(shares) for model, shares in one.credits.items()}
 
@@ -228,7 +229,7 @@ def test_each_model_pays_every_order_out_to_the_cent(case: str) -> None:
 def test_two_kols_share_an_order() -> None:
     row = order(expected("two_kols_share_an_order"))
 
-    # xia 40 minutes before, lan 5, xia 2; 199.00 yuan
+    # xia 40 minutes before, lan 5, xia 2 and 1; 199.00 yuan
     assert row["touch_kol"] == ["kol-xia", "kol-lan", "kol-xia"]
     assert credited(row, "first") == {"kol-lan": 0, "kol-xia": 19_900}
     assert credited(row, "last") == {"kol-lan": 0, "kol-xia": 19_900}
@@ -238,7 +239,7 @@ def test_two_kols_share_an_order() -> None:
     assert credited(row, "position") == {"kol-lan": 3_980, "kol-xia": 15_920}
     assert credited(row, "shapley") == {"kol-lan": 9_950, "kol-xia": 9_950}
     # halved every week of 10 080 minutes
-    lan, xia = 2 ** (-5 / 10_080), 2 ** (-40 / 10_080) + 2 ** (-2 / 10_080)
+    lan, xia = 2 ** (-5 / 10_080), 2 ** (-40 / 10_080) + 2 ** (-1 / 10_080)
     assert round(19_900 * lan / (lan + xia)) == 6_638
     assert credited(row, "time_decay") == {"kol-lan": 6_638, "kol-xia": 13_262}
 
@@ -256,6 +257,25 @@ def test_two_kols_share_an_order_and_their_cells_and_its_brand_count() -> None:
         "orders": 1,
         "paid_cents": 19_900,
     }
+
+
+def test_a_touch_has_all_its_moments() -> None:
+    rows = expected("a_touch_has_all_its_moments")
+    between, later = order(rows, order_id="o-between"), order(rows, order_id="o-later")
+    row = order(rows, order_id="o-after")
+
+    # A 12:00, B 12:10, A 12:20, order 12:25: A is the last and the first
+    assert row["touch_kol"] == ["kol-lan", "kol-xia"]
+    for model in ("first", "last"):
+        assert credited(row, model) == {"kol-lan": 0, "kol-xia": 10_000}
+    assert (row["touches_after"], row["first_after_ms"]) == (1, 15_000)
+    # the order at 12:15 sees A at 12:00 and 12:05, B at 12:10
+    assert between["touch_kol"] == ["kol-xia", "kol-lan"]
+    assert credited(between, "first") == {"kol-lan": 0, "kol-xia": 10_000}
+    assert credited(between, "last") == {"kol-lan": 10_000, "kol-xia": 0}
+    # n = 3, first and last are others: 2 (n - 2) = 2 each, lan 1 of 5
+    assert later["touch_kol"] == ["kol-lan", "kol-xia", "kol-mei"]
+    assert credited(later, "position") == {"kol-lan": 2_000, "kol-mei": 4_000, "kol-xia": 4_000}
 
 
 def test_a_refund_before_its_order_waits_for_it() -> None:

@@ -221,11 +221,12 @@ def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
         if not row["kols"]:
             assert row["paid_cents"] == row["refunded_cents"] == 0
             continue
-        columns = [row[f"touch_{name}"] for name in ("at", "kol", "class", "via")]
+        columns = [row[f"touch_{name}"] for name in ("begin", "at", "kol", "class", "via")]
         found[row["ordered_at"], row["order_id"], row["user_hash"]] = {
             "about": [row[name] for name in ("brand_id", "platform", "channel")],
             "cents": [row["paid_cents"], row["refunded_cents"]],
             "touches": list(zip(*columns, strict=True)),
+            "after": (row["touches_after"], row["first_after_ms"]),
             "via": dict(zip(row["kols"], row["kol_via"], strict=True)),
             "kols": row["kols"],
         } | {
@@ -246,7 +247,8 @@ def expected_orders(expected: Expected) -> dict[tuple[int, str, str], dict[str, 
         (order.ordered_at, order.order_id, user_hash(order.user_id)): {
             "about": [order.brand_id, order.platform, order.channel],
             "cents": [order.paid_cents, order.refunded_cents],
-            "touches": [(t.at, t.kol, t.kind, t.via) for t in order.touches],
+            "touches": [(t.begin, t.last, t.kol, t.kind, t.via) for t in order.touches],
+            "after": order.after,
             "via": dict(order.via),
             "kols": sorted(order.via, key=str.encode),
         }

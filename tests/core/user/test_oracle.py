@@ -119,14 +119,14 @@ def test_a_split_loses_no_cent_and_is_fair_to_a_cent(weights: dict[str, int], ce
     )
 
 
-def test_touches_of_one_half_hour_are_one_at_the_earliest_time() -> None:
+def test_a_touch_has_the_moments_of_its_half_hour_up_to_the_order() -> None:
     begins = AT // HALF_HOUR_MS * HALF_HOUR_MS
-    clicks = [click("a", begins + n * MINUTE_MS) for n in (29, 3, 17, 30)]
+    clicks = [click("a", begins + n * MINUTE_MS) for n in (29, 3, 7, 17, 30)]
 
     expected = read(*clicks, paid(at=begins + 10 * MINUTE_MS))
 
     (order,) = expected.orders.values()
-    assert order.touches == (Touch(begins + 3 * MINUTE_MS, "a", "click"),)
+    assert order.touches == (Touch(begins + 7 * MINUTE_MS, "a", "click", begins + 3 * MINUTE_MS),)
 
 
 @pytest.mark.parametrize(("late", "counting"), [(-1, 1), (0, 1), (1, 0)])
@@ -292,7 +292,7 @@ def test_a_refusal_has_every_reason_that_holds(
 
 def test_fading_is_exact_at_whole_weeks() -> None:
     assert [faded(10_080 * weeks) for weeks in range(4)] == [2**32, 2**31, 2**30, 2**29]
-    assert weights_of("time_decay", [Touch(0, "a", "click")], 59_999) == {"a": 2**32}
+    assert weights_of("time_decay", [Touch(0, "a", "click", 0)], 59_999) == {"a": 2**32}
 
 
 @pytest.mark.parametrize("seed", range(3))
