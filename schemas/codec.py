@@ -1,13 +1,13 @@
 """Decode record batches: every message becomes a row of columns or one rejection.
 
-Decoding never raises, whatever the bytes, and depends only on the bytes, the record time and
-the partition. If several reasons to reject a message hold, the first of this order counts:
-null_value, too_large, not_json, invalid, unknown_kind, reserved_id, bad_time,
-from_the_future, wrong_partition.
+Decoding never raises, whatever the bytes, and depends only on the bytes, the record time, the
+partition and the ids that mean nobody. If several reasons to reject a message hold, the first
+of this order counts: null_value, too_large, not_json, invalid, unknown_kind, reserved_id,
+placeholder_id, bad_time, from_the_future, wrong_partition.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from math import nan
@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.cells import ORGANIC
 from schemas.columns import (
     NONE,
+    PLACEHOLDER,
     Behaviour,
     Codes,
     Decoded,
@@ -48,6 +48,7 @@ from schemas.events import (
 )
 from schemas.identity import identities, order_keys, user_keys
 from schemas.partitioner import partitions_of
+from schemas.placeholders import DEFAULT, Placeholders
 from schemas.surrogates import substituted
 
 _UNKNOWN: Final = 255  # no kind has this code
@@ -65,7 +66,8 @@ _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the la
 _ERRORS: Final = {
     RejectReason.INVALID: "Object missing required field `pay_cents`",
     RejectReason.UNKNOWN_KIND: "a word for what happened that this version does not know",
-    RejectReason.RESERVED_ID: "`kol_id` is `organic` or begins with `~`",
+    RejectReason.RESERVED_ID: "`kol_id` is `organic` or begins with `~`, however it is written",
+    RejectReason.PLACEHOLDER_ID: "`user_id` or `kol_id` is one of KOL_PLACEHOLDER_IDS, or blank",
     RejectReason.BAD_TIME: "`ts` is before the year 2000",
     RejectReason.FROM_THE_FUTURE: "`ts` is more than 10 minutes after the record time",
     RejectReason.WRONG_PARTITION: "not the partition of murmur2 of `user_id`",
@@ -109,21 +111,27 @@ class _Common(TypedDict):
     kind: NDArray[np.uint8]
 
 
-def decode(batch: RecordBatch) -> Decoded:
+def decode(batch: RecordBatch, placeholders: Placeholders = DEFAULT) -> Decoded:
     """The facts and the rejections of a record batch of an input topic, both in log order."""
     if batch.topic == PURCHASES:
-        return _purchases(_parse(batch, _purchase))
+        return _purchases(_parse(batch, _purchase), placeholders)
     if batch.topic == CLICKSTREAM:
-        return _clicks(_parse(batch, _click))
-    return _interactions(_parse(batch, _interaction))
+        return _clicks(_parse(batch, _click), placeholders)
+    return _interactions(_parse(batch, _interaction), placeholders)
 
 
-def _clicks(parsed: _Parsed[Clickstream]) -> Decoded:
+def _clicks(parsed: _Parsed[Clickstream], placeholders: Placeholders) -> Decoded:
     kind = _kinds(parsed, [event.event for event in parsed.events])
-    reserved = _are_reserved([event.kol_id for event in parsed.events])
-    common = _reject_invalid(parsed, kind, {RejectReason.RESERVED_ID: reserved})
+    user_ids = [event.user_id for event in parsed.events]
+    named = [event.kol_id for event in parsed.events]
+    nobody, reserved = placeholders.among_kols(_distinct(named))
+    own_violations = {
+        RejectReason.RESERVED_ID: _are_among(named, reserved),
+        RejectReason.PLACEHOLDER_ID: _are_among(user_ids, placeholders.among(user_ids)),
+    }
+    common = _reject_invalid(parsed, kind, user_ids, own_violations)
     events = parsed.events
-    kols, kol = _names_and_codes([event.kol_id for event in events])
+    kols, kol = _names_and_codes([event.kol_id for event in events], nobody)
     absent = np.full(len(events), nan)
     facts = Behaviour(
         **common,
@@ -139,10 +147,17 @@ def _clicks(parsed: _Parsed[Clickstream]) -> Decoded:
     return Decoded(facts, _rejected(parsed))
 
 
-def _interactions(parsed: _Parsed[Interaction]) -> Decoded:
+def _interactions(parsed: _Parsed[Interaction], placeholders: Placeholders) -> Decoded:
     kind = _kinds(parsed, [event.event for event in parsed.events])
-    reserved = _are_reserved([event.kol_id for event in parsed.events])
-    common = _reject_invalid(parsed, kind, {RejectReason.RESERVED_ID: reserved})
+    user_ids = [event.user_id for event in parsed.events]
+    named = [event.kol_id for event in parsed.events]
+    nobody, reserved = placeholders.among_kols(_distinct(named))
+    by_nobody = _are_among(user_ids, placeholders.among(user_ids))
+    own_violations = {
+        RejectReason.RESERVED_ID: _are_among(named, reserved),
+        RejectReason.PLACEHOLDER_ID: by_nobody | _are_among(named, nobody),
+    }
+    common = _reject_invalid(parsed, kind, user_ids, own_violations)
     events = parsed.events
     kols, kol = _names_and_codes([event.kol_id for event in events])
     facts = Behaviour(
@@ -159,13 +174,14 @@ def _interactions(parsed: _Parsed[Interaction]) -> Decoded:
     return Decoded(facts, _rejected(parsed))
 
 
-def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
+def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded:
     kind = _kinds(parsed, [event.kind for event in parsed.events])
     unpriced = np.array([event.pay_cents is None for event in parsed.events], np.bool_)
     needs_price = (kind == Kind.PAID) | (kind == Kind.REFUND)
-    common = _reject_invalid(parsed, kind, {RejectReason.INVALID: unpriced & needs_price})
+    user_ids = [event.user_id for event in parsed.events]
+    own_violations = {RejectReason.INVALID: unpriced & needs_price}
+    common = _reject_invalid(parsed, kind, user_ids, own_violations)
     events = parsed.events
-    user_ids = [event.user_id for event in events]
     order_ids = [_order_id(event) for event in events]
     brands, brand = _names_and_codes([event.brand_id for event in events])
     platforms, platform = _names_and_codes([event.platform for event in events])
@@ -193,6 +209,7 @@ def _purchases(parsed: _Parsed[Purchase]) -> Decoded:
         discount_cents=_cents([event.discount_cents for event in events]),
         promo=_mask([event.promo_flag for event in events]),
         member=_mask([event.is_member for event in events]),
+        placeholder_user=_are_among(user_ids, placeholders.among(user_ids)),
     )
     return Decoded(facts, _rejected(parsed))
 
@@ -304,14 +321,20 @@ def _read_substituted(
 
 
 def _reject_invalid(
-    parsed: _Parsed[_AnEvent], kind: NDArray[np.uint8], own_violations: Mapping[RejectReason, Mask]
+    parsed: _Parsed[_AnEvent],
+    kind: NDArray[np.uint8],
+    user_ids: list[str],
+    own_violations: Mapping[RejectReason, Mask],
 ) -> _Common:
-    """Reject well-formed events that violate a rule; the common columns of the others."""
+    """Reject well-formed events that violate a rule; the common columns of the others.
+
+    They leave `user_ids`, too.
+    """
     batch, place = parsed.batch, parsed.place
-    user_ids = [event.user_id.encode() for event in parsed.events]
+    users = list(map(str.encode, user_ids))
     at = np.array([event.ts for event in parsed.events], np.int64)
     received_at = batch.received_at[place]
-    is_right_partition = partitions_of(user_ids, batch.partitions) == batch.partition
+    is_right_partition = partitions_of(users, batch.partitions) == batch.partition
     violations = {
         RejectReason.UNKNOWN_KIND: kind == _UNKNOWN,
         **own_violations,
@@ -328,11 +351,11 @@ def _reject_invalid(
             why = RejectReason(reason[row])
             parsed.rejections[int(place[row])] = _Rejection(why, _ERRORS[why])
         parsed.events = list(compress(parsed.events, valid))
-        user_ids = list(compress(user_ids, valid))
+        user_ids[:] = compress(user_ids, valid)
+        users = list(compress(users, valid))
         parsed.place = place = place[valid]
         at, received_at, kind = at[valid], received_at[valid], kind[valid]
-    events = parsed.events
-    users = [event.user_id for event in events]
+    event_ids = [event.event_id for event in parsed.events]
     return {
         "topic": batch.topic,
         "partition": batch.partition,
@@ -340,8 +363,8 @@ def _reject_invalid(
         "offset": batch.offsets[place],
         "at": at,
         "received_at": received_at,
-        "identity": identities(batch.topic, users, [event.event_id for event in events]),
-        "user": user_keys(user_ids),
+        "identity": identities(batch.topic, user_ids, event_ids),
+        "user": user_keys(users),
         "kind": kind,
     }
 
@@ -369,12 +392,18 @@ def _order_id(event: Purchase) -> str:
     return event.ref_order_id or event.order_id
 
 
-def _are_reserved(names: Sequence[str | None]) -> Mask:
-    """Which names are reserved, shape (n,)."""
-    reserved = {name for name in set(names) if name and (name == ORGANIC or name[0] == "~")}
-    if not reserved:
+def _distinct(names: Sequence[str | None]) -> set[str]:
+    """The different names; empty is absent."""
+    distinct = set(names)
+    distinct -= {None, ""}
+    return cast("set[str]", distinct)
+
+
+def _are_among(names: Sequence[str | None], found: Collection[str]) -> Mask:
+    """Which names are among some that are found rarely, shape (n,)."""
+    if not found:
         return np.zeros(len(names), np.bool_)
-    return np.array([name in reserved for name in names], np.bool_)
+    return np.array([name in found for name in names], np.bool_)
 
 
 def _kinds(parsed: _Parsed[_AnEvent], words: Sequence[str]) -> NDArray[np.uint8]:
@@ -385,11 +414,15 @@ def _kinds(parsed: _Parsed[_AnEvent], words: Sequence[str]) -> NDArray[np.uint8]
         return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
 
 
-def _names_and_codes(names: Sequence[str | None]) -> tuple[list[str], Codes]:
+def _names_and_codes(
+    names: Sequence[str | None], placeholders: Collection[str] = frozenset()
+) -> tuple[list[str], Codes]:
     """The distinct names by first appearance, and the code of each row; empty is absent."""
     distinct = [name for name in dict.fromkeys(names) if name]
+    if placeholders:
+        distinct = [name for name in distinct if name not in placeholders]
     code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
-    code |= {None: NONE, "": NONE}
+    code |= {None: NONE, "": NONE} | dict.fromkeys(placeholders, PLACEHOLDER)
     return distinct, np.array([code[name] for name in names], np.int32)
 
 

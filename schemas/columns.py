@@ -19,6 +19,7 @@ Keys = NDArray[np.uint64]  # shape (n, 2): a 128-bit identity, low word first
 Mask = NDArray[np.bool_]
 
 NONE = -1  # the code of an absent name, and an absent count
+PLACEHOLDER = -2  # the code of a name that means nobody
 
 _BEHAVIOUR: Final = (  # columns of `Behaviour`, one value an event
     *("offset", "at", "received_at", "identity", "user", "kind"),
@@ -63,7 +64,7 @@ class Behaviour(Facts):
     """Events of `clickstream` and `content-interactions`."""
 
     kols: Sequence[str]  # the distinct kol_ids of this batch
-    kol: Codes  # into `kols`, NONE where the event names no KOL
+    kol: Codes  # into `kols`; NONE where the event names no KOL, PLACEHOLDER where nobody
     dwell_ms: NDArray[np.int64]  # NONE where absent
     visible_ms: NDArray[np.int64]  # NONE where absent
     completion: NDArray[np.float64]  # [0, 1], nan where absent
@@ -100,6 +101,7 @@ class Purchases(Facts):
     discount_cents: NDArray[np.int64]  # 0 where absent
     promo: Mask
     member: Mask
+    placeholder_user: Mask  # the user_id means nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,13 @@ class RejectReason(IntEnum):
     NOT_JSON = 0  # no JSON object, or not UTF-8
     INVALID = 1  # a field is missing, of the wrong type or out of range
     UNKNOWN_KIND = 2  # an event or kind we do not know; can be retried after an upgrade
-    RESERVED_ID = 3  # a kol_id `organic` or beginning with `~`
+    RESERVED_ID = 3  # a kol_id `organic` or beginning with `~`, however it is written
     TOO_LARGE = 4  # more bytes than `MAX_EVENT_BYTES`
     BAD_TIME = 5  # before the year 2000
     FROM_THE_FUTURE = 6  # more than 10 minutes after its own record time
     NULL_VALUE = 7  # a record without a value
     WRONG_PARTITION = 8  # the producer's partitioner is not murmur2 of user_id
+    PLACEHOLDER_ID = 9  # behaviour of a user_id, or about a kol_id, that means nobody
 
     @property
     def label(self) -> str:

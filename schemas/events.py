@@ -103,7 +103,8 @@ Count = Annotated[int, Meta(ge=0, le=10**12)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Moment = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
-# Not `organic` (the part of an order nobody earned), not `~...` (names of our own cells).
+# Not `organic` (the part of an order nobody earned), not `~...` (names of our own cells), however
+# they are written: `schemas.placeholders` compares folds, which a pattern cannot say.
 _UNRESERVED: Final = Meta(extra_json_schema={"pattern": "^(?!~|organic$)"})
 
 
@@ -127,7 +128,9 @@ class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
     session_id: Annotated[Ref | None, _about("the visit")] = None
     platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
     channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
-    kol_id: Annotated[Ref | None, _UNRESERVED, _about("the KOL whose content led there")] = None
+    kol_id: Annotated[
+        Ref | None, _UNRESERVED, _about("the KOL whose content led there; a placeholder is none")
+    ] = None
     content_id: Annotated[Ref | None, _about("the content that led there")] = None
     share_id: Annotated[Ref | None, _about("the share that was followed")] = None
     share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None

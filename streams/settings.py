@@ -36,6 +36,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from schemas.placeholders import PLACEHOLDER_IDS, Placeholders
 from schemas.topics import OWN
 from streams.errors import ExpectedError
 
@@ -230,12 +231,22 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Secret key of user_hash, at least 16 characters; required in production.",
     )
+    placeholder_ids: str = Field(
+        ", ".join(PLACEHOLDER_IDS),
+        description="Ids of users and KOLs that mean nobody, separated by commas; case, width and "
+        "spaces do not matter. Blank ids always mean nobody.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Level of the worker's log."
     )
     kafka: Kafka = Kafka()
     clickhouse: ClickHouse = ClickHouse()
     worker: Worker = Worker()
+
+    @property
+    def placeholders(self) -> Placeholders:
+        """The ids that mean nobody."""
+        return Placeholders(self.placeholder_ids.split(","))
 
     @field_validator("business_zone")
     @classmethod

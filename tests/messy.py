@@ -33,9 +33,9 @@ PURCHASES: Final = "purchases"
 SOON_MS: Final = 12 * HOUR_MS  # longer than any run: what is from the future stays so
 
 KOLS: Final = (
-    *("kol-a", "kol-ab", "kol-b", "KOL-A", "Organic", "organic-life", "a~b", "7"),
+    *("kol-a", "kol-ab", "kol-b", "KOL-A", "Organica", "organic-life", "a~b", "7"),
     *("小米妈妈", "小米", "奶粉测评师", "名前", "émilie", "e\u0301milie", "Żaneta"),
-    *("👶日记", "\uff5e宝妈", "кол", "kol with spaces", 'kol"quoted"\\'),
+    *("👶日记", "\uff22宝妈", "кол", "kol with spaces", 'kol"quoted"\\'),
 )
 BRANDS: Final = ("feihe", "美素佳儿", "brand-3", "")  # an empty one is an absent one
 PLATFORMS: Final = ("douyin", "小红书", "tmall")

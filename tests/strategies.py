@@ -133,6 +133,23 @@ def events(topic: str) -> st.SearchStrategy[Message]:
     return BY_TOPIC[topic]
 
 
+_WIDE = {ord(narrow): ord(narrow) + 0xFEE0 for narrow in map(chr, range(0x21, 0x7F))}
+
+
+@st.composite
+def _spelled(draw: st.DrawFn, word: str) -> str:
+    """A word with other case, width, spaces and zero-width characters, rarely another word."""
+    between = st.sampled_from(["", "", "", "\u200b", "\ufeff", "\xad", " ", "\n", "\u0301", "5"])
+    letters = [
+        draw(between) + draw(st.sampled_from([c, c.upper(), c.translate(_WIDE)])) for c in word
+    ]
+    return "".join(letters) + draw(between)
+
+
+spellings = st.sampled_from(
+    ["organic", "~x", "undefined", "NaN", "0", "[object Object]", "(not set)", "", " "]
+).flatmap(_spelled)  # of reserved names and placeholders
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -152,7 +169,7 @@ def bent(draw: st.DrawFn, topic: str) -> Message:
     if draw(st.booleans()):
         return {key: value for key, value in event.items() if key != name}
     odd = st.sampled_from(["", "organic", "~x", -1, 2**63, 10**12 + 1, 1.5, "x" * 513, True])
-    return event | {name: draw(odd | json_values)}
+    return event | {name: draw(odd | spellings | json_values)}
 
 
 @st.composite

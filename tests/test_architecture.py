@@ -21,7 +21,7 @@ PURE = {
     *("msgspec", "numpy"),
 }
 MAY = {
-    "schemas": PURE | {"schemas", "xxhash"},
+    "schemas": PURE | {"schemas", "unicodedata", "xxhash"},
     "streams/core": PURE | {"schemas", "streams.core"},
 }
 TOOLS = {  # write generated files when they are run

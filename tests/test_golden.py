@@ -33,6 +33,8 @@ from tests.golden_paths import (
 )
 from tests.oracle import Expected, Order, oracle
 
+UNREAD = {"nobodys_ids"}  # cases of rules that the oracle does not have yet
+ASKED = [case for case in CASES if case not in UNREAD]  # of the oracle
 UNTOLD = ("depth", "for_", "against_", "square_")  # by the oracle's cells
 
 
@@ -130,7 +132,7 @@ def meant(rows: list[Row]) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ASKED)
 def test_orders_are_those_of_the_definitions(case: str) -> None:
     asked = oracle(records(case), PARTITIONS)
 
@@ -175,7 +177,7 @@ def hashed(one: Order) -> str:
     return hmac.new(KEY, one.user_id.encode(), "sha256").hexdigest()[:32]  # 128 bits
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ASKED)
 def test_cells_are_those_of_the_definitions(case: str) -> None:
     asked = oracle(records(case), PARTITIONS)
     cells: dict[tuple[str, int], Counter[str]] = {}
@@ -190,7 +192,7 @@ def test_cells_are_those_of_the_definitions(case: str) -> None:
     assert {kol: total for kol, total in depth.items() if total} == asked.depth
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ASKED)
 def test_every_message_leaves_by_the_door_of_the_definitions(case: str) -> None:
     rows, asked = expected(case), oracle(records(case), PARTITIONS)
 
@@ -395,6 +397,26 @@ def test_an_order_nobody_led_to_is_organic() -> None:
         assert returned(row, model) == {"organic": 45}
 
 
+def test_ids_of_nobody_and_a_kol_himself_earn_nothing() -> None:
+    rows = expected("nobodys_ids")
+
+    for model in MODELS:
+        assert credited(order(rows, order_id="o1"), model) == {"organic": 9_900}
+        assert returned(order(rows, order_id="o1"), model) == {"organic": 900}
+        assert credited(order(rows, order_id="o2"), model) == {"organic": 5_000}
+        assert credited(order(rows, order_id="o3"), model) == {"Kol-lan": 7_000}  # another KOL
+    doors = ("placeholder_id", "reserved_id", "placeholder_kol", "placeholder_user", "own_event")
+    assert {door: counted(rows, door) for door in doors} == {
+        "placeholder_id": 3,  # e1, e2, e6
+        "reserved_id": 3,  # e7 to e9
+        "placeholder_kol": 1,  # e5
+        "placeholder_user": 2,  # e3, e4
+        "own_event": 2,  # e11, e12
+    }
+    plain = {"events": 2, "users": 1, "users_hour": 1, "users_day": 1, "users_week": 1}
+    assert cell(rows, "kol-lan", "11:51") == plain | {"clicks": 1, "questions": 1}
+
+
 def test_malformed_messages_leave_with_their_reasons() -> None:
     rows = expected("malformed_messages")
     rejected = Counter({row["door"]: row["n"] for row in of(rows, "door_count", kind="rejected")})
@@ -402,7 +424,8 @@ def test_malformed_messages_leave_with_their_reasons() -> None:
     left = sum(row["n"] for row in of(rows, "door_count"))
 
     assert reasons.pop("too_late") == 1
-    assert set(rejected) == {reason.label for reason in RejectReason} - {"too_large"}
+    others = {"too_large", "placeholder_id"}  # the latter has a story of its own
+    assert set(rejected) == {reason.label for reason in RejectReason} - others
     more = {"not_json": 2, "invalid": 4, "reserved_id": 2}
     assert reasons == dict.fromkeys(rejected, 1) | more
     assert left == len(records("malformed_messages"))
@@ -513,7 +536,7 @@ def test_a_kol_is_remembered_fading() -> None:
 def test_ties_go_by_utf8_bytes() -> None:
     rows = expected("ties_by_utf8_bytes")
     row = order(rows, paid_cents=103)
-    four = ["kol-a", "Żaneta", "～宝妈", "👶日记"]
+    four = ["kol-a", "Żaneta", "Ｂ宝妈", "👶日记"]
 
     assert row["kols"] == row["touch_kol"] == four
     # 25.75 each; UTF-16 would put the baby before the last of the three

@@ -15,7 +15,7 @@ from streams.errors import ExpectedError
 if TYPE_CHECKING:
     from streams.operations.ingest.check import Forecast
     from streams.operations.ingest.send import Sent
-    from streams.settings import Kafka
+    from streams.settings import Settings
 
 AGAIN = (
     "Sending the files again is safe:"
@@ -53,12 +53,12 @@ def ingest(
     from streams.settings import load
 
     use_home(home)
-    kafka = load(("kafka",)).kafka
+    settings = load(("kafka",))
     now = time.time_ns() // 1_000_000
     with progress() as bar:
         task = bar.add_task("checking", total=None)
         on_checked = lambda n: bar.update(task, completed=n)  # noqa: E731  # of the bar only
-        forecast = _prepare(kafka, files, home, now, on_checked if check else None)
+        forecast = _prepare(settings, files, home, now, on_checked if check else None)
     if forecast is not None:
         _print_forecast(forecast)
         if forecast.is_newest_first and not allow_late:
@@ -66,7 +66,7 @@ def ingest(
     with progress() as bar:
         sending = bar.add_task("sending", total=forecast.messages if forecast else None)
         on_sent = lambda n: bar.update(sending, completed=n)  # noqa: E731  # of the bar only
-        sent = asyncio.run(send_files(kafka, files, now, on_sent))
+        sent = asyncio.run(send_files(settings.kafka, files, now, on_sent))
     _print_sent(sent, forecast, as_json=as_json)
     is_empty = not sent.delivered and sent.unusable
     if sent.why or is_empty or (strict and sent.unusable):
@@ -74,7 +74,7 @@ def ingest(
 
 
 def _prepare(
-    kafka: "Kafka",
+    settings: "Settings",
     files: list[Path],
     home: Path,
     now: int,
@@ -97,8 +97,8 @@ def _prepare(
         for path in filter(is_read_once, files):
             print_notice(f"not checked: {path} can be read only once")
             return None
-        greatest = asyncio.run(known_greatest_times(kafka, greatest_times(home)))
-        return check_files(files, kafka.partitions, greatest, now, on_checked)
+        greatest = asyncio.run(known_greatest_times(settings, greatest_times(home)))
+        return check_files(files, settings, greatest, now, on_checked)
     except DamagedFileError as error:
         reason = f"{error}; nothing was sent (--no-check sends the lines before it)"
         raise NothingSentError(reason) from error

@@ -78,7 +78,14 @@ class Restorer:
             )
             _continue(memory, it)
             begun_at = None if it.is_fresh else LONG_AGO
-            return UserLane(partition, memory, it.log, *self._begin(Side.USER, it), begun_at)
+            return UserLane(
+                partition,
+                memory,
+                it.log,
+                *self._begin(Side.USER, it),
+                begun_at,
+                self._settings.placeholders,
+            )
 
     async def kol_lane(self, partition: int, logs: Logs) -> KolLane:
         """The KOL side of it."""

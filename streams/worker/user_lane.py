@@ -7,6 +7,7 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.erasures import read_erasures
 from schemas.events import INPUTS
+from schemas.placeholders import DEFAULT, Placeholders
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
@@ -37,13 +38,14 @@ class UserLane(Lane):
     Args:
         partition, memory, log, pace, mute: as of every lane.
         begun_at: when its first message came, or long ago; None: nothing yet.
+        placeholders: ids that mean nobody.
 
     """
 
     side = Side.USER
     places = door_counts.SERIES
 
-    def __init__(  # those of a lane and one more
+    def __init__(  # those of a lane and two more
         self,
         partition: int,
         memory: UserMemory,
@@ -51,10 +53,12 @@ class UserLane(Lane):
         pace: Pace,
         mute: Mute,
         begun_at: float | None = None,
+        placeholders: Placeholders = DEFAULT,
     ) -> None:
         super().__init__(partition, memory, log, pace, mute)
         self.memory = memory
         self.begun_at = begun_at
+        self._placeholders = placeholders
         self._exported_seconds = dict(memory.step_seconds)
         self.is_empty = False  # no message yet, and idle: it holds back nobody's watermark
 
@@ -64,7 +68,7 @@ class UserLane(Lane):
         if batch.topic == ERASURES:
             self.memory.fold_erasures(read_erasures(batch.values, batch.offsets), batch.next_offset)
             return  # it is no event: the partition has not begun by it
-        self.memory.fold(self.memory.steps.run("decode", decode, batch))
+        self.memory.fold(self.memory.steps.run("decode", decode, batch, self._placeholders))
         self._note_folded(batch)
         self.is_empty = False
         if self.begun_at is None:

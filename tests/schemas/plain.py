@@ -1,6 +1,7 @@
 """A second reader of messages, written without the first: the standard library and the schema."""
 
 import json
+import unicodedata
 
 import jsonschema
 
@@ -25,6 +26,21 @@ _strict = jsonschema.validators.extend(
     ),
 )
 VALIDATORS = {t: _strict(wire_schema(t)) for t in (CLICKSTREAM, INTERACTIONS, PURCHASES)}
+
+
+NOBODY = {  # what languages print for no value, the zero UUID, blanks
+    *("", "undefined", "null", "nan", "false", "0", "[object object]", "none", "nil"),
+    *("(null)", "<null>", "<nil>", "(none)", "(not set)", "n/a", "unknown", "-1"),
+    *("00000000-0000-0000-0000-000000000000", "0" * 32),
+}
+
+
+def plain_fold(name: str) -> str:
+    """What is compared of an id, a definition without short cuts: three times is enough."""
+    for _ in range(3):
+        seen = "".join(c for c in name if c not in "\u200b\u200c\u200d\u2060\ufeff\xad")
+        name = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
+    return name
 
 
 def plain_reason(topic: str, raw: bytes | None, received_at: int) -> str:
@@ -54,7 +70,8 @@ def _refuse(constant: str) -> float:
 
 def _reason(topic: str, fields: dict[str, object], received_at: int) -> str:
     wrong = {_wrong(error) for error in VALIDATORS[topic].iter_errors(fields)}
-    for reason in ("invalid", "unknown_kind", "reserved_id"):
+    wrong |= _wrong_ids(topic, fields)
+    for reason in ("invalid", "unknown_kind", "reserved_id", "placeholder_id"):
         if reason in wrong:
             return reason
     ts = fields["ts"]
@@ -62,6 +79,20 @@ def _reason(topic: str, fields: dict[str, object], received_at: int) -> str:
     if ts < 946_684_800_000:
         return "bad_time"
     return "from_the_future" if ts > received_at + 10 * 60 * 1_000 else ACCEPTED
+
+
+def _wrong_ids(topic: str, fields: dict[str, object]) -> set[str]:
+    """The reasons that ids of behaviour give, by what they fold to."""
+    if topic == PURCHASES:
+        return set()
+    user, kol = (
+        plain_fold(name) if isinstance(name, str) and name else None
+        for name in (fields.get("user_id"), fields.get("kol_id"))
+    )
+    is_reserved = kol is not None and (kol == "organic" or kol.startswith("~"))
+    is_nobody = user in NOBODY or (topic == INTERACTIONS and kol in NOBODY)
+    reasons = {"reserved_id": is_reserved, "placeholder_id": is_nobody}
+    return {reason for reason, holds in reasons.items() if holds}
 
 
 def _wrong(error: jsonschema.ValidationError) -> str:

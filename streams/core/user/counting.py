@@ -43,13 +43,15 @@ class Counted(Protocol):
     allowances: Allowances
 
 
-def count_behaviour(state: Counted, events: Behaviour, user: RowNumbers, kol: Codes) -> None:
-    """Add events to the cells of their KOLs, or of `~others`."""
+def count_behaviour(
+    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, own: Mask
+) -> None:
+    """Add events to the cells of their KOLs, or of `~others`; `own` ones only as plain counts."""
     kol = _admitted(state, events, kol)
     is_open = _in_open_minutes(state, events.topic, events.at)
     if not is_open.all():
         events = events.take(np.flatnonzero(is_open))
-        user, kol = user[is_open], kol[is_open]
+        user, kol, own = user[is_open], kol[is_open], own[is_open]
     minute = events.at // MINUTE_MS
     cell = state.cells.rows(kol, minute)
     state.cells.add(cell, AT["events"], 1)
@@ -60,8 +62,8 @@ def count_behaviour(state: Counted, events: Behaviour, user: RowNumbers, kol: Co
     if events.topic == INTERACTIONS:
         dwelt = (events.kind == Kind.VIEW) & (events.dwell_ms > 0)
         state.cells.add(cell[dwelt], AT["dwell_ms"], events.dwell_ms[dwelt])
-        _count_depth(state, events, user, kol, cell)
-        _count_evidence(state, events, user, kol, cell)
+        _count_depth(state, events, user, kol, cell, own)
+        _count_evidence(state, events, user, kol, cell, own)
 
 
 def _admitted(state: Counted, events: Behaviour, kol: Codes) -> Codes:
@@ -84,20 +86,20 @@ def _in_open_minutes(state: Counted, topic: str, at: Moments) -> Mask:
 
 
 def _count_depth(
-    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers
+    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers, own: Mask
 ) -> None:
     weight = omega(events)
-    deep = weight > 0
+    deep = (weight > 0) & ~own
     depth, square = state.depth.add(user[deep], kol[deep], events.at[deep], weight[deep])
     state.cells.add(cell[deep], AT["depth"], depth)
     state.cells.add(cell[deep], AT["depth_square"], square)
 
 
 def _count_evidence(
-    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers
+    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers, own: Mask
 ) -> None:
     sides = side_of(events)
-    counts = sides != NO_EVIDENCE
+    counts = (sides != NO_EVIDENCE) & ~own
     if not counts.any():
         return
     sides, cell = sides[counts], cell[counts]

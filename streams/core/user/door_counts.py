@@ -33,6 +33,12 @@ COUNTERS: Final = {
         (topic, "name_limit"): "events counted under `~others`: too many KOLs are named"
         for topic in (CLICKSTREAM, INTERACTIONS)
     },
+    **{
+        (topic, "own_event"): "accepted events of a KOL's own account: no touch, nothing for trust"
+        for topic in (CLICKSTREAM, INTERACTIONS)
+    },
+    (CLICKSTREAM, "placeholder_kol"): "accepted events whose kol_id means nobody: they lost it",
+    (PURCHASES, "placeholder_user"): "accepted events whose user_id means nobody: organic",
     (ERASURES, "erasure_unreadable"): "records that name nobody to be forgotten",
     (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
 }
@@ -41,10 +47,30 @@ MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes t
     {"refund_unmatched", "refund_outside", "refund_excess_cents"}
 )
 
-SERIES: Final = tuple(  # topic, label, kind of every number, appended only
+SERIES: Final = tuple(  # topic, label, kind of every number
     [(topic, door.label, "door") for topic in INPUTS for door in Door]
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
     + [(topic, name, "counter") for topic, name in COUNTERS]
+)
+FORMER_SERIES: Final = (  # topic and label of the numbers of snapshots that do not name them
+    *(
+        (topic, door)
+        for topic in INPUTS
+        for door in ("written", "duplicate", "duplicate_order", "too_late")
+    ),
+    *(
+        (topic, reason)
+        for topic in INPUTS
+        for reason in (
+            *("not_json", "invalid", "unknown_kind", "reserved_id", "too_large", "bad_time"),
+            *("from_the_future", "null_value", "wrong_partition"),
+        )
+    ),
+    *((PURCHASES, name) for name in ("refund_unmatched", "refund_outside", "refund_excess_cents")),
+    *((topic, "closed_minute") for topic in INPUTS),
+    (ANY, "touch_limit"),
+    *((topic, "name_limit") for topic in (CLICKSTREAM, INTERACTIONS)),
+    *((ERASURES, name) for name in ("erasure_unreadable", "erasure_late")),
 )
 UNKNOWN: Final = -1  # the written total where an earlier life may have written another
 
@@ -113,10 +139,19 @@ class DoorCounts:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds."""
-        return {f"{prefix}.total": self._total, f"{prefix}.told": self._written}
+        series = "\n".join(f"{topic} {label}" for topic, label in _AT).encode()
+        return {
+            f"{prefix}.total": self._total,
+            f"{prefix}.told": self._written,
+            f"{prefix}.series": np.frombuffer(series, np.uint8),
+        }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; numbers appended since then begin with 0."""
+        """Take over what `arrays` gave, by name; what it did not count begins with 0."""
+        places = list(FORMER_SERIES)
+        if f"{prefix}.series" in arrays:
+            lines = arrays[f"{prefix}.series"].tobytes().decode().split("\n")
+            places = [(topic, label) for topic, label in map(str.split, lines)]
         for total, name in ((self._total, "total"), (self._written, "told")):
-            given = arrays[f"{prefix}.{name}"]
-            total[: len(given)] = given
+            given = dict(zip(places, arrays[f"{prefix}.{name}"].tolist(), strict=False))
+            total[:] = [given.get(place, 0) for place in _AT]

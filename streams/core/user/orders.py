@@ -122,7 +122,11 @@ class Orders:
         table["since"][row] = paid.before - HORIZON_MS - BEFORE_MS
         table["user"][row] = paid.user
         table["user_hash"][row] = self._hashes(paid)
-        self.touches.unfreeze(row)
+        by_nobody = paid["placeholder_user"]
+        table["touches"][row[by_nobody]] = (
+            0  # frozen: what strangers did under that id never counts
+        )
+        self.touches.unfreeze(row[~by_nobody])
 
     def _hashes(self, purchases: CodedPurchases) -> NDArray[np.uint8]:
         """The user_hash of each purchase's person."""
@@ -145,7 +149,10 @@ class Orders:
         if self.table["at"][row[0]] != paid["at"][0]:
             self._bury(row)
         self.table.write_standing(row, paid)
-        if self.table["touches"][row[0]] != UNFROZEN:  # only a topic that did not count does this
+        is_frozen = self.table["touches"][row[0]] != UNFROZEN
+        if (
+            is_frozen and not paid["placeholder_user"][0]
+        ):  # only a topic that did not count does this
             self.touches.unfreeze(row)
 
     def _bury(self, row: RowNumbers) -> None:

@@ -9,7 +9,17 @@ from typing import Final
 import numpy as np
 
 from schemas.cells import BRAND
-from schemas.columns import Behaviour, Codes, Decoded, Mask, Moments, Purchases, Rejected
+from schemas.columns import (
+    PLACEHOLDER,
+    Behaviour,
+    Codes,
+    Decoded,
+    Keys,
+    Mask,
+    Moments,
+    Purchases,
+    Rejected,
+)
 from schemas.doors import Door
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
@@ -17,6 +27,7 @@ from streams.core.user.counting import count_behaviour, count_purchases
 from streams.core.user.dedup import Doors
 from streams.core.user.erased_persons import Persons
 from streams.core.user.order_table import CodedPurchases
+from streams.core.user.own_events import own_events
 from streams.core.user.state import UserState
 from streams.core.user.steps import StepTimer
 from streams.core.user.touches import NO_TOUCH, classes
@@ -37,27 +48,41 @@ class Pipeline:
         door, before = self._run("dedup", self._dedup, facts, persons)
         accepted = np.flatnonzero(door == Door.WRITTEN)
         if isinstance(facts, Behaviour):
-            self._fold_behaviour(facts, accepted)
+            self._fold_behaviour(facts, accepted, decoded.facts.user)
         elif accepted.size:
             repeated = self._fold_purchases(facts, accepted, before, persons)
             door[accepted[repeated]] = Door.DUPLICATE_ORDER
         self._state.door_counts.count_doors(facts.topic, door)
         self._state.offsets[facts.topic] = facts.next_offset
 
-    def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers) -> None:
-        which = accepted[events.kol[accepted] >= 0]
+    def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers, user_id: Keys) -> None:
+        """Fold accepted events; `user_id`: the keys of all, also of persons who were erased."""
+        named = events.kol[accepted]
+        which = accepted[named >= 0]
+        lost = int(np.count_nonzero(named == PLACEHOLDER))
+        if lost:
+            self._state.door_counts.add(events.topic, "placeholder_kol", lost)
         if not which.size:
             return
         events, user, kol = self._run("codes", self._behaviour_codes, events.take(which))
-        touched = self._run("touches", self._touches, events, user, kol)
+        own = self._own(events.topic, kol, user_id[which])
+        touched = self._run("touches", self._touches, events, user, kol, own)
         self._run("orders", self._state.orders.touches.mark_touched, *touched)
-        self._run("cells", count_behaviour, self._state, events, user, kol)
+        self._run("cells", count_behaviour, self._state, events, user, kol, own)
+
+    def _own(self, topic: str, kol: Codes, user_id: Keys) -> Mask:
+        """Which events are of their KOL's own account: they are counted, and speak for nobody."""
+        own = own_events(self._state.names, kol, user_id)
+        self._state.door_counts.add(topic, "own_event", int(np.count_nonzero(own)))
+        return own
 
     def _fold_purchases(
         self, events: Purchases, accepted: RowNumbers, before: Moments, persons: Persons | None
     ) -> Mask:
         """Which of the accepted are a `paid` after the first."""
         purchases = self._run("codes", self._purchase_codes, events, accepted, before, persons)
+        by_nobody = int(np.count_nonzero(purchases["placeholder_user"]))
+        self._state.door_counts.add(events.topic, "placeholder_user", by_nobody)
         changes = self._run("orders", self._state.orders.fold, purchases)
         self._run("cells", count_purchases, self._state, purchases, changes)
         return changes.is_repeated
@@ -108,11 +133,11 @@ class Pipeline:
         )
 
     def _touches(
-        self, events: Behaviour, user: RowNumbers, kol: Codes
+        self, events: Behaviour, user: RowNumbers, kol: Codes, own: Mask
     ) -> tuple[RowNumbers, Moments]:
         """Users, and from when on their touches are others."""
         klass = classes(events)
-        met = klass != NO_TOUCH
+        met = (klass != NO_TOUCH) & ~own
         return self._state.touches.add(
             events.topic, user[met], kol[met], klass[met], events.at[met]
         )

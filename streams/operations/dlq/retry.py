@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from schemas.events import INPUTS
 from schemas.letters import INPUT, IS_AMONG, NEW, TABLE, Letter, keys
 from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
+from schemas.placeholders import DEFAULT, Placeholders
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS
 from schemas.version import MARKS
@@ -79,6 +81,7 @@ def retry_target(
     now: int,
     *,
     anyway: bool = False,
+    placeholders: Placeholders = DEFAULT,
 ) -> RetryTarget:
     """Where a letter is sent again, or why it is not.
 
@@ -89,6 +92,7 @@ def retry_target(
         greatest: event times, as far as they are known.
         now: milliseconds; the record time it would get.
         anyway: retry also what would be rejected again.
+        placeholders: ids that mean nobody.
 
     """
     why_not = why_not_retryable(letter)
@@ -99,7 +103,7 @@ def retry_target(
     user_id, ts = user_and_time(raw)
     user = None if user_id is None else user_id.encode()
     at = letter.partition % partitions if user is None else partition_of(user, partitions)
-    again = _rejection(letter.topic, at, partitions, raw, now)
+    again = _rejection(_one_record(letter.topic, at, partitions, raw, now), placeholders)
     if again and not anyway:
         return RetryTarget(letter, f"would be refused again: {again}")
     newest = greatest.get((letter.topic, at))
@@ -113,13 +117,15 @@ def retry_target(
     return RetryTarget(letter, None, raw, user, at, ts)
 
 
-def _rejection(topic: str, partition: int, partitions: int, raw: bytes, now: int) -> str | None:
-    """Why this version would reject these bytes on that partition; None if it accepts them."""
-    read = decode(
-        RecordBatch(
-            topic, partition, partitions, 0, 1, [raw], np.zeros(1, np.int64), np.array([now])
-        )
-    )
+def _one_record(topic: str, partition: int, partitions: int, raw: bytes, now: int) -> RecordBatch:
+    """The batch of a record with these bytes on that partition."""
+    offset, received_at = np.zeros(1, np.int64), np.array([now])
+    return RecordBatch(topic, partition, partitions, 0, 1, [raw], offset, received_at)
+
+
+def _rejection(batch: RecordBatch, placeholders: Placeholders) -> str | None:
+    """Why this version would reject the only record of a batch; None if it accepts it."""
+    read = decode(batch, placeholders)
     return f"{read.rejected[0].reason} ({read.rejected[0].error})" if read.rejected else None
 
 
@@ -167,12 +173,12 @@ async def assess(
         raws = await _original_bytes(records, candidates)
         topics = {topic for topic in INPUTS if any(one.topic == topic for one in candidates)}
         places = [(topic, at) for topic in sorted(topics) for at in range(partitions)]
-        greatest = greatest_times(await records.newest(places, TAIL), partitions, reported)
+        newest = await records.newest(places, TAIL)
+    nobody = settings.placeholders
+    greatest = greatest_times(newest, partitions, reported, nobody)
+    target = partial(retry_target, anyway=anyway, placeholders=nobody)
     return Outcome(
-        [
-            retry_target(one, raws.get(parse_id(one.id)), partitions, greatest, now, anyway=anyway)
-            for one in chosen
-        ]
+        [target(one, raws.get(parse_id(one.id)), partitions, greatest, now) for one in chosen]
     )
 
 
@@ -206,7 +212,10 @@ def original_place(record: TopicRecord) -> tuple[str, int, int] | None:
 
 
 def greatest_times(
-    records: Iterable[TopicRecord], partitions: int, reported: GreatestTimes
+    records: Iterable[TopicRecord],
+    partitions: int,
+    reported: GreatestTimes,
+    placeholders: Placeholders = DEFAULT,
 ) -> dict[Place, int]:
     """The greatest event time of each topic partition: of these records, and as reported."""
     found = dict(reported)
@@ -224,7 +233,8 @@ def greatest_times(
                 [one.value for one in some],
                 np.array([one.offset for one in some]),
                 np.array([one.at for one in some]),
-            )
+            ),
+            placeholders,
         )
         if len(read.facts):
             newest = int(read.facts.at.max())

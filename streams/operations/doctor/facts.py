@@ -18,7 +18,7 @@ from streams.clients.kafka_admin import BrokerError, Offsets, kafka_admin
 from streams.clients.kafka_reader import TopicRecord, record_reader
 from streams.core.kernels import CODE_PATH
 from streams.errors import ExpectedError
-from streams.operations.doctor import findings
+from streams.operations.doctor import findings, twins
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.operations.replay.views import read_replay
 from streams.settings import ClickHouse, Settings
@@ -176,7 +176,18 @@ def _reader(conf: ClickHouse) -> list[Finding]:
         mend = "grant it SELECT on the views; KOL_CLICKHOUSE__READER_USERNAME and its password"
         return [fault("reader", str(error), mend)]
     with closing(client):
-        return [_reader_rights(conf, client)]
+        return [_reader_rights(conf, client), _near_twins(client)]
+
+
+def _near_twins(client: Client) -> Finding:
+    earned = query(
+        client,
+        "SELECT kol_id, currency, sum(credit_cents) AS cents FROM v_order_credit"
+        " WHERE model = {model:String} GROUP BY kol_id, currency",
+        {"model": twins.MODEL},
+    )
+    all_earned = [twins.Earned(one["kol_id"], one["currency"], int(one["cents"])) for one in earned]
+    return twins.finding(twins.near_twins(all_earned))
 
 
 def _reader_rights(conf: ClickHouse, client: Client) -> Finding:

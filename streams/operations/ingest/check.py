@@ -18,13 +18,14 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.doors import Door
 from schemas.events import INPUTS
+from schemas.placeholders import Placeholders
 from streams.clients.kafka_reader import Place, record_reader
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.dedup import Gate
 from streams.operations.dlq.retry import TAIL, greatest_times
 from streams.operations.ingest.files import merge_by_time
 from streams.operations.ingest.lines import Message, Unusable
-from streams.settings import Kafka
+from streams.settings import Settings
 
 BATCH_MESSAGES: Final = 2_000  # decoded at a time
 BATCH_BYTES: Final = 8 << 20
@@ -69,25 +70,28 @@ class Forecast:
         }
 
 
-async def known_greatest_times(kafka: Kafka, reported: Mapping[Place, int]) -> dict[Place, int]:
+async def known_greatest_times(
+    settings: Settings, reported: Mapping[Place, int]
+) -> dict[Place, int]:
     """The greatest time of each input partition: as workers report, and of the newest records.
 
     Raises:
         BrokerError: no broker answers.
 
     """
-    places = [(topic, at) for topic in INPUTS for at in range(kafka.partitions)]
-    async with record_reader(kafka) as records:
+    partitions = settings.kafka.partitions
+    places = [(topic, at) for topic in INPUTS for at in range(partitions)]
+    async with record_reader(settings.kafka) as records:
         newest = await records.newest(places, TAIL)
     task = asyncio.current_task()
     if task is not None and task.cancelling():  # aiokafka may have caught it
         raise asyncio.CancelledError
-    return greatest_times(newest, kafka.partitions, reported)
+    return greatest_times(newest, partitions, reported, settings.placeholders)
 
 
 def check_files(
     files: Sequence[Path],
-    partitions: int,
+    settings: Settings,
     greatest: Mapping[Place, int],
     now: int,
     on_checked: Callable[[int], None],
@@ -96,7 +100,7 @@ def check_files(
 
     Args:
         files: plain or packed.
-        partitions: of the input topics.
+        settings: how many partitions there are, and which ids mean nobody.
         greatest: event times that the topic partitions hold already.
         now: milliseconds; the record time they would get.
         on_checked: called with the number of lines checked so far.
@@ -105,7 +109,7 @@ def check_files(
         FileError: a file cannot be read to its end.
 
     """
-    check = _Check(partitions, greatest, now)
+    check = _Check(settings.kafka.partitions, greatest, now, settings.placeholders)
     for batch in _batches(merge_by_time(files, now), check.forecast):
         check.add(batch)
         on_checked(check.forecast.messages)
@@ -133,11 +137,14 @@ def _batches(
 class _Check:
     """The gates of all topic partitions, and what passed through them."""
 
-    def __init__(self, partitions: int, greatest: Mapping[Place, int], now: int) -> None:
+    def __init__(
+        self, partitions: int, greatest: Mapping[Place, int], now: int, placeholders: Placeholders
+    ) -> None:
         self.forecast = Forecast()
         self._partitions = partitions
         self._known = greatest
         self._now = now
+        self._placeholders = placeholders
         self._gates: dict[Place, Gate] = {}
 
     def add(self, batch: Sequence[Message]) -> None:
@@ -153,9 +160,8 @@ class _Check:
         n = len(messages)
         values = [message.value for message in messages]
         received_at = np.full(n, self._now)
-        read = decode(
-            RecordBatch(*place, self._partitions, 0, n, values, np.arange(n), received_at)
-        )
+        records = RecordBatch(*place, self._partitions, 0, n, values, np.arange(n), received_at)
+        read = decode(records, self._placeholders)
         self.forecast.refused.update(rejected.reason for rejected in read.rejected)
         gate = self._gate(place)
         door, before = gate.decide(read.facts.at, read.facts.identity)

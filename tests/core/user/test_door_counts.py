@@ -2,7 +2,14 @@ import numpy as np
 
 from schemas.doors import Door, RejectReason
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
-from streams.core.user.door_counts import ANY, COUNTERS, MAY_DECREASE, SERIES, DoorCounts
+from streams.core.user.door_counts import (
+    ANY,
+    COUNTERS,
+    FORMER_SERIES,
+    MAY_DECREASE,
+    SERIES,
+    DoorCounts,
+)
 
 
 def written(counts: DoorCounts) -> dict[tuple[str, str], tuple[str, int]]:
@@ -84,3 +91,28 @@ def test_every_door_reason_and_counter_has_one_series() -> None:
         == len(series)
         == len(INPUTS) * (len(Door) + len(RejectReason)) + len(COUNTERS)
     )
+
+
+def test_counts_are_restored_by_name_and_those_of_the_former_format_by_their_order() -> None:
+    counts = DoorCounts()
+    counts.set({place: n for n, place in enumerate(FORMER_SERIES)})
+    arrays = counts.arrays("tally")
+    reversed_names = "\n".join(f"{topic} {label}" for topic, label, _ in SERIES[::-1]).encode()
+    other_order = {
+        "tally.total": arrays["tally.total"][::-1],
+        "tally.told": arrays["tally.told"][::-1],
+        "tally.series": np.frombuffer(reversed_names, np.uint8),
+    }
+    former = {"tally.total": np.arange(50), "tally.told": np.arange(50)}  # 12 doors, 27, 11
+
+    for given in (arrays, other_order, former):
+        restored = DoorCounts()
+        restored.restore("tally", given)
+        assert restored.totals.tolist() == counts.totals.tolist()
+
+
+def test_the_former_format_counted_50_numbers() -> None:
+    assert len(FORMER_SERIES) == 12 + 27 + 11
+    assert FORMER_SERIES[12:14] == ((CLICKSTREAM, "not_json"), (CLICKSTREAM, "invalid"))
+    assert FORMER_SERIES[38:40] == ((PURCHASES, "wrong_partition"), (PURCHASES, "refund_unmatched"))
+    assert FORMER_SERIES[-1] == ("kol-erasures", "erasure_late")

@@ -17,14 +17,14 @@ from streams.clients.kafka_reader import Place, TopicRecord
 from streams.operations.ingest import check
 from streams.operations.ingest.check import Forecast, check_files
 from streams.operations.ingest.files import DamagedFileError
-from streams.settings import Kafka
+from streams.settings import Kafka, Settings
 from tests.operations.ingest.cases import HOUR, NOW, T0, click, export, line, morning, paid, written
 
 AT = partition_of(b"u1", 4)
 
 
 def forecast(*files: Path, known: dict[Place, int] | None = None) -> Forecast:
-    return check_files(files, 4, known or {}, NOW, lambda _: None)
+    return check_files(files, Settings(kafka=Kafka(partitions=4)), known or {}, NOW, lambda _: None)
 
 
 def test_an_export_oldest_first_is_not_too_late(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ async def test_an_interruption_that_a_client_caught_ends_the_check(
         yield Reader()
 
     monkeypatch.setattr(check, "record_reader", reader)
-    running = [asyncio.create_task(check.known_greatest_times(Kafka(), {}))]
+    running = [asyncio.create_task(check.known_greatest_times(Settings(), {}))]
 
     with pytest.raises(asyncio.CancelledError):
         await running[0]
