@@ -112,7 +112,7 @@ class Rejected:
     partition: int
     offset: int
     received_at: int
-    reason: str  # `RejectReason.label`, or `too_late` for a dropped purchase
+    reason: str  # `RejectReason.label`; of a dropped purchase its `Door.label`
     error: str  # explains it to a person; never quotes the message
     raw: bytes | None
 

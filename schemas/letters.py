@@ -17,7 +17,8 @@ from schemas.rows import Rows
 TABLE: Final = "dead_letter"
 INPUT: Final = "input"  # `target` of a message; that of a row is the table that refused it
 REFUSED: Final = "refused"  # `reason` of a row
-REASONS: Final = (*(reason.label for reason in RejectReason), Door.TOO_LATE.label, REFUSED)
+DROPPED: Final = (Door.TOO_LATE.label, Door.DUPLICATE.label)  # of purchases
+REASONS: Final = (*(reason.label for reason in RejectReason), *DROPPED, REFUSED)
 NEW: Final = "new"  # `state` until somebody deals with it
 
 Key = tuple[str, int, int, str, int]  # topic, partition, offset, target, at

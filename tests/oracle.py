@@ -177,7 +177,8 @@ class Expected:
 
     doors: Counter[tuple[str, int, str]]  # topic, partition, door (written, duplicate, ...)
     rejected: Mapping[tuple[str, int, int], frozenset[str]]  # topic, partition, offset -> reasons
-    late_purchases: frozenset[tuple[str, int, int]]  # they are dead letters too
+    dropped: Mapping[tuple[str, int, int], str]  # purchases that are dead letters too -> reason
+    differing: Counter[str]  # topic -> duplicates that say something else than what counts
     orders: Mapping[tuple[str, str], Order]  # user_id, order_id
     crowded: int  # events that would be a touch too many of their user's half hour
     nameless: int  # events that count under `~others`: too many KOLs are named
@@ -251,7 +252,8 @@ def oracle(
 
     doors: Counter[tuple[str, int, str]] = Counter()
     rejected: dict[tuple[str, int, int], frozenset[str]] = {}
-    late: set[tuple[str, int, int]] = set()
+    dropped: dict[tuple[str, int, int], str] = {}
+    differing: Counter[str] = Counter()
     accepted: list[tuple[str, Fields]] = []
     counted: list[tuple[str, Fields]] = []  # under the names that have cells
     nameless = 0
@@ -278,14 +280,17 @@ def oracle(
                         nameless += 1
                         event = event | {"kol_id": "~others"}
                 counted.append((topic, event))
-            if door == "too_late" and topic == "purchases":
-                late.add(place)
+            differs = door == "duplicate" and gate.differs(topic, event)
+            differing[topic] += differs
+            if topic == "purchases" and (door == "too_late" or differs):
+                dropped[place] = door
     stories, crowded = stories_of(accepted, most)
     orders, unmatched, excess = orders_of(stories)
     return Expected(
         doors=doors,
         rejected=rejected,
-        late_purchases=frozenset(late),
+        dropped=dropped,
+        differing=differing,
         orders=orders,
         crowded=crowded,
         nameless=nameless,
@@ -376,6 +381,12 @@ class Gate:
     newest: int | None = None  # greatest accepted time
     ids: dict[tuple[str, str], int] = field(default_factory=dict)  # user, event_id -> its time
     paid: set[tuple[str, str]] = field(default_factory=set)  # user, order_id
+    stands: dict[tuple[str, str], Fields] = field(default_factory=dict)  # user, event_id -> event
+
+    def differs(self, topic: str, event: Fields) -> bool:
+        """Whether a duplicate says something else than the event that stands."""
+        stands = self.stands[event["user_id"], event["event_id"]]
+        return said(topic, event) != said(topic, stands)
 
     def door(self, topic: str, event: Fields) -> str:
         """Where this event leaves."""
@@ -387,6 +398,7 @@ class Gate:
         if self.ids.get(identity, -math.inf) >= oldest and identity in self.ids:
             return "duplicate"
         self.ids[identity] = at
+        self.stands[identity] = event
         self.newest = at if self.newest is None else max(self.newest, at)
         if topic == "purchases" and event["kind"] == "paid":
             order = (event["user_id"], event["order_id"])
@@ -394,6 +406,20 @@ class Gate:
                 return "duplicate_order"
             self.paid.add(order)
         return "written"
+
+
+def said(topic: str, event: Fields) -> tuple[object, ...]:
+    """What two events with one identity should agree on."""
+    if topic != "purchases":
+        return event["event"], event["ts"], event.get("kol_id") or None
+    is_paid, cents = event["kind"] == "paid", event.get("pay_cents") or 0
+    return (
+        event["kind"],
+        event["ts"],
+        event["order_id"] if is_paid else event.get("ref_order_id") or event["order_id"],
+        0 if event["kind"] == "cancel" else cents,
+        event.get("currency") or "CNY",
+    )
 
 
 # ---------------------------------------------------------------- touches and orders

@@ -112,6 +112,11 @@ def _print_forecast(forecast: "Forecast") -> None:
     if forecast.refused:
         reasons = ", ".join(f"{n:,} as {reason}" for reason, n in forecast.refused.items())
         print_notice(f"will be rejected: {reasons}")
+    if forecast.differing:
+        print_notice(
+            f"{forecast.differing:,} lines have the event_id of an earlier line of their user that"
+            " says something else: they would not count; give every event an id of its own"
+        )
     first = forecast.first_late
     if first is None:
         return

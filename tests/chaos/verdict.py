@@ -232,7 +232,7 @@ def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]
         *_sets(
             "dead letters",
             Counter(letters),
-            Counter({*expected.rejected, *expected.late_purchases}),
+            Counter({*expected.rejected, *expected.dropped}),
         ),
         *([f"letters with other reasons: {sorted(wrong)[:SHOWN]}"] if wrong else []),
         *([f"{messages} messages, but {left} left by a door"] if left != messages else []),
@@ -253,8 +253,8 @@ def _some(cells: Mapping[tuple[str, int], tuple[int, ...]]) -> dict[Any, Any]:
 
 def _reasons(expected: Expected, letter: Row) -> frozenset[str]:
     at = (letter[0], letter[1], letter[2])
-    late = frozenset({"too_late"}) if at in expected.late_purchases else frozenset[str]()
-    return expected.rejected.get(at, frozenset[str]()) | late
+    dropped = frozenset({expected.dropped[at]} if at in expected.dropped else ())
+    return expected.rejected.get(at, frozenset[str]()) | dropped
 
 
 def against_quiet(stands: Told, peace: Told) -> list[str]:

@@ -49,7 +49,7 @@ def letter(text: str) -> Letter:
 
 def forecast(text: str) -> Forecast:
     late = LateLine(Path(text), 1, (text, 0), 1)
-    return Forecast(2, 1, Counter({text: 1}), Counter({text: 1}), 1, late)
+    return Forecast(2, 1, Counter({text: 1}), 1, Counter({text: 1}), 1, late)
 
 
 def leader(text: str) -> dict[str, Any]:
@@ -60,7 +60,8 @@ def leader(text: str) -> dict[str, Any]:
 
 def explained(text: str) -> dict[str, Any]:
     amounts = {"paid_cents": 1, "refunded_cents": 1}
-    touch = {"at": text, "kol_id": text, "class": text, "via": text, "age_minutes": 1}
+    names = ("begin", "at", "kol_id", "class", "via")
+    touch = dict.fromkeys(names, text) | {"age_minutes": 1}
     share = {"kol_id": text, "weight": 1, "credit_cents": 1, "refunded_cents": 1}
     return amounts | {
         "order_id": text,
@@ -68,6 +69,8 @@ def explained(text: str) -> dict[str, Any]:
         "brand_id": text,
         "platform": text,
         "touches": [touch],
+        "touches_after": 1,
+        "first_after_ms": 15_000,
         "models": [{"model": text, "shares": [share], "total_weight": 1}],
     }
 

@@ -47,7 +47,7 @@ def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
 
 def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
     """The same from the oracle."""
-    letters = expected.rejected.keys() | expected.late_purchases
+    letters = expected.rejected.keys() | expected.dropped.keys()
     cells = {
         key: tuple(fields.get(name, 0) for name in CELL_FIELDS)
         for key, fields in expected.cells.items()

@@ -4,7 +4,8 @@ In this order, for one event after the other in the order of the log: it is too 
 (`lateness`); or its identity is known, the first in the log stands; or it is accepted.
 Only accepted events raise the greatest time and are remembered. An identity is known as
 long as its time could still be accepted: not below the greatest time minus the horizon.
-So it does not matter when its row is really dropped.
+So it does not matter when its row is really dropped. What the first said is remembered with
+it (`content`): a duplicate that says something else is counted and told.
 """
 
 from typing import Any
@@ -18,6 +19,7 @@ from streams.core.arrays.arena import Arrays
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import Keyed, RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.content import UNKNOWN
 from streams.core.user.lateness import greatest_before
 
 Doors = NDArray[np.uint8]
@@ -30,18 +32,20 @@ class Gate:
 
     def __init__(self, slack: int) -> None:
         self.greatest = NEVER
-        self._seen = Keyed(at=np.int64)
+        self._seen = Keyed(at=np.int64, content=np.uint32)
         self._compaction = Compaction(slack)
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def decide(self, at: Moments, identity: Keys) -> tuple[Doors, Moments]:
+    def decide(
+        self, at: Moments, identity: Keys, content: NDArray[np.uint32]
+    ) -> tuple[Doors, Moments, Mask]:
         """Let a batch through, in the order of the log.
 
         Returns:
-            WRITTEN, DUPLICATE or TOO_LATE for each event, and the greatest accepted time
-            before each event, both `(n,)`.
+            WRITTEN, DUPLICATE or TOO_LATE for each event, the greatest accepted time before
+            each, and which duplicates say something else than the event that stands, all `(n,)`.
 
         """
         row, first = self._seen.add(identity[:, 0], identity[:, 1])
@@ -49,11 +53,13 @@ class Gate:
         before = greatest_before(at, self.greatest)
         door = self._at_once(at, row, first, before)
         if door is None:
-            door, before = self._one_by_one(at, row)
-        accepted = at[door == Door.WRITTEN]
-        if accepted.size:
-            self.greatest = max(self.greatest, int(accepted.max()))
-        return door, before
+            return self._one_by_one(at, row, content)
+        written = door == Door.WRITTEN
+        stands = self._seen["content"]
+        stands[row[written]] = content[written]
+        if written.any():
+            self.greatest = max(self.greatest, int(at[written].max()))
+        return door, before, _differ(door, content, stands[row])
 
     def _at_once(self, at: Moments, row: RowNumbers, first: Mask, before: Moments) -> Doors | None:
         """Decide all events together; None where only one after the other is exact.
@@ -76,23 +82,26 @@ class Gate:
         door[late] = Door.TOO_LATE
         return door
 
-    def _one_by_one(self, at: Moments, row: RowNumbers) -> tuple[Doors, Moments]:
+    def _one_by_one(
+        self, at: Moments, row: RowNumbers, content: NDArray[np.uint32]
+    ) -> tuple[Doors, Moments, Mask]:
         """Decide one event after the other: the definition."""
-        seen = self._seen["at"]
+        seen, stands = self._seen["at"], self._seen["content"]
         door = np.empty(len(at), np.uint8)
         before = np.empty(len(at), np.int64)
-        greatest = self.greatest
+        standing = np.empty(len(at), np.uint32)
         for i, (moment, known) in enumerate(zip(at.tolist(), row.tolist(), strict=True)):
-            before[i] = greatest
-            if moment < greatest - HORIZON_MS:
+            before[i] = self.greatest
+            if moment < self.greatest - HORIZON_MS:
                 door[i] = Door.TOO_LATE
-            elif seen[known] >= greatest - HORIZON_MS:
+            elif seen[known] >= self.greatest - HORIZON_MS:
                 door[i] = Door.DUPLICATE
             else:
                 door[i] = Door.WRITTEN
-                seen[known] = moment
-                greatest = max(greatest, moment)
-        return door, before
+                seen[known], stands[known] = moment, content[i]
+                self.greatest = max(self.greatest, moment)
+            standing[i] = stands[known]
+        return door, before, _differ(door, content, standing)
 
     def prune(self) -> None:
         """Drop identities that no longer count, when there are many."""
@@ -104,6 +113,13 @@ class Gate:
         return self._seen.arrays(prefix) | {f"{prefix}.greatest": np.array([self.greatest])}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave."""
-        self._seen.restore(prefix, arrays)
+        """Take over what `arrays` gave; format 2 did not know what events said."""
+        unknown = np.full(len(arrays[f"{prefix}.at"]), UNKNOWN, np.uint32)
+        self._seen.restore(prefix, {f"{prefix}.content": unknown, **arrays})
         self.greatest = int(arrays[f"{prefix}.greatest"][0])
+
+
+def _differ(door: Doors, content: NDArray[np.uint32], stands: NDArray[np.uint32]) -> Mask:
+    """Which duplicates say something else than the event that stands."""
+    differ: Mask = (door == Door.DUPLICATE) & (content != stands) & (stands != UNKNOWN)
+    return differ

@@ -39,6 +39,10 @@ COUNTERS: Final = {
     },
     (CLICKSTREAM, "placeholder_kol"): "accepted events whose kol_id means nobody: they lost it",
     (PURCHASES, "placeholder_user"): "accepted events whose user_id means nobody: organic",
+    **{
+        (topic, "duplicate_differs"): "duplicates that say something else than what counts"
+        for topic in INPUTS
+    },
     (ERASURES, "erasure_unreadable"): "records that name nobody to be forgotten",
     (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
 }

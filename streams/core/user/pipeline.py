@@ -21,8 +21,10 @@ from schemas.columns import (
     Rejected,
 )
 from schemas.doors import Door
+from schemas.events import Kind
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.content import contents
 from streams.core.user.counting import count_behaviour, count_purchases
 from streams.core.user.dedup import Doors
 from streams.core.user.erased_persons import Persons
@@ -99,12 +101,15 @@ class Pipeline:
 
     def _dedup(self, facts: Facts, persons: Persons | None) -> tuple[Doors, Moments]:
         """Each event's door, and the greatest accepted time before each."""
-        door, before = self._state.gates[facts.topic].decide(facts.at, facts.identity)
+        gate = self._state.gates[facts.topic]
+        door, before, differs = gate.decide(facts.at, facts.identity, contents(facts))
+        if differs.any():
+            count = int(np.count_nonzero(differs))
+            self._state.door_counts.add(facts.topic, "duplicate_differs", count)
         if isinstance(facts, Purchases):
-            late = door == Door.TOO_LATE
-            if persons is not None:
-                late &= ~persons.is_erased
-            self._state.letters += late_letters(facts, late, before)
+            known = np.ones(len(facts), np.bool_) if persons is None else ~persons.is_erased
+            late = late_letters(facts, (door == Door.TOO_LATE) & known, before)
+            self._state.letters += late + differing_letters(facts, differs & known)
         return door, before
 
     def _behaviour_codes(self, events: Behaviour) -> tuple[Behaviour, RowNumbers, Codes]:
@@ -146,15 +151,32 @@ class Pipeline:
 def late_letters(events: Purchases, late: Mask, before: Moments) -> list[Rejected]:
     """Purchases dropped as too late, as dead letters, so that money can be accounted for."""
     return [
-        Rejected(
-            events.topic,
-            events.partition,
-            int(events.offset[i]),
-            int(events.received_at[i]),
-            Door.TOO_LATE.label,
+        _letter(
+            events,
+            i,
+            Door.TOO_LATE,
             f"`ts` is {int(before[i] - events.at[i])} ms below the greatest accepted one,"
             f" above {HORIZON_MS} ms",
-            events.raw[i],
         )
         for i in np.flatnonzero(late).tolist()
     ]
+
+
+def differing_letters(events: Purchases, differs: Mask) -> list[Rejected]:
+    """Purchases dropped as duplicates of others that say something else, as dead letters."""
+    return [
+        _letter(
+            events,
+            i,
+            Door.DUPLICATE,
+            f"event_id {events.event_ids[i]} was read before and says something else: this "
+            f"{Kind(events.kind[i]).label} of {events.pay_cents[i]} in minor units for order "
+            f"{events.order_ids[i]} was not counted; send it with an event_id of its own",
+        )
+        for i in np.flatnonzero(differs).tolist()
+    ]
+
+
+def _letter(events: Purchases, i: int, door: Door, error: str) -> Rejected:
+    place = events.topic, events.partition, int(events.offset[i]), int(events.received_at[i])
+    return Rejected(*place, door.label, error, events.raw[i])

@@ -21,6 +21,7 @@ from schemas.events import INPUTS
 from schemas.placeholders import Placeholders
 from streams.clients.kafka_reader import Place, record_reader
 from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.user.content import contents
 from streams.core.user.dedup import Gate
 from streams.operations.dlq.retry import TAIL, greatest_times
 from streams.operations.ingest.files import merge_by_time
@@ -49,6 +50,7 @@ class Forecast:
     messages: int = 0
     unusable: int = 0  # lines that are no message
     refused: Counter[str] = field(default_factory=Counter)  # reason -> lines
+    differing: int = 0  # lines with the event_id of another one that says something else
     late: Counter[str] = field(default_factory=Counter)  # topic/partition -> lines
     late_beside_topics: int = 0  # of them those that are late by what the topics hold already
     first_late: LateLine | None = None
@@ -64,6 +66,7 @@ class Forecast:
             "messages": self.messages,
             "unusable": self.unusable,
             "refused": dict(self.refused),
+            "duplicate_differs": self.differing,
             "too_late": self.late.total(),
             "too_late_by_partition": dict(self.late),
             "too_late_beside_topics": self.late_beside_topics,
@@ -164,12 +167,14 @@ class _Check:
         read = decode(records, self._placeholders)
         self.forecast.refused.update(rejected.reason for rejected in read.rejected)
         gate = self._gate(place)
-        door, before = gate.decide(read.facts.at, read.facts.identity)
+        facts = read.facts
+        door, before, differs = gate.decide(facts.at, facts.identity, contents(facts))
         gate.prune()
+        self.forecast.differing += int(np.count_nonzero(differs))
         late = np.flatnonzero(door == Door.TOO_LATE)
         if late.size:
-            at = read.facts.at[late]
-            first = messages[int(read.facts.offset[late[0]])]
+            at = facts.at[late]
+            first = messages[int(facts.offset[late[0]])]
             self._count_late(place, at < self._greatest(place) - HORIZON_MS)
             below = int(before[late[0]] - at[0])
             self.forecast.first_late = self.forecast.first_late or LateLine(

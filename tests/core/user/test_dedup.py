@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from schemas.doors import Door
 from streams.core.moments import HORIZON_MS, NEVER
@@ -19,24 +20,35 @@ events = st.lists(st.tuples(times, st.integers(0, 4)), max_size=40)  # time, ide
 Event = tuple[int, int]
 
 
-def doors(gate: Gate, batch: Sequence[Event]) -> list[int]:
+Columns = tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint32]]
+
+
+def columns(batch: Sequence[Event]) -> Columns:
+    """Time, identity and content of events; what they say is their time."""
     at = np.array([at for at, _ in batch], np.int64)
     identity = np.array([[n, 0] for _, n in batch], np.uint64).reshape(-1, 2)
-    door, _ = gate.decide(at, identity)
-    return [int(code) for code in door]
+    return at, identity, (at - START + HOUR + 2).astype(np.uint32)
+
+
+def doors(gate: Gate, batch: Sequence[Event]) -> list[int]:
+    return [int(code) for code in gate.decide(*columns(batch))[0]]
 
 
 def expected_doors(log: Sequence[Event]) -> list[Door]:
-    """Say the definition again: one event after the other."""
-    greatest, seen, found = NEVER, dict[int, int](), []
+    return [door for door, _ in decided(log)]
+
+
+def decided(log: Sequence[Event]) -> list[tuple[Door, bool]]:
+    """Say the definition again, one event after the other: its door, and whether it differs."""
+    greatest, seen, found = NEVER, dict[int, int](), list[tuple[Door, bool]]()
     for at, identity in log:
         floor = greatest - HORIZON_MS
         if at < floor:
-            found.append(Door.TOO_LATE)
+            found.append((Door.TOO_LATE, False))
         elif seen.get(identity, NEVER * 2) >= floor:
-            found.append(Door.DUPLICATE)
+            found.append((Door.DUPLICATE, seen[identity] != at))
         else:
-            found.append(Door.WRITTEN)
+            found.append((Door.WRITTEN, False))
             seen[identity] = at
             greatest = max(greatest, at)
     return found
@@ -59,15 +71,39 @@ def test_doors_are_those_of_one_event_after_the_other(
 def test_the_greatest_time_before_each_event_is_exact(batches: list[list[Event]]) -> None:
     gate, greatest = Gate(0), NEVER
     for batch in batches:
-        at = np.array([at for at, _ in batch], np.int64)
-        identity = np.array([[n, 0] for _, n in batch], np.uint64).reshape(-1, 2)
-        door, before = gate.decide(at, identity)
+        at, identity, content = columns(batch)
+        door, before, _ = gate.decide(at, identity, content)
         for i, moment in enumerate(at.tolist()):
             assert before[i] == greatest
             if door[i] == Door.WRITTEN:
                 greatest = max(greatest, moment)
 
         assert gate.greatest == greatest
+
+
+@given(st.lists(events, max_size=5), st.sampled_from([0, 10, 1000]))
+def test_a_duplicate_differs_from_the_event_that_stands(
+    batches: list[list[Event]], slack: int
+) -> None:
+    gate, found = Gate(slack), list[bool]()
+    for batch in batches:
+        found += gate.decide(*columns(batch))[2].tolist()
+        gate.prune()
+
+    log = [event for batch in batches for event in batch]
+    assert found == [differs for _, differs in decided(log)]
+
+
+def test_what_an_event_of_an_older_snapshot_said_is_unknown() -> None:
+    gate, again = Gate(0), Gate(0)
+    doors(gate, [(START, 0)])
+    arrays = gate.arrays("x")
+    del arrays["x.content"]
+    again.restore("x", arrays)
+    door, _, differs = again.decide(*columns([(START + 1, 0), (START, 1), (START + 1, 1)]))
+
+    assert door.tolist() == [Door.DUPLICATE, Door.WRITTEN, Door.DUPLICATE]
+    assert differs.tolist() == [False, False, True]
 
 
 @given(events, events)

@@ -423,6 +423,26 @@ def test_a_key_that_only_a_dead_run_told_is_told_empty_too() -> None:
     assert times == {NOON - HOUR: ["organic"], NOON: []}
 
 
+def test_a_refund_with_the_event_id_of_its_paid_is_a_letter() -> None:
+    reader = read(paid(event_id="o74"), refund(event_id="o74", pay_cents=5_000, ts=NOON + MINUTE))
+    reader.collect()
+    [letter] = reader.tables["dead_letter"].values()
+
+    assert reader.order()["refunded_cents"] == 0
+    assert reader.doors()[PURCHASES, "duplicate"] == 1
+    assert reader.doors()[PURCHASES, "duplicate_differs"] == 1
+    assert letter["reason"] == "duplicate"
+    assert "this refund of 5000" in letter["error"]
+
+
+def test_a_duplicate_that_says_the_same_is_no_letter() -> None:
+    reader = read(paid(event_id="e"), paid(event_id="e"))
+    reader.collect()
+
+    assert not reader.tables["dead_letter"]
+    assert (PURCHASES, "duplicate_differs") not in reader.doors()
+
+
 def test_the_later_paid_changes_nothing() -> None:
     reader = read(paid(pay_cents=500))
     reader.collect()

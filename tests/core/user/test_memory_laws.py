@@ -284,11 +284,11 @@ def latest_doors(table: Table, kind: str) -> Counter[tuple[str, int, str]]:
 
 
 def assert_letters(table: Table, expected: Expected, log: Iterable[Record]) -> None:
-    """Every refused message and every late purchase is a dead letter, byte for byte."""
+    """Every refused message, every late or clashing purchase is a dead letter, byte for byte."""
     values = {(r.topic, r.partition, r.offset): r.value for r in log}
-    reasons: dict[tuple[str, int, int], frozenset[str]] = dict(expected.rejected) | dict.fromkeys(
-        expected.late_purchases, frozenset({"too_late"})
-    )
+    reasons: dict[tuple[str, int, int], frozenset[str]] = dict(expected.rejected) | {
+        place: frozenset({reason}) for place, reason in expected.dropped.items()
+    }
     found = {(r["topic"], r["partition"], r["offset"]): r for r in table.of("dead_letter")}
 
     assert found.keys() == reasons.keys()
@@ -319,6 +319,7 @@ def assert_as_expected(
         counted[counter] += n
     assert counted["touch_limit"] == expected.crowded
     assert counted["name_limit"] == expected.nameless
+    assert counted["duplicate_differs"] == expected.differing.total()
     assert_letters(table, expected, log)
     refused: Counter[tuple[str, int]] = Counter()
     for (topic, partition, _), n in latest_doors(table, "rejected").items():

@@ -210,7 +210,7 @@ def test_two_hours_are_not_too_late_and_a_millisecond_more_is() -> None:
     expected = read(paid(), refund(1, AT - 2 * HOUR_MS), refund(1, AT - 2 * HOUR_MS - 1))
 
     assert expected.doors == {("purchases", 0, "written"): 2, ("purchases", 0, "too_late"): 1}
-    assert expected.late_purchases == {("purchases", 0, 2)}
+    assert expected.dropped == {("purchases", 0, 2): "too_late"}
 
 
 def test_an_id_is_forgotten_once_its_time_could_not_be_accepted_any_more() -> None:

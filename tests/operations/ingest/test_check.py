@@ -139,6 +139,14 @@ def test_a_duplicate_with_a_later_time_makes_nothing_late(tmp_path: Path) -> Non
     assert forecast(written(tmp_path / "a", values)).late.total() == 0
 
 
+def test_a_line_with_the_event_id_of_another_that_says_something_else_is_noticed(
+    tmp_path: Path,
+) -> None:
+    values = [paid("1", T0), paid("1", T0), paid("1", T0 + HOUR)]
+
+    assert forecast(written(tmp_path / "a", values)).differing == 1
+
+
 def test_an_archive_that_is_cut_short_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"".join(map(line, export(300))))[:-20])
