@@ -5,12 +5,12 @@ bits, so of four thousand million differences one is not seen.
 """
 
 from collections.abc import Sequence
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Codes, Purchases
+from schemas.identity import user_keys
 from streams.core.arrays.index import mix
 
 UNKNOWN = 0  # of an event that was read before contents were remembered
@@ -29,6 +29,6 @@ def contents(facts: Behaviour | Purchases) -> NDArray[np.uint32]:
 
 
 def _hashes(names: Sequence[str], code: Codes) -> NDArray[np.uint64]:
-    """A hash of each event's name, 0 where it is absent."""
-    hashes = np.array([*(crc32(name.encode()) for name in names), 0], np.uint64)
-    return hashes[code]
+    """A hash of each event's name, 0 where it is absent: a negative code."""
+    hashes = np.append(user_keys([name.encode() for name in names])[:, 0], np.uint64(0))
+    return hashes[np.maximum(code, -1)]
