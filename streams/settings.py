@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import ssl
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar, Final, Literal, Self
@@ -343,6 +344,30 @@ def load(servers: Iterable[str] = ADDRESSES, **given: Any) -> Settings:  # noqa:
             f"{' and '.join(missing)}"
         )
     return settings
+
+
+def place_of(variable: str) -> tuple[Literal["variable", "file", "config"], str] | None:
+    """Where a person has set a variable: the environment, a file of its own, or the TOML file.
+
+    None: nowhere, its value is a running stack's or the default.
+    """
+    if variable in os.environ:
+        return "variable", variable
+    folder = os.environ.get("KOL_SECRETS_DIR")
+    if folder and (file := Path(folder, variable.lower()).absolute()).is_file():
+        return "file", str(file)
+    config = os.environ.get("KOL_CONFIG")
+    if config and _is_in(tomllib.loads(Path(config).read_text("utf-8")), variable):
+        return "config", str(Path(config).absolute())
+    return None
+
+
+def _is_in(toml: dict[str, Any], variable: str) -> bool:
+    """Whether a document has a value for a variable."""
+    *parts, name = variable.removeprefix(PREFIX).lower().split("__")
+    for part in parts:
+        toml = toml.get(part, {})
+    return name in toml
 
 
 def _refusals(error: ValidationError) -> list[str]:

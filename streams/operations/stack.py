@@ -85,6 +85,8 @@ def supervisor(
             "admin_user": ADMIN,
             "admin_password": home.secrets().admin_password,
             "admin_password_file": str(home.admin_password_file),
+            "reader_user": READER,
+            "reader_password_file": str(home.reader_password_file),
         },
         "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
     }

@@ -103,6 +103,19 @@ def status(text: str) -> dict[str, Any]:
     }
 
 
+def connections(text: str) -> dict[str, Any]:
+    names = ("url", "database", "username", "ca_file", "password_file", "jdbc_url", "curl")
+    clickhouse = dict.fromkeys((*names, "clickhouse_connect", "clickhouse_client"), text)
+    kafka = dict.fromkeys(("bootstrap", "security", "mechanism", "username", "partitioner"), text)
+    topic = {"name": text, "key": text, "partitions": 1, "is_input": True}
+    lines = {"topics": [topic], "client_properties": [text], "console_producer": text}
+    return {
+        "clickhouse": {**clickhouse, "is_read_only": True},
+        "kafka": {**kafka, **lines},
+        "metrics": [text],
+    }
+
+
 def demo_report(text: str) -> dict[str, Any]:
     sums = {"credited_cents": {text: 1}, "refunded_cents": {text: 1}, "paid_cents": 1}
     counts = {"messages": 1, "orders": 1, "scores": 1, "end_to_end_ms": {"p50": 1, "p99": 1}}
@@ -168,6 +181,7 @@ def stand_ins(text: str) -> dict[str, Replacements]:
             "streams.settings:environment": returns({"KOL_APP_ID": text}),
             "streams.settings:descriptions": returns({"KOL_APP_ID": text}),
         },
+        "connect": {"streams.operations.connect:connections": returns(connections(text))},
         "demo": {
             "streams.operations.stack:clear_demo_home": returns(None),
             "streams.operations.stack:RunningStack": Stack,
