@@ -33,10 +33,8 @@ async def test_what_the_leaderboard_finds(server: Server) -> None:
     """Four KOLs of long ago who earned, of whom `b` falls; two new ones who did not earn."""
     fresh(server, "board").close()
     there = connection_settings(server, "board")
-    old = [score(kol, minute, 0.5) for kol in "abcd" for minute in (0, HOUR)]
-    falls = [
-        score("b", HOUR - minutes, trust) for minutes, trust in ((4, 0.75), (2, 0.25), (0, 0.3))
-    ]
+    old = [score(kol, 0, 0.5) for kol in "abcd"]
+    falls = [score("b", HOUR - 4, 0.75), score("b", HOUR - 2, 0.125), score("b", HOUR, 0.25)]
     new = [score("y", HOUR - 1, 0.4), score("z", HOUR, 0.6)]
     owed = {"time_decay": {"a": 900, "b": 800, "c": 700, "d": 600}}
     split = {"time_decay": {"a": 30, "b": 70}}
