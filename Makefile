@@ -29,8 +29,8 @@ $(VENV)/.ok: requirements.lock pyproject.toml
 demo: setup ## the whole product on this machine, with believable traffic (ARGS="--duration 45 --headless --json")
 	@$(BIN)/kol demo $(ARGS)
 
-test: setup ## every test, one after the other: some measure time
-	@$(BIN)/python -m pytest -q --durations=12 $(ARGS)
+test: setup ## every test: those without broker and engine beside the others
+	@$(BIN)/python -m tests.suite $(ARGS)
 
 unit: setup ## the quick tests: no broker, no engine
 	@$(BIN)/python -m pytest -q -m "not integration" $(ARGS)
