@@ -42,7 +42,7 @@ MAY_NOT = {
 DEPLOY_IS_FOR = (  # what is embedded, shown or imported is for commands alone
     *("streams/cli/", "streams/bench/"),
     *(f"streams/operations/{name}.py" for name in ("demo_traffic", "import_dataset", "stack")),
-    "streams/operations/status.py",
+    *("streams/operations/status.py", "streams/operations/replay/workers.py"),
 )
 AIOKAFKA_INSIDE = (  # where names are used that aiokafka does not promise to keep
     *("streams/transport/records.py", "streams/transport/fetch_thread.py"),

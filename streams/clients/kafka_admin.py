@@ -21,7 +21,6 @@ from schemas.topics import (
     alter_command,
     plan,
 )
-from streams.clients.kafka_login import login_fault
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 
@@ -109,7 +108,9 @@ def kafka_admin(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Brok
             **tls,
         )
     except (KafkaError, OSError) as error:
-        reason = login_fault(kafka, security_options(kafka))
+        from streams.clients import kafka_login  # noqa: PLC0415  # 0.2 s that only a failure needs
+
+        reason = kafka_login.login_fault(kafka, security_options(kafka))
         raise BrokerError(
             f"no Kafka at {kafka.bootstrap}: {reason}"
             if reason
