@@ -39,7 +39,7 @@ from streams.worker.snapshotting import Release
 from streams.worker.user_lane import InputEnd
 
 TICK_SECONDS = 1.0
-METADATA_SECONDS = 30.0  # a topic that gets more partitions is noticed within this
+METADATA_SECONDS = 5.0  # a topic that gets more partitions is noticed within this
 STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
 COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
 
