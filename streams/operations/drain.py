@@ -15,7 +15,7 @@ from kafka.errors import RetriableError
 from schemas.events import INPUTS
 from schemas.topics import CELLS
 from streams.clients.kafka_admin import Broker, Offsets
-from streams.errors import ExpectedError
+from streams.errors import ExpectedError, named
 
 PAUSE_SECONDS = 0.1
 ALONE_SECONDS = 3.0  # without a worker in the group, until the observer is told
@@ -147,5 +147,5 @@ class _Wait:
                 return ask()
             except RetriableError as error:
                 if self._is_over:
-                    raise NotDrainedError(f"Kafka does not answer: {error!r}") from error
+                    raise NotDrainedError(f"Kafka does not answer: {named(error)}") from error
                 self._observer.sleep(PAUSE_SECONDS)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from sinks.feed import Feed, FeedError
 from streams.clients.kafka_admin import security_options
+from streams.errors import named
 from streams.operations.ingest.files import FileError, merge_by_time
 from streams.operations.ingest.lines import Unusable
 from streams.settings import Kafka
@@ -61,7 +62,7 @@ async def send_files(
     except FileError as error:
         sent.why = str(error)
     except KafkaError as error:
-        sent.why = f"Kafka at {kafka.bootstrap} does not answer: {error!r}"
+        sent.why = f"Kafka at {kafka.bootstrap} does not answer: {named(error)}"
     sent.delivered = feed.delivered
     sent.unacknowledged = (feed.sent - feed.delivered).total()
     return sent
