@@ -17,10 +17,8 @@ from schemas.events import INPUTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import client_options
 from streams.clients.kafka_reader import record_reader
-from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
-from streams.core.user import snapshot as user_snapshot
 from streams.core.user.memory import UserMemory
 from streams.settings import Settings
 from streams.snapshots import (
@@ -32,6 +30,7 @@ from streams.snapshots import (
     committed_beyond,
     start_offsets,
 )
+from streams.worker.formats import CONVERSIONS
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.telemetry import Telemetry
@@ -41,8 +40,6 @@ Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic par
 
 TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
 STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
-FORMAT: Final = {Side.USER: user_snapshot.FORMAT, Side.KOL: kol_memory.FORMAT}
-READS: Final = {Side.USER: user_snapshot.READS, Side.KOL: frozenset[int]()}  # older formats
 LONG_AGO: Final = float("-inf")
 
 log = logging.getLogger("kol.restore")
@@ -165,8 +162,7 @@ class Restorer:
             side.value,
             settings.kafka.broker_topic(STATE[side]),
             partition,
-            format=FORMAT[side],
-            reads=READS[side],
+            CONVERSIONS[side],
             epoch=settings.epoch,
         )
 

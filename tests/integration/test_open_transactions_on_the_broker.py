@@ -19,8 +19,8 @@ from deploy.embedded import kafka
 from schemas.events import CLICKSTREAM, INPUTS
 from schemas.topics import ERASURES, USER_STATE
 from streams.clients.kafka_admin import client_options, kafka_admin
+from streams.core.user.formats import CONVERSIONS
 from streams.core.user.memory import UserMemory
-from streams.core.user.snapshot import FORMAT
 from streams.settings import Kafka, Settings
 from streams.snapshots import FencedError, LogOffsets, OldStateError, StateLog, stable_end
 from streams.snapshots.stable_end import OpenTransactionError, stable_ends
@@ -43,7 +43,7 @@ class State:
         self.tp = TopicPartition(topic, 0)
 
     def log(self) -> StateLog:
-        return StateLog(self.client, self.topic, "user", self.topic, 0, format=1)
+        return StateLog(self.client, self.topic, "user", self.topic, 0)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 async def snapshot(settings: Settings, clicks: int) -> None:
     """A snapshot of the user side that holds so many offsets of the clickstream."""
     topic, client = settings.kafka.broker_topic(USER_STATE), client_options(settings.kafka)
-    log = StateLog(client, settings.app_id, "user", topic, 0, format=FORMAT)
+    log = StateLog(client, settings.app_id, "user", topic, 0, CONVERSIONS)
     async with log:
         await log.open()
         memory = UserMemory(0, hmac_key=b"key")

@@ -41,7 +41,7 @@ MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes t
     {"refund_unmatched", "refund_outside", "refund_excess_cents"}
 )
 
-SERIES: Final = tuple(  # topic, label, kind of every number, appended only
+SERIES: Final = tuple(  # topic, label, kind of every number
     [(topic, door.label, "door") for topic in INPUTS for door in Door]
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
     + [(topic, name, "counter") for topic, name in COUNTERS]
@@ -116,7 +116,6 @@ class DoorCounts:
         return {f"{prefix}.total": self._total, f"{prefix}.told": self._written}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; numbers appended since then begin with 0."""
-        for total, name in ((self._total, "total"), (self._written, "told")):
-            given = arrays[f"{prefix}.{name}"]
-            total[: len(given)] = given
+        """Take over what `arrays` gave, as copies."""
+        self._total[:] = arrays[f"{prefix}.total"]
+        self._written[:] = arrays[f"{prefix}.told"]

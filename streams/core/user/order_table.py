@@ -201,9 +201,8 @@ class OrderTable(Keyed):
         return super().arrays(f"{prefix}.order") | self._texts.arrays(f"{prefix}.text")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; format 1 was read before anybody was erased."""
-        received = np.zeros(len(arrays[f"{prefix}.order.at"]), np.int64)
-        super().restore(f"{prefix}.order", {f"{prefix}.order.received": received, **arrays})
+        """Take over what `arrays` gave."""
+        super().restore(f"{prefix}.order", arrays)
         self._texts.restore(f"{prefix}.text", arrays)
 
 
