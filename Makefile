@@ -20,7 +20,7 @@ $(VENV)/.ok: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "· a fresh environment in $(VENV)" >&2; $(PYTHON) -m venv $(VENV); }
 	@test -x $(BIN)/uv || { echo "· the installer" >&2; $(BIN)/python -m pip install --disable-pip-version-check -q uv; }
 	@echo "· packages of requirements.lock, by their hashes (about 400 MB once)" >&2
-	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock >&2
+	@$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock >&2
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e . >&2
 	@echo "· Apache Kafka (45 MB once)" >&2
 	@$(BIN)/python -m deploy.embedded.kafka >&2
