@@ -3,10 +3,16 @@
 from typing import Final
 
 UNREACHED: Final = "Unable to bootstrap from"  # aiokafka says so, before a list of socket addresses
+NAME_IN_USE: Final = 3  # exit code of a worker that gave way to another one of its name
 
 
 class ExpectedError(Exception):
-    """Shown as one sentence, without a traceback; a command then exits with 1."""
+    """Shown as one sentence, without a traceback; a command then exits with 1.
+
+    A worker exits with `exit_code`.
+    """
+
+    exit_code = 1
 
 
 def named(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from deploy.embedded import kafka, ports
 from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from deploy.embedded.supervisor import ProcessSpec, Supervisor
 from streams.clients.worker_pages import answers
+from streams.errors import NAME_IN_USE
 from streams.settings import Settings, environment, load
 
 PARTITIONS = 4
@@ -128,6 +129,7 @@ def _worker_spec(name: str, port: int, env: Mapping[str, str]) -> ProcessSpec:
         after=("topics", "migrate"),
         ready=lambda: answers(page),
         stop_seconds=WORKER_STOP_SECONDS + 2,
+        in_use_code=NAME_IN_USE,
     )
 
 

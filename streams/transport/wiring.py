@@ -13,7 +13,7 @@ The transport guarantees this order:
 * **Crash.** No drain: memory may hold half a batch. `Hooks.lost`, and the next start replays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -60,6 +60,7 @@ class Wiring:
     horizon_ms: int  # how far an input may run ahead of the others
     batch_records: int = BATCH_RECORDS
     leaves: bool = False  # a static member gives its place up at the stop (scale-in)
+    find_holder: Callable[[], str | None] | None = None  # asks for the member id with our name
     drain_s: float | None = None  # at a rebalance; None: 0.7 of `broker_rebalance_timeout`
     stop_s: float = 7.0  # at the stop
 

@@ -33,6 +33,7 @@ from streams.worker.flush import FlushLoop
 from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
+from streams.worker.naming import member_finder
 from streams.worker.outputs import Outputs
 from streams.worker.pages import serve
 from streams.worker.snapshotting import Release
@@ -83,8 +84,14 @@ def credentials(kafka: Kafka) -> faust.SASLCredentials | faust.SSLCredentials | 
     return faust.SSLCredentials(tls) if tls else None
 
 
-def wire_transport(app: faust.App, kafka: Kafka, hooks: Hooks, *, leaves: bool) -> None:
+def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: bool) -> None:
     """Say which topics the transport reads, and who is told of rebalances."""
+    kafka, find_member = settings.kafka, member_finder(settings)
+
+    def find_holder() -> str | None:
+        member = find_member()
+        return None if member is None else member.member_id
+
     wire(
         app,
         Wiring(
@@ -93,6 +100,7 @@ def wire_transport(app: faust.App, kafka: Kafka, hooks: Hooks, *, leaves: bool) 
             hooks=hooks,
             horizon_ms=HORIZON_MS,
             leaves=leaves,
+            find_holder=find_holder if settings.worker.name else None,
             stop_s=STOP_SECONDS,
         ),
     )

@@ -11,7 +11,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from streams.transport import consumer_of
+from streams.clients.kafka_admin import kafka_admin
+from streams.settings import Kafka
+from streams.transport import FencedMemberError, consumer_of
 from tests.integration.topics import create_topics
 from tests.transport import recording
 from tests.transport.recording import Ledger, Worker, make_app, running
@@ -227,6 +229,28 @@ async def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
 
             assert set(back.memory) | set(stays.memory) == set(range(PARTITIONS))
         assert len(stays.calls) == calls
+
+
+async def test_of_two_members_of_one_name_the_last_to_join_stays_and_the_other_ends(
+    group: Group, broker: str
+) -> None:
+    def find_holder() -> str | None:
+        with kafka_admin(Kafka(bootstrap=broker)) as admin:
+            member = admin.member_named(older.app.conf.id, "twin")
+        return None if member is None else member.member_id
+
+    older, newer = (group.worker(member="twin", find_holder=find_holder) for _ in range(2))
+    async with running(older):
+        await older.until(lambda: len(older.memory) == PARTITIONS)
+        async with running(newer):
+            await newer.until(lambda: len(newer.memory) == PARTITIONS)
+            await older.until(lambda: older.app.crashed, seconds=5)
+            await asyncio.sleep(2.0)  # six heartbeats
+
+            assert isinstance(consumer_of(older.app).crash_reason, FencedMemberError)
+            assert not newer.app.crashed
+            assert newer.calls == [("assigned", (list(range(PARTITIONS)),) * 2)]
+            assert await asyncio.to_thread(find_holder) == consumer_of(newer.app).member_id()
 
 
 async def test_a_static_member_that_leaves_gives_its_partitions_up_at_once(
