@@ -2,14 +2,19 @@
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from schemas.topics import (
@@ -59,13 +64,32 @@ class Replicas:
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """A transaction that is not ended, on one topic partition."""
+    """A transaction that is not ended, on one topic partition; times in ms since the epoch."""
 
     topic: str
     partition: int
     hidden: int  # offsets that nobody can read who reads committed records
     producer_id: int
-    written_at: int  # its last record, milliseconds since the epoch
+    written_at: int  # its last record
+    transactional_id: str = ""  # empty: the brokers do not say
+    began_at: int | None = None  # None: as above
+
+    @property
+    def since(self) -> int:
+        """Since when it is open, as far as that is known."""
+        return self.written_at if self.began_at is None else self.began_at
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {**asdict(self), "since": self.since}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a consumer group."""
+
+    member_id: str
+    host: str  # where it connects from
 
 
 def sasl_options(kafka: Kafka) -> dict[str, Any]:
@@ -226,12 +250,38 @@ class Broker:
         hidden = {place: end - stable[place] for place, end in ends.items() if end > stable[place]}
         tps = {TopicPartition(self._kafka.broker_topic(t), p): (t, p) for t, p in hidden}
         states = self._client.describe_producers(list(tps)) if tps else {}
-        return [
-            OpenTransaction(*tps[tp], hidden[tps[tp]], one.producer_id, one.last_timestamp)
+        writing = [
+            (tp, one)
             for tp, state in states.items()
             for one in state.active_producers
             if one.current_transaction_start_offset >= 0
         ]
+        begun = self._transactions({one.producer_id for _, one in writing})
+        return [
+            OpenTransaction(
+                *tps[tp],
+                hidden[tps[tp]],
+                one.producer_id,
+                one.last_timestamp,
+                *begun.get(one.producer_id, ("", None)),
+            )
+            for tp, one in writing
+        ]
+
+    def _transactions(self, producers: Collection[int]) -> dict[int, tuple[str, int | None]]:
+        """Transactional id and begin of each producer's transaction, where the brokers say."""
+        if not producers:
+            return {}
+        try:
+            listed = self._client.list_transactions(producer_id_filters=list(producers))
+            ids = {
+                one.transactional_id: one.producer_id for many in listed.values() for one in many
+            }
+            found = self._client.describe_transactions(list(ids))
+        except KafkaError:  # an old broker, no right to know, or just ended
+            return {}
+        starts = {name: one.transaction_start_time_ms for name, one in found.items()}
+        return {ids[name]: (name, at if at > 0 else None) for name, at in starts.items()}
 
     def committed(self, group: str) -> Offsets:
         """The offsets that a group committed; partitions it never committed are absent."""
@@ -248,6 +298,21 @@ class Broker:
             }
             for member in description["members"]
         }
+
+    def member_named(self, group: str, name: str) -> Member | None:
+        """The member of a group that has this name (`group.instance.id`).
+
+        Raises:
+            BrokerError: the coordinator does not say.
+
+        """
+        described = self._client.describe_groups([group])[group]
+        if (error := described["error"]) and GroupIdNotFoundError.__name__ not in error:
+            raise BrokerError(f"the members of group {group} are not known: {error}")
+        for one in described["members"]:
+            if one["group_instance_id"] == name:
+                return Member(one["member_id"], one["client_host"].lstrip("/"))
+        return None
 
     def prefixes(self) -> set[str]:
         """The prefixes of the apps that have a state topic here; that of the first app is empty."""

@@ -109,6 +109,7 @@ def status(text: str) -> dict[str, Any]:
         "workers": [worker],
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
         "replay_read": {"fault": text},
+        "held": [{"text": text}],
     }
 
 

@@ -16,6 +16,8 @@ from schemas.partitioner import partition_of
 from schemas.topics import CELLS, ERASURES, KOL_STATE, TOPICS, USER_STATE, alter_command
 from streams.clients.kafka_admin import Offsets, OpenTransaction, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
+from streams.operations.durations import duration_text
+from streams.operations.open_transactions import held_text
 from streams.operations.replay.views import ReadReplay
 
 READ_TOPICS: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
@@ -331,7 +333,7 @@ def open_transactions(found: Iterable[OpenTransaction], now: int) -> list[Findin
         now: milliseconds.
 
     """
-    old = [one for one in found if now - one.written_at > WARNING_MS]
+    old = [one for one in found if now - one.since > WARNING_MS]
     if not old:
         return [fine("transactions", "none that is open hides records")]
     mend = (
@@ -339,12 +341,8 @@ def open_transactions(found: Iterable[OpenTransaction], now: int) -> list[Findin
         "abort; what it hides is read then"
     )
     return [
-        (fault if now - one.written_at > FAULT_MS else warning)(
-            "transactions",
-            f"producer {one.producer_id} has a transaction open on {one.topic}/{one.partition}, "
-            f"last written {duration_text(now - one.written_at)} ago: {one.hidden:,} messages are "
-            "hidden",
-            mend,
+        (fault if now - one.since > FAULT_MS else warning)(
+            "transactions", held_text(one, now), mend
         )
         for one in old
     ]
@@ -521,15 +519,3 @@ def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:
         return []
     what = ", ".join(f"{name} {n} times" for name, n in again.items())
     return [warning("processes", f"started again: {what}", f"why stands in {logs}")]
-
-
-def duration_text(ms: int) -> str:
-    """A length of time in a readable unit.
-
-    >>> [duration_text(ms) for ms in (1_400, 90_000, 7_260_000, 200_000_000)]
-    ['1 s', '1.5 min', '2.0 h', '2.3 d']
-    """
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
-        if ms >= size:
-            return f"{ms / size:.1f} {unit}"
-    return f"{ms / 1000:.0f} s"

@@ -343,7 +343,6 @@ def test_a_transaction_that_stays_open_is_named_with_its_producer_and_what_it_hi
 
     assert finding.severity is Severity.WARNING
     assert finding.what == (
-        "producer 7 has a transaction open on purchases/1, last written 2.0 min ago: "
-        "45 messages are hidden"
+        "45 messages of purchases/1 are held back for 2.0 min: producer 7 has a transaction open"
     )
     assert doctor.open_transactions([], now)[0].severity is Severity.FINE
