@@ -38,7 +38,7 @@ ENDPOINT = (  # the `!` keeps Log4j's parent from choosing the versions of Kafka
     f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!"
 )
 LOCK = Path(__file__).with_name("kafka.lock")
-ARCHIVES_KEPT = 4  # of 70 MB each: as many Java runtimes of this machine start quickly
+ARCHIVES_KEPT = 12  # of 64 MB each: as many environments of this machine start quickly
 RETRY_SECONDS = 3_600.0  # until archives are tried again: the machine may have been too busy
 DOWNLOADS = 8  # at once
 PORT, CONTROLLER_PORT = 9092, 9093

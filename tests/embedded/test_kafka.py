@@ -333,10 +333,11 @@ def test_archives_of_many_java_runtimes_do_not_pile_up(
     monkeypatch.setattr(
         subprocess, "run", lambda command, **_: Path(command[-1].partition("=")[2]).touch()
     )
-    for n in range(7):
+    for n in range(kafka.ARCHIVES_KEPT + 3):
         java, ours = tmp_path / f"{n}-java.jsa", tmp_path / f"{n}.jsa"
         kafka._create_archives(Kafka(()), java, ours)
         for file in (java, ours):
             os.utime(file, (n, n))
 
-    assert {file.name[0] for file in tmp_path.glob("*.jsa")} == {"3", "4", "5", "6"}
+    kept = {file.stem.removesuffix("-java") for file in tmp_path.glob("*.jsa")}
+    assert kept == {str(n + 3) for n in range(kafka.ARCHIVES_KEPT)}
