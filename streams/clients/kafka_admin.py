@@ -178,7 +178,7 @@ class Broker:
         }
 
     def create(self) -> list[str]:
-        """Create the topics of the plan that are missing; gives their names."""
+        """Create the topics of the plan that are missing; gives their names on the brokers."""
         counts = self.counts()
         missing = {name: how for name, how in self._plan().items() if name not in counts}
         if not missing:
@@ -197,7 +197,7 @@ class Broker:
             )
         except TopicAlreadyExistsError:  # another process was faster
             return self.create()
-        return list(missing)
+        return [self._kafka.broker_topic(name) for name in missing]
 
     def differences(self) -> list[Difference]:
         """Where topics are missing, have another number of partitions or other settings."""
@@ -293,8 +293,9 @@ class Broker:
         description = self._client.describe_groups([group])[group]
         return {
             member["group_instance_id"] or member["member_id"]: {
-                self._kafka.plain_topic(share["topic"]) or share["topic"]: list(share["partitions"])
+                topic: list(share["partitions"])
                 for share in (member["member_assignment"] or {}).get("assigned_partitions", [])
+                if (topic := self._kafka.plain_topic(share["topic"])) is not None
             }
             for member in description["members"]
         }

@@ -18,7 +18,9 @@ from streams.snapshots.pace import Pace
 from streams.snapshots.start_offsets import (
     LogOffsets,
     OldStateError,
+    OtherTopicError,
     StateMissingError,
+    check_topic_names,
     committed_beyond,
     start_offsets,
 )
@@ -36,10 +38,12 @@ __all__ = [
     "NewerFormatError",
     "OldStateError",
     "Opened",
+    "OtherTopicError",
     "Pace",
     "StateLog",
     "StateMissingError",
     "UncertainCommitError",
+    "check_topic_names",
     "committed_beyond",
     "format_number",
     "start_offsets",

@@ -80,6 +80,7 @@ class StateLog:
         partition: the partition's number, there and on the source topics.
         conversions: of arrays in older formats; the arrays written have the one they end in.
         epoch: the deployment's number; a greater one in the log overrules it.
+        meta: small facts that each snapshot carries.
 
     """
 
@@ -93,8 +94,10 @@ class StateLog:
         conversions: Sequence[Conversion] = (),
         *,
         epoch: int = 0,
+        meta: Mapping[str, int | float | str] | None = None,
     ) -> None:
         self._client = client
+        self._meta = dict(meta or {})
         self._name = f"{app}-{side}-state-{partition}"
         self._tp = TopicPartition(topic, partition)
         self._conversions = conversions
@@ -222,7 +225,6 @@ class StateLog:
         self,
         captured: Capture,
         offsets: Mapping[str, int],
-        meta: Mapping[str, int | float | str] | None = None,
     ) -> Written:
         """Make a capture the newest snapshot; when this returns it is durable.
 
@@ -231,7 +233,6 @@ class StateLog:
         Args:
             captured: from `capture`.
             offsets: topic -> next offset at the time of the capture.
-            meta: small facts for people and tools.
 
         Raises:
             FencedError: somebody else owns the partition; nothing was written.
@@ -247,7 +248,7 @@ class StateLog:
                 life=self._life,
                 offsets=dict(offsets),
                 arrays=captured.arrays,
-                meta=dict(meta or {}),
+                meta=self._meta,
             )
             changes: dict[bytes, bytes | None] = dict.fromkeys(self._stale_keys)
             changes |= dict.fromkeys(captured.vanished)

@@ -95,7 +95,7 @@ def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: 
     wire(
         app,
         Wiring(
-            inputs=INPUTS,
+            inputs=tuple(map(kafka.broker_topic, INPUTS)),
             others=(ERASURES, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
@@ -116,7 +116,7 @@ def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
                 intake.fold(side, with_known_topic(kafka, event.value))
                 await asyncio.sleep(0)  # flushes and heartbeats get their turn
 
-    @app.agent(batch_topic(app, (*INPUTS, ERASURES)), name="user_side")
+    @app.agent(batch_topic(app, (*map(kafka.broker_topic, INPUTS), ERASURES)), name="user_side")
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
 
@@ -145,7 +145,7 @@ def add_loops(
 
     async def tick() -> None:
         for lane in lanes.user.values():
-            ends = inputs_at_end(app, lane.partition)
+            ends = inputs_at_end(app, settings.kafka, lane.partition)
             lane.mark_read_to(ends)
             lane.advance_idle_inputs(ends, worker.quiet_seconds, lanes.clock())
         for call in each_second:
@@ -192,9 +192,12 @@ async def repeat(app: faust.App, seconds: float, call: Callable[[], Awaitable[No
         await asyncio.sleep(seconds)
 
 
-def inputs_at_end(app: faust.App, partition: int) -> dict[str, InputEnd]:
+def inputs_at_end(app: faust.App, kafka: Kafka, partition: int) -> dict[str, InputEnd]:
     """The inputs of a partition of which everything was delivered that was appended."""
-    positions = {topic: consumer_of(app).read_position(TP(topic, partition)) for topic in INPUTS}
+    positions = {
+        topic: consumer_of(app).read_position(TP(kafka.broker_topic(topic), partition))
+        for topic in INPUTS
+    }
     return {
         topic: InputEnd(at.delivered, at.end_at, at.idle_s)
         for topic, at in positions.items()

@@ -27,6 +27,7 @@ from streams.snapshots import (
     Opened,
     Pace,
     StateLog,
+    check_topic_names,
     committed_beyond,
     start_offsets,
 )
@@ -41,6 +42,7 @@ Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic par
 TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
 STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
 LONG_AGO: Final = float("-inf")
+TOPIC: Final = "topic "  # before an input topic among the facts of a snapshot: its broker's name
 
 log = logging.getLogger("kol.restore")
 
@@ -109,6 +111,8 @@ class Restorer:
     ) -> TakenOver:
         worker = self._settings.worker
         opened = await state.open(raise_epoch=worker.from_empty)
+        if opened.offsets is not None:
+            check_topic_names(partition, _names(opened.meta), self._topic_names(side))
         own = {topic: logs[topic, partition] for topic in TOPICS[side]}
         begins = start_offsets(
             partition,
@@ -164,7 +168,19 @@ class Restorer:
             partition,
             CONVERSIONS[side],
             epoch=settings.epoch,
+            meta={TOPIC + topic: name for topic, name in self._topic_names(side).items()},
         )
+
+    def _topic_names(self, side: Side) -> dict[str, str]:
+        """The inputs of a side that have another name on the brokers, and that name."""
+        return self._settings.kafka.renamed if side is Side.USER else {}
+
+
+def _names(meta: Mapping[str, int | float | str]) -> dict[str, str]:
+    """The same, as the facts of a snapshot say."""
+    return {
+        key.removeprefix(TOPIC): str(name) for key, name in meta.items() if key.startswith(TOPIC)
+    }
 
 
 def _continue(memory: UserMemory | KolMemory, it: TakenOver) -> None:

@@ -110,8 +110,8 @@ async def test_a_new_partition_has_no_snapshot_and_its_first_life(topic: Topic) 
 
 async def test_what_was_written_comes_back_with_its_offsets(topic: Topic) -> None:
     arrays = {"at": np.arange(3 * ROWS), "user": np.arange(10, dtype=np.uint64).reshape(5, 2)}
-    async with topic.opened() as (log, _):
-        await log.write(log.capture(arrays), {"purchases": 17}, {"users": 5})
+    async with topic.opened(meta={"users": 5}) as (log, _):
+        await log.write(log.capture(arrays), {"purchases": 17})
     found = await topic.restored()
 
     assert same(found, arrays)

@@ -74,7 +74,7 @@ async def _kafka(settings: Settings) -> list[Finding]:
         where, copies = settings.kafka.bootstrap, broker.replicas()
         configs = {name: broker.configs(name) for name in TOPICS if name in counts}
         found = findings.brokers(where, broker.version(), broker.brokers(), copies)
-        found += findings.topics(counts, configs, n)
+        found += findings.topics(counts, configs, n, settings.kafka.broker_topic)
         found += findings.owners(broker.members(settings.app_id), n)
         read = [name for name in findings.READ_TOPICS if name in counts]
         # first what is safe, then where the topics begin and end: never ahead of each other

@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -179,7 +179,10 @@ def _places_text(places: Collection[Place]) -> str:
 
 
 def topics(
-    counts: Mapping[str, int], configs: Mapping[str, Mapping[str, str]], n: int
+    counts: Mapping[str, int],
+    configs: Mapping[str, Mapping[str, str]],
+    n: int,
+    broker_topic: Callable[[str], str] = str,
 ) -> list[Finding]:
     """Whether every topic exists, with the partitions and the settings that it needs.
 
@@ -187,24 +190,28 @@ def topics(
         counts: topic -> number of partitions.
         configs: topic -> its settings in force.
         n: partitions of this deployment.
+        broker_topic: gives the name of a topic on the brokers.
 
     """
-    return [*_topic_settings(counts, configs), _co_partitioning(counts, n)]
+    return [*_topic_settings(counts, configs, broker_topic), _co_partitioning(counts, n)]
 
 
 def _topic_settings(
-    counts: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]
+    counts: Mapping[str, int],
+    configs: Mapping[str, Mapping[str, str]],
+    broker_topic: Callable[[str], str],
 ) -> list[Finding]:
     found = []
-    missing = [name for name in TOPICS if name not in counts]
+    missing = [broker_topic(name) for name in TOPICS if name not in counts]
     if missing:
         what = f"{', '.join(missing)}: not there"
         found.append(fault("topics", what, "`kol topics` creates them"))
     found += [
         fault("topics", f"{name} has {key}={now}, not {value}", alter_command(name, key, value))
-        for name, topic in TOPICS.items()
+        for topic in TOPICS.values()
         for key, value in topic.required.items()
-        if name in configs and (now := configs[name].get(key)) != value
+        if topic.name in configs and (now := configs[topic.name].get(key)) != value
+        for name in [broker_topic(topic.name)]
     ]
     return found or [fine("topics", f"{len(TOPICS)} with their settings")]
 
