@@ -259,6 +259,6 @@ async def test_who_holds_records_back_is_known_while_the_transaction_is_open(
     assert held.began_at is not None
     assert before <= held.began_at <= held.written_at + 1_000
     assert shown.items() >= held.as_dict().items()
-    assert "3 messages of clickstream/0 are held back for 0 s: producer" in shown["text"]
-    assert "(backfill) has a transaction open" in shown["text"]
+    assert shown["text"].startswith("3 messages of clickstream/0 are held back for ")
+    assert shown["text"].endswith(" (backfill) has a transaction open")
     assert after == []
