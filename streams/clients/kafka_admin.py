@@ -315,6 +315,14 @@ class Broker:
                 return Member(one["member_id"], one["client_host"].lstrip("/"))
         return None
 
+    def group_protocol(self, group: str) -> str | None:
+        """The protocol that the members of a group agreed on; None without members.
+
+        Empty while they are in a rebalance.
+        """
+        description = self._client.describe_groups([group])[group]
+        return str(description["protocol_data"]) if description["members"] else None
+
     def prefixes(self) -> set[str]:
         """The prefixes of the apps that have a state topic here; that of the first app is empty."""
         names = [str(one["name"]) for one in self._client.describe_topics()]

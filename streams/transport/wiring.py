@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from faust.types import TP
 
+PROTOCOL: Final = "faust"  # of a group whose members all may run together
 BATCH_RECORDS: Final = 5_000  # per Faust event: keeps one fold within some milliseconds
 
 
@@ -58,6 +59,7 @@ class Wiring:
     others: tuple[str, ...]  # read in batches too, as they come
     hooks: Hooks
     horizon_ms: int  # how far an input may run ahead of the others
+    protocol: str = PROTOCOL  # of the group: a member with another one is refused by the broker
     batch_records: int = BATCH_RECORDS
     leaves: bool = False  # a static member gives its place up at the stop (scale-in)
     find_holder: Callable[[], str | None] | None = None  # asks for the member id with our name

@@ -30,6 +30,7 @@ from streams.transport import (
     wire,
 )
 from streams.worker.flush import FlushLoop
+from streams.worker.formats import formats, protocol
 from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
@@ -99,6 +100,7 @@ def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: 
             others=(ERASURES, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
+            protocol=protocol(formats()),
             leaves=leaves,
             find_holder=find_holder if settings.worker.name else None,
             stop_s=STOP_SECONDS,
