@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --exclude-newer "7 days"
 
+# What setup says where a download failed. What was said before is in the log, or above.
+OFFLINE = { echo "make setup: a download failed: is there a network? Behind a proxy set HTTPS_PROXY, for an index of your own PIP_INDEX_URL and UV_DEFAULT_INDEX (details: above, or $(VENV)/setup.log)" >&2; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint fmt types unit integration chaos coverage golden docs migration bench up down lock clean
 
@@ -18,19 +21,19 @@ setup: $(VENV)/.ok ## everything into .venv, the Kafka broker's jars included
 $(VENV)/.ok: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kol-streams needs Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "· a fresh environment in $(VENV)" >&2; $(PYTHON) -m venv $(VENV); }
-	@test -x $(BIN)/uv || { echo "· the installer" >&2; $(BIN)/python -m pip install --disable-pip-version-check -q uv; }
-	@echo "· packages of requirements.lock, by their hashes (about 1 GB once)" >&2
-	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock >&2
-	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e . >&2
+	@test -x $(BIN)/uv || { echo "· the installer" >&2; $(BIN)/python -m pip install --disable-pip-version-check -q uv 2> $(VENV)/setup.log || $(OFFLINE); }
+	@echo "· packages of requirements.lock, by their hashes (about 400 MB once)" >&2
+	@$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock >&2 || $(OFFLINE)
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e . >&2 || $(OFFLINE)
 	@echo "· Apache Kafka (45 MB once)" >&2
-	@$(BIN)/python -m deploy.embedded.kafka >&2
+	@$(BIN)/python -m deploy.embedded.kafka >&2 || $(OFFLINE)
 	@touch $@
 
 demo: setup ## the whole product on this machine, with believable traffic (ARGS="--duration 45 --headless --json")
 	@$(BIN)/kol demo $(ARGS)
 
-test: setup ## every test, one after the other: some measure time
-	@$(BIN)/python -m pytest -q --durations=12 $(ARGS)
+test: setup ## every test: those without broker and engine beside the others
+	@$(BIN)/python -m tests.suite $(ARGS)
 
 unit: setup ## the quick tests: no broker, no engine
 	@$(BIN)/python -m pytest -q -m "not integration" $(ARGS)

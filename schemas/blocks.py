@@ -4,7 +4,10 @@ A worker sends one block to one partition of the KOL side: the minute cells that
 the last block, whole, and the watermark of each of its source partitions. On the wire it is one
 msgpack array that begins with `FORMAT`; columns are raw little-endian bytes, one field of the
 cells after the other. A field that is zero in all cells is left out: so a reader skips fields it
-does not know, and fields that a writer does not know are zero.
+does not know, and fields that a writer does not know are zero. Adding one needs no new format.
+
+Workers of two formats never share a group. Blocks of the former one stay on the topic, so who
+raises `FORMAT` keeps a reader for them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -61,11 +61,11 @@ _PURCHASE_NAMES: Final = (
     *("event_id", "user_id", "kind", "order_id", "ref_order_id"),
     *("brand_id", "platform", "channel_type", "currency"),
 )
+_SHOWN_WORD: Final = 64  # characters of an unknown word in an error: longer than any of ours
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
 
 _ERRORS: Final = {
     RejectReason.INVALID: "Object missing required field `pay_cents`",
-    RejectReason.UNKNOWN_KIND: "a word for what happened that this version does not know",
     RejectReason.RESERVED_ID: "`kol_id` is `organic` or begins with `~`, however it is written",
     RejectReason.PLACEHOLDER_ID: "`user_id` or `kol_id` is one of KOL_PLACEHOLDER_IDS, or blank",
     RejectReason.BAD_TIME: "`ts` is before the year 2000",
@@ -349,7 +349,8 @@ def _reject_invalid(
         valid = reason == _VALID
         for row in np.flatnonzero(~valid).tolist():
             why = RejectReason(reason[row])
-            parsed.rejections[int(place[row])] = _Rejection(why, _ERRORS[why])
+            error = _ERRORS.get(why) or _unknown_word(parsed.events[row])
+            parsed.rejections[int(place[row])] = _Rejection(why, error)
         parsed.events = list(compress(parsed.events, valid))
         user_ids[:] = compress(user_ids, valid)
         users = list(compress(users, valid))
@@ -367,6 +368,13 @@ def _reject_invalid(
         "user": user_keys(users),
         "kind": kind,
     }
+
+
+def _unknown_word(event: Event) -> str:
+    """What is wrong with an event whose word for what happened nobody knows."""
+    name, word = ("kind", event.kind) if isinstance(event, Purchase) else ("event", event.event)
+    shown = word if len(word) <= _SHOWN_WORD else word[:_SHOWN_WORD] + "…"
+    return f"`{name}` is {shown!r}, a word for what happened that this version does not know"
 
 
 def _rejected(parsed: _Parsed[_AnEvent]) -> list[Rejected]:

@@ -12,7 +12,10 @@ import fcntl
 import json
 import os
 import ssl
-from collections.abc import Iterable
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -36,8 +39,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.placeholders import PLACEHOLDER_IDS, Placeholders
-from schemas.topics import OWN
+from schemas.topics import OWN, TOPICS
 from streams.errors import ExpectedError
 
 PREFIX = "KOL_"
@@ -60,7 +64,17 @@ def _with_certificates(file: Path) -> Path:
     return file
 
 
+TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 CaFile = Annotated[Path, AfterValidator(_with_certificates)]
+
+
+@cache
+def _broker_topics(prefix: str, inputs: tuple[str, str, str]) -> Mapping[str, str]:
+    """The name on the brokers of each topic, by its name in `schemas.topics`."""
+    renamed = dict(zip(INPUTS, inputs, strict=True))
+    return {
+        topic: prefix + topic if topic in OWN else renamed.get(topic, topic) for topic in TOPICS
+    }
 
 
 class _Part(BaseModel):
@@ -89,6 +103,15 @@ class Kafka(_Part):
         description="Prefix of this app's own topics; only a replay has one.",
         pattern=r"^[\w.-]*$",
     )
+    clickstream_topic: TopicName = Field(
+        CLICKSTREAM, description="Name on the brokers of the input topic `clickstream`."
+    )
+    interactions_topic: TopicName = Field(
+        INTERACTIONS, description="Name on the brokers of the input topic `content-interactions`."
+    )
+    purchases_topic: TopicName = Field(
+        PURCHASES, description="Name on the brokers of the input topic `purchases`."
+    )
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="Security protocol of the brokers."
     )
@@ -115,27 +138,50 @@ class Kafka(_Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_a_topic_for_each_name(self) -> Self:
+        """Refuse an input topic with the name of another topic."""
+        shared = [name for name, n in Counter(self._topics.values()).items() if n > 1]
+        if shared:
+            raise ValueError(f"{', '.join(shared)}: an input topic has the name of another topic")
+        return self
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The input topics that have another name on the brokers, and that name.
+
+        >>> Kafka(purchases_topic="shop.orders").renamed
+        {'purchases': 'shop.orders'}
+        """
+        return {
+            topic: self.broker_topic(topic) for topic in INPUTS if topic != self.broker_topic(topic)
+        }
+
+    @property
+    def _topics(self) -> Mapping[str, str]:
+        """The name on the brokers of each topic of `schemas.topics`."""
+        inputs = self.clickstream_topic, self.interactions_topic, self.purchases_topic
+        return _broker_topics(self.prefix, inputs)
+
     def broker_topic(self, topic: str) -> str:
         """The name on the brokers of a topic of `schemas.topics`.
 
         >>> [Kafka(prefix="b.").broker_topic(topic) for topic in ("kol-cells", "purchases")]
         ['b.kol-cells', 'purchases']
         """
-        return self.prefix + topic if topic in OWN else topic
+        return self._topics.get(topic, topic)
 
     def plain_topic(self, name: str) -> str | None:
-        """The topic of `schemas.topics` with that name on the brokers; None for another app's own.
+        """The topic of `schemas.topics` with that name on the brokers; None for another app's.
 
         >>> kafka = Kafka(prefix="b.")
         >>> [kafka.plain_topic(name) for name in ("b.kol-cells", "kol-cells", "purchases")]
         ['kol-cells', None, 'purchases']
         """
-        if not self.prefix:
-            return name
-        topic = name.removeprefix(self.prefix)
-        if topic in OWN:
-            return topic if name == self.prefix + topic else None
-        return name
+        for topic, given in self._topics.items():
+            if given == name:
+                return topic
+        return None if name in TOPICS else name
 
 
 class ClickHouse(_Part):
@@ -354,6 +400,30 @@ def load(servers: Iterable[str] = ADDRESSES, **given: Any) -> Settings:  # noqa:
             f"{' and '.join(missing)}"
         )
     return settings
+
+
+def place_of(variable: str) -> tuple[Literal["variable", "file", "config"], str] | None:
+    """Where a person has set a variable: the environment, a file of its own, or the TOML file.
+
+    None: nowhere, its value is a running stack's or the default.
+    """
+    if variable in os.environ:
+        return "variable", variable
+    folder = os.environ.get("KOL_SECRETS_DIR")
+    if folder and (file := Path(folder, variable.lower()).absolute()).is_file():
+        return "file", str(file)
+    config = os.environ.get("KOL_CONFIG")
+    if config and _is_in(tomllib.loads(Path(config).read_text("utf-8")), variable):
+        return "config", str(Path(config).absolute())
+    return None
+
+
+def _is_in(toml: dict[str, Any], variable: str) -> bool:
+    """Whether a document has a value for a variable."""
+    *parts, name = variable.removeprefix(PREFIX).lower().split("__")
+    for part in parts:
+        toml = toml.get(part, {})
+    return name in toml
 
 
 def _refusals(error: ValidationError) -> list[str]:

@@ -1,9 +1,10 @@
-"""Hypothesis: no deadlines on a busy machine, in CI the same examples. Brokers start quickly.
+"""Hypothesis: no deadlines on a busy machine, in CI the same examples. Processes start quickly.
 
 With `KOL_CI=1` a skipped test fails, unless `MAY_SKIP` says why it may be skipped.
 """
 
 import os
+import sys
 from collections.abc import Generator
 from typing import Final
 
@@ -22,6 +23,11 @@ MAY_SKIP: Final = {
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") or os.environ.get("KOL_CI") else "dev")
+
+# where bytecode is not to be written, each of the hundreds of processes would compile all it
+# imports anew: half of a worker's start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # brokers of tests live for seconds: Java's second compiler never pays, and takes a second of each
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

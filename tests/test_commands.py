@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.commands import command
+from tests.commands import OPERATIONS, PACKAGES, command
 
 
 @pytest.mark.parametrize("words", [("config", "--json"), ("status",), ("down",)])
@@ -24,6 +25,11 @@ def test_it_ends_as_it_does_for_a_person_and_says_the_same(
 
     assert (ready.returncode, ready.stdout) == (typed.returncode, typed.stdout)
     assert ready.stderr == typed.stderr
+
+
+@pytest.mark.parametrize("module", [*PACKAGES, *OPERATIONS])
+def test_what_it_is_to_import_beforehand_exists(module: str) -> None:
+    assert find_spec(module)  # the server would go on without it
 
 
 def test_what_is_added_to_the_environment_is_for_that_command_alone(tmp_path: Path) -> None:

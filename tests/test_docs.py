@@ -198,6 +198,16 @@ def test_the_readme_says_the_same_in_both_languages(part: Callable[[str], object
     assert part(english)
 
 
+@pytest.mark.parametrize("path", [ROOT / "README.md", CHINESE], ids=["en", "zh"])
+def test_the_readme_links_every_page(path: Path) -> None:
+    links = {
+        (ROOT / link).resolve() for link in re.findall(r"\]\(([^)]+)\)", path.read_text("utf-8"))
+    }
+    folders = {page.parent for page in DECISIONS} | {ROOT / "schemas" / "wire"}
+
+    assert {*EVERY_PAGE, *folders} - {*DECISIONS, path} <= links
+
+
 def test_each_readme_begins_with_a_link_to_the_other() -> None:
     for path, other in ((ROOT / "README.md", CHINESE), (CHINESE, ROOT / "README.md")):
         _, link = path.read_text("utf-8").split("\n\n")[:2]

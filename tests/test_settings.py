@@ -157,3 +157,22 @@ def test_a_file_says_where_a_server_is_too(monkeypatch: pytest.MonkeyPatch, tmp_
     settings = load()
 
     assert (settings.kafka.bootstrap, settings.clickhouse.host) == ("b1:9092", "ch")
+
+
+def test_an_input_topic_may_have_another_name_on_the_brokers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KOL_KAFKA__PURCHASES_TOPIC", "shop.orders")
+    kafka = load(()).kafka
+
+    assert kafka.broker_topic("purchases") == "shop.orders"
+    assert kafka.plain_topic("shop.orders") == "purchases"
+    assert kafka.plain_topic("purchases") is None  # somebody else's
+    assert kafka.broker_topic("clickstream") == "clickstream"
+    assert kafka.renamed == {"purchases": "shop.orders"}
+
+
+@pytest.mark.parametrize("name", ["clickstream", "kol-cells", "a.kol-user-state", "", "两", "a b"])
+def test_an_input_topic_has_a_name_of_its_own_that_brokers_take(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Kafka(purchases_topic=name, prefix="a." if name.startswith("a.") else "")

@@ -6,7 +6,7 @@ from itertools import product
 from random import Random
 from typing import Final
 
-from deploy.demo.story import CAST, Role
+from deploy.demo.story import CAST, NEWCOMERS, Part, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def rhythm(at: int) -> float:
 def kols(rng: Random, count: int) -> list[Kol]:
     """The cast of the story and others, `count` in all; reach falls off like 1/rank."""
     brands = tuple(BRANDS)
-    cast = [Kol(c.kol_id, c.name, c.vertical, c.brand_id, c.role, c.reach) for c in CAST]
+    cast = [_kol(part) for part in CAST]
     taken = {kol.name for kol in cast}
     names = [(f"{g}-{t}", _GIVEN[g] + _TITLE[t][0], t) for g, t in product(_GIVEN, _TITLE)]
     names = [name for name in names if name[1] not in taken]
@@ -131,6 +131,15 @@ def kols(rng: Random, count: int) -> list[Kol]:
             )
         )
     return cast[:count] if count > len(CAST) else cast
+
+
+def newcomers() -> list[Kol]:
+    """The KOLs whom nobody meets before their debut."""
+    return [_kol(part) for part in NEWCOMERS]
+
+
+def _kol(part: Part) -> Kol:
+    return Kol(part.kol_id, part.name, part.vertical, part.brand_id, part.role, part.reach)
 
 
 def draw(rng: Random, shares: Mapping[str, float]) -> str:

@@ -28,6 +28,7 @@ class Scenario(Enum):
     OUTRAGE = "outrage"  # fans unfollow, leave and report; experts correct
     AMENDS = "amends"  # the KOL replies to users one by one, and they find it helpful
     PROMOTION = "promotion"  # many buy, and many return it once the demo is live
+    DEBUT = "debut"  # users meet a KOL whom nobody has seen before
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ CAST: Final = (
     Part("kol-xiaomi-mama", "小米妈妈", "food", "xiaoluobo-food", Role.SPREAD, 0.7),
 )
 
+NEWCOMERS: Final = (  # nobody meets them but by their debut
+    Part("kol-qinghe-yishi", "清禾医师", "care", "mianmian-care", Role.EXPERT, 0.0),
+    Part("kol-shanshan-zhibo", "闪闪直播", "clothes", "nuanyang-wear", Role.BOUGHT, 0.0),
+)
+
 ACTS: Final = (
     Act(Scenario.BOTS, "kol-shanliang-lama", 0, 40, 0.2, every_s=240),
     Act(Scenario.OUTRAGE, "kol-taotao-mama", -4_200, -3_300, 0.08),
@@ -78,6 +84,8 @@ ACTS: Final = (
         Scenario.OUTRAGE, "kol-mibao-ceping", -45, 75, 0.15
     ),  # scores follow after the minute's end
     Act(Scenario.AMENDS, "kol-mibao-ceping", 100, 900, 0.06),
+    Act(Scenario.DEBUT, "kol-qinghe-yishi", 0, 900, 0.008),
+    Act(Scenario.DEBUT, "kol-shanshan-zhibo", 0, 900, 0.005),
 )
 REFUND_WAVE_S: Final = (10, 80)  # when the promotion's orders come back
 REFUND_WAVE_SHARE: Final = 0.45  # how many of them

@@ -28,7 +28,7 @@ class World:
     def __init__(self, seed: int, *, users: int = 5_000, kols: int = 60) -> None:
         self._rng = Random(f"world-{seed}")
         self.kols = market.kols(self._rng, kols)
-        self._kol_of = {kol.kol_id: kol for kol in self.kols}
+        self._kol_of = {kol.kol_id: kol for kol in [*self.kols, *market.newcomers()]}
         self._items = {b: [i for i in market.ITEMS if i.brand_id == b] for b in market.BRANDS}
         self._habits = {role: tuple({**story.LIKES, **story.HABITS[role]}.items()) for role in Role}
         self._audience = Audience(seed, users, self.kols, self._rng)
@@ -214,6 +214,8 @@ class World:
                 self._simulate_amends(at, kol)
             case Scenario.PROMOTION:
                 self._simulate_promotion(at, kol)
+            case Scenario.DEBUT:
+                self._visit(at, self._audience.user(), kol)
 
     def _simulate_bots(self, at: int, kol: Kol) -> None:
         rng = self._rng

@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -37,7 +38,8 @@ ENDPOINT = (  # the `!` keeps Log4j's parent from choosing the versions of Kafka
     f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!"
 )
 LOCK = Path(__file__).with_name("kafka.lock")
-ARCHIVES_KEPT = 4  # of 70 MB each: as many Java runtimes of this machine start quickly
+ARCHIVES_KEPT = 12  # of 64 MB each: as many environments of this machine start quickly
+RETRY_SECONDS = 3_600.0  # until archives are tried again: the machine may have been too busy
 DOWNLOADS = 8  # at once
 PORT, CONTROLLER_PORT = 9092, 9093
 START_SECONDS = 60.0
@@ -218,12 +220,21 @@ def _archives(kafka: Kafka, folder: Path, on_progress: Callable[[str], None]) ->
     mark = f"{runtime} {runtime.stat().st_mtime_ns} {platform.machine()} {' '.join(JAVA)}"
     name = hashlib.sha256(mark.encode()).hexdigest()[:12]
     java, ours = folder / f"{name}-java.jsa", folder / f"{name}.jsa"
-    if not ours.exists():
+    if _is_missing(ours):
         with _exclusive(folder.parent):
-            if not ours.exists():
+            if _is_missing(ours):
                 on_progress(f"Apache Kafka {VERSION}: preparing quick starts, once")
                 _create_archives(kafka, java, ours)
     return (java, ours)
+
+
+def _is_missing(archive: Path) -> bool:
+    """Whether an archive has to be created: none is there, or creating it failed an hour ago."""
+    try:
+        found = archive.stat()
+    except FileNotFoundError:
+        return True
+    return not found.st_size and time.time() - found.st_mtime > RETRY_SECONDS
 
 
 def _create_archives(kafka: Kafka, java: Path, ours: Path) -> None:

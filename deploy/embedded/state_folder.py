@@ -72,12 +72,17 @@ class StateFolder:
         """Where the password of the engine's account that writes is."""
         return self.secrets_folder / "clickhouse_admin_password"
 
+    @property
+    def reader_password_file(self) -> Path:
+        """Where the password of the engine's account that only reads is."""
+        return self.secrets_folder / "clickhouse_reader_password"
+
     def secrets(self) -> Secrets:
         """The secrets of this home, generated at the first call of any process."""
         return Secrets(
             hmac_key=self._secret("hmac_key", lambda: secrets.token_hex(32)),
             admin_password=self._secret(self.admin_password_file.name, secrets.token_urlsafe),
-            reader_password=self._secret("clickhouse_reader_password", secrets.token_urlsafe),
+            reader_password=self._secret(self.reader_password_file.name, secrets.token_urlsafe),
             cluster_id=self._secret("kafka_cluster_id", _cluster_id),
         )
 

@@ -5,7 +5,8 @@
 
 A child that dies before it was ever ready fails the start, with the end of its log (a service
 is tried three times). Later it is restarted without limit, after a backoff that doubles. The
-others keep running: clients of a broker know how to wait for it.
+others keep running: clients of a broker know how to wait for it. Only one that ends because
+another process is in its place waits for a minute.
 """
 
 import os
@@ -29,6 +30,7 @@ IDLE_POLL_SECONDS = 0.1  # once all are up
 MAX_STARTS = 3  # of a service that was never ready
 READY_AFTER_SECONDS = 0.5  # of a service that has no `ready`
 MIN_BACKOFF, MAX_BACKOFF = 0.2, 5.0  # seconds before a restart
+IN_USE_BACKOFF = 60.0  # where another process is in its place
 HEALTHY_SECONDS = 60.0  # up; then the next backoff is the least one again
 STOP_SECONDS = 60.0  # that `stop` waits before it kills the supervisor
 
@@ -50,6 +52,7 @@ class ProcessSpec:
     ready_seconds: float = 60.0  # the most that a start may take
     stop_seconds: float = 10.0  # from SIGTERM to SIGKILL
     oneshot: bool = False  # ends by itself, with 0, and is done
+    in_use_code: int | None = None  # its exit code where another process is in its place
 
 
 class State(StrEnum):
@@ -212,16 +215,24 @@ class Supervisor:
             one.state, one.process = State.DONE, None
             self._report(f"{one.spec.name}: done after {now - one.started:.1f} s")
             return
-        self._fail(one, exit_text(code), now)
+        is_in_use = code == one.spec.in_use_code
+        self._fail(one, exit_text(code), now, IN_USE_BACKOFF if is_in_use else None)
 
-    def _fail(self, one: _Supervised, why: str, now: float) -> None:
+    def _fail(self, one: _Supervised, why: str, now: float, backoff: float | None = None) -> None:
+        """Start it again after `backoff` seconds, or after those of `next_backoff`.
+
+        Raises:
+            EmbeddedError: it was never ready, and trying again is of no use.
+
+        """
         assert one.process is not None  # noqa: S101  # for the type checker
         one.process.stop(0)
         one.process = None
         name = one.spec.name
-        if not one.was_ready and (one.spec.oneshot or one.starts >= MAX_STARTS):
+        is_last = one.spec.oneshot or one.starts >= MAX_STARTS or backoff is not None
+        if is_last and not one.was_ready:
             raise EmbeddedError(f"{name} {why}\n{tail(self._home.log(name))}")
-        one.backoff = next_backoff(one.backoff, now - one.started)
+        one.backoff = backoff or next_backoff(one.backoff, now - one.started)
         one.state, one.deadline = State.BACKOFF, now + one.backoff
         self._report(f"{name}: {why}, again in {one.backoff:.1f} s")
 

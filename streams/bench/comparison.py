@@ -94,7 +94,7 @@ async def _fill(settings: Settings, events: int) -> None:
             partition = partition_by_key.get(key)
             if partition is None:
                 partition = partition_by_key[key] = partition_of(key, partitions)
-            await feed.send(topic, partition, key, value)
+            await feed.send(settings.kafka.broker_topic(topic), partition, key, value)
 
 
 def _peer(module: str, bootstrap: str, warm: int, events: int) -> dict[str, float]:

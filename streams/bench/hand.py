@@ -14,6 +14,7 @@ from confluent_kafka import Consumer
 
 from schemas.events import INPUTS
 from streams.bench.peer import Stopwatch
+from streams.settings import Settings
 
 BATCH = 500  # larger ones are slower: the cache
 
@@ -34,7 +35,7 @@ def main(bootstrap: str, warm: int, events: int) -> None:
             "enable.auto.commit": False,
         }
     )
-    consumer.subscribe(list(INPUTS))
+    consumer.subscribe([Settings().kafka.broker_topic(topic) for topic in INPUTS])
     decode = msgspec.json.Decoder(Event).decode
     counts: Counter[str | None] = Counter()
     watch = Stopwatch(warm, events)

@@ -137,7 +137,7 @@ class _StateLogBench:
 
     def _log(self) -> StateLog:
         client = {"bootstrap_servers": self._bootstrap}
-        return StateLog(client, "bench", self.side, self._topic, 0, format=1)
+        return StateLog(client, "bench", self.side, self._topic, 0)
 
     def _topic_bytes(self) -> int:
         """Bytes of the topic's records on the broker's disk."""

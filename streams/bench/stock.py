@@ -15,6 +15,7 @@ import faust
 
 from schemas.events import INPUTS
 from streams.bench.peer import Stopwatch
+from streams.settings import Settings
 
 
 def main(bootstrap: str, warm: int, events: int) -> None:
@@ -30,7 +31,8 @@ def main(bootstrap: str, warm: int, events: int) -> None:
         consumer_auto_offset_reset="earliest",
         worker_redirect_stdouts=False,
     )
-    topic = app.topic(*INPUTS, value_serializer="raw", value_type=bytes)
+    topics = [Settings().kafka.broker_topic(topic) for topic in INPUTS]
+    topic = app.topic(*topics, value_serializer="raw", value_type=bytes)
     counts: Counter[str | None] = Counter()
     watch = Stopwatch(warm, events)
 

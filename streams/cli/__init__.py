@@ -10,6 +10,7 @@ import typer
 from streams.cli import (
     bench,
     config,
+    connect,
     demo,
     dlq,
     doctor,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "down": down.down,
     "worker": worker.worker,
     "status": status.status,
+    "connect": connect.connect,
     "topics": topics.topics,
     "migrate": migrate.migrate,
     "ingest": ingest.ingest,

@@ -3,17 +3,19 @@
 A bar shows a score's 90 % interval on a scale from 0 to 100.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.money import as_yuan
+from schemas.cells import ORGANIC
+from streams.cli.money import as_yuan, in_currency
 from streams.cli.screen import Shown, out, panel, stacked, styled
 
 if TYPE_CHECKING:
+    from streams.operations.leaderboard import Fall, Leader, Leaderboard, Score, Split
     from streams.settings import Settings
 
 TRUSTED, DISTRUSTED = 70, 40  # the gates: an interval wholly from, or wholly below
@@ -22,12 +24,10 @@ WIDEST_ID: Final = 24  # a longer one is folded for the sake of resonance and ba
 GAP: Final = 2  # between two columns
 FRAME: Final = 4  # of the panel, both sides
 LEGEND: Final = (
-    f"trust and resonance: score (90 % interval), 0 to 100; green: all of it from {TRUSTED}, "
-    f"red: all below {DISTRUSTED}; Δ: change of trust since the first score; "
-    "n: observations behind it; money: time_decay"
+    f"━●━ score in its 90 % interval, 0 to 100; green: all ≥ {TRUSTED}, red: all < {DISTRUSTED}",
+    "Δ trust since the first score · n evidence, in judgements · money: time_decay",
 )
-
-Leader = Mapping[str, Any]  # a row of `leaders`
+ROWS_AROUND: Final = 12  # of the terminal: frame, legend and the lines below
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,63 @@ class Column:
 
 
 def board(settings: "Settings", note: str, limit: int = 18) -> Shown:
-    """The leaderboard as a panel as wide as the terminal, a legend, the doors of all messages."""
-    from streams.operations.leaderboard import leaders
-    from streams.operations.status import door_counts
+    """The leaderboard of now, as wide as the terminal."""
+    from streams.operations.leaderboard import leaderboard
 
-    by_door = door_counts(settings)
-    counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}
-    foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing yet"
-    table = leader_table(leaders(settings, limit), out.width - FRAME)
+    return drawn(leaderboard(settings, limit), note, out.width)
+
+
+def live_board(settings: "Settings", note: str, limit: int = 18) -> Shown:
+    """As `board`, with no more KOLs than the terminal has room for."""
+    return board(settings, note, max(1, min(limit, out.height - ROWS_AROUND)))
+
+
+def drawn(shown: "Leaderboard", note: str, width: int) -> Shown:
+    """A panel of KOLs, a legend, the largest fall, an order's shares, the doors of all messages."""
+    doors = "  ".join(f"{name} {n:,}" for name, n in sorted(shown.doors.items())) or "nothing yet"
+    table = leader_table(shown.leaders, width - FRAME)
     return stacked(
-        panel(table, f"kol-streams · who is trusted · {note}"),
-        styled(f" {LEGEND}", "dim"),
-        styled(f" every message left by one door: {foot}", "dim"),
+        panel(styled(shown.awaited) if shown.awaited else table, f"kol-streams · trust · {note}"),
+        *(styled(f" {line}", "dim") for line in LEGEND),
+        *([] if shown.fall is None else [fall_line(shown.fall)]),
+        *([] if shown.split is None else [split_line(shown.split)]),
+        styled(f" every message left by one door: {doors}", "dim"),
     )
 
 
-def leader_table(leaders: Sequence[Leader], width: int) -> Table:
+def fall_line(fall: "Fall") -> Text:
+    """The largest fall of trust in the last minutes: from which score to which, and when."""
+    return Text.assemble(
+        (" largest fall lately: ", "dim"),
+        styled(fall.kol_id, "bold"),
+        " trust ",
+        _score_at(fall.before),
+        " → ",
+        _score_at(fall.now),
+        " UTC",
+    )
+
+
+def _score_at(one: "Score") -> Text:
+    shown = score(100 * one.low, 100 * one.trust, 100 * one.high)
+    return shown.append(f" at {one.minute:%H:%M}", "default")
+
+
+def split_line(split: "Split") -> Text:
+    """An order and what each KOL, or nobody, is credited of it."""
+    text = Text.assemble(
+        (" order ", "dim"),
+        styled(split.order_id, "bold"),
+        f" {in_currency(split.paid_cents, split.currency)} → ",
+    )
+    for number, (kol, cents) in enumerate(split.shares):
+        text.append(" · " if number else "")
+        text.append(styled(kol, "dim" if kol == ORGANIC else "bold"))
+        text.append(f" {in_currency(cents, split.currency)}")
+    return text
+
+
+def leader_table(leaders: Sequence["Leader"], width: int) -> Table:
     """The columns for which there is room; an id that is too long is folded, a number never."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = fitting_columns(leaders, width)
@@ -76,27 +117,34 @@ def leader_table(leaders: Sequence[Leader], width: int) -> Table:
     return table
 
 
-def fitting_columns(leaders: Sequence[Leader], width: int) -> list[Column]:
-    """Ids, trust, change, evidence and money; then resonance and the bars as far as they fit."""
-    before, after = [_ids(leaders), _scores(leaders, "trust")], _amounts(leaders)
-    numbers = [before[1], _changes(leaders), *after]
-    spare = width - min(before[0].width, WIDEST_ID) - sum(GAP + one.width for one in numbers)
-    resonance = _scores(leaders, "resonance")
-    second = [resonance] if resonance.width + GAP <= spare else []
-    spare -= sum(GAP + column.width for column in second)
-    bars = []
-    for name in ("trust", "resonance"):
-        wide = min(WIDEST_BAR, spare - GAP)
-        bars.append([_bars(leaders, name, wide)] if wide >= NARROWEST_BAR else [])
-        spare -= sum(GAP + column.width for column in bars[-1])
-    return [*before, *bars[0], _changes(leaders), *second, *bars[1], *after]
+def fitting_columns(leaders: Sequence["Leader"], width: int) -> list[Column]:
+    """Ids, trust, change, evidence and money; then a bar of trust, resonance and its bar."""
+    ids, trust, changes = _ids(leaders), _scores(leaders, "trust"), _changes(leaders)
+    amounts, resonance = _amounts(leaders), _scores(leaders, "resonance")
+    spare = width - min(ids.width, WIDEST_ID) - _width([trust, changes, *amounts])
+    narrow = spare < NARROWEST_BAR + GAP + _width([resonance])
+    bar = _bars(leaders, "trust", spare if narrow else spare - _width([resonance]))
+    spare -= _width(bar)
+    second = [resonance] if _width([resonance]) <= spare else []
+    after = _bars(leaders, "resonance", spare - _width(second)) if second else []
+    return [ids, trust, *bar, changes, *second, *after, *amounts]
 
 
-def _ids(leaders: Sequence[Leader]) -> Column:
-    return Column("KOL", [styled(leader["kol_id"]) for leader in leaders], is_number=False)
+def _width(columns: Sequence[Column]) -> int:
+    """Of columns and the gaps before them."""
+    return sum(GAP + column.width for column in columns)
 
 
-def _changes(leaders: Sequence[Leader]) -> Column:
+def _ids(leaders: Sequence["Leader"]) -> Column:
+    """Ids, those of new KOLs marked."""
+    cells = [
+        Text.assemble(styled(leader["kol_id"]), (" new", "cyan") if leader["is_new"] else "")
+        for leader in leaders
+    ]
+    return Column("KOL", cells, is_number=False)
+
+
+def _changes(leaders: Sequence["Leader"]) -> Column:
     changes = [100 * (leader["trust"] - leader["before"]) for leader in leaders]
     cells = [
         styled(f"{change:+.1f}", "green" if change > 0 else "red" if change < 0 else "dim")
@@ -105,7 +153,7 @@ def _changes(leaders: Sequence[Leader]) -> Column:
     return Column("Δ", cells)
 
 
-def _amounts(leaders: Sequence[Leader]) -> list[Column]:
+def _amounts(leaders: Sequence["Leader"]) -> list[Column]:
     """Evidence and money."""
     return [
         Column("n", [styled(f"{leader['n_eff']:.0f}") for leader in leaders]),
@@ -116,16 +164,20 @@ def _amounts(leaders: Sequence[Leader]) -> list[Column]:
     ]
 
 
-def _scores(leaders: Sequence[Leader], name: str) -> Column:
+def _scores(leaders: Sequence["Leader"], name: str) -> Column:
     return Column(name, [score(*_percent(leader, name)) for leader in leaders])
 
 
-def _bars(leaders: Sequence[Leader], name: str, width: int) -> Column:
+def _bars(leaders: Sequence["Leader"], name: str, room: int) -> list[Column]:
+    """The intervals of a score as a picture below its scale; [] where there is too little room."""
+    width = min(WIDEST_BAR, room - GAP)
+    if width < NARROWEST_BAR:
+        return []
     bars = [interval(*_percent(leader, name), width) for leader in leaders]
-    return Column(axis(width), bars, is_number=False)
+    return [Column(axis(width), bars, is_number=False)]
 
 
-def _percent(leader: Leader, name: str) -> tuple[float | None, float | None, float | None]:
+def _percent(leader: "Leader", name: str) -> tuple[float | None, float | None, float | None]:
     """Lower end, value and upper end of a score, 0 to 100; None where there is none."""
     lo, at, hi = (
         None if leader[key] is None else 100 * leader[key]

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
-from streams.cli.board import board
+from streams.cli.board import live_board
 from streams.cli.money import as_yuan
 from streams.cli.options import (
     FAILED,
@@ -84,7 +84,7 @@ def _play_on_screen(stack: "RunningStack", duration: float, rate: float) -> dict
         started = time.monotonic()
 
         def show(step: str) -> None:
-            shown.update(board(settings, f"{step} · {time.monotonic() - started:.0f} s"))
+            shown.update(live_board(settings, f"{step} · {time.monotonic() - started:.0f} s"))
 
         return play(settings, stack.urls, duration, rate, show)
 

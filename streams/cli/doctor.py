@@ -20,7 +20,8 @@ def doctor(*, home: Home = HOME, as_json: Json = False) -> None:
     """
     from deploy.embedded.state_folder import StateFolder
     from streams.operations.doctor.facts import examine
-    from streams.operations.doctor.findings import Severity, processes
+    from streams.operations.doctor.findings import Severity
+    from streams.operations.doctor.worker_findings import processes
     from streams.operations.status import worker_statuses
     from streams.settings import load
 

@@ -15,10 +15,16 @@ def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False)
     with progress() as bar, kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
         task = bar.add_task("draining", total=None)
 
-        def remaining(left: int) -> None:
-            bar.update(task, description=f"{left} messages to go")
+        counts = {"left": 0, "held": 0}
 
-        observer = operation.Observer(remaining, print_notice)
+        def show(**changed: int) -> None:
+            counts.update(changed)
+            held = f", {counts['held']} held back by a transaction" if counts["held"] else ""
+            bar.update(task, description=f"{counts['left']} messages to go{held}")
+
+        observer = operation.Observer(
+            lambda left: show(left=left), print_notice, held=lambda held: show(held=held)
+        )
         operation.drain(broker, settings.app_id, timeout, observer)
     if as_json:
         print_json({"drained": True})

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from schemas.escapes import escaped
 from streams.cli import screen
 from streams.cli.options import FAILED, OK, USAGE
+from streams.errors import named
 
 INTERRUPTED: Final = 130  # as of a process that SIGINT ended
 OUR_OWN: Final = {"schemas", "sinks", "streams", "deploy"}  # their exceptions are sentences
@@ -85,20 +86,14 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, UnicodeError):
         return _not_text(error)
     if package in BROKER:
-        return f"Kafka: {_named(error)}: is `kol up` running, is KOL_KAFKA__BOOTSTRAP right?"
+        return f"Kafka: {named(error)}: is `kol up` running, is KOL_KAFKA__BOOTSTRAP right?"
     if package in ENGINE:
-        return f"ClickHouse: {_named(error)}: is `kol up` running, is KOL_CLICKHOUSE__HOST right?"
+        return f"ClickHouse: {named(error)}: is `kol up` running, is KOL_CLICKHOUSE__HOST right?"
     if package == "pydantic_core":
         return _invalid(error)
     if isinstance(error, OSError):
         return _of_the_system(error)
-    return f"unforeseen {_named(error)}; `kol --debug …` shows where it was raised"
-
-
-def _named(error: BaseException) -> str:
-    """The kind of an exception and its message, once."""
-    kind, message = type(error).__name__, str(error)
-    return message if message.startswith(kind) else f"{kind}: {message}".rstrip(": ")
+    return f"unforeseen {named(error)}; `kol --debug …` shows where it was raised"
 
 
 def _not_text(error: UnicodeError) -> str:
@@ -111,7 +106,7 @@ def _not_text(error: UnicodeError) -> str:
 def _of_the_system(error: OSError) -> str:
     """What the operating system refuses, and of which file."""
     if error.filename is None:
-        return error.strerror or _named(error)
+        return error.strerror or named(error)
     return f"{escaped(os.fsdecode(error.filename))}: {error.strerror}"
 
 

@@ -84,7 +84,7 @@ def run(
     from deploy.embedded.state_folder import StateFolder
     from streams.operations.replay.prepare import variables_of
     from streams.operations.replay.run import Plan, catch_up
-    from streams.operations.stack import local_workers
+    from streams.operations.replay.workers import local_workers
 
     folder = StateFolder(use_home(home))
     live, second = _apps(name)

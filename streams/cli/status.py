@@ -39,6 +39,8 @@ def _print_report(report: dict[str, Any]) -> None:
         out.print(
             f"{one['name']}: partitions {one.get('partitions', [])}, {lag} behind, {faults}",
         )
+    for held in report["held"]:
+        out.print(styled(held["text"], "bold yellow"))
     replay = report["replay_read"]
     if replay and replay["fault"]:
         out.print(styled(replay["fault"], "bold red"))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.board import board
+from streams.cli.board import board, live_board
 from streams.cli.options import HOME, Duration, Home, Json, use_home
 from streams.cli.screen import live, out, print_json
 
@@ -34,6 +34,8 @@ def top(
         out.print(board(settings, "now", limit))
     else:
         with live() as shown:
-            refresh(
-                threading.Event(), duration, lambda: shown.update(board(settings, "live", limit))
-            )
+
+            def show() -> None:
+                shown.update(live_board(settings, "live", limit))
+
+            refresh(threading.Event(), duration, show)

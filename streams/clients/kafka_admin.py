@@ -2,14 +2,19 @@
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from schemas.topics import (
@@ -21,7 +26,6 @@ from schemas.topics import (
     alter_command,
     plan,
 )
-from streams.clients.kafka_login import login_fault
 from streams.errors import ExpectedError
 from streams.settings import Kafka
 
@@ -60,13 +64,32 @@ class Replicas:
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """A transaction that is not ended, on one topic partition."""
+    """A transaction that is not ended, on one topic partition; times in ms since the epoch."""
 
     topic: str
     partition: int
     hidden: int  # offsets that nobody can read who reads committed records
     producer_id: int
-    written_at: int  # its last record, milliseconds since the epoch
+    written_at: int  # its last record
+    transactional_id: str = ""  # empty: the brokers do not say
+    began_at: int | None = None  # None: as above
+
+    @property
+    def since(self) -> int:
+        """Since when it is open, as far as that is known."""
+        return self.written_at if self.began_at is None else self.began_at
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {**asdict(self), "since": self.since}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a consumer group."""
+
+    member_id: str
+    host: str  # where it connects from
 
 
 def sasl_options(kafka: Kafka) -> dict[str, Any]:
@@ -109,7 +132,9 @@ def kafka_admin(kafka: Kafka, seconds: float = ANSWER_SECONDS) -> Iterator["Brok
             **tls,
         )
     except (KafkaError, OSError) as error:
-        reason = login_fault(kafka, security_options(kafka))
+        from streams.clients import kafka_login  # noqa: PLC0415  # 0.2 s that only a failure needs
+
+        reason = kafka_login.login_fault(kafka, security_options(kafka))
         raise BrokerError(
             f"no Kafka at {kafka.bootstrap}: {reason}"
             if reason
@@ -153,7 +178,7 @@ class Broker:
         }
 
     def create(self) -> list[str]:
-        """Create the topics of the plan that are missing; gives their names."""
+        """Create the topics of the plan that are missing; gives their names on the brokers."""
         counts = self.counts()
         missing = {name: how for name, how in self._plan().items() if name not in counts}
         if not missing:
@@ -172,7 +197,7 @@ class Broker:
             )
         except TopicAlreadyExistsError:  # another process was faster
             return self.create()
-        return list(missing)
+        return [self._kafka.broker_topic(name) for name in missing]
 
     def differences(self) -> list[Difference]:
         """Where topics are missing, have another number of partitions or other settings."""
@@ -225,12 +250,38 @@ class Broker:
         hidden = {place: end - stable[place] for place, end in ends.items() if end > stable[place]}
         tps = {TopicPartition(self._kafka.broker_topic(t), p): (t, p) for t, p in hidden}
         states = self._client.describe_producers(list(tps)) if tps else {}
-        return [
-            OpenTransaction(*tps[tp], hidden[tps[tp]], one.producer_id, one.last_timestamp)
+        writing = [
+            (tp, one)
             for tp, state in states.items()
             for one in state.active_producers
             if one.current_transaction_start_offset >= 0
         ]
+        begun = self._transactions({one.producer_id for _, one in writing})
+        return [
+            OpenTransaction(
+                *tps[tp],
+                hidden[tps[tp]],
+                one.producer_id,
+                one.last_timestamp,
+                *begun.get(one.producer_id, ("", None)),
+            )
+            for tp, one in writing
+        ]
+
+    def _transactions(self, producers: Collection[int]) -> dict[int, tuple[str, int | None]]:
+        """Transactional id and begin of each producer's transaction, where the brokers say."""
+        if not producers:
+            return {}
+        try:
+            listed = self._client.list_transactions(producer_id_filters=list(producers))
+            ids = {
+                one.transactional_id: one.producer_id for many in listed.values() for one in many
+            }
+            found = self._client.describe_transactions(list(ids))
+        except KafkaError:  # an old broker, no right to know, or just ended
+            return {}
+        starts = {name: one.transaction_start_time_ms for name, one in found.items()}
+        return {ids[name]: (name, at if at > 0 else None) for name, at in starts.items()}
 
     def committed(self, group: str) -> Offsets:
         """The offsets that a group committed; partitions it never committed are absent."""
@@ -242,11 +293,35 @@ class Broker:
         description = self._client.describe_groups([group])[group]
         return {
             member["group_instance_id"] or member["member_id"]: {
-                self._kafka.plain_topic(share["topic"]) or share["topic"]: list(share["partitions"])
+                topic: list(share["partitions"])
                 for share in (member["member_assignment"] or {}).get("assigned_partitions", [])
+                if (topic := self._kafka.plain_topic(share["topic"])) is not None
             }
             for member in description["members"]
         }
+
+    def member_named(self, group: str, name: str) -> Member | None:
+        """The member of a group that has this name (`group.instance.id`).
+
+        Raises:
+            BrokerError: the coordinator does not say.
+
+        """
+        described = self._client.describe_groups([group])[group]
+        if (error := described["error"]) and GroupIdNotFoundError.__name__ not in error:
+            raise BrokerError(f"the members of group {group} are not known: {error}")
+        for one in described["members"]:
+            if one["group_instance_id"] == name:
+                return Member(one["member_id"], one["client_host"].lstrip("/"))
+        return None
+
+    def group_protocol(self, group: str) -> str | None:
+        """The protocol that the members of a group agreed on; None without members.
+
+        Empty while they are in a rebalance.
+        """
+        description = self._client.describe_groups([group])[group]
+        return str(description["protocol_data"]) if description["members"] else None
 
     def prefixes(self) -> set[str]:
         """The prefixes of the apps that have a state topic here; that of the first app is empty."""

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.clients.kafka_admin import BrokerError, client_options
+from streams.errors import named
 from streams.settings import Kafka
 from streams.snapshots.stable_end import stable_ends
 
@@ -167,4 +168,4 @@ async def record_reader(kafka: Kafka) -> AsyncIterator[RecordReader]:
         finally:
             await consumer.stop()
     except KafkaError as error:
-        raise BrokerError(f"Kafka at {kafka.bootstrap} does not answer: {error!r}") from error
+        raise BrokerError(f"Kafka at {kafka.bootstrap} does not answer: {named(error)}") from error

@@ -1,14 +1,9 @@
-"""The HTTP pages of workers: status and latencies."""
+"""The HTTP pages of workers."""
 
 import json
 import urllib.request
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from schemas.latency import LATENCY
 
 ANSWER_SECONDS = 0.5  # a worker answers from memory, and is on this machine
 
@@ -34,12 +29,3 @@ def fetch_statuses(urls: Iterable[str]) -> dict[str, dict[str, Any] | None]:
     """`/status.json` of workers by their address; None for one that does not answer."""
     pages = {url: fetch_page(f"{url}/status.json") for url in urls}
     return {url: json.loads(page) if page else None for url, page in pages.items()}
-
-
-def latency_counts(urls: Iterable[str]) -> NDArray[np.int64]:
-    """End-to-end latencies of all workers together, a count for each bucket of `LATENCY`."""
-    total = np.zeros(len(LATENCY) + 1, np.int64)
-    for status in fetch_statuses(urls).values():
-        if status:
-            total += np.array(status["latency_counts"], np.int64)
-    return total

@@ -1,11 +1,15 @@
 """The demo from its first event to its final report, without a screen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.events import INPUTS
+from schemas.latency import LATENCY
 from streams.clients.kafka_admin import kafka_admin
-from streams.clients.worker_pages import latency_counts
+from streams.clients.worker_pages import fetch_statuses
 from streams.operations.demo_report import demo_report
 from streams.operations.demo_traffic import TrafficSender
 from streams.operations.drain import Observer, drain
@@ -40,7 +44,7 @@ def play(
         while not traffic.history_sent.wait(PAUSE_SECONDS):
             on_step("sending the last 90 minutes")
         _drain(settings, "catching up", on_step)
-        before = latency_counts(urls)
+        before = _latency_counts(urls)
         refresh(traffic.stopped, duration, lambda: on_step("live"))
     finally:
         traffic.stopped.set()
@@ -50,10 +54,19 @@ def play(
     _drain(settings, "draining", on_step)
     with kafka_admin(settings.kafka) as broker:
         messages = sum(broker.end_offsets(INPUTS).values())
-    return demo_report(settings, messages, latency_counts(urls) - before)
+    return demo_report(settings, messages, _latency_counts(urls) - before)
 
 
 def _drain(settings: Settings, step: str, on_step: Callable[[str], None]) -> None:
     observer = Observer(lambda left: on_step(f"{step}: {left} to go"), on_step)
     with kafka_admin(settings.kafka) as broker:
         drain(broker, settings.app_id, DRAIN_SECONDS, observer)
+
+
+def _latency_counts(urls: Iterable[str]) -> NDArray[np.int64]:
+    """End-to-end latencies of all workers together, a count for each bucket of `LATENCY`."""
+    total = np.zeros(len(LATENCY) + 1, np.int64)
+    for status in fetch_statuses(urls).values():
+        if status:
+            total += np.array(status["latency_counts"], np.int64)
+    return total

@@ -65,11 +65,12 @@ class TrafficSender(threading.Thread):
                 at = until
 
     async def _send(self, feed: Feed, start: int, end: int, rate: float, live: int) -> None:
-        partitions = self.settings.kafka.partitions
+        kafka = self.settings.kafka
         for topic, event in self.world.events(start, end, rate, live):
             user = event.get("user_id")
             key = user.encode() if isinstance(user, str) else b""
-            await feed.send(topic, partition_of(key, partitions), key, encode(event))
+            partition = partition_of(key, kafka.partitions)
+            await feed.send(kafka.broker_topic(topic), partition, key, encode(event))
             self.sent += 1
 
 

@@ -6,7 +6,7 @@ sets the group back before it reads, so a group is never ahead of its state.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,11 +14,13 @@ from kafka.errors import RetriableError
 
 from schemas.events import INPUTS
 from schemas.topics import CELLS
-from streams.clients.kafka_admin import Broker, Offsets
-from streams.errors import ExpectedError
+from streams.clients.kafka_admin import Broker, Offsets, OpenTransaction
+from streams.errors import ExpectedError, named
+from streams.operations.open_transactions import held_messages, held_text, long_open
 
 PAUSE_SECONDS = 0.1
 ALONE_SECONDS = 3.0  # without a worker in the group, until the observer is told
+HELD_SECONDS = 3.0  # between two looks for transactions that are open
 NO_WORKERS = "no worker is in the group: start one with `kol up` or `kol worker`"
 
 T = TypeVar("T")
@@ -35,7 +37,9 @@ class Observer:
     remaining: Callable[[int], None] = lambda _: None  # how many messages are left
     notice: Callable[[str], None] = lambda _: None  # a sentence for the person who waits
     step: Callable[[str], None] = lambda _: None  # what is being done now
+    held: Callable[[int], None] = lambda _: None  # how many an open transaction holds back
     clock: Callable[[], float] = time.monotonic
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000  # since the epoch
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -86,6 +90,8 @@ class _Wait:
         self._observer = observer
         self._started = observer.clock()
         self._alone_since: float | None = self._started  # None: reported
+        self._looked_at = self._started  # for open transactions
+        self._reported: set[int] = set()  # producers whose open transaction was
 
     def check_topics(self, stages: Sequence[tuple[str, ...]]) -> None:
         """Make sure that every topic to wait for exists."""
@@ -106,6 +112,7 @@ class _Wait:
             if self._is_over:
                 raise NotDrainedError(self._timeout_message(left))
             self._report_missing_workers()
+            self._report_held(topics)
             self._observer.sleep(PAUSE_SECONDS)
 
     def _committed(self) -> Offsets:
@@ -124,17 +131,38 @@ class _Wait:
             self._alone_since = None
             self._observer.notice(f"{NO_WORKERS}; waiting on")
 
+    def _report_held(self, topics: Sequence[str]) -> None:
+        """Report once each producer that holds messages back, and all the time how many."""
+        if self._observer.clock() - self._looked_at < HELD_SECONDS:
+            return
+        self._looked_at = self._observer.clock()
+        held = self._held(topics)
+        self._observer.held(held_messages(held))
+        for one in held:
+            if one.producer_id not in self._reported:
+                self._reported.add(one.producer_id)
+                self._observer.notice(f"{held_text(one, self._observer.now_ms())}; waiting on")
+
+    def _held(self, topics: Iterable[str]) -> list[OpenTransaction]:
+        found = self._retry(lambda: self._broker.open_transactions(topics))
+        return long_open(found, self._observer.now_ms())
+
     def _timeout_message(self, left: Offsets) -> str:
         (topic, partition), _ = max(left.items(), key=lambda item: item[1])
-        why = (
-            "`kol status` and the workers' logs say why"
-            if self._retry(self._member_count)
-            else NO_WORKERS
-        )
         return (
             f"{sum(left.values())} messages not safe after {self._timeout:g} s, most on "
-            f"{topic}/{partition}: {why}"
+            f"{topic}/{partition}: {self._cause(left)}"
         )
+
+    def _cause(self, left: Offsets) -> str:
+        """Why these messages are not safe, as far as the brokers know."""
+        if not self._retry(self._member_count):
+            return NO_WORKERS
+        held = self._held({topic for topic, _ in left})
+        if held:
+            now = self._observer.now_ms()
+            return "; ".join(held_text(one, now) for one in held)
+        return "`kol status` and the workers' logs say why"
 
     @property
     def _is_over(self) -> bool:
@@ -147,5 +175,5 @@ class _Wait:
                 return ask()
             except RetriableError as error:
                 if self._is_over:
-                    raise NotDrainedError(f"Kafka does not answer: {error!r}") from error
+                    raise NotDrainedError(f"Kafka does not answer: {named(error)}") from error
                 self._observer.sleep(PAUSE_SECONDS)

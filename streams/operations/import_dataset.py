@@ -153,7 +153,8 @@ async def send(
         for topic, value in converted.in_time_order():
             key = value["user_id"].encode()
             message = _encode(value | {"ts": value["ts"] + shift})
-            await feed.send(topic, partition_of(key, kafka.partitions), key, message)
+            partition = partition_of(key, kafka.partitions)
+            await feed.send(kafka.broker_topic(topic), partition, key, message)
             sent += 1
             if sent % PROGRESS_EVENTS == 0:
                 on_sent(sent)

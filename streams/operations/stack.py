@@ -1,22 +1,18 @@
-"""Processes on this machine: the stack of `kol up` and the demo, and workers of a second app."""
+"""The stack of `kol up` and of the demo: its processes on this machine."""
 
 import json
-import os
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deploy.embedded import kafka, ports
-from deploy.embedded.process import Process, tail
 from deploy.embedded.state_folder import EmbeddedError, StateFolder
 from deploy.embedded.supervisor import ProcessSpec, Supervisor
 from streams.clients.worker_pages import answers
-from streams.errors import ExpectedError
-from streams.operations.replay.prepare import replay_worker
+from streams.errors import NAME_IN_USE
 from streams.settings import Settings, environment, load
 
 PARTITIONS = 4
@@ -73,8 +69,10 @@ def supervisor(
     specs = [
         broker.process_spec(),
         _engine_spec(home, engine_port),
-        ProcessSpec("topics", _kol("topics"), env=env, after=("kafka",), oneshot=True),
-        ProcessSpec("migrate", _kol("migrate"), env=env, after=("clickhouse",), oneshot=True),
+        ProcessSpec("topics", kol_command("topics"), env=env, after=("kafka",), oneshot=True),
+        ProcessSpec(
+            "migrate", kol_command("migrate"), env=env, after=("clickhouse",), oneshot=True
+        ),
         *(_worker_spec(f"worker-{n}", port, env) for n, port in enumerate(worker_ports)),
     ]
     addresses = {
@@ -85,6 +83,8 @@ def supervisor(
             "admin_user": ADMIN,
             "admin_password": home.secrets().admin_password,
             "admin_password_file": str(home.admin_password_file),
+            "reader_user": READER,
+            "reader_password_file": str(home.reader_password_file),
         },
         "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
     }
@@ -124,11 +124,12 @@ def _worker_spec(name: str, port: int, env: Mapping[str, str]) -> ProcessSpec:
     page = f"http://{ports.HOST}:{port}/status.json"
     return ProcessSpec(
         name,
-        _kol("worker"),
+        kol_command("worker"),
         env={**env, "KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)},
         after=("topics", "migrate"),
         ready=lambda: answers(page),
         stop_seconds=WORKER_STOP_SECONDS + 2,
+        in_use_code=NAME_IN_USE,
     )
 
 
@@ -149,7 +150,8 @@ def _python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def _kol(command: str) -> list[str]:
+def kol_command(command: str) -> list[str]:
+    """The command line of a `kol` command."""
     return [*_python("streams.cli"), command]
 
 
@@ -193,55 +195,3 @@ class RunningStack:
         """Report changes until everything is ready; `supervisor` reports before it returns."""
         if not (hasattr(self, "_supervisor") and self._supervisor.ready.is_set()):
             self._on_change(line)
-
-
-# ---------------------------------------------------------------- workers of a second app
-
-
-class WorkerExitedError(ExpectedError):
-    """A worker ended by itself; says what the last line of its log says."""
-
-
-@contextmanager
-def local_workers(
-    folder: StateFolder, app: str, variables: Mapping[str, str], count: int
-) -> Iterator[Callable[[], None]]:
-    """Run workers of a second app on this machine.
-
-    Gives a check that raises `WorkerExitedError` once one of them has exited.
-
-    Args:
-        folder: whose settings the workers read, and where their logs go.
-        app: names the workers and their logs.
-        variables: what their environment says beyond this process's own.
-        count: how many.
-
-    """
-    workers: list[Process] = []
-    try:
-        workers.extend(
-            _worker(folder, replay_worker(app, number), variables) for number in range(count)
-        )
-        yield lambda: _check_running(workers)
-    finally:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.stop(WORKER_STOP_SECONDS + 2)
-
-
-def _worker(folder: StateFolder, name: str, variables: Mapping[str, str]) -> Process:
-    log = folder.log(name)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": "0"}
-    words = [*_kol("worker"), "--leave", "--home", str(folder.path)]
-    return Process(words, log, env={**os.environ, **variables, **own})
-
-
-def _check_running(workers: list[Process]) -> None:
-    for worker in workers:
-        if worker.poll() is not None:
-            raise WorkerExitedError(
-                f"a worker of the replay ended: {tail(worker.log, 1)} Run this again: it goes on "
-                "from its last snapshot"
-            )

@@ -1,15 +1,24 @@
 """What runs in a home: processes, workers, and the doors of messages."""
 
+import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from kafka.errors import KafkaError
 
 from deploy.embedded.state_folder import StateFolder
+from schemas.events import INPUTS
+from schemas.topics import CELLS, ERASURES
 from streams.clients.clickhouse import ReadingError, query, reader
+from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.worker_pages import fetch_statuses
 from streams.errors import ExpectedError
+from streams.operations.open_transactions import held_text, long_open
 from streams.operations.replay.views import read_replay
 from streams.settings import Settings
+
+ANSWER_SECONDS: Final = 2.0  # that a broker of this machine may take
 
 
 def worker_statuses(home: Path) -> dict[str, dict[str, Any] | None]:
@@ -44,10 +53,23 @@ def status_report(home: Path, settings: Settings) -> dict[str, Any]:
         "rejected": {},
         "counters": {},
         "replay_read": None,
+        "held": [],
     }
     if state:
         report |= door_counts(settings) | {"replay_read": _replay_read(settings)}
+        report["held"] = held_back(settings)
     return report
+
+
+def held_back(settings: Settings) -> list[dict[str, Any]]:
+    """Transactions that hold messages back, also in words; [] where no broker answers."""
+    now = time.time_ns() // 1_000_000
+    try:
+        with kafka_admin(settings.kafka, ANSWER_SECONDS) as broker:
+            found = long_open(broker.open_transactions((*INPUTS, ERASURES, CELLS)), now)
+    except (BrokerError, KafkaError):
+        return []
+    return [one.as_dict() | {"text": held_text(one, now)} for one in found]
 
 
 def _replay_read(settings: Settings) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """State that survives: snapshots of a partition's arrays on its state topic.
 
-log = StateLog(client, "kol", "user", "kol-user-state", 3, format=FORMAT)
+log = StateLog(client, "kol", "user", "kol-user-state", 3, CONVERSIONS)
 opened = await log.open()                          # fence, restore, commit the new life
 begins = start_offsets(3, opened.offsets, logs)    # the state decides where reading begins
 …
@@ -12,13 +12,15 @@ written = await log.write(capture, offsets)        # durable: the offsets may be
 from streams.snapshots.chunks import (
     Capture,
     DamagedSnapshotError,
-    NewerFormatError,
 )
+from streams.snapshots.formats import WAY_BACK, Conversion, NewerFormatError, format_number
 from streams.snapshots.pace import Pace
 from streams.snapshots.start_offsets import (
     LogOffsets,
     OldStateError,
+    OtherTopicError,
     StateMissingError,
+    check_topic_names,
     committed_beyond,
     start_offsets,
 )
@@ -26,18 +28,23 @@ from streams.snapshots.statelog import Opened, StateLog
 from streams.snapshots.transactions import ClosedError, FencedError, UncertainCommitError
 
 __all__ = [
+    "WAY_BACK",
     "Capture",
     "ClosedError",
+    "Conversion",
     "DamagedSnapshotError",
     "FencedError",
     "LogOffsets",
     "NewerFormatError",
     "OldStateError",
     "Opened",
+    "OtherTopicError",
     "Pace",
     "StateLog",
     "StateMissingError",
     "UncertainCommitError",
+    "check_topic_names",
     "committed_beyond",
+    "format_number",
     "start_offsets",
 ]

@@ -22,6 +22,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from streams.snapshots.deltas import apply_delta, encode_delta
+from streams.snapshots.formats import WAY_BACK, Arrays, NewerFormatError
 
 CHUNK_BYTES: Final = 256 * 1024
 DELTA_BYTES: Final = CHUNK_BYTES // 4  # of a delta; where it would be longer, a base is written
@@ -30,18 +31,12 @@ BASES_PART: Final = 4  # bases take at most one of so many parts of the arrays' 
 NO_SUM: Final = -1  # the checksum of no chunk
 LEAST_BASE_BYTES: Final = 16 << 20  # or so many bytes
 
-LAYOUT: Final = 2  # of the manifest itself; the memory's format lies inside
+LAYOUT: Final = 2  # of the manifest itself; the arrays' format stands in it
 READS: Final = (1, LAYOUT)  # 1: no deltas
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class DamagedSnapshotError(Exception):
     """A snapshot that is not what its manifest says; starting from it would be guessing."""
-
-
-class NewerFormatError(Exception):
-    """The state was written by a newer version."""
 
 
 class ArrayEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -91,8 +86,7 @@ def decode_manifest(raw: bytes) -> Manifest:
     layout, body = int.from_bytes(raw[:1]), raw[9:]
     if layout > LAYOUT:
         raise NewerFormatError(
-            f"a manifest of layout {layout} was met, this version reads {READS}. "
-            "Run the newer version."
+            f"a manifest of layout {layout} was met, this version reads {READS}. {WAY_BACK}"
         )
     if layout not in READS:
         raise DamagedSnapshotError(f"what stands as the manifest has no layout of {READS}")

@@ -6,13 +6,12 @@ may have replaced chunks that a compaction removes. So who finds such a rest wri
 snapshot whole.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from streams.snapshots.chunks import DamagedSnapshotError, Manifest, assemble, decode_manifest
+from streams.snapshots.formats import Arrays, Conversion, check_format, converted
 
 MANIFEST: Final = b"manifest"
 LIFE: Final = b"life"
@@ -24,7 +23,7 @@ class Restored:
     """A snapshot as it was restored."""
 
     manifest: Manifest
-    arrays: dict[str, NDArray[Any]]
+    arrays: Arrays
     damage: tuple[str, ...] = ()  # what is wrong with newer ones
 
 
@@ -104,3 +103,16 @@ class History:
         if damage:
             raise DamagedSnapshotError("; ".join(damage))
         return None
+
+
+def restore(history: History, conversions: Sequence[Conversion]) -> Restored | None:
+    """The newest snapshot that is whole, its arrays in the format that the conversions end in.
+
+    Raises:
+        NewerFormatError, DamagedSnapshotError: as `History.restored`.
+
+    """
+    found = history.restored(lambda manifest: check_format(manifest.format, conversions))
+    if found is None:
+        return None
+    return replace(found, arrays=converted(found.arrays, found.manifest.format, conversions))

@@ -39,6 +39,38 @@ class ShorterTopicError(Exception):
         )
 
 
+class OtherTopicError(Exception):
+    """The offsets of the state are those of a topic with another name."""
+
+    def __init__(self, partition: int, kept: Mapping[str, str], now: Mapping[str, str]) -> None:
+        where = "; ".join(
+            f"{topic} is read from {now.get(topic, topic)}, but the offsets of the state are those "
+            f"of {kept.get(topic, topic)}"
+            for topic in sorted({**kept, **now})
+            if kept.get(topic) != now.get(topic)
+        )
+        super().__init__(
+            f"partition {partition}: {where}. An offset says nothing about another topic: set the "
+            "name of the input topic back, or read the new one as a second app: `kol replay run`."
+        )
+
+
+def check_topic_names(partition: int, kept: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse a state whose input topics had other names on the brokers.
+
+    Args:
+        partition: its number, for the message.
+        kept: input topic -> its name when the state was written, where they differed.
+        now: the same, as the settings say.
+
+    Raises:
+        OtherTopicError: they are not the same.
+
+    """
+    if kept != now:
+        raise OtherTopicError(partition, kept, now)
+
+
 class OldStateError(Exception):
     """The group has committed events that the newest snapshot does not hold."""
 

@@ -13,27 +13,25 @@ key is all that a restore needs, and keys that are gone have a tombstone.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from numpy.typing import NDArray
 
 from streams.snapshots.chunks import (
-    Arrays,
     Bases,
     Capture,
     DamagedSnapshotError,
     Life,
     Manifest,
-    NewerFormatError,
     capture,
     encode_manifest,
 )
-from streams.snapshots.history import LIFE, MANIFEST, History
+from streams.snapshots.formats import Arrays, Conversion, format_number
+from streams.snapshots.history import LIFE, MANIFEST, History, Restored, restore
 from streams.snapshots.stable_end import stable_ends
 from streams.snapshots.transactions import TransactionalWriter
 
@@ -51,8 +49,8 @@ class Opened:
     epoch: int
     life: int  # ours; higher than every one before
     offsets: Mapping[str, int] | None  # topic -> next offset; None: there is no snapshot
-    arrays: dict[str, NDArray[Any]] | None
-    format: int | None
+    arrays: Arrays | None  # in the format of this version
+    format: int | None  # that they were written in
     meta: Mapping[str, int | float | str]
     read_bytes: int
     read_seconds: float  # for fencing and reading
@@ -80,9 +78,9 @@ class StateLog:
         side: `user` or `kol`.
         topic: the state topic.
         partition: the partition's number, there and on the source topics.
-        format: the number of the arrays' format, written and expected.
-        reads: older formats that can be restored.
+        conversions: of arrays in older formats; the arrays written have the one they end in.
         epoch: the deployment's number; a greater one in the log overrules it.
+        meta: small facts that each snapshot carries.
 
     """
 
@@ -93,16 +91,16 @@ class StateLog:
         side: str,
         topic: str,
         partition: int,
+        conversions: Sequence[Conversion] = (),
         *,
-        format: int,  # noqa: A002  # the word of the design
-        reads: frozenset[int] = frozenset(),
         epoch: int = 0,
+        meta: Mapping[str, int | float | str] | None = None,
     ) -> None:
         self._client = client
+        self._meta = dict(meta or {})
         self._name = f"{app}-{side}-state-{partition}"
         self._tp = TopicPartition(topic, partition)
-        self._format = format
-        self._reads = reads | {format}
+        self._conversions = conversions
         self._epoch = epoch
         self._life = 0
         self._last: Manifest | None = None
@@ -133,15 +131,10 @@ class StateLog:
         await self._writer.start()
         history = await self._read()
         read = time.monotonic() - began
-        restored = await asyncio.to_thread(history.restored, self._check_format)
-        damage = () if restored is None else restored.damage
-        if damage:
-            log.error("%s: fell back to an older snapshot: %s", self._name, "; ".join(damage))
-        if history.is_incomplete:
-            log.warning("%s: half of a snapshot was committed and is left out", self._name)
+        restored = await asyncio.to_thread(restore, history, self._conversions)
         manifest = None if restored is None else restored.manifest
         self._begin_life(manifest, history.life, raise_epoch=raise_epoch)
-        self._last = None if damage or history.is_incomplete else manifest
+        self._last = None if self._must_be_whole(history, restored) else manifest
         self._stale_keys = frozenset(() if self._last else history.chunks())
         await self._commit_life()
         return Opened(
@@ -154,8 +147,22 @@ class StateLog:
             history.read_bytes,
             read,
             time.monotonic() - began,
-            fell_back=bool(damage),
+            fell_back=restored is not None and bool(restored.damage),
         )
+
+    def _must_be_whole(self, history: History, restored: Restored | None) -> bool:
+        """Whether the next snapshot must not build on chunks of the one that was restored."""
+        if history.is_incomplete:
+            log.warning("%s: half of a snapshot was committed and is left out", self._name)
+        if restored is None:
+            return history.is_incomplete
+        if restored.damage:
+            damage = "; ".join(restored.damage)
+            log.error("%s: fell back to an older snapshot: %s", self._name, damage)
+        was, now = restored.manifest.format, format_number(self._conversions)
+        if was < now:
+            log.info("%s: converted from format %d to %d", self._name, was, now)
+        return history.is_incomplete or bool(restored.damage) or was < now
 
     async def _read(self) -> History:
         """Everything committed up to the end of the log as it is now.
@@ -185,15 +192,6 @@ class StateLog:
         finally:
             await consumer.stop()
         return history
-
-    def _check_format(self, manifest: Manifest) -> None:
-        if manifest.format not in self._reads:
-            newer = manifest.format > self._format
-            raise NewerFormatError(
-                f"{self._name}: the state has format {manifest.format}, this version writes "
-                f"{self._format} and reads {sorted(self._reads)}. "
-                + ("Run the newer version." if newer else "Upgrade in smaller steps.")
-            )
 
     def _begin_life(
         self, manifest: Manifest | None, raw_life: bytes | None, *, raise_epoch: bool
@@ -227,7 +225,6 @@ class StateLog:
         self,
         captured: Capture,
         offsets: Mapping[str, int],
-        meta: Mapping[str, int | float | str] | None = None,
     ) -> Written:
         """Make a capture the newest snapshot; when this returns it is durable.
 
@@ -236,7 +233,6 @@ class StateLog:
         Args:
             captured: from `capture`.
             offsets: topic -> next offset at the time of the capture.
-            meta: small facts for people and tools.
 
         Raises:
             FencedError: somebody else owns the partition; nothing was written.
@@ -247,12 +243,12 @@ class StateLog:
         async with self._lock:
             began = time.monotonic()
             manifest = Manifest(
-                format=self._format,
+                format=format_number(self._conversions),
                 epoch=self._epoch,
                 life=self._life,
                 offsets=dict(offsets),
                 arrays=captured.arrays,
-                meta=dict(meta or {}),
+                meta=self._meta,
             )
             changes: dict[bytes, bytes | None] = dict.fromkeys(self._stale_keys)
             changes |= dict.fromkeys(captured.vanished)

@@ -22,6 +22,7 @@ from streams.snapshots.stable_end import has_records_from
 
 BATCH_BYTES: Final = 900_000  # below the broker's usual limit of 1 MiB for a batch
 TRANSACTION_MS: Final = 300_000  # an outage of the broker shorter than this fences nobody
+STOP_S: Final = 1.0  # to close a producer; a worker that ends has 9 s for all
 RESTART_S: Final = 0.5  # between attempts to reach the brokers for a new epoch
 
 
@@ -170,10 +171,18 @@ class TransactionalWriter:
         await self._stop_producer()
 
     async def _stop_producer(self) -> None:
+        """Close the producer in bounded time; aiokafka waits for records that nobody takes."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
-            _retrieve(producer, [])
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(STOP_S):
+                await producer.stop()
+        except TimeoutError:
+            log.warning("%s: not closed in %g s; what it had begun is aborted", self._name, STOP_S)
+            producer._sender.sender_task.cancel()  # noqa: SLF001  # no public way
+            await producer.client.close()
+        _retrieve(producer, [])
 
 
 def _count_ends(producer: AIOKafkaProducer, count: Callable[[], None]) -> None:

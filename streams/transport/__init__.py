@@ -31,6 +31,7 @@ from faust.types.tuples import Message
 
 from streams.transport.consumer import BatchConsumer
 from streams.transport.fetch_thread import OffsetsGoneError
+from streams.transport.membership import FencedMemberError
 from streams.transport.positions import ReadPosition
 from streams.transport.records import CorruptRecordsError
 from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
@@ -41,6 +42,7 @@ __all__ = [
     "TP",
     "BatchConsumer",
     "CorruptRecordsError",
+    "FencedMemberError",
     "Hooks",
     "NotCoPartitionedError",
     "OffsetsGoneError",

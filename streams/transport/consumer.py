@@ -117,6 +117,10 @@ class BatchConsumer(driver.Consumer):
         """Where the reading of a topic partition stands."""
         return self._positions.of(tp, self._thread.end(tp))
 
+    def member_id(self) -> str | None:
+        """What the brokers call this member of the group; None: not known."""
+        return None if (joined := self._thread.membership) is None else joined.member_id
+
     @property
     def is_connected(self) -> bool:
         """Whether the client is connected to any broker."""

@@ -19,6 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.transport.alignment import Alignment, TopicHead
+from streams.transport.membership import Membership
 from streams.transport.positions import End, FetchResponses
 from streams.transport.records import PIECE_BYTES, Piece, RecordSet
 from streams.transport.wiring import Wiring
@@ -72,6 +73,9 @@ class FetchOwner(Protocol):
     def flow_active(self) -> bool:
         """Whether records may be delivered now."""
 
+    async def crash(self, reason: BaseException) -> None:
+        """End the worker."""
+
 
 class BatchThread(driver.AIOKafkaConsumerThread):
     """The thread that fetches: record sets are read whole, oldest topic first."""
@@ -87,6 +91,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._newest: dict[TP, int] = {}  # record time of the newest record read
         self._expected: dict[TP, int] = {}  # where reading goes on
         self._responses = FetchResponses()
+        self.membership: Membership | None = None  # once it is connected
+
+    async def on_start(self) -> None:
+        """Connect, and watch the membership: its faults end the worker."""
+        await super().on_start()
+        self.membership = Membership(
+            self._ensure_consumer()._coordinator,  # noqa: SLF001  # no public way
+            self._wiring.find_holder,
+            lambda error: asyncio.run_coroutine_threadsafe(
+                self.consumer.crash(error), self.parent_loop
+            ),
+        )
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         """A consumer of committed records with bounded fetches and Faust's own assignor.

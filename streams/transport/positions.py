@@ -41,6 +41,11 @@ class ReadPosition:
         """Whether every record was delivered: no open transaction holds older events back."""
         return self.is_at_end and self.end == self.high_watermark
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether an open transaction keeps records from being read."""
+        return None not in {self.end, self.high_watermark} and self.end != self.high_watermark
+
 
 class Positions:
     """What this process knows of its topic partitions: read, delivered, committed, and when."""

@@ -13,12 +13,13 @@ The transport guarantees this order:
 * **Crash.** No drain: memory may hold half a batch. `Hooks.lost`, and the next start replays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from faust.types import TP
 
+PROTOCOL: Final = "faust"  # of a group whose members all may run together
 BATCH_RECORDS: Final = 5_000  # per Faust event: keeps one fold within some milliseconds
 
 
@@ -58,8 +59,10 @@ class Wiring:
     others: tuple[str, ...]  # read in batches too, as they come
     hooks: Hooks
     horizon_ms: int  # how far an input may run ahead of the others
+    protocol: str = PROTOCOL  # of the group: a member with another one is refused by the broker
     batch_records: int = BATCH_RECORDS
     leaves: bool = False  # a static member gives its place up at the stop (scale-in)
+    find_holder: Callable[[], str | None] | None = None  # asks for the member id with our name
     drain_s: float | None = None  # at a rebalance; None: 0.7 of `broker_rebalance_timeout`
     stop_s: float = 7.0  # at the stop
 

@@ -30,16 +30,18 @@ from streams.transport import (
     wire,
 )
 from streams.worker.flush import FlushLoop
+from streams.worker.formats import formats, protocol
 from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
+from streams.worker.naming import member_finder
 from streams.worker.outputs import Outputs
 from streams.worker.pages import serve
 from streams.worker.snapshotting import Release
 from streams.worker.user_lane import InputEnd
 
 TICK_SECONDS = 1.0
-METADATA_SECONDS = 30.0  # a topic that gets more partitions is noticed within this
+METADATA_SECONDS = 5.0  # a topic that gets more partitions is noticed within this
 STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
 COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
 
@@ -83,16 +85,24 @@ def credentials(kafka: Kafka) -> faust.SASLCredentials | faust.SSLCredentials | 
     return faust.SSLCredentials(tls) if tls else None
 
 
-def wire_transport(app: faust.App, kafka: Kafka, hooks: Hooks, *, leaves: bool) -> None:
+def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: bool) -> None:
     """Say which topics the transport reads, and who is told of rebalances."""
+    kafka, find_member = settings.kafka, member_finder(settings)
+
+    def find_holder() -> str | None:
+        member = find_member()
+        return None if member is None else member.member_id
+
     wire(
         app,
         Wiring(
-            inputs=INPUTS,
+            inputs=tuple(map(kafka.broker_topic, INPUTS)),
             others=(ERASURES, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
+            protocol=protocol(formats()),
             leaves=leaves,
+            find_holder=find_holder if settings.worker.name else None,
             stop_s=STOP_SECONDS,
         ),
     )
@@ -108,7 +118,7 @@ def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
                 intake.fold(side, with_known_topic(kafka, event.value))
                 await asyncio.sleep(0)  # flushes and heartbeats get their turn
 
-    @app.agent(batch_topic(app, (*INPUTS, ERASURES)), name="user_side")
+    @app.agent(batch_topic(app, (*map(kafka.broker_topic, INPUTS), ERASURES)), name="user_side")
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
 
@@ -137,7 +147,7 @@ def add_loops(
 
     async def tick() -> None:
         for lane in lanes.user.values():
-            ends = inputs_at_end(app, lane.partition)
+            ends = inputs_at_end(app, settings.kafka, lane.partition)
             lane.mark_read_to(ends)
             lane.advance_idle_inputs(ends, worker.quiet_seconds, lanes.clock())
         for call in each_second:
@@ -184,9 +194,12 @@ async def repeat(app: faust.App, seconds: float, call: Callable[[], Awaitable[No
         await asyncio.sleep(seconds)
 
 
-def inputs_at_end(app: faust.App, partition: int) -> dict[str, InputEnd]:
+def inputs_at_end(app: faust.App, kafka: Kafka, partition: int) -> dict[str, InputEnd]:
     """The inputs of a partition of which everything was delivered that was appended."""
-    positions = {topic: consumer_of(app).read_position(TP(topic, partition)) for topic in INPUTS}
+    positions = {
+        topic: consumer_of(app).read_position(TP(kafka.broker_topic(topic), partition))
+        for topic in INPUTS
+    }
     return {
         topic: InputEnd(at.delivered, at.end_at, at.idle_s)
         for topic, at in positions.items()

@@ -42,7 +42,7 @@ def build(settings: Settings, datadir: Path, *, leaves: bool = False) -> faust.A
     flush_loop = FlushLoop(lanes, pending, outputs, snapshots, backpressure, telemetry)
     health = Health(app, settings, lanes, intake, telemetry, outputs.health)
     rebalancer = Rebalancer(settings, lanes, flush_loop, telemetry)
-    apps.wire_transport(app, settings.kafka, rebalancer, leaves=leaves)
+    apps.wire_transport(app, settings, rebalancer, leaves=leaves)
     apps.add_agents(app, settings.kafka, intake)
     apps.add_loops(app, settings, flush_loop, lanes, (intake.export_metrics, health.tick))
     apps.add_outputs(app, outputs)

@@ -9,7 +9,7 @@ from streams.core.user.door_counts import MAY_DECREASE, SERIES
 from streams.worker.lane_table import LaneTable
 from streams.worker.telemetry import READ, Telemetry
 
-BY_TOPIC = ("kol_lag_events", "kol_commit_timestamp_seconds")
+BY_TOPIC = ("kol_lag_events", "kol_held_messages", "kol_commit_timestamp_seconds")
 BY_SIDE = (
     *("kol_watermark_timestamp_seconds", "kol_snapshot_timestamp_seconds"),
     "kol_names",

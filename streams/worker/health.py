@@ -9,11 +9,13 @@ import faust
 from schemas.topics import CELLS, ERASURES
 from sinks.base import Health as SinkHealth
 from sinks.base import State
+from streams.clients.kafka_admin import OpenTransaction, kafka_admin
 from streams.core.kernels import CODE_PATH
 from streams.core.sides import Side
 from streams.settings import Settings
 from streams.transport import TP, ReadPosition, consumer_of
 from streams.worker.gauges import Gauges
+from streams.worker.held import HeldMessages
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
 from streams.worker.telemetry import READ, Telemetry
@@ -53,6 +55,7 @@ class Health:
         self._telemetry = telemetry
         self._sinks = sinks
         self._gauges = Gauges(lanes, telemetry, sinks)
+        self._held = HeldMessages(self._open_transactions, telemetry, lanes.clock)
         self._counts: dict[str, int] = {}  # topic -> its number of partitions
         self._rebalancing: float | None = None  # since when a rebalance is under way
         self._moved: dict[Place, tuple[object, float]] = {}  # positions, and since when
@@ -71,7 +74,9 @@ class Health:
 
     def tick(self) -> None:
         """Refresh gauges and remember who moved."""
-        self._follow(self.positions())
+        positions = self.positions()
+        self._follow(positions)
+        self._held.follow(positions)
         self._counts = self._partition_counts()
         for topic, count in self._counts.items():
             self._telemetry.set("kol_topic_partitions", count, topic)
@@ -80,6 +85,10 @@ class Health:
         elif self._rebalancing is None or not self._has_broker():
             self._rebalancing = self._lanes.clock()
         self._gauges.export()
+
+    def _open_transactions(self) -> list[OpenTransaction]:
+        with kafka_admin(self._settings.kafka) as broker:
+            return broker.open_transactions(READ)
 
     def _partition_counts(self) -> dict[str, int]:
         """How many partitions the brokers say that each topic of `READ` has."""

@@ -1,5 +1,7 @@
 """Before a worker starts: does it stand beside topics and tables that fit?"""
 
+import logging
+import time
 from contextlib import closing
 
 from clickhouse_connect.driver.client import Client
@@ -9,9 +11,14 @@ from sinks.migrate import check as schema_fault
 from sinks.probe import insert_fault
 from streams.clients.app_names import name_conflict
 from streams.clients.clickhouse import connect, query
-from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
+from streams.clients.kafka_admin import OUTAGE_SECONDS, Broker, kafka_admin
 from streams.errors import ExpectedError
 from streams.settings import Settings
+from streams.worker.formats import conflict, formats
+
+POLL_SECONDS = 0.5  # while workers of another format are there
+
+log = logging.getLogger("kol.preflight")
 
 
 class NotReadyError(ExpectedError):
@@ -24,7 +31,8 @@ def checked(settings: Settings) -> Settings:
     A worker that begins from empty does so above every epoch that stands in the tables.
 
     Raises:
-        NotReadyError: topics or tables are missing or of another version.
+        NotReadyError: topics or tables are missing or of another version, or workers of other
+            formats run.
         ExpectedError: nobody answers who has to be asked.
 
     """
@@ -32,6 +40,7 @@ def checked(settings: Settings) -> Settings:
         raise NotReadyError("KOL_HMAC_KEY is not set: user ids must not leave in the clear")
     _check_topics(settings)
     _check_tables(settings)
+    check_formats(settings)
     if not settings.worker.from_empty:
         return settings
     with closing(connect(settings.clickhouse)) as engine:
@@ -59,6 +68,34 @@ def _check_tables(settings: Settings) -> None:
         refused = insert_fault(writer)
     if refused:
         raise NotReadyError(refused)
+
+
+def check_formats(settings: Settings) -> None:
+    """Make sure that no workers of other formats run; waits a session for those that are gone.
+
+    A worker with a name stays a member of its group for so long.
+
+    Raises:
+        NotReadyError: some are still there after that; says what to do.
+
+    """
+    with kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
+        fault = _format_conflict(broker, settings.app_id)
+        if fault is None:
+            return
+        log.warning("waiting until they are gone: %s", fault)
+        deadline = time.monotonic() + settings.worker.session_seconds + POLL_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            if _format_conflict(broker, settings.app_id) is None:
+                return
+        raise NotReadyError(fault)
+
+
+def _format_conflict(broker: Broker, group: str) -> str | None:
+    """Why a worker must not join the group now; the broker decides where nobody has yet."""
+    found = broker.group_protocol(group)
+    return conflict(group, found, formats()) if found else None
 
 
 def greatest_epoch(engine: Client) -> int:

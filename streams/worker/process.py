@@ -11,8 +11,10 @@ import faust
 
 from streams.errors import ExpectedError
 from streams.settings import Settings, home
+from streams.transport import consumer_of
 from streams.worker.assembly import build
 from streams.worker.logs import log_to_stderr
+from streams.worker.naming import WorkerName, member_finder
 from streams.worker.preflight import checked
 from streams.worker.shutdown import Shutdown
 
@@ -25,11 +27,16 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     """Work until SIGTERM; gives the exit code. The last line of the log says why it ended."""
     log_to_stderr(settings.log_level)
     shutdown = Shutdown()
+    datadir = _datadir(settings)
+    name = WorkerName(settings.worker.name, datadir, member_finder(settings))
     try:
         settings = checked(settings)
+        if settings.worker.name:
+            name.acquire()
     except ExpectedError as refused:
         return shutdown.report(refused)
-    app = build(settings, _datadir(settings), leaves=leaves)
+    app = build(settings, datadir, leaves=leaves)
+    shutdown.explain = lambda reason: name.explained(reason, consumer_of(app).member_id())
     tune_collector()
     reason = _run_to_its_end(app, settings, shutdown)
     gc.collect()  # warnings of what is thrown away come before the last line

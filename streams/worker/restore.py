@@ -17,10 +17,8 @@ from schemas.events import INPUTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import client_options
 from streams.clients.kafka_reader import record_reader
-from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
-from streams.core.user import snapshot as user_snapshot
 from streams.core.user.memory import UserMemory
 from streams.settings import Settings
 from streams.snapshots import (
@@ -29,9 +27,11 @@ from streams.snapshots import (
     Opened,
     Pace,
     StateLog,
+    check_topic_names,
     committed_beyond,
     start_offsets,
 )
+from streams.worker.formats import CONVERSIONS
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.telemetry import Telemetry
@@ -41,9 +41,8 @@ Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic par
 
 TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
 STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
-FORMAT: Final = {Side.USER: user_snapshot.FORMAT, Side.KOL: kol_memory.FORMAT}
-READS: Final = {Side.USER: user_snapshot.READS, Side.KOL: frozenset[int]()}  # older formats
 LONG_AGO: Final = float("-inf")
+TOPIC: Final = "topic "  # before an input topic among the facts of a snapshot: its broker's name
 
 log = logging.getLogger("kol.restore")
 
@@ -119,6 +118,8 @@ class Restorer:
     ) -> TakenOver:
         worker = self._settings.worker
         opened = await state.open(raise_epoch=worker.from_empty)
+        if opened.offsets is not None:
+            check_topic_names(partition, _names(opened.meta), self._topic_names(side))
         own = {topic: logs[topic, partition] for topic in TOPICS[side]}
         begins = start_offsets(
             partition,
@@ -172,10 +173,21 @@ class Restorer:
             side.value,
             settings.kafka.broker_topic(STATE[side]),
             partition,
-            format=FORMAT[side],
-            reads=READS[side],
+            CONVERSIONS[side],
             epoch=settings.epoch,
+            meta={TOPIC + topic: name for topic, name in self._topic_names(side).items()},
         )
+
+    def _topic_names(self, side: Side) -> dict[str, str]:
+        """The inputs of a side that have another name on the brokers, and that name."""
+        return self._settings.kafka.renamed if side is Side.USER else {}
+
+
+def _names(meta: Mapping[str, int | float | str]) -> dict[str, str]:
+    """The same, as the facts of a snapshot say."""
+    return {
+        key.removeprefix(TOPIC): str(name) for key, name in meta.items() if key.startswith(TOPIC)
+    }
 
 
 def _continue(memory: UserMemory | KolMemory, it: TakenOver) -> None:

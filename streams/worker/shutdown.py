@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from streams.errors import ExpectedError
+
 STOP_SECONDS: Final = 9.0  # from the signal or the fault to the end, at the most
 
 OURS: Final = frozenset({"schemas", "sinks", "streams"})  # their errors are written for people
@@ -26,12 +28,16 @@ class Shutdown:
         seconds: how long a stop in order may take.
         exit_process: ends the process with a code, at once.
 
+    Attributes:
+        explain: gives the reason that is logged for the one that ended the worker.
+
     """
 
     def __init__(
         self, seconds: float = STOP_SECONDS, exit_process: Callable[[int], object] = os._exit
     ) -> None:
         self.reason: BaseException | None = None
+        self.explain: Callable[[BaseException], BaseException] = lambda reason: reason
         self._seconds = seconds
         self._exit_process = exit_process
         self._timer: threading.Timer | None = None
@@ -56,8 +62,9 @@ class Shutdown:
         if self.reason is None:
             log.info("stopped")
             return 0
-        log.critical("this worker cannot go on: %s", sentence(self.reason))
-        return 1
+        reason = self.explain(self.reason)
+        log.critical("this worker cannot go on: %s", sentence(reason))
+        return reason.exit_code if isinstance(reason, ExpectedError) else 1
 
     def _force(self) -> None:
         log.warning(

@@ -1,6 +1,7 @@
 """Every metric of a worker, defined in one table; docs and tests read it.
 
-Label values come from closed sets: never a user, a KOL or an event. Counters and histograms
+Label values come from closed sets: never a user, a KOL or an event; only transactions that are
+open for long have their own names, until they end. Counters and histograms
 have all of their series from the start, or a rate would miss the first error; they count what
 this process did and only grow (decision 0014). Timestamps instead of ages, so that a dead worker
 looks old. Beside ours there is what the client library knows of the process: `process_*`.
@@ -125,6 +126,16 @@ METRICS: dict[str, Metric] = {
         "histogram", "From a message's append to its rows' acknowledgement.", (), LATENCY
     ),
     "kol_lag_events": Metric("gauge", "Messages not yet read.", ("topic", "partition")),
+    "kol_held_messages": Metric(
+        "gauge",
+        "Messages that cannot be read yet: a transaction has been open for seconds before them.",
+        ("topic", "partition"),
+    ),
+    "kol_open_transaction_timestamp_seconds": Metric(
+        "gauge",
+        "Since when a transaction is open that holds messages back, and whose it is.",
+        ("topic", "partition", "producer_id", "transactional_id"),
+    ),
     "kol_commit_timestamp_seconds": Metric(
         "gauge", "When an offset was last committed.", ("topic", "partition")
     ),

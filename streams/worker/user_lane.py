@@ -142,5 +142,4 @@ class UserLane(Lane):
         if self.begun_at is None:
             self.is_empty = set(topics) == set(INPUTS)
         elif now - self.begun_at >= idle_s:
-            for topic in topics:
-                self.is_dirty |= self.memory.advance_idle(topic)  # its own from now on: to be kept
+            self.is_dirty |= self.memory.advance_idle(topics)  # their own from now on: to be kept

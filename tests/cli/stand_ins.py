@@ -6,6 +6,7 @@ The functions that ask brokers, engine and processes are replaced; the commands 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, NoReturn
@@ -19,6 +20,7 @@ from streams.operations.forget.search import Traces
 from streams.operations.ingest.check import Forecast, LateLine
 from streams.operations.ingest.lines import Unusable
 from streams.operations.ingest.send import Sent
+from streams.operations.leaderboard import Fall, Leaderboard, Score, Split
 
 Replacements = Mapping[str, object]  # "module:name" -> what stands there instead
 
@@ -55,7 +57,14 @@ def forecast(text: str) -> Forecast:
 def leader(text: str) -> dict[str, Any]:
     names = ("trust", "trust_lo", "trust_hi", "resonance", "resonance_lo", "resonance_hi", "before")
     row: dict[str, Any] = dict.fromkeys(names, 0.5)
-    return row | {"kol_id": text, "n_eff": 1.0, "credit_cents": 1, "refunded_cents": 1}
+    amounts = {"n_eff": 1.0, "credit_cents": 1, "refunded_cents": 1}
+    return row | amounts | {"kol_id": text, "is_new": True}
+
+
+def leaderboard(text: str) -> Leaderboard:
+    at = Score(0.5, 0.4, 0.6, datetime.fromtimestamp(0, UTC))
+    split = Split(text, text, 1, [(text, 1)])
+    return Leaderboard([leader(text)], Fall(text, at, at), split, {text: 1}, "")
 
 
 def explained(text: str) -> dict[str, Any]:
@@ -103,6 +112,20 @@ def status(text: str) -> dict[str, Any]:
         "workers": [worker],
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
         "replay_read": {"fault": text},
+        "held": [{"text": text}],
+    }
+
+
+def connections(text: str) -> dict[str, Any]:
+    names = ("url", "database", "username", "ca_file", "password_file", "jdbc_url", "curl")
+    clickhouse = dict.fromkeys((*names, "clickhouse_connect", "clickhouse_client"), text)
+    kafka = dict.fromkeys(("bootstrap", "security", "mechanism", "username", "partitioner"), text)
+    topic = {"name": text, "key": text, "partitions": 1, "is_input": True}
+    lines = {"topics": [topic], "client_properties": [text], "console_producer": text}
+    return {
+        "clickhouse": {**clickhouse, "is_read_only": True},
+        "kafka": {**kafka, **lines},
+        "metrics": [text],
     }
 
 
@@ -171,6 +194,7 @@ def stand_ins(text: str) -> dict[str, Replacements]:
             "streams.settings:environment": returns({"KOL_APP_ID": text}),
             "streams.settings:descriptions": returns({"KOL_APP_ID": text}),
         },
+        "connect": {"streams.operations.connect:connections": returns(connections(text))},
         "demo": {
             "streams.operations.stack:clear_demo_home": returns(None),
             "streams.operations.stack:RunningStack": Stack,
@@ -223,7 +247,7 @@ def stand_ins(text: str) -> dict[str, Replacements]:
         "status": {"streams.operations.status:status_report": returns(status(text))},
         "top": {
             "streams.operations.leaderboard:leaders": returns([leader(text)]),
-            "streams.operations.status:door_counts": returns({"doors": {text: 1}}),
+            "streams.operations.leaderboard:leaderboard": returns(leaderboard(text)),
         },
         "topics": {"streams.clients.kafka_admin:kafka_admin": topics(text)},
         "up": {

@@ -1,12 +1,25 @@
 """The leaderboard at the widths of terminals: no number is cut, bars where there is room."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 
 from streams.cli import screen
-from streams.cli.board import FRAME, NARROWEST_BAR, axis, fitting_columns, leader_table
+from streams.cli.board import (
+    FRAME,
+    LEGEND,
+    NARROWEST_BAR,
+    axis,
+    drawn,
+    fitting_columns,
+    leader_table,
+)
+from streams.operations.leaderboard import Fall, Leaderboard, Score, Split
 
 LEADERS = [
     {
@@ -21,6 +34,7 @@ LEADERS = [
         "n_eff": 1234.0,
         "credit_cents": 123_456_789,
         "refunded_cents": 1_234_567,
+        "is_new": False,
     },
     {
         "kol_id": "小李[/vip]\x1b",
@@ -34,6 +48,7 @@ LEADERS = [
         "n_eff": 1.0,
         "credit_cents": 0,
         "refunded_cents": 0,
+        "is_new": True,
     },
 ]
 NUMBERS = [
@@ -42,11 +57,21 @@ NUMBERS = [
 ]
 
 
+FALL = Fall(
+    "kol-mibao-ceping",
+    Score(0.47, 0.25, 0.9, datetime(2026, 1, 1, 5, 44, tzinfo=UTC)),
+    Score(0.16, 0.08, 0.31, datetime(2026, 1, 1, 5, 46, tzinfo=UTC)),
+)
+SPLIT = Split("o123", "CNY", 19_900, [("kol-a", 12_000), ("organic", 7_900)])
+BOARD = Leaderboard(LEADERS, FALL, SPLIT, {"written": 1_234, "duplicate": 5}, "")
+SCREENS = Path(__file__).parent / "screens"  # of this board, by columns
+
 Draw = Callable[[list[dict[str, Any]], int], str]
+Show = Callable[[Leaderboard, int], str]
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Draw:
+def table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Draw:
     """The table in its frame on a terminal of so many columns."""
 
     def draw(leaders: list[dict[str, Any]], columns: int) -> str:
@@ -58,8 +83,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("columns", [80, 100, 200])
-def test_every_number_and_every_cent_is_there(columns: int, drawn: Draw) -> None:
-    text = drawn(LEADERS, columns)
+def test_every_number_and_every_cent_is_there(columns: int, table: Draw) -> None:
+    text = table(LEADERS, columns)
 
     assert all(number in text for number in NUMBERS)
     assert "小李[/vip]\\x1b" in text
@@ -68,10 +93,10 @@ def test_every_number_and_every_cent_is_there(columns: int, drawn: Draw) -> None
 
 
 @pytest.mark.parametrize("columns", [80, 100, 200])
-def test_a_long_id_is_folded_and_takes_nothing_from_the_numbers(columns: int, drawn: Draw) -> None:
+def test_a_long_id_is_folded_and_takes_nothing_from_the_numbers(columns: int, table: Draw) -> None:
     long = [{**LEADERS[0], "kol_id": "Z" * 512}]  # the longest id
 
-    text = drawn(long, columns)
+    text = table(long, columns)
 
     assert all(number in text for number in NUMBERS[:5])
     assert text.count("Z") == 512
@@ -104,5 +129,49 @@ def test_a_scale_names_both_ends_and_the_middle() -> None:
         assert abs(scale.index("50") + 1 - width / 2) <= 1  # of a cell
 
 
-def test_an_empty_board_has_its_headers(drawn: Draw) -> None:
-    assert "credited" in drawn([], 80)
+def test_an_empty_board_has_its_headers(table: Draw) -> None:
+    assert "credited" in table([], 80)
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Show:
+    """A whole board on a terminal of so many columns."""
+
+    def show(board: Leaderboard, columns: int) -> str:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        screen.out.print(drawn(board, "now", columns))
+        return capsys.readouterr().out
+
+    return show
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_the_board_as_a_person_sees_it(columns: int, whole: Show) -> None:
+    text = whole(BOARD, columns)
+
+    assert text == (SCREENS / f"{columns}.txt").read_text("utf-8")
+    assert all(Text(line).cell_len <= columns for line in text.splitlines())
+
+
+def test_a_legend_is_a_line_each_also_on_a_narrow_terminal() -> None:
+    assert all(Text(line).cell_len < 80 for line in LEGEND)
+
+
+def test_where_nothing_fell_and_nothing_was_ordered_no_line_says_so(whole: Show) -> None:
+    text = whole(replace(BOARD, fall=None, split=None), 100)
+
+    assert "fall" not in text
+    assert "order " not in text
+
+
+def test_a_board_without_scores_says_what_it_waits_for(whole: Show) -> None:
+    text = whole(Leaderboard([], None, None, {}, "no score yet: partition 2"), 80)
+
+    assert "no score yet: partition 2" in text
+    assert "credited" not in text
+
+
+def test_an_order_in_another_currency_is_shown_in_it(whole: Show) -> None:
+    text = whole(replace(BOARD, split=Split("o1", "USD", 1_000, [("kol-a", 1_000)])), 100)
+
+    assert "order o1 USD 10.00 → kol-a USD 10.00" in text

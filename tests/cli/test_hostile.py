@@ -219,3 +219,13 @@ def test_with_debug_the_traceback_is_shown_and_without_it_is_not(
     assert "--debug" in quiet.output
     assert "Traceback" in loud.output
     assert not CONTROL.search(quiet.output + loud.output)
+
+
+def test_brokers_that_nobody_reaches_are_no_list_of_socket_addresses(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"topic": "purchases", "value": {}}')
+    done = run(["ingest", "--no-check", "--home", str(tmp_path), str(file)])
+
+    assert done.exit_code == 1
+    assert "KOL_KAFKA__BOOTSTRAP" in done.stderr
+    assert "AddressFamily" not in done.output

@@ -8,7 +8,7 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 
 from schemas.events import INPUTS
 from schemas.topics import DEAD_LETTERS, ERASURES, USER_STATE, plan
-from streams.clients.kafka_admin import Broker, Difference
+from streams.clients.kafka_admin import Broker, BrokerError, Difference, Member
 from streams.settings import Kafka
 
 N = 4
@@ -74,3 +74,37 @@ def test_a_setting_of_the_operator_does_not(topic: str, key: str, value: str) ->
     (found,) = differences({(topic, key): value})
 
     assert not found.fatal
+
+
+class Coordinator:
+    """Stands in for the client: a group as its coordinator describes it."""
+
+    def __init__(self, error: str | None = None, **names: str) -> None:
+        self._error = error
+        self._names = names
+
+    def describe_groups(self, groups: list[str]) -> dict[str, Any]:
+        members = [
+            {"group_instance_id": name, "member_id": member_id, "client_host": "/10.0.0.7"}
+            for name, member_id in self._names.items()
+        ]
+        return {group: {"error": self._error, "members": members} for group in groups}
+
+    def member_named(self, name: str) -> Member | None:
+        return Broker(cast("KafkaAdminClient", self), Kafka()).member_named("kol", name)
+
+
+def test_the_member_of_a_name_is_known_with_its_host() -> None:
+    group = Coordinator(w1="w1-3f", w2="w2-9c")
+
+    assert group.member_named("w2") == Member("w2-9c", "10.0.0.7")
+    assert group.member_named("w3") is None
+
+
+def test_a_group_that_is_not_there_has_no_members() -> None:
+    assert Coordinator("[Error 69] GroupIdNotFoundError: kol").member_named("w1") is None
+
+
+def test_a_coordinator_that_does_not_say_is_not_taken_for_an_empty_group() -> None:
+    with pytest.raises(BrokerError, match=r"not known: .*CoordinatorLoadInProgress"):
+        Coordinator("[Error 14] CoordinatorLoadInProgressError: ").member_named("w1")

@@ -300,6 +300,21 @@ def test_where_quick_starts_cannot_be_prepared_it_is_tried_only_once(tmp_path: P
     assert found[1].read_bytes() == b""
 
 
+def test_an_hour_after_they_failed_quick_starts_are_prepared_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "node", Mock(side_effect=EmbeddedError))
+    monkeypatch.setattr(subprocess, "run", Mock())
+    lines: list[str] = []
+    _, ours = kafka._archives(Kafka(()), tmp_path, lines.append)
+    failed_at = ours.stat().st_mtime - kafka.RETRY_SECONDS
+    os.utime(ours, (failed_at, failed_at))
+
+    kafka._archives(Kafka(()), tmp_path, lines.append)
+
+    assert lines == 2 * [f"Apache Kafka {kafka.VERSION}: preparing quick starts, once"]
+
+
 def test_java_starts_although_its_archives_are_of_no_use(tmp_path: Path) -> None:
     archives = (tmp_path / "a.jsa", tmp_path / "b.jsa")
     for archive in archives:
@@ -318,10 +333,11 @@ def test_archives_of_many_java_runtimes_do_not_pile_up(
     monkeypatch.setattr(
         subprocess, "run", lambda command, **_: Path(command[-1].partition("=")[2]).touch()
     )
-    for n in range(7):
+    for n in range(kafka.ARCHIVES_KEPT + 3):
         java, ours = tmp_path / f"{n}-java.jsa", tmp_path / f"{n}.jsa"
         kafka._create_archives(Kafka(()), java, ours)
         for file in (java, ours):
             os.utime(file, (n, n))
 
-    assert {file.name[0] for file in tmp_path.glob("*.jsa")} == {"3", "4", "5", "6"}
+    kept = {file.stem.removesuffix("-java") for file in tmp_path.glob("*.jsa")}
+    assert kept == {str(n + 3) for n in range(kafka.ARCHIVES_KEPT)}

@@ -195,6 +195,30 @@ def test_a_service_that_ends_by_itself_is_started_again(home: StateFolder, tmp_p
         until(stepping(made, lambda: processes(home).get("a", {}).get("restarts") == 2))
 
 
+def test_a_service_with_another_in_its_place_is_not_started_again_at_once(
+    home: StateFolder, tmp_path: Path, changes: list[str]
+) -> None:
+    sign = tmp_path / "sign"
+    script = f"until test -e {sign}; do sleep 0.01; done; exit 3"
+
+    with up(home, [ProcessSpec("a", sh(script), in_use_code=3)], changes) as made:
+        sign.touch()
+        until(stepping(made, lambda: changes[-1].startswith("a: ended")))
+        ended = changes[-1]
+
+    assert ended == f"a: ended with code 3, again in {supervisor.IN_USE_BACKOFF:.1f} s"
+
+
+def test_a_service_with_another_in_its_place_from_the_start_fails_at_once(
+    home: StateFolder, changes: list[str]
+) -> None:
+    never = ProcessSpec("a", sh("echo in use; exit 3"), ready=lambda: False, in_use_code=3)
+
+    with pytest.raises(EmbeddedError, match="in use"), up(home, [never], changes):
+        pass
+    assert changes.count("a: starting") == 1
+
+
 def test_backoffs_double_and_begin_anew_after_a_healthy_minute() -> None:
     backoffs = [0.0]
     for _ in range(7):

@@ -26,7 +26,6 @@ INPUTS = ("clickstream", "content-interactions", "purchases")
 CELLS = "kol-cells"
 TOPICS = (*INPUTS, CELLS)
 STATE = "kol-user-state"
-FORMAT = 1
 
 
 class Counts:
@@ -104,7 +103,7 @@ class Keeper:
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
         for number in sorted(added):
-            log = StateLog(self._client, self._app.conf.id, "user", STATE, number, format=FORMAT)
+            log = StateLog(self._client, self._app.conf.id, "user", STATE, number)
             opened = await log.open()  # fence, restore, new life
             tps = [TP(topic, number) for topic in TOPICS]
             consumer = consumer_of(self._app)

@@ -1,4 +1,4 @@
-"""The commands a person types, on a running stack."""
+"""The commands a person types, on a running stack; in the end topics are not as they were."""
 
 import json
 import math
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families as families
 
@@ -15,6 +16,7 @@ from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.worker.telemetry import METRICS
 from tests.builders import NOON, click, interaction, paid, refund
+from tests.embedded.waiting import until
 from tests.integration.conftest import Product, running
 
 pytestmark = pytest.mark.integration
@@ -141,6 +143,33 @@ def test_a_worker_exports_what_it_did(product: Product) -> None:
 def test_the_reader_cannot_write(product: Product) -> None:
     with pytest.raises(AssertionError, match=r"exception|refuse|readonly|DENIED"):
         product.kol("sql", "DROP TABLE order_credit")
+
+
+async def grown(bootstrap: str, topic: str, count: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(count)})
+    finally:
+        await admin.close()
+
+
+def faults(product: Product) -> list[str]:
+    """Why the worker is not ready."""
+    (page,) = product.json("status")["workers"]
+    return list(page.get("ready", []))
+
+
+async def test_a_worker_whose_topic_gets_more_partitions_says_so_and_reads_on_what_it_has(
+    product: Product,
+) -> None:
+    await grown(product.settings.kafka.bootstrap, "purchases", 8)
+
+    until(lambda: any("purchases has 8 partitions" in fault for fault in faults(product)))
+    product.send([line("purchases", paid("grown", 1_000, ts=NOON + 1_000))])
+
+    assert product.sql("SELECT count() AS n FROM v_order WHERE order_id = 'grown'") == [{"n": 1}]
+    assert all(one["restarts"] == 0 for one in product.json("status")["processes"])
 
 
 def test_a_missing_topic_is_told_by_drain_at_once(product: Product) -> None:

@@ -7,14 +7,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from deploy.embedded import ports
 from deploy.embedded.process import Process
+from deploy.embedded.state_folder import StateFolder
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
+from streams.errors import NAME_IN_USE
+from streams.settings import environment
 from tests.chaos.flood import Flood
 from tests.chaos.outage import flooded, sums
 from tests.chaos.stack import Stack
@@ -33,15 +37,16 @@ COMPLAINTS = (
 
 
 class Worker:
-    """A worker of our own on a stack without any."""
+    """A worker of our own on a stack without any, by default in its home."""
 
-    def __init__(self, stack: Stack, **settings: str) -> None:
+    def __init__(self, stack: Stack, home: Path | None = None, **settings: str) -> None:
         (port,) = ports.free(0)
         self.url = f"http://{ports.HOST}:{port}/status.json"
-        self.log = stack.home.log("own")
+        self.log = StateFolder(home or stack.path).log(f"own-{port}")
         self.log.unlink(missing_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         env = {**stack.env, "KOL_WORKER__NAME": "own", "KOL_WORKER__PORT": str(port), **settings}
-        command = [sys.executable, "-m", "streams.cli", "worker", "--home", str(stack.path)]
+        command = [sys.executable, "-m", "streams.cli", "worker", "--home", str(home or stack.path)]
         self.process = Process(command, self.log, env=env)
 
     def reads(self, messages: int) -> None:
@@ -81,9 +86,9 @@ class Scene:
         self.workers: list[Worker] = []
         self._last: Flood | None = None
 
-    def worker(self, **settings: str) -> Worker:
+    def worker(self, home: Path | None = None, **settings: str) -> Worker:
         """Start one."""
-        self.workers.append(Worker(self.stack, **settings))
+        self.workers.append(Worker(self.stack, home, **settings))
         return self.workers[-1]
 
     @contextmanager
@@ -93,10 +98,10 @@ class Scene:
             yield
         assert self._last.error is None
 
-    def go_on(self) -> list[str]:
-        """Let the next worker read what is left; what is wrong then."""
+    def go_on(self, worker: Worker | None = None) -> list[str]:
+        """Let a worker, by default a new one, read what is left; what is wrong then."""
         assert self._last is not None
-        worker = self.worker()
+        worker = worker or self.worker()
         self.stack.kol("drain")
         wrong = sums(self.stack.settings, self._last.answer)
         worker.stop()
@@ -180,3 +185,26 @@ def test_who_cannot_go_on_says_why_in_its_last_line(scene: Scene) -> None:
     assert other_count[0] == without_state[0] == 1
     assert "has 4 partitions, not 8" in _message(other_count[1])
     assert "there is no snapshot of its state" in _message(without_state[1])
+
+
+def test_of_two_workers_of_one_name_one_goes_and_stays_away_while_the_other_works(
+    scene: Scene, tmp_path: Path
+) -> None:
+    address = environment((scene.stack.home.status() or {})["settings"])
+    with scene.flooded(2_000.0):
+        older = scene.worker()
+        older.reads(2_000)
+        same_home = scene.worker().ended()
+        newer = scene.worker(tmp_path, **address)
+        fenced = older.ended()
+        returned = scene.worker().ended()
+        newer.reads(2_000)
+        newer.process.kill()
+        killed_and_back = scene.worker(tmp_path, **address)
+        killed_and_back.reads(2_000)
+
+    assert [code for code, _ in (same_home, fenced, returned)] == [NAME_IN_USE] * 3
+    assert "named own runs in this home already" in _message(same_home[1])
+    assert "another worker named own has joined from 127.0.0.1" in _message(fenced[1])
+    assert "another worker named own is in the group, from 127.0.0.1" in _message(returned[1])
+    assert not scene.go_on(killed_and_back)

@@ -1,6 +1,8 @@
 """Ids and labels of odd characters on a running stack: kept byte for byte, shown as text."""
 
 import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,9 +59,24 @@ def insert_scores(product: Product) -> None:
     client.close()
 
 
+def shown(product: Product, *words: str) -> str:
+    """What a command prints: on one output, and nothing that a terminal obeys."""
+    done = command(*words, home=product.home, env={"COLUMNS": "400"})
+    assert (done.returncode, done.stderr) == (0, ""), words
+    assert not CONTROL.search(done.stdout), words
+    return done.stdout
+
+
+def all_shown(product: Product, commands: Iterable[Sequence[str]]) -> list[str]:
+    """The same of many commands, which run two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda words: shown(product, *words), commands))
+
+
 def check_values(product: Product) -> None:
-    for text in IDS:
-        (order,) = product.json("explain", "order", text)
+    answers = all_shown(product, [("explain", "order", text, "--json") for text in IDS])
+    for text, answer in zip(IDS, answers, strict=True):
+        (order,) = json.loads(answer)
         (touch,) = order["touches"]
         assert (order["order_id"], order["brand_id"], touch["kol_id"]) == (text, text, text)
     kols = product.json("sql", "SELECT DISTINCT kol_id FROM v_order_credit WHERE kol_id != ''")
@@ -67,21 +84,16 @@ def check_values(product: Product) -> None:
 
 
 def check_screens(product: Product) -> None:
-    (letter,) = product.json("dlq", "list")["letters"]
+    (letter,) = json.loads(shown(product, "dlq", "list", "--json"))["letters"]
     screens = [
-        *(("explain", "order", text) for text in IDS),
         ("sql", "SELECT order_id, kol_id FROM v_order_credit"),
         ("sql", "SELECT unhex('ff1b5b') AS bytes"),
         ("top", "--limit", "100"),
-        ("dlq", "list"),
         ("dlq", "show", letter["id"]),
         ("status",),
     ]
-    for words in screens:
-        for form in ([], ["--json"]):
-            shown = command(*words, *form, home=product.home, env={"COLUMNS": "400"})
-            assert (shown.returncode, shown.stderr) == (0, ""), words
-            assert not CONTROL.search(shown.stdout), words
-    board = command("top", "--limit", "100", home=product.home, env={"COLUMNS": "400"}).stdout
+    all_shown(product, [*screens, *((*words, "--json") for words in screens)])
+    all_shown(product, [("dlq", "list"), *(("explain", "order", text) for text in IDS)])
+    board = shown(product, "top", "--limit", "100")
     missing = [text for text in IDS if escaped(text) not in board]
     assert not missing, board

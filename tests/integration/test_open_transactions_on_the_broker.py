@@ -19,8 +19,9 @@ from deploy.embedded import kafka
 from schemas.events import CLICKSTREAM, INPUTS
 from schemas.topics import ERASURES, USER_STATE
 from streams.clients.kafka_admin import client_options, kafka_admin
+from streams.core.user.formats import CONVERSIONS
 from streams.core.user.memory import UserMemory
-from streams.core.user.snapshot import FORMAT
+from streams.operations import open_transactions, status
 from streams.settings import Kafka, Settings
 from streams.snapshots import FencedError, LogOffsets, OldStateError, StateLog, stable_end
 from streams.snapshots.stable_end import OpenTransactionError, stable_ends
@@ -43,7 +44,7 @@ class State:
         self.tp = TopicPartition(topic, 0)
 
     def log(self) -> StateLog:
-        return StateLog(self.client, self.topic, "user", self.topic, 0, format=1)
+        return StateLog(self.client, self.topic, "user", self.topic, 0)
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 async def snapshot(settings: Settings, clicks: int) -> None:
     """A snapshot of the user side that holds so many offsets of the clickstream."""
     topic, client = settings.kafka.broker_topic(USER_STATE), client_options(settings.kafka)
-    log = StateLog(client, settings.app_id, "user", topic, 0, format=FORMAT)
+    log = StateLog(client, settings.app_id, "user", topic, 0, CONVERSIONS)
     async with log:
         await log.open()
         memory = UserMemory(0, hmac_key=b"key")
@@ -237,18 +238,27 @@ async def test_the_end_of_a_transaction_behind_the_snapshot_is_no_event(
 
 
 async def test_who_holds_records_back_is_known_while_the_transaction_is_open(
-    settings: Settings,
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(open_transactions, "LONG_MS", -1_000)
     options = client_options(settings.kafka)
+    before = time.time_ns() // 1_000_000
     async with AIOKafkaProducer(transactional_id="backfill", **options) as producer:
         async with producer.transaction():
             for _ in range(3):
                 await producer.send_and_wait(CLICKSTREAM, b"{}", partition=0)
             with kafka_admin(settings.kafka) as broker:
                 (held,) = await asyncio.to_thread(broker.open_transactions, INPUTS)
+            (shown,) = await asyncio.to_thread(status.held_back, settings)
         with kafka_admin(settings.kafka) as broker:
             after = await asyncio.to_thread(broker.open_transactions, INPUTS)
 
     assert (held.topic, held.partition, held.hidden) == (CLICKSTREAM, 0, 3)
     assert held.producer_id == producer._txn_manager.producer_id
+    assert held.transactional_id == "backfill"
+    assert held.began_at is not None
+    assert before <= held.began_at <= held.written_at + 1_000
+    assert shown.items() >= held.as_dict().items()
+    assert shown["text"].startswith("3 messages of clickstream/0 are held back for ")
+    assert shown["text"].endswith(" (backfill) has a transaction open")
     assert after == []

@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InconsistentGroupProtocolError
 from faust.types import TP
 
-from streams.transport import consumer_of
+from streams.clients.kafka_admin import kafka_admin
+from streams.settings import Kafka, Settings
+from streams.transport import FencedMemberError, consumer_of
+from streams.worker.formats import UNNAMED, protocol
+from streams.worker.preflight import NotReadyError, check_formats
 from tests.integration.topics import create_topics
 from tests.transport import recording
 from tests.transport.recording import Ledger, Worker, make_app, running
@@ -82,6 +87,12 @@ class Group:
             consumer_group_instance_id=member,
         )
         return Worker(app, self.ledger, TOPICS, **wiring)
+
+    def settings(self, broker: str, *, session_seconds: float) -> Settings:
+        """Of a worker of the product that joins the group."""
+        settings = Settings(app_id=self._app_id, kafka={"bootstrap": broker})
+        worker = settings.worker.model_copy(update={"session_seconds": session_seconds})
+        return settings.model_copy(update={"worker": worker})
 
     async def committed(self, worker: Worker) -> dict[TP, int | None]:
         return dict(await consumer_of(worker.app).group_offsets(*worker.next))
@@ -229,6 +240,28 @@ async def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
         assert len(stays.calls) == calls
 
 
+async def test_of_two_members_of_one_name_the_last_to_join_stays_and_the_other_ends(
+    group: Group, broker: str
+) -> None:
+    def find_holder() -> str | None:
+        with kafka_admin(Kafka(bootstrap=broker)) as admin:
+            member = admin.member_named(older.app.conf.id, "twin")
+        return None if member is None else member.member_id
+
+    older, newer = (group.worker(member="twin", find_holder=find_holder) for _ in range(2))
+    async with running(older):
+        await older.until(lambda: len(older.memory) == PARTITIONS)
+        async with running(newer):
+            await newer.until(lambda: len(newer.memory) == PARTITIONS)
+            await older.until(lambda: older.app.crashed, seconds=5)
+            await asyncio.sleep(2.0)  # six heartbeats
+
+            assert isinstance(consumer_of(older.app).crash_reason, FencedMemberError)
+            assert not newer.app.crashed
+            assert newer.calls == [("assigned", (list(range(PARTITIONS)),) * 2)]
+            assert await asyncio.to_thread(find_holder) == consumer_of(newer.app).member_id()
+
+
 async def test_a_static_member_that_leaves_gives_its_partitions_up_at_once(
     group: Group,
 ) -> None:
@@ -239,6 +272,24 @@ async def test_a_static_member_that_leaves_gives_its_partitions_up_at_once(
             await goes.until(lambda: len(goes.memory) == 2)
             await stays.until(lambda: len(stays.memory) == 2)
         await stays.until(lambda: len(stays.memory) == PARTITIONS, seconds=5)
+
+
+async def test_workers_of_two_formats_never_share_a_group(group: Group, broker: str) -> None:
+    """The broker refuses who comes later, so nothing is fenced, restored or read."""
+    newer = protocol(UNNAMED._replace(user=3))
+    old, late, new = group.worker(), group.worker(protocol=newer), group.worker(protocol=newer)
+    settings = group.settings(broker, session_seconds=0.1)
+    async with running(old):
+        await old.until(lambda: len(old.memory) == PARTITIONS)
+        await asyncio.to_thread(check_formats, settings)
+        async with running(late):
+            await late.until(lambda: late.app.crashed)
+        assert isinstance(late.app.crash_reason, InconsistentGroupProtocolError)
+        assert (len(old.memory), late.calls) == (PARTITIONS, [])
+    async with running(new):
+        await new.until(lambda: len(new.memory) == PARTITIONS)
+        with pytest.raises(NotReadyError, match=r"user side 3, .*way back .* replay"):
+            await asyncio.to_thread(check_formats, settings)
 
 
 async def test_a_worker_without_partitions_waits_and_takes_over(

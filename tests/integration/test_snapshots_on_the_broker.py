@@ -28,7 +28,8 @@ from streams.snapshots import (
     UncertainCommitError,
 )
 from streams.snapshots.chunks import CHUNK_BYTES, chunk_key
-from streams.snapshots.history import MANIFEST
+from streams.snapshots.formats import Arrays
+from streams.snapshots.history import LIFE, MANIFEST
 from tests.embedded.waiting import until
 from tests.integration.topics import create_topics
 
@@ -45,7 +46,6 @@ class Topic:
         self.name = re.sub(r"\W", "-", name)
 
     def log(self, partition: int = 0, **settings: Any) -> StateLog:  # noqa: ANN401  # of StateLog
-        settings = {"format": 1, **settings}
         client = {"bootstrap_servers": self.broker}
         return StateLog(client, self.name, "user", self.name, partition, **settings)
 
@@ -95,7 +95,7 @@ async def topic(broker: str, request: pytest.FixtureRequest) -> Topic:
     return made
 
 
-def same(found: Opened, arrays: dict[str, NDArray[Any]]) -> bool:
+def same(found: Opened, arrays: Arrays) -> bool:
     restored = found.arrays
     return restored is not None and all(
         np.array_equal(restored[name], arrays[name]) for name in arrays
@@ -110,8 +110,8 @@ async def test_a_new_partition_has_no_snapshot_and_its_first_life(topic: Topic) 
 
 async def test_what_was_written_comes_back_with_its_offsets(topic: Topic) -> None:
     arrays = {"at": np.arange(3 * ROWS), "user": np.arange(10, dtype=np.uint64).reshape(5, 2)}
-    async with topic.opened() as (log, _):
-        await log.write(log.capture(arrays), {"purchases": 17}, {"users": 5})
+    async with topic.opened(meta={"users": 5}) as (log, _):
+        await log.write(log.capture(arrays), {"purchases": 17})
     found = await topic.restored()
 
     assert same(found, arrays)
@@ -294,14 +294,43 @@ async def test_a_commit_cut_off_half_way_is_not_guessed_about(
             await log.write(log.capture({"a": np.ones(3)}), {})
 
 
-async def test_a_newer_format_is_refused(topic: Topic) -> None:
-    async with topic.opened(format=2) as (log, _):
+def doubled(arrays: Arrays) -> Arrays:
+    """Format 2 of these tests: twice the numbers, and a column more."""
+    return {"a": 2 * arrays["a"], "b": np.arange(ROWS)}
+
+
+async def test_an_older_format_is_read_in_place_and_the_next_snapshot_is_whole(
+    topic: Topic,
+) -> None:
+    old = np.arange(3 * ROWS)
+    async with topic.opened() as (log, _):
+        await log.write(log.capture({"a": old, "gone": old}), {"purchases": 7})
+        old[5] += 1
+        await log.write(log.capture({"a": old, "gone": old}), {"purchases": 8})  # bases to keep
+        old[5] += 1
+        await log.write(log.capture({"a": old, "gone": old}), {"purchases": 9})  # deltas
+    async with topic.opened(conversions=(doubled,)) as (log, found):
+        assert (found.format, found.offsets) == (1, {"purchases": 9})
+        assert same(found, {"a": 2 * old, "b": np.arange(ROWS)})
+        assert found.arrays is not None
+        taken = log.capture(found.arrays)
+        await log.write(taken, {"purchases": 9})
+    async with topic.opened(conversions=(doubled,)) as (log, again):
+        assert (again.format, same(again, found.arrays)) == (2, True)
+        assert log.capture(found.arrays).changed == {}
+
+    whole = {chunk_key(name, at) for name, n in {"a": 3, "b": 1}.items() for at in range(n)}
+    assert set(taken.changed) == whole
+    newest = dict(await topic.records())
+    assert {key for key, value in newest.items() if value} == {*whole, MANIFEST, LIFE}
+
+
+async def test_a_newer_format_is_refused_and_says_the_way_back(topic: Topic) -> None:
+    async with topic.opened(conversions=(doubled,)) as (log, _):
         await log.write(log.capture({}), {})
-    async with topic.log(format=1) as log:
-        with pytest.raises(NewerFormatError, match="format 2, this version writes 1"):
+    async with topic.log() as log:
+        with pytest.raises(NewerFormatError, match=r"format 2, .* up to 1\. .*way back .*replay"):
             await log.open()
-    async with topic.log(format=3, reads=frozenset({2})) as log:
-        assert (await log.open()).format == 2
 
 
 async def test_chunks_without_a_manifest_are_left_out_and_the_next_snapshot_is_whole(
@@ -447,7 +476,7 @@ import numpy as np
 from streams.snapshots import StateLog
 
 async def main(broker, topic, n):
-    log = StateLog({"bootstrap_servers": broker}, topic, "user", topic, 0, format=1)
+    log = StateLog({"bootstrap_servers": broker}, topic, "user", topic, 0)
     await log.open()
     await log.write(log.capture({"a": np.zeros(4 * 32768)}), {"purchases": 1})
     producer, left = log._writer._producer, [n]

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from deploy.embedded import kafka
 from streams.snapshots import StateLog
 from tests.embedded.waiting import until
-from tests.integration.keeper import FORMAT, STATE, TOPICS
+from tests.integration.keeper import STATE, TOPICS
 from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
@@ -113,9 +113,7 @@ async def caught_up(broker: str, ends: Counter[TopicPartition]) -> None:
 
 
 async def counts(broker: str, partition: int) -> dict[str, list[int]]:
-    async with StateLog(
-        {"bootstrap_servers": broker}, "keeper", "user", STATE, partition, format=FORMAT
-    ) as log:
+    async with StateLog({"bootstrap_servers": broker}, "keeper", "user", STATE, partition) as log:
         found = await log.open()
         assert found.arrays is not None
         return {topic: array.tolist() for topic, array in found.arrays.items()}

@@ -1,5 +1,6 @@
 """Draining waits for commits, inputs before cells, and gives up with a reason."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from kafka.errors import CoordinatorNotAvailableError
 
 from schemas.events import INPUTS
 from schemas.topics import CELLS
-from streams.clients.kafka_admin import Offsets
+from streams.clients.kafka_admin import Offsets, OpenTransaction
 from streams.operations.drain import ALONE_SECONDS, NotDrainedError, Observer, behind, drain
 
 READ = (*INPUTS, CELLS)
@@ -23,6 +24,7 @@ class Scripted:
         self.ends_asked: list[tuple[str, ...]] = []
         self.read = 0
         self.refusals = 0
+        self.open: list[OpenTransaction] = []
 
     def counts(self) -> dict[str, int]:
         return self.there
@@ -46,6 +48,9 @@ class Scripted:
         assert group == "kol"
         return {f"worker-{n}": {} for n in range(self.workers)}
 
+    def open_transactions(self, topics: Iterable[str]) -> list[OpenTransaction]:
+        return [one for one in self.open if one.topic in topics]
+
 
 class Waiter:
     """An observer that records what is left and the notices, and whose clock moves as it sleeps."""
@@ -54,13 +59,19 @@ class Waiter:
         self.now = 0.0
         self.seen: list[int] = []
         self.notices: list[str] = []
+        self.held: list[int] = []
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def drain(self, broker: Any, seconds: float = 60.0) -> None:  # noqa: ANN401  # a stand-in
         observer = Observer(
-            self.seen.append, self.notices.append, clock=lambda: self.now, sleep=self.sleep
+            self.seen.append,
+            self.notices.append,
+            held=self.held.append,
+            clock=lambda: self.now,
+            now_ms=lambda: int(self.now * 1000),
+            sleep=self.sleep,
         )
         drain(broker, "kol", seconds, observer)
 
@@ -120,6 +131,28 @@ def test_a_worker_that_was_starting_is_waited_for() -> None:
 
     assert waiter.seen[-1] == 0
     assert len(waiter.notices) == 1
+
+
+def test_messages_behind_an_open_transaction_are_counted_and_its_producer_named_once() -> None:
+    broker, waiter = Scripted(stuck=True), Waiter()
+    others = [OpenTransaction("clickstream", 0, 2, 8, 1_000, "", 1_000)]
+    broker.open = [OpenTransaction("purchases", 0, 3, 7, 0, "shop", -117_000), *others]
+
+    with pytest.raises(NotDrainedError) as raised:
+        waiter.drain(broker, 9)
+
+    shop = "producer 7 (shop) has a transaction open"
+    other = "producer 8 has a transaction open"
+    assert waiter.notices == [
+        f"3 messages of purchases/0 are held back for 2.0 min: {shop}; waiting on",
+        f"2 messages of clickstream/0 are held back for 5 s: {other}; waiting on",
+    ]
+    assert waiter.held == [3, 5]  # after three seconds and after six
+    assert str(raised.value) == (
+        "9 messages not safe after 9 s, most on clickstream/0: "
+        f"3 messages of purchases/0 are held back for 2.1 min: {shop}; "
+        f"2 messages of clickstream/0 are held back for 8 s: {other}"
+    )
 
 
 @pytest.mark.parametrize("missing", READ)

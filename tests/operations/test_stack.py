@@ -133,5 +133,6 @@ def test_commands_print_no_secret_but_the_password_of_the_local_administrator(
         engine = json.loads(text)["clickhouse"]
         assert engine["admin_password"] == secrets.admin_password
         assert Path(engine["admin_password_file"]).read_text() == secrets.admin_password
+        assert Path(engine["reader_password_file"]).read_text() == secrets.reader_password
         assert secrets.reader_password not in text
         assert secrets.hmac_key not in text

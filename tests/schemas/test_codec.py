@@ -473,6 +473,21 @@ def test_a_word_we_do_not_know_is_an_unknown_kind(topic: str, sent: Message) -> 
 
 
 @pytest.mark.parametrize(
+    ("topic", "sent", "shown"),
+    [
+        (CLICKSTREAM, click(event="clack"), "`event` is 'clack',"),
+        (INTERACTIONS, interaction("点赞\x1b"), "`event` is '点赞\\x1b',"),
+        (PURCHASES, paid(kind="gift"), "`kind` is 'gift',"),
+        (CLICKSTREAM, click(event="x" * 65), f"`event` is '{'x' * 64}…',"),
+    ],
+)
+def test_an_unknown_kind_names_the_word(topic: str, sent: Message, shown: str) -> None:
+    (rejected,) = decode(record_batch(topic, [sent])).rejected
+
+    assert rejected.error.startswith(shown)
+
+
+@pytest.mark.parametrize(
     "kol_id",
     [
         *(

@@ -19,12 +19,10 @@ from streams.snapshots.chunks import (
     LAYOUT,
     LEAST_BASE_BYTES,
     ArrayEntry,
-    Arrays,
     Base,
     Capture,
     DamagedSnapshotError,
     Manifest,
-    NewerFormatError,
     assemble,
     capture,
     chunk_key,
@@ -32,6 +30,7 @@ from streams.snapshots.chunks import (
     delta_key,
     encode_manifest,
 )
+from streams.snapshots.formats import Arrays, NewerFormatError
 from tests.builders import copied
 
 ROWS = CHUNK_BYTES // 8  # of int64 in one chunk

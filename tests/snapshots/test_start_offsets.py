@@ -4,10 +4,12 @@ import pytest
 
 from streams.snapshots.start_offsets import (
     LogOffsets,
+    OtherTopicError,
     RetentionGapError,
     ShorterTopicError,
     StartOffsets,
     StateMissingError,
+    check_topic_names,
     committed_beyond,
     is_state_missing,
     start_offsets,
@@ -90,3 +92,23 @@ def test_only_where_the_group_stands_beyond_the_state_is_a_question() -> None:
     }
 
     assert committed_beyond(dict.fromkeys(logs, 5), logs) == {"beyond": (5, 7)}
+
+
+@pytest.mark.parametrize("names", [{}, {ORDERS: "shop.orders"}])
+def test_offsets_of_topics_with_the_same_names_fit(names: dict[str, str]) -> None:
+    check_topic_names(0, names, dict(names))
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "what"),
+    [
+        ({}, {ORDERS: "b"}, "purchases is read from b, .* are those of purchases"),
+        ({ORDERS: "a"}, {}, "purchases is read from purchases, .* are those of a"),
+        ({ORDERS: "a"}, {ORDERS: "b"}, "purchases is read from b, .* are those of a"),
+    ],
+)
+def test_offsets_of_a_topic_with_another_name_are_refused(
+    kept: dict[str, str], now: dict[str, str], what: str
+) -> None:
+    with pytest.raises(OtherTopicError, match=what):
+        check_topic_names(3, kept, now)

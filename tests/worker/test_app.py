@@ -7,6 +7,7 @@ import faust
 import pytest
 
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
+from streams.settings import Kafka
 from streams.transport.positions import ReadPosition
 from streams.worker import app as apps
 from streams.worker.user_lane import InputEnd
@@ -29,4 +30,6 @@ def test_an_input_with_an_open_transaction_or_more_to_read_is_not_at_its_end(
     monkeypatch.setattr(apps, "consumer_of", lambda _: reader)
 
     assert stands.keys() == set(INPUTS)
-    assert apps.inputs_at_end(cast("faust.App", None), 0) == {CLICKSTREAM: InputEnd(4, NOW, 60.0)}
+    assert apps.inputs_at_end(cast("faust.App", None), Kafka(), 0) == {
+        CLICKSTREAM: InputEnd(4, NOW, 60.0)
+    }

@@ -56,7 +56,8 @@ def answer(turn: Turn, text: bytes, asked: Ask, *, by_get: bool) -> Answer:
     if not data and verdict.reads_only and form.lower() == "native":
         data = _empty(handle, bare, asked.params)
     shown = form if data or verdict.reads_only else None
-    return Answer(shown, [data], None, {"read_rows": result.rows, "read_bytes": result.bytes})
+    counts = {"read_rows": result.rows, "read_bytes": result.bytes}
+    return Answer(shown, [data], None, {**counts, "result_rows": result.result_rows})
 
 
 def is_hello(text: bytes) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
+from deploy.embedded.gateway.blocks import METHODS
 from deploy.embedded.gateway.errors import Code, refusal
 
 # Words of the HTTP interface itself; all others in the URL are settings of the engine.
@@ -15,7 +16,8 @@ WORDS = frozenset(
         "wait_end_of_query", "buffer_size", "client_protocol_version", "enable_http_compression",
         "http_zlib_compression_level", "send_progress_in_http_headers",
         "http_headers_progress_interval_ms", "add_http_cors_header", "readonly",
-        "cancel_http_readonly_queries_on_client_close",
+        "cancel_http_readonly_queries_on_client_close", "network_compression_method",
+        "network_zstd_compression_level",
     }
 )  # fmt: skip
 LONGEST_SESSION = 3600.0  # seconds without a request; a server's max_session_timeout
@@ -44,6 +46,8 @@ class Ask:
     session: Session | None
     whole: bool  # the answer waits for the end of the query
     accepted: str  # encodings of the answer
+    blocks: str  # method of the compressed blocks of the answer; empty: no blocks
+    in_blocks: bool  # the body is compressed blocks
     greets: bool  # a client that speaks of a protocol version
     readonly: bool  # an admin who wants to be treated as a reader
 
@@ -52,11 +56,9 @@ def ask(url: Mapping[str, str], headers: Mapping[str, str], known: Collection[st
     """Read the URL and the headers, given the names of all the engine's settings.
 
     Raises:
-        Refusal: an unknown setting, a bad session, ClickHouse's own block compression.
+        Refusal: an unknown setting, a bad session, a method of compression that is not spoken.
 
     """
-    if url.get("compress", "0") != "0" or url.get("decompress", "0") != "0":
-        raise refusal(Code.NOT_IMPLEMENTED, "use Accept-Encoding instead of compress=1")
     plain = {name: value for name, value in url.items() if name not in WORDS}
     settings = {name: value for name, value in plain.items() if not name.startswith("param_")}
     unknown = next((name for name in settings if name not in known), None)
@@ -76,6 +78,8 @@ def ask(url: Mapping[str, str], headers: Mapping[str, str], known: Collection[st
         session=_session(url),
         whole=url.get("wait_end_of_query", "0") != "0",
         accepted=_accepted(url, headers),
+        blocks=_blocks(url),
+        in_blocks=url.get("decompress", "0") != "0",
         greets=url.get("client_protocol_version", "0") != "0",
         readonly=url.get("readonly", "0") != "0",
     )
@@ -88,6 +92,16 @@ def _query_id(told: str) -> str:
 
 def _accepted(url: Mapping[str, str], headers: Mapping[str, str]) -> str:
     return headers.get("Accept-Encoding", "") if url.get("enable_http_compression") != "0" else ""
+
+
+def _blocks(url: Mapping[str, str]) -> str:
+    """The method of an answer's compressed blocks, as a server chooses it."""
+    if url.get("compress", "0") == "0":
+        return ""
+    method = url.get("network_compression_method", "LZ4").upper()
+    if method not in METHODS:
+        raise refusal(Code.NOT_IMPLEMENTED, f"network_compression_method {method} is not spoken")
+    return method
 
 
 def _session(url: Mapping[str, str]) -> Session | None:

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import BodyPartReader, StreamReader, web
 
+from deploy.embedded.gateway.blocks import BlockDecoder
 from deploy.embedded.gateway.encodings import Decoder
 from deploy.embedded.gateway.errors import Code, refusal
 
@@ -14,8 +15,12 @@ _PART = 64 * 1024  # bytes of a form read at once
 class Body:
     """What a client sends, as it was before it was compressed."""
 
-    def __init__(self, content: StreamReader, encoding: str, cap: int) -> None:
+    def __init__(
+        self, content: StreamReader, encoding: str, cap: int, *, in_blocks: bool = False
+    ) -> None:
         """Take the stream, its Content-Encoding, and the most bytes it may have when decoded.
+
+        In blocks it is ClickHouse's own compression, inside any Content-Encoding.
 
         Raises:
             Refusal: an unknown encoding.
@@ -23,6 +28,7 @@ class Body:
         """
         self._content = content
         self._decoder = Decoder(encoding)
+        self._blocks = BlockDecoder() if in_blocks else None
         self._cap = cap
         self._ready = bytearray()
         self._ended = False
@@ -55,13 +61,26 @@ class Body:
             raise refusal(Code.SOCKET_TIMEOUT, why) from error
         if not piece:
             self._decoder.done()
+            if self._blocks is not None:
+                self._blocks.done()
             self._ended = True
             return
         self.received += len(piece)
         for decoded in self._decoder.feed(piece):
-            self._decoded += len(decoded)
-            check(self._decoded, self._cap)
-            self._ready += decoded
+            if self._blocks is None:
+                self._keep(decoded)
+            else:
+                await asyncio.to_thread(self._unpack, self._blocks, decoded)
+
+    def _unpack(self, blocks: BlockDecoder, piece: bytes) -> None:
+        """Keep the data of the blocks that are complete; a checksum takes long."""
+        for data in blocks.feed(piece):
+            self._keep(data)
+
+    def _keep(self, decoded: bytes) -> None:
+        self._decoded += len(decoded)
+        check(self._decoded, self._cap)
+        self._ready += decoded
 
 
 async def form(request: web.Request, cap: int) -> tuple[bytes, dict[str, str]]:

@@ -11,6 +11,7 @@ from typing import Protocol
 import lz4.frame
 import zstandard
 
+from deploy.embedded.gateway.blocks import BlockEncoder
 from deploy.embedded.gateway.errors import Code, refusal
 
 STEP = 4096  # bytes decoded at once: one step grows to 128 MiB at the very most, then caps apply
@@ -133,21 +134,23 @@ _STREAMS: dict[str, Callable[[], _Stream]] = {  # the first one a client accepts
 
 
 class Encoder:
-    """Compresses an answer with the best encoding its client accepts.
+    """Compresses an answer: into blocks if its client asks for them, then with the best encoding.
 
     >>> Encoder("gzip, lz4").name, Encoder("br").name
     ('lz4', '')
     """
 
-    def __init__(self, accepted: str) -> None:
-        """Take the value of Accept-Encoding."""
+    def __init__(self, accepted: str, blocks: str = "") -> None:
+        """Take the value of Accept-Encoding, and the method of ClickHouse's own blocks."""
         names = {name.split(";")[0].strip() for name in accepted.split(",")}
         self.name = next((name for name in _STREAMS if name in names), "")
+        self.is_plain = not (self.name or blocks)
+        self._blocks: _Stream = BlockEncoder(blocks) if blocks else _Plain()
         self._stream = _STREAMS.get(self.name, _Plain)()
 
     def push(self, piece: bytes) -> bytes:
         """Compress a piece; what comes out may be empty."""
-        return self._stream.compress(piece)
+        return self._stream.compress(self._blocks.compress(piece))
 
     def end(self) -> bytes:
         """The last bytes."""

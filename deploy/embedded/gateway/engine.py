@@ -89,6 +89,7 @@ class Result:
     data: bytes
     rows: int  # read from tables
     bytes: int  # read from tables
+    result_rows: int  # of the answer
 
 
 class Chunks:
@@ -227,7 +228,7 @@ class Handle:
         with _its_errors():
             found = self._raw.query(sql, form, params or {})
             read, size = found.storage_rows_read(), found.storage_bytes_read()
-            return Result(found.bytes() or b"", read, size)
+            return Result(found.bytes() or b"", read, size, found.rows_read())
 
     def stream(self, sql: str | bytes, form: str, params: Mapping[str, str]) -> Chunks:
         """Start a SELECT whose answer comes in pieces.

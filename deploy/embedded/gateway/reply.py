@@ -36,7 +36,7 @@ def summary(seconds: float, counts: Mapping[str, int]) -> str:
 async def send(
     request: web.Request,
     found: Answer,
-    accepted: str,
+    encoder: Encoder,
     headers: dict[str, str],
     run: Callable[[Callable[[], bytes | None]], Awaitable[bytes | None]],
 ) -> web.StreamResponse:
@@ -46,13 +46,13 @@ async def send(
         ConnectionError: the client has gone, or has read nothing for too long.
 
     """
-    encoder = Encoder(accepted if any(found.pieces) else "")
     if found.format is not None:
         headers["X-ClickHouse-Format"] = found.format
         headers["Content-Type"] = _TYPES.get(found.format.lower(), _TEXT)
     if encoder.name:
         headers["Content-Encoding"] = encoder.name
-    first = await run(partial(_first, found, encoder)) if encoder.name else _first(found, encoder)
+    begin = partial(_first, found, encoder)
+    first = begin() if encoder.is_plain else await run(begin)
     if found.more is None:
         return web.Response(body=first, headers=headers)
     tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))

@@ -17,6 +17,7 @@ from deploy.embedded.gateway.access import Account, Secrets, account
 from deploy.embedded.gateway.answer import answer, is_hello
 from deploy.embedded.gateway.ask import Ask, ask
 from deploy.embedded.gateway.bodies import Body, form
+from deploy.embedded.gateway.encodings import Encoder
 from deploy.embedded.gateway.engine import Engine
 from deploy.embedded.gateway.errors import Refusal, from_fault
 from deploy.embedded.gateway.flight import Flight
@@ -87,7 +88,8 @@ class Gateway:
         with self.flight.seat(restricted=who.restricted):
             asked = ask(request.query, request.headers, self._engine.settings)
             line.query_id = asked.query_id
-            body = Body(request.content, request.headers.get("Content-Encoding", ""), self._cap)
+            encoding = request.headers.get("Content-Encoding", "")
+            body = Body(request.content, encoding, self._cap, in_blocks=asked.in_blocks)
             try:
                 response = await self._read(request, who, asked, body, line)
                 await response.prepare(request)
@@ -112,7 +114,7 @@ class Gateway:
         if not text.strip():
             return web.Response(text="Ok.\n", headers=self._headers(line))
         if asked.greets and is_hello(text):
-            return self._hello(line)
+            return self._hello(asked, line)
         said = opening(text)
         line.kind = kind(said.word)
         async with self._turn(who, asked, said.word) as turn:
@@ -168,7 +170,8 @@ class Gateway:
         )
         try:
             run = partial(self._on, lane)
-            return await reply.send(request, found, asked.accepted, headers, run)
+            encoder = Encoder(asked.accepted if any(found.pieces) else "", asked.blocks)
+            return await reply.send(request, found, encoder, headers, run)
         finally:
             line.code = found.failed
             if found.more is not None:
@@ -219,10 +222,10 @@ class Gateway:
             "X-ClickHouse-Timezone": self._engine.timezone,
         }
 
-    def _hello(self, line: log.Line) -> web.Response:
+    def _hello(self, asked: Ask, line: log.Line) -> web.Response:
         headers = {**self._headers(line), "X-ClickHouse-Format": "Native"}
         answer_ = native.hello(NAME, self._engine.version, self._engine.timezone)
-        return web.Response(body=answer_, headers=headers)
+        return web.Response(body=Encoder("", asked.blocks).push(answer_), headers=headers)
 
     def _error(self, refused: Refusal, line: log.Line) -> web.Response:
         version = "" if "(version" in refused.text else f" (version {self._engine.version})"

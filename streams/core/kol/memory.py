@@ -40,7 +40,6 @@ from streams.core.kol.priors import SNAPSHOT
 from streams.core.kol.sums import scores
 from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS, Minutes
 
-FORMAT: Final = 1  # of the state
 MODEL_VERSION: Final = "1"  # generation of the formulas
 
 COUNTERS: Final = {

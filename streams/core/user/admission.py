@@ -113,10 +113,9 @@ class Admission(ExpiringPart):
         self._admitted = {}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; the oldest snapshots have nothing of it."""
-        if f"{prefix}.lo" in arrays:
-            super().restore(prefix, arrays)
-            self._recount()
+        """Take over what `arrays` gave."""
+        super().restore(prefix, arrays)
+        self._recount()
 
     def _recount(self) -> None:
         self._count = {}

@@ -113,9 +113,8 @@ class Gate:
         return self._seen.arrays(prefix) | {f"{prefix}.greatest": np.array([self.greatest])}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; format 2 did not know what events said."""
-        unknown = np.full(len(arrays[f"{prefix}.at"]), UNKNOWN, np.uint32)
-        self._seen.restore(prefix, {f"{prefix}.content": unknown, **arrays})
+        """Take over what `arrays` gave."""
+        self._seen.restore(prefix, arrays)
         self.greatest = int(arrays[f"{prefix}.greatest"][0])
 
 

@@ -56,26 +56,6 @@ SERIES: Final = tuple(  # topic, label, kind of every number
     + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
     + [(topic, name, "counter") for topic, name in COUNTERS]
 )
-FORMER_SERIES: Final = (  # topic and label of the numbers of snapshots that do not name them
-    *(
-        (topic, door)
-        for topic in INPUTS
-        for door in ("written", "duplicate", "duplicate_order", "too_late")
-    ),
-    *(
-        (topic, reason)
-        for topic in INPUTS
-        for reason in (
-            *("not_json", "invalid", "unknown_kind", "reserved_id", "too_large", "bad_time"),
-            *("from_the_future", "null_value", "wrong_partition"),
-        )
-    ),
-    *((PURCHASES, name) for name in ("refund_unmatched", "refund_outside", "refund_excess_cents")),
-    *((topic, "closed_minute") for topic in INPUTS),
-    (ANY, "touch_limit"),
-    *((topic, "name_limit") for topic in (CLICKSTREAM, INTERACTIONS)),
-    *((ERASURES, name) for name in ("erasure_unreadable", "erasure_late")),
-)
 UNKNOWN: Final = -1  # the written total where an earlier life may have written another
 
 _AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(SERIES)}
@@ -152,10 +132,8 @@ class DoorCounts:
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave, by name; what it did not count begins with 0."""
-        places = list(FORMER_SERIES)
-        if f"{prefix}.series" in arrays:
-            lines = arrays[f"{prefix}.series"].tobytes().decode().split("\n")
-            places = [(topic, label) for topic, label in map(str.split, lines)]
+        lines = arrays[f"{prefix}.series"].tobytes().decode().split("\n")
+        places = [tuple(line.split(" ")) for line in lines]
         for total, name in ((self._total, "total"), (self._written, "told")):
-            given = dict(zip(places, arrays[f"{prefix}.{name}"].tolist(), strict=False))
+            given = dict(zip(places, arrays[f"{prefix}.{name}"].tolist(), strict=True))
             total[:] = [given.get(place, 0) for place in _AT]

@@ -155,11 +155,10 @@ class ErasedPersons:
         return self._moment.arrays(f"{prefix}.moment") | self._users.arrays(f"{prefix}.user")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; nothing, from a format that did not know them."""
-        if f"{prefix}.moment.lo" in arrays:
-            self._moment.restore(f"{prefix}.moment", arrays)
-            self._users.restore(f"{prefix}.user", arrays)
-            self._derive()
+        """Take over what `arrays` gave."""
+        self._moment.restore(f"{prefix}.moment", arrays)
+        self._users.restore(f"{prefix}.user", arrays)
+        self._derive()
 
 
 def keys(user: Keys, since: Moments) -> Keys:

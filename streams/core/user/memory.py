@@ -127,19 +127,28 @@ class UserMemory:
         least = min((gates[topic].greatest for topic in topics), default=NEVER)
         return None if least == NEVER else least
 
-    def advance_idle(self, topic: str) -> bool:
-        """Let a topic that is read to its end and idle come as far as the least of the others.
+    def advance_idle(self, topics: Collection[str]) -> bool:
+        """Let topics that are read to their end and idle come as far as the least of the others.
+
+        Idle topics hold back each other only where no other topic has an event.
 
         Returns:
-            Whether it was behind.
+            Whether one was behind.
 
         """
         gates = self.state.gates
-        others = [gate.greatest for other, gate in gates.items() if other != topic]
-        least = min((at for at in others if at != NEVER), default=NEVER)
-        was_behind = gates[topic].greatest < least
-        gates[topic].greatest = max(gates[topic].greatest, least)
-        return was_behind
+        before = [gates[topic].greatest for topic in topics]
+        for topic in topics:
+            least = self._least_time(gates.keys() - topics) or self._least_time(
+                gates.keys() - {topic}
+            )
+            gates[topic].greatest = max(gates[topic].greatest, least or NEVER)
+        return before != [gates[topic].greatest for topic in topics]
+
+    def _least_time(self, topics: Collection[str]) -> int | None:
+        """The least of the greatest times of those of these topics that have one."""
+        times = [at for topic in topics if (at := self.greatest_time(topic)) is not None]
+        return min(times, default=None)
 
     def resend_totals(self) -> None:
         """Let the next updates hold every total: a former life may have written greater ones.

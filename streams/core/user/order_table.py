@@ -203,13 +203,8 @@ class OrderTable(Keyed):
         return super().arrays(f"{prefix}.order") | self._texts.arrays(f"{prefix}.text")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave.
-
-        Format 1 was read before anybody was erased, format 2 noted no touch after an order.
-        """
-        none = np.zeros(len(arrays[f"{prefix}.order.at"]), np.int64)
-        defaults = {f"{prefix}.order.{name}": none for name in ("received", "after", "after_ms")}
-        super().restore(f"{prefix}.order", {**defaults, **arrays})
+        """Take over what `arrays` gave."""
+        super().restore(f"{prefix}.order", arrays)
         self._texts.restore(f"{prefix}.text", arrays)
 
 

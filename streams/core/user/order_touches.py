@@ -132,12 +132,8 @@ class OrderTouches:
         return self._pool.arrays(f"{prefix}.pool")
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave; `link` has to follow. Format 2 knew one moment, `at`."""
-        pool = f"{prefix}.pool"
-        if f"{pool}.at" in arrays:
-            at = arrays[f"{pool}.at"]
-            arrays = {f"{pool}.begin": at, f"{pool}.last": at, **arrays}
-        self._pool.restore(pool, arrays)
+        """Take over what `arrays` gave, as copies; `link` has to follow."""
+        self._pool.restore(f"{prefix}.pool", arrays)
 
 
 def _places(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:

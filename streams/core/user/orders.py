@@ -256,12 +256,11 @@ class Orders:
         }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave, also in format 1, which knew of nobody erased."""
-        hashes = arrays[f"{prefix}.order.user_hash"][arrays[f"{prefix}.moved.order"]]
+        """Take over what `arrays` gave."""
         self.table.restore(prefix, arrays)
         self.refunds.restore(prefix, arrays)
         self.touches.restore(prefix, arrays)
-        self.moved.restore(f"{prefix}.moved", {f"{prefix}.moved.user_hash": hashes, **arrays})
+        self.moved.restore(f"{prefix}.moved", arrays)
         self._link()
 
 

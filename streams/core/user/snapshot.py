@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -12,9 +12,6 @@ from schemas.columns import Rejected
 from schemas.events import INPUTS
 from streams.core.arrays.arena import Arrays
 from streams.core.user.state import UserState
-
-FORMAT: Final = 3  # of the state
-READS: Final = frozenset({1, 2})  # older ones that `restore` understands
 
 Run = Callable[[Sequence[Callable[[], None]]], None]  # calls all functions, in any order
 
@@ -49,14 +46,13 @@ def arrays_of(state: UserState) -> dict[str, NDArray[Any]]:
 
 
 def restore(state: UserState, arrays: Arrays, run: Run) -> None:
-    """Take over what `arrays_of` gave, in this format or one of `READS`.
+    """Take over what `arrays_of` gave.
 
     Nearly all of the time goes into indexes of parts that know nothing of each other;
     `run` may build them at the same time.
     """
-    state.offsets |= dict(zip(state.offsets, arrays["offsets"].tolist(), strict=False))
-    if "reached" in arrays:
-        state.read_to = dict(zip(INPUTS, arrays["reached"].tolist(), strict=True))
+    state.offsets |= dict(zip(state.offsets, arrays["offsets"].tolist(), strict=True))
+    state.read_to = dict(zip(INPUTS, arrays["reached"].tolist(), strict=True))
     state.folded, state.pruned_to = arrays["scalars"].tolist()
     state.letters = msgspec.msgpack.decode(arrays["letters"].tobytes(), type=list[Rejected])
     parts = _parts(state)

@@ -65,7 +65,6 @@ VIA: Final = {klass: "share" if klass == TouchClass.SHARE else "direct" for klas
 LIMIT: Final = 1024  # touches of a user, half hour and topic: a KOL met every 1.8 s throughout
 
 BIT_OF: Final = {CLICKSTREAM: 1, INTERACTIONS: 2}  # the topics of a touch, as a set
-EVERY_TOPIC: Final = 3
 
 WATCHED_LIVE_MS: Final = 30_000
 READ_MS: Final = 5_000
@@ -317,20 +316,7 @@ class Touches(CodedPart):
         }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        """Take over what `arrays` gave, also in older formats.
-
-        Format 2 knew one moment of a touch, `at`; the oldest snapshots know no topics either.
-        """
-        if f"{prefix}.at" in arrays:
-            at = arrays[f"{prefix}.at"]
-            arrays = {
-                f"{prefix}.topics": np.full(len(at), EVERY_TOPIC, np.uint8),
-                f"{prefix}.begin": at,
-                f"{prefix}.last": at,
-                f"{prefix}.inner.touch": at[:0],
-                f"{prefix}.inner.at": at[:0],
-                **arrays,
-            }
+        """Take over what `arrays` gave."""
         super().restore(prefix, arrays)
         self._inner.restore(f"{prefix}.inner", arrays)
         self.dropped = int(arrays[f"{prefix}.dropped"][0])

@@ -255,7 +255,8 @@ async def send_again(settings: Settings, outcome: Outcome, on_sent: OnSent) -> N
     try:
         async with Feed(settings.kafka.bootstrap, options=security_options(settings.kafka)) as feed:
             for number, one in enumerate(outcome.accepted, 1):
-                await feed.send(one.letter.topic, one.partition, one.key, one.value)
+                topic = settings.kafka.broker_topic(one.letter.topic)
+                await feed.send(topic, one.partition, one.key, one.value)
                 on_sent(number)
     except FeedError as error:
         raise LetterError(f"not put back, nothing is marked: {error}") from error

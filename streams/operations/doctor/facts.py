@@ -1,4 +1,4 @@
-"""Asking a deployment for the facts that `findings.py` judges."""
+"""Asking a deployment for the facts that the other modules judge."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,13 @@ from streams.clients.kafka_admin import BrokerError, Offsets, kafka_admin
 from streams.clients.kafka_reader import TopicRecord, record_reader
 from streams.core.kernels import CODE_PATH
 from streams.errors import ExpectedError
-from streams.operations.doctor import findings, twins
+from streams.operations.doctor import (
+    broker_findings,
+    engine_findings,
+    reading_findings,
+    twins,
+    worker_findings,
+)
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.operations.replay.views import read_replay
 from streams.settings import ClickHouse, Settings
@@ -36,7 +42,7 @@ async def examine(settings: Settings, pages: Pages) -> list[Finding]:
         pages: /status.json of the workers of this machine, by address; None: no answer.
 
     """
-    found = [findings.builds(version("kol-streams"), CODE_PATH, pages)]
+    found = [worker_findings.builds(version("kol-streams"), CODE_PATH, pages)]
     found += _settings(settings)
     try:
         found += await _kafka(settings)
@@ -44,7 +50,7 @@ async def examine(settings: Settings, pages: Pages) -> list[Finding]:
         found.append(fault("brokers", str(error), "without them nothing is read or safe"))
     found += _clickhouse(settings.clickhouse)
     found += _views(settings)
-    return found + (findings.workers(pages) if pages else [])
+    return found + (worker_findings.workers(pages) if pages else [])
 
 
 def _settings(settings: Settings) -> list[Finding]:
@@ -61,7 +67,7 @@ def _views(settings: Settings) -> list[Finding]:
         replay = read_replay(settings)
     except (ClickHouseError, ExpectedError):
         return []
-    return [] if replay is None else [findings.views(replay)]
+    return [] if replay is None else [engine_findings.views(replay)]
 
 
 # ---------------------------------------------------------------- Kafka
@@ -73,16 +79,16 @@ async def _kafka(settings: Settings) -> list[Finding]:
         counts = broker.counts()
         where, copies = settings.kafka.bootstrap, broker.replicas()
         configs = {name: broker.configs(name) for name in TOPICS if name in counts}
-        found = findings.brokers(where, broker.version(), broker.brokers(), copies)
-        found += findings.topics(counts, configs, n)
-        found += findings.owners(broker.members(settings.app_id), n)
-        read = [name for name in findings.READ_TOPICS if name in counts]
+        found = broker_findings.brokers(where, broker.version(), broker.brokers(), copies)
+        found += broker_findings.topics(counts, configs, n, settings.kafka.broker_topic)
+        found += reading_findings.owners(broker.members(settings.app_id), n)
+        read = [name for name in reading_findings.READ_TOPICS if name in counts]
         # first what is safe, then where the topics begin and end: never ahead of each other
         committed = broker.committed(settings.app_id)
         ends = broker.end_offsets(read)
-        found.append(findings.retention(broker.first_offsets(read), committed))
+        found.append(reading_findings.retention(broker.first_offsets(read), committed))
         logs = [name for name in (*read, USER_STATE, KOL_STATE) if name in counts]
-        found += findings.open_transactions(broker.open_transactions(logs), _now())
+        found += broker_findings.open_transactions(broker.open_transactions(logs), _now())
     return found + await _records(settings, counts, committed, ends)
 
 
@@ -95,23 +101,23 @@ async def _records(
         newest = await records.newest(_places(counts, INPUTS), NEWEST)
         states = {
             side: await records.newest(_places(counts, [topic]), TAIL)
-            for side, (topic, _) in findings.STATES.items()
+            for side, (topic, _) in reading_findings.STATES.items()
         }
         waiting = await records.first_at(unsafe) if unsafe else []
     now = _now()
     oldest = {(one.topic, one.partition): one.at for one in waiting}
-    found = findings.partitioners(newest, n, now)
-    found += findings.lag(ends, committed, oldest, now)
-    for side, (_, inputs) in findings.STATES.items():
+    found = broker_findings.partitioners(newest, n, now)
+    found += reading_findings.lag(ends, committed, oldest, now)
+    for side, (_, inputs) in reading_findings.STATES.items():
         known = {at for (topic, at), offset in committed.items() if topic in inputs and offset}
-        waits = findings.waiting_times(oldest, inputs, now)
-        found += findings.snapshots(side, states[side], waits, known, now)
+        waits = reading_findings.waiting_times(oldest, inputs, now)
+        found += reading_findings.snapshots(side, states[side], waits, known, now)
     return found + _broker_clock(newest, now)
 
 
 def _broker_clock(newest: Sequence[TopicRecord], now: int) -> list[Finding]:
     stamped = [one.at for one in newest if one.by_broker]
-    return [findings.clock("brokers", max(stamped), now, at_least=True)] if stamped else []
+    return [worker_findings.clock("brokers", max(stamped), now, at_least=True)] if stamped else []
 
 
 def _places(counts: Mapping[str, int], topics: Sequence[str]) -> list[tuple[str, int]]:
@@ -135,12 +141,12 @@ def _clickhouse(conf: ClickHouse) -> list[Finding]:
 
 
 def _schema_and_reader(conf: ClickHouse, client: Client) -> list[Finding]:
-    found = [findings.engine(f"{conf.host}:{conf.port}", str(client.server_version))]
+    found = [engine_findings.engine(f"{conf.host}:{conf.port}", str(client.server_version))]
     wrong = check(client, conf.database)
     if wrong:
         return [*found, fault("schema", wrong, "`kol migrate`, or the version it was made by")]
     found.append(fine("schema", "that of this version"))
-    found.append(findings.writer(conf.username, _insert_fault(conf)))
+    found.append(engine_findings.writer(conf.username, _insert_fault(conf)))
     return [*found, *_reader(conf), *_letters(conf, client), _engine_clock(client)]
 
 
@@ -152,7 +158,7 @@ def _insert_fault(conf: ClickHouse) -> str:
 def _engine_clock(client: Client) -> Finding:
     before = _now()
     theirs = int(query(client, "SELECT toUnixTimestamp64Milli(now64(3)) AS now")[0]["now"])
-    return findings.clock("engine", theirs, (before + _now()) // 2)
+    return worker_findings.clock("engine", theirs, (before + _now()) // 2)
 
 
 def _letters(conf: ClickHouse, client: Client) -> list[Finding]:
@@ -162,9 +168,9 @@ def _letters(conf: ClickHouse, client: Client) -> list[Finding]:
         f"SELECT target, reason, count() AS letters FROM {conf.database}.dead_letter FINAL"  # noqa: S608  # a name of \w+
         " WHERE state = 'new' AND stated_at > now() - toIntervalMillisecond({ms:UInt64})"
         " GROUP BY target, reason",
-        {"ms": findings.LETTERS_MS},
+        {"ms": engine_findings.LETTERS_MS},
     )
-    return findings.letters([{**one, "letters": int(one["letters"])} for one in lately])
+    return engine_findings.letters([{**one, "letters": int(one["letters"])} for one in lately])
 
 
 def _reader(conf: ClickHouse) -> list[Finding]:

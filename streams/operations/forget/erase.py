@@ -36,7 +36,7 @@ from streams.clients.clickhouse import ReadingError, command, connect, delete, q
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.core.user.pseudonyms import Pseudonyms
-from streams.errors import ExpectedError
+from streams.errors import ExpectedError, named
 from streams.operations.drain import Observer, drain
 from streams.operations.forget.search import (
     OnStep,
@@ -212,7 +212,9 @@ async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
         await producer.start()
         yield producer
     except KafkaError as error:
-        raise ForgettingError(f"Kafka at {kafka.bootstrap} does not take it: {error!r}") from error
+        raise ForgettingError(
+            f"Kafka at {kafka.bootstrap} does not take it: {named(error)}"
+        ) from error
     finally:
         await stop(producer, STOP_SECONDS)
 

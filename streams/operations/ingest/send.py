@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from sinks.feed import Feed, FeedError
 from streams.clients.kafka_admin import security_options
+from streams.errors import named
 from streams.operations.ingest.files import FileError, merge_by_time
 from streams.operations.ingest.lines import Unusable
 from streams.settings import Kafka
@@ -53,7 +54,7 @@ async def send_files(
     feed = Feed(kafka.bootstrap, options=security_options(kafka))
     try:
         async with feed:
-            await _send_all(feed, kafka.partitions, files, now, sent, on_sent)
+            await _send_all(feed, kafka, files, now, sent, on_sent)
     except (asyncio.CancelledError, TimeoutError):
         sent.why = "interrupted"
     except FeedError as error:
@@ -61,7 +62,7 @@ async def send_files(
     except FileError as error:
         sent.why = str(error)
     except KafkaError as error:
-        sent.why = f"Kafka at {kafka.bootstrap} does not answer: {error!r}"
+        sent.why = f"Kafka at {kafka.bootstrap} does not answer: {named(error)}"
     sent.delivered = feed.delivered
     sent.unacknowledged = (feed.sent - feed.delivered).total()
     return sent
@@ -69,7 +70,7 @@ async def send_files(
 
 async def _send_all(
     feed: Feed,
-    partitions: int,
+    kafka: Kafka,
     files: Sequence[Path],
     now: int,
     sent: Sent,
@@ -80,8 +81,9 @@ async def _send_all(
             if isinstance(message, Unusable):
                 sent.add_unusable(message)
             else:
-                place = message.topic, message.partition(partitions)
-                await feed.send(*place, message.key, message.value)
+                topic = kafka.broker_topic(message.topic)
+                partition = message.partition(kafka.partitions)
+                await feed.send(topic, partition, message.key, message.value)
             if number % PROGRESS_LINES == 0:
                 on_sent(feed.sent.total())
                 await asyncio.sleep(0)  # where Ctrl-C is noticed

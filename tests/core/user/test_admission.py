@@ -53,13 +53,6 @@ def test_a_restored_admission_goes_on(
     assert admits(again, more) == admits(admission, more)
 
 
-def test_nothing_is_known_of_a_snapshot_without_it() -> None:
-    admission = Admission(slack=1000, limit=1)
-    admission.restore("x", {})
-
-    assert admits(admission, [(3, 0), (4, 0)]) == [True, False]
-
-
 def test_four_weeks_are_forgotten_when_no_event_can_belong_to_them() -> None:
     admission = Admission(slack=0, limit=1)
     admits(admission, [(1, WEEKS_MS - 1), (1, WEEKS_MS)])

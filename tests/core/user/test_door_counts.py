@@ -5,7 +5,6 @@ from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from streams.core.user.door_counts import (
     ANY,
     COUNTERS,
-    FORMER_SERIES,
     MAY_DECREASE,
     SERIES,
     DoorCounts,
@@ -77,7 +76,8 @@ def test_restored_counts_go_on() -> None:
 
 def test_counters_that_an_older_state_does_not_know_begin_with_nothing() -> None:
     counts = DoorCounts()
-    counts.restore("x", {"x.total": np.array([7]), "x.told": np.array([7])})
+    series = np.frombuffer(b"clickstream written", np.uint8)
+    counts.restore("x", {"x.total": np.array([7]), "x.told": np.array([7]), "x.series": series})
 
     assert counts[CLICKSTREAM, "written"] == 7
     assert not counts.is_changed()
@@ -93,9 +93,9 @@ def test_every_door_reason_and_counter_has_one_series() -> None:
     )
 
 
-def test_counts_are_restored_by_name_and_those_of_the_former_format_by_their_order() -> None:
+def test_counts_are_restored_by_name() -> None:
     counts = DoorCounts()
-    counts.set({place: n for n, place in enumerate(FORMER_SERIES)})
+    counts.set({(topic, label): n for n, (topic, label, _) in enumerate(SERIES)})
     arrays = counts.arrays("tally")
     reversed_names = "\n".join(f"{topic} {label}" for topic, label, _ in SERIES[::-1]).encode()
     other_order = {
@@ -103,16 +103,7 @@ def test_counts_are_restored_by_name_and_those_of_the_former_format_by_their_ord
         "tally.told": arrays["tally.told"][::-1],
         "tally.series": np.frombuffer(reversed_names, np.uint8),
     }
-    former = {"tally.total": np.arange(50), "tally.told": np.arange(50)}  # 12 doors, 27, 11
-
-    for given in (arrays, other_order, former):
+    for given in (arrays, other_order):
         restored = DoorCounts()
         restored.restore("tally", given)
         assert restored.totals.tolist() == counts.totals.tolist()
-
-
-def test_the_former_format_counted_50_numbers() -> None:
-    assert len(FORMER_SERIES) == 12 + 27 + 11
-    assert FORMER_SERIES[12:14] == ((CLICKSTREAM, "not_json"), (CLICKSTREAM, "invalid"))
-    assert FORMER_SERIES[38:40] == ((PURCHASES, "wrong_partition"), (PURCHASES, "refund_unmatched"))
-    assert FORMER_SERIES[-1] == ("kol-erasures", "erasure_late")

@@ -790,9 +790,9 @@ def test_only_what_counts_holds_the_watermark() -> None:
 
 def test_a_quiet_topic_comes_as_far_as_the_least_of_the_others() -> None:
     reader = read(click(ts=NOON), interaction(ts=NOON - 5 * HOUR), paid(ts=NOON - HOUR))
-    reader.memory.advance_idle(INTERACTIONS)
+    reader.memory.advance_idle([INTERACTIONS])
     raised = reader.memory.greatest_time(INTERACTIONS)
-    reader.memory.advance_idle(CLICKSTREAM)
+    reader.memory.advance_idle([CLICKSTREAM])
     reader.fold(interaction("like", ts=NOON - 4 * HOUR))
 
     assert raised == NOON - HOUR
@@ -802,12 +802,28 @@ def test_a_quiet_topic_comes_as_far_as_the_least_of_the_others() -> None:
 
 def test_a_quiet_topic_alone_stays_where_it_is() -> None:
     reader = read(click())
-    reader.memory.advance_idle(CLICKSTREAM)
-    reader.memory.advance_idle(PURCHASES)
+    reader.memory.advance_idle([CLICKSTREAM])
+    reader.memory.advance_idle([PURCHASES])
 
     assert (
         reader.memory.greatest_time(CLICKSTREAM) == reader.memory.greatest_time(PURCHASES) == NOON
     )
+
+
+def test_idle_topics_do_not_hold_back_each_other() -> None:
+    reader = read(click(ts=NOON), paid(ts=NOON - HOUR))
+    has_moved = reader.memory.advance_idle([INTERACTIONS, PURCHASES])
+
+    assert has_moved
+    assert reader.memory.watermark(INPUTS) == NOON
+    assert not reader.memory.advance_idle([INTERACTIONS, PURCHASES])
+
+
+def test_where_all_topics_are_idle_each_waits_for_the_others() -> None:
+    reader = read(click(ts=NOON), paid(ts=NOON - HOUR))
+    reader.memory.advance_idle(INPUTS)
+
+    assert reader.memory.greatest_time(INTERACTIONS) == NOON - HOUR
 
 
 @pytest.mark.parametrize("was_kept", [True, False])

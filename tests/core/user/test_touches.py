@@ -371,19 +371,6 @@ def test_restored_touches_are_the_same() -> None:
     assert looked_at(again, [(0, NOON + HOUR)]) == looked_at(touches, [(0, NOON + HOUR)])
 
 
-def test_touches_of_a_snapshot_that_does_not_say_who_said_them_count_for_every_topic() -> None:
-    touches, again = Touches(slack=0, limit=1), Touches(slack=0, limit=1)
-    take(touches, [(0, 0, 0, NOON)])
-    arrays = dict(touches.arrays("x"))
-    arrays["x.at"] = arrays.pop("x.begin")
-    for name in ("topics", "last", "inner.touch", "inner.at"):
-        del arrays[f"x.{name}"]
-    again.restore("x", arrays)
-    take(again, [(0, 1, 0, NOON)], INTERACTIONS)
-
-    assert again.dropped == 1
-
-
 def test_restored_inner_moments_are_the_same() -> None:
     touches, again = Touches(slack=0), Touches(slack=0)
     half = NOON // HALF_HOUR_MS * HALF_HOUR_MS

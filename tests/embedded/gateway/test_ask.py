@@ -47,10 +47,32 @@ def test_compression_can_be_switched_off() -> None:
     assert ask({"enable_http_compression": "0"}, headers, KNOWN).accepted == ""
 
 
-@pytest.mark.parametrize("word", ["compress", "decompress"])
-def test_the_own_block_compression_is_refused(word: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "method"),
+    [
+        ({}, ""),
+        ({"compress": "0", "network_compression_method": "ZSTD"}, ""),
+        ({"compress": "1"}, "LZ4"),
+        ({"compress": "1", "network_compression_method": "zstd"}, "ZSTD"),
+    ],
+)
+def test_an_answer_comes_in_blocks_as_a_server_chooses_them(
+    url: dict[str, str], method: str
+) -> None:
+    found = ask(url, {}, KNOWN)
+
+    assert (found.blocks, found.in_blocks, dict(found.settings)) == (method, False, {})
+
+
+def test_a_body_may_be_blocks_whatever_the_answer_is() -> None:
+    found = ask({"decompress": "1"}, {}, KNOWN)
+
+    assert (found.blocks, found.in_blocks) == ("", True)
+
+
+def test_a_method_nobody_speaks_is_refused() -> None:
     with pytest.raises(Refusal, match="NOT_IMPLEMENTED"):
-        ask({word: "1"}, {}, KNOWN)
+        ask({"compress": "1", "network_compression_method": "LZ9"}, {}, KNOWN)
 
 
 def test_a_session_has_a_name_a_time_and_perhaps_must_exist() -> None:

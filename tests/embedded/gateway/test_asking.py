@@ -1,5 +1,6 @@
 """What a client asks and gets: rows in every shape, parameters, settings, formats."""
 
+import gzip
 import json
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +15,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tests.embedded.gateway.running import Server
+from deploy.embedded.gateway.blocks import BlockDecoder
+from tests.embedded.gateway.running import ADMIN, READER, Server
 
 MANY = 300_000  # rows: several blocks
 
@@ -394,3 +396,65 @@ def test_a_query_that_takes_too_long_is_stopped(client: Client) -> None:
 
     with pytest.raises(DatabaseError, match="TIMEOUT_EXCEEDED"):
         client.query(sql, settings={"max_execution_time": 1})
+
+
+# ---------------------------------------------------------------- compressed blocks
+
+AS_CLICKHOUSE_GO = {"client_protocol_version": "54460", "compress": "1", "default_format": "Native"}
+
+
+def unpacked(body: bytes) -> bytes:
+    """What stands in ClickHouse's own compressed blocks."""
+    decoder = BlockDecoder()
+    found = b"".join(decoder.feed(body))
+    decoder.done()
+    return found
+
+
+@pytest.mark.parametrize("by", [ADMIN, READER])
+@pytest.mark.parametrize("method", ["", "LZ4", "ZSTD"])
+def test_an_answer_comes_in_the_blocks_that_were_asked_for(
+    ours: Server, method: str, by: str
+) -> None:
+    sql = "SELECT number FROM numbers(150000)"  # a reader may have no more than 200 000
+    asked = {"network_compression_method": method} if method else {}
+
+    found = ours.ask(sql, by=by, method="GET", url={"compress": "1", **asked})
+
+    assert found.status == 200
+    assert unpacked(found.body) == b"".join(b"%d\n" % n for n in range(MANY // 2))
+
+
+def test_clickhouse_go_is_greeted_in_blocks(ours: Server) -> None:
+    asked = "SELECT displayName(), version(), revision(), timezone()"
+
+    plain = ours.ask(asked, url={**AS_CLICKHOUSE_GO, "compress": "0"})
+    found = ours.ask(asked, url=AS_CLICKHOUSE_GO)
+
+    assert unpacked(found.body) == plain.body
+
+
+def test_an_error_within_the_answer_comes_in_blocks_too(ours: Server) -> None:
+    sql = "SELECT throwIf(number = 299999, 'midway') FROM numbers(300000)"
+
+    found = ours.ask(sql, url={"compress": "1"})
+
+    assert found.status == 200
+    assert b"__exception__" in unpacked(found.body)[-1000:]
+
+
+def test_blocks_may_stand_in_an_encoding_of_http(ours: Server) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+
+    found = ours.ask("SELECT 1", headers=headers, url={"compress": "1"})
+
+    assert unpacked(gzip.decompress(found.body)) == b"1\n"
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_whole_answer_says_how_many_rows_it_has(ours: Server, rows: int) -> None:
+    url = {"wait_end_of_query": "1", "param_n": str(rows)}  # JDBC reads nothing where this says 0
+
+    found = ours.ask("SELECT number FROM numbers({n:UInt64})", url=url)
+
+    assert json.loads(found.headers["X-ClickHouse-Summary"])["result_rows"] == str(rows)

@@ -147,8 +147,8 @@ def test_external_data_is_refused_and_named(ours: Server) -> None:
     assert (found.status, found.code) == (501, 48)
 
 
-def test_the_own_block_compression_is_refused(ours: Server) -> None:
-    assert ours.ask("SELECT 1", compress="1").code == 48
+def test_a_method_of_compression_nobody_speaks_is_refused(ours: Server) -> None:
+    assert ours.ask("SELECT 1", compress="1", network_compression_method="LZ9").code == 48
 
 
 def test_a_statement_may_hold_any_bytes(server: Server) -> None:

@@ -13,6 +13,8 @@ import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from deploy.embedded.gateway.blocks import BlockEncoder
+from deploy.embedded.gateway.errors import Code
 from tests.embedded.gateway.running import CAP, Server
 from tests.embedded.waiting import until
 
@@ -442,4 +444,36 @@ def test_an_insert_is_not_a_get(server: Server, client: Client) -> None:
     found = server.ask("INSERT INTO written VALUES (1, 'x')", method="GET")
 
     assert found.code == 164
+    assert count(client) == 0
+
+
+# ---------------------------------------------------------------- compressed blocks
+
+
+@pytest.mark.parametrize("method", ["LZ4", "ZSTD", "NONE"])
+def test_rows_in_compressed_blocks_are_written(server: Server, client: Client, method: str) -> None:
+    encoder = BlockEncoder(method)
+    body = encoder.compress(lines(0, 1000)) + encoder.compress(lines(1000, MANY))
+
+    answer = server.ask("INSERT INTO written FORMAT TSV", body, decompress="1")
+
+    assert answer.status == 200
+    assert count(client) == MANY
+
+
+def test_a_statement_may_stand_in_a_compressed_block(server: Server, client: Client) -> None:
+    said = BlockEncoder("LZ4").compress(b"INSERT INTO written FORMAT TSV\n" + lines(0, 10))
+
+    assert server.ask(body=said, decompress="1").status == 200
+    assert count(client) == 10
+
+
+def test_a_block_that_is_broken_writes_nothing(server: Server, client: Client) -> None:
+    good = BlockEncoder("LZ4").compress(lines(0, 1000))
+    bad = bytearray(good)
+    bad[-1] ^= 1
+
+    answer = server.ask("INSERT INTO written FORMAT TSV", good + bytes(bad), decompress="1")
+
+    assert answer.code == Code.CHECKSUM_DOESNT_MATCH
     assert count(client) == 0

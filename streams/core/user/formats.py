@@ -1,0 +1,100 @@
+"""The formats of a snapshot's arrays on the user side, and how an older one becomes the next.
+
+Every change of what `snapshot.arrays_of` gives, or of what it means, is a new format. The function
+appended to `CONVERSIONS` makes its arrays from those of the format before: a pure function that
+knows names and dtypes of its own two formats and nothing of today's classes.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.arrays.arena import Arrays
+from streams.core.moments import NEVER
+
+
+def _with_erased_persons(arrays: Arrays) -> Arrays:
+    """Format 2: nobody is erased, and nothing is known of what the inputs were read to."""
+    order_hash, moved = arrays["orders.order.user_hash"], arrays["orders.moved.order"]
+    keys = {f"{name}.{half}": np.uint64 for name in _NEW_KEYS for half in ("lo", "hi")}
+    empty = {**keys, "forgotten.moment.offset": np.int64, "forgotten.moment.held": np.bool_}
+    return {
+        **{name: np.zeros(0, dtype) for name, dtype in empty.items()},
+        **arrays,  # the younger snapshots of format 1 have `admission`
+        "offsets": np.append(arrays["offsets"], 0),  # of `kol-erasures`
+        "reached": np.full(3, NEVER),
+        "orders.order.received": np.zeros(len(order_hash), np.int64),
+        "orders.moved.user_hash": order_hash[moved],
+        "tally.total": _padded(arrays["tally.total"]),
+        "tally.told": _padded(arrays["tally.told"]),
+    }
+
+
+_NEW_KEYS: Final = ("admission", "forgotten.moment", "forgotten.user")
+_DOOR_COUNTS: Final = 50  # in format 2
+
+
+def _padded(counts: NDArray[Any]) -> NDArray[Any]:
+    """Door counts of format 1: those that were appended begin with 0."""
+    return np.pad(counts, (0, _DOOR_COUNTS - len(counts)))
+
+
+def _with_all_moments(arrays: Arrays) -> Arrays:
+    """Format 3: the one moment of a touch is its first and its last, and none lies between.
+
+    What was read so far noted no touch after an order, and what events said is unknown. Door
+    counts have their names beside them.
+    """
+    touched, pooled = arrays["touches.at"], arrays["orders.pool.at"]
+    none = np.zeros(len(arrays["orders.order.at"]), np.int32)
+    return {
+        **{name: array for name, array in arrays.items() if name not in _ONE_MOMENT},
+        "touches.begin": touched,
+        "touches.last": touched,
+        "touches.inner.touch": np.zeros(0, np.int32),
+        "touches.inner.at": np.zeros(0, np.int64),
+        "orders.pool.begin": pooled,
+        "orders.pool.last": pooled,
+        "orders.order.after": none,
+        "orders.order.after_ms": none,
+        **{
+            f"gate.{topic}.content": np.zeros(len(arrays[f"gate.{topic}.at"]), np.uint32)
+            for topic in _INPUTS
+        },
+        "tally.series": np.frombuffer("\n".join(map(" ".join, _COUNTED)).encode(), np.uint8),
+    }
+
+
+_ONE_MOMENT: Final = frozenset({"touches.at", "orders.pool.at"})
+_INPUTS: Final = ("clickstream", "content-interactions", "purchases")
+_COUNTED: Final = (  # topic and name of the door counts of format 2, by place
+    *(
+        (topic, door)
+        for topic in _INPUTS
+        for door in ("written", "duplicate", "duplicate_order", "too_late")
+    ),
+    *(
+        (topic, reason)
+        for topic in _INPUTS
+        for reason in (
+            *("not_json", "invalid", "unknown_kind", "reserved_id", "too_large", "bad_time"),
+            *("from_the_future", "null_value", "wrong_partition"),
+        )
+    ),
+    *(
+        ("purchases", name)
+        for name in ("refund_unmatched", "refund_outside", "refund_excess_cents")
+    ),
+    *((topic, "closed_minute") for topic in _INPUTS),
+    ("*", "touch_limit"),
+    *((topic, "name_limit") for topic in _INPUTS[:2]),
+    *(("kol-erasures", name) for name in ("erasure_unreadable", "erasure_late")),
+)
+
+
+CONVERSIONS: Final[tuple[Callable[[Arrays], Arrays], ...]] = (
+    _with_erased_persons,
+    _with_all_moments,
+)

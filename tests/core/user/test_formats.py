@@ -1,0 +1,76 @@
+"""A state of format 2 goes on in today's: `snapshots/user-2.npz` was written by that version."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streams.core.user.formats import CONVERSIONS
+from streams.core.user.memory import UserMemory
+from tests.builders import HOUR, MINUTE, NOON
+from tests.core.user.snapshots.messages import AFTER, BEFORE
+from tests.core.user.test_memory import KEY, Reader
+
+ROOM = Path(__file__).parent
+LAYOUT = (ROOM.parent / "layouts" / "user-2.txt").read_text("utf-8").splitlines()
+
+
+def of_format_2() -> dict[str, np.ndarray[Any, Any]]:
+    with np.load(ROOM / "snapshots" / "user-2.npz") as arrays:
+        return dict(arrays)
+
+
+def test_door_counts_of_format_2_get_the_names_they_had() -> None:
+    series = CONVERSIONS[1](of_format_2())["tally.series"].tobytes().decode().split("\n")
+
+    assert [f"door {one}" for one in series] == [
+        line.rsplit(" ", 1)[0] for line in LAYOUT if line.startswith("door ")
+    ]
+
+
+def upgraded() -> Reader:
+    """A memory that goes on where the older version stopped."""
+    arrays: Any = of_format_2()
+    for convert in CONVERSIONS[1:]:
+        arrays = convert(arrays)
+    reader = Reader(slack=0)
+    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY, slack=0)
+    reader.memory.life = 1
+    reader.read |= reader.memory.offsets
+    return reader
+
+
+def test_the_snapshot_is_of_format_2() -> None:
+    found = {f"{name} {array.dtype}" for name, array in of_format_2().items()}
+
+    assert found == {
+        line.rsplit(" (", 1)[0] for line in LAYOUT if line[:5] not in {"door ", "cell "}
+    }
+
+
+def test_an_upgraded_state_goes_on_as_if_all_had_been_read_by_today_s_version() -> None:
+    ours, anew = upgraded(), Reader(slack=0)
+    for message in BEFORE:
+        anew.fold(message)
+        anew.prune()
+        anew.collect()
+    for message in AFTER:
+        for reader in (ours, anew):
+            reader.fold(message)
+            reader.prune()
+    written = {row["order_id"]: row for row in ours.rows("order_credit")}
+    expected = {row["order_id"]: row for row in anew.rows("order_credit")}
+
+    assert written == {order: expected[order] for order in written}
+    assert written.keys() == {"frozen", "open", "not yet", "new"}
+    assert ours.doors() == {place: n for place, n in anew.doors().items() if place in ours.doors()}
+
+
+def test_the_one_moment_of_a_former_touch_is_both_of_its_moments() -> None:
+    reader = upgraded()
+    reader.fold(*AFTER)
+    row = reader.order("open")
+
+    assert row["touch_kol"] == ["k1", "k2", "k3", "k2"]
+    assert row["touch_begin"] == row["touch_at"]
+    assert {NOON - HOUR, NOON - 2 * MINUTE} <= set(row["touch_at"])
