@@ -21,6 +21,7 @@ from schemas.topics import KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import Broker, kafka_admin
 from streams.clients.worker_pages import answers
 from streams.settings import Settings, running_stack_settings
+from tests.chaos.late_ends import LateEnds
 from tests.chaos.proxy import Proxy, proxied
 from tests.commands import command
 
@@ -95,6 +96,11 @@ class Stack:
         """The end of every worker's log."""
         logs = sorted(log for name in LOGS for log in self.home.logs.glob(name))
         return "\n".join(tail(log, 4) for log in logs)
+
+    def count_in_logs(self, words: str) -> int:
+        """How often workers have said something in their logs."""
+        logs = (log for name in LOGS for log in self.home.logs.glob(f"{name}*"))
+        return sum(log.read_text(errors="replace").count(words) for log in logs)
 
     # ------------------------------------------------------------ processes
 
@@ -231,12 +237,9 @@ class Stack:
         Clients that come through the proxy then stay behind it. The broker must be restarted.
         """
         (file,) = self.home.run.glob("kafka-*.properties")
-        told = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        told["listeners"] += f",PROXIED://{ports.HOST}:{port}"
-        told["advertised.listeners"] += f",PROXIED://{ports.HOST}:{proxy.port}"
-        names = ("PLAINTEXT", "CONTROLLER", "PROXIED")
-        told["listener.security.protocol.map"] = ",".join(f"{name}:PLAINTEXT" for name in names)
-        file.write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+        properties = dict(line.split("=", 1) for line in file.read_text().splitlines())
+        properties |= listeners_behind(proxy, port, properties)
+        file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
 
     def rebalances(self) -> int:
         """How many generations the group has had, as the broker's log says."""
@@ -247,6 +250,18 @@ class Stack:
                 if name == group:
                     generations.add(int(generation))
         return len(generations)
+
+
+def listeners_behind(proxy: Proxy, port: int, properties: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a broker that change where it has a listener behind a proxy, too."""
+    names = ("PLAINTEXT", "CONTROLLER", "PROXIED")
+    return {
+        "listeners": f"{properties['listeners']},PROXIED://{ports.HOST}:{port}",
+        "advertised.listeners": (
+            f"{properties['advertised.listeners']},PROXIED://{ports.HOST}:{proxy.port}"
+        ),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
+    }
 
 
 def _parent(pid: int) -> int | None:
@@ -281,7 +296,7 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
 def _through_proxies(stack: Stack, held: ExitStack) -> None:
     (port,) = ports.free(0)
     stack.engine_proxy = held.enter_context(proxied(stack.settings.clickhouse.port))
-    stack.broker_proxy = held.enter_context(proxied(port))
+    stack.broker_proxy = held.enter_context(proxied(port, LateEnds()))
     stack.listen_behind(stack.broker_proxy, port)
     before = stack.signal("kafka", signal.SIGKILL)
     listener = f"{ports.HOST}:{port}"
