@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 SESSION_SECONDS = 6.0  # the least a worker may have
 PATIENCE = 60.0  # seconds until something that must come back has come back
+START_SECONDS = 240.0  # until an extra worker serves for the first time, on a busy machine
 LOOK = 0.05
 EXTRA_STOP_SECONDS = 12.0
 
@@ -129,14 +130,14 @@ class Stack:
         """
         return self.until(lambda: self.pid(name), f"{name} is not started again")
 
-    def until(self, found: Callable[[], T | None], what: str) -> T:
+    def until(self, found: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
         """The first answer that is one; extra workers are kept meanwhile.
 
         Raises:
             ChaosError: none in time.
 
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while not (answer := found()):
             if time.monotonic() > deadline:
                 raise ChaosError(f"{what}{self.logs()}")
@@ -173,7 +174,7 @@ class Stack:
         self.serves(name)
         return seconds
 
-    def serves(self, name: str) -> None:
+    def serves(self, name: str, seconds: float = PATIENCE) -> None:
         """Return once that worker holds its partitions, restored.
 
         Raises:
@@ -182,7 +183,7 @@ class Stack:
         """
         self.living(name)
         ready = f"{self.page(name)}/healthz/ready"
-        self.until(lambda: answers(ready), f"{name} is not ready again")
+        self.until(lambda: answers(ready), f"{name} is not ready", seconds)
 
     def page(self, name: str) -> str:
         """Where that worker answers over HTTP."""
@@ -286,6 +287,8 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
                 _through_proxies(stack, held)
             for number in range(extras):
                 stack.join(f"extra-{number}")
+            for name in stack.extras:  # or nothing passes the proxies yet
+                stack.serves(name, START_SECONDS)
             yield stack
         finally:
             for name in list(stack.extras):
