@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.embedded import kafka
 from streams.clients.worker_pages import fetch_page
 from streams.errors import ExpectedError
 from tests.chaos import outage, verdict
@@ -31,6 +32,7 @@ LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
 FROZEN_SECONDS = 1.0  # before and after they drain: a snapshot that does not wait is written
 COPIES = 700  # messages sent again at a time
+BROKER_SECONDS = 180.0  # until a killed broker is back: a busy machine needs more than a minute
 DRAIN_SECONDS = 180.0
 STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
 MOST_TOLD = 4  # of many offsets
@@ -456,6 +458,11 @@ def _slow(phase: Phase, figures: Figures) -> list[str]:
 
 def _drained(stack: Stack) -> float:
     begun = time.monotonic()
+    stack.until(
+        lambda: kafka.is_ready(stack.settings.kafka.bootstrap),
+        "the broker is not started again",
+        BROKER_SECONDS,
+    )
     stack.kol("drain", "--timeout", str(DRAIN_SECONDS))
     return time.monotonic() - begun
 
