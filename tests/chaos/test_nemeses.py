@@ -97,14 +97,14 @@ async def test_an_end_that_the_proxy_delivers_late_commits_no_half_of_the_next_s
         "request_timeout_ms": CLIENT_MS,
     }
     rng = np.random.default_rng(1)
-    async with StateLog(client, "late", "user", topic, 0, format=1) as log:
+    async with StateLog(client, "late", "user", topic, 0) as log:
         await log.open()
         await log.write(log.capture({"a": rng.random(1)}), {CLICKSTREAM: 1})
         broken.proxy.hold_end(1)
         for size in (2, 1 << 19):  # the last one is 4 MB: several requests
             await log.write(log.capture({"a": rng.random(size)}), {CLICKSTREAM: size})
     ends = broken.proxy.late_ends
-    async with StateLog(client, "late", "user", topic, 0, format=1) as log:
+    async with StateLog(client, "late", "user", topic, 0) as log:
         found = await log.open()
 
     assert ends is not None
