@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.embedded import kafka, ports
 from deploy.embedded.state_folder import StateFolder
 from schemas.events import CLICKSTREAM, INPUTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, SNAPSHOTS, USER_STATE
 from streams.clients.kafka_admin import client_options, kafka_admin
-from streams.settings import Kafka
+from streams.settings import Kafka, Settings
 from streams.snapshots import StateLog
 from streams.snapshots.stable_end import stable_ends
 from tests.chaos.foreign import Ending, ForeignTransaction
 from tests.chaos.late_ends import LateEnds
 from tests.chaos.proxy import Proxy, proxied
 from tests.chaos.stack import listeners_behind
+from tests.chaos.watch import Offsets
 from tests.chaos.world import Sent
 from tests.integration.topics import create_topics
 
@@ -74,6 +75,24 @@ async def test_a_foreign_transaction_hides_what_follows_on_every_topic_until_it_
 
     assert during == 3 * [set(READ)]
     assert after == {Ending.COMMIT: set(), Ending.ABORT: set(), Ending.LEAVE: set(READ)}
+
+
+async def test_an_offset_beyond_its_snapshot_is_wrong_only_where_an_event_lies_between(
+    broken: Broken,
+) -> None:
+    topic = "beyond"
+    await create_topics(broken.kafka.bootstrap, [topic], 1)
+    async with AIOKafkaProducer(transactional_id=topic, **client_options(broken.kafka)) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"aborted", partition=0)  # 0, and its marker 1
+        await producer.abort_transaction()
+        async with producer.transaction():
+            await producer.send_and_wait(topic, b"event", partition=0)  # 2, and its marker 3
+    await stable_ends(client_options(broken.kafka), [TopicPartition(topic, 0)])
+    offsets = Offsets(Settings(kafka=broken.kafka))
+    found = {at: await offsets._has_records((topic, 0), 0, at) for at in (2, 3, 4)}
+
+    assert found == {2: False, 3: True, 4: True}
 
 
 async def hidden(conf: Kafka) -> set[str]:
