@@ -41,7 +41,7 @@ unit: setup ## the quick tests: no broker, no engine
 integration: setup ## the tests on the real broker and engine
 	@$(BIN)/python -m pytest -q -m integration $(ARGS)
 
-chaos: setup ## kills, zombies and bad connections by the dozen: up to 40 minutes (ARGS="--phase pair")
+chaos: setup ## kills, zombies and bad connections by the dozen: up to 50 minutes (ARGS="--phase pair")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 coverage: setup ## branches of the pure rooms: all of them

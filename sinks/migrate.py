@@ -8,7 +8,8 @@ cluster. A released file never changes; a change is a new file.
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,6 +20,8 @@ from clickhouse_migrations.exceptions import MigrationException
 from clickhouse_migrations.migration import Migration
 from clickhouse_migrations.migrator import Migrator
 
+from schemas.views import kept_name, replay_read_by
+
 VERSIONS = "schema_versions"  # the table of the files applied to a database
 
 ENGINE = "ReplacingMergeTree(version)"
@@ -26,6 +29,11 @@ REPLICATED_ENGINE = (
     "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)"
 )
 REPLICATED_VERSIONS_ENGINE = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
+
+
+_TARGET = re.compile(
+    r"((?:CREATE OR REPLACE VIEW|ALTER TABLE) \$\{database\}\.)(\w+)"
+)  # of a statement that changes a view
 
 
 class SchemaError(Exception):
@@ -91,11 +99,15 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
         migrations_table=f"{database}.{VERSIONS}",
         migrations_table_engine=REPLICATED_VERSIONS_ENGINE if cluster else None,
     )
+    views = _view_comments(client, database)
     with _silent_root_logger():
         try:
             migrator.init_schema(cluster or None)
             applied = migrator.apply_migration(
-                [Migration(file.number, file.checksum, file.text) for file in known],
+                [
+                    Migration(file.number, file.checksum, beside_replays(file.text, views))
+                    for file in known
+                ],
                 multi_statement=True,
                 variables=variables(database, cluster=cluster, definer=definer),
                 sources={file.number: file.name for file in known},
@@ -104,6 +116,23 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
             raise SchemaError(mismatch(known, _applied(client, database)) or str(error)) from error
     names = {file.number: file.name for file in known}
     return [names[migration.version] for migration in applied]
+
+
+def beside_replays(text: str, views: Mapping[str, str]) -> str:
+    """The text of a file for a database with these views (name -> comment).
+
+    After `kol replay swap` a view reads a replay, and the one that reads its own tables is kept
+    beside it for the way back. What a file makes of the view is made of the kept one, so that
+    people go on reading what the swap gave them.
+    """
+
+    def with_target(found: re.Match[str]) -> str:
+        statement, view = found[1], found[2]
+        is_kept = kept_name(view) in views or statement.startswith("CREATE")
+        reads_replay = replay_read_by(views.get(view, "")) is not None
+        return statement + (kept_name(view) if reads_replay and is_kept else view)
+
+    return _TARGET.sub(with_target, text)
 
 
 def check(client: Client, database: str) -> str | None:
@@ -148,6 +177,14 @@ def variables(database: str, *, cluster: str = "", definer: str = "") -> dict[st
 
 def _on(cluster: str) -> str:
     return f" ON CLUSTER `{cluster}`" if cluster else ""
+
+
+def _view_comments(client: Client, database: str) -> dict[str, str]:
+    found = client.query(
+        f"SELECT name, comment FROM system.tables WHERE database = '{database}'"  # noqa: S608  # a name of \w+
+        " AND engine = 'View'"
+    ).result_rows
+    return {str(name): str(comment) for name, comment in found}
 
 
 def _applied(client: Client, database: str) -> dict[int, str]:

@@ -1,10 +1,11 @@
 """The next migration: what the files in `ddl/` lack of `schemas.rows.TABLES`, as DDL.
 
-    make -s migration > sinks/ddl/0018_name.sql
+    make -s migration > sinks/ddl/0019_name.sql
 
 A table that no file creates yet becomes `CREATE TABLE`, a column that no file adds yet
 `ALTER TABLE … ADD COLUMN`; views that list every counter of a minute cell are written anew with
-it. Read what is printed, then commit it: from then on its checksum holds.
+it. A view whose columns have other comments than `schemas.views.COLUMNS` says, or none because a
+file wrote it anew, gets them. Read what is printed, then commit it: then its checksum holds.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import Final
 
 from schemas.cells import NAMES
 from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
+from schemas.views import COLUMNS
 from sinks.migrate import MigrationFile, migration_files
 
 CODECS: Final = {  # how values of a type are compressed; of a type that is not here by the server
@@ -118,6 +120,28 @@ def _text(value: str) -> str:
     return f"'{escaped}'"
 
 
+# ---------------------------------------------------------------- columns of views
+
+
+def view_comments(view: str) -> str:
+    """The statement that writes unit and meaning of a view's columns into ClickHouse."""
+    comments = {name: column.comment for name, column in COLUMNS[view].items()}
+    return comment_columns(f"${{database}}.{view} ${{on_cluster}}", comments) + ";"
+
+
+def comment_columns(target: str, comments: Mapping[str, str]) -> str:
+    """The statement that comments columns of a table or view; what it reads stays as it is.
+
+    >>> print(comment_columns("kol.v_door", {"n": "how many [count]"}))
+    ALTER TABLE kol.v_door
+        COMMENT COLUMN IF EXISTS `n` 'how many [count]'
+    """
+    lines = [
+        f"    COMMENT COLUMN IF EXISTS `{name}` {_text(text)}" for name, text in comments.items()
+    ]
+    return f"ALTER TABLE {target}\n" + ",\n".join(lines)
+
+
 # ---------------------------------------------------------------- views over every counter
 
 COUNTERS_BY_HOUR: Final = tuple(name for name in NAMES if name in TABLES["cell_1h"].columns)
@@ -136,9 +160,11 @@ def minute_views() -> list[str]:
             ["kol_id", "toStartOfHour(minute) AS hour", *map(_sum, COUNTERS_BY_HOUR)],
             "minute_cell FINAL\nGROUP BY kol_id, hour",
         ),
+        view_comments("v_minute"),
         "DROP VIEW IF EXISTS ${database}.cell_1h_refresh ${on_cluster} SYNC;",
         _REFRESH,
         _view("v_cell_1h", ["kol_id", "hour", *COUNTERS_BY_HOUR], "cell_1h FINAL"),
+        view_comments("v_cell_1h"),
     ]
 
 
@@ -171,7 +197,13 @@ SETTINGS max_threads = 1;"""
 _CREATED: Final = re.compile(
     r"CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+).*?\n\(\n(.*?)\n\)\n", re.DOTALL
 )
-_ALTERED: Final = re.compile(r"ALTER TABLE \$\{database\}\.(\w+).*?\n(.*)", re.DOTALL)
+_ALTERED: Final = re.compile(
+    r"ALTER TABLE \$\{database\}\.(\w+)[^\n]*\n(    ADD COLUMN .*)", re.DOTALL
+)
+_COMMENTED: Final = re.compile(
+    r"ALTER TABLE \$\{database\}\.(\w+)[^\n]*\n    COMMENT COLUMN .*", re.DOTALL
+)
+_REPLACED: Final = re.compile(r"CREATE OR REPLACE VIEW \$\{database\}\.(\w+)")
 _DROPPED: Final = re.compile(r"DROP TABLE IF EXISTS \$\{database\}\.(\w+)")
 _COLUMN: Final = re.compile(
     r"^    (?:ADD COLUMN IF NOT EXISTS )?(?!INDEX )`?(\w+)`? (.*?)(?: AFTER `\w+`)?,?$",
@@ -205,5 +237,30 @@ def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
     return "\n\n".join([*statements, *(minute_views() if is_cell_wider else [])])
 
 
+def comments_after(files: Iterable[MigrationFile]) -> dict[str, str]:
+    """View -> the statement that comments its columns, once these files are applied in order."""
+    statements: dict[str, str] = {}
+    for statement in (part for file in files for part in file.text.split(";\n")):
+        if found := _COMMENTED.search(statement):
+            statements[found[1]] = found[0].rstrip(";\n") + ";"
+        elif found := _REPLACED.search(statement):
+            statements.pop(found[1], None)
+    return statements
+
+
+def missing_comments(there: Mapping[str, str]) -> list[str]:
+    """The statements for views whose columns are commented otherwise, or not at all."""
+    wanted = {view: view_comments(view) for view in COLUMNS}
+    return [statement for view, statement in wanted.items() if there.get(view) != statement]
+
+
+def next_migration() -> str:
+    """What the files lack of `schemas`; empty if nothing."""
+    files = migration_files()
+    tables = missing_ddl(TABLES.values(), columns_after(files))
+    later = comments_after([*files, MigrationFile(0, "", tables)])
+    return "\n\n".join(part for part in (tables, *missing_comments(later)) if part)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(missing_ddl(TABLES.values(), columns_after(migration_files())) + "\n")
+    sys.stdout.write(next_migration() + "\n")

@@ -19,6 +19,7 @@ from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS
 from schemas.rows import PLANNED, TABLES, VIEWS
 from schemas.topics import CELLS
+from schemas.views import COLUMNS
 from streams.cli import app
 from streams.core.kol import memory as kol_memory
 from streams.core.user import door_counts
@@ -161,6 +162,17 @@ def views_table() -> str:
     return table_of(("view", "what it says"), rows)
 
 
+def columns_table() -> str:
+    """Every column of the views over tables that are written, with unit and meaning."""
+    rows = [
+        (f"`{view}`", f"`{name}`", column.unit, column.meaning)
+        for view, columns in COLUMNS.items()
+        if view not in PLANNED
+        for name, column in columns.items()
+    ]
+    return table_of(("view", "column", "unit", "meaning"), rows)
+
+
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "commands": commands_table,
     "settings": settings_table,
@@ -168,6 +180,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "doors": doors_table,
     "tables": tables_table,
     "views": views_table,
+    "columns": columns_table,
 }
 
 

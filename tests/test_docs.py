@@ -18,6 +18,7 @@ from schemas.events import INPUTS, KINDS
 from schemas.partitioner import partition_of
 from schemas.rows import PLANNED, TABLES, VIEWS
 from schemas.topics import TOPICS
+from schemas.views import COLUMNS
 from streams.core.kol import memory as kol_memory
 from streams.core.moments import HORIZON_MS
 from streams.core.user import door_counts
@@ -326,6 +327,7 @@ def test_every_door_reason_and_counter_is_explained() -> None:
         ("metrics", list(METRICS)),
         ("tables", [name for name in TABLES if name not in PLANNED]),
         ("views", [name for name in VIEWS if name not in PLANNED]),
+        ("columns", [name for name, of in COLUMNS.items() if name not in PLANNED for _ in of]),
     ],
 )
 def test_a_table_has_everything_that_works(name: str, wanted: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import VIEWS
+from schemas.views import replay_read_by
 from streams.clients.clickhouse import query
 from streams.settings import Settings
 
@@ -59,16 +60,6 @@ def database_comment(engine: Client, database: str) -> str | None:
         {"name": database},
     )
     return str(found[0]["comment"]) if found else None
-
-
-def replay_read_by(comment: str) -> str | None:
-    """Which replay's database a view reads, by its comment; None for a view of the migrations.
-
-    >>> replay_read_by("read from kol_2"), replay_read_by("Who a KOL is.")
-    ('kol_2', None)
-    """
-    found = re.fullmatch(r"read from (\w+)", comment)
-    return found[1] if found else None
 
 
 def replays_read(views: Mapping[str, str]) -> set[str]:

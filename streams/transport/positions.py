@@ -30,6 +30,13 @@ class ReadPosition:
     delivered: int | None = None  # after the last records delivered; None: not begun
     end_at: int | None = None  # `end` is no older than this, milliseconds since the epoch
     high_watermark: int | None = None  # the offset after the last record, as last heard
+    known_end: int | None = None  # as `end`, however long ago; None: never heard
+
+    @property
+    def lag(self) -> int | None:
+        """Records not read yet, at the least; None: not known."""
+        end = self.known_end if self.end is None else self.end
+        return None if self.position is None or end is None else max(0, end - self.position)
 
     @property
     def is_at_end(self) -> bool:
@@ -55,6 +62,7 @@ class Positions:
         self._next: dict[TP, int] = {}
         self._delivered: dict[TP, int] = {}
         self._delivered_at: dict[TP, float] = {}  # steady seconds
+        self._ends: dict[TP, int] = {}  # as the last fetch said
         self._committed: dict[TP, int] = {}
         self._committed_at: dict[TP, float] = {}  # seconds since the epoch
 
@@ -68,6 +76,8 @@ class Positions:
     def read(self, tp: TP, piece: Piece) -> None:
         """A piece was read; one without records delivers nothing."""
         self._next[tp] = piece.next_offset
+        if piece.end is not None:
+            self._ends[tp] = piece.end
         if len(piece):
             self._delivered[tp] = piece.next_offset
             self._delivered_at[tp] = time.monotonic()
@@ -93,12 +103,13 @@ class Positions:
             delivered=self._delivered.get(tp),
             end_at=None if end is None else end.at,
             high_watermark=None if end is None else end.high_watermark,
+            known_end=self._ends.get(tp),
         )
 
     def forget(self, partitions: frozenset[int]) -> None:
         """These partition numbers are no longer ours."""
         for known in (
-            *(self._next, self._delivered, self._delivered_at),
+            *(self._next, self._delivered, self._delivered_at, self._ends),
             *(self._committed, self._committed_at),
         ):
             for tp in [tp for tp in known if tp.partition in partitions]:

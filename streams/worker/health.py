@@ -104,8 +104,8 @@ class Health:
         for tp, at in positions.items():
             by_place.setdefault(_place(tp), []).append(at)
             labels = tp.topic, str(tp.partition)
-            if at.position is not None and at.end is not None:
-                self._telemetry.set("kol_lag_events", max(0, at.end - at.position), *labels)
+            if at.lag is not None:
+                self._telemetry.set("kol_lag_events", at.lag, *labels)
             if at.committed_at is not None:
                 self._telemetry.set("kol_commit_timestamp_seconds", at.committed_at, *labels)
         self._moved = {
@@ -207,8 +207,7 @@ class Health:
                 for topic, at in lane.greatest_times().items()
             },
             "lag": {
-                f"{tp.topic}/{tp.partition}": max(0, (at.end or 0) - (at.position or 0))
-                for tp, at in self.positions().items()
+                f"{tp.topic}/{tp.partition}": at.lag or 0 for tp, at in self.positions().items()
             },
         }
 

@@ -52,15 +52,18 @@ class WorkerName:
 
     Args:
         name: of the worker.
+        group: that it joins; another app may have a worker of the same name.
         folder: of this name in this home.
         find_member: asks the brokers which member of the group has the name.
 
     """
 
-    def __init__(self, name: str, folder: Path, find_member: Callable[[], Member | None]) -> None:
+    def __init__(
+        self, name: str, group: str, folder: Path, find_member: Callable[[], Member | None]
+    ) -> None:
         self._name = name
-        self._lock_file = folder / "lock"
-        self._fenced_file = folder / "fenced"  # a worker of this home was fenced last
+        self._lock_file = folder / f"{group}.lock"
+        self._fenced_file = folder / f"{group}.fenced"  # a worker of this home was fenced last
         self._find_member = find_member
         self._lock: int | None = None
 

@@ -28,7 +28,7 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     log_to_stderr(settings.log_level)
     shutdown = Shutdown()
     datadir = _datadir(settings)
-    name = WorkerName(settings.worker.name, datadir, member_finder(settings))
+    name = WorkerName(settings.worker.name, settings.app_id, datadir, member_finder(settings))
     try:
         settings = checked(settings)
         if settings.worker.name:

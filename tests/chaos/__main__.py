@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.faults import Kind
+from tests.chaos.foreign import Ending
 from tests.chaos.outage import Outage
 from tests.chaos.suite import Figures, Phase, endured, judged
 
@@ -89,6 +90,26 @@ PHASES: Final = (
         replays=True,
     ),
     Phase(
+        "foreign",
+        seed=152,  # a transaction outlasts the patience of a worker that restores
+        workers=3,
+        seconds=150.0,
+        counts={Kind.WORKER: 10, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 2, Kind.JOIN: 4}
+        | {Kind.FOREIGN: 6},
+        days=20,
+        quiet_stack=False,  # ends of transactions have offsets, so letters have others
+    ),
+    Phase(
+        "late-ends",
+        seed=19,
+        workers=1,
+        extras=2,
+        seconds=120.0,
+        counts={Kind.WORKER: 2, Kind.AGAIN: 1, Kind.LATE_END: 4},
+        days=20,
+        quiet_stack=False,
+    ),
+    Phase(
         "rolling",
         seed=16,
         workers=3,
@@ -111,6 +132,8 @@ WANTED: Final[Mapping[Kind, int]] = {
     Kind.ENGINE: 10,
     Kind.BROKER: 5,
     Kind.ZOMBIE: 5,
+    Kind.FOREIGN: 5,
+    Kind.LATE_END: 3,
 }
 REBALANCES: Final = 50
 
@@ -162,6 +185,10 @@ def _too_few(total: Figures) -> list[str]:
         for kind, wanted in WANTED.items()
         if total.faults[kind] < wanted
     ]
+    if not total.waited_in_vain:
+        few.append("no worker met a transaction that stayed open")
+    if not total.late_ends:
+        few.append("no end of a transaction was late")
     if total.rebalances < REBALANCES:
         few.append(f"only {total.rebalances} of {REBALANCES} rebalances")
     return few
@@ -185,6 +212,11 @@ def _table(told: Sequence[Mapping[str, Any]]) -> Table:
     for name in OUTAGE_ROWS:
         cells = [str(one["outage"].get(name, "")) for one in told]
         table.add_row(f"outage: {name.replace('_', ' ')}", *cells)
+    for ending in ("opened", *Ending):
+        cells = [str(one["foreign_transactions"].get(ending, "")) for one in told]
+        table.add_row(f"foreign transactions {ending}", *cells)
+    for name in ("waited_in_vain", "late_ends", "totals_looks"):
+        table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
     for name in ("rebalances", "messages", "duplicate_work", "snapshots", "offset_looks"):
         table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
     for name in ("orders", "cells", "dead_letters", "final_scores", "drain_seconds", "seconds"):

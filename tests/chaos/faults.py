@@ -22,6 +22,8 @@ class Kind(StrEnum):
     AGAIN = "messages sent again"
     ROLL = "workers restarted in turn"
     FROZEN = "workers drain into a frozen engine, all killed"
+    FOREIGN = "foreign transaction on every topic"
+    LATE_END = "end of a transaction delivered late"
 
 
 LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and most; others: a moment
@@ -30,6 +32,8 @@ LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and mos
     Kind.SLOW: (2.0, 8.0),
     Kind.HOLD: (2.0, 9.0),
     Kind.REFUSE: (1.0, 6.0),
+    Kind.FOREIGN: (3.0, 40.0),  # who restores waits for 30 at most
+    Kind.LATE_END: (44.0, 55.0),  # at most; a client asks again after 40
 }
 AWAY: Final = (0.3, 1.5)  # seconds after its kill while the engine is surely not back
 EARLY: Final = (Kind.ROLL, Kind.FROZEN)  # the first takes long, and traffic must flow all the while
@@ -65,6 +69,7 @@ def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Faul
     for kind in Kind:
         for number in range(counts.get(kind, 0)):
             length = round(rng.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
+            length = min(length, seconds - 2 * CALM)
             latest = max(CALM, seconds - CALM - length)
             at = round(rng.uniform(CALM, latest), 2)
             if kind in EARLY and number == 0:

@@ -1,12 +1,17 @@
-"""A TCP proxy that can be as bad as a network: cut, slow, silent, refusing, answering errors."""
+"""A TCP proxy that can be as bad as a network: cut, slow, silent, refusing, answering errors.
+
+In front of a broker it can hold a single connection, too: the one with a transaction's end.
+"""
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import partial
 
 from deploy.embedded import ports
+from tests.chaos.late_ends import ARRIVES_SECONDS, LateEnds, Requests
 
 CHUNK = 64 * 1024
 BUSY = (  # what a server says that has too much to do; 202 is one of the codes to try again
@@ -28,10 +33,17 @@ class Mood(StrEnum):
 
 
 class Proxy:
-    """Passes connections on to a port of this machine; `mood` and `cut` from any thread."""
+    """Passes connections on to a port of this machine; its verbs from any thread.
 
-    def __init__(self, target: int) -> None:
+    Args:
+        target: the port.
+        late_ends: for a broker's port: which ends of transactions are held.
+
+    """
+
+    def __init__(self, target: int, late_ends: LateEnds | None = None) -> None:
         (self.port,) = ports.free(0)
+        self.late_ends = late_ends
         self.passed = 0  # bytes, both ways
         self.cuts = 0  # connections cut
         self._target = target
@@ -66,6 +78,16 @@ class Proxy:
     def cut(self) -> None:
         """End every connection; new ones are welcome."""
         self._call(self._cut)
+
+    def hold_end(self, number: int) -> None:
+        """Hold the connection with the next transaction's end until that is late or delivered."""
+        if self.late_ends is not None:
+            self._call(partial(self.late_ends.hold_next, number))
+
+    def deliver_end(self, number: int) -> None:
+        """Deliver the end that this hold has."""
+        if self.late_ends is not None:
+            self._call(partial(self.late_ends.deliver, number))
 
     def _call(self, call: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(call)
@@ -108,7 +130,7 @@ class Proxy:
             return
         self._writers |= {writer, there[1]}
         try:
-            await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
+            await asyncio.gather(self._ask(reader, there[1]), self._pass(there[0], writer))
         finally:
             for one in (writer, there[1]):
                 self._writers.discard(one)
@@ -124,23 +146,49 @@ class Proxy:
                 pass
         writer.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what a client sends, request by request where ends may be held."""
+        if self.late_ends is None:
+            await self._pass(reader, writer)
+            return
+        requests = Requests()
         with suppress(OSError, EOFError):
             while chunk := await reader.read(CHUNK):
-                if self._mood is Mood.SLOW:
-                    await asyncio.sleep(DELAY)
-                await self._fair.wait()
-                writer.write(chunk)
-                await writer.drain()
-                self.passed += len(chunk)
+                await self._wait()
+                for request, piece, is_last in requests.split(chunk):
+                    is_late = await self.late_ends.admit(request)
+                    await self._write(writer, piece)
+                    if is_late:  # its client is gone: the end of the connection comes after it
+                        await asyncio.sleep(ARRIVES_SECONDS)
+                    if is_last:
+                        self.late_ends.note_passed(request)
             if writer.can_write_eof():
                 writer.write_eof()
 
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, EOFError):
+            while chunk := await reader.read(CHUNK):
+                await self._wait()
+                await self._write(writer, chunk)
+            if writer.can_write_eof():
+                writer.write_eof()
+
+    async def _wait(self) -> None:
+        """Wait as long as the mood wants it."""
+        if self._mood is Mood.SLOW:
+            await asyncio.sleep(DELAY)
+        await self._fair.wait()
+
+    async def _write(self, writer: asyncio.StreamWriter, chunk: bytes) -> None:
+        writer.write(chunk)
+        await writer.drain()
+        self.passed += len(chunk)
+
 
 @contextmanager
-def proxied(target: int) -> Iterator[Proxy]:
+def proxied(target: int, late_ends: LateEnds | None = None) -> Iterator[Proxy]:
     """A proxy in front of a port, from here to the end of the block."""
-    made = Proxy(target)
+    made = Proxy(target, late_ends)
     made.start()
     try:
         yield made

@@ -21,6 +21,7 @@ from schemas.topics import KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import Broker, kafka_admin
 from streams.clients.worker_pages import answers
 from streams.settings import Settings, running_stack_settings
+from tests.chaos.late_ends import LateEnds
 from tests.chaos.proxy import Proxy, proxied
 from tests.commands import command
 
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 SESSION_SECONDS = 6.0  # the least a worker may have
 PATIENCE = 60.0  # seconds until something that must come back has come back
+START_SECONDS = 240.0  # until an extra worker serves for the first time, on a busy machine
 LOOK = 0.05
 EXTRA_STOP_SECONDS = 12.0
 
@@ -96,6 +98,11 @@ class Stack:
         logs = sorted(log for name in LOGS for log in self.home.logs.glob(name))
         return "\n".join(tail(log, 4) for log in logs)
 
+    def count_in_logs(self, words: str) -> int:
+        """How often workers have said something in their logs."""
+        logs = (log for name in LOGS for log in self.home.logs.glob(f"{name}*"))
+        return sum(log.read_text(errors="replace").count(words) for log in logs)
+
     # ------------------------------------------------------------ processes
 
     def names(self) -> list[str]:
@@ -123,14 +130,14 @@ class Stack:
         """
         return self.until(lambda: self.pid(name), f"{name} is not started again")
 
-    def until(self, found: Callable[[], T | None], what: str) -> T:
+    def until(self, found: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
         """The first answer that is one; extra workers are kept meanwhile.
 
         Raises:
             ChaosError: none in time.
 
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while not (answer := found()):
             if time.monotonic() > deadline:
                 raise ChaosError(f"{what}{self.logs()}")
@@ -167,7 +174,7 @@ class Stack:
         self.serves(name)
         return seconds
 
-    def serves(self, name: str) -> None:
+    def serves(self, name: str, seconds: float = PATIENCE) -> None:
         """Return once that worker holds its partitions, restored.
 
         Raises:
@@ -176,7 +183,7 @@ class Stack:
         """
         self.living(name)
         ready = f"{self.page(name)}/healthz/ready"
-        self.until(lambda: answers(ready), f"{name} is not ready again")
+        self.until(lambda: answers(ready), f"{name} is not ready", seconds)
 
     def page(self, name: str) -> str:
         """Where that worker answers over HTTP."""
@@ -231,12 +238,9 @@ class Stack:
         Clients that come through the proxy then stay behind it. The broker must be restarted.
         """
         (file,) = self.home.run.glob("kafka-*.properties")
-        told = dict(line.split("=", 1) for line in file.read_text().splitlines())
-        told["listeners"] += f",PROXIED://{ports.HOST}:{port}"
-        told["advertised.listeners"] += f",PROXIED://{ports.HOST}:{proxy.port}"
-        names = ("PLAINTEXT", "CONTROLLER", "PROXIED")
-        told["listener.security.protocol.map"] = ",".join(f"{name}:PLAINTEXT" for name in names)
-        file.write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+        properties = dict(line.split("=", 1) for line in file.read_text().splitlines())
+        properties |= listeners_behind(proxy, port, properties)
+        file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
 
     def rebalances(self) -> int:
         """How many generations the group has had, as the broker's log says."""
@@ -247,6 +251,18 @@ class Stack:
                 if name == group:
                     generations.add(int(generation))
         return len(generations)
+
+
+def listeners_behind(proxy: Proxy, port: int, properties: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a broker that change where it has a listener behind a proxy, too."""
+    names = ("PLAINTEXT", "CONTROLLER", "PROXIED")
+    return {
+        "listeners": f"{properties['listeners']},PROXIED://{ports.HOST}:{port}",
+        "advertised.listeners": (
+            f"{properties['advertised.listeners']},PROXIED://{ports.HOST}:{proxy.port}"
+        ),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
+    }
 
 
 def _parent(pid: int) -> int | None:
@@ -271,6 +287,8 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
                 _through_proxies(stack, held)
             for number in range(extras):
                 stack.join(f"extra-{number}")
+            for name in stack.extras:  # or nothing passes the proxies yet
+                stack.serves(name, START_SECONDS)
             yield stack
         finally:
             for name in list(stack.extras):
@@ -281,7 +299,7 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
 def _through_proxies(stack: Stack, held: ExitStack) -> None:
     (port,) = ports.free(0)
     stack.engine_proxy = held.enter_context(proxied(stack.settings.clickhouse.port))
-    stack.broker_proxy = held.enter_context(proxied(port))
+    stack.broker_proxy = held.enter_context(proxied(port, LateEnds()))
     stack.listen_behind(stack.broker_proxy, port)
     before = stack.signal("kafka", signal.SIGKILL)
     listener = f"{ports.HOST}:{port}"

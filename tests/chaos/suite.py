@@ -1,7 +1,7 @@
 """One run: traffic, faults on their schedule, `kol drain`, and the verdict.
 
 agenda ──▶ kill, stop, wake, join, leave, cut, slow …        while traffic flows
-       ──▶ all awake, connections fair ──▶ kol drain ──▶ oracle, quiet run, offsets, doors
+       ──▶ all awake, connections fair ──▶ kol drain ──▶ oracle, quiet run, offsets, doors, totals
 """
 
 import json
@@ -15,12 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.embedded import kafka
 from streams.clients.worker_pages import fetch_page
 from streams.errors import ExpectedError
 from tests.chaos import outage, verdict
 from tests.chaos.faults import Fault, Kind, schedule, shrunk
+from tests.chaos.foreign import Ending, ForeignTransaction, newest
 from tests.chaos.proxy import Mood, Proxy
 from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, forget_state, running
+from tests.chaos.totals import Totals
 from tests.chaos.watch import Offsets, Reads, Recovery
 from tests.chaos.world import Sent, Traffic, logged, world
 from tests.oracle import Record, oracle
@@ -29,9 +32,13 @@ LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
 FROZEN_SECONDS = 1.0  # before and after they drain: a snapshot that does not wait is written
 COPIES = 700  # messages sent again at a time
+BROKER_SECONDS = 180.0  # until a killed broker is back: a busy machine needs more than a minute
 DRAIN_SECONDS = 180.0
 STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
 MOST_TOLD = 4  # of many offsets
+FOREIGN_SECONDS = 60.0  # for a foreign transaction to end, the broker being there
+WAITED_IN_VAIN = "a transaction has been open for more than"  # what such a worker ends with
+DAMAGED = ("DamagedSnapshotError", "fell back to an older snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,10 @@ class Figures:
     longest_gap: float = 0.0  # seconds without progress of a partition
     stops: list[float] = field(default_factory=list)  # seconds from SIGTERM to the end
     outage: dict[str, Any] = field(default_factory=dict)  # of the phase that has one
+    foreign: Counter[str] = field(default_factory=Counter)  # transactions, by how they ended
+    waited_in_vain: int = 0  # workers that ended because a transaction stayed open
+    late_ends: int = 0  # ends of transactions delivered within the next one
+    totals_looks: int = 0
 
     def add(self, other: "Figures") -> None:
         """Take another run's in."""
@@ -101,6 +112,9 @@ class Figures:
         for kind, took in other.recovery.items():
             self.recovery.setdefault(kind, []).extend(took)
         for name in ("unseen", "messages", "read", "rebalances", "snapshots", "looks"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.foreign.update(other.foreign)
+        for name in ("waited_in_vain", "late_ends", "totals_looks"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("final_scores", "orders", "cells", "letters", "drain_seconds", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -133,6 +147,10 @@ class Figures:
             if self.stops
             else {},
             "outage": self.outage,
+            "foreign_transactions": dict(sorted(self.foreign.items())),
+            "waited_in_vain": self.waited_in_vain,
+            "late_ends": self.late_ends,
+            "totals_looks": self.totals_looks,
             "drain_seconds": round(self.drain_seconds, 1),
             "seconds": round(self.seconds, 1),
         }
@@ -154,6 +172,7 @@ class Run:
     say: Callable[[str], None]
     stopped: dict[str, int] = field(default_factory=dict)  # zombies: name -> pid
     joined: list[str] = field(default_factory=list)
+    foreign: dict[int, ForeignTransaction] = field(default_factory=dict)  # fault -> its own
 
     def strike(self, faults: Sequence[Fault]) -> None:
         """Let all of them happen, each at its time, until the traffic is sent."""
@@ -175,7 +194,7 @@ class Run:
             if agenda and agenda[0][0] <= now:
                 _, number, fault, ends = agenda.pop(0)
                 if ends:
-                    self._end(fault, names.get(number, ""))
+                    self._end(fault, number, names.get(number, ""))
                 else:
                     names[number] = self._begin(fault, number)
             else:
@@ -216,11 +235,19 @@ class Run:
                 self.traffic.again(COPIES)
             case Kind.CUT | Kind.SLOW | Kind.HOLD | Kind.REFUSE:
                 self._treat(self._proxy(fault), fault.kind)
+            case Kind.FOREIGN:
+                self.foreign[number] = self._foreign(fault, number)
+            case Kind.LATE_END:
+                self._broker_proxy().hold_end(number)
         self.figures.faults[fault.kind] += 1
         return struck
 
-    def _end(self, fault: Fault, struck: str) -> None:
+    def _end(self, fault: Fault, number: int, struck: str) -> None:
         match fault.kind:
+            case Kind.FOREIGN:
+                self.foreign[number].end()
+            case Kind.LATE_END:
+                self._broker_proxy().deliver_end(number)
             case Kind.ZOMBIE:
                 self.wake(struck)
             case Kind.JOIN:
@@ -282,6 +309,31 @@ class Run:
         if pid is not None and self.stack.pid(name) == pid:
             self.stack.signal(name, signal.SIGCONT)
             self.figures.faults[Kind.ZOMBIE] += 1
+
+    def _foreign(self, fault: Fault, number: int) -> ForeignTransaction:
+        endings = tuple(Ending)
+        before = self.traffic.messages[max(0, self.traffic.sent - COPIES) : self.traffic.sent]
+        transaction = ForeignTransaction(
+            self.stack.settings.kafka,
+            number,
+            fault.seconds,
+            endings[fault.target % len(endings)],
+            newest(before),
+        )
+        transaction.start()
+        return transaction
+
+    def join_foreign(self) -> None:
+        """Return once no foreign transaction is to end any more."""
+        for transaction in self.foreign.values():
+            transaction.join(FOREIGN_SECONDS)
+            self.figures.foreign["opened"] += transaction.opened.is_set()
+            self.figures.foreign[transaction.ending] += transaction.ended
+
+    def _broker_proxy(self) -> Proxy:
+        if self.stack.broker_proxy is None:
+            raise ChaosError("no proxy: the phase has no extra workers")
+        return self.stack.broker_proxy
 
     def _proxy(self, fault: Fault) -> Proxy | None:
         pair = (self.stack.broker_proxy, self.stack.engine_proxy)
@@ -358,20 +410,23 @@ def _struck(
     figures: Figures,
     say: Callable[[str], None],
 ) -> list[str]:
-    """Send, strike, drain; gives where an offset stood beyond its snapshot."""
+    """Send, strike, drain; gives what was wrong meanwhile: of offsets, totals, snapshots."""
     offsets, recovery, reads = Offsets(stack.settings), Recovery(stack.settings), Reads(stack)
+    totals = Totals(stack.settings)
     one = Run(stack, traffic, recovery, reads, figures, say)
-    for thread in (offsets, recovery, traffic):
+    for thread in (offsets, recovery, totals, traffic):
         thread.start()
     try:
         one.strike(faults)
         for name in list(one.stopped):
             one.wake(name)
+        one.join_foreign()
         figures.drain_seconds = _drained(stack)
         reads.look()
     finally:
         offsets.stop()
         recovery.stop()
+        totals.stop()
     if offsets.error is not None:
         raise ChaosError(f"the offsets could not be watched: {offsets.error!r}") from offsets.error
     figures.recovery = {str(kind): took for kind, took in recovery.took.items()}
@@ -380,7 +435,15 @@ def _struck(
     figures.read = reads.total
     figures.rebalances = stack.rebalances()
     figures.snapshots, figures.looks = offsets.snapshots, offsets.looks
-    return [f"an offset beyond its snapshot: {place}" for place in offsets.beyond[:MOST_TOLD]]
+    figures.totals_looks = totals.looks
+    figures.waited_in_vain = stack.count_in_logs(WAITED_IN_VAIN)
+    if stack.broker_proxy is not None and stack.broker_proxy.late_ends is not None:
+        figures.late_ends = stack.broker_proxy.late_ends.late
+    return [
+        *(f"an offset beyond its snapshot: {place}" for place in offsets.beyond[:MOST_TOLD]),
+        *(f"a total went back: {total}" for total in totals.back[:MOST_TOLD]),
+        *(f"{n} times: {words}" for words in DAMAGED if (n := stack.count_in_logs(words))),
+    ]
 
 
 def _slow(phase: Phase, figures: Figures) -> list[str]:
@@ -395,6 +458,11 @@ def _slow(phase: Phase, figures: Figures) -> list[str]:
 
 def _drained(stack: Stack) -> float:
     begun = time.monotonic()
+    stack.until(
+        lambda: kafka.is_ready(stack.settings.kafka.bootstrap),
+        "the broker is not started again",
+        BROKER_SECONDS,
+    )
     stack.kol("drain", "--timeout", str(DRAIN_SECONDS))
     return time.monotonic() - begun
 

@@ -21,6 +21,7 @@ def test_kills_and_a_zombie_leave_the_rows_of_a_quiet_run() -> None:
     assert not wrong, "\n".join([*happened, *wrong])
     assert figures.faults == SHORT.counts
     assert figures.looks > 0
+    assert figures.totals_looks > 0
     assert figures.snapshots > 0
     assert figures.final_scores > 0
     assert figures.messages > SHORT.bulk

@@ -18,6 +18,7 @@ from schemas.events import INPUTS
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.clients.clickhouse import ReadingError, connect, query
 from streams.clients.kafka_admin import BrokerError, kafka_admin
+from streams.clients.kafka_reader import record_reader
 from streams.clients.worker_pages import fetch_page
 from streams.settings import Settings
 from streams.snapshots.chunks import decode_manifest
@@ -36,7 +37,8 @@ class Offsets(threading.Thread):
     """Compares, again and again, the group's offsets with the snapshots that allow them.
 
     The offsets are asked for first, then the states are read to their end: an offset that
-    stands beyond every snapshot found then was committed before its snapshot was.
+    stands beyond every snapshot found then was committed before its snapshot was, unless no
+    event lies between.
     """
 
     settings: Settings
@@ -103,11 +105,20 @@ class Offsets(threading.Thread):
                 while await consumer.position(tp) < end:
                     self._take(await consumer.getmany(timeout_ms=200))
         self.looks += 1
-        self.beyond += [
-            f"{topic}/{partition} committed at {offset}, kept up to {kept}"
-            for (topic, partition), offset in committed.items()
-            if offset > (kept := self._kept.get((topic, partition), 0))
-        ]
+        for at, offset in committed.items():
+            kept = self._kept.get(at, 0)
+            if offset > kept and await self._has_records(at, kept, offset):
+                topic, partition = at
+                self.beyond.append(f"{topic}/{partition} committed at {offset}, kept up to {kept}")
+
+    async def _has_records(self, at: tuple[str, int], start: int, stop: int) -> bool:
+        """Whether there is an event to lose: what was aborted, and markers, need no snapshot."""
+        async with record_reader(self.settings.kafka) as records:
+            found = await records.first_at({at: start})
+        if found and found[0].offset < stop:
+            return True
+        self._kept[at] = stop
+        return False
 
     def _committed(self) -> dict[tuple[str, int], int]:
         with kafka_admin(self.settings.kafka) as broker:

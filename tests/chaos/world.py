@@ -138,14 +138,17 @@ class Traffic(threading.Thread):
 
 
 def logged(bootstrap: str, partitions: int) -> list[Record]:
-    """Everything on the inputs, as it lies there."""
+    """Everything committed on the inputs, as it lies there."""
     return asyncio.run(_logged(bootstrap, partitions))
 
 
 async def _logged(bootstrap: str, partitions: int) -> list[Record]:
     places = [TopicPartition(topic, p) for topic in INPUTS for p in range(partitions)]
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
     )
     await consumer.start()
     found: list[Record] = []

@@ -10,6 +10,7 @@ from clickhouse_migrations.substitution import substitute
 
 from schemas.cells import NAMES
 from schemas.rows import MODELS, TABLES, VIEWS
+from schemas.views import COLUMNS, replay_comment
 from sinks.clickhouse import ClickHouse
 from sinks.connection import ConnectionSettings, connect
 from sinks.migrate import (
@@ -95,6 +96,33 @@ def test_there_are_no_tables_and_views_but_those(migrated: Client) -> None:
 
     assert {table["name"] for table in found} == {*TABLES, VERSIONS}
     assert {view["name"]: view["comment"] for view in views} == dict(VIEWS)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_column_of_a_view_says_unit_and_meaning(migrated: Client, view: str) -> None:
+    found = [(c["name"], c["comment"]) for c in system(migrated, "columns", f"table = '{view}'")]
+
+    assert found == [(name, column.comment) for name, column in COLUMNS[view].items()]
+
+
+def test_a_migration_leaves_people_with_the_replay_they_read(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = fresh(server, "swapped"), fresh(server, "second")
+    comment = f" COMMENT '{replay_comment('second')}'"
+    client.command("CREATE VIEW v_door__kept AS SELECT * FROM second.v_door" + comment)  # noqa: S608  # names of ours
+    client.command("EXCHANGE TABLES v_door AND v_door__kept")
+    text = "CREATE OR REPLACE VIEW ${database}.v_door AS SELECT 7 AS later;"
+    later = MigrationFile(len(migration_files()) + 1, "later.sql", text)
+    files = [*migration_files(), later]
+    monkeypatch.setattr("sinks.migrate.migration_files", lambda: files)
+
+    assert migrate(client, "swapped") == ["later.sql"]
+
+    assert check(client, "swapped") is None
+    statements = made(client, "swapped")
+    assert "second.v_door" in statements["v_door"]
+    assert "7 AS later" in statements["v_door__kept"]
 
 
 RELIED_ON = {

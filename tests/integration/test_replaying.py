@@ -141,6 +141,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     peace = verdict.quiet(log, PARTITIONS, live.hmac_key.get_secret_value().encode())
     assert against(live, peace) == []
     assert {row["comment"] for row in views(engine)} == {"read from kol_2"}
+    assert column_comments(engine, "kol") == column_comments(engine, "kol_2")
     assert in_hours(engine) == len(peace.orders)
     assert marked(engine) == 1
     assert query(engine, "SELECT user_hash FROM v_order WHERE order_id = 'o-gone'") == [
@@ -244,6 +245,15 @@ def views(engine: Client) -> list[dict[str, Any]]:
         engine,
         "SELECT comment FROM system.tables WHERE database = 'kol' AND engine = 'View'"
         " AND name LIKE 'v\\_%' AND NOT endsWith(name, '__kept')",
+    )
+
+
+def column_comments(engine: Client, database: str) -> list[dict[str, Any]]:
+    return query(
+        engine,
+        "SELECT table, name, comment FROM system.columns WHERE database = {of:String}"
+        " AND table LIKE 'v\\_%' AND NOT endsWith(table, '__kept') ORDER BY table, position",
+        {"of": database},
     )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from schemas.rows import TABLES, VIEWS
+from schemas.views import replay_comment
 from sinks.migrate import (
     MigrationFile,
     SchemaError,
+    beside_replays,
     check,
     migrate,
     migration_files,
@@ -78,6 +80,28 @@ def test_views_read_final_rows() -> None:
     assert all("FINAL" in rest for _, rest in tables)
 
 
+REWRITTEN = "CREATE OR REPLACE VIEW ${database}.v_order AS SELECT 1 FROM ${database}.v_door;"
+COMMENTED = "ALTER TABLE ${database}.v_order COMMENT COLUMN x 'y';"
+READ = replay_comment("kol_2")
+
+
+@pytest.mark.parametrize(
+    ("views", "rewritten", "commented"),
+    [
+        ({"v_order": "One row."}, "v_order", "v_order"),
+        ({"v_order": READ, "v_order__kept": "One row."}, "v_order__kept", "v_order__kept"),
+        ({"v_order": READ}, "v_order__kept", "v_order"),  # its own tables were dropped
+        ({"v_order": "One row.", "v_order__kept": READ}, "v_order", "v_order"),  # a swap cut off
+        ({"v_door": READ, "v_door__kept": "How many."}, "v_order", "v_order"),
+    ],
+)
+def test_a_file_changes_the_view_that_reads_the_databases_own_tables(
+    views: dict[str, str], rewritten: str, commented: str
+) -> None:
+    assert beside_replays(REWRITTEN, views) == REWRITTEN.replace("v_order", rewritten)
+    assert beside_replays(COMMENTED, views) == COMMENTED.replace("v_order", commented)
+
+
 def test_on_a_cluster_tables_replicate_and_views_lend_rights() -> None:
     values = variables("kol", cluster="main", definer="migrator")
 
@@ -137,6 +161,8 @@ class Database:
             self.book = self.book or {}
 
     def query(self, query: str) -> Result:
+        if "engine = 'View'" in query:
+            return Result(["name", "comment"], [])
         if "system.tables" in query:
             return Result(["n"], [(int(self.book is not None),)])
         found = list((self.book or {}).items())

@@ -9,10 +9,14 @@ from sinks.migrate import MigrationFile, migration_files
 from sinks.statements import (
     add_columns,
     columns_after,
+    comments_after,
     create_table,
     definitions,
     minute_views,
+    missing_comments,
     missing_ddl,
+    next_migration,
+    view_comments,
 )
 
 CELL = TABLES["minute_cell"]
@@ -23,6 +27,10 @@ def plain(statement: str) -> str:
     """Without what differs in spelling only."""
     text = statement.replace("`", "").replace("CREATE OR REPLACE", "CREATE")
     return text.replace("IF NOT EXISTS ", "").replace(" ${definer}", "")
+
+
+def test_no_migration_is_to_be_written() -> None:
+    assert next_migration() == "", "run `make migration`"
 
 
 def test_the_migrations_lack_nothing() -> None:
@@ -78,3 +86,16 @@ def test_a_dropped_table_is_not_made() -> None:
     drop = MigrationFile(2, "0002_drop.sql", "DROP TABLE IF EXISTS ${database}.minute_cell SYNC;\n")
 
     assert columns_after([MigrationFile(1, "0001_cell.sql", create_table(CELL)), drop]) == {}
+
+
+def test_a_view_that_a_file_writes_anew_has_lost_its_comments() -> None:
+    text = "CREATE OR REPLACE VIEW ${database}.v_door ${on_cluster} ${definer}\nAS SELECT 1;\n"
+    later = [*migration_files(), MigrationFile(9999, "9999_door.sql", text)]
+
+    assert missing_comments(comments_after(later)) == [view_comments("v_door")]
+
+
+def test_a_wider_cell_comments_the_views_that_it_rewrites() -> None:
+    later = [*migration_files(), MigrationFile(9999, "9999_wider.sql", "\n".join(minute_views()))]
+
+    assert missing_comments(comments_after(later)) == []

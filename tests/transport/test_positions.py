@@ -1,9 +1,11 @@
 """What is known of the brokers' answers."""
 
+import numpy as np
 import pytest
 
 from streams.transport import TP
-from streams.transport.positions import FetchResponses, ReadPosition
+from streams.transport.positions import End, FetchResponses, Positions, ReadPosition
+from streams.transport.records import Piece
 
 CLICKS = TP("clickstream", 0)
 
@@ -47,3 +49,19 @@ def test_what_an_open_transaction_holds_back_is_not_read(
     stands = ReadPosition(position=5, end=end, idle_s=60.0, high_watermark=appended)
 
     assert (stands.is_at_end, stands.is_at_high_watermark) == (at_end, whole)
+
+
+def test_what_is_slow_to_read_is_behind_although_no_broker_has_answered_lately() -> None:
+    none = np.zeros(0, np.int64)
+    positions = Positions()
+    positions.starts = {CLICKS: 5}
+    positions.restart()
+    before = positions.of(CLICKS, None).lag
+    positions.read(CLICKS, Piece([], none, none, 5, 20, end=100, size=0))
+    slow, heard = positions.of(CLICKS, None), positions.of(CLICKS, End(140, 140, 0))
+    positions.forget(frozenset({0}))
+
+    assert before is None
+    assert (slow.lag, slow.is_at_end) == (80, False)
+    assert heard.lag == 120
+    assert positions.of(CLICKS, None).lag is None

@@ -27,9 +27,9 @@ class Group:
             raise BrokerError("no Kafka")
         return self.member
 
-    def name(self) -> WorkerName:
+    def name(self, group: str = "kol") -> WorkerName:
         """What a process that starts in the home makes of its name."""
-        return WorkerName("w1", self._folder, self.find_member)
+        return WorkerName("w1", group, self._folder, self.find_member)
 
     def start_and_kill(self) -> None:
         """A process from its start to its end."""
@@ -60,6 +60,12 @@ def test_a_second_one_in_the_same_home_does_not_start(group: Group) -> None:
 
     with pytest.raises(NameInUseError, match="w1 runs in this home already; give each"):
         group.name().acquire()
+
+
+def test_a_worker_of_another_app_may_have_the_same_name(group: Group) -> None:
+    group.name().acquire()
+
+    group.name("kol-second").acquire()
 
 
 def test_one_that_was_fenced_names_the_other_and_stays_away_until_that_one_is_gone(

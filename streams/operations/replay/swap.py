@@ -16,11 +16,12 @@ from clickhouse_connect.driver.client import Client
 from schemas.rows import VIEWS
 from schemas.topics import OWN
 from schemas.version import MARKS
+from schemas.views import kept_name, replay_comment, replay_read_by
 from sinks.migrate import variables
+from sinks.statements import comment_columns
 from streams.clients.app_names import (
     ReplayStart,
     database_comment,
-    replay_read_by,
     replays_read,
     view_comments,
 )
@@ -58,7 +59,7 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
     try:
         views = view_comments(engine, ours)
         others = replays_read(views) - {theirs}
-        if others and any(_kept_name(name) in views for name in VIEWS):
+        if others and any(kept_name(name) in views for name in VIEWS):
             raise ReplayError(
                 f"{', '.join(sorted(others))} is being read: `kol replay back` or "
                 "`kol replay drop` it first"
@@ -71,7 +72,7 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
             _recompute_hours(engine, theirs, HOURS, KEPT_HOURS)
         for name in VIEWS:
             stays = name in views and name not in reading
-            _point_view(engine, live, theirs, _kept_name(name) if stays else name, name)
+            _point_view(engine, live, theirs, kept_name(name) if stays else name, name)
             if stays:
                 _exchange_view(engine, live, name)
     finally:
@@ -86,13 +87,16 @@ def _point_view(engine: Client, live: Settings, theirs: str, view: str, name: st
     command(
         engine,
         f"CREATE OR REPLACE VIEW {conf.database}.{view} {clauses}"  # noqa: S608  # names of ours
-        f" AS SELECT * FROM {theirs}.{name} COMMENT '{_comment(theirs)}'",
+        f" AS SELECT * FROM {theirs}.{name} COMMENT '{replay_comment(theirs)}'",
     )
+    if comments := _column_comments(engine, theirs, name):
+        target = f"{conf.database}.{view} {given['on_cluster']}"
+        command(engine, comment_columns(target, comments))
 
 
 def _exchange_view(engine: Client, live: Settings, name: str) -> None:
     """Exchange a view and the one kept beside it, atomically."""
-    pair = f"{live.clickhouse.database}.{name} AND {live.clickhouse.database}.{_kept_name(name)}"
+    pair = f"{live.clickhouse.database}.{name} AND {live.clickhouse.database}.{kept_name(name)}"
     command(engine, f"EXCHANGE TABLES {pair} {cluster_clause(live)}")
 
 
@@ -109,18 +113,18 @@ def back(live: Settings, second: Settings) -> None:
     try:
         views = view_comments(engine, ours)
         for name in VIEWS:  # left by a swap that was cut off
-            if replay_read_by(views.get(_kept_name(name), "")) == theirs:
-                _drop_view(engine, live, _kept_name(name))
-                del views[_kept_name(name)]
+            if replay_read_by(views.get(kept_name(name), "")) == theirs:
+                _drop_view(engine, live, kept_name(name))
+                del views[kept_name(name)]
         reading = [name for name in VIEWS if replay_read_by(views.get(name, "")) == theirs]
         if not reading:
             raise ReplayError(f"{ours} does not read {theirs}: there is nothing to go back from")
-        if not any(_kept_name(name) in views for name in reading):
+        if not any(kept_name(name) in views for name in reading):
             raise ReplayError(f"the former tables of {ours} were dropped: there is no way back")
         for name in reading:
-            if _kept_name(name) in views:
+            if kept_name(name) in views:
                 _exchange_view(engine, live, name)
-            _drop_view(engine, live, _kept_name(name) if _kept_name(name) in views else name)
+            _drop_view(engine, live, kept_name(name) if kept_name(name) in views else name)
         _recompute_hours(
             engine, ours, ["credit_1h"], KEPT_CREDITS
         )  # the one that is made from a view
@@ -230,6 +234,17 @@ def _recompute_hours(engine: Client, database: str, tables: Iterable[str], condi
         )
 
 
+def _column_comments(engine: Client, database: str, view: str) -> dict[str, str]:
+    """The columns of a view that have a comment, which `SELECT *` from it does not hand on."""
+    rows = query(
+        engine,
+        "SELECT name, comment FROM system.columns WHERE database = {of:String}"
+        " AND table = {view:String} AND comment != '' ORDER BY position",
+        {"of": database, "view": view},
+    )
+    return {one["name"]: one["comment"] for one in rows}
+
+
 def _columns(engine: Client, database: str, table: str) -> list[str]:
     """The columns of a table or view, in order."""
     rows = query(
@@ -239,18 +254,6 @@ def _columns(engine: Client, database: str, table: str) -> list[str]:
         {"of": database, "table": table},
     )
     return [str(one["name"]) for one in rows]
-
-
-# ---------------------------------------------------------------- names and comments of views
-
-
-def _kept_name(name: str) -> str:
-    """The name of a view while another one has its place."""
-    return f"{name}__kept"
-
-
-def _comment(database: str) -> str:
-    return f"read from {database}"
 
 
 def _patient_client(live: Settings) -> Client:

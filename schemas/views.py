@@ -1,0 +1,212 @@
+"""The views of ClickHouse, column by column, and how a view says that it reads a replay.
+
+Every view has its description in `rows.VIEWS`. `COLUMNS` says what its columns mean and in which
+unit; the migrations write that into ClickHouse as comments, `make docs` into a table.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.cells import FIELDS
+from schemas.rows import TABLES, Table
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """A column of a view: what it means, and in which unit."""
+
+    meaning: str
+    unit: str = ""  # empty: a name, a code or a text
+
+    @property
+    def comment(self) -> str:
+        """What stands in `system.columns`.
+
+        >>> ViewColumn("paid", "cents").comment, ViewColumn("the KOL").comment
+        ('paid [cents]', 'the KOL')
+        """
+        return f"{self.meaning} [{self.unit}]" if self.unit else self.meaning
+
+
+UTC: Final = "UTC"
+CENTS: Final = "cents"
+COUNT: Final = "count"
+SHARE: Final = "0 to 1"
+
+Columns = Mapping[str, ViewColumn]
+
+
+def _of(table: Table, names: Iterable[str], **units: str) -> dict[str, ViewColumn]:
+    """Columns that mean what they mean in a table, whose texts may name the unit."""
+    found = {}
+    for name in names:
+        meaning, unit = table.described[name].meaning, units.get(name, "")
+        found[name] = ViewColumn(meaning.replace(f", {unit}", "") if unit else meaning, unit)
+    return found
+
+
+def _counters(table: Table) -> dict[str, ViewColumn]:
+    """The counters of a minute cell that a table has."""
+    return {name: _counter(name, text) for name, text in FIELDS.items() if name in table.described}
+
+
+def _counter(name: str, text: str) -> ViewColumn:
+    """A counter, with the unit that its text or its name ends with."""
+    meaning, _, unit = text.rpartition(", ")
+    if unit in {"1e-6", "1e-12"}:
+        return ViewColumn(meaning, unit)
+    if unit == "milliseconds":
+        return ViewColumn(meaning, "ms")
+    return ViewColumn(text, CENTS if name.endswith("_cents") else COUNT)
+
+
+_ORDER: Final = TABLES["order_credit"]
+_SCORE: Final = TABLES["kol_score"]
+_HOURLY_SCORE: Final = TABLES["score_1h"]
+_TRUST: Final = ("trust", "trust_lo", "trust_hi")
+_RESONANCE: Final = ("resonance", "resonance_lo", "resonance_hi")
+_JUDGEMENTS: Final = "judgements"
+_IN_SHARES: Final = dict.fromkeys((*_TRUST, *_RESONANCE, "trust_min", "trust_max"), SHARE)
+
+_LABELS: Final = _of(_ORDER, ("brand_id", "platform", "channel", "currency"))
+_WHICH_ORDER: Final = _of(_ORDER, ("ordered_at", "order_id", "user_hash"), ordered_at=UTC)
+_AMOUNTS: Final = {
+    "paid_cents": ViewColumn("paid for the order", CENTS),
+    "refunded_cents": ViewColumn("given back of it, at most what was paid", CENTS),
+}
+_KOL: Final = _of(_SCORE, ("kol_id",))
+_MINUTE: Final = _of(_SCORE, ("minute",), minute=UTC)
+_HOUR: Final = _of(_HOURLY_SCORE, ("hour",), hour=UTC)
+_SNAPSHOT: Final = _of(_SCORE, ("snapshot",))
+_MODEL: Final = ViewColumn("the model: first, last, linear, position, time_decay or shapley")
+_CREDITED_KOL: Final = ViewColumn("the KOL, or organic where no touch counts")
+
+COLUMNS: Final[Mapping[str, Columns]] = {
+    "v_order_credit": {
+        "model": _MODEL,
+        "kol_id": _CREDITED_KOL,
+        **_WHICH_ORDER,
+        "via": ViewColumn("direct if one of the KOL's touches is, else share; none for organic"),
+        **_LABELS,
+        "credit_cents": ViewColumn("the KOL's part of what was paid, refunds not deducted", CENTS),
+        "refunded_cents": ViewColumn("the KOL's part of what was given back", CENTS),
+    },
+    "v_order": {
+        **_WHICH_ORDER,
+        **_LABELS,
+        **_AMOUNTS,
+        "touches": ViewColumn("touches that count for the order", COUNT),
+    },
+    "v_order_touches": {
+        **_WHICH_ORDER,
+        **_LABELS,
+        **_AMOUNTS,
+        **_of(_ORDER, ("touch_kol", "touch_at", "touch_class", "touch_via"), touch_at=UTC),
+    },
+    "v_minute": {**_KOL, **_MINUTE, **_counters(TABLES["minute_cell"])},
+    "v_score": {
+        **_KOL,
+        **_MINUTE,
+        **_of(_SCORE, ("model_version", *_TRUST, *_RESONANCE), **_IN_SHARES),
+        **_of(_SCORE, ("n_eff",), n_eff=_JUDGEMENTS),
+        **{
+            name: ViewColumn(column.meaning, SHARE)
+            for name, column in _SCORE.described.items()
+            if re.fullmatch("trust_[A-Z]", name)
+        },
+        "uncertainty": ViewColumn("how much of trust is prior", SHARE),
+        "final": ViewColumn("true once no accepted event can change the row"),
+        **_SNAPSHOT,
+    },
+    "v_crisis": {
+        **_KOL,
+        **_of(
+            TABLES["crisis"],
+            ("opened_at", "crisis_id", "stream", "state", "severity", "onset_at", "closed_at"),
+            opened_at=UTC,
+            severity="log10",
+            onset_at=UTC,
+            closed_at=UTC,
+        ),
+        **_of(TABLES["crisis"], ("evidence", "snapshot")),
+    },
+    "v_asset": {
+        **_of(TABLES["asset_metric"], ("metric", "scope", "kol_id", "at"), at=UTC),
+        **_of(
+            TABLES["asset_metric"],
+            ("value", "lo", "hi", "n"),
+            **dict.fromkeys(("value", "lo", "hi"), "of the metric"),
+            n=COUNT,
+        ),
+        **_SNAPSHOT,
+    },
+    "v_claim": {
+        **_of(TABLES["claim"], ("claim_id", "scope", "at"), at=UTC),
+        **_of(
+            TABLES["claim"],
+            ("reference", "estimate", "lo", "hi", "n"),
+            **dict.fromkeys(("reference", "estimate", "lo", "hi"), "of the claim"),
+            n=COUNT,
+        ),
+        **_of(TABLES["claim"], ("verdict", "snapshot")),
+    },
+    "v_dead_letter": _of(
+        TABLES["dead_letter"],
+        [name for name in TABLES["dead_letter"].described if name != "version"],
+        at=UTC,
+    ),
+    "v_door": _of(TABLES["door_count"], ("topic", "partition", "door", "kind", "n"), n=COUNT),
+    "v_kol": _of(TABLES["kol_dim"], ("kol_id", "name", "platform", "tier", "vertical")),
+    "v_cell_1h": {**_KOL, **_HOUR, **_counters(TABLES["cell_1h"])},
+    "v_credit_1h": {
+        "model": _MODEL,
+        "kol_id": _CREDITED_KOL,
+        **_HOUR,
+        "orders": ViewColumn("orders of that hour that the KOL is concerned in", COUNT),
+        "credit_cents": ViewColumn("the KOL's part of their payments, refunds not deducted", CENTS),
+        "refunded_cents": ViewColumn("the KOL's part of what was given back of them", CENTS),
+    },
+    "v_score_1h": {
+        **_KOL,
+        **_HOUR,
+        **_of(
+            _HOURLY_SCORE,
+            ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff"),
+            **_IN_SHARES,
+            n_eff=_JUDGEMENTS,
+        ),
+    },
+}
+
+
+# ---------------------------------------------------------------- views that read a replay
+
+
+def kept_name(view: str) -> str:
+    """The name of a view while another one has its place.
+
+    >>> kept_name("v_order")
+    'v_order__kept'
+    """
+    return f"{view}__kept"
+
+
+def replay_comment(database: str) -> str:
+    """The comment of a view that reads a replay's database.
+
+    >>> replay_comment("kol_2")
+    'read from kol_2'
+    """
+    return f"read from {database}"
+
+
+def replay_read_by(comment: str) -> str | None:
+    """Which replay's database a view reads, by its comment; None for a view of the migrations.
+
+    >>> replay_read_by("read from kol_2"), replay_read_by("Who a KOL is.")
+    ('kol_2', None)
+    """
+    found = re.fullmatch(r"read from (\w+)", comment)
+    return found[1] if found else None
