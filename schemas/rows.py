@@ -212,7 +212,7 @@ _ORDER_CREDIT: Final = Table(
             ),
             first_after_ms=(
                 "Int64",
-                "how long after the order the first of them begins, milliseconds",
+                "how long after the order the first of them begins, ms",
             ),
             kols=(
                 "Array(String)",

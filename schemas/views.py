@@ -104,6 +104,13 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_LABELS,
         **_AMOUNTS,
         **_of(_ORDER, ("touch_kol", "touch_at", "touch_class", "touch_via"), touch_at=UTC),
+        **_of(
+            _ORDER,
+            ("touch_begin", "touches_after", "first_after_ms"),
+            touch_begin=UTC,
+            touches_after=COUNT,
+            first_after_ms="ms",
+        ),
     },
     "v_minute": {**_KOL, **_MINUTE, **_counters(TABLES["minute_cell"])},
     "v_score": {

@@ -22,7 +22,6 @@ from schemas.erasures import NOBODY, erasure_record, read_erasures
 from schemas.events import INPUTS, PURCHASES
 from schemas.identity import user_key
 from schemas.topics import ERASURES
-from streams.core.user.formats import CONVERSIONS
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from tests.builders import (
@@ -473,24 +472,3 @@ def test_records_that_name_nobody_are_counted_once() -> None:
         shop.memory.fold_erasures(read_erasures(values, range(len(values))), len(values))
 
     assert shop.count("erasure_unreadable") == 3
-
-
-@pytest.mark.parametrize("unknown", [("forgotten",), ("forgotten", "admission")])
-def test_a_state_of_format_1_is_converted(unknown: tuple[str, ...]) -> None:
-    """Its younger snapshots have `admission`; the last two counters came with format 2."""
-    shop = Shop()
-    shop.fold(click(), paid("o1", 10, ts=NOON), paid("o1", 9, ts=NOON - MINUTE))
-    shop.fold(paid("o2", 5, user_id="u2"))
-    arrays = {n: a.copy() for n, a in shop.memory.arrays().items() if not n.startswith(unknown)}
-    for name in ("reached", "orders.order.received", "orders.moved.user_hash"):
-        del arrays[name]
-    arrays["offsets"] = arrays["offsets"][:3]
-    for name in ("tally.total", "tally.told"):
-        arrays[name] = arrays[name][:-2]
-    again = Shop()
-    again.memory = UserMemory.restored(CONVERSIONS[0](arrays), 0, hmac_key=KEY)
-
-    assert again.collect() == shop.collect()
-    assert again.memory.offsets == {**shop.offsets, ERASURES: 0}
-    again.forget()
-    assert again.cents() == {NOBODY: [9, 0], user_hash("u2"): [5, 0]}
