@@ -157,3 +157,12 @@ def test_a_file_says_where_a_server_is_too(monkeypatch: pytest.MonkeyPatch, tmp_
     settings = load()
 
     assert (settings.kafka.bootstrap, settings.clickhouse.host) == ("b1:9092", "ch")
+
+
+def test_the_shops_currency_is_one_of_iso_4217(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOL_CURRENCY", " eur")
+    assert load(()).currency == "EUR"
+
+    monkeypatch.setenv("KOL_CURRENCY", "YUAN")
+    with pytest.raises(SettingsError, match="KOL_CURRENCY: 'YUAN' is no currency of ISO 4217"):
+        load(())

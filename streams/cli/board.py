@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.money import as_yuan
+from streams.cli.money import as_money
 from streams.cli.screen import Shown, out, panel, stacked, styled
 
 if TYPE_CHECKING:
@@ -46,16 +46,18 @@ class Column:
 
 def board(settings: "Settings", note: str, limit: int = 18) -> Shown:
     """The leaderboard as a panel as wide as the terminal, a legend, the doors of all messages."""
-    from streams.operations.leaderboard import leaders
+    from streams.operations.leaderboard import leaders, paid_in_other_currencies
     from streams.operations.status import door_counts
 
     by_door = door_counts(settings)
     counts = {**by_door.get("doors", {}), **by_door.get("rejected", {})}
     foot = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items())) or "nothing yet"
     table = leader_table(leaders(settings, limit), out.width - FRAME)
+    others = [as_money(cents, one) for one, cents in paid_in_other_currencies(settings).items()]
+    elsewhere = f"; orders not shown, in other currencies: {', '.join(others)}" if others else ""
     return stacked(
         panel(table, f"kol-streams · who is trusted · {note}"),
-        styled(f" {LEGEND}", "dim"),
+        styled(f" {LEGEND}, {settings.currency}{elsewhere}", "dim"),
         styled(f" every message left by one door: {foot}", "dim"),
     )
 
@@ -110,7 +112,10 @@ def _amounts(leaders: Sequence[Leader]) -> list[Column]:
     return [
         Column("n", [styled(f"{leader['n_eff']:.0f}") for leader in leaders]),
         *(
-            Column(header, [styled(as_yuan(int(leader[name]))) for leader in leaders])
+            Column(
+                header,
+                [styled(as_money(int(leader[name]), leader["currency"])) for leader in leaders],
+            )
             for header, name in (("credited", "credit_cents"), ("given back", "refunded_cents"))
         ),
     ]

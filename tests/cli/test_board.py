@@ -19,6 +19,7 @@ LEADERS = [
         "resonance_hi": 0.58,
         "before": 0.5,
         "n_eff": 1234.0,
+        "currency": "CNY",
         "credit_cents": 123_456_789,
         "refunded_cents": 1_234_567,
     },
@@ -32,13 +33,14 @@ LEADERS = [
         "resonance_hi": None,
         "before": 1.0,
         "n_eff": 1.0,
+        "currency": "JPY",
         "credit_cents": 0,
         "refunded_cents": 0,
     },
 ]
 NUMBERS = [
     *("62 (55–70)", "+12.0", "1234", "¥1,234,567.89", "¥12,345.67"),
-    *("100 (100–100)", "+0.0", "¥0.00"),
+    *("100 (100–100)", "+0.0", "JPY 0"),
 ]
 
 

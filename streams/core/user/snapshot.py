@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Rejected
+from schemas.currencies import folded
 from schemas.events import INPUTS
 from streams.core.arrays.arena import Arrays
+from streams.core.moments import NEVER
 from streams.core.user.state import UserState
 
 FORMAT: Final = 3  # of the state
@@ -62,6 +64,17 @@ def restore(state: UserState, arrays: Arrays, run: Run) -> None:
     parts = _parts(state)
     longest_first = sorted(parts, key=lambda name: name != "touches")  # as long as all others
     run([partial(parts[name].restore, name, arrays) for name in longest_first])
+    if "orders.back.currency" not in arrays:
+        _fold_currencies(state)
+
+
+def _fold_currencies(state: UserState) -> None:
+    """Fold the currencies of orders, which up to format 2 were kept as sent."""
+    table, labels = state.orders.table, state.labels
+    row = np.flatnonzero(table["at"] != NEVER)
+    used, place = np.unique(table["currency"][row], return_inverse=True)
+    sent = [labels.names[code] for code in used.tolist()]
+    table["currency"][row] = labels.codes([folded(one) or state.currency for one in sent])[place]
 
 
 def _parts(state: UserState) -> dict[str, Part]:
