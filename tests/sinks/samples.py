@@ -60,6 +60,7 @@ def order(
         "order_id": order_id,
         "ordered_at": MAY * 1000,
         "user_hash": "h1",
+        "currency": "CNY",
         "touch_kol": list(touches),
         "touch_at": touched,
         "touch_begin": touched,
