@@ -30,14 +30,15 @@ from schemas.columns import (
     RecordBatch,
     Rejected,
 )
+from schemas.currencies import folded
 from schemas.doors import RejectReason
 from schemas.events import (
     CLICKSTREAM,
-    CURRENCY,
     FUTURE_MS,
     KINDS,
     MAX_DEPTH,
     MAX_EVENT_BYTES,
+    PRICED,
     PURCHASES,
     YEAR_2000,
     Clickstream,
@@ -177,7 +178,7 @@ def _interactions(parsed: _Parsed[Interaction], placeholders: Placeholders) -> D
 def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded:
     kind = _kinds(parsed, [event.kind for event in parsed.events])
     unpriced = np.array([event.pay_cents is None for event in parsed.events], np.bool_)
-    needs_price = (kind == Kind.PAID) | (kind == Kind.REFUND)
+    needs_price = np.isin(kind, PRICED)
     user_ids = [event.user_id for event in parsed.events]
     own_violations = {RejectReason.INVALID: unpriced & needs_price}
     common = _reject_invalid(parsed, kind, user_ids, own_violations)
@@ -186,7 +187,7 @@ def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded
     brands, brand = _names_and_codes([event.brand_id for event in events])
     platforms, platform = _names_and_codes([event.platform for event in events])
     channels, channel = _names_and_codes([event.channel_type for event in events])
-    currencies, currency = _names_and_codes([event.currency or CURRENCY for event in events])
+    currencies, currency = _currencies_and_codes([event.currency for event in events])
     pay_cents = _cents([event.pay_cents for event in events])
     pay_cents[common["kind"] == Kind.CANCEL] = 0
     facts = Purchases(
@@ -432,6 +433,13 @@ def _names_and_codes(
     code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
     code |= {None: NONE, "": NONE} | dict.fromkeys(placeholders, PLACEHOLDER)
     return distinct, np.array([code[name] for name in names], np.int32)
+
+
+def _currencies_and_codes(words: Sequence[str | None]) -> tuple[list[str], Codes]:
+    """The distinct currencies, folded, and the code of each row; blank is absent."""
+    distinct, code = _names_and_codes(words)
+    currencies, currency = _names_and_codes([folded(word) for word in distinct])
+    return currencies, np.append(currency, np.int32(NONE))[code]
 
 
 def _counts(values: Sequence[int | None]) -> NDArray[np.int64]:

@@ -81,7 +81,7 @@ class Behaviour(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Purchases(Facts):
-    """Events of `purchases`; for a refund or cancel `order` is the order it refunds."""
+    """Events of `purchases`; of all but a `paid`, `order` is the one they concern."""
 
     order: Keys  # xxh3_128 of user_id, order (ref_order_id if given, else order_id)
     user_ids: Sequence[str]
@@ -94,7 +94,7 @@ class Purchases(Facts):
     platform: Codes
     channels: Sequence[str]
     channel: Codes
-    currencies: Sequence[str]
+    currencies: Sequence[str]  # stripped, in upper case
     currency: Codes
     pay_cents: NDArray[np.int64]  # 0 for a cancel
     list_cents: NDArray[np.int64]  # 0 where absent

@@ -66,6 +66,7 @@ class Kind(IntEnum):
     PAID = 96
     REFUND = 97
     CANCEL = 98
+    REFUND_REVERSED = 99
 
     @property
     def label(self) -> str:
@@ -84,6 +85,9 @@ KINDS: Final[Mapping[str, Mapping[str, Kind]]] = MappingProxyType(
         for topic in INPUTS
     }
 )
+
+
+PRICED: Final = (Kind.PAID, Kind.REFUND, Kind.REFUND_REVERSED)  # kinds that need `pay_cents`
 
 
 def _about(text: str) -> Meta:
@@ -182,7 +186,8 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
     """An order was paid, refunded or cancelled; the event does not say which KOL earned it.
 
     One `paid` per order, `pay_cents` its total. A `refund` gives `pay_cents` back, a `cancel`
-    all of it; both concern `ref_order_id` if given, else `order_id`.
+    all of it, and `refund_reversed` takes refunds back that failed; they concern `ref_order_id`
+    if given, else `order_id`. Amounts are in the smallest unit of their currency.
     """
 
     order_id: Annotated[Id, _about("the order, unique for its user")]
@@ -192,7 +197,7 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
     category: Annotated[Label | None, _about("of the product")] = None
     qty: Annotated[float | None, _about("pieces, or weight of loose goods")] = None
     pay_cents: Annotated[
-        Cents | None, _about("paid or refunded; required unless kind is cancel")
+        Cents | None, _about("paid, refunded or reversed; required unless kind is cancel")
     ] = None
     list_cents: Annotated[Cents | None, _about("the price without any discount")] = None
     discount_cents: Annotated[Cents | None, _about("taken off the list price")] = None
@@ -200,18 +205,20 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
     promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
     is_member: Annotated[bool | None, _about("bought by a member")] = None
     channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
-    reason: Annotated[str | None, _about("why it was refunded")] = None
+    reason: Annotated[str | None, _about("why it was refunded, or why that failed")] = None
     ref_order_id: Annotated[Ref | None, _about("the order that is refunded or cancelled")] = None
     platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
     margin_cents: Annotated[
         Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, _about("margin of the shop")
     ] = None
     size: Annotated[Tag | None, _about("size of the pack")] = None
-    currency: Annotated[Label | None, _about("ISO 4217; CNY where absent")] = None
+    currency: Annotated[
+        Label | None,
+        _about("ISO 4217, in any case; absent: of a `paid` the shop's, else that of its order"),
+    ] = None
 
 
 Event = Clickstream | Interaction | Purchase
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
     {CLICKSTREAM: Clickstream, INTERACTIONS: Interaction, PURCHASES: Purchase}
 )
-CURRENCY: Final = "CNY"  # of a purchase that does not say

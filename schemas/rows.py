@@ -195,6 +195,16 @@ _ORDER_CREDIT: Final = Table(
             currency=(NAME, "currency, empty where unknown"),
             paid_cents=("Int64", "paid"),
             refunded_cents=("Int64", "given back, at most what was paid"),
+            excess_cents=("Int64", "asked back beyond what was paid, not subtracted"),
+            reversed_cents=("Int64", "of what was asked back, failed and reversed"),
+            refunds_outside=(
+                "Int64",
+                "refunds, cancels and reversals without effect: outside 24 h before to 180 d after",
+            ),
+            refunds_foreign=(
+                "Int64",
+                "refunds, cancels and reversals without effect: in another currency",
+            ),
             touch_kol=("Array(String)", "the KOL of each counting touch, newest touch last"),
             touch_at=(f"Array({MOMENT})", "event time of each"),
             touch_class=(f"Array({NAME})", "click, engage, live, share or view"),

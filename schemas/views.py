@@ -106,6 +106,12 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_of(_ORDER, ("touch_kol", "touch_at", "touch_class", "touch_via"), touch_at=UTC),
         **_of(
             _ORDER,
+            ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign"),
+            **dict.fromkeys(("excess_cents", "reversed_cents"), CENTS),
+            **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
+        ),
+        **_of(
+            _ORDER,
             ("touch_begin", "touches_after", "first_after_ms"),
             touch_begin=UTC,
             touches_after=COUNT,

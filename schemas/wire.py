@@ -12,18 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.events import EVENTS, PURCHASES, Kind
+from schemas.events import EVENTS, PRICED, PURCHASES
 
 Schema = dict[str, Any]
 
 VERSION: Final = 1
 FOLDER: Final = Path(__file__).parent
 
-_PRICED: Final = [kind.label for kind in (Kind.PAID, Kind.REFUND)]
 _EXTRA: Final[Mapping[str, Schema]] = MappingProxyType(
     {  # rules that a type cannot express
         PURCHASES: {
-            "if": {"properties": {"kind": {"enum": _PRICED}}},
+            "if": {"properties": {"kind": {"enum": [kind.label for kind in PRICED]}}},
             "then": {
                 "required": ["pay_cents"],
                 "properties": {"pay_cents": {"type": "integer"}},

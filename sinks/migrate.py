@@ -1,8 +1,8 @@
 """Migrations: the numbered files in `ddl/`, each applied once, in order, with its checksum.
 
 `clickhouse-migrations` does the work over the HTTP client. A file is a template:
-`${database}`, `${engine}`, `${on_cluster}` and `${definer}` are filled in when it is
-applied. The checksum is that of the template, so it is the same on one server and on a
+`${database}`, `${engine}`, `${on_cluster}`, `${definer}` and `${currency}` are filled in when it
+is applied. The checksum is that of the template, so it is the same on one server and on a
 cluster. A released file never changes; a change is a new file.
 """
 
@@ -20,6 +20,7 @@ from clickhouse_migrations.exceptions import MigrationException
 from clickhouse_migrations.migration import Migration
 from clickhouse_migrations.migrator import Migrator
 
+from schemas.currencies import CURRENCY
 from schemas.views import kept_name, replay_read_by
 
 VERSIONS = "schema_versions"  # the table of the files applied to a database
@@ -72,7 +73,14 @@ def migration_files() -> list[MigrationFile]:
     return sorted(found, key=lambda file: file.number)
 
 
-def migrate(client: Client, database: str, *, cluster: str = "", definer: str = "") -> list[str]:
+def migrate(
+    client: Client,
+    database: str,
+    *,
+    cluster: str = "",
+    definer: str = "",
+    currency: str = CURRENCY,
+) -> list[str]:
     """Apply the files that a database lacks; gives their names.
 
     The database is created when it is not there. Applying twice does nothing.
@@ -83,6 +91,7 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
         cluster: a name for `ON CLUSTER`; its tables replicate.
         definer: the user whose rights the views have, so that a reader needs rights on
             views only. Empty on the embedded engine, which knows no users.
+        currency: the shop's: hourly credits are in it.
 
     Raises:
         SchemaError: the database is of a newer version, or a file was changed after
@@ -109,7 +118,7 @@ def migrate(client: Client, database: str, *, cluster: str = "", definer: str = 
                     for file in known
                 ],
                 multi_statement=True,
-                variables=variables(database, cluster=cluster, definer=definer),
+                variables=variables(database, cluster=cluster, definer=definer, currency=currency),
                 sources={file.number: file.name for file in known},
             )
         except MigrationException as error:
@@ -165,13 +174,16 @@ def mismatch(known: Sequence[MigrationFile], applied: dict[int, str]) -> str | N
     return None
 
 
-def variables(database: str, *, cluster: str = "", definer: str = "") -> dict[str, str]:
+def variables(
+    database: str, *, cluster: str = "", definer: str = "", currency: str = CURRENCY
+) -> dict[str, str]:
     """The values of the placeholders in the templates."""
     return {
         "database": database,
         "engine": REPLICATED_ENGINE if cluster else ENGINE,
         "on_cluster": _on(cluster).strip(),
         "definer": f"DEFINER = {definer} SQL SECURITY DEFINER" if definer else "",
+        "currency": currency,
     }
 
 

@@ -39,6 +39,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from schemas.currencies import CURRENCY, DECIMALS, folded
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.placeholders import PLACEHOLDER_IDS, Placeholders
 from schemas.topics import OWN, TOPICS
@@ -273,6 +274,11 @@ class Settings(BaseSettings):
     business_zone: str = Field(
         "Asia/Shanghai", description="Time zone of days on screens; rows are in UTC."
     )
+    currency: str = Field(
+        CURRENCY,
+        description="The shop's currency, ISO 4217: of a `paid` that names none, and the only one "
+        "in cells and hourly credits; after a change: `kol replay`.",
+    )
     hmac_key: SecretStr = Field(
         SecretStr(""),
         description="Secret key of user_hash, at least 16 characters; required in production.",
@@ -302,6 +308,13 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{zone!r} is no time zone, such as Asia/Shanghai") from error
         return zone
+
+    @field_validator("currency")
+    @classmethod
+    def _is_currency(cls, currency: str) -> str:
+        if folded(currency) not in DECIMALS:
+            raise ValueError(f"{currency!r} is no currency of ISO 4217, such as {CURRENCY}")
+        return folded(currency)
 
     @field_validator("hmac_key")
     @classmethod

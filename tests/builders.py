@@ -53,6 +53,11 @@ def cancel(ref_order_id: str = "o1", **fields: object) -> Message:
     return _event(defaults | {"ref_order_id": ref_order_id} | fields)
 
 
+def reversal(ref_order_id: str = "o1", pay_cents: int = 1_000, **fields: object) -> Message:
+    """A refund of u1's order `ref_order_id` that failed."""
+    return refund(ref_order_id, pay_cents, **{"kind": "refund_reversed"} | fields)
+
+
 def record_batch(
     topic: str,
     messages: Sequence[Message | bytes | None],

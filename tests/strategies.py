@@ -108,11 +108,15 @@ _commerce = {
     "platform": labels,
     "margin_cents": st.integers(-MAX_CENTS, MAX_CENTS),
     "size": tags,
-    "currency": st.sampled_from(["CNY", "USD", ""]),
+    "currency": st.sampled_from(["CNY", "cny ", "USD", "JPY", "points", ""]),
 }
 paid_orders = _events({"kind": st.just("paid"), "order_id": orders, "pay_cents": cents}, _commerce)
 refunds = _events(
-    {"kind": st.just("refund"), "order_id": orders, "pay_cents": cents},
+    {
+        "kind": st.sampled_from(["refund", "refund_reversed"]),
+        "order_id": orders,
+        "pay_cents": cents,
+    },
     _commerce | {"ref_order_id": orders | st.just("")},
 )
 cancels = _events(

@@ -359,6 +359,32 @@ def test_partial_refunds_are_split_as_the_credits_are() -> None:
     assert returned(row, "first") == {"kol-lan": 3_334, "kol-xia": 0}
 
 
+def test_a_reversed_refund_is_taken_back_and_other_currencies_are_not_subtracted() -> None:
+    rows = expected("a_refund_is_reversed_and_currencies_differ")
+    shop, foreign = order(rows, order_id="o1"), order(rows, order_id="o2")
+
+    assert [shop["currency"], foreign["currency"]] == ["CNY", "USD"]
+    assert shop["refunded_cents"] == 3_000 - 3_000 + 2_999
+    assert foreign["refunded_cents"] == 0  # 700 less 750, not below 0
+    assert [shop["reversed_cents"], foreign["reversed_cents"]] == [3_000, 750]
+    assert [shop["refunds_foreign"], foreign["refunds_foreign"]] == [1, 1]  # dollars; yen
+    assert counted(rows, "refund_foreign") == 2
+    assert counted(rows, "reversal_excess_cents") == 50
+    # the order in dollars, its refund, its reversal; dollars and yen by their own
+    assert counted(rows, "foreign_currency") == 5
+
+
+def test_a_reversal_is_subtracted_in_its_own_minute_and_another_currency_is_in_no_cell() -> None:
+    rows = expected("a_refund_is_reversed_and_currencies_differ")
+    minutes = ("12:00", "12:01", "12:02", "12:03", "12:04", "12:05", "12:06")
+    cells = [cell(rows, "~brand:feihe", minute) for minute in minutes]
+
+    assert [one.get("refund_cents", 0) for one in cells] == [0, 3_000, -3_000, 2_999, 0, 0, 0]
+    assert [one.get("refunds", 0) for one in cells] == [0, 1, 0, 1, 0, 0, 0]
+    assert [one.get("events", 0) for one in cells] == [1, 1, 1, 1, 0, 0, 0]
+    assert sum(one.get("paid_cents", 0) for one in cells) == 10_000
+
+
 def test_partial_refunds_and_a_cancel_give_back_what_was_paid_and_no_more() -> None:
     rows = expected("partial_refunds_and_cancel")
 

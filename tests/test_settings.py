@@ -176,3 +176,12 @@ def test_an_input_topic_may_have_another_name_on_the_brokers(
 def test_an_input_topic_has_a_name_of_its_own_that_brokers_take(name: str) -> None:
     with pytest.raises(ValidationError):
         Kafka(purchases_topic=name, prefix="a." if name.startswith("a.") else "")
+
+
+def test_the_shops_currency_is_one_of_iso_4217(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOL_CURRENCY", " eur")
+    assert load(()).currency == "EUR"
+
+    monkeypatch.setenv("KOL_CURRENCY", "YUAN")
+    with pytest.raises(SettingsError, match="KOL_CURRENCY: 'YUAN' is no currency of ISO 4217"):
+        load(())

@@ -19,6 +19,7 @@ from deploy.datasets.converted import Converted
 from schemas.events import CLICKSTREAM, PURCHASES
 
 PLATFORM = "completejourney"
+CURRENCY = "USD"
 SECOND_MS = 1_000
 HOUR_MS = 3_600_000
 RULES = {
@@ -36,7 +37,7 @@ def convert(on_progress: Callable[[int], None] = lambda _: None) -> Converted:
 
     names = ["transactions", "campaigns", "campaign_descriptions", "coupon_redemptions"]
     data = get_data(names)
-    converted = Converted(PLATFORM, notes=RULES)
+    converted = Converted(PLATFORM, CURRENCY, notes=RULES)
     baskets = orders(data["transactions"], converted, on_progress)
     exposures(data["campaigns"], data["campaign_descriptions"], converted)
     redemptions(data["coupon_redemptions"], baskets, converted)
@@ -85,7 +86,7 @@ def order(basket: Any) -> dict[str, Any]:  # noqa: ANN401  # a row of a data fra
         "brand_id": f"store-{basket.store}",
         "platform": PLATFORM,
         "channel_type": "shelf",
-        "currency": "USD",
+        "currency": CURRENCY,
     }
 
 

@@ -29,6 +29,7 @@ class Converted:
     """A data set as events, with the counts that the import must reproduce."""
 
     platform: str  # of all its orders, so that they can be found again
+    currency: str  # of all its orders, ISO 4217
     events: list[Event] = field(default_factory=list)
     fates: dict[str, Fate] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)  # fate -> the rule, in a sentence

@@ -25,6 +25,7 @@ from deploy.datasets.converted import Converted
 from schemas.events import PURCHASES
 
 PLATFORM = "uci-online-retail"
+CURRENCY = "GBP"
 RULES = {
     "sale": "part of its invoice's order",
     "sale_for_nothing": "price 0: part of its order, worth no cent",
@@ -72,7 +73,7 @@ def convert(path: Path, on_progress: Callable[[int], None] = lambda _: None) -> 
         FileNotFoundError: no such file.
 
     """
-    converted = Converted(PLATFORM, notes=RULES)
+    converted = Converted(PLATFORM, CURRENCY, notes=RULES)
     invoices: dict[str, list[Line]] = defaultdict(list)
     sales: dict[tuple[str, str, Decimal], list[Sale]] = defaultdict(list)
     known: set[tuple[str, ...]] = set()
@@ -119,7 +120,7 @@ def add_refund(
                 "pay_cents": line.cents,
                 "sku": line.item,
                 "platform": PLATFORM,
-                "currency": "GBP",
+                "currency": CURRENCY,
             },
         )
     )
@@ -149,7 +150,7 @@ def order(lines: list[Line]) -> dict[str, object]:
         "brand_id": PLATFORM,
         "platform": PLATFORM,
         "channel_type": "shelf",
-        "currency": "GBP",
+        "currency": CURRENCY,
     }
 
 

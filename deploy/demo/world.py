@@ -18,6 +18,7 @@ from deploy.demo.story import Act, Role, Scenario
 EVENTS_A_VISIT: Final = 3.25  # of an ordinary visit and what follows from it, on average
 ORGANIC: Final = 0.2  # of visits nobody led to
 REFUNDED: Final = 0.06  # of ordinary orders
+REFUNDS_FAILED: Final = 0.04  # of refunds: the account they went to is closed
 MAX_SHARE_DEPTH: Final = 4
 SECOND: Final = 1_000  # milliseconds
 
@@ -200,6 +201,16 @@ class World:
             self._outbox.purchase(
                 at, user, kind="refund", **about, pay_cents=cents, reason="quality"
             )
+            if self._chance(REFUNDS_FAILED):
+                later = at + rng.randint(30, 300) * SECOND
+                self._outbox.purchase(
+                    later,
+                    user,
+                    kind="refund_reversed",
+                    **about,
+                    pay_cents=cents,
+                    reason="account_closed",
+                )
 
     # acts of the story
 

@@ -3,7 +3,7 @@
 A bar shows a score's 90 % interval on a scale from 0 to 100.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.cells import ORGANIC
-from streams.cli.money import as_yuan, in_currency
+from streams.cli.money import as_money
 from streams.cli.screen import Shown, out, panel, stacked, styled
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def drawn(shown: "Leaderboard", note: str, width: int) -> Shown:
         *(styled(f" {line}", "dim") for line in LEGEND),
         *([] if shown.fall is None else [fall_line(shown.fall)]),
         *([] if shown.split is None else [split_line(shown.split)]),
+        *([] if not shown.elsewhere else [elsewhere_line(shown.elsewhere)]),
         styled(f" every message left by one door: {doors}", "dim"),
     )
 
@@ -87,17 +88,23 @@ def _score_at(one: "Score") -> Text:
     return shown.append(f" at {one.minute:%H:%M}", "default")
 
 
+def elsewhere_line(paid: Mapping[str, int]) -> Text:
+    """What was paid in other currencies than the shop's: it adds to no KOL's money here."""
+    amounts = ", ".join(as_money(cents, currency) for currency, cents in paid.items())
+    return styled(f" orders in other currencies, not shown: {amounts}", "dim")
+
+
 def split_line(split: "Split") -> Text:
     """An order and what each KOL, or nobody, is credited of it."""
     text = Text.assemble(
         (" order ", "dim"),
         styled(split.order_id, "bold"),
-        f" {in_currency(split.paid_cents, split.currency)} → ",
+        f" {as_money(split.paid_cents, split.currency)} → ",
     )
     for number, (kol, cents) in enumerate(split.shares):
         text.append(" · " if number else "")
         text.append(styled(kol, "dim" if kol == ORGANIC else "bold"))
-        text.append(f" {in_currency(cents, split.currency)}")
+        text.append(f" {as_money(cents, split.currency)}")
     return text
 
 
@@ -158,7 +165,10 @@ def _amounts(leaders: Sequence["Leader"]) -> list[Column]:
     return [
         Column("n", [styled(f"{leader['n_eff']:.0f}") for leader in leaders]),
         *(
-            Column(header, [styled(as_yuan(int(leader[name]))) for leader in leaders])
+            Column(
+                header,
+                [styled(as_money(int(leader[name]), leader["currency"])) for leader in leaders],
+            )
             for header, name in (("credited", "credit_cents"), ("given back", "refunded_cents"))
         ),
     ]

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
 from streams.cli.board import live_board
-from streams.cli.money import as_yuan
+from streams.cli.money import as_money
 from streams.cli.options import (
     FAILED,
     Duration,
@@ -90,13 +90,15 @@ def _play_on_screen(stack: "RunningStack", duration: float, rate: float) -> dict
 
 
 def _print_report(report: dict[str, Any]) -> None:
+    currency = report["currency"]
     table = Table("model", "credited", "given back", title="every order, to the cent")
     for model, cents in report["credited_cents"].items():
-        table.add_row(model, as_yuan(cents), as_yuan(report["refunded_cents"][model]))
+        refunded = report["refunded_cents"][model]
+        table.add_row(model, as_money(cents, currency), as_money(refunded, currency))
     out.print(table)
     out.print(
         f"{report['messages']:,} messages, {report['orders']:,} orders worth"
-        f" {as_yuan(report['paid_cents'])}, {report['scores']:,} scores;"
+        f" {as_money(report['paid_cents'], currency)}, {report['scores']:,} scores;"
         f" from message to row {report['end_to_end_ms']['p50']} ms (p50),"
         f" {report['end_to_end_ms']['p99']} ms (p99)",
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from streams.cli.money import as_yuan
+from streams.cli.money import as_money
 from streams.cli.options import FAILED, HOME, Home, Json, use_home
 from streams.cli.screen import err, out, print_json, print_notice, styled
 
@@ -56,11 +56,15 @@ def _print_letters(letters: "list[Letter]") -> None:
 
 
 def _print_order(one: dict[str, Any]) -> None:
+    currency = one["currency"]
     out.print(
         styled(one["order_id"], "bold"),
-        f" {one['ordered_at']} UTC  paid {as_yuan(one['paid_cents'])}"
-        f"  given back {as_yuan(one['refunded_cents'])}  {one['brand_id']} {one['platform']}",
+        f" {one['ordered_at']} UTC  paid {as_money(one['paid_cents'], currency)}"
+        f"  given back {as_money(one['refunded_cents'], currency)}"
+        f"  {one['brand_id']} {one['platform']}",
     )
+    for difference in differences(one):
+        out.print(difference)
     if one["touches"]:
         columns = ("first (UTC)", "last (UTC)", "KOL", "class", "via", "last before the order")
         touches = Table(*columns, title="touches")
@@ -83,8 +87,8 @@ def _print_order(one: dict[str, Any]) -> None:
                 model["model"] if number == 0 else "",
                 share["kol_id"],
                 f"{share['weight']:,} of {model['total_weight']:,}",
-                as_yuan(share["credit_cents"]),
-                as_yuan(share["refunded_cents"]),
+                as_money(share["credit_cents"], currency),
+                as_money(share["refunded_cents"], currency),
             )
     out.print(credits_)
 
@@ -101,3 +105,29 @@ def _after(touches: int, first_ms: int) -> str:
     first = f"{seconds / 60:g} min" if seconds >= 60 and not seconds % 60 else f"{seconds:g} s"  # noqa: PLR2004
     which = "1 touch" if touches == 1 else f"{touches} touches, the first"
     return f"{which} {first} after the order, not counted (a clock may be ahead)"
+
+
+def differences(one: dict[str, Any]) -> list[str]:
+    """What was said of an order and does not show in what was given back, a sentence each."""
+    currency = one["currency"]
+    excess, taken_back = one["excess_cents"], one["reversed_cents"]
+    outside, foreign = one["refunds_outside"], one["refunds_foreign"]
+    sentences = {
+        f"{as_money(excess, currency)} more was asked back than was paid": excess,
+        f"{as_money(taken_back, currency)} of what was asked back failed and was reversed": (
+            taken_back
+        ),
+        f"{_refunds(outside)} outside the window of 24 h before to 180 d after the order,"
+        " not subtracted": outside,
+        f"{_refunds(foreign)} in another currency than {currency}, not subtracted": foreign,
+    }
+    return [sentence for sentence, is_so in sentences.items() if is_so]
+
+
+def _refunds(count: int) -> str:
+    """A number of refunds, cancels or reversals.
+
+    >>> _refunds(1), _refunds(2)
+    ('1 refund', '2 refunds')
+    """
+    return f"{count} refund{'' if count == 1 else 's'}"

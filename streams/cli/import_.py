@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from streams.cli.money import as_money
 from streams.cli.options import (
     FAILED,
     HOME,
@@ -61,31 +62,27 @@ def import_(
 
 def _print_report(report: dict[str, Any]) -> None:
     title = report["dataset"] + (" (semi-synthetic)" if report["semi_synthetic"] else "")
-    fates = Table("fate", "lines", "cents", "rule", title=f"{title}: {report['lines']:,} lines")
+    currency = report["currency"]
+    fates = Table("fate", "lines", "amount", "rule", title=f"{title}: {report['lines']:,} lines")
     for name, fate in report["fates"].items():
-        fates.add_row(name, f"{fate['lines']:,}", f"{fate['cents']:,}", fate["rule"])
+        amount = as_money(fate["cents"], currency)
+        fates.add_row(name, f"{fate['lines']:,}", amount, fate["rule"])
     out.print(fates)
     balance = report["balance"]
-    money = Table("", "orders", "paid cents", "refunded cents", "organic cents", title="balance")
+    money = Table("", "orders", "paid", "refunded", "organic", title="balance")
     for name in ("expected", "stands"):
         row = balance[name]
-        money.add_row(
-            name, f"{row['orders']:,}", f"{row['paid_cents']:,}", f"{row['refunded_cents']:,}", ""
-        )
+        amounts = [as_money(int(row[f"{one}_cents"]), currency) for one in ("paid", "refunded")]
+        money.add_row(name, f"{row['orders']:,}", *amounts, "")
     for row in balance["models"]:
-        money.add_row(
-            row["model"],
-            "",
-            f"{row['credited_cents']:,}",
-            f"{row['refunded_cents']:,}",
-            f"{row['organic_cents']:,}",
-        )
+        columns = ("credited_cents", "refunded_cents", "organic_cents")
+        money.add_row(row["model"], "", *(as_money(int(row[one]), currency) for one in columns))
     out.print(money)
     if balance["known_answers"]:
-        known = Table("model", "cents of known orders", "to the right one", title="known answers")
+        known = Table("model", "known orders", "to the right one", title="known answers")
         for model, row in balance["known_answers"].items():
             share = row["right_cents"] / row["cents"] if row["cents"] else 0.0
-            known.add_row(model, f"{row['cents']:,}", f"{share:.1%}")
+            known.add_row(model, as_money(row["cents"], currency), f"{share:.1%}")
         out.print(known)
     if report["shifted_days"]:
         out.print(f"event times moved by {report['shifted_days']} days")

@@ -11,9 +11,16 @@ def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
     from streams.settings import load
 
     use_home(home)
-    conf = load(("clickhouse",)).clickhouse
+    settings = load(("clickhouse",))
+    conf = settings.clickhouse
     client = connect(conf, database="")
-    done = apply_migrations(client, conf.database, cluster=conf.cluster, definer=conf.definer)
+    done = apply_migrations(
+        client,
+        conf.database,
+        cluster=conf.cluster,
+        definer=conf.definer,
+        currency=settings.currency,
+    )
     if as_json:
         print_json({"applied": done})
     else:

@@ -22,6 +22,8 @@ def demo_report(
 ) -> dict[str, Any]:
     """Where every message left and what every cent was credited to, from the views of record.
 
+    Money is in the shop's currency, the only one of the demo's traffic.
+
     Args:
         settings: of the stack.
         messages: on the input topics.
@@ -29,15 +31,23 @@ def demo_report(
 
     """
     client = reader(settings.clickhouse)
-    orders = query(client, "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order")[0]
+    where = {"currency": settings.currency}
+    orders = query(
+        client,
+        "SELECT count() AS n, sum(paid_cents) AS paid FROM v_order"
+        " WHERE currency = {currency:String}",
+        where,
+    )[0]
     models = query(
         client,
         "SELECT model, sum(credit_cents) AS credited, sum(refunded_cents) AS refunded"
-        " FROM v_order_credit GROUP BY model ORDER BY model",
+        " FROM v_order_credit WHERE currency = {currency:String} GROUP BY model ORDER BY model",
+        where,
     )
     scores = query(client, "SELECT count() AS n FROM v_score")[0]
     return {"messages": messages, **_doors(client)} | {
         "orders": int(orders["n"]),
+        **where,
         "paid_cents": int(orders["paid"]),
         "credited_cents": {row["model"]: int(row["credited"]) for row in models},
         "refunded_cents": {row["model"]: int(row["refunded"]) for row in models},

@@ -13,7 +13,8 @@ MINUTE_MS = 60_000
 MOST_LETTERS = 20
 ORDER_FIELDS = (
     *("order_id", "ordered_at", "brand_id", "platform", "channel", "currency"),
-    *("paid_cents", "refunded_cents"),
+    *("paid_cents", "refunded_cents", "excess_cents", "reversed_cents"),
+    *("refunds_outside", "refunds_foreign"),
 )
 
 
@@ -25,8 +26,8 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
     """
     found = query(
         client,
-        "SELECT order_id, user_hash, ordered_at, toUnixTimestamp64Milli(ordered_at) AS at,"
-        " brand_id, platform, channel, currency, paid_cents, refunded_cents,"
+        f"SELECT {', '.join(ORDER_FIELDS)},"  # noqa: S608  # columns of ours
+        " user_hash, toUnixTimestamp64Milli(ordered_at) AS at,"
         " touch_kol, touch_class, touch_via, touches_after, first_after_ms,"
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_begin) AS begin_ms,"
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS last_ms,"

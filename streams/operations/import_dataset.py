@@ -93,6 +93,7 @@ def _line_report(dataset: str, converted: Converted) -> dict[str, Any]:
     """What became of the lines of a data set."""
     return {
         "dataset": dataset,
+        "currency": converted.currency,
         "lines": sum(fate.lines for fate in converted.fates.values()),
         "fates": {
             name: {"lines": fate.lines, "cents": fate.cents, "rule": converted.notes[name]}
@@ -163,18 +164,20 @@ async def send(
 
 def balance(client: Client, converted: Converted) -> dict[str, Any]:
     """What is in ClickHouse beside what must be, to the cent, and the known answers."""
-    where = {"platform": converted.platform}
+    where = {"platform": converted.platform, "currency": converted.currency}
     stands = query(
         client,
         "SELECT count() AS orders, sum(paid_cents) AS paid_cents,"
-        " sum(refunded_cents) AS refunded_cents FROM v_order WHERE platform = {platform:String}",
+        " sum(refunded_cents) AS refunded_cents FROM v_order"
+        " WHERE platform = {platform:String} AND currency = {currency:String}",
         where,
     )[0]
     models = query(
         client,
         "SELECT model, sum(credit_cents) AS credited_cents, sum(refunded_cents) AS refunded_cents,"
         " sumIf(credit_cents, kol_id = 'organic') AS organic_cents"
-        " FROM v_order_credit WHERE platform = {platform:String} GROUP BY model ORDER BY model",
+        " FROM v_order_credit WHERE platform = {platform:String} AND currency = {currency:String}"
+        " GROUP BY model ORDER BY model",
         where,
     )
     expected = converted.expected()

@@ -22,7 +22,7 @@ LEADERS: Final = """
     SELECT s.kol_id AS kol_id, s.now.1 AS trust, s.now.2 AS trust_lo, s.now.3 AS trust_hi,
            s.now.4 AS resonance, s.now.5 AS resonance_lo, s.now.6 AS resonance_hi,
            s.now.7 AS n_eff, s.at_first AS before, c.credit AS credit_cents,
-           c.refunded AS refunded_cents, s.is_new AS is_new,
+           c.refunded AS refunded_cents, {currency:String} AS currency, s.is_new AS is_new,
            row_number() OVER (ORDER BY c.credit DESC, s.kol_id) AS place
     FROM (
         SELECT kol_id, argMin(trust, minute) AS at_first,
@@ -36,7 +36,8 @@ LEADERS: Final = """
     ) AS s
     LEFT JOIN (
         SELECT kol_id, sum(credit_cents) AS credit, sum(refunded_cents) AS refunded
-        FROM v_order_credit WHERE model = {model:String} GROUP BY kol_id
+        FROM v_order_credit
+        WHERE model = {model:String} AND currency = {currency:String} GROUP BY kol_id
     ) AS c ON c.kol_id = s.kol_id
     QUALIFY place <= {limit:UInt32} OR (s.is_new AND {most_new:UInt32} >= row_number() OVER (
         PARTITION BY s.is_new ORDER BY s.first_minute DESC, c.credit DESC, s.kol_id
@@ -104,6 +105,7 @@ class Leaderboard:
     fall: Fall | None  # the largest of the last minutes
     split: Split | None  # of the last minute; of two to four KOLs, if there is one
     doors: Mapping[str, int]  # door or reason of a rejection -> messages
+    elsewhere: Mapping[str, int]  # other currencies than the shop's -> paid in them
     awaited: str  # what the first score waits for; empty if there is one
 
 
@@ -114,17 +116,27 @@ def leaderboard(settings: Settings, limit: int = 18) -> Leaderboard:
     doors = {**by_kind.get("doors", {}), **by_kind.get("rejected", {})}
     shown = leaders(settings, limit)
     awaited = "" if shown else _awaited(has_messages=bool(doors))
-    return Leaderboard(shown, _fall(client), _split(client), doors, awaited)
+    elsewhere = paid_in_other_currencies(settings)
+    return Leaderboard(shown, _fall(client), _split(client), doors, elsewhere, awaited)
+
+
+MOST_CURRENCIES: Final = 5  # that fit on a screen
 
 
 def leaders(settings: Settings, limit: int = 18) -> list[dict[str, Any]]:
     """The newest score of each KOL with what it earned, the highest earner first.
 
     A fourth of the rows, at most three, is for KOLs that are new: first scored in the last ten
-    minutes, while others were scored long before.
+    minutes, while others were scored long before. Money is in the shop's currency: that of orders
+    in others does not add to it.
     """
-    most_new = min(NEW_SHOWN, limit // 4)
-    given = {"limit": limit, "most_new": most_new, "lately": LATELY_MINUTES, "model": MODEL}
+    given = {
+        "limit": limit,
+        "most_new": min(NEW_SHOWN, limit // 4),
+        "lately": LATELY_MINUTES,
+        "model": MODEL,
+        "currency": settings.currency,
+    }
     return _with_new(query(reader(settings.clickhouse), LEADERS, given), limit)
 
 
@@ -189,6 +201,18 @@ def _least_watermark(pages: Iterable[Mapping[str, Any] | None]) -> str:
         return ""
     at, partition = min(found)
     return f"partition {partition} is at {datetime.fromtimestamp(at / 1000, UTC):%H:%M:%S} UTC"
+
+
+def paid_in_other_currencies(settings: Settings) -> dict[str, int]:
+    """What was paid in currencies other than the shop's, by their codes; those of most orders."""
+    rows = query(
+        reader(settings.clickhouse),
+        "SELECT currency, sum(paid_cents) AS paid FROM v_order"
+        " WHERE currency != {currency:String}"
+        " GROUP BY currency ORDER BY count() DESC, currency LIMIT {limit:UInt32}",
+        {"currency": settings.currency, "limit": MOST_CURRENCIES},
+    )
+    return {row["currency"]: int(row["paid"]) for row in rows}
 
 
 def refresh(stop: threading.Event, duration: float, show: Callable[[], None]) -> None:

@@ -105,6 +105,7 @@ def _settings(home: StateFolder, bootstrap: str, engine_port: int) -> dict[str, 
             "reader_password": secrets.reader_password,
         },
         "hmac_key": secrets.hmac_key,
+        "currency": load(()).currency,
     }
 
 

@@ -197,12 +197,17 @@ def _continue(memory: UserMemory | KolMemory, it: TakenOver) -> None:
 
 def restored_user_memory(settings: Settings, partition: int, opened: Opened) -> UserMemory:
     """The memory of a snapshot, or an empty one where there is none."""
-    key = settings.hmac_key.get_secret_value().encode()
+    key, clock = settings.hmac_key.get_secret_value().encode(), time.perf_counter
     memory = (
-        UserMemory(partition, hmac_key=key, clock=time.perf_counter)
+        UserMemory(partition, hmac_key=key, clock=clock, currency=settings.currency)
         if opened.arrays is None
         else UserMemory.restored(
-            opened.arrays, partition, hmac_key=key, clock=time.perf_counter, run=in_threads
+            opened.arrays,
+            partition,
+            hmac_key=key,
+            clock=clock,
+            run=in_threads,
+            currency=settings.currency,
         )
     )
     if opened.life > 1 or opened.epoch > 0:  # a former owner may have written larger totals

@@ -94,7 +94,7 @@ METRICS: dict[str, Metric] = {
     ),
     "kol_not_booked": Metric(
         "gauge",
-        "Refunds without an order in owned partitions: an order that arrives later lowers them.",
+        "What refunds did not do in owned partitions: an order that arrives later lowers it.",
         ("topic", "counter"),
     ),
     "kol_duplicates_skipped_total": Metric(

@@ -57,23 +57,25 @@ def forecast(text: str) -> Forecast:
 def leader(text: str) -> dict[str, Any]:
     names = ("trust", "trust_lo", "trust_hi", "resonance", "resonance_lo", "resonance_hi", "before")
     row: dict[str, Any] = dict.fromkeys(names, 0.5)
-    amounts = {"n_eff": 1.0, "credit_cents": 1, "refunded_cents": 1}
+    amounts = {"n_eff": 1.0, "credit_cents": 1, "refunded_cents": 1, "currency": text}
     return row | amounts | {"kol_id": text, "is_new": True}
 
 
 def leaderboard(text: str) -> Leaderboard:
     at = Score(0.5, 0.4, 0.6, datetime.fromtimestamp(0, UTC))
     split = Split(text, text, 1, [(text, 1)])
-    return Leaderboard([leader(text)], Fall(text, at, at), split, {text: 1}, "")
+    return Leaderboard([leader(text)], Fall(text, at, at), split, {text: 1}, {text: 1}, "")
 
 
 def explained(text: str) -> dict[str, Any]:
-    amounts = {"paid_cents": 1, "refunded_cents": 1}
+    amounts = {"paid_cents": 1, "refunded_cents": 1, "excess_cents": 1, "reversed_cents": 1}
+    amounts |= {"refunds_outside": 1, "refunds_foreign": 1}
     names = ("begin", "at", "kol_id", "class", "via")
     touch = dict.fromkeys(names, text) | {"age_minutes": 1}
     share = {"kol_id": text, "weight": 1, "credit_cents": 1, "refunded_cents": 1}
     return amounts | {
         "order_id": text,
+        "currency": text,
         "ordered_at": text,
         "brand_id": text,
         "platform": text,
@@ -89,6 +91,7 @@ def imported(text: str) -> dict[str, Any]:
     model = {"model": text, "credited_cents": 1, "refunded_cents": 1, "organic_cents": 1}
     return {
         "dataset": text,
+        "currency": text,
         "semi_synthetic": True,
         "lines": 1,
         "shifted_days": 1,
@@ -132,7 +135,7 @@ def connections(text: str) -> dict[str, Any]:
 def demo_report(text: str) -> dict[str, Any]:
     sums = {"credited_cents": {text: 1}, "refunded_cents": {text: 1}, "paid_cents": 1}
     counts = {"messages": 1, "orders": 1, "scores": 1, "end_to_end_ms": {"p50": 1, "p99": 1}}
-    return sums | counts
+    return sums | counts | {"currency": text}
 
 
 def comparison(text: str) -> dict[str, Any]:

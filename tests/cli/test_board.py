@@ -32,6 +32,7 @@ LEADERS = [
         "resonance_hi": 0.58,
         "before": 0.5,
         "n_eff": 1234.0,
+        "currency": "CNY",
         "credit_cents": 123_456_789,
         "refunded_cents": 1_234_567,
         "is_new": False,
@@ -46,6 +47,7 @@ LEADERS = [
         "resonance_hi": None,
         "before": 1.0,
         "n_eff": 1.0,
+        "currency": "JPY",
         "credit_cents": 0,
         "refunded_cents": 0,
         "is_new": True,
@@ -53,7 +55,7 @@ LEADERS = [
 ]
 NUMBERS = [
     *("62 (55–70)", "+12.0", "1234", "¥1,234,567.89", "¥12,345.67"),
-    *("100 (100–100)", "+0.0", "¥0.00"),
+    *("100 (100–100)", "+0.0", "JPY 0"),
 ]
 
 
@@ -63,7 +65,7 @@ FALL = Fall(
     Score(0.16, 0.08, 0.31, datetime(2026, 1, 1, 5, 46, tzinfo=UTC)),
 )
 SPLIT = Split("o123", "CNY", 19_900, [("kol-a", 12_000), ("organic", 7_900)])
-BOARD = Leaderboard(LEADERS, FALL, SPLIT, {"written": 1_234, "duplicate": 5}, "")
+BOARD = Leaderboard(LEADERS, FALL, SPLIT, {"written": 1_234, "duplicate": 5}, {}, "")
 SCREENS = Path(__file__).parent / "screens"  # of this board, by columns
 
 Draw = Callable[[list[dict[str, Any]], int], str]
@@ -165,7 +167,7 @@ def test_where_nothing_fell_and_nothing_was_ordered_no_line_says_so(whole: Show)
 
 
 def test_a_board_without_scores_says_what_it_waits_for(whole: Show) -> None:
-    text = whole(Leaderboard([], None, None, {}, "no score yet: partition 2"), 80)
+    text = whole(Leaderboard([], None, None, {}, {}, "no score yet: partition 2"), 80)
 
     assert "no score yet: partition 2" in text
     assert "credited" not in text

@@ -70,7 +70,7 @@ async def test_without_scores_the_leaderboard_says_what_it_waits_for(server: Ser
 
     shown = leaderboard(settings(server), 4)
 
-    assert shown == Leaderboard([], None, None, {}, "no score yet: no event has been read")
+    assert shown == Leaderboard([], None, None, {}, {}, "no score yet: no event has been read")
 
 
 def at(minute: int) -> datetime:

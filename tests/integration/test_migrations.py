@@ -305,6 +305,28 @@ async def test_hours_of_credit_follow_an_order_that_changes_hands(
     assert (before, after) == ([("k1", 100)], [("k2", 100)])
 
 
+async def test_hours_of_credit_are_in_the_shops_currency(client: Client, sink: ClickHouse) -> None:
+    (at,) = rows_from(client, "SELECT toUnixTimestamp(now()) * 1000")[0]
+    to = {"linear": {"k1": 100}}
+    await sink.write(
+        orders(
+            *(
+                order(f"o{n}", ["k1"], to, ordered_at=at, currency=currency)
+                for n, currency in enumerate(["CNY", "cny ", "USD"])
+            )
+        )
+    )
+    refreshed(client, "credit_1h_refresh")
+
+    hours = "SELECT orders, credit_cents FROM v_credit_1h WHERE model = 'linear'"
+    by_currency = (
+        "SELECT currency, sum(credit_cents) FROM v_order_credit WHERE model = 'linear'"
+        " GROUP BY currency ORDER BY currency"
+    )
+    assert rows_from(client, hours) == [(2, 200)]
+    assert rows_from(client, by_currency) == [("CNY", 200), ("USD", 100)]
+
+
 async def test_hours_of_scores_keep_the_last_and_the_extremes(
     client: Client, sink: ClickHouse
 ) -> None:
@@ -381,7 +403,7 @@ BEFORE_DROP = 16  # the last migration before one that drops tables
 DROPPED = ("journey", "transition_cell", "commerce_cell", "commerce_1h")
 
 
-async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
+def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier = migration_files()[:BEFORE_DROP]
@@ -391,10 +413,10 @@ async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     for table in DROPPED:
         old.command(f"INSERT INTO {table} (version) VALUES (1)")  # noqa: S608  # names of ours
     old.command("CREATE VIEW v_journey__kept AS SELECT * FROM journey")
-    there = ClickHouse.at(connection_settings(server, "old"))
-    for written in (orders(order("o1", ["k1"])), cells(0, 1, users=2)):
-        await there.write(written)
+    old.command("INSERT INTO order_credit (order_id, kols, version) VALUES ('o1', ['k1'], 1)")
+    old.command("INSERT INTO minute_cell (minute, users, version) VALUES (0, 2, 1), (60, 2, 2)")
     before = {table: rows_of(old, table) for table in ("order_credit", "minute_cell", VERSIONS)}
+    columns = {table: list(old.query(f"SELECT * FROM {table}").column_names) for table in before}  # noqa: S608  # names of ours
 
     applied = migrate(old, "old")
 
@@ -404,12 +426,12 @@ async def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     assert made(old, "old") == made(new, "new")
     assert [len(before[table]) for table in ("order_credit", "minute_cell")] == [1, 2]
     for table in ("order_credit", "minute_cell"):
-        assert rows_of(old, table) == before[table]
+        assert rows_of(old, table, columns[table]) == before[table]
     assert rows_of(old, VERSIONS)[:BEFORE_DROP] == before[VERSIONS]
 
 
-def rows_of(client: Client, table: str) -> list[tuple[Any, ...]]:
-    return rows_from(client, f"SELECT * FROM {table} ORDER BY version")  # noqa: S608  # a name of ours
+def rows_of(client: Client, table: str, columns: Sequence[str] = ("*",)) -> list[tuple[Any, ...]]:
+    return rows_from(client, f"SELECT {', '.join(columns)} FROM {table} ORDER BY version")  # noqa: S608  # a name of ours
 
 
 def made(client: Client, database: str) -> dict[str, str]:

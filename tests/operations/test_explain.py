@@ -25,6 +25,8 @@ def order(user: str) -> dict[str, Any]:
         "refunded_cents": 0,
         "touches_after": 0,
         "first_after_ms": 0,
+        **dict.fromkeys(("excess_cents", "reversed_cents"), 0),
+        **dict.fromkeys(("refunds_outside", "refunds_foreign"), 0),
         **dict.fromkeys(texts, ""),
         **{name: [] for name in columns},
     }

@@ -16,7 +16,6 @@ from schemas.columns import NONE, Behaviour, Codes, Decoded, Purchases, RecordBa
 from schemas.doors import RejectReason
 from schemas.events import (
     CLICKSTREAM,
-    CURRENCY,
     FUTURE_MS,
     INPUTS,
     INTERACTIONS,
@@ -244,7 +243,9 @@ def test_the_columns_of_purchases_say_what_the_events_say(sent: list[Message]) -
     assert names(facts.brands, facts.brand) == [m.get("brand_id") or None for m in sent]
     assert names(facts.platforms, facts.platform) == [m.get("platform") or None for m in sent]
     assert names(facts.channels, facts.channel) == [m.get("channel_type") or None for m in sent]
-    assert names(facts.currencies, facts.currency) == [m.get("currency") or "CNY" for m in sent]
+    assert names(facts.currencies, facts.currency) == [
+        (m.get("currency") or "").strip().upper() or None for m in sent
+    ]
     assert facts.pay_cents.tolist() == [
         0 if m["kind"] == "cancel" else m["pay_cents"] for m in sent
     ]
@@ -580,8 +581,21 @@ def test_every_optional_field_may_be_null_or_empty_or_absent() -> None:
     full, empty = purchases(paid()), purchases(paid() | nothing)
 
     assert empty.brand.tolist() == [NONE]
-    assert names(empty.currencies, empty.currency) == [CURRENCY]
+    assert empty.currency.tolist() == [NONE]
     assert full.brand.tolist() == empty.brand.tolist()
+
+
+def test_a_currency_is_the_same_in_any_case_and_with_spaces_around_it() -> None:
+    sent = ["cny", " CNY", "Cny", "usd", "", "  ", None]
+    facts = purchases(*(paid(currency=currency) for currency in sent))
+
+    assert names(facts.currencies, facts.currency) == [*["CNY"] * 3, "USD", None, None, None]
+
+
+def test_a_currency_that_is_none_costs_no_order() -> None:
+    facts = purchases(paid(currency="Points"))
+
+    assert names(facts.currencies, facts.currency) == ["POINTS"]
 
 
 def test_a_label_nobody_told_us_about_costs_no_order() -> None:

@@ -45,6 +45,7 @@ def test_codes_that_snapshots_hold_are_never_renumbered() -> None:
         "paid": 96,
         "refund": 97,
         "cancel": 98,
+        "refund_reversed": 99,
     }
     assert [door.label for door in Door] == ["written", "duplicate", "duplicate_order", "too_late"]
     assert [int(door) for door in Door] == [0, 1, 2, 3]

@@ -55,6 +55,8 @@ def test_only_a_cancel_needs_no_amount() -> None:
     assert not VALIDATORS["purchases"].is_valid(unpriced)
     assert not VALIDATORS["purchases"].is_valid(unpriced | {"pay_cents": None})
     assert VALIDATORS["purchases"].is_valid(cancel())
+    for kind in ("refund", "refund_reversed"):
+        assert not VALIDATORS["purchases"].is_valid(unpriced | {"kind": kind})
 
 
 # The files

@@ -55,12 +55,15 @@ def order(
     """An order touched by these KOLs, newest last; cents by model and KOL."""
     kols = sorted(set(touches)) or ["organic"]
     told = credits_ or {}
+    touched = [MAY * 1000 - 1000 * i for i in range(len(touches), 0, -1)]
     return {
         "order_id": order_id,
         "ordered_at": MAY * 1000,
         "user_hash": "h1",
+        "currency": "CNY",
         "touch_kol": list(touches),
-        "touch_at": [MAY * 1000 - 1000 * i for i in range(len(touches), 0, -1)],
+        "touch_at": touched,
+        "touch_begin": touched,
         "touch_class": ["click"] * len(touches),
         "touch_via": ["direct"] * len(touches),
         "kols": kols,

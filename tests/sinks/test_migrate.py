@@ -116,6 +116,7 @@ def test_on_one_server_nothing_of_that_is_there() -> None:
         "engine": "ReplacingMergeTree(version)",
         "on_cluster": "",
         "definer": "",
+        "currency": "CNY",
     }
 
 

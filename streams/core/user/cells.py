@@ -48,7 +48,7 @@ FIELD_OF: Final = np.full(256, UNCOUNTED, np.int64)
 FIELD_OF[list(COUNTED_AS)] = [AT[field] for field in COUNTED_AS.values()]
 
 
-def is_final(minute: NDArray[np.int64], watermark: int) -> Mask:
+def is_final(minute: NDArray[np.int64], watermark: int | Moments) -> Mask:
     """Which minutes no accepted event can change any more."""
     final: Mask = (minute + 1) * MINUTE_MS + HORIZON_MS <= watermark
     return final

@@ -25,8 +25,9 @@ from streams.core.user.evidence import (
     evidence,
     side_of,
 )
-from streams.core.user.order_table import BrandOrders, CodedPurchases
+from streams.core.user.order_table import NO_USER, BrandOrders
 from streams.core.user.orders import OrderChanges
+from streams.core.user.refunds import BrandRefunds
 
 
 class Counted(Protocol):
@@ -111,13 +112,13 @@ def _count_evidence(
     state.cells.add(cell, SQUARE_FIELD[sides], weight * weight)
 
 
-def count_purchases(state: Counted, purchases: CodedPurchases, changes: OrderChanges) -> None:
+def count_purchases(state: Counted, changes: OrderChanges) -> None:
     """Add orders that stand and refunds, as sent, to the cells of their brands."""
+    state.door_counts.add(PURCHASES, "foreign_currency", changes.foreign)
+    state.door_counts.add(PURCHASES, "closed_minute", changes.closed)
     _count_orders(state, changes.added, 1)
     _count_orders(state, changes.removed, -1)
-    is_back = (purchases["kind"] != Kind.PAID) & (purchases.brand >= 0)
-    if is_back.any():
-        _count_refunds(state, purchases.take(np.flatnonzero(is_back)))
+    _count_refunds(state, changes.refunds)
 
 
 def _count_orders(state: Counted, orders: BrandOrders, sign: int) -> None:
@@ -145,13 +146,18 @@ def _count_orders(state: Counted, orders: BrandOrders, sign: int) -> None:
         state.buyers.remove(orders.user, orders.brand, minute, state.cells)
 
 
-def _count_refunds(state: Counted, refunds: CodedPurchases) -> None:
-    """Add refunds and cancels, as sent, to the cells of their brands."""
-    is_open = _in_open_minutes(state, PURCHASES, refunds["at"])
-    refunds = refunds.take(np.flatnonzero(is_open))
-    minute = refunds["at"] // MINUTE_MS
+def _count_refunds(state: Counted, refunds: BrandRefunds) -> None:
+    """Let refunds, cancels and reversals, as sent, enter or leave the cells of their brands."""
+    if not len(refunds):
+        return
+    refunds = refunds.take(_in_open_minutes(state, PURCHASES, refunds.at))
+    minute = refunds.at // MINUTE_MS
     cell = state.cells.rows(refunds.brand, minute)
-    state.cells.add(cell, AT["events"], 1)
-    state.cells.add(cell, AT["refunds"], 1)
-    state.cells.add(cell, AT["refund_cents"], refunds["pay_cents"])
-    state.buyers.add(refunds.user, refunds.brand, minute, cell, state.cells)
+    state.cells.add(cell, AT["events"], refunds.sign)
+    state.cells.add(cell, AT["refunds"], refunds.sign * ~refunds.is_reversal)
+    state.cells.add(cell, AT["refund_cents"], refunds.sign * refunds.cents)
+    user, brand = refunds.user, refunds.brand
+    enters, leaves = refunds.sign > 0, (refunds.sign < 0) & (user != NO_USER)
+    enters &= user != NO_USER
+    state.buyers.add(user[enters], brand[enters], minute[enters], cell[enters], state.cells)
+    state.buyers.remove(user[leaves], brand[leaves], minute[leaves], state.cells)

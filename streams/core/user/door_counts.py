@@ -21,8 +21,14 @@ from streams.core.user.dedup import Doors
 ANY: Final = "*"  # the topic of counters that no single topic has
 
 COUNTERS: Final = {
-    (PURCHASES, "refund_unmatched"): "refunds and cancels that have no order",
-    (PURCHASES, "refund_outside"): "refunds and cancels outside the window of their order",
+    (
+        PURCHASES,
+        "refund_unmatched",
+    ): "refunds, cancels and reversals that have no order",
+    (
+        PURCHASES,
+        "refund_outside",
+    ): "refunds, cancels and reversals outside their order's window",
     (PURCHASES, "refund_excess_cents"): "asked back beyond what was paid, not booked",
     **{
         (topic, "closed_minute"): "accepted facts of a minute that is final already"
@@ -45,10 +51,21 @@ COUNTERS: Final = {
     },
     (ERASURES, "erasure_unreadable"): "records that name nobody to be forgotten",
     (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
+    (
+        PURCHASES,
+        "refund_foreign",
+    ): "refunds, cancels and reversals in another currency than their order",
+    (PURCHASES, "reversal_excess_cents"): "refunds reversed beyond what was asked back",
+    (PURCHASES, "foreign_currency"): "orders and refunds in another currency than the shop's:"
+    " in no cell and no hourly credit",
+    (PURCHASES, "currency_unknown"): "accepted purchases whose currency is not of ISO 4217",
 }
 
 MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes these back
-    {"refund_unmatched", "refund_outside", "refund_excess_cents"}
+    {
+        *("refund_unmatched", "refund_outside", "refund_excess_cents"),
+        *("refund_foreign", "reversal_excess_cents", "foreign_currency"),
+    }
 )
 
 SERIES: Final = tuple(  # topic, label, kind of every number

@@ -6,6 +6,7 @@ knows names and dtypes of its own two formats and nothing of today's classes.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -44,11 +45,12 @@ def _padded(counts: NDArray[Any]) -> NDArray[Any]:
 def _with_all_moments(arrays: Arrays) -> Arrays:
     """Format 3: the one moment of a touch is its first and its last, and none lies between.
 
-    What was read so far noted no touch after an order, and what events said is unknown. Door
-    counts have their names beside them.
+    What was read so far noted no touch after an order, and what events said is unknown. No refund
+    named its currency, and cells counted all of them; orders have their currencies in upper case.
+    Door counts have their names beside them.
     """
     touched, pooled = arrays["touches.at"], arrays["orders.pool.at"]
-    none = np.zeros(len(arrays["orders.order.at"]), np.int32)
+    orders, refunds = len(arrays["orders.order.at"]), len(arrays["orders.back.at"])
     return {
         **{name: array for name, array in arrays.items() if name not in _ONE_MOMENT},
         "touches.begin": touched,
@@ -57,16 +59,46 @@ def _with_all_moments(arrays: Arrays) -> Arrays:
         "touches.inner.at": np.zeros(0, np.int64),
         "orders.pool.begin": pooled,
         "orders.pool.last": pooled,
-        "orders.order.after": none,
-        "orders.order.after_ms": none,
+        **{f"orders.order.{name}": np.zeros(orders, dtype) for name, dtype in _OF_AN_ORDER.items()},
+        "orders.order.counted": np.ones(orders, np.bool_),
+        **{f"orders.back.{name}": np.full(refunds, -1, np.int32) for name in _OF_A_REFUND},
+        "orders.back.reversal": np.zeros(refunds, np.bool_),
+        "orders.back.counted": np.ones(refunds, np.bool_),
+        "orders.totals": np.append(arrays["orders.totals"], (0, 0)),
         **{
             f"gate.{topic}.content": np.zeros(len(arrays[f"gate.{topic}.at"]), np.uint32)
             for topic in _INPUTS
         },
         "tally.series": np.frombuffer("\n".join(map(" ".join, _COUNTED)).encode(), np.uint8),
+        **_folded_currencies(arrays),
     }
 
 
+def _folded_currencies(arrays: Arrays) -> Arrays:
+    """Labels and the orders' codes into them, with currencies as they are compared.
+
+    Format 2 kept them as sent, and took an absent one for CNY.
+    """
+    utf8, ends = arrays["labels.utf8"].tobytes(), [0, *arrays["labels.end"].tolist()]
+    names = [utf8[begin:end].decode() for begin, end in pairwise(ends)]
+    known = {name: code for code, name in enumerate(names)}
+    currency = arrays["orders.order.currency"]
+    code = np.arange(-1, len(names))  # absent stays absent
+    for one in np.unique(currency[currency >= 0]).tolist():
+        code[one + 1] = known.setdefault(names[one].strip().upper() or "CNY", len(known))
+    encoded = [name.encode() for name in known]
+    return {
+        "labels.utf8": np.frombuffer(b"".join(encoded), np.uint8),
+        "labels.end": np.cumsum([len(name) for name in encoded], dtype=np.int64),
+        "orders.order.currency": code[currency + 1].astype(np.int32),
+    }
+
+
+_OF_AN_ORDER: Final = {
+    **dict.fromkeys(("after", "after_ms", "foreign"), np.int32),
+    **dict.fromkeys(("reversed", "reversal_excess"), np.int64),
+}
+_OF_A_REFUND: Final = ("currency", "brand", "user")
 _ONE_MOMENT: Final = frozenset({"touches.at", "orders.pool.at"})
 _INPUTS: Final = ("clickstream", "content-interactions", "purchases")
 _COUNTED: Final = (  # topic and name of the door counts of format 2, by place

@@ -19,6 +19,10 @@ UNFROZEN: Final = -1  # the number of touches of an order whose touches may stil
 NO_USER: Final = -1  # the user of an order whose person is erased
 NO_CODE: Final = -1  # an absent brand or label
 
+BOOKED: Final = (  # what refunds and their like come to, beside what is given back
+    *("unmatched", "outside", "foreign", "excess", "reversed", "reversal_excess"),
+)
+
 _WRITTEN: Final = {  # column of the table -> column of purchases
     "at": "at",
     "received": "received_at",
@@ -35,12 +39,13 @@ class CodedPurchases:
     """The accepted purchases of a batch, in the memory's own codes; columns `(n,)`."""
 
     events: Purchases  # the whole batch
+    shop: int  # the code of the shop's currency
     which: RowNumbers  # its accepted rows
     user: RowNumbers
     brand: Codes
     platform: Codes
     channel: Codes
-    currency: Codes
+    currency: Codes  # of a `paid` that does not say, the shop's
     before: Moments  # the greatest accepted time before each
     since: Moments  # of each person, NEVER of the first of a user_id
     is_erased: Mask  # whether the person is erased
@@ -60,13 +65,13 @@ class CodedPurchases:
 
     def take(self, part: slice | NDArray[np.intp]) -> Self:
         """Some of them."""
-        columns = (getattr(self, field.name)[part] for field in fields(self)[1:])
-        return type(self)(self.events, *columns)
+        columns = (getattr(self, field.name)[part] for field in fields(self)[2:])
+        return type(self)(self.events, self.shop, *columns)
 
 
 @dataclass(frozen=True, slots=True)
 class BrandOrders:
-    """Standing orders that have a brand, as its cells count them; columns `(n,)`."""
+    """Standing orders that cells count: with a brand, in the shop's currency; columns `(n,)`."""
 
     user: RowNumbers
     brand: Codes
@@ -102,7 +107,11 @@ class OrderTable(Keyed):
             after_ms=np.int32,  # how long after it the first of them begins
             unmatched=np.int32,  # what this row adds to the totals
             outside=np.int32,
+            foreign=np.int32,
             excess=np.int64,
+            reversed=np.int64,  # refunds that were taken back, in cents
+            reversal_excess=np.int64,
+            counted=np.bool_,  # in the shop's currency when it was read: in the cells of its brand
             at=np.int64,  # from here on columns of the standing `paid`; NEVER without one
             paid=np.int64,
             list=np.int64,
@@ -123,7 +132,7 @@ class OrderTable(Keyed):
         self["at"][row] = self["since"][row] = NEVER
         self["brand"][row] = NO_CODE
         self["touches"][row] = UNFROZEN
-        for name in ("dirty", "after", "after_ms", "unmatched", "outside", "excess", "paid"):
+        for name in ("dirty", "after", "after_ms", "paid", *BOOKED):
             self[name][row] = 0
         first = self._texts.add(purchases.texts("order_ids"))
         self["order_id"][row] = self["event_id"][row] = first + np.arange(len(row))
@@ -136,6 +145,7 @@ class OrderTable(Keyed):
         self["platform"][row] = purchases.platform
         self["channel"][row] = purchases.channel
         self["currency"][row] = purchases.currency
+        self["counted"][row] = purchases.currency == purchases.shop
         first = self._texts.add(purchases.texts("event_ids"))
         self["event_id"][row] = first + np.arange(len(row))
         self["dirty"][row] = True
@@ -152,8 +162,8 @@ class OrderTable(Keyed):
         return event_id.encode() < self._texts.utf8([int(self["event_id"][row])])[0]
 
     def brand_orders(self, row: RowNumbers) -> BrandOrders:
-        """What standing orders mean to their brands; those without a brand are left out."""
-        row = row[self["brand"][row] != NO_CODE]
+        """What standing orders mean to the cells of their brands; others are left out."""
+        row = row[(self["brand"][row] != NO_CODE) & self["counted"][row]]
         names = ("user", "brand", "at", "paid", "list", "discount", "promo", "member")
         return BrandOrders(*(self[name][row] for name in names))
 
@@ -169,20 +179,20 @@ class OrderTable(Keyed):
 
     def brands(self) -> NDArray[np.int64]:
         """The brands of all orders that have one."""
-        return _present(self["brand"])
+        return present(self["brand"])
 
     def renumber_brands(self, code: NDArray[np.int64]) -> None:
         """Give every brand a new code, `code[old]`."""
-        _recode(self["brand"], code)
+        recode(self["brand"], code)
 
     def labels(self) -> NDArray[np.int64]:
         """All platforms, channels and currencies."""
-        return _present(np.concatenate([self[name] for name in LABELS]))
+        return present(np.concatenate([self[name] for name in LABELS]))
 
     def renumber_labels(self, code: NDArray[np.int64]) -> None:
         """Give every platform, channel and currency a new code, `code[old]`."""
         for name in LABELS:
-            _recode(self[name], code)
+            recode(self[name], code)
 
     def drop_event_ids(self, row: RowNumbers) -> None:
         """Drop the event ids of orders; their texts leave with the next `keep`."""
@@ -208,12 +218,13 @@ class OrderTable(Keyed):
         self._texts.restore(f"{prefix}.text", arrays)
 
 
-def _present(codes: Codes) -> NDArray[np.int64]:
-    present: NDArray[np.int64] = codes[codes != NO_CODE].astype(np.int64)
-    return present
+def present(codes: Codes) -> NDArray[np.int64]:
+    """The codes that are not absent."""
+    there: NDArray[np.int64] = codes[codes != NO_CODE].astype(np.int64)
+    return there
 
 
-def _recode(codes: Codes, code: NDArray[np.int64]) -> None:
+def recode(codes: Codes, code: NDArray[np.int64]) -> None:
     """Give codes new ones in place; absent stays absent."""
-    present = codes != NO_CODE
-    codes[present] = code[codes[present]]
+    there = codes != NO_CODE
+    codes[there] = code[codes[there]]

@@ -16,7 +16,7 @@ goes does not matter.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from streams.core.arrays.index import RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.journeys import Lookup
 from streams.core.user.order_table import (
+    NO_CODE,
     NO_USER,
     UNFROZEN,
     BrandOrders,
@@ -37,7 +38,16 @@ from streams.core.user.order_table import (
 )
 from streams.core.user.order_touches import OrderTouches
 from streams.core.user.pseudonyms import SIZE, Pseudonyms
-from streams.core.user.refunds import AFTER_MS, BEFORE_MS, WAITS_MS, Refunds
+from streams.core.user.refunds import (
+    AFTER_MS,
+    BEFORE_MS,
+    WAITS_MS,
+    BrandRefunds,
+    Moves,
+    Refunds,
+)
+
+_Columns = TypeVar("_Columns", BrandOrders, BrandRefunds)
 
 KEPT_MS: Final = AFTER_MS + HORIZON_MS  # an order is kept so long after its time
 
@@ -49,6 +59,9 @@ class OrderChanges:
     is_repeated: Mask  # which purchases are a `paid` after the first
     added: BrandOrders  # standing orders
     removed: BrandOrders
+    refunds: BrandRefunds
+    foreign: int  # how many more orders and refunds are in another currency than the shop's
+    closed: int  # how many refunds stayed in a cell because their minute is final
 
 
 class Orders:
@@ -74,15 +87,19 @@ class Orders:
                 np.concatenate([part.is_repeated for part in parts]),
                 _joined([part.added for part in parts]),
                 _joined([part.removed for part in parts]),
+                _joined([part.refunds for part in parts]),
+                sum(part.foreign for part in parts),
+                sum(part.closed for part in parts),
             )
         is_paid = purchases["kind"] == Kind.PAID
-        self.refunds.add(row[~is_paid], purchases.take(np.flatnonzero(~is_paid)))
-        return self._fold_paid(row, is_paid, purchases)
+        moves = self.refunds.add(row[~is_paid], purchases.take(np.flatnonzero(~is_paid)))
+        return self._fold_paid(row, is_paid, purchases, moves)
 
     def _rows(self, purchases: CodedPurchases) -> tuple[RowNumbers, int]:
-        """The row of each event's order; or where to cut a batch that outlives an order.
+        """The row of each event's order; or where to cut a batch whose order shows.
 
-        In a batch of one event an order is known or pruned, so cutting ends there.
+        It does when it outlives an order, and when refunds take on a currency that their order
+        gets. In a batch of one event an order is known or pruned, so cutting ends there.
         """
         table, key = self.table, purchases["order"]
         row, first = table.add(key[:, 0], key[:, 1])
@@ -92,18 +109,33 @@ class Orders:
         if len(purchases) > 1:
             span = int(purchases.before.max()) - int(purchases["at"].min())
             repeats = span > KEPT_MS and len(np.unique(row)) < len(row)
-            return row, len(purchases) // 2 if repeats or outlived.any() else 0
+            is_cut = repeats or outlived.any() or self._is_order_seen(row, purchases)
+            return row, len(purchases) // 2 if is_cut else 0
         for i in np.flatnonzero(outlived).tolist():
             row[i] = table.renew(int(row[i]))
             table.begin(row, purchases)
         return row, 0
 
-    def _fold_paid(self, row: RowNumbers, is_paid: Mask, purchases: CodedPurchases) -> OrderChanges:
+    def _is_order_seen(self, row: RowNumbers, purchases: CodedPurchases) -> bool:
+        """Whether a refund has the currency of its order, and a foreign one comes or goes."""
+        stands = self.table["at"][row] != NEVER
+        foreign = purchases.currency != purchases.shop
+        foreign |= stands & (self.table["currency"][row] != purchases.shop)
+        is_paid = purchases["kind"] == Kind.PAID
+        follows = ~is_paid & (purchases.currency == NO_CODE)
+        return bool(np.isin(row[is_paid & foreign], row[follows]).any())
+
+    def _fold_paid(
+        self, row: RowNumbers, is_paid: Mask, purchases: CodedPurchases, added_refunds: Moves
+    ) -> OrderChanges:
         """Let every `paid` stand or not: the first of each order at once, the others in turn."""
         table = self.table
         seen, first = np.unique(np.where(is_paid, row, -1), return_index=True)
         new = first[(seen >= 0) & (table["at"][seen] == NEVER)]
         self._add(row[new], purchases.take(new))
+        abroad = new[~table["counted"][row[new]]]
+        moves = [added_refunds, self._move_refunds(row[abroad], purchases.take(abroad))]
+        foreign = len(abroad)
         is_repeated = is_paid.copy()
         is_repeated[new] = False
         added, removed = [table.brand_orders(row[new])], [table.brand_orders(row[:0])]
@@ -111,9 +143,23 @@ class Orders:
             one, paid = row[i : i + 1], purchases.take(slice(i, i + 1))
             if self._replaces(paid, int(row[i])):
                 removed.append(table.brand_orders(one))
+                foreign += int(table["counted"][row[i]])
                 self._replace(one, paid)
+                foreign -= int(table["counted"][row[i]])
                 added.append(table.brand_orders(one))
-        return OrderChanges(is_repeated, _joined(added), _joined(removed))
+                moves.append(self._move_refunds(one, paid))
+        return OrderChanges(
+            is_repeated,
+            _joined(added),
+            _joined(removed),
+            _joined([move.refunds for move in moves]),
+            foreign + sum(move.foreign for move in moves),
+            sum(move.closed for move in moves),
+        )
+
+    def _move_refunds(self, row: RowNumbers, paid: CodedPurchases) -> Moves:
+        """Let refunds that name no currency follow orders whose `paid` has just become another."""
+        return self.refunds.move(row, paid.shop, paid.before)
 
     def _add(self, row: RowNumbers, paid: CodedPurchases) -> None:
         """Let the first `paid` of orders stand."""
@@ -190,6 +236,7 @@ class Orders:
         unfrozen = (table["touches"][row] == UNFROZEN) & (table["at"][row] != NEVER)
         self.touches.freeze(row[unfrozen], lookup)
         table["user"][row] = NO_USER
+        self.refunds.detach_users(is_dropped)
         table.drop_event_ids(row)
         self._keep(np.ones(len(table), np.bool_))
 
@@ -221,30 +268,33 @@ class Orders:
         self.touches.link()
 
     def users(self) -> RowNumbers:
-        """The user of every order that has one."""
-        return self.table.users()
+        """The user of every order and refund that has one."""
+        return np.append(self.table.users(), self.refunds.users())
 
     def renumber_users(self, code: NDArray[np.int64]) -> None:
         """Give every user a new code, `code[old]`."""
         self.table.renumber_users(code)
+        self.refunds.renumber_users(code)
         self._link()
 
     def names(self) -> NDArray[np.int64]:
-        """All brands of orders and KOLs of their frozen touches."""
-        return np.append(self.table.brands(), self.touches.names())
+        """All brands of orders and refunds, and KOLs of frozen touches."""
+        return np.concatenate([self.table.brands(), self.refunds.brands(), self.touches.names()])
 
     def renumber_names(self, code: NDArray[np.int64]) -> None:
         """Give every brand and KOL a new code, `code[old]`."""
         self.table.renumber_brands(code)
+        self.refunds.renumber_brands(code)
         self.touches.renumber_names(code)
 
     def labels(self) -> NDArray[np.int64]:
         """All platforms, channels and currencies."""
-        return self.table.labels()
+        return np.append(self.table.labels(), self.refunds.currencies())
 
     def renumber_labels(self, code: NDArray[np.int64]) -> None:
         """Give every platform, channel and currency a new code, `code[old]`."""
         self.table.renumber_labels(code)
+        self.refunds.renumber_currencies(code)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, as views."""
@@ -264,6 +314,7 @@ class Orders:
         self._link()
 
 
-def _joined(orders: Sequence[BrandOrders]) -> BrandOrders:
-    names = [field.name for field in fields(BrandOrders)]
-    return BrandOrders(*(np.concatenate([getattr(one, name) for one in orders]) for name in names))
+def _joined(parts: Sequence[_Columns]) -> _Columns:
+    kind = type(parts[0])
+    names = [field.name for field in fields(kind)]
+    return kind(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))

@@ -10,6 +10,7 @@ import numpy as np
 
 from schemas.cells import BRAND
 from schemas.columns import (
+    NONE,
     PLACEHOLDER,
     Behaviour,
     Codes,
@@ -20,8 +21,9 @@ from schemas.columns import (
     Purchases,
     Rejected,
 )
+from schemas.currencies import DECIMALS
 from schemas.doors import Door
-from schemas.events import Kind
+from schemas.events import PURCHASES, Kind
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.content import contents
@@ -86,7 +88,7 @@ class Pipeline:
         by_nobody = int(np.count_nonzero(purchases["placeholder_user"]))
         self._state.door_counts.add(events.topic, "placeholder_user", by_nobody)
         changes = self._run("orders", self._state.orders.fold, purchases)
-        self._run("cells", count_purchases, self._state, purchases, changes)
+        self._run("cells", count_purchases, self._state, changes)
         return changes.is_repeated
 
     def _persons(self, decoded: Decoded) -> tuple[Facts, Persons | None]:
@@ -122,20 +124,33 @@ class Pipeline:
     ) -> CodedPurchases:
         """The accepted purchases with their users, brands and labels in our codes."""
         state, count = self._state, len(accepted)
+        currency, shop = self._currencies(events, accepted)
         user, _ = state.users.add(events.user[accepted, 0], events.user[accepted, 1])
         brands = [BRAND + brand for brand in events.brands]
         return CodedPurchases(
             events,
+            shop,
             accepted,
             user,
             state.names.recode(brands, events.brand[accepted]),
             state.labels.recode(events.platforms, events.platform[accepted]),
             state.labels.recode(events.channels, events.channel[accepted]),
-            state.labels.recode(events.currencies, events.currency[accepted]),
+            currency,
             before[accepted],
             np.full(count, NEVER) if persons is None else persons.since[accepted],
             np.zeros(count, np.bool_) if persons is None else persons.is_erased[accepted],
         )
+
+    def _currencies(self, events: Purchases, accepted: RowNumbers) -> tuple[Codes, int]:
+        """The currencies of the accepted, and that of the shop, which a `paid` has by default."""
+        state, code = self._state, events.currency[accepted]
+        is_unknown = np.array([*(one not in DECIMALS for one in events.currencies), False])
+        unknown = int(np.count_nonzero(is_unknown[code]))  # an absent one takes the last place
+        state.door_counts.add(PURCHASES, "currency_unknown", unknown)
+        shop = int(state.labels.codes([state.currency])[0])
+        currency = state.labels.recode(events.currencies, code)
+        currency[(code == NONE) & (events.kind[accepted] == Kind.PAID)] = shop
+        return currency, shop
 
     def _touches(
         self, events: Behaviour, user: RowNumbers, kol: Codes, own: Mask

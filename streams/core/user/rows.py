@@ -24,6 +24,12 @@ from streams.core.user.touches import LABELS, VIA, TouchClass
 
 _MINUTE_S = 60
 _VIA = tuple(VIA[klass] for klass in TouchClass)
+_BOOKED_AS = {  # column of the row -> column of the table
+    "excess_cents": "excess",
+    "reversed_cents": "reversed",
+    "refunds_outside": "outside",
+    "refunds_foreign": "foreign",
+}
 NO_SNAPSHOT = 0  # no population values were used
 
 
@@ -83,6 +89,9 @@ def order_rows(
         "currency": _texts(labels, orders["currency"][row]),
         "paid_cents": _padded(orders["paid"][changed.row], empty),
         "refunded_cents": _padded(changed.refunded, empty),
+        **{
+            column: _padded(orders[name][changed.row], empty) for column, name in _BOOKED_AS.items()
+        },
         "touches_after": _padded(changed.journeys.after, empty),
         "first_after_ms": _padded(changed.journeys.after_ms, empty),
     }

@@ -6,6 +6,7 @@ from typing import Final, TypedDict
 import numpy as np
 
 from schemas.columns import Mask, Rejected
+from schemas.currencies import CURRENCY
 from schemas.events import INPUTS
 from schemas.topics import ERASURES
 from streams.core.arrays.coded import CodedPart
@@ -30,11 +31,12 @@ SLACK: Final = 1 << 16  # rows of one part below which nothing is pruned
 
 
 class Limits(TypedDict, total=False):
-    """How much is remembered; `slack` does not show in any row."""
+    """How much is remembered, and what counts; `slack` does not show in any row."""
 
     slack: int  # rows of one part below which nothing is pruned
     touch_limit: int  # touches of a user, half hour and topic
     name_limit: int  # KOLs with cells of their own, by topic and four weeks
+    currency: str  # the shop's, as `schemas.currencies` has it
 
 
 class UserState:
@@ -47,8 +49,10 @@ class UserState:
         slack: int = SLACK,
         touch_limit: int = touches.LIMIT,
         name_limit: int = admission.LIMIT,
+        currency: str = CURRENCY,
     ) -> None:
         """Begin with nothing."""
+        self.currency: Final = currency
         self.offsets = dict.fromkeys((*INPUTS, ERASURES), 0)  # where reading goes on
         self.read_to = dict.fromkeys(INPUTS, NEVER)  # all that was appended before is folded
         self.folded = 0  # updates of this life

@@ -87,12 +87,14 @@ def collect_tombstones(orders: Orders) -> Tombstones:
 
 def _set_counters(state: UserState) -> None:
     """Bring the counters up to date that parts keep themselves."""
-    refunds = state.orders.refunds
+    totals = state.orders.refunds.totals
     state.door_counts.set(
         {
-            (PURCHASES, "refund_unmatched"): refunds.unmatched,
-            (PURCHASES, "refund_outside"): refunds.outside,
-            (PURCHASES, "refund_excess_cents"): refunds.excess_cents,
+            (PURCHASES, "refund_unmatched"): totals["unmatched"],
+            (PURCHASES, "refund_outside"): totals["outside"],
+            (PURCHASES, "refund_excess_cents"): totals["excess"],
+            (PURCHASES, "refund_foreign"): totals["foreign"],
+            (PURCHASES, "reversal_excess_cents"): totals["reversal_excess"],
             (ANY, "touch_limit"): state.touches.dropped,
         }
     )

@@ -183,7 +183,13 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
             f"CREATE DATABASE IF NOT EXISTS {conf.database} {cluster_clause(live)} {atomic}"
             f" COMMENT '{ReplayStart(since).comment}'",
         )
-        migrate(engine, conf.database, cluster=conf.cluster, definer=conf.definer)
+        migrate(
+            engine,
+            conf.database,
+            cluster=conf.cluster,
+            definer=conf.definer,
+            currency=second.currency,
+        )
         with kafka_admin(second.kafka) as broker:
             broker.create()
             _refuse_half_a_replay(engine, broker, second)

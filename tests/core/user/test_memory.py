@@ -45,7 +45,7 @@ Row = dict[str, Any]
 class Reader:
     """A memory and what stands of its statements: of each key the row of the newest version."""
 
-    def __init__(self, slack: int = 1 << 16, **settings: int) -> None:
+    def __init__(self, slack: int = 1 << 16, **settings: int | str) -> None:
         self.settings: dict[str, Any] = {"slack": slack, **settings}
         self.memory = UserMemory(3, hmac_key=KEY, **self.settings)
         self.read = dict.fromkeys(INPUTS, 0)
@@ -260,6 +260,10 @@ def test_an_order_says_all_that_was_paid_and_by_which_touches() -> None:
         "currency": "USD",
         "paid_cents": 10_000,
         "refunded_cents": 0,
+        "excess_cents": 0,
+        "reversed_cents": 0,
+        "refunds_outside": 0,
+        "refunds_foreign": 0,
         "touch_kol": ["a", "b"],
         "touch_at": [NOON - 2 * HOUR, NOON - HOUR],
         "touch_class": ["share", "click"],
@@ -932,7 +936,7 @@ def test_platforms_channels_and_currencies_go_with_their_orders() -> None:
     row = reader.order("o3")
 
     assert len(reader.memory.arrays()["labels.end"]) == 6  # of two orders: the others are too old
-    assert [row["platform"], row["channel"], row["currency"]] == ["p3", "c3", "m3"]
+    assert [row["platform"], row["channel"], row["currency"]] == ["p3", "c3", "M3"]
 
 
 def test_memory_is_not_rewritten_for_a_few_names() -> None:

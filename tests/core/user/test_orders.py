@@ -36,7 +36,9 @@ class Shop:
             first, before = np.array([0]), np.array([self.greatest])
             since, erased = np.array([NEVER]), np.array([False])
             self.orders.fold(
-                CodedPurchases(facts, first, first, none, none, none, none, before, since, erased)
+                CodedPurchases(
+                    facts, 0, first, first, none, none, none, none, before, since, erased
+                )
             )
             self.greatest = max(self.greatest, message["ts"])
 
@@ -80,7 +82,7 @@ def test_a_waiting_refund_is_dropped_when_no_order_can_come_any_more() -> None:
     shop.prune(NOON + WAITS_MS + 1)
 
     assert [before, shop.times()] == [[NEVER], []]
-    assert shop.orders.refunds.unmatched == 2
+    assert shop.orders.refunds.totals["unmatched"] == 2
 
 
 def test_an_order_is_not_dropped_before_it_is_written() -> None:

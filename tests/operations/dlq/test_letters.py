@@ -23,7 +23,7 @@ from streams.operations.dlq.retry import (
     original_place,
     retry_target,
 )
-from tests.builders import HOUR, NOON, Message, click, paid
+from tests.builders import HOUR, NOON, Message, click, paid, reversal
 
 PARTITIONS = 4
 HOME = partition_of(b"u1", PARTITIONS)
@@ -64,6 +64,14 @@ def test_a_letter_goes_where_murmur2_of_its_user_says_with_the_user_as_key() -> 
     assert to.why_not is None
     assert (to.partition, to.key, to.ts) == (HOME, b"u1", NOON)
     assert to.value == msgspec.json.encode(click())
+
+
+def test_a_word_that_this_version_has_learnt_is_sent_again() -> None:
+    to = target_of(reversal(), "unknown_kind", topic=PURCHASES)
+    unread = target_of(reversal(kind="unheard_of"), "unknown_kind", topic=PURCHASES)
+
+    assert (to.why_not, to.partition) == (None, HOME)
+    assert "would be refused again: unknown_kind" in (unread.why_not or "")
 
 
 def test_what_was_too_late_is_too_late_for_ever() -> None:

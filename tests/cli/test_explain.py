@@ -1,0 +1,36 @@
+"""What `kol explain order` says of refunds that were not subtracted."""
+
+from typing import Any
+
+import pytest
+
+from streams.cli.explain import differences
+
+
+def order(currency: str = "CNY", **fields: int) -> dict[str, Any]:
+    names = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
+    return {"currency": currency, **dict.fromkeys(names, 0), **fields}
+
+
+@pytest.mark.parametrize(
+    ("one", "sentence"),
+    [
+        (order(excess_cents=5_742), "¥57.42 more was asked back than was paid"),
+        (order("JPY", excess_cents=5_742), "JPY 5,742 more was asked back than was paid"),
+        (
+            order("USD", reversed_cents=3_000),
+            "$30.00 of what was asked back failed and was reversed",
+        ),
+        (
+            order(refunds_outside=1),
+            "1 refund outside the window of 24 h before to 180 d after the order, not subtracted",
+        ),
+        (order("USD", refunds_foreign=2), "2 refunds in another currency than USD, not subtracted"),
+    ],
+)
+def test_each_difference_is_a_sentence(one: dict[str, Any], sentence: str) -> None:
+    assert differences(one) == [sentence]
+
+
+def test_an_order_without_any_has_none() -> None:
+    assert differences(order()) == []
