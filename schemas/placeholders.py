@@ -1,7 +1,10 @@
 """Ids that mean nobody, and names nobody may have, however they are written.
 
-    folded(id)   NFKC, casefold, zero-width characters removed, white space runs to one space,
+    folded(id)   NFKC, casefold, invisible characters removed, white space runs to one space,
                  stripped; again until nothing changes
+
+*Invisible* is what Unicode lets screens ignore (Default_Ignorable_Code_Point): zero-width spaces
+and joiners, marks of the writing direction, variation selectors, fillers, tags.
 
 A *placeholder* is an id whose fold is empty or that of a listed one: what a program sends when it
 has no id. A KOL is *reserved* whose fold is `organic` or begins with `~`. Ids are compared this
@@ -20,7 +23,12 @@ from typing import Final
 
 from schemas.cells import ORGANIC
 
-ZERO_WIDTH: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad"  # removed; the last is the soft hyphen
+INVISIBLE: Final = (  # first and last of each range
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+    *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8)),
+    *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+)
 PLACEHOLDER_IDS: Final = (
     # what languages print for "no value"; an id of JavaScript's falsy values is one of the first
     *("undefined", "null", "NaN", "false", "0", "[object Object]", "None", "nil"),
@@ -37,7 +45,9 @@ _SPACES: Final = b" \t\r\v\f\x1c\x1d\x1e\x1f"  # ASCII white space but the line 
 _IDEOGRAPHS: Final = range(0x4000, 0xA000)  # no fold changes one of these
 _IDEOGRAPH_LEADS: Final = range(0xE4, 0xEA)  # their first bytes in UTF-8, and nobody else's
 _TILDES: Final = (b"~", "\uff5e".encode())  # all that fold to one
-_NO_ZERO_WIDTH: Final = dict.fromkeys(map(ord, ZERO_WIDTH))
+_VISIBLE: Final = dict.fromkeys(
+    code for first, last in INVISIBLE for code in range(first, last + 1)
+)
 
 
 @lru_cache(1 << 12)  # names come again and again
@@ -56,7 +66,7 @@ def folded(text: str) -> str:
 
 
 def _folded_once(text: str) -> str:
-    visible = unicodedata.normalize("NFKC", text.translate(_NO_ZERO_WIDTH))
+    visible = unicodedata.normalize("NFKC", text.translate(_VISIBLE))
     return " ".join(visible.casefold().split())
 
 

@@ -143,7 +143,9 @@ _WIDE = {ord(narrow): ord(narrow) + 0xFEE0 for narrow in map(chr, range(0x21, 0x
 @st.composite
 def _spelled(draw: st.DrawFn, word: str) -> str:
     """A word with other case, width, spaces and zero-width characters, rarely another word."""
-    between = st.sampled_from(["", "", "", "\u200b", "\ufeff", "\xad", " ", "\n", "\u0301", "5"])
+    between = st.sampled_from(
+        ["", "", "", "\u200b", "\ufeff", "\xad", "\u200e", "\u202e", " ", "\n", "\u0301", "5"]
+    )
     letters = [
         draw(between) + draw(st.sampled_from([c, c.upper(), c.translate(_WIDE)])) for c in word
     ]

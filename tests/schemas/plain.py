@@ -1,6 +1,7 @@
 """A second reader of messages, written without the first: the standard library and the schema."""
 
 import json
+import re
 import unicodedata
 
 import jsonschema
@@ -28,6 +29,11 @@ _strict = jsonschema.validators.extend(
 VALIDATORS = {t: _strict(wire_schema(t)) for t in (CLICKSTREAM, INTERACTIONS, PURCHASES)}
 
 
+INVISIBLE = re.compile(  # Default_Ignorable_Code_Point of Unicode
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
 NOBODY = {  # what languages print for no value, the zero UUID, blanks
     *("", "undefined", "null", "nan", "false", "0", "[object object]", "none", "nil"),
     *("(null)", "<null>", "<nil>", "(none)", "(not set)", "n/a", "unknown", "-1"),
@@ -38,7 +44,7 @@ NOBODY = {  # what languages print for no value, the zero UUID, blanks
 def plain_fold(name: str) -> str:
     """What is compared of an id, a definition without short cuts: three times is enough."""
     for _ in range(3):
-        seen = "".join(c for c in name if c not in "\u200b\u200c\u200d\u2060\ufeff\xad")
+        seen = INVISIBLE.sub("", name)
         name = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
     return name
 

@@ -91,6 +91,7 @@ def test_the_list_is_that_of_the_plain_reader() -> None:
             "-1",
         ),
         *(" ", "\u3000", "\u200b", "\n", "00000000-0000-0000-0000-000000000000"),
+        *("\u202enull\u202c", "null\u200e", "NaN\ufe0f", "\u3164", "nil\U000e0020", "\u2066"),
     ],
 )
 def test_nobody_behaves_and_is_followed_by_nobody(name: str) -> None:
@@ -107,6 +108,15 @@ def test_nobody_behaves_and_is_followed_by_nobody(name: str) -> None:
     assert not lost.rejected
     assert lost.facts.kol.tolist() == [-2, 0, -1]  # type: ignore[union-attr]
     assert lost.facts.kols == ["k"]  # type: ignore[union-attr]
+
+
+def test_every_character_without_a_picture_is_invisible() -> None:
+    """Of Unicode's own: all format characters but those that are drawn, and its fillers."""
+    drawn = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+    drawn |= {*range(0xFFF9, 0xFFFC), *range(0x13430, 0x13440)}
+    for code in range(0x110000):
+        if unicodedata.category(chr(code)) == "Cf" and code not in drawn:
+            assert folded.__wrapped__(chr(code)) == "", hex(code)
 
 
 @pytest.mark.parametrize("name", ["na", "00", "u0", "nullish", "Null Nan", "[object", "1", "-"])

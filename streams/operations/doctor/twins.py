@@ -1,6 +1,6 @@
 """KOL ids that look alike: each earns on its own, and somebody should know.
 
-Ids are near-twins if they have one fold: they differ in case, width, white space, zero-width
+Ids are near-twins if they have one fold: they differ in case, width, white space, invisible
 characters or the form of composed letters. Ids are never merged.
 """
 
