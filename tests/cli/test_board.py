@@ -176,4 +176,10 @@ def test_a_board_without_scores_says_what_it_waits_for(whole: Show) -> None:
 def test_an_order_in_another_currency_is_shown_in_it(whole: Show) -> None:
     text = whole(replace(BOARD, split=Split("o1", "USD", 1_000, [("kol-a", 1_000)])), 100)
 
-    assert "order o1 USD 10.00 → kol-a USD 10.00" in text
+    assert "order o1 $10.00 → kol-a $10.00" in text
+
+
+def test_what_was_paid_in_other_currencies_is_named(whole: Show) -> None:
+    text = whole(replace(BOARD, elsewhere={"USD": 1_000, "JPY": 3_000}), 80)
+
+    assert "orders in other currencies, not shown: $10.00, JPY 3,000" in text
