@@ -12,7 +12,7 @@ class Door(IntEnum):
 
     WRITTEN = 0  # accepted: what it says counts
     DUPLICATE = 1  # the same (topic, user_id, event_id) was read before
-    DUPLICATE_ORDER = 2  # a `paid` after the first one read for its (user, order_id)
+    DUPLICATE_ORDER = 2  # a `paid` of a (user, order_id) for which an earlier one stands
     TOO_LATE = 3  # more than the lateness horizon below its own topic partition's greatest time
 
     @property

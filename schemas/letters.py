@@ -17,7 +17,7 @@ from schemas.rows import Rows
 TABLE: Final = "dead_letter"
 INPUT: Final = "input"  # `target` of a message; that of a row is the table that refused it
 REFUSED: Final = "refused"  # `reason` of a row
-DROPPED: Final = (Door.TOO_LATE.label, Door.DUPLICATE.label)  # of purchases
+DROPPED: Final = (Door.TOO_LATE.label, Door.DUPLICATE.label, Door.DUPLICATE_ORDER.label)
 REASONS: Final = (*(reason.label for reason in RejectReason), *DROPPED, REFUSED)
 NEW: Final = "new"  # `state` until somebody deals with it
 

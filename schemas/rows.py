@@ -216,6 +216,8 @@ _ORDER_CREDIT: Final = Table(
             default="touch_at",
         ),
         **_columns(
+            paid_again=("Int64", "further `paid` of the order with another amount: one payout"),
+            paid_again_cents=("Int64", "amount of the last of them"),
             touches_after=(
                 "Int64",
                 "touches that begin up to 10 minutes after the order: not counted",

@@ -106,9 +106,12 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_of(_ORDER, ("touch_kol", "touch_at", "touch_class", "touch_via"), touch_at=UTC),
         **_of(
             _ORDER,
-            ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign"),
-            **dict.fromkeys(("excess_cents", "reversed_cents"), CENTS),
-            **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
+            (
+                *("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign"),
+                *("paid_again", "paid_again_cents"),
+            ),
+            **dict.fromkeys(("excess_cents", "reversed_cents", "paid_again_cents"), CENTS),
+            **dict.fromkeys(("refunds_outside", "refunds_foreign", "paid_again"), COUNT),
         ),
         **_of(
             _ORDER,

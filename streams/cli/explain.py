@@ -78,8 +78,6 @@ def _print_order(one: dict[str, Any]) -> None:
         out.print(touches)
     else:
         out.print("no touch counts: the order is organic, nobody earned it")
-    if one["touches_after"]:
-        out.print(_after(one["touches_after"], one["first_after_ms"]))
     credits_ = Table("model", "KOL", "weight", "credited", "given back", title="credits")
     for model in one["models"]:
         for number, share in enumerate(model["shares"]):
@@ -120,6 +118,9 @@ def differences(one: dict[str, Any]) -> list[str]:
         f"{_refunds(outside)} outside the window of 24 h before to 180 d after the order,"
         " not subtracted": outside,
         f"{_refunds(foreign)} in another currency than {currency}, not subtracted": foreign,
+        f"{one['paid_again']} more paid with another amount, the last of"
+        f" {as_money(one['paid_again_cents'], currency)}: the earliest stands": one["paid_again"],
+        _after(one["touches_after"], one["first_after_ms"]): one["touches_after"],
     }
     return [sentence for sentence, is_so in sentences.items() if is_so]
 

@@ -28,7 +28,8 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         client,
         f"SELECT {', '.join(ORDER_FIELDS)},"  # noqa: S608  # columns of ours
         " user_hash, toUnixTimestamp64Milli(ordered_at) AS at,"
-        " touch_kol, touch_class, touch_via, touches_after, first_after_ms,"
+        " touch_kol, touch_class, touch_via, paid_again, paid_again_cents,"
+        " touches_after, first_after_ms,"
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_begin) AS begin_ms,"
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS last_ms,"
         " arrayMap(t -> toString(t), touch_begin) AS begun,"
@@ -81,6 +82,8 @@ def _explained(
             _touch(touch, begin, at, row["at"])
             for touch, begin, at in zip(touches, row["begun"], row["touched"], strict=True)
         ],
+        "paid_again": row["paid_again"],
+        "paid_again_cents": row["paid_again_cents"],
         "touches_after": row["touches_after"],
         "first_after_ms": row["first_after_ms"],
         "models": [_model(model) for model in models],

@@ -80,6 +80,8 @@ def explained(text: str) -> dict[str, Any]:
         "brand_id": text,
         "platform": text,
         "touches": [touch],
+        "paid_again": 1,
+        "paid_again_cents": 1,
         "touches_after": 1,
         "first_after_ms": 15_000,
         "models": [{"model": text, "shares": [share], "total_weight": 1}],

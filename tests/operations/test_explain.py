@@ -23,6 +23,8 @@ def order(user: str) -> dict[str, Any]:
         "at": AT,
         "paid_cents": PAID[user],
         "refunded_cents": 0,
+        "paid_again": 0,
+        "paid_again_cents": 0,
         "touches_after": 0,
         "first_after_ms": 0,
         **dict.fromkeys(("excess_cents", "reversed_cents"), 0),

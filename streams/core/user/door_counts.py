@@ -49,6 +49,10 @@ COUNTERS: Final = {
         (topic, "duplicate_differs"): "duplicates that say something else than what counts"
         for topic in INPUTS
     },
+    (ANY, "touch_after_order"): "touches that begin up to 10 minutes after an order: not counted",
+    (PURCHASES, "paid_differs"): "further `paid` of an order with another amount: one payout",
+    (PURCHASES, "paid_replaced"): "`paid` that stand in place of a later one read before",
+    (PURCHASES, "paid_after_cancel"): "`paid` after a cancel of their order: it stays cancelled",
     (ERASURES, "erasure_unreadable"): "records that name nobody to be forgotten",
     (ERASURES, "erasure_late"): "erasures a worker heard of after events from behind their moment",
     (
@@ -65,6 +69,7 @@ MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes t
     {
         *("refund_unmatched", "refund_outside", "refund_excess_cents"),
         *("refund_foreign", "reversal_excess_cents", "foreign_currency"),
+        "touch_after_order",
     }
 )
 

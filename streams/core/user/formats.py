@@ -95,8 +95,8 @@ def _folded_currencies(arrays: Arrays) -> Arrays:
 
 
 _OF_AN_ORDER: Final = {
-    **dict.fromkeys(("after", "after_ms", "foreign"), np.int32),
-    **dict.fromkeys(("reversed", "reversal_excess"), np.int64),
+    **dict.fromkeys(("after", "after_ms", "again", "foreign"), np.int32),
+    **dict.fromkeys(("again_cents", "reversed", "reversal_excess"), np.int64),
 }
 _OF_A_REFUND: Final = ("currency", "brand", "user")
 _ONE_MOMENT: Final = frozenset({"touches.at", "orders.pool.at"})

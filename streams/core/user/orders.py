@@ -16,6 +16,7 @@ goes does not matter.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -52,11 +53,25 @@ _Columns = TypeVar("_Columns", BrandOrders, BrandRefunds)
 KEPT_MS: Final = AFTER_MS + HORIZON_MS  # an order is kept so long after its time
 
 
+class Paid(IntEnum):
+    """What became of a `paid`; FIRST also of what is none."""
+
+    FIRST = 0
+    SAME = 1  # dropped: another one stands, with the same amount
+    OTHER = 2  # dropped: another one stands, with another amount
+    CANCELLED = 3  # dropped: after a cancel of its order
+    REPLACES_SAME = 4  # it stands now in place of one with the same amount
+    REPLACES_OTHER = 5  # it stands now in place of one with another amount
+
+
+DROPPED: Final = (Paid.SAME, Paid.OTHER, Paid.CANCELLED)
+
+
 @dataclass(frozen=True, slots=True)
 class OrderChanges:
     """What a batch of purchases changed."""
 
-    is_repeated: Mask  # which purchases are a `paid` after the first
+    paid: NDArray[np.uint8]  # `Paid` of each purchase
     added: BrandOrders  # standing orders
     removed: BrandOrders
     refunds: BrandRefunds
@@ -84,7 +99,7 @@ class Orders:
                 self.fold(purchases.take(part)) for part in (slice(None, cut), slice(cut, None))
             ]
             return OrderChanges(
-                np.concatenate([part.is_repeated for part in parts]),
+                np.concatenate([part.paid for part in parts]),
                 _joined([part.added for part in parts]),
                 _joined([part.removed for part in parts]),
                 _joined([part.refunds for part in parts]),
@@ -136,12 +151,14 @@ class Orders:
         abroad = new[~table["counted"][row[new]]]
         moves = [added_refunds, self._move_refunds(row[abroad], purchases.take(abroad))]
         foreign = len(abroad)
+        outcome = np.zeros(len(row), np.uint8)
         is_repeated = is_paid.copy()
         is_repeated[new] = False
         added, removed = [table.brand_orders(row[new])], [table.brand_orders(row[:0])]
         for i in np.flatnonzero(is_repeated).tolist():
             one, paid = row[i : i + 1], purchases.take(slice(i, i + 1))
-            if self._replaces(paid, int(row[i])):
+            outcome[i] = self._outcome(paid, int(row[i]))
+            if outcome[i] >= Paid.REPLACES_SAME:
                 removed.append(table.brand_orders(one))
                 foreign += int(table["counted"][row[i]])
                 self._replace(one, paid)
@@ -149,7 +166,7 @@ class Orders:
                 added.append(table.brand_orders(one))
                 moves.append(self._move_refunds(one, paid))
         return OrderChanges(
-            is_repeated,
+            outcome,
             _joined(added),
             _joined(removed),
             _joined([move.refunds for move in moves]),
@@ -183,6 +200,22 @@ class Orders:
             hashes[later] = self._pseudonyms.later(hashes[later], purchases.since[later])
             hashes[purchases.is_erased] = 0
         return hashes
+
+    def _outcome(self, paid: CodedPurchases, row: int) -> Paid:
+        """What becomes of one `paid` after the first; notes amounts that differ."""
+        table, cents = self.table, int(paid["pay_cents"][0])
+        standing = int(table["paid"][row])
+        differs = (standing, table["currency"][row]) != (cents, paid.currency[0])
+        replaces = self._replaces(paid, row)
+        if differs:
+            table["again"][row] += 1
+            table["again_cents"][row] = standing if replaces else cents
+            table["dirty"][row] = True
+        if replaces:
+            return Paid.REPLACES_OTHER if differs else Paid.REPLACES_SAME
+        if self.refunds.is_cancelled(row, int(paid["at"][0])):
+            return Paid.CANCELLED
+        return Paid.OTHER if differs else Paid.SAME
 
     def _replaces(self, paid: CodedPurchases, row: int) -> bool:
         """Whether one `paid` replaces the standing one: of the same person, and earlier."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.cells import BRAND
 from schemas.columns import (
@@ -31,6 +32,7 @@ from streams.core.user.counting import count_behaviour, count_purchases
 from streams.core.user.dedup import Doors
 from streams.core.user.erased_persons import Persons
 from streams.core.user.order_table import CodedPurchases
+from streams.core.user.orders import DROPPED, Paid
 from streams.core.user.own_events import own_events
 from streams.core.user.state import UserState
 from streams.core.user.steps import StepTimer
@@ -54,8 +56,8 @@ class Pipeline:
         if isinstance(facts, Behaviour):
             self._fold_behaviour(facts, accepted, decoded.facts.user)
         elif accepted.size:
-            repeated = self._fold_purchases(facts, accepted, before, persons)
-            door[accepted[repeated]] = Door.DUPLICATE_ORDER
+            dropped = self._fold_purchases(facts, accepted, before, persons)
+            door[accepted[dropped]] = Door.DUPLICATE_ORDER
         self._state.door_counts.count_doors(facts.topic, door)
         self._state.offsets[facts.topic] = facts.next_offset
 
@@ -83,13 +85,20 @@ class Pipeline:
     def _fold_purchases(
         self, events: Purchases, accepted: RowNumbers, before: Moments, persons: Persons | None
     ) -> Mask:
-        """Which of the accepted are a `paid` after the first."""
+        """Which of the accepted are a `paid` in place of which another one stands."""
         purchases = self._run("codes", self._purchase_codes, events, accepted, before, persons)
         by_nobody = int(np.count_nonzero(purchases["placeholder_user"]))
         self._state.door_counts.add(events.topic, "placeholder_user", by_nobody)
         changes = self._run("orders", self._state.orders.fold, purchases)
         self._run("cells", count_purchases, self._state, changes)
-        return changes.is_repeated
+        if not changes.paid.any():
+            return np.zeros(len(accepted), np.bool_)
+        known = ~purchases.is_erased
+        self._state.letters += repeated_letters(events, accepted[known], changes.paid[known])
+        counts = np.bincount(changes.paid, minlength=len(Paid))
+        for counter, outcomes in COUNTED_AS.items():
+            self._state.door_counts.add(events.topic, counter, int(counts[list(outcomes)].sum()))
+        return np.isin(changes.paid, DROPPED)
 
     def _persons(self, decoded: Decoded) -> tuple[Facts, Persons | None]:
         """The events under the keys of their persons; None where nobody of them was erased."""
@@ -190,6 +199,33 @@ def differing_letters(events: Purchases, differs: Mask) -> list[Rejected]:
         )
         for i in np.flatnonzero(differs).tolist()
     ]
+
+
+def repeated_letters(
+    events: Purchases, which: RowNumbers, paid: NDArray[np.uint8]
+) -> list[Rejected]:
+    """Each `paid` that does not count and differs from the one that stands, as a dead letter."""
+    return [
+        _letter(
+            events,
+            which[i],
+            Door.DUPLICATE_ORDER,
+            f"order {events.order_ids[which[i]]} {_WHY_DROPPED[paid[i]]}: this paid of "
+            f"{events.pay_cents[which[i]]} in minor units was not counted",
+        )
+        for i in np.flatnonzero(np.isin(paid, list(_WHY_DROPPED))).tolist()
+    ]
+
+
+COUNTED_AS: Final = {
+    "paid_differs": (Paid.OTHER, Paid.REPLACES_OTHER),
+    "paid_replaced": (Paid.REPLACES_SAME, Paid.REPLACES_OTHER),
+    "paid_after_cancel": (Paid.CANCELLED,),
+}
+_WHY_DROPPED: Final = {
+    Paid.OTHER: "stands with another amount, by an earlier paid",
+    Paid.CANCELLED: "was cancelled before, which is final; send another purchase as a new order",
+}
 
 
 def _letter(events: Purchases, i: int, door: Door, error: str) -> Rejected:

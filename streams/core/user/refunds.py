@@ -115,6 +115,12 @@ class Refunds:
         orders["dirty"][row] = True
         return Moves(self._moving(which[~is_foreign], 1), int(np.count_nonzero(is_foreign)))
 
+    def is_cancelled(self, row: int, at: int) -> bool:
+        """Whether a cancel of an order was read that is not after a moment."""
+        _, which = self._of_order.pairs(np.array([row]))
+        cancels = self._refunds["cancel"][which] & (self._refunds["at"][which] <= at)
+        return bool(cancels.any())
+
     def move(self, row: RowNumbers, shop: int, before: Moments) -> Moves:
         """Let what names no currency be counted as its orders are, once their currency changed.
 

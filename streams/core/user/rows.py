@@ -92,6 +92,8 @@ def order_rows(
         **{
             column: _padded(orders[name][changed.row], empty) for column, name in _BOOKED_AS.items()
         },
+        "paid_again": _padded(orders["again"][changed.row], empty),
+        "paid_again_cents": _padded(orders["again_cents"][changed.row], empty),
         "touches_after": _padded(changed.journeys.after, empty),
         "first_after_ms": _padded(changed.journeys.after_ms, empty),
     }

@@ -111,6 +111,9 @@ def _order_rows(
         return Rows("order_credit", {})
     table, rank = state.orders.table, state.names.rank()
     journeys = state.orders.touches.journeys(row, state.lookup())
+    noted = int((journeys.after - table["after"][row]).sum())
+    state.door_counts.add(ANY, "touch_after_order", noted)
+    table["after"][row] = journeys.after
     credits_ = credits_of(table["at"][row], table["paid"][row], refunded, journeys, rank)
     changed = ChangedOrders(row, refunded, journeys, credits_)
     return order_rows(table, changed, tombstones, state.names, state.labels, version)

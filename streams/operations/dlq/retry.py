@@ -70,6 +70,8 @@ def why_not_retryable(letter: Letter) -> str | None:
         return "would be too late again: the time of its partition only goes forward"
     if letter.reason == Door.DUPLICATE.label:
         return "would be a duplicate again: send it with an event_id of its own"
+    if letter.reason == Door.DUPLICATE_ORDER.label:
+        return "would not count again: one paid stands for an order"
     if letter.reason == RejectReason.NULL_VALUE.label:
         return "has no value: there is nothing to put back"
     return None

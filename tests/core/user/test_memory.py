@@ -269,6 +269,8 @@ def test_an_order_says_all_that_was_paid_and_by_which_touches() -> None:
         "touch_class": ["share", "click"],
         "touch_via": ["share", "direct"],
         "touch_begin": [NOON - 2 * HOUR, NOON - HOUR],
+        "paid_again": 0,
+        "paid_again_cents": 0,
         "touches_after": 0,
         "first_after_ms": 0,
         "kols": ["a", "b"],
@@ -412,7 +414,10 @@ def test_the_earlier_paid_stands_and_the_old_key_is_told_empty() -> None:
     row = reader.order()
 
     assert (row["ordered_at"], row["paid_cents"], row["brand_id"]) == (NOON - HOUR, 700, "y")
-    assert reader.doors()[PURCHASES, "duplicate_order"] == 1
+    assert (PURCHASES, "duplicate_order") not in reader.doors()  # it stands, so it is not dropped
+    assert reader.doors()[PURCHASES, "written"] == 2
+    assert reader.doors()[PURCHASES, "paid_replaced"] == 1
+    assert (row["paid_again"], row["paid_again_cents"]) == (1, 500)
     hashed = row["user_hash"]
     moved = reader.tables["order_credit"][NOON, "o1", hashed]
     assert (moved["kols"], moved["paid_cents"], moved["touch_kol"]) == ([], 0, [])
@@ -450,10 +455,35 @@ def test_a_duplicate_that_says_the_same_is_no_letter() -> None:
 def test_the_later_paid_changes_nothing() -> None:
     reader = read(paid(pay_cents=500))
     reader.collect()
-    reader.fold(paid(pay_cents=700, ts=NOON + 1))
+    reader.fold(paid(pay_cents=500, ts=NOON + 1))
 
     assert {rows.table for rows in reader.collect().rows} == {"door_count"}
+    assert reader.doors()[PURCHASES, "duplicate_order"] == 1
     assert reader.order()["paid_cents"] == 500
+    assert reader.order()["paid_again"] == 0
+
+
+@pytest.mark.parametrize("other", [{"pay_cents": 700}, {"currency": "USD"}])
+def test_a_later_paid_with_another_amount_is_noted_and_a_letter(other: dict[str, Any]) -> None:
+    reader = read(paid(pay_cents=500), paid(ts=NOON + 1, **{"pay_cents": 500, **other}))
+    row = reader.order()
+    [letter] = reader.tables["dead_letter"].values()
+
+    assert (row["paid_cents"], row["paid_again"]) == (500, 1)
+    assert row["paid_again_cents"] == other.get("pay_cents", 500)
+    assert reader.doors()[PURCHASES, "paid_differs"] == 1
+    assert letter["reason"] == "duplicate_order"
+    assert letter["error"].startswith("order o1 stands with another amount")
+
+
+def test_a_paid_after_a_cancel_is_a_letter_and_the_order_stays_cancelled() -> None:
+    reader = read(paid(pay_cents=500), cancel(ts=NOON + 1), paid(pay_cents=500, ts=NOON + 2))
+    row = reader.order()
+    [letter] = reader.tables["dead_letter"].values()
+
+    assert row["refunded_cents"] == 500
+    assert reader.doors()[PURCHASES, "paid_after_cancel"] == 1
+    assert letter["error"].startswith("order o1 was cancelled before")
 
 
 @pytest.mark.parametrize("ids", ["ab", "ba"])
