@@ -1,8 +1,9 @@
 """Messy logs from a seed: every case of the definitions, late, copied, changed and malformed.
 
-Time and seed are arguments. Users live through episodes (many touches and an order, touches at
-the very edge of a lookback, an order paid twice, refunds of every kind, ...); then messages
-are delayed by up to an hour, copied, changed under the same id, and joined by malformed ones.
+Time and seed are arguments. Users live through episodes (many touches and an order, KOLs in turns
+within the half hour of an order, touches at the very edge of a lookback, an order paid twice,
+refunds of every kind, ...); then messages are delayed by up to two hours, copied, changed under
+the same id, and joined by malformed ones. Some users are KOLs, or nobody.
 What a message must become, `tests.oracle` computes.
 """
 
@@ -17,11 +18,13 @@ from tests.oracle import (
     ENGAGING,
     HALF_HOUR_MS,
     HOUR_MS,
+    KNOWN_MS,
     LOOKBACK_MS,
     MAX_BYTES,
     MINUTE_MS,
     REFUND_AFTER_MS,
     REFUND_BEFORE_MS,
+    WAITS_MS,
     Record,
     partition_of,
 )
@@ -37,6 +40,20 @@ KOLS: Final = (
     *("小米妈妈", "小米", "奶粉测评师", "名前", "émilie", "e\u0301milie", "Żaneta"),
     *("👶日记", "\uff22宝妈", "кол", "kol with spaces", 'kol"quoted"\\'),
 )
+NOBODY: Final = (
+    *("undefined", " Null", "ＮａＮ", "0", "[object\tObject]", "\u200b", " ", "N/A\ufeff"),
+    *("00000000-0000-0000-0000-000000000000", "not\u200dhing", "00", "(NOT  SET)", "\u202enil"),
+)  # and two that are somebody
+RESERVED: Final = (
+    "Organic",
+    "organic ",
+    "ｏｒｇａｎｉｃ",
+    "org\u200banic",
+    "～me",
+    "\u2060~",
+    "organic\u200e",
+)
+CURRENCIES: Final = ("CNY", "cny", " Cny ", "USD", "usd", "JPY", "jpy\t", "points", "")
 BRANDS: Final = ("feihe", "美素佳儿", "brand-3", "")  # an empty one is an absent one
 PLATFORMS: Final = ("douyin", "小红书", "tmall")
 CHANNELS: Final = ("shelf", "social", "live", "private")
@@ -93,9 +110,7 @@ def messy_lines(
     """
     rng = Random(seed)
     span = (now - days * DAY_MS, now - 5 * MINUTE_MS)
-    events = [
-        event for n in range(users) for event in _User(rng, f"{rng.choice(USER)}{n}", span).life()
-    ]
+    events = [event for n in range(users) for event in _User(rng, _name(rng, n), span).life()]
     sent = [(at + _delay(rng), line) for at, line in _sorted(events)]
     sent += list(_copies(rng, sent, now))
     moments = [rng.choice(sent)[0] for _ in range(int(malformed * len(sent)))]
@@ -118,6 +133,14 @@ def records(lines: Iterable[Line], partitions: int, now: int) -> list[Record]:
 # ---------------------------------------------------------------- one user's life
 
 USER: Final = ("u-", "用户-", "user ")
+
+
+def _name(rng: Random, number: int) -> str:
+    """A user of his own, most often; else a KOL, or nobody: then several may share the id."""
+    chance = rng.random()
+    if chance < 0.08:
+        return rng.choice(NOBODY)
+    return rng.choice(KOLS) if chance < 0.16 else f"{rng.choice(USER)}{number}"
 
 
 @dataclass(slots=True)
@@ -154,12 +177,20 @@ class _User:
     def touch(self, at: int, kind: str | None = None, kol: str | None = None) -> None:
         kind = kind or self.rng.choice(tuple(LOOKBACK_MS))
         topic, fields = self.rng.choice(TOUCHES[kind])
-        self.event(topic, at, kol_id=kol or self.rng.choice(KOLS), **fields)
+        self.event(topic, at, kol_id=self.kol(kol), **fields)
+
+    def kol(self, kol: str | None = None) -> str:
+        """This KOL, or any; sometimes the user himself, a reserved name, or nobody."""
+        chance = self.rng.random()
+        if self.user_id in KOLS and chance > 0.7:
+            return self.user_id
+        if chance < 0.02:
+            return self.rng.choice((*NOBODY, *RESERVED))
+        return kol or self.rng.choice(KOLS)
 
     def not_a_touch(self, at: int) -> None:
         topic, fields = self.rng.choice(NO_TOUCHES)
-        kol = self.rng.choice(KOLS)
-        self.event(topic, at, **({"kol_id": kol} | fields))
+        self.event(topic, at, **({"kol_id": self.kol()} | fields))
 
     # orders
 
@@ -175,28 +206,36 @@ class _User:
             "channel_type": self.rng.choice(CHANNELS),
             "list_cents": cents + self.rng.randint(0, 500),
             "discount_cents": self.rng.randint(0, 500),
+            "currency": self.rng.choice(CURRENCIES),
             "promo_flag": self.rng.random() < 0.3,
             "is_member": self.rng.random() < 0.5,
         }
         kept = {name: value for name, value in optional.items() if self.rng.random() < 0.8}
         return self.event(PURCHASES, at, order_id=order_id, kind="paid", pay_cents=cents, **kept)
 
-    def refund(self, order: Event, at: int, cents: int) -> None:
-        brand = {"brand_id": self.rng.choice(BRANDS)} if self.rng.random() < 0.7 else {}
+    def refund(self, order: Event, at: int, cents: int, kind: str = "refund") -> None:
+        """Ask back, or with `refund_reversed` take back; seldom under the event_id of the order."""
+        optional = self.concerning(order)
+        if self.rng.random() < 0.05:
+            optional["event_id"] = order.get("event_id", "none")
         refunded = f"r{self.rng.randrange(10**9)}"
-        self.event(
-            PURCHASES,
-            at,
-            order_id=refunded,
-            ref_order_id=order["order_id"],
-            kind="refund",
-            pay_cents=cents,
-            **brand,
-        )
+        ids = {"order_id": refunded, "ref_order_id": order["order_id"]}
+        self.event(PURCHASES, at, **ids, kind=kind, pay_cents=cents, **optional)
 
     def cancel(self, order: Event, at: int) -> None:
-        ref = order["order_id"]
-        self.event(PURCHASES, at, order_id=f"c{self.count}", ref_order_id=ref, kind="cancel")
+        ref = {"order_id": f"c{self.count}", "ref_order_id": order["order_id"]}
+        self.event(PURCHASES, at, **ref, kind="cancel", **self.concerning(order))
+
+    def concerning(self, order: Event) -> Event:
+        """A brand, often; a currency, sometimes: that of the order, or any."""
+        optional = {}
+        if self.rng.random() < 0.7:
+            optional["brand_id"] = self.rng.choice(BRANDS)
+        if self.rng.random() < 0.4:
+            optional["currency"] = order.get("currency", self.rng.choice(CURRENCIES))
+        elif self.rng.random() < 0.3:
+            optional["currency"] = self.rng.choice(CURRENCIES)
+        return optional
 
     # episodes
 
@@ -218,7 +257,10 @@ class _User:
         kols = iter(self.rng.sample(KOLS, len(KOLS)))
         for kind in self.rng.sample(tuple(LOOKBACK_MS), 3):
             for delta in (-1, 0, 1):
-                self.touch(at - LOOKBACK_MS[kind] + delta, kind, next(kols))
+                kol, edge = next(kols), at - LOOKBACK_MS[kind] + delta
+                self.touch(edge, kind, kol)
+                if self.rng.random() < 0.4:  # its half hour begins before the edge
+                    self.touch(edge - self.rng.randint(1, HALF_HOUR_MS), kind, kol)
         for delta in (-1, 0, 1):
             self.touch(at + delta, None, next(kols))
 
@@ -230,6 +272,21 @@ class _User:
             for kind in self.rng.sample(tuple(LOOKBACK_MS), self.rng.randint(1, 4)):
                 self.touch(at - before, kind, kol)
         self.order(at)
+
+    def in_turns(self) -> None:
+        """A, B, A, C within the half hour of an order or two, some at one moment, some after it."""
+        begin = self.moment() // HALF_HOUR_MS * HALF_HOUR_MS
+        orders = [self.order(begin + self.rng.randrange(HALF_HOUR_MS)) for _ in "12"]
+        kinds = self.rng.sample(tuple(LOOKBACK_MS), 2)
+        a, b, c = self.rng.sample(KOLS, 3)
+        at = begin
+        for kol in (a, b, a, c) * self.rng.randint(1, 4):
+            anywhere = begin + self.rng.randrange(HALF_HOUR_MS)
+            close = self.rng.choice(orders)["ts"] + self.rng.randint(-2, 2)
+            at = self.rng.choice((at, anywhere, anywhere, close))
+            self.touch(at, self.rng.choice(kinds), kol)
+        self.touch(begin - 1, kinds[0], a)
+        self.touch(orders[0]["ts"] + self.rng.choice((1, 15_000, 600_000, 600_001)), None, b)
 
     def again_and_again(self) -> None:
         """One KOL and class many times in the half hours around an order, before and after."""
@@ -248,18 +305,22 @@ class _User:
             self.touch(order["ts"] + self.rng.randint(-HOUR_MS, HOUR_MS))
             cents = self.rng.choice((order["pay_cents"], *AMOUNTS))
             self.paid(order["ts"] + shift, order["order_id"], cents)
-        if self.rng.random() < 0.5:
+        for _ in range(self.rng.randint(0, 2)):
             self.gives_back(order)
 
     def sends_back(self) -> None:
-        """Refunds before and after, at the edges of their window, and for nothing."""
+        """Refunds before and after, at the edges of their window and of memory, and for nothing."""
         at = self.span[0] + self.rng.randint(0, 40 * DAY_MS)
         self.touch(at - self.rng.randint(0, HOUR_MS))
         self.touch(at - self.rng.randint(0, DAY_MS))
         order = self.order(at)
-        for edge in (at - REFUND_BEFORE_MS, at + REFUND_AFTER_MS):
+        edges = (at - WAITS_MS, at - REFUND_BEFORE_MS, at + REFUND_AFTER_MS, at + KNOWN_MS)
+        for edge in edges:
             for delta in self.rng.sample((-1, 0, 1), self.rng.randint(0, 3)):
-                self.refund(order, edge + delta, self.rng.randint(0, order["pay_cents"]) // 2)
+                kind = self.rng.choice(("refund", "refund", "refund_reversed"))
+                self.refund(order, edge + delta, self.rng.randint(0, order["pay_cents"]) // 2, kind)
+        if self.rng.random() < 0.3:  # by then perhaps another order
+            self.paid(at + KNOWN_MS + self.rng.randint(-1, 1), order["order_id"], 500)
         if self.rng.random() < 0.3:
             self.cancel(order, at + self.rng.choice((-REFUND_BEFORE_MS - 1, 60, 1_000_000)))
         self.refund({"order_id": f"unknown-{self.count}"}, self.moment(), 500)
@@ -283,12 +344,17 @@ class _User:
             self.cancel(order, when)
         else:
             self.refund(order, when, amount)
+        if self.rng.random() < 0.3:  # before what it takes back, or after; as much, less or more
+            taken = self.rng.choice((amount, amount // 2, min(amount + 1, 10**12)))
+            when += self.rng.choice((-HOUR_MS, -1, 0, 1, HOUR_MS, DAY_MS))
+            self.refund(order, when, taken, "refund_reversed")
 
 
 EPISODES: Final[tuple[Callable[[_User], None], ...]] = (
     *[_User.browses] * 4,
     _User.at_the_edges,
     _User.in_a_crowd,
+    *[_User.in_turns] * 3,
     _User.again_and_again,
     _User.pays_twice,
     _User.sends_back,
@@ -352,7 +418,8 @@ def _sorted(events: Iterable[tuple[str, Event]]) -> Iterator[tuple[int, Line]]:
 def _delay(rng: Random) -> int:
     if rng.random() < 0.02:
         return rng.randint(HOUR_MS, 10 * HOUR_MS)  # often too late
-    return rng.choice((0, 0, rng.randint(0, MINUTE_MS), rng.randint(0, HOUR_MS), HOUR_MS))
+    late = rng.choice((HOUR_MS, rng.randint(HOUR_MS, 2 * HOUR_MS)))
+    return rng.choice((0, 0, rng.randint(0, MINUTE_MS), rng.randint(0, HOUR_MS), late))
 
 
 def _copies(rng: Random, sent: Iterable[tuple[int, Line]], now: int) -> Iterator[tuple[int, Line]]:
@@ -367,6 +434,8 @@ def _copies(rng: Random, sent: Iterable[tuple[int, Line]], now: int) -> Iterator
                 changed["kol_id"] = rng.choice(KOLS)
             if "pay_cents" in changed:
                 changed["pay_cents"] = rng.choice(AMOUNTS)
+            if "currency" in changed:
+                changed["currency"] = rng.choice(CURRENCIES)
             yield (
                 arrival + max(0, moved) + rng.randint(0, HOUR_MS),
                 Line(line.topic, line.key, changed),
@@ -452,6 +521,7 @@ OBJECTS: Final[dict[str, tuple[Event, ...]]] = {
         {"kol_id": "organic"},
         {"kol_id": "~brand:feihe"},
         {"kol_id": "~"},
+        {"kol_id": " ＯＲＧＡＮＩＣ"},
         {"visible_ms": "long"},
         {"visible_ms": -1},
     ),
@@ -485,6 +555,8 @@ OBJECTS: Final[dict[str, tuple[Event, ...]]] = {
         {"pay_cents": 10**12 + 1},
         {"pay_cents": 99.5},
         {"pay_cents": 10**30},
+        {"currency": 156},
+        {"kind": "refund_reversed", "ref_order_id": "m", "pay_cents": MISSING},
         {"kind": "refund", "ref_order_id": "m", "pay_cents": MISSING},
         {"kind": "refund", "ref_order_id": "m", "pay_cents": -5},
     ),

@@ -1,14 +1,16 @@
 """What the log means, computed again in plain Python: loops, dicts, exact numbers, no arrays.
 
-An independent reading of the definitions: refusals, doors, touches, orders, refunds, six
-models, cells, dead letters. It reads a log that is already complete, keeps everything and
-never forgets, so it is slow and easy to check by eye. It shares no code with the worker.
+An independent reading of the definitions: refusals, doors, touches, orders, currencies, what
+was given back, six models, cells, dead letters. It reads a log that is already complete, keeps
+everything and never forgets, so it is slow and easy to check by eye. It shares no code with
+the worker.
 
 Times are milliseconds since the epoch, UTC; money is integer cents.
 """
 
 import json
 import math
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +34,8 @@ PATIENCE_MS: Final = 10 * MINUTE_MS  # an event may be so much newer than its re
 YEAR_2000_MS: Final = 946_684_800_000
 REFUND_BEFORE_MS: Final = 24 * HOUR_MS
 REFUND_AFTER_MS: Final = 180 * DAY_MS
+WAITS_MS: Final = REFUND_BEFORE_MS + LATENESS_MS  # a refund, for its order
+KNOWN_MS: Final = REFUND_AFTER_MS + LATENESS_MS  # an order, after its time
 LOOKED_AT: Final = 32  # touches of an order
 MOST_TOUCHES: Final = 1_024  # that one topic makes of one user in one half hour
 MOST_KOLS: Final = 131_072  # that have cells of their own, of a topic partition and four weeks
@@ -63,11 +67,11 @@ KINDS: Final = {
     "content-interactions": ENGAGING
     | {"view", "unfollow", "leave_private", "report", "kol_reply", "mark_helpful"}
     | {"mark_correct", "expert_correction"},
-    "purchases": frozenset({"paid", "refund", "cancel"}),
+    "purchases": frozenset({"paid", "refund", "cancel", "refund_reversed"}),
 }
 TEXTS: Final = frozenset(
     {"event_id", "user_id", "event", "kind", "kol_id", "content_id", "share_id", "live_id"}
-    | {"order_id", "ref_order_id", "brand_id", "platform", "channel_type"}
+    | {"order_id", "ref_order_id", "brand_id", "platform", "channel_type", "currency"}
 )
 COUNTS: Final = frozenset({"dwell_ms", "visible_ms", "pay_cents", "list_cents", "discount_cents"})
 NUMBERS: Final = {"completion": 1.0, "account_age_d": math.inf}  # the greatest
@@ -123,6 +127,13 @@ COUNTED: Final = {  # which field of a KOL's cell an event adds one to
     "report": "reports",
 }
 
+SHOP: Final = "CNY"  # its currency, unless another is set
+NOBODY: Final = frozenset(  # as the shop's setting has them before anybody changes it
+    {"undefined", "null", "nan", "false", "0", "[object object]", "none", "nil", "(null)"}
+    | {"<null>", "<nil>", "(none)", "(not set)", "n/a", "unknown", "-1", "0" * 32}
+    | {"00000000-0000-0000-0000-000000000000", ""}
+)
+
 Fields = Mapping[str, Any]  # one JSON object
 
 
@@ -153,6 +164,18 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What refunds, cancels and reversals did to an order."""
+
+    cents: int
+    excess_cents: int  # asked back beyond what was paid
+    reversed_cents: int  # of reversals that count
+    unasked_cents: int  # reversed beyond what was asked back
+    outside: int  # refunds, cancels and reversals outside the window
+    foreign: int  # those inside it in another currency
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order as it stands in the end, and whom it owes what."""
 
@@ -163,12 +186,18 @@ class Order:
     brand_id: str  # empty where absent, as platform and channel
     platform: str
     channel: str
+    currency: str
     paid_cents: int
-    refunded_cents: int
+    given_back: "GivenBack"
     touches: tuple[Touch, ...]  # those that count, in order of (last, kol, kind)
     after: tuple[int, int]  # touches that begin within ten minutes after it, ms to the first
     via: Mapping[str, str]  # KOL -> direct, share; organic -> none
     credits: Mapping[str, Mapping[str, tuple[int, int]]]  # model -> KOL -> credit, refunded
+
+    @property
+    def refunded_cents(self) -> int:
+        """Given back, at most what was paid."""
+        return self.given_back.cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +208,10 @@ class Expected:
     rejected: Mapping[tuple[str, int, int], frozenset[str]]  # topic, partition, offset -> reasons
     dropped: Mapping[tuple[str, int, int], str]  # purchases that are dead letters too -> reason
     differing: Counter[str]  # topic -> duplicates that say something else than what counts
-    orders: Mapping[tuple[str, str], Order]  # user_id, order_id
+    orders: Mapping[tuple[str, str, int], Order]  # user_id, order_id, ordered_at
     crowded: int  # events that would be a touch too many of their user's half hour
     nameless: int  # events that count under `~others`: too many KOLs are named
-    unmatched: int  # refunds and cancels whose order never came
-    excess_cents: int  # given back beyond what was paid, over all orders
+    counters: Counter[str]  # what else is counted, by the counter's name
     cells: Mapping[tuple[str, int], Mapping[str, int]]  # KOL or ~brand:, minute -> field -> sum
     depth: Mapping[str, int]  # KOL -> 1e-6, over all minutes
 
@@ -197,8 +225,8 @@ class Expected:
             if credit or refunded
         )
 
-    def order_rows(self) -> Counter[tuple[int, str, str, str, str, int, int, int]]:
-        """ordered_at, order_id, brand, platform, channel, paid, refunded, number of touches."""
+    def order_rows(self) -> Counter[tuple[int, str, str, str, str, int, int, int, str]]:
+        """ordered_at, order_id, brand, platform, channel, paid, refunded, touches, currency."""
         return Counter(
             (
                 order.ordered_at,
@@ -209,6 +237,7 @@ class Expected:
                 order.paid_cents,
                 order.refunded_cents,
                 len(order.touches),
+                order.currency,
             )
             for order in self.orders.values()
         )
@@ -224,8 +253,6 @@ class Story:
     made: dict[tuple[str, int], set[tuple[str, str]]] = field(
         default_factory=lambda: defaultdict(set)
     )  # topic, half hour -> KOL and class of its touches
-    paid: dict[str, list[Fields]] = field(default_factory=lambda: defaultdict(list))
-    refunds: dict[str, list[Fields]] = field(default_factory=lambda: defaultdict(list))
 
 
 @cache
@@ -239,66 +266,138 @@ def oracle(
     partitions: int,
     most: int = MOST_TOUCHES,
     most_kols: int = MOST_KOLS,
+    shop: str = SHOP,
 ) -> Expected:
     """Read a whole log; within a topic partition the records are taken by offset.
 
     `most` touches are made by one topic of one user in one half hour, `most_kols` have cells
-    of their own by one topic partition in four weeks: the first of its log.
+    of their own by one topic partition in four weeks: the first of its log. `shop` is the
+    shop's currency.
     """
-    records = sorted(log, key=lambda r: (r.topic, r.partition, r.offset))
     by_partition: dict[tuple[str, int], list[Record]] = defaultdict(list)
-    for record in records:
+    for record in sorted(log, key=lambda r: (r.topic, r.partition, r.offset)):
         by_partition[record.topic, record.partition].append(record)
-
-    doors: Counter[tuple[str, int, str]] = Counter()
-    rejected: dict[tuple[str, int, int], frozenset[str]] = {}
-    dropped: dict[tuple[str, int, int], str] = {}
-    differing: Counter[str] = Counter()
-    accepted: list[tuple[str, Fields]] = []
-    counted: list[tuple[str, Fields]] = []  # under the names that have cells
-    nameless = 0
-    for (topic, partition), part in by_partition.items():
-        gate = Gate()
-        named: dict[int, set[str]] = defaultdict(set)  # four weeks -> KOLs with cells
-        for record in part:
-            place = (topic, partition, record.offset)
-            faults = faults_of(record, partitions)
-            if faults:
-                rejected[place] = faults
-                continue
-            event = json.loads(record.value or b"")
-            door = gate.door(topic, event)
-            doors[topic, partition, door] += 1
-            if door in {"written", "duplicate_order"}:
-                accepted.append((topic, event))
-                kols = named[event["ts"] // FOUR_WEEKS_MS]
-                kol = event.get("kol_id")
-                if topic != "purchases" and kol and kol not in kols:
-                    if len(kols) < most_kols:
-                        kols.add(kol)
-                    else:
-                        nameless += 1
-                        event = event | {"kol_id": "~others"}
-                counted.append((topic, event))
-            differs = door == "duplicate" and gate.differs(topic, event)
-            differing[topic] += differs
-            if topic == "purchases" and (door == "too_late" or differs):
-                dropped[place] = door
-    stories, crowded = stories_of(accepted, most)
-    orders, unmatched, excess = orders_of(stories)
+    reading = Reading(partitions, most_kols, shop)
+    for part in by_partition.values():
+        reading.partition(part)
+    stories, crowded = stories_of(reading.accepted, most)
+    orders = orders_of(reading.bought, stories)
+    counters = reading.counters + counters_of(orders.values())
+    for bought in reading.bought:
+        counters["refund_unmatched"] += len(bought.unmatched)
+        counters["foreign_currency"] += sum(e["in_cell"] != shop for e in bought.in_cells)
     return Expected(
-        doors=doors,
-        rejected=rejected,
-        dropped=dropped,
-        differing=differing,
+        doors=reading.doors,
+        rejected=reading.rejected,
+        dropped=reading.dropped,
+        differing=reading.differing,
         orders=orders,
         crowded=crowded,
-        nameless=nameless,
-        unmatched=unmatched,
-        excess_cents=excess,
-        cells=cells_of(counted, orders),
-        depth=depth_of(counted),
+        nameless=reading.nameless,
+        counters=counters,
+        cells=cells_of(reading.counted, reading.bought, shop),
+        depth=depth_of(reading.felt),
     )
+
+
+@dataclass(slots=True)
+class Reading:
+    """How the messages of a log leave, and the events of it that are accepted."""
+
+    partitions: int
+    most_kols: int
+    shop: str
+    doors: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    rejected: dict[tuple[str, int, int], frozenset[str]] = field(default_factory=dict)
+    dropped: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    differing: Counter[str] = field(default_factory=Counter)
+    accepted: list[tuple[str, Fields]] = field(default_factory=list)
+    counted: list[tuple[str, Fields]] = field(default_factory=list)  # under the names of cells
+    felt: list[tuple[str, Fields]] = field(default_factory=list)  # of them, what has depth
+    bought: list["Bought"] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+    nameless: int = 0
+
+    def partition(self, part: Iterable[Record]) -> None:
+        """Read one partition of a topic."""
+        gate = Gate(self.shop)
+        named: dict[int, set[str]] = defaultdict(set)  # four weeks -> KOLs with cells
+        for record in part:
+            event = self.read(record, gate)
+            if event is not None and record.topic != "purchases":
+                self.accepted.append((record.topic, event))
+                self.behaved(record.topic, event, named[event["ts"] // FOUR_WEEKS_MS])
+        self.bought += gate.bought
+
+    def read(self, record: Record, gate: "Gate") -> Fields | None:
+        """Let a message leave; its event if it is accepted."""
+        topic, place = record.topic, (record.topic, record.partition, record.offset)
+        faults = faults_of(record, self.partitions)
+        if faults:
+            self.rejected[place] = faults
+            return None
+        sent = json.loads(record.value or b"")
+        event = meant(topic, sent, self.shop)
+        door = gate.door(topic, event)
+        self.doors[topic, record.partition, door] += 1
+        differs = door == "duplicate" and gate.differs(topic, event)
+        self.differing[topic] += differs
+        if topic == "purchases" and (door == "too_late" or differs):
+            self.dropped[place] = door
+        if door not in {"written", "duplicate_order"}:
+            return None
+        self.count(topic, sent, event)
+        return event
+
+    def count(self, topic: str, sent: Fields, event: Fields) -> None:
+        """Count what is odd about an accepted event."""
+        if topic == "purchases":
+            self.counters["placeholder_user"] += is_nobody(event["user_id"])
+            return
+        self.counters["placeholder_kol"] += bool(sent.get("kol_id")) and not event.get("kol_id")
+        self.counters["own_event"] += is_own(event)
+
+    def behaved(self, topic: str, event: Fields, kols: set[str]) -> None:
+        """Count an event in the cells of its KOL, or of `~others`; `kols` have cells already."""
+        own, kol = is_own(event), event.get("kol_id")
+        if kol and kol not in kols:
+            if len(kols) < self.most_kols:
+                kols.add(kol)
+            else:
+                self.nameless += 1
+                event = {**event, "kol_id": "~others"}
+        self.counted.append((topic, event))
+        if not own:
+            self.felt.append((topic, event))
+
+
+def meant(topic: str, event: Fields, shop: str) -> Fields:
+    """An event as it is understood: a placeholder is no KOL; currencies are folded.
+
+    Without a currency a `paid` is in the shop's; for what concerns an order it stays empty.
+    """
+    if topic == "purchases":
+        currency = (event.get("currency") or "").strip().upper()
+        return {**event, "currency": currency or (shop if event["kind"] == "paid" else "")}
+    if is_nobody(event.get("kol_id") or ""):
+        return {**event, "kol_id": None}
+    return event
+
+
+def is_own(event: Fields) -> bool:
+    """Whether a KOL did this about himself."""
+    return bool(event["user_id"] == event.get("kol_id"))
+
+
+def counters_of(orders: Iterable[Order]) -> Counter[str]:
+    """What is counted of orders."""
+    counters: Counter[str] = Counter()
+    for given_back in (order.given_back for order in orders):
+        counters["refund_outside"] += given_back.outside
+        counters["refund_foreign"] += given_back.foreign
+        counters["refund_excess_cents"] += given_back.excess_cents
+        counters["reversal_excess_cents"] += given_back.unasked_cents
+    return counters
 
 
 # ---------------------------------------------------------------- refusals
@@ -343,9 +442,8 @@ def _faults(event: Fields, record: Record, partitions: int) -> set[str]:
         faults.add("invalid")
     if isinstance(kind, str) and kind not in KINDS[record.topic]:
         faults.add("unknown_kind")
-    kol = event.get("kol_id") if record.topic != "purchases" else None
-    if isinstance(kol, str) and (kol == "organic" or kol.startswith("~")):
-        faults.add("reserved_id")
+    if record.topic != "purchases":
+        faults |= _faults_of_ids(record.topic, event.get("user_id"), event.get("kol_id"))
     at = event.get("ts")
     if type(at) is int and at < YEAR_2000_MS:
         faults.add("bad_time")
@@ -355,6 +453,55 @@ def _faults(event: Fields, record: Record, partitions: int) -> set[str]:
     if isinstance(user, str) and partition_of(user, partitions) != record.partition:
         faults.add("wrong_partition")
     return faults
+
+
+def _faults_of_ids(topic: str, user: object, kol: object) -> set[str]:
+    """Why behaviour is refused for whose it is."""
+    faults = set()
+    if isinstance(kol, str) and (folded(kol) == "organic" or folded(kol).startswith("~")):
+        faults.add("reserved_id")
+    nobody = [name for name in (user, kol) if isinstance(name, str) and name and is_nobody(name)]
+    if user in nobody or (kol in nobody and topic == "content-interactions"):
+        faults.add("placeholder_id")
+    return faults
+
+
+@cache
+def is_nobody(name: str) -> bool:
+    r"""Whether an id means nobody.
+
+    >>> [is_nobody(name) for name in (" ＮＵＬＬ ", "[object \t Object]", "\u200b", "00", "u0")]
+    [True, True, True, False, False]
+
+    """
+    return folded(name) in NOBODY
+
+
+@cache
+def folded(name: str) -> str:
+    r"""NFKC, no case, nothing invisible, white space as one space and none at the ends.
+
+    >>> folded("\u200eOrga\u200bnic\u3000 \u2060 Life ")
+    'organic life'
+
+    """
+    compatible = unicodedata.normalize("NFKC", name)
+    seen = "".join(c for c in compatible if not is_invisible(c))
+    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
+
+
+def is_invisible(character: str) -> bool:
+    r"""Whether a screen may ignore it: what formats, joins, selects and fills.
+
+    >>> [is_invisible(c) for c in ("\u200b", "\ufe0f", "\u3164", "\u0600", "\u0301")]
+    [True, True, True, False, False]
+
+    """
+    if "HANGUL" in (name := unicodedata.name(character, "")):
+        return name.endswith("FILLER")
+    if unicodedata.category(character) == "Cf":
+        return not 0x600 <= ord(character) < 0x8E3 or character == "\u061c"
+    return "VARIATION SELECTOR" in name or character == "\u034f"
 
 
 def _well_typed(name: str, value: object) -> bool:
@@ -378,9 +525,11 @@ def _well_typed(name: str, value: object) -> bool:
 class Gate:
     """One topic partition's doors, record by record in the order of the log."""
 
-    newest: int | None = None  # greatest accepted time
+    shop: str
+    newest: float = -math.inf  # greatest accepted time
     ids: dict[tuple[str, str], int] = field(default_factory=dict)  # user, event_id -> its time
-    paid: set[tuple[str, str]] = field(default_factory=set)  # user, order_id
+    known: dict[tuple[str, str], "Bought"] = field(default_factory=dict)  # user, order_id
+    bought: list["Bought"] = field(default_factory=list)  # also what is not known any more
     stands: dict[tuple[str, str], Fields] = field(default_factory=dict)  # user, event_id -> event
 
     def differs(self, topic: str, event: Fields) -> bool:
@@ -391,7 +540,7 @@ class Gate:
     def door(self, topic: str, event: Fields) -> str:
         """Where this event leaves."""
         at: int = event["ts"]
-        oldest = -math.inf if self.newest is None else self.newest - LATENESS_MS
+        before, oldest = self.newest, self.newest - LATENESS_MS
         if at < oldest:
             return "too_late"
         identity = (event["user_id"], event["event_id"])
@@ -399,27 +548,85 @@ class Gate:
             return "duplicate"
         self.ids[identity] = at
         self.stands[identity] = event
-        self.newest = at if self.newest is None else max(self.newest, at)
-        if topic == "purchases" and event["kind"] == "paid":
-            order = (event["user_id"], event["order_id"])
-            if order in self.paid:
-                return "duplicate_order"
-            self.paid.add(order)
-        return "written"
+        self.newest = max(before, at)
+        if topic != "purchases":
+            return "written"
+        bought = self._bought(event, before)
+        is_repeated = bool(event["kind"] == "paid" and bought.paid)
+        bought.add(event, before, self.shop)
+        return "duplicate_order" if is_repeated else "written"
+
+    def _bought(self, event: Fields, before: float) -> "Bought":
+        """What an event belongs to; begun anew once its order is too old to be known."""
+        key = (event["user_id"], order_of(event))
+        bought = self.known.get(key)
+        if bought is None or (bought.paid and bought.standing["ts"] + KNOWN_MS < before):
+            bought = self.known[key] = Bought()
+            self.bought.append(bought)
+        return bought
+
+
+@dataclass(slots=True)
+class Bought:
+    """The purchases of one order of one user, in the order of the log.
+
+    `in_cell` of an event is the currency in which it is in a cell. What names none has that of
+    its order, the shop's while it waits, and keeps it once its minute is closed: two hours below
+    the greatest time before the `paid` that would change it.
+    """
+
+    paid: list[Fields] = field(default_factory=list)
+    concerning: list[dict[str, Any]] = field(default_factory=list)
+    waiting_since: float = -math.inf  # what is older had stopped waiting when the order came
+
+    @property
+    def standing(self) -> Fields:
+        """The `paid` that stands."""
+        return min(self.paid, key=lambda event: (event["ts"], event["event_id"]))
+
+    @property
+    def in_cells(self) -> list[Fields]:
+        """What counts for the cells of brands."""
+        return [*([self.standing] if self.paid else []), *self.concerning]
+
+    @property
+    def matched(self) -> list[dict[str, Any]]:
+        """What concerns the order and met it."""
+        return [e for e in self.concerning if self.paid and e["ts"] >= self.waiting_since]
+
+    @property
+    def unmatched(self) -> list[Fields]:
+        """What concerns an order that never came, or came too late."""
+        return [event for event in self.concerning if event not in self.matched]
+
+    def add(self, event: Fields, before: float, shop: str) -> None:
+        """Take in the next accepted event; `before`: the greatest time before it."""
+        if event["kind"] != "paid":
+            currency = self.standing["currency"] if self.paid else shop
+            self.concerning.append({**event, "in_cell": event["currency"] or currency})
+            return
+        if not self.paid:
+            self.waiting_since = before - WAITS_MS
+        self.paid.append({**event, "in_cell": event["currency"]})
+        for one in self.matched:
+            ends = (one["ts"] // MINUTE_MS + 1) * MINUTE_MS
+            is_open = ends + LATENESS_MS > before or not one.get("brand_id")
+            if is_open and not one["currency"]:
+                one["in_cell"] = self.standing["currency"]
 
 
 def said(topic: str, event: Fields) -> tuple[object, ...]:
     """What two events with one identity should agree on."""
     if topic != "purchases":
         return event["event"], event["ts"], event.get("kol_id") or None
-    is_paid, cents = event["kind"] == "paid", event.get("pay_cents") or 0
-    return (
-        event["kind"],
-        event["ts"],
-        event["order_id"] if is_paid else event.get("ref_order_id") or event["order_id"],
-        0 if event["kind"] == "cancel" else cents,
-        event.get("currency") or "CNY",
-    )
+    cents = 0 if event["kind"] == "cancel" else event["pay_cents"]
+    return event["kind"], event["ts"], order_of(event), cents, event["currency"]
+
+
+def order_of(event: Fields) -> str:
+    """The order that a purchase concerns, as its user calls it."""
+    is_paid = event["kind"] == "paid"
+    return str(event["order_id"] if is_paid else event.get("ref_order_id") or event["order_id"])
 
 
 # ---------------------------------------------------------------- touches and orders
@@ -427,7 +634,7 @@ def said(topic: str, event: Fields) -> tuple[object, ...]:
 
 def touch_of(topic: str, event: Fields) -> str | None:
     """The class of touch an event is, or None."""
-    if topic == "purchases" or not event.get("kol_id"):
+    if topic == "purchases" or not event.get("kol_id") or is_own(event):
         return None
     kind = event["event"]
     dwell, visible = event.get("dwell_ms") or 0, event.get("visible_ms") or 0
@@ -447,18 +654,12 @@ def touch_of(topic: str, event: Fields) -> str | None:
     return "view" if deep else None
 
 
-def stories_of(accepted: Iterable[tuple[str, Fields]], most: int) -> tuple[dict[str, Story], int]:
-    """What every user did, each topic in the order of its log; events beyond the touch limit."""
+def stories_of(behaviour: Iterable[tuple[str, Fields]], most: int) -> tuple[dict[str, Story], int]:
+    """How every user behaved, each topic in the order of its log; events beyond the touch limit."""
     stories: dict[str, Story] = defaultdict(Story)
     crowded = 0
-    for topic, event in accepted:
+    for topic, event in behaviour:
         story = stories[event["user_id"]]
-        if topic == "purchases":
-            if event["kind"] == "paid":
-                story.paid[event["order_id"]].append(event)
-            else:
-                story.refunds[event.get("ref_order_id") or event["order_id"]].append(event)
-            continue
         kind = touch_of(topic, event)
         if kind is None:
             continue
@@ -472,37 +673,45 @@ def stories_of(accepted: Iterable[tuple[str, Fields]], most: int) -> tuple[dict[
     return stories, crowded
 
 
-def orders_of(stories: Mapping[str, Story]) -> tuple[dict[tuple[str, str], Order], int, int]:
-    """Every order as it stands in the end; unmatched refunds; cents beyond what was paid."""
-    orders: dict[tuple[str, str], Order] = {}
-    excess = 0
-    for user, story in stories.items():
-        for order_id, paid in story.paid.items():
-            standing = min(paid, key=lambda event: (event["ts"], event["event_id"]))
-            counting = [r for r in story.refunds[order_id] if _counts(r, standing)]
-            refunded, over = refund_of(standing["pay_cents"], counting)
-            excess += over
-            orders[user, order_id] = _order(standing, refunded, story)
-    unmatched = sum(
-        len(refunds)
-        for user, story in stories.items()
-        for order_id, refunds in story.refunds.items()
-        if (user, order_id) not in orders
-    )
-    return orders, unmatched, excess
+def orders_of(
+    bought: Iterable[Bought], stories: Mapping[str, Story]
+) -> dict[tuple[str, str, int], Order]:
+    """Every order as it stands in the end."""
+    orders = [_order(one, stories[one.standing["user_id"]]) for one in bought if one.paid]
+    return {(order.user_id, order.order_id, order.ordered_at): order for order in orders}
 
 
-def _counts(refund: Fields, order: Fields) -> bool:
+def given_back_of(order: Fields, concerning: Iterable[Fields]) -> GivenBack:
+    """What was given back of an order by the refunds, cancels and reversals that concern it.
+
+    >>> order = {"ts": 0, "pay_cents": 10, "currency": "CNY"}
+    >>> asked = {"kind": "refund", "ts": 1, "pay_cents": 14, "currency": ""}
+    >>> failed = {"kind": "refund_reversed", "ts": 2, "pay_cents": 8, "currency": "CNY"}
+    >>> given_back_of(order, [asked, failed]).cents, given_back_of(order, [asked]).excess_cents
+    (6, 4)
+
+    """
     earliest, latest = order["ts"] - REFUND_BEFORE_MS, order["ts"] + REFUND_AFTER_MS
-    return bool(earliest <= refund["ts"] <= latest)
-
-
-def refund_of(paid_cents: int, counting: Sequence[Fields]) -> tuple[int, int]:
-    """Cents given back of an order, and the cents beyond what was paid."""
-    asked = sum(r["pay_cents"] for r in counting if r["kind"] == "refund")
-    if any(r["kind"] == "cancel" for r in counting):
-        return paid_cents, 0
-    return min(paid_cents, asked), max(0, asked - paid_cents)
+    inside, outside, foreign = [], 0, 0
+    for one in concerning:
+        if not earliest <= one["ts"] <= latest:
+            outside += 1
+        elif one["currency"] not in {"", order["currency"]}:
+            foreign += 1
+        else:
+            inside.append(one)
+    asked = sum(one["pay_cents"] for one in inside if one["kind"] == "refund")
+    failed = sum(one["pay_cents"] for one in inside if one["kind"] == "refund_reversed")
+    is_cancelled = any(one["kind"] == "cancel" for one in inside)
+    paid = order["pay_cents"]
+    return GivenBack(
+        cents=paid if is_cancelled else min(paid, max(0, asked - failed)),
+        excess_cents=0 if is_cancelled else max(0, asked - failed - paid),
+        reversed_cents=failed,
+        unasked_cents=max(0, failed - asked),
+        outside=outside,
+        foreign=foreign,
+    )
 
 
 def seen_by(story: Story, at: int) -> list[Touch]:
@@ -523,15 +732,17 @@ def soon_after(story: Story, at: int) -> tuple[int, int]:
     return len(soon), min(soon, default=0)
 
 
-def _order(standing: Fields, refunded: int, story: Story) -> Order:
+def _order(bought: Bought, story: Story) -> Order:
+    standing = bought.standing
     at, paid = standing["ts"], standing["pay_cents"]
+    given_back = given_back_of(standing, bought.matched)
     counting = seen_by(story, at)
     via = {touch.kol: "share" for touch in counting}
     via.update({touch.kol: "direct" for touch in counting if touch.via == "direct"})
     credits_ = {}
     for model in MODELS:
         earned = split(paid, weights_of(model, counting, at))
-        returned = split(refunded, earned)
+        returned = split(given_back.cents, earned)
         credits_[model] = {kol: (earned[kol], returned[kol]) for kol in earned}
     return Order(
         user_id=standing["user_id"],
@@ -541,8 +752,9 @@ def _order(standing: Fields, refunded: int, story: Story) -> Order:
         brand_id=standing.get("brand_id") or "",
         platform=standing.get("platform") or "",
         channel=standing.get("channel_type") or "",
+        currency=standing["currency"],
         paid_cents=paid,
-        refunded_cents=refunded,
+        given_back=given_back,
         touches=tuple(counting),
         after=soon_after(story, at),
         via=via or {"organic": "none"},
@@ -623,27 +835,25 @@ def split(cents: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 
 def cells_of(
-    accepted: Iterable[tuple[str, Fields]], orders: Mapping[tuple[str, str], Order]
+    behaviour: Iterable[tuple[str, Fields]], bought: Iterable[Bought], shop: str
 ) -> dict[tuple[str, int], dict[str, int]]:
-    """Sums of every KOL's and brand's minute; the evidence and depth fields are left out."""
+    """Sums of every KOL's and brand's minute; the evidence and depth fields are left out.
+
+    Purchases in another currency than the shop's are in none.
+    """
     cells: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     seen: list[tuple[str, str, int]] = []  # cell name, user, time
-    for topic, event in accepted:
-        minute = event["ts"] // MINUTE_MS
-        if topic != "purchases":
-            if kol := event.get("kol_id"):
-                seen.append((kol, event["user_id"], event["ts"]))
-                cells[kol, minute].update(_behaviour(event))
-        elif brand := event.get("brand_id"):
-            name = f"~brand:{brand}"
-            if event["kind"] != "paid":
-                given_back = event["pay_cents"] if event["kind"] == "refund" else 0
-                cells[name, minute].update(events=1, refunds=1, refund_cents=given_back)
-            elif _stands(event, orders):
-                cells[name, minute].update(_commerce(event))
-            else:
-                continue
+    for _, event in behaviour:
+        if kol := event.get("kol_id"):
+            seen.append((kol, event["user_id"], event["ts"]))
+            cells[kol, event["ts"] // MINUTE_MS].update(_behaviour(event))
+    for event in (event for one in bought for event in one.in_cells):
+        brand = event.get("brand_id")
+        if brand and event["in_cell"] == shop:
+            name, is_paid = f"~brand:{brand}", event["kind"] == "paid"
             seen.append((name, event["user_id"], event["ts"]))
+            fields = _commerce(event) if is_paid else _given_back(event)
+            cells[name, event["ts"] // MINUTE_MS].update(fields)
     for name, minute in _first_minutes(seen, MINUTE_MS, 0):
         cells[name, minute]["users"] += 1
     for name, minute in _first_minutes(seen, HOUR_MS, 0):
@@ -653,11 +863,6 @@ def cells_of(
     for name, minute in _first_minutes(seen, 7 * DAY_MS, 3 * DAY_MS):  # 1970-01-01: a Thursday
         cells[name, minute]["users_week"] += 1
     return {key: {n: v for n, v in sums.items() if v} for key, sums in cells.items()}
-
-
-def _stands(paid: Fields, orders: Mapping[tuple[str, str], Order]) -> bool:
-    order = orders[paid["user_id"], paid["order_id"]]
-    return (order.ordered_at, order.event_id) == (paid["ts"], paid["event_id"])
 
 
 def _behaviour(event: Fields) -> dict[str, int]:
@@ -681,6 +886,12 @@ def _commerce(paid: Fields) -> dict[str, int]:
         "promo_cents": cents if paid.get("promo_flag") else 0,
         "member_cents": cents if paid.get("is_member") else 0,
     }
+
+
+def _given_back(event: Fields) -> dict[str, int]:
+    kind = event["kind"]
+    cents = {"refund": 1, "cancel": 0, "refund_reversed": -1}[kind] * (event.get("pay_cents") or 0)
+    return {"events": 1, "refunds": int(kind != "refund_reversed"), "refund_cents": cents}
 
 
 def _first_minutes(

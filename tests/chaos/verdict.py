@@ -77,7 +77,7 @@ def told(settings: Settings) -> Told:
         orders=Counter(
             ask(
                 "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform, channel,"
-                " paid_cents, refunded_cents, touches, user_hash FROM v_order"
+                " paid_cents, refunded_cents, touches, currency, user_hash FROM v_order"
             )
         ),
         cells={
@@ -195,7 +195,9 @@ def _add_order(found: Told, row: Mapping[str, Any]) -> None:
     at, order_id = row["ordered_at"], row["order_id"]
     shop = (row["brand_id"], row["platform"], row["channel"])
     cents = (row["paid_cents"], row["refunded_cents"])
-    found.orders[(at, order_id, *shop, *cents, len(row["touch_kol"]), row["user_hash"])] += 1
+    found.orders[
+        (at, order_id, *shop, *cents, len(row["touch_kol"]), row["currency"], row["user_hash"])
+    ] += 1
     for model in MODELS:
         shares = zip(
             row["kols"],
@@ -226,7 +228,7 @@ def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]
     left = sum(stands.doors.values())
     return [
         *_sets("credits", stands.credits, expected.credit_rows()),
-        *_sets("orders", Counter(row[:8] for row in stands.orders.elements()), _orders(expected)),
+        *_sets("orders", Counter(row[:9] for row in stands.orders.elements()), _orders(expected)),
         *_maps("cells", {k: v for k, v in ours.items() if any(v)}, _some(cells)),
         *_maps("doors", doors, {key: n for key, n in expected.doors.items() if n}),
         *_sets(

@@ -34,7 +34,7 @@ def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
         " credit_cents, refunded_cents FROM v_order_credit"
         " WHERE credit_cents != 0 OR refunded_cents != 0",
         "orders": "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform,"
-        " channel, paid_cents, refunded_cents, touches FROM v_order",
+        " channel, paid_cents, refunded_cents, touches, currency FROM v_order",
         "cells": f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {FIELDS} FROM v_minute"  # noqa: S608  # names of ours
         f" WHERE {SAYS_SOMETHING}",
         "letters": "SELECT topic, partition, offset FROM v_dead_letter",

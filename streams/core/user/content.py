@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Codes, Purchases
+from schemas.events import Kind
 from schemas.identity import user_keys
 from streams.core.arrays.index import mix
 
@@ -17,14 +18,20 @@ UNKNOWN = 0  # of an event that was read before contents were remembered
 _HALF = np.uint64(32)
 
 
-def contents(facts: Behaviour | Purchases) -> NDArray[np.uint32]:
-    """What each event says: kind, time and KOL, or kind, time, order, cents and currency."""
+def contents(facts: Behaviour | Purchases, shop: str) -> NDArray[np.uint32]:
+    """What each event says: kind, time and KOL, or kind, time, order, cents and currency.
+
+    A `paid` that names no currency is in `shop`, that of the shop.
+    """
     first = facts.at.astype(np.uint64) ^ (facts.kind.astype(np.uint64) << _HALF)
     if isinstance(facts, Behaviour):
         second = _hashes(facts.kols, facts.kol)
     else:
         second = facts.order[:, 0] ^ facts.pay_cents.astype(np.uint64)
-        second ^= _hashes(facts.currencies, facts.currency) << _HALF
+        currency = np.where(
+            (facts.kind == Kind.PAID) & (facts.currency < 0), len(facts.currencies), facts.currency
+        )
+        second ^= _hashes([*facts.currencies, shop], currency) << _HALF
     return np.maximum((mix(first, second) >> _HALF).astype(np.uint32), 1)
 
 

@@ -113,7 +113,8 @@ class Pipeline:
     def _dedup(self, facts: Facts, persons: Persons | None) -> tuple[Doors, Moments]:
         """Each event's door, and the greatest accepted time before each."""
         gate = self._state.gates[facts.topic]
-        door, before, differs = gate.decide(facts.at, facts.identity, contents(facts))
+        content = contents(facts, self._state.currency)
+        door, before, differs = gate.decide(facts.at, facts.identity, content)
         if differs.any():
             count = int(np.count_nonzero(differs))
             self._state.door_counts.add(facts.topic, "duplicate_differs", count)

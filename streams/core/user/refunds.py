@@ -134,6 +134,7 @@ class Refunds:
         of, which = self._of_order.pairs(row)
         is_shops = orders["currency"][row][of] == shop
         moves = (refunds["currency"][which] == NO_CODE) & (refunds["counted"][which] != is_shops)
+        moves &= refunds["at"][which] >= orders["since"][row][of]  # the others have no order
         of, which, is_shops = of[moves], which[moves], is_shops[moves]
         final = is_final(refunds["at"][which] // MINUTE_MS, before[of])
         final &= refunds["brand"][which] != NO_CODE

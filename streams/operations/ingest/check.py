@@ -18,7 +18,6 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.doors import Door
 from schemas.events import INPUTS
-from schemas.placeholders import Placeholders
 from streams.clients.kafka_reader import Place, record_reader
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.content import contents
@@ -103,7 +102,7 @@ def check_files(
 
     Args:
         files: plain or packed.
-        settings: how many partitions there are, and which ids mean nobody.
+        settings: how many partitions there are, which ids mean nobody, the shop's currency.
         greatest: event times that the topic partitions hold already.
         now: milliseconds; the record time they would get.
         on_checked: called with the number of lines checked so far.
@@ -112,7 +111,7 @@ def check_files(
         FileError: a file cannot be read to its end.
 
     """
-    check = _Check(settings.kafka.partitions, greatest, now, settings.placeholders)
+    check = _Check(settings, greatest, now)
     for batch in _batches(merge_by_time(files, now), check.forecast):
         check.add(batch)
         on_checked(check.forecast.messages)
@@ -140,14 +139,13 @@ def _batches(
 class _Check:
     """The gates of all topic partitions, and what passed through them."""
 
-    def __init__(
-        self, partitions: int, greatest: Mapping[Place, int], now: int, placeholders: Placeholders
-    ) -> None:
+    def __init__(self, settings: Settings, greatest: Mapping[Place, int], now: int) -> None:
         self.forecast = Forecast()
-        self._partitions = partitions
+        self._partitions = settings.kafka.partitions
         self._known = greatest
         self._now = now
-        self._placeholders = placeholders
+        self._placeholders = settings.placeholders
+        self._currency = settings.currency
         self._gates: dict[Place, Gate] = {}
 
     def add(self, batch: Sequence[Message]) -> None:
@@ -168,7 +166,8 @@ class _Check:
         self.forecast.refused.update(rejected.reason for rejected in read.rejected)
         gate = self._gate(place)
         facts = read.facts
-        door, before, differs = gate.decide(facts.at, facts.identity, contents(facts))
+        content = contents(facts, self._currency)
+        door, before, differs = gate.decide(facts.at, facts.identity, content)
         gate.prune()
         self.forecast.differing += int(np.count_nonzero(differs))
         late = np.flatnonzero(door == Door.TOO_LATE)

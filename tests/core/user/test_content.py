@@ -11,7 +11,7 @@ from tests.builders import NOON, Message, click, decoded, interaction, paid, ref
 def content(topic: str, message: Message) -> int:
     facts = decoded(topic, [message]).facts
     assert isinstance(facts, Behaviour | Purchases)
-    return int(contents(facts)[0])
+    return int(contents(facts, "CNY")[0])
 
 
 def alike(topic: str, one: Message, other: Message) -> bool:
@@ -41,11 +41,13 @@ def test_purchases_of_other_money_or_another_order_say_something_else(
 def test_what_says_the_same_in_other_words_does_not_differ() -> None:
     assert alike(PURCHASES, refund("o1"), refund("o1", order_id="r2"))
     assert alike(PURCHASES, paid(), paid(sku="s", category="c"))
+    assert alike(PURCHASES, paid(currency=" cny"), paid(currency=None))  # both the shop's
     assert alike(INTERACTIONS, interaction(), interaction(dwell_ms=7_000))
+    assert not alike(PURCHASES, refund(currency="CNY"), refund())  # its order's
 
 
 def test_names_are_told_apart_in_one_batch() -> None:
     facts = decoded(CLICKSTREAM, [click(kol_id=f"k{n}") for n in range(1000)]).facts
     assert isinstance(facts, Behaviour)
 
-    assert len(set(contents(facts).tolist())) == 1000
+    assert len(set(contents(facts, "CNY").tolist())) == 1000

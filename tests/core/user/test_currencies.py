@@ -273,6 +273,15 @@ def test_without_a_brand_a_refund_is_only_counted() -> None:
     assert reader.doors()[PURCHASES, "foreign_currency"] == 2
 
 
+@pytest.mark.parametrize(("ago", "foreign"), [(26 * HOUR, 2), (26 * HOUR + 1, 1)])
+def test_a_refund_that_stopped_waiting_has_no_order_whose_currency_it_could_have(
+    ago: int, foreign: int
+) -> None:
+    reader = read(refund(ts=NOON - ago), refund("o2"), paid(currency="USD"))
+
+    assert reader.doors()[PURCHASES, "foreign_currency"] == foreign
+
+
 def test_a_setting_that_changed_takes_out_what_it_had_put_in() -> None:
     reader = read(paid(brand_id="b", ts=NOON + 1))
     reader.settings["currency"] = "USD"

@@ -54,6 +54,13 @@ UNEXPECTED: Final = (
     "square_",
 )  # by the oracle's cells
 
+GIVEN_BACK: Final = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
+COUNTERS: Final = (
+    *("placeholder_user", "placeholder_kol", "own_event", "foreign_currency"),
+    *("refund_unmatched", "refund_outside", "refund_foreign"),
+    *("refund_excess_cents", "reversal_excess_cents"),
+)
+
 Topic = Sequence[Record]
 
 
@@ -192,6 +199,7 @@ class _Reader:
             )
             self.at = dict(at)
         self.memory.life = life
+        self.memory.resend_totals()  # the earlier life may have written others
 
 
 def batch(part: Topic, partitions: int) -> RecordBatch:
@@ -223,8 +231,9 @@ def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
             continue
         columns = [row[f"touch_{name}"] for name in ("begin", "at", "kol", "class", "via")]
         found[row["ordered_at"], row["order_id"], row["user_hash"]] = {
-            "about": [row[name] for name in ("brand_id", "platform", "channel")],
+            "about": [row[name] for name in ("brand_id", "platform", "channel", "currency")],
             "cents": [row["paid_cents"], row["refunded_cents"]],
+            "given_back": [row[name] for name in GIVEN_BACK],
             "touches": list(zip(*columns, strict=True)),
             "after": (row["touches_after"], row["first_after_ms"]),
             "via": dict(zip(row["kols"], row["kol_via"], strict=True)),
@@ -245,8 +254,12 @@ def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
 def expected_orders(expected: Expected) -> dict[tuple[int, str, str], dict[str, Any]]:
     return {
         (order.ordered_at, order.order_id, user_hash(order.user_id)): {
-            "about": [order.brand_id, order.platform, order.channel],
+            "about": [order.brand_id, order.platform, order.channel, order.currency],
             "cents": [order.paid_cents, order.refunded_cents],
+            "given_back": [
+                *(order.given_back.excess_cents, order.given_back.reversed_cents),
+                *(order.given_back.outside, order.given_back.foreign),
+            ],
             "touches": [(t.begin, t.last, t.kol, t.kind, t.via) for t in order.touches],
             "after": order.after,
             "via": dict(order.via),
@@ -320,6 +333,7 @@ def assert_as_expected(
     assert counted["touch_limit"] == expected.crowded
     assert counted["name_limit"] == expected.nameless
     assert counted["duplicate_differs"] == expected.differing.total()
+    assert {n: counted[n] for n in COUNTERS} == {n: expected.counters[n] for n in COUNTERS}
     assert_letters(table, expected, log)
     refused: Counter[tuple[str, int]] = Counter()
     for (topic, partition, _), n in latest_doors(table, "rejected").items():
@@ -350,8 +364,11 @@ ACTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("content-interactions", {"event": "view", "dwell_ms": 1}),
     ("purchases", {"kind": "paid", "pay_cents": 100, "brand_id": "x"}),
     ("purchases", {"kind": "paid", "pay_cents": 7}),
+    ("purchases", {"kind": "paid", "pay_cents": 50, "brand_id": "y", "currency": "usd"}),
     ("purchases", {"kind": "refund", "pay_cents": 6, "brand_id": "x"}),
-    ("purchases", {"kind": "cancel"}),
+    ("purchases", {"kind": "refund", "pay_cents": 60, "brand_id": "x", "currency": " USD"}),
+    ("purchases", {"kind": "refund_reversed", "pay_cents": 4, "brand_id": "x"}),
+    ("purchases", {"kind": "cancel", "brand_id": "x"}),
 )
 
 
@@ -369,7 +386,7 @@ def lines(draw: st.DrawFn) -> Line:
     if topic == "purchases":
         event["order_id"] = draw(st.sampled_from(("o1", "o1", "o2")))
     else:
-        event["kol_id"] = draw(st.sampled_from(KOLS[:3]))
+        event["kol_id"] = draw(st.sampled_from((*KOLS[:3], "u1", "Null ")))
     return Line(topic, user, event)
 
 
@@ -536,7 +553,51 @@ def test_what_comes_twice_while_it_could_be_accepted_counts_once(of: list[Line],
 
     assert latest_orders(once) == latest_orders(twice)
     assert latest_cells(once) == latest_cells(twice)
-    assert latest_doors(twice, "door").total() == len(log) + len(copies)
+    left = latest_doors(twice, "door").total() + latest_doors(twice, "rejected").total()
+    assert left == len(log) + len(copies)
+
+
+@settings(deadline=None)
+@given(
+    st.builds(reordered, st.lists(lines(), max_size=14), st.sampled_from((1, 2 * HOUR_MS))), seeds
+)
+def test_no_behaviour_after_an_order_changes_who_earns_it(of: list[Line], seed: int) -> None:
+    """Nothing of these is too late, so what is read is what is accepted."""
+    log = small(
+        [
+            Line(line.topic, line.key, (line.value or {}) | {"event_id": f"e{n}"})
+            for n, line in enumerate(of)
+        ]
+    )
+    way = Way(seed, longest=3, keeping=0.5, crashing=0.1)
+    earned = {key: _earned(order) for key, order in latest_orders(read(log, 1, way)).items()}
+
+    for key, whole in earned.items():
+        until = [r for r in log if r.topic == "purchases" or _at(r) <= key[0]]
+        assert _earned(latest_orders(read(until, 1, way))[key]) == whole
+
+
+def _at(record: Record) -> int:
+    return int(json.loads(record.value or b"")["ts"])
+
+
+def _earned(order: Mapping[str, Any]) -> dict[str, Any]:
+    """All of an order but how many touches came soon after it."""
+    return {name: value for name, value in order.items() if name != "after"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_behaviour_after_an_order_changes_who_earns_it_in_a_mess(seed: int) -> None:
+    calm = reordered(
+        [line for line in messy_lines(seed, NOW, users=3, malformed=0) if line.value], 1
+    )
+    log = records(calm, 1, NOW)
+    orders = latest_orders(read(log, 1, Way(seed)))
+
+    for key in Random(seed).sample(sorted(orders), 4):
+        until = [r for r in log if r.topic == "purchases" or _at(r) <= key[0]]
+        found = latest_orders(read(until, 1, Way(seed + 1)))
+        assert _earned(found[key]) == _earned(orders[key])
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 5])
