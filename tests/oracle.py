@@ -13,7 +13,7 @@ import math
 import unicodedata
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import cache
@@ -190,6 +190,7 @@ class Order:
     paid_cents: int
     given_back: "GivenBack"
     touches: tuple[Touch, ...]  # those that count, in order of (last, kol, kind)
+    again: tuple[int, int]  # further `paid` with another amount, that of the last in the log
     after: tuple[int, int]  # touches that begin within ten minutes after it, ms to the first
     via: Mapping[str, str]  # KOL -> direct, share; organic -> none
     credits: Mapping[str, Mapping[str, tuple[int, int]]]  # model -> KOL -> credit, refunded
@@ -284,6 +285,7 @@ def oracle(
     orders = orders_of(reading.bought, stories)
     counters = reading.counters + counters_of(orders.values())
     for bought in reading.bought:
+        counters += bought.counted
         counters["refund_unmatched"] += len(bought.unmatched)
         counters["foreign_currency"] += sum(e["in_cell"] != shop for e in bought.in_cells)
     return Expected(
@@ -342,7 +344,8 @@ class Reading:
         self.doors[topic, record.partition, door] += 1
         differs = door == "duplicate" and gate.differs(topic, event)
         self.differing[topic] += differs
-        if topic == "purchases" and (door == "too_late" or differs):
+        is_told = door == "duplicate_order" and gate.is_told
+        if topic == "purchases" and (door == "too_late" or differs or is_told):
             self.dropped[place] = door
         if door not in {"written", "duplicate_order"}:
             return None
@@ -389,7 +392,7 @@ def is_own(event: Fields) -> bool:
     return bool(event["user_id"] == event.get("kol_id"))
 
 
-def counters_of(orders: Iterable[Order]) -> Counter[str]:
+def counters_of(orders: Collection[Order]) -> Counter[str]:
     """What is counted of orders."""
     counters: Counter[str] = Counter()
     for given_back in (order.given_back for order in orders):
@@ -397,6 +400,7 @@ def counters_of(orders: Iterable[Order]) -> Counter[str]:
         counters["refund_foreign"] += given_back.foreign
         counters["refund_excess_cents"] += given_back.excess_cents
         counters["reversal_excess_cents"] += given_back.unasked_cents
+    counters["touch_after_order"] = sum(order.after[0] for order in orders)
     return counters
 
 
@@ -532,6 +536,8 @@ class Gate:
     bought: list["Bought"] = field(default_factory=list)  # also what is not known any more
     stands: dict[tuple[str, str], Fields] = field(default_factory=dict)  # user, event_id -> event
 
+    is_told: bool = False  # whether the last purchase that was dropped is a dead letter
+
     def differs(self, topic: str, event: Fields) -> bool:
         """Whether a duplicate says something else than the event that stands."""
         stands = self.stands[event["user_id"], event["event_id"]]
@@ -552,9 +558,11 @@ class Gate:
         if topic != "purchases":
             return "written"
         bought = self._bought(event, before)
-        is_repeated = bool(event["kind"] == "paid" and bought.paid)
+        was = bought.standing if event["kind"] == "paid" and bought.paid else None
         bought.add(event, before, self.shop)
-        return "duplicate_order" if is_repeated else "written"
+        outcome = None if was is None else bought.paid_again(was, event)
+        self.is_told = outcome in {"paid_differs", "paid_after_cancel"}
+        return "written" if outcome in {None, "paid_replaced"} else "duplicate_order"
 
     def _bought(self, event: Fields, before: float) -> "Bought":
         """What an event belongs to; begun anew once its order is too old to be known."""
@@ -578,6 +586,9 @@ class Bought:
     paid: list[Fields] = field(default_factory=list)
     concerning: list[dict[str, Any]] = field(default_factory=list)
     waiting_since: float = -math.inf  # what is older had stopped waiting when the order came
+    again: int = 0  # further `paid` with another amount or currency
+    again_cents: int = 0  # of the last of them
+    counted: Counter[str] = field(default_factory=Counter)
 
     @property
     def standing(self) -> Fields:
@@ -598,6 +609,22 @@ class Bought:
     def unmatched(self) -> list[Fields]:
         """What concerns an order that never came, or came too late."""
         return [event for event in self.concerning if event not in self.matched]
+
+    def paid_again(self, was: Fields, event: Fields) -> str:
+        """What became of a further `paid`, beside the one that stood when it was read."""
+        stands = self.standing["event_id"] == event["event_id"] != was["event_id"]
+        differs = (was["pay_cents"], was["currency"]) != (event["pay_cents"], event["currency"])
+        if differs:
+            self.again += 1
+            self.again_cents = was["pay_cents"] if stands else event["pay_cents"]
+        if stands:
+            self.counted += Counter(paid_replaced=1, paid_differs=int(differs))
+            return "paid_replaced"
+        if any(e["kind"] == "cancel" and e["ts"] <= event["ts"] for e in self.concerning):
+            self.counted += Counter(paid_after_cancel=1)
+            return "paid_after_cancel"
+        self.counted += Counter(paid_differs=int(differs))
+        return "paid_differs" if differs else "same"
 
     def add(self, event: Fields, before: float, shop: str) -> None:
         """Take in the next accepted event; `before`: the greatest time before it."""
@@ -756,6 +783,7 @@ def _order(bought: Bought, story: Story) -> Order:
         paid_cents=paid,
         given_back=given_back,
         touches=tuple(counting),
+        again=(bought.again, bought.again_cents),
         after=soon_after(story, at),
         via=via or {"organic": "none"},
         credits=credits_,

@@ -38,6 +38,7 @@ COUNTERS = (
     *("placeholder_user", "placeholder_kol", "own_event", "foreign_currency"),
     *("refund_unmatched", "refund_outside", "refund_foreign"),
     *("refund_excess_cents", "reversal_excess_cents"),
+    *("paid_differs", "paid_replaced", "paid_after_cancel", "touch_after_order"),
 )
 UNTOLD = ("depth", "for_", "against_", "square_")  # by the oracle's cells
 
@@ -329,7 +330,8 @@ def test_an_earlier_paid_replaces_another_brand_and_nothing_of_that_stays() -> N
     assert cell(rows, "~brand:feihe", "12:10") == {}
     assert cell(rows, "~brand:a2", "12:00")["paid_cents"] == 20_001
     assert cell(rows, "~brand:a2", "12:20")["refund_cents"] == 101
-    assert counted(rows, "duplicate_order") == 2
+    assert counted(rows, "duplicate_order") == 1
+    assert (counted(rows, "paid_replaced"), counted(rows, "paid_differs")) == (1, 2)
 
 
 def test_a_late_touch_restates_the_order_of_every_model() -> None:

@@ -64,6 +64,7 @@ def _with_all_moments(arrays: Arrays) -> Arrays:
         **{f"orders.back.{name}": np.full(refunds, -1, np.int32) for name in _OF_A_REFUND},
         "orders.back.reversal": np.zeros(refunds, np.bool_),
         "orders.back.counted": np.ones(refunds, np.bool_),
+        "orders.after": np.zeros(1, np.int64),
         "orders.totals": np.append(arrays["orders.totals"], (0, 0)),
         **{
             f"gate.{topic}.content": np.zeros(len(arrays[f"gate.{topic}.at"]), np.uint32)

@@ -29,6 +29,7 @@ class OrderTouches:
         self._orders = orders
         self._unfrozen_of = Chains()  # of a user
         self._unfrozen = 0
+        self.after = 0  # touches noted after orders
         self._pool = Arena(begin=np.int64, last=np.int64, kol=np.int32, klass=np.int8)
         self._compaction = Compaction(slack)
 
@@ -93,10 +94,13 @@ class OrderTouches:
         count = np.bincount(journeys.order, minlength=len(row))
         self._orders["touches"][row] = count
         self._orders["pool"][row] = first + np.cumsum(count) - count
-        self._orders["after"][row], self._orders["after_ms"][row] = (
-            journeys.after,
-            journeys.after_ms,
-        )
+        self.note_after(row, journeys)
+
+    def note_after(self, row: RowNumbers, journeys: Journeys) -> None:
+        """Keep what was noted after orders, and bring its total up to date."""
+        noted = self._orders["after"]
+        self.after += int((journeys.after - noted[row]).sum())
+        noted[row], self._orders["after_ms"][row] = journeys.after, journeys.after_ms
 
     def _is_unfrozen(self) -> Mask:
         orders = self._orders
@@ -129,11 +133,12 @@ class OrderTouches:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, as views."""
-        return self._pool.arrays(f"{prefix}.pool")
+        return self._pool.arrays(f"{prefix}.pool") | {f"{prefix}.after": np.array([self.after])}
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave, as copies; `link` has to follow."""
         self._pool.restore(f"{prefix}.pool", arrays)
+        self.after = int(arrays[f"{prefix}.after"][0])
 
 
 def _places(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -96,6 +96,7 @@ def _set_counters(state: UserState) -> None:
             (PURCHASES, "refund_foreign"): totals["foreign"],
             (PURCHASES, "reversal_excess_cents"): totals["reversal_excess"],
             (ANY, "touch_limit"): state.touches.dropped,
+            (ANY, "touch_after_order"): state.orders.touches.after,
         }
     )
 
@@ -111,9 +112,8 @@ def _order_rows(
         return Rows("order_credit", {})
     table, rank = state.orders.table, state.names.rank()
     journeys = state.orders.touches.journeys(row, state.lookup())
-    noted = int((journeys.after - table["after"][row]).sum())
-    state.door_counts.add(ANY, "touch_after_order", noted)
-    table["after"][row] = journeys.after
+    state.orders.touches.note_after(row, journeys)
+    state.door_counts.set({(ANY, "touch_after_order"): state.orders.touches.after})
     credits_ = credits_of(table["at"][row], table["paid"][row], refunded, journeys, rank)
     changed = ChangedOrders(row, refunded, journeys, credits_)
     return order_rows(table, changed, tombstones, state.names, state.labels, version)

@@ -59,6 +59,7 @@ COUNTERS: Final = (
     *("placeholder_user", "placeholder_kol", "own_event", "foreign_currency"),
     *("refund_unmatched", "refund_outside", "refund_foreign"),
     *("refund_excess_cents", "reversal_excess_cents"),
+    *("paid_differs", "paid_replaced", "paid_after_cancel", "touch_after_order"),
 )
 
 Topic = Sequence[Record]
@@ -235,6 +236,7 @@ def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
             "cents": [row["paid_cents"], row["refunded_cents"]],
             "given_back": [row[name] for name in GIVEN_BACK],
             "touches": list(zip(*columns, strict=True)),
+            "again": (row["paid_again"], row["paid_again_cents"]),
             "after": (row["touches_after"], row["first_after_ms"]),
             "via": dict(zip(row["kols"], row["kol_via"], strict=True)),
             "kols": row["kols"],
@@ -261,6 +263,7 @@ def expected_orders(expected: Expected) -> dict[tuple[int, str, str], dict[str, 
                 *(order.given_back.outside, order.given_back.foreign),
             ],
             "touches": [(t.begin, t.last, t.kol, t.kind, t.via) for t in order.touches],
+            "again": order.again,
             "after": order.after,
             "via": dict(order.via),
             "kols": sorted(order.via, key=str.encode),

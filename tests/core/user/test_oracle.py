@@ -176,7 +176,9 @@ def test_the_earlier_of_two_payments_stands_whichever_came_first() -> None:
     (order,) = expected.orders.values()
     assert (order.ordered_at, order.paid_cents, order.brand_id) == (AT - 2, 700, "y")
     assert the_credits(expected, "last") == {"a": (700, 0)}
-    assert expected.doors["purchases", 0, "duplicate_order"] == 1
+    assert expected.doors["purchases", 0, "written"] == 2  # the second stands, it is not dropped
+    assert (expected.counters["paid_replaced"], expected.counters["paid_differs"]) == (1, 1)
+    assert order.again == (1, 100)
     assert [name for name, _ in expected.cells if name.startswith("~")] == ["~brand:y"]
 
 
