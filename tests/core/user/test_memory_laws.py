@@ -393,6 +393,19 @@ def lines(draw: st.DrawFn) -> Line:
     return Line(topic, user, event)
 
 
+@st.composite
+def close_lines(draw: st.DrawFn) -> Line:
+    """A touch or an order of one user in one half hour, where two KOLs and two classes meet."""
+    topic, fields = draw(st.sampled_from((ACTS[0], ACTS[3], ACTS[6])))
+    moment = draw(st.sampled_from((0, 10, 20))) * MINUTE_MS + draw(st.sampled_from((0, 1)))
+    event = {"event_id": "a", "ts": NOW - 200 * DAY_MS + moment, "user_id": "u1", **fields}
+    if topic == "purchases":
+        event["order_id"] = draw(st.sampled_from(("o1", "o2")))
+    else:
+        event["kol_id"] = draw(st.sampled_from(KOLS[:2]))
+    return Line(topic, "u1", event)
+
+
 def reordered(of: list[Line], disorder_ms: int) -> list[Line]:
     """In order of time, but for lines of the same two hours, or the same day, ..."""
     return sorted(of, key=lambda line: int((line.value or {})["ts"]) // disorder_ms)
@@ -562,7 +575,12 @@ def test_what_comes_twice_while_it_could_be_accepted_counts_once(of: list[Line],
 
 @settings(deadline=None)
 @given(
-    st.builds(reordered, st.lists(lines(), max_size=14), st.sampled_from((1, 2 * HOUR_MS))), seeds
+    st.builds(
+        reordered,
+        st.lists(lines() | close_lines() | close_lines(), max_size=14),
+        st.sampled_from((1, 2 * HOUR_MS)),
+    ),
+    seeds,
 )
 def test_no_behaviour_after_an_order_changes_who_earns_it(of: list[Line], seed: int) -> None:
     """Nothing of these is too late, so what is read is what is accepted."""
