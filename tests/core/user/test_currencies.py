@@ -1,6 +1,7 @@
 """What currencies and reversals mean for orders, their cells and the counters."""
 
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from schemas.events import PURCHASES
 from streams.core.moments import HORIZON_MS
+from streams.core.user.formats import CONVERSIONS
 from streams.core.user.memory import UserMemory
 from tests.builders import (
     DAY,
@@ -25,6 +27,7 @@ from tests.builders import (
 from tests.core.user.test_memory import KEY, Reader, latest_rows, read
 
 BRAND = "~brand:b"
+LAYOUTS = Path(__file__).parents[1] / "layouts"
 
 
 def back(*messages: Message, **fields: object) -> dict[str, int]:
@@ -312,14 +315,28 @@ def test_refunds_keep_their_brand_user_and_currency_when_codes_change() -> None:
 
 
 def of_format_2(reader: Reader) -> dict[str, Any]:
-    """What a snapshot of it held before currencies and reversals counted."""
+    """What a snapshot of it held before currencies, reversals and all moments counted."""
     arrays = copied(reader.memory.arrays())
-    for name in ("reversal", "currency", "brand", "user", "counted"):
-        del arrays[f"orders.back.{name}"]
-    for name in ("foreign", "reversed", "reversal_excess", "counted"):
-        del arrays[f"orders.order.{name}"]
-    arrays["orders.totals"] = arrays["orders.totals"][:3]
-    return arrays
+    series = arrays["tally.series"].tobytes().decode().split("\n")
+    place = {line: at for at, line in enumerate(series)}
+    words = [line.split() for line in (LAYOUTS / "user-2.txt").read_text("utf-8").splitlines()]
+    doors = [place[f"{line[1]} {line[2]}"] for line in words if line[0] == "door"]
+    former = {
+        **arrays,
+        "touches.at": arrays["touches.last"],
+        "orders.pool.at": arrays["orders.pool.last"],
+        "orders.totals": arrays["orders.totals"][:3],
+        **{f"tally.{name}": arrays[f"tally.{name}"][doors] for name in ("total", "told")},
+    }
+    return {line[0]: former[line[0]] for line in words if line[0] not in {"door", "cell"}}
+
+
+def upgraded(arrays: dict[str, Any]) -> Reader:
+    """A memory that goes on from them in a second life."""
+    reader = Reader()
+    reader.memory = UserMemory.restored(CONVERSIONS[1](arrays), 3, hmac_key=KEY)
+    reader.memory.life = 1
+    return reader
 
 
 def test_a_state_of_format_2_goes_on() -> None:
@@ -331,9 +348,7 @@ def test_a_state_of_format_2_goes_on() -> None:
     arrays = of_format_2(former)
     utf8 = arrays["labels.utf8"].tobytes().decode().replace("CNY", "cny")
     arrays["labels.utf8"] = np.frombuffer(utf8.encode(), np.uint8)
-    reader = Reader()
-    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
-    reader.memory.life = 1
+    reader = upgraded(arrays)
     reader.fold(
         reversal(pay_cents=30, currency="CNY"),
         paid(pay_cents=90, ts=NOON - 1, brand_id="b", event_id="earlier", currency="USD"),
@@ -355,9 +370,7 @@ def test_an_order_of_format_2_has_its_currency_folded() -> None:
     arrays = of_format_2(former)
     utf8 = arrays["labels.utf8"].tobytes().replace(b"CNY", b"cny")
     arrays["labels.utf8"] = np.frombuffer(utf8, np.uint8)
-    reader = Reader()
-    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
-    reader.memory.life = 1
+    reader = upgraded(arrays)
     reader.fold(refund(pay_cents=30, currency="CNY"))
 
     assert (reader.order()["currency"], reader.order()["refunded_cents"]) == ("CNY", 30)
