@@ -156,12 +156,28 @@ class OrderTable(Keyed):
         """The ids of orders."""
         return self._texts.texts(self["order_id"][row].tolist())
 
+    def is_replaced(self, row: int, paid: CodedPurchases) -> bool:
+        """Whether one `paid` replaces the standing one: of the same person, and earlier."""
+        if paid.user[0] != self["user"][row]:
+            return False
+        return self.is_earlier(int(paid["at"][0]), paid.texts("event_ids")[0], row)
+
     def is_earlier(self, at: int, event_id: str, row: int) -> bool:
         """Whether a `paid` comes before the one that stands, by (time, event_id)."""
         stands_at = int(self["at"][row])
         if at != stands_at:
             return at < stands_at
         return event_id.encode() < self._texts.utf8([int(self["event_id"][row])])[0]
+
+    def note_again(self, row: int, paid: CodedPurchases, *, replaces: bool) -> bool:
+        """Whether a further `paid` has another amount; of the two the one dropped is noted."""
+        standing, cents = int(self["paid"][row]), int(paid["pay_cents"][0])
+        if (standing, self["currency"][row]) == (cents, paid.currency[0]):
+            return False
+        self["again"][row] += 1
+        self["again_cents"][row] = standing if replaces else cents
+        self["dirty"][row] = True
+        return True
 
     def brand_orders(self, row: RowNumbers) -> BrandOrders:
         """What standing orders mean to the cells of their brands; others are left out."""

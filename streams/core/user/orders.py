@@ -17,7 +17,7 @@ goes does not matter.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,18 @@ class OrderChanges:
     foreign: int  # how many more orders and refunds are in another currency than the shop's
     closed: int  # how many refunds stayed in a cell because their minute is final
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """What parts of a batch changed, one after the other."""
+        return cls(
+            np.concatenate([part.paid for part in parts]),
+            _joined([part.added for part in parts]),
+            _joined([part.removed for part in parts]),
+            _joined([part.refunds for part in parts]),
+            sum(part.foreign for part in parts),
+            sum(part.closed for part in parts),
+        )
+
 
 class Orders:
     """All orders that a refund may still meet, and the refunds that may still meet an order."""
@@ -98,14 +110,7 @@ class Orders:
             parts = [
                 self.fold(purchases.take(part)) for part in (slice(None, cut), slice(cut, None))
             ]
-            return OrderChanges(
-                np.concatenate([part.paid for part in parts]),
-                _joined([part.added for part in parts]),
-                _joined([part.removed for part in parts]),
-                _joined([part.refunds for part in parts]),
-                sum(part.foreign for part in parts),
-                sum(part.closed for part in parts),
-            )
+            return OrderChanges.joined(parts)
         is_paid = purchases["kind"] == Kind.PAID
         moves = self.refunds.add(row[~is_paid], purchases.take(np.flatnonzero(~is_paid)))
         return self._fold_paid(row, is_paid, purchases, moves)
@@ -186,9 +191,8 @@ class Orders:
         table["user"][row] = paid.user
         table["user_hash"][row] = self._hashes(paid)
         by_nobody = paid["placeholder_user"]
-        table["touches"][row[by_nobody]] = (
-            0  # frozen: what strangers did under that id never counts
-        )
+        # frozen: what strangers did under that id never counts
+        table["touches"][row[by_nobody]] = 0
         self.touches.unfreeze(row[~by_nobody])
 
     def _hashes(self, purchases: CodedPurchases) -> NDArray[np.uint8]:
@@ -203,25 +207,13 @@ class Orders:
 
     def _outcome(self, paid: CodedPurchases, row: int) -> Paid:
         """What becomes of one `paid` after the first; notes amounts that differ."""
-        table, cents = self.table, int(paid["pay_cents"][0])
-        standing = int(table["paid"][row])
-        differs = (standing, table["currency"][row]) != (cents, paid.currency[0])
-        replaces = self._replaces(paid, row)
-        if differs:
-            table["again"][row] += 1
-            table["again_cents"][row] = standing if replaces else cents
-            table["dirty"][row] = True
+        replaces = self.table.is_replaced(row, paid)
+        differs = self.table.note_again(row, paid, replaces=replaces)
         if replaces:
             return Paid.REPLACES_OTHER if differs else Paid.REPLACES_SAME
         if self.refunds.is_cancelled(row, int(paid["at"][0])):
             return Paid.CANCELLED
         return Paid.OTHER if differs else Paid.SAME
-
-    def _replaces(self, paid: CodedPurchases, row: int) -> bool:
-        """Whether one `paid` replaces the standing one: of the same person, and earlier."""
-        if paid.user[0] != self.table["user"][row]:
-            return False
-        return self.table.is_earlier(int(paid["at"][0]), paid.texts("event_ids")[0], row)
 
     def _replace(self, row: RowNumbers, paid: CodedPurchases) -> None:
         """Let another `paid` stand; the key with the time the order had is to be emptied."""
@@ -229,9 +221,8 @@ class Orders:
             self._bury(row)
         self.table.write_standing(row, paid)
         is_frozen = self.table["touches"][row[0]] != UNFROZEN
-        if (
-            is_frozen and not paid["placeholder_user"][0]
-        ):  # only a topic that did not count does this
+        # only a topic that did not count does this
+        if is_frozen and not paid["placeholder_user"][0]:
             self.touches.unfreeze(row)
 
     def _bury(self, row: RowNumbers) -> None:
