@@ -159,10 +159,11 @@ class Orders:
         outcome = np.zeros(len(row), np.uint8)
         is_repeated = is_paid.copy()
         is_repeated[new] = False
+        known = len(self.refunds) - np.count_nonzero(~is_paid) + np.cumsum(~is_paid)
         added, removed = [table.brand_orders(row[new])], [table.brand_orders(row[:0])]
         for i in np.flatnonzero(is_repeated).tolist():
             one, paid = row[i : i + 1], purchases.take(slice(i, i + 1))
-            outcome[i] = self._outcome(paid, int(row[i]))
+            outcome[i] = self._outcome(paid, int(row[i]), int(known[i]))
             if outcome[i] >= Paid.REPLACES_SAME:
                 removed.append(table.brand_orders(one))
                 foreign += int(table["counted"][row[i]])
@@ -205,13 +206,13 @@ class Orders:
             hashes[purchases.is_erased] = 0
         return hashes
 
-    def _outcome(self, paid: CodedPurchases, row: int) -> Paid:
-        """What becomes of one `paid` after the first; notes amounts that differ."""
+    def _outcome(self, paid: CodedPurchases, row: int, known: int) -> Paid:
+        """What becomes of one `paid` after the first and `known` refunds; notes other amounts."""
         replaces = self.table.is_replaced(row, paid)
         differs = self.table.note_again(row, paid, replaces=replaces)
         if replaces:
             return Paid.REPLACES_OTHER if differs else Paid.REPLACES_SAME
-        if self.refunds.is_cancelled(row, int(paid["at"][0])):
+        if self.refunds.is_cancelled(row, int(paid["at"][0]), known):
             return Paid.CANCELLED
         return Paid.OTHER if differs else Paid.SAME
 

@@ -115,9 +115,13 @@ class Refunds:
         orders["dirty"][row] = True
         return Moves(self._moving(which[~is_foreign], 1), int(np.count_nonzero(is_foreign)))
 
-    def is_cancelled(self, row: int, at: int) -> bool:
-        """Whether a cancel of an order was read that is not after a moment."""
+    def __len__(self) -> int:
+        return len(self._refunds)
+
+    def is_cancelled(self, row: int, at: int, known: int) -> bool:
+        """Whether one of the first `known` cancels an order, not after a moment."""
         _, which = self._of_order.pairs(np.array([row]))
+        which = which[which < known]
         cancels = self._refunds["cancel"][which] & (self._refunds["at"][which] <= at)
         return bool(cancels.any())
 

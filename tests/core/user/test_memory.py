@@ -476,6 +476,15 @@ def test_a_later_paid_with_another_amount_is_noted_and_a_letter(other: dict[str,
     assert letter["error"].startswith("order o1 stands with another amount")
 
 
+def test_a_cancel_that_is_read_later_decides_nothing_about_a_paid_of_the_same_batch() -> None:
+    reader = Reader()
+    reader.fold(paid(pay_cents=500), paid(pay_cents=7, ts=NOON + 2), cancel(ts=NOON + 1))
+    doors = reader.doors()
+
+    assert doors[PURCHASES, "paid_differs"] == 1
+    assert (PURCHASES, "paid_after_cancel") not in doors
+
+
 def test_a_paid_after_a_cancel_is_a_letter_and_the_order_stays_cancelled() -> None:
     reader = read(paid(pay_cents=500), cancel(ts=NOON + 1), paid(pay_cents=500, ts=NOON + 2))
     row = reader.order()
