@@ -85,13 +85,14 @@ def test_a_memory_restored_in_threads_is_the_one_restored_in_turn() -> None:
 
 
 def test_what_goes_wrong_in_one_part_is_raised() -> None:
+    arrays = {
+        "offsets": np.zeros(4),
+        "reached": np.zeros(3),
+        "scalars": np.zeros(2),
+        "letters": np.array([144], np.uint8),
+    }
     with pytest.raises(KeyError):
-        UserMemory.restored(
-            {"offsets": np.zeros(3), "scalars": np.zeros(2), "letters": np.array([144], np.uint8)},
-            0,
-            hmac_key=b"key",
-            run=in_threads,
-        )
+        UserMemory.restored(arrays, 0, hmac_key=b"key", run=in_threads)
 
 
 def erasure(at: int = NOON) -> bytes:
