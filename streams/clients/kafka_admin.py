@@ -318,9 +318,14 @@ class Broker:
     def group_protocol(self, group: str) -> str | None:
         """The protocol that the members of a group agreed on; None without members.
 
-        Empty while they are in a rebalance.
+        Empty while they are in a rebalance. A coordinator that is not available knows of no
+        members: on new brokers the topic of all groups is made by the first question. Whoever
+        joins then with another protocol is refused by the coordinator.
         """
-        description = self._client.describe_groups([group])[group]
+        try:
+            description = self._client.describe_groups([group])[group]
+        except CoordinatorNotAvailableError:
+            return None
         return str(description["protocol_data"]) if description["members"] else None
 
     def prefixes(self) -> set[str]:

@@ -109,6 +109,7 @@ class Proxy:
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._server.close()
         self._loop.run_until_complete(self._server.wait_closed())
+        self._loop.run_until_complete(asyncio.sleep(0))  # transports end in the next turn
         self._loop.close()
 
     async def _serve(self) -> None:
@@ -137,14 +138,17 @@ class Proxy:
                 one.transport.abort()
 
     async def _fail(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, EOFError):
+        try:
             await reader.read(CHUNK)
             writer.write(BUSY)
             await writer.drain()
             writer.write_eof()
             while await reader.read(CHUNK):  # what is still sent, or the answer would be cut
                 pass
-        writer.transport.abort()
+        except (OSError, EOFError):
+            pass
+        finally:
+            writer.transport.abort()
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass on what a client sends, request by request where ends may be held."""

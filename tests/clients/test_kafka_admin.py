@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 from kafka.admin import ConfigResource, KafkaAdminClient
+from kafka.errors import CoordinatorNotAvailableError
 
 from schemas.events import INPUTS
 from schemas.topics import DEAD_LETTERS, ERASURES, USER_STATE, plan
@@ -108,3 +109,16 @@ def test_a_group_that_is_not_there_has_no_members() -> None:
 def test_a_coordinator_that_does_not_say_is_not_taken_for_an_empty_group() -> None:
     with pytest.raises(BrokerError, match=r"not known: .*CoordinatorLoadInProgress"):
         Coordinator("[Error 14] CoordinatorLoadInProgressError: ").member_named("w1")
+
+
+class NewBrokers:
+    """Stands in for the client of brokers on which no group was ever asked for."""
+
+    def describe_groups(self, groups: list[str]) -> dict[str, Any]:
+        raise CoordinatorNotAvailableError(f"the topic of {groups} is being made")
+
+
+def test_on_new_brokers_a_group_has_no_protocol() -> None:
+    broker = Broker(cast("KafkaAdminClient", NewBrokers()), Kafka())
+
+    assert broker.group_protocol("kol") is None

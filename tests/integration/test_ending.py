@@ -39,7 +39,9 @@ COMPLAINTS = (
 class Worker:
     """A worker of our own on a stack without any, by default in its home."""
 
-    def __init__(self, stack: Stack, home: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self, stack: Stack, home: Path | None = None, *arguments: str, **settings: str
+    ) -> None:
         (port,) = ports.free(0)
         self.url = f"http://{ports.HOST}:{port}/status.json"
         self.log = StateFolder(home or stack.path).log(f"own-{port}")
@@ -47,7 +49,7 @@ class Worker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         env = {**stack.env, "KOL_WORKER__NAME": "own", "KOL_WORKER__PORT": str(port), **settings}
         command = [sys.executable, "-m", "streams.cli", "worker", "--home", str(home or stack.path)]
-        self.process = Process(command, self.log, env=env)
+        self.process = Process([*command, *arguments], self.log, env=env)
 
     def reads(self, messages: int) -> None:
         """Return once it has read so many."""
@@ -86,9 +88,9 @@ class Scene:
         self.workers: list[Worker] = []
         self._last: Flood | None = None
 
-    def worker(self, home: Path | None = None, **settings: str) -> Worker:
+    def worker(self, home: Path | None = None, *arguments: str, **settings: str) -> Worker:
         """Start one."""
-        self.workers.append(Worker(self.stack, home, **settings))
+        self.workers.append(Worker(self.stack, home, *arguments, **settings))
         return self.workers[-1]
 
     @contextmanager
@@ -192,7 +194,7 @@ def test_of_two_workers_of_one_name_one_goes_and_stays_away_while_the_other_work
 ) -> None:
     address = environment((scene.stack.home.status() or {})["settings"])
     with scene.flooded(2_000.0):
-        older = scene.worker()
+        older = scene.worker(None, "--from-empty")  # whatever became of the state before
         older.reads(2_000)
         same_home = scene.worker().ended()
         newer = scene.worker(tmp_path, **address)

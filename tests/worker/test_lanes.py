@@ -1,5 +1,7 @@
 """A lane wants a snapshot when it is due, or at rest; the lanes of a worker share its core."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -85,13 +87,14 @@ def test_a_memory_restored_in_threads_is_the_one_restored_in_turn() -> None:
 
 
 def test_what_goes_wrong_in_one_part_is_raised() -> None:
+    arrays: dict[str, NDArray[Any]] = {
+        "offsets": np.zeros(4),
+        "reached": np.zeros(3),
+        "scalars": np.zeros(2),
+        "letters": np.array([144], np.uint8),
+    }
     with pytest.raises(KeyError):
-        UserMemory.restored(
-            {"offsets": np.zeros(3), "scalars": np.zeros(2), "letters": np.array([144], np.uint8)},
-            0,
-            hmac_key=b"key",
-            run=in_threads,
-        )
+        UserMemory.restored(arrays, 0, hmac_key=b"key", run=in_threads)
 
 
 def erasure(at: int = NOON) -> bytes:
