@@ -1,4 +1,4 @@
-"""What `kol explain order` says of refunds that were not subtracted."""
+"""What `kol explain order` says of refunds that were not subtracted, and of odd events."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ from streams.cli.explain import differences
 
 
 def order(currency: str = "CNY", **fields: int) -> dict[str, Any]:
-    names = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
+    names = (
+        *("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign"),
+        *("paid_again", "paid_again_cents", "touches_after", "first_after_ms"),
+    )
     return {"currency": currency, **dict.fromkeys(names, 0), **fields}
 
 
@@ -24,6 +27,14 @@ def order(currency: str = "CNY", **fields: int) -> dict[str, Any]:
         (
             order(refunds_outside=1),
             "1 refund outside the window of 24 h before to 180 d after the order, not subtracted",
+        ),
+        (
+            order(paid_again=1, paid_again_cents=25_900),
+            "1 more paid with another amount, the last of ¥259.00: the earliest stands",
+        ),
+        (
+            order(touches_after=1, first_after_ms=15_000),
+            "1 touch 15 s after the order, not counted (a clock may be ahead)",
         ),
         (order("USD", refunds_foreign=2), "2 refunds in another currency than USD, not subtracted"),
     ],

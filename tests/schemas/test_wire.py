@@ -23,9 +23,14 @@ def committed(topic: str) -> Schema:
 
 
 def is_accepted(topic: str, sent: Message) -> bool:
-    """Whether the decoder finds the form right; time and place are not the schema's matter."""
+    """Whether the decoder finds the form right; what follows is not the schema's matter.
+
+    That is time, place, placeholders, which are a setting, and other spellings of reserved names.
+    """
     refused = [rejected.reason for rejected in decode(record_batch(topic, [sent])).rejected]
-    return refused in ([], ["bad_time"], ["from_the_future"])
+    if refused == ["reserved_id"]:
+        return not sent["kol_id"].startswith("~") and sent["kol_id"] != "organic"
+    return refused in ([], ["bad_time"], ["from_the_future"], ["placeholder_id"])
 
 
 # The schema and the decoder

@@ -52,6 +52,28 @@ def views(replay: ReadReplay) -> Finding:
     return fault("views", replay.fault, mend)
 
 
+DIFFERENCES: Final = {  # counters of what changes no amount but may be a mistake of a producer
+    "duplicate_differs": "re-used event ids that say something else",
+    "paid_differs": "further `paid` with another amount",
+    "paid_after_cancel": "`paid` after a cancel",
+    "refund_outside": "refunds outside the window of their order",
+    "refund_foreign": "refunds in another currency",
+    "touch_after_order": "touches just after an order",
+}
+
+
+def differences(counts: Mapping[str, int]) -> Finding:
+    """What was counted since the beginning and changed no amount, by counter.
+
+    >>> differences({"paid_differs": 2, "touch_limit": 7}).what
+    '2 further `paid` with another amount: not counted (deploy/what-counts.md)'
+    """
+    told = [f"{counts[name]:,} {text}" for name, text in DIFFERENCES.items() if counts.get(name)]
+    if not told:
+        return fine("differences", "no event contradicts another")
+    return fine("differences", f"{', '.join(told)}: not counted (deploy/what-counts.md)")
+
+
 def letters(groups: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """Findings about the new dead letters of the last day.
 

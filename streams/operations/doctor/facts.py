@@ -182,7 +182,7 @@ def _reader(conf: ClickHouse) -> list[Finding]:
         mend = "grant it SELECT on the views; KOL_CLICKHOUSE__READER_USERNAME and its password"
         return [fault("reader", str(error), mend)]
     with closing(client):
-        return [_reader_rights(conf, client), _near_twins(client)]
+        return [_reader_rights(conf, client), _near_twins(client), _differences(client)]
 
 
 def _near_twins(client: Client) -> Finding:
@@ -194,6 +194,11 @@ def _near_twins(client: Client) -> Finding:
     )
     all_earned = [twins.Earned(one["kol_id"], one["currency"], int(one["cents"])) for one in earned]
     return twins.finding(twins.near_twins(all_earned))
+
+
+def _differences(client: Client) -> Finding:
+    sql = "SELECT door, sum(n) AS n FROM v_door WHERE kind = 'counter' GROUP BY door"
+    return engine_findings.differences({one["door"]: int(one["n"]) for one in query(client, sql)})
 
 
 def _reader_rights(conf: ClickHouse, client: Client) -> Finding:
