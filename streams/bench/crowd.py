@@ -122,6 +122,7 @@ class Crowd:
             discount_cents=zeros,
             promo=no,
             member=no,
+            placeholder_user=no,
         )
 
 
