@@ -129,3 +129,6 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("kafka.admin._groups").setLevel(
+        logging.ERROR
+    )  # warns of every protocol of ours
