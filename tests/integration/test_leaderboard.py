@@ -61,7 +61,7 @@ async def test_what_the_leaderboard_finds(server: Server) -> None:
         Score(0.75, 0.625, 0.875, at(HOUR - 4)),
         Score(0.25, 0.125, 0.375, at(HOUR)),
     )
-    assert shown.split == Split("o2", "", 100, [("b", 70), ("a", 30)])
+    assert shown.split == Split("o2", "CNY", 100, [("b", 70), ("a", 30)])
     assert shown.awaited == ""
 
 
