@@ -15,7 +15,7 @@ from faust.types import TP
 from streams.clients.kafka_admin import kafka_admin
 from streams.settings import Kafka, Settings
 from streams.transport import FencedMemberError, consumer_of
-from streams.worker.formats import UNNAMED, protocol
+from streams.worker.formats import formats, protocol
 from streams.worker.preflight import NotReadyError, check_formats
 from tests.integration.topics import create_topics
 from tests.transport import recording
@@ -276,8 +276,10 @@ async def test_a_static_member_that_leaves_gives_its_partitions_up_at_once(
 
 async def test_workers_of_two_formats_never_share_a_group(group: Group, broker: str) -> None:
     """The broker refuses who comes later, so nothing is fenced, restored or read."""
-    newer = protocol(UNNAMED._replace(user=3))
-    old, late, new = group.worker(), group.worker(protocol=newer), group.worker(protocol=newer)
+    ours = formats()
+    next_user = ours.user + 1
+    today, newer = protocol(ours), protocol(ours._replace(user=next_user))
+    old, late, new = (group.worker(protocol=one) for one in (today, newer, newer))
     settings = group.settings(broker, session_seconds=0.1)
     async with running(old):
         await old.until(lambda: len(old.memory) == PARTITIONS)
@@ -288,7 +290,7 @@ async def test_workers_of_two_formats_never_share_a_group(group: Group, broker: 
         assert (len(old.memory), late.calls) == (PARTITIONS, [])
     async with running(new):
         await new.until(lambda: len(new.memory) == PARTITIONS)
-        with pytest.raises(NotReadyError, match=r"user side 3, .*way back .* replay"):
+        with pytest.raises(NotReadyError, match=rf"user side {next_user}, .*way back .* replay"):
             await asyncio.to_thread(check_formats, settings)
 
 

@@ -16,8 +16,8 @@ from streams.worker.formats import CONVERSIONS
 
 
 def with_ends(arrays: Arrays) -> Arrays:
-    """A made-up next format of the user side: a touch has a last moment beside its first."""
-    return {**arrays, "touches.last": arrays["touches.at"]}
+    """A made-up next format of the user side: a touch has a middle moment, too."""
+    return {**arrays, "touches.middle": arrays["touches.last"]}
 
 
 def in_millis(arrays: Arrays) -> Arrays:
