@@ -41,6 +41,7 @@ LOCK = Path(__file__).with_name("kafka.lock")
 ARCHIVES_KEPT = 12  # of 64 MB each: as many environments of this machine start quickly
 RETRY_SECONDS = 3_600.0  # until archives are tried again: the machine may have been too busy
 DOWNLOADS = 8  # at once
+RETRY_PAUSES = (1.0, 5.0)  # seconds between the attempts of a download
 PORT, CONTROLLER_PORT = 9092, 9093
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -172,6 +173,16 @@ def _download(jars: list[Jar], folder: Path, on_progress: Callable[[str], None])
         (staging / "jars").rename(folder)
 
 
+def _retried(fetch: Callable[[], Path]) -> Path:
+    """What a download gives; a network that fails for some seconds does not end it."""
+    for pause in RETRY_PAUSES:
+        try:
+            return fetch()
+        except (OSError, RuntimeError):
+            time.sleep(pause)
+    return fetch()
+
+
 def _fetch_jar(jar: Jar, staging: Path) -> None:
     """Copy one jar from the local Maven repository if that has the right one, or download it."""
     from jgo.config import GlobalSettings  # noqa: PLC0415  # 0.4 s that only a first start needs
@@ -187,7 +198,7 @@ def _fetch_jar(jar: Jar, staging: Path) -> None:
         )
         component = context.project(jar.group, jar.artifact).at_version(jar.version)
         try:
-            path = component.artifact().resolve()
+            path = _retried(component.artifact().resolve)
         except (OSError, RuntimeError) as error:
             raise EmbeddedError(f"cannot fetch {jar.file} of Apache Kafka: {error}") from error
         found = _sha256(path)

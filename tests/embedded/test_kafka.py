@@ -182,7 +182,22 @@ def test_a_jar_that_vanished_is_refused(remote: Repository) -> None:
         fetch()
 
 
-def test_no_network_is_an_error_in_words(remote: Repository, tmp_path: Path) -> None:
+def test_a_download_that_fails_twice_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "RETRY_PAUSES", (0.0, 0.0))
+    answers: list[OSError | Path] = [OSError("no name"), OSError("no name"), Path("jar")]
+
+    def download() -> Path:
+        if isinstance(answer := answers.pop(0), OSError):
+            raise answer
+        return answer
+
+    assert kafka._retried(download) == Path("jar")
+
+
+def test_no_network_is_an_error_in_words(
+    remote: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "RETRY_PAUSES", ())
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = server.getsockname()[1]
     (tmp_path / "jgo.conf").write_text(f"[repositories]\ncentral = http://127.0.0.1:{nobody}\n")
