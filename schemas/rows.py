@@ -220,7 +220,7 @@ _ORDER_CREDIT: Final = Table(
             paid_again_cents=("Int64", "amount of the last of them"),
             touches_after=(
                 "Int64",
-                "touches that begin up to 10 minutes after the order: not counted",
+                "of an organic order: touches that begin up to 10 minutes after it, not counted",
             ),
             first_after_ms=(
                 "Int64",

@@ -784,7 +784,7 @@ def _order(bought: Bought, story: Story) -> Order:
         given_back=given_back,
         touches=tuple(counting),
         again=(bought.again, bought.again_cents),
-        after=soon_after(story, at),
+        after=(0, 0) if counting else soon_after(story, at),
         via=via or {"organic": "none"},
         credits=credits_,
     )

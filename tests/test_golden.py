@@ -280,7 +280,7 @@ def test_a_touch_has_all_its_moments() -> None:
     assert row["touch_kol"] == ["kol-lan", "kol-xia"]
     for model in ("first", "last"):
         assert credited(row, model) == {"kol-lan": 0, "kol-xia": 10_000}
-    assert (row["touches_after"], row["first_after_ms"]) == (1, 15_000)
+    assert row["touches_after"] == 0  # noted with an order only that nobody earned
     # the order at 12:15 sees A at 12:00 and 12:05, B at 12:10
     assert between["touch_kol"] == ["kol-xia", "kol-lan"]
     assert credited(between, "first") == {"kol-lan": 0, "kol-xia": 10_000}

@@ -9,7 +9,7 @@ ALTER TABLE ${database}.order_credit ${on_cluster}
     ADD COLUMN IF NOT EXISTS `touch_begin` Array(DateTime64(3, 'UTC')) DEFAULT touch_at COMMENT 'event time of each touch\'s first event; touch_at is its last one\'s' CODEC(ZSTD(1)) AFTER `touch_via`,
     ADD COLUMN IF NOT EXISTS `paid_again` Int64 COMMENT 'further `paid` of the order with another amount: one payout' CODEC(T64, ZSTD(1)) AFTER `touch_begin`,
     ADD COLUMN IF NOT EXISTS `paid_again_cents` Int64 COMMENT 'amount of the last of them' CODEC(T64, ZSTD(1)) AFTER `paid_again`,
-    ADD COLUMN IF NOT EXISTS `touches_after` Int64 COMMENT 'touches that begin up to 10 minutes after the order: not counted' CODEC(T64, ZSTD(1)) AFTER `paid_again_cents`,
+    ADD COLUMN IF NOT EXISTS `touches_after` Int64 COMMENT 'of an organic order: touches that begin up to 10 minutes after it, not counted' CODEC(T64, ZSTD(1)) AFTER `paid_again_cents`,
     ADD COLUMN IF NOT EXISTS `first_after_ms` Int64 COMMENT 'how long after the order the first of them begins, ms' CODEC(T64, ZSTD(1)) AFTER `touches_after`;
 
 -- Rows of before have their currencies as sent.
@@ -185,5 +185,5 @@ ALTER TABLE ${database}.v_order_touches ${on_cluster}
     COMMENT COLUMN IF EXISTS `touch_begin` 'event time of each touch\'s first event; touch_at is its last one\'s [UTC]',
     COMMENT COLUMN IF EXISTS `paid_again` 'further `paid` of the order with another amount: one payout [count]',
     COMMENT COLUMN IF EXISTS `paid_again_cents` 'amount of the last of them [cents]',
-    COMMENT COLUMN IF EXISTS `touches_after` 'touches that begin up to 10 minutes after the order: not counted [count]',
+    COMMENT COLUMN IF EXISTS `touches_after` 'of an organic order: touches that begin up to 10 minutes after it, not counted [count]',
     COMMENT COLUMN IF EXISTS `first_after_ms` 'how long after the order the first of them begins [ms]';

@@ -49,7 +49,10 @@ COUNTERS: Final = {
         (topic, "duplicate_differs"): "duplicates that say something else than what counts"
         for topic in INPUTS
     },
-    (ANY, "touch_after_order"): "touches that begin up to 10 minutes after an order: not counted",
+    (
+        ANY,
+        "touch_after_order",
+    ): "touches that begin up to 10 minutes after an order that nobody earned",
     (PURCHASES, "paid_differs"): "further `paid` of an order with another amount: one payout",
     (PURCHASES, "paid_replaced"): "`paid` that stand in place of a later one read before",
     (PURCHASES, "paid_after_cancel"): "`paid` after a cancel of their order: it stays cancelled",

@@ -61,6 +61,7 @@ def _with_all_moments(arrays: Arrays) -> Arrays:
         "orders.pool.last": pooled,
         **{f"orders.order.{name}": np.zeros(orders, dtype) for name, dtype in _OF_AN_ORDER.items()},
         "orders.order.counted": np.ones(orders, np.bool_),
+        "orders.order.organic": np.ones(orders, np.bool_),  # not known: a touch tells
         **{f"orders.back.{name}": np.full(refunds, -1, np.int32) for name in _OF_A_REFUND},
         "orders.back.reversal": np.zeros(refunds, np.bool_),
         "orders.back.counted": np.ones(refunds, np.bool_),

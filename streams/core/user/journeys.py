@@ -35,7 +35,7 @@ class Journeys:
     last: Moments  # its last one that is not after the order
     kol: NDArray[np.int64]  # the memory's code of the name
     klass: NDArray[np.int64]  # `touches.TouchClass`
-    after: NDArray[np.int64]  # touches that begin up to AHEAD_MS after the order
+    after: NDArray[np.int64]  # touches that begin up to AHEAD_MS after an order without any other
     after_ms: NDArray[np.int64]  # how long after it the first of them begins, 0 without one
 
     def __len__(self) -> int:
@@ -94,6 +94,7 @@ def journeys_of(
     counts = last >= at[order] - lookback[line.klass[place]]
     order, place, last = order[counts], place[counts], last[counts]
     after, after_ms = _after(line, asker, at)
+    after[order] = after_ms[order] = 0
     return Journeys(
         order, line.begin[place], last, line.kol[place], line.klass[place], after, after_ms
     )

@@ -105,6 +105,7 @@ class OrderTable(Keyed):
             pool=np.int64,  # the first of them
             after=np.int32,  # touches noted after the order, when it was written last
             after_ms=np.int32,  # how long after it the first of them begins
+            organic=np.bool_,  # no touch counted when the order was written last
             again=np.int32,  # further `paid` with another amount
             again_cents=np.int64,  # of the last of them in the log
             unmatched=np.int32,  # what this row adds to the totals
@@ -134,7 +135,16 @@ class OrderTable(Keyed):
         self["at"][row] = self["since"][row] = NEVER
         self["brand"][row] = NO_CODE
         self["touches"][row] = UNFROZEN
-        for name in ("dirty", "after", "after_ms", "again", "again_cents", "paid", *BOOKED):
+        for name in (
+            "dirty",
+            "after",
+            "after_ms",
+            "organic",
+            "again",
+            "again_cents",
+            "paid",
+            *BOOKED,
+        ):
             self[name][row] = 0
         first = self._texts.add(purchases.texts("order_ids"))
         self["order_id"][row] = self["event_id"][row] = first + np.arange(len(row))

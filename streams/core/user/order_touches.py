@@ -17,9 +17,11 @@ from streams.core.arrays.chains import Chains
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import NEVER
-from streams.core.user.journeys import Journeys, Lookup
+from streams.core.user.journeys import AHEAD_MS, Journeys, Lookup
 from streams.core.user.order_table import UNFROZEN, OrderTable
 from streams.core.user.touches import kept_from
+
+_LATEST = np.iinfo(np.int64).max
 
 
 class OrderTouches:
@@ -39,16 +41,28 @@ class OrderTouches:
         self._unfrozen_of.link(self._orders["user"][row].astype(np.int64), row)
         self._unfrozen += len(row)
 
-    def mark_touched(self, user: RowNumbers, at: Moments) -> None:
-        """Mark the orders of these users from these times on: touches of theirs changed."""
+    def mark_touched(self, user: RowNumbers, at: Moments, begins: Mask) -> None:
+        """Mark the orders that new moments of touches change.
+
+        Those of their users from then on; and where a touch begins with it, those up to AHEAD_MS
+        earlier to which no touch counts.
+        """
         bought = self._unfrozen_of.owns(user)
         owner, whose = np.unique(user[bought], return_inverse=True)
         if not owner.size:
             return
-        earliest = np.full(len(owner), np.iinfo(np.int64).max)
-        np.minimum.at(earliest, whose, at[bought])
+        at, begins = at[bought], begins[bought]
+        earliest, first, last = (np.full(len(owner), bound) for bound in (_LATEST, _LATEST, NEVER))
+        np.minimum.at(earliest, whose, at)
+        np.minimum.at(first, whose[begins], at[begins])
+        np.maximum.at(last, whose[begins], at[begins])
         of, row = self._unfrozen_of.pairs(owner)
-        self._orders["dirty"][row[self._orders["at"][row] >= earliest[of]]] = True
+        ordered = self._orders["at"][row]
+        changes = ordered >= earliest[of]
+        changes |= (
+            self._orders["organic"][row] & (ordered < last[of]) & (ordered >= first[of] - AHEAD_MS)
+        )
+        self._orders["dirty"][row[changes]] = True
 
     def journeys(self, row: RowNumbers, lookup: Lookup) -> Journeys:
         """The touches that count for orders, numbered from 0."""
@@ -101,6 +115,7 @@ class OrderTouches:
         noted = self._orders["after"]
         self.after += int((journeys.after - noted[row]).sum())
         noted[row], self._orders["after_ms"][row] = journeys.after, journeys.after_ms
+        self._orders["organic"][row] = np.bincount(journeys.order, minlength=len(row)) == 0
 
     def _is_unfrozen(self) -> Mask:
         orders = self._orders

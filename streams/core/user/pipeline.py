@@ -164,8 +164,8 @@ class Pipeline:
 
     def _touches(
         self, events: Behaviour, user: RowNumbers, kol: Codes, own: Mask
-    ) -> tuple[RowNumbers, Moments]:
-        """Users, and from when on their touches are others."""
+    ) -> tuple[RowNumbers, Moments, Mask]:
+        """Users and times of new moments of touches, and which begin one."""
         klass = classes(events)
         met = (klass != NO_TOUCH) & ~own
         return self._state.touches.add(

@@ -176,12 +176,11 @@ class Touches(CodedPart):
         kol: NDArray[Any],
         klass: NDArray[Any],
         at: Moments,
-    ) -> tuple[RowNumbers, Moments]:
+    ) -> tuple[RowNumbers, Moments, Mask]:
         """Take in events of a topic that are touches, in the order of its log.
 
         Returns:
-            User and time of every moment that is new: it may change the user's orders from
-            then on, and those up to AHEAD_MS earlier where a touch begins with it.
+            User and time of every moment that is new, and whether its touch begins with it.
 
         """
         half = at // HALF_HOUR_MS
@@ -203,8 +202,7 @@ class Touches(CodedPart):
         self._link(user[first], new)
         changed = (at != was[0]) & (at != was[1])
         self._add_inner(row[changed], at[changed], was[0][changed], was[1][changed])
-        begins = changed & (at == begin[row])
-        return user[changed], (at - AHEAD_MS * begins)[changed]
+        return user[changed], at[changed], (at == begin[row])[changed]
 
     def _add_inner(self, row: RowNumbers, *moments: Moments) -> None:
         """Keep those of some moments of touches that lie between their first and last."""
