@@ -5,13 +5,14 @@ bits, so of four thousand million differences one is not seen.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Codes, Purchases
 from schemas.events import Kind
-from schemas.identity import user_keys
+from schemas.identity import user_key
 from streams.core.arrays.index import mix
 
 UNKNOWN = 0  # of an event that was read before contents were remembered
@@ -37,5 +38,9 @@ def contents(facts: Behaviour | Purchases, shop: str) -> NDArray[np.uint32]:
 
 def _hashes(names: Sequence[str], code: Codes) -> NDArray[np.uint64]:
     """A hash of each event's name, 0 where it is absent: a negative code."""
-    hashes = np.append(user_keys([name.encode() for name in names])[:, 0], np.uint64(0))
-    return hashes[np.maximum(code, -1)]
+    return np.array([*map(_hash, names), 0], np.uint64)[np.maximum(code, -1)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(name: str) -> int:
+    return user_key(name)[0]

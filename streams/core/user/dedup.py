@@ -56,10 +56,13 @@ class Gate:
             return self._one_by_one(at, row, content)
         written = door == Door.WRITTEN
         stands = self._seen["content"]
-        stands[row[written]] = content[written]
+        if written.all():  # the usual batch
+            stands[row] = content
+        else:
+            stands[row[written]] = content[written]
         if written.any():
             self.greatest = max(self.greatest, int(at[written].max()))
-        return door, before, _differ(door, content, stands[row])
+        return door, before, _differ(door, content, row, stands)
 
     def _at_once(self, at: Moments, row: RowNumbers, first: Mask, before: Moments) -> Doors | None:
         """Decide all events together; None where only one after the other is exact.
@@ -89,19 +92,19 @@ class Gate:
         seen, stands = self._seen["at"], self._seen["content"]
         door = np.empty(len(at), np.uint8)
         before = np.empty(len(at), np.int64)
-        standing = np.empty(len(at), np.uint32)
+        differs = np.zeros(len(at), np.bool_)
         for i, (moment, known) in enumerate(zip(at.tolist(), row.tolist(), strict=True)):
             before[i] = self.greatest
             if moment < self.greatest - HORIZON_MS:
                 door[i] = Door.TOO_LATE
             elif seen[known] >= self.greatest - HORIZON_MS:
                 door[i] = Door.DUPLICATE
+                differs[i] = stands[known] not in {content[i], UNKNOWN}
             else:
                 door[i] = Door.WRITTEN
                 seen[known], stands[known] = moment, content[i]
                 self.greatest = max(self.greatest, moment)
-            standing[i] = stands[known]
-        return door, before, _differ(door, content, standing)
+        return door, before, differs
 
     def prune(self) -> None:
         """Drop identities that no longer count, when there are many."""
@@ -118,7 +121,12 @@ class Gate:
         self.greatest = int(arrays[f"{prefix}.greatest"][0])
 
 
-def _differ(door: Doors, content: NDArray[np.uint32], stands: NDArray[np.uint32]) -> Mask:
+def _differ(
+    door: Doors, content: NDArray[np.uint32], row: RowNumbers, stands: NDArray[np.uint32]
+) -> Mask:
     """Which duplicates say something else than the event that stands."""
-    differ: Mask = (door == Door.DUPLICATE) & (content != stands) & (stands != UNKNOWN)
+    differ: Mask = door == Door.DUPLICATE
+    if differ.any():
+        standing = stands[row]
+        differ &= (content != standing) & (standing != UNKNOWN)
     return differ

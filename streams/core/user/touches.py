@@ -146,7 +146,6 @@ def classes(events: Behaviour) -> NDArray[np.int8]:
 _CLASS_BITS = np.uint64(7)
 _USERS = (1 << 12) - 1  # users kept apart at a first look
 _HALF_AT = np.uint64(3)  # where the half hour begins in a key's high word
-_EARLIEST, _LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 def kept_from(watermark: int) -> int:
@@ -194,15 +193,23 @@ class Touches(CodedPart):
         row, first = self._touch.add(lo, hi)
         begin, last, topics = (self._touch[name] for name in ("begin", "last", "topics"))
         new = row[first]
-        begin[new], last[new], topics[new] = _LATEST, _EARLIEST, 0
+        begin[new] = last[new] = at[first]
+        topics[new] = 0
         topics[row] |= bit
+        self._link(user[first], new)
+        changed = first.copy()
+        changed[~first] = self._widen(row[~first], at[~first])
+        return user[changed], at[changed], (at == begin[row])[changed]
+
+    def _widen(self, row: RowNumbers, at: Moments) -> Mask:
+        """Add moments to touches; gives which are neither the first nor the last already."""
+        begin, last = self._touch["begin"], self._touch["last"]
         was = begin[row], last[row]
         np.minimum.at(begin, row, at)
         np.maximum.at(last, row, at)
-        self._link(user[first], new)
-        changed = (at != was[0]) & (at != was[1])
+        changed: Mask = (at != was[0]) & (at != was[1])
         self._add_inner(row[changed], at[changed], was[0][changed], was[1][changed])
-        return user[changed], at[changed], (at == begin[row])[changed]
+        return changed
 
     def _add_inner(self, row: RowNumbers, *moments: Moments) -> None:
         """Keep those of some moments of touches that lie between their first and last."""
