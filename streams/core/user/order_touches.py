@@ -17,7 +17,8 @@ from streams.core.arrays.chains import Chains
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import NEVER
-from streams.core.user.journeys import AHEAD_MS, Journeys, Lookup
+from streams.core.user.journey_lookup import AHEAD_MS
+from streams.core.user.journeys import Journeys, Lookup
 from streams.core.user.order_table import UNFROZEN, OrderTable
 from streams.core.user.touches import kept_from
 

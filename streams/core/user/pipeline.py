@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.cells import BRAND
 from schemas.columns import (
@@ -20,16 +19,20 @@ from schemas.columns import (
     Mask,
     Moments,
     Purchases,
-    Rejected,
 )
 from schemas.currencies import DECIMALS
 from schemas.doors import Door
 from schemas.events import PURCHASES, Kind
 from streams.core.arrays.index import RowNumbers
-from streams.core.moments import HORIZON_MS, NEVER
+from streams.core.moments import NEVER
 from streams.core.user.content import contents
 from streams.core.user.counting import count_behaviour, count_purchases
 from streams.core.user.dedup import Doors
+from streams.core.user.dropped_purchases import (
+    differing_letters,
+    late_letters,
+    repeated_letters,
+)
 from streams.core.user.erased_persons import Persons
 from streams.core.user.order_table import CodedPurchases
 from streams.core.user.orders import DROPPED, Paid
@@ -39,6 +42,12 @@ from streams.core.user.steps import StepTimer
 from streams.core.user.touches import NO_TOUCH, classes
 
 Facts = Behaviour | Purchases
+
+_COUNTED_AS: Final = {
+    "paid_differs": (Paid.OTHER, Paid.REPLACES_OTHER),
+    "paid_replaced": (Paid.REPLACES_SAME, Paid.REPLACES_OTHER),
+    "paid_after_cancel": (Paid.CANCELLED,),
+}
 
 
 class Pipeline:
@@ -96,7 +105,7 @@ class Pipeline:
         known = ~purchases.is_erased
         self._state.letters += repeated_letters(events, accepted[known], changes.paid[known])
         counts = np.bincount(changes.paid, minlength=len(Paid))
-        for counter, outcomes in COUNTED_AS.items():
+        for counter, outcomes in _COUNTED_AS.items():
             self._state.door_counts.add(events.topic, counter, int(counts[list(outcomes)].sum()))
         return np.isin(changes.paid, DROPPED)
 
@@ -171,64 +180,3 @@ class Pipeline:
         return self._state.touches.add(
             events.topic, user[met], kol[met], klass[met], events.at[met]
         )
-
-
-def late_letters(events: Purchases, late: Mask, before: Moments) -> list[Rejected]:
-    """Purchases dropped as too late, as dead letters, so that money can be accounted for."""
-    return [
-        _letter(
-            events,
-            i,
-            Door.TOO_LATE,
-            f"`ts` is {int(before[i] - events.at[i])} ms below the greatest accepted one,"
-            f" above {HORIZON_MS} ms",
-        )
-        for i in np.flatnonzero(late).tolist()
-    ]
-
-
-def differing_letters(events: Purchases, differs: Mask) -> list[Rejected]:
-    """Purchases dropped as duplicates of others that say something else, as dead letters."""
-    return [
-        _letter(
-            events,
-            i,
-            Door.DUPLICATE,
-            f"event_id {events.event_ids[i]} was read before and says something else: this "
-            f"{Kind(events.kind[i]).label} of {events.pay_cents[i]} in minor units for order "
-            f"{events.order_ids[i]} was not counted; send it with an event_id of its own",
-        )
-        for i in np.flatnonzero(differs).tolist()
-    ]
-
-
-def repeated_letters(
-    events: Purchases, which: RowNumbers, paid: NDArray[np.uint8]
-) -> list[Rejected]:
-    """Each `paid` that does not count and differs from the one that stands, as a dead letter."""
-    return [
-        _letter(
-            events,
-            which[i],
-            Door.DUPLICATE_ORDER,
-            f"order {events.order_ids[which[i]]} {_WHY_DROPPED[paid[i]]}: this paid of "
-            f"{events.pay_cents[which[i]]} in minor units was not counted",
-        )
-        for i in np.flatnonzero(np.isin(paid, list(_WHY_DROPPED))).tolist()
-    ]
-
-
-COUNTED_AS: Final = {
-    "paid_differs": (Paid.OTHER, Paid.REPLACES_OTHER),
-    "paid_replaced": (Paid.REPLACES_SAME, Paid.REPLACES_OTHER),
-    "paid_after_cancel": (Paid.CANCELLED,),
-}
-_WHY_DROPPED: Final = {
-    Paid.OTHER: "stands with another amount, by an earlier paid",
-    Paid.CANCELLED: "was cancelled before, which is final; send another purchase as a new order",
-}
-
-
-def _letter(events: Purchases, i: int, door: Door, error: str) -> Rejected:
-    place = events.topic, events.partition, int(events.offset[i]), int(events.received_at[i])
-    return Rejected(*place, door.label, error, events.raw[i])

@@ -39,7 +39,8 @@ from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers, Words, high, low, packed
 from streams.core.moments import DAY_MS, HORIZON_MS
 from streams.core.user.inner_moments import HALF_HOUR_MS, InnerMoments
-from streams.core.user.journeys import AHEAD_MS, LOOKED_AT, Journeys, Line, journeys_of, newest
+from streams.core.user.journey_lookup import AHEAD_MS, LOOKED_AT, Line, journeys_of, newest
+from streams.core.user.journeys import Journeys
 
 
 class TouchClass(IntEnum):

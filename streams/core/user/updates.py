@@ -42,6 +42,7 @@ def collect_updates(memory: UserMemory) -> Updates:
     state, partition = memory.state, memory.partition
     row, refunded = collect_changed_orders(state.orders)
     tombstones = collect_tombstones(state.orders)
+    changed = _with_credits(state, row, refunded) if row.size else None
     _set_counters(state)
     name, minute, fields = state.cells.collect_changed()
     letters, state.letters = state.letters, []
@@ -56,8 +57,9 @@ def collect_updates(memory: UserMemory) -> Updates:
         fields,
         np.full(len(minute), version, np.uint64),
     )
+    orders, names, labels = state.orders.table, state.names, state.labels
     rows = [
-        _order_rows(state, row, refunded, tombstones, version),
+        *([order_rows(orders, changed, tombstones, names, labels, version)] if changed else []),
         cell_rows(cells, partition),
         state.door_counts.collect_rows(partition, version),
         letter_rows(letters, version),
@@ -101,19 +103,10 @@ def _set_counters(state: UserState) -> None:
     )
 
 
-def _order_rows(
-    state: UserState,
-    row: RowNumbers,
-    refunded: NDArray[np.int64],
-    tombstones: Tombstones,
-    version: int,
-) -> Rows:
-    if not row.size:
-        return Rows("order_credit", {})
+def _with_credits(state: UserState, row: RowNumbers, refunded: NDArray[np.int64]) -> ChangedOrders:
+    """Orders with the touches that count for them, and whom they owe; notes touches after them."""
     table, rank = state.orders.table, state.names.rank()
     journeys = state.orders.touches.journeys(row, state.lookup())
     state.orders.touches.note_after(row, journeys)
-    state.door_counts.set({(ANY, "touch_after_order"): state.orders.touches.after})
     credits_ = credits_of(table["at"][row], table["paid"][row], refunded, journeys, rank)
-    changed = ChangedOrders(row, refunded, journeys, credits_)
-    return order_rows(table, changed, tombstones, state.names, state.labels, version)
+    return ChangedOrders(row, refunded, journeys, credits_)

@@ -7,7 +7,7 @@ import numpy as np
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, PURCHASES
 from streams.core.moments import HORIZON_MS, NEVER
-from streams.core.user.journeys import AHEAD_MS
+from streams.core.user.journey_lookup import AHEAD_MS
 from streams.core.user.order_table import UNFROZEN, CodedPurchases
 from streams.core.user.orders import KEPT_MS, Orders
 from streams.core.user.pseudonyms import Pseudonyms
