@@ -21,7 +21,7 @@ from clickhouse_migrations.migration import Migration
 from clickhouse_migrations.migrator import Migrator
 
 from schemas.currencies import CURRENCY
-from schemas.views import kept_name, replay_read_by
+from schemas.replay_views import kept_name, replay_read_by
 
 VERSIONS = "schema_versions"  # the table of the files applied to a database
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.replay_views import replay_read_by
 from schemas.rows import VIEWS
-from schemas.views import replay_read_by
 from streams.clients.clickhouse import query
 from streams.settings import Settings
 

@@ -9,8 +9,9 @@ from clickhouse_migrations.migrator import Migrator
 from clickhouse_migrations.substitution import substitute
 
 from schemas.cells import NAMES
+from schemas.replay_views import replay_comment
 from schemas.rows import MODELS, TABLES, VIEWS
-from schemas.views import COLUMNS, replay_comment
+from schemas.views import COLUMNS
 from sinks.clickhouse import ClickHouse
 from sinks.connection import ConnectionSettings, connect
 from sinks.migrate import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from schemas.replay_views import replay_comment
 from schemas.rows import TABLES, VIEWS
-from schemas.views import replay_comment
 from sinks.migrate import (
     MigrationFile,
     SchemaError,

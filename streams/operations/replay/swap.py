@@ -13,10 +13,10 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.replay_views import kept_name, replay_comment, replay_read_by
 from schemas.rows import VIEWS
 from schemas.topics import OWN
 from schemas.version import MARKS
-from schemas.views import kept_name, replay_comment, replay_read_by
 from sinks.migrate import variables
 from sinks.statements import comment_columns
 from streams.clients.app_names import (
