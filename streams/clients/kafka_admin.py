@@ -62,6 +62,9 @@ class Replicas:
     in_sync: int
 
 
+LONG_OPEN_MS = 5_000  # a transaction that is open for less is on its way
+
+
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
     """A transaction that is not ended, on one topic partition; times in ms since the epoch."""

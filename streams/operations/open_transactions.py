@@ -4,17 +4,14 @@ Workers read committed records: what lies behind an open transaction is not read
 """
 
 from collections.abc import Iterable
-from typing import Final
 
-from streams.clients.kafka_admin import OpenTransaction
+from streams.clients.kafka_admin import LONG_OPEN_MS, OpenTransaction
 from streams.operations.durations import duration_text
-
-LONG_MS: Final = 3_000  # a transaction that is open for less is on its way
 
 
 def long_open(found: Iterable[OpenTransaction], now: int) -> list[OpenTransaction]:
     """Those that have been open for long; `now` is milliseconds since the epoch."""
-    return [one for one in found if now - one.since > LONG_MS]
+    return [one for one in found if now - one.since > LONG_OPEN_MS]
 
 
 def held_messages(found: Iterable[OpenTransaction]) -> int:

@@ -11,11 +11,10 @@ from typing import Final
 
 from kafka.errors import KafkaError
 
-from streams.clients.kafka_admin import BrokerError, OpenTransaction
+from streams.clients.kafka_admin import LONG_OPEN_MS, BrokerError, OpenTransaction
 from streams.transport import TP, ReadPosition
 from streams.worker.telemetry import Telemetry
 
-LONG_S: Final = 5.0  # below its end: a transaction that is on its way ends sooner
 ASK_AGAIN_S: Final = 10.0
 
 log = logging.getLogger("kol")
@@ -53,7 +52,7 @@ class HeldMessages:
             for tp, at in positions.items()
             if at.is_held_back or (at.end is None and tp in self._below_end)
         }
-        long = [tp for tp, since in self._below_end.items() if now - since >= LONG_S]
+        long = [tp for tp, since in self._below_end.items() if 1000 * (now - since) >= LONG_OPEN_MS]
         if long and now - self._asked_at >= ASK_AGAIN_S:
             self._asked_at = now
             self._asking = asyncio.create_task(self._look())

@@ -240,7 +240,7 @@ async def test_the_end_of_a_transaction_behind_the_snapshot_is_no_event(
 async def test_who_holds_records_back_is_known_while_the_transaction_is_open(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_transactions, "LONG_MS", -1_000)
+    monkeypatch.setattr(open_transactions, "LONG_OPEN_MS", -1_000)
     options = client_options(settings.kafka)
     before = time.time_ns() // 1_000_000
     async with AIOKafkaProducer(transactional_id="backfill", **options) as producer:

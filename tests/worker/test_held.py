@@ -6,14 +6,16 @@ from collections.abc import Sequence
 import pytest
 
 from schemas.events import CLICKSTREAM, PURCHASES
-from streams.clients.kafka_admin import BrokerError, OpenTransaction
+from streams.clients.kafka_admin import LONG_OPEN_MS, BrokerError, OpenTransaction
 from streams.transport import TP, ReadPosition
-from streams.worker.held import ASK_AGAIN_S, LONG_S, HeldMessages
+from streams.worker.held import ASK_AGAIN_S, HeldMessages
 from streams.worker.telemetry import Telemetry
 
 CLICKS, ORDERS = TP(CLICKSTREAM, 0), TP(PURCHASES, 0)
 OPEN = OpenTransaction(PURCHASES, 0, 45, 7, 1_790_000_009_000, "shop", 1_790_000_000_000)
 ELSEWHERE = OpenTransaction(PURCHASES, 3, 1, 7, 1_790_000_009_000)
+
+LONG_S = LONG_OPEN_MS / 1000
 
 
 def position(end: int | None = 10, high_watermark: int | None = 10) -> ReadPosition:
