@@ -1,7 +1,6 @@
 """Currencies of ISO 4217, and how many decimals the smallest unit of each stands for.
 
-A table of our own: the list is 170 codes, changes once or twice a year, and all but 24 of them
-have two decimals; the libraries that hold it bring megabytes of names and locales along.
+A table of our own: only codes and decimals are asked, and they change once or twice a year.
 Codes that were withdrawn since 2020 stay, because orders of that time have them.
 """
 

@@ -1,4 +1,4 @@
-"""Ids that mean nobody, and names nobody may have, however they are written.
+"""Which ids are nobody's, however they are written.
 
     folded(id)   NFKC, casefold, invisible characters removed, white space runs to one space,
                  stripped; again until nothing changes
