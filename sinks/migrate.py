@@ -21,7 +21,8 @@ from clickhouse_migrations.migration import Migration
 from clickhouse_migrations.migrator import Migrator
 
 from schemas.currencies import CURRENCY
-from schemas.replay_views import kept_name, replay_read_by
+from schemas.replay_views import kept_name, replay_comment, replay_read_by
+from sinks.views import replay_view
 
 VERSIONS = "schema_versions"  # the table of the files applied to a database
 
@@ -109,6 +110,7 @@ def migrate(
         migrations_table_engine=REPLICATED_VERSIONS_ENGINE if cluster else None,
     )
     views = _view_comments(client, database)
+    given = variables(database, cluster=cluster, definer=definer, currency=currency)
     with _silent_root_logger():
         try:
             migrator.init_schema(cluster or None)
@@ -118,11 +120,12 @@ def migrate(
                     for file in known
                 ],
                 multi_statement=True,
-                variables=variables(database, cluster=cluster, definer=definer, currency=currency),
+                variables=given,
                 sources={file.number: file.name for file in known},
             )
         except MigrationException as error:
             raise SchemaError(mismatch(known, _applied(client, database)) or str(error)) from error
+    _follow(client, database, given)
     names = {file.number: file.name for file in known}
     return [names[migration.version] for migration in applied]
 
@@ -142,6 +145,18 @@ def beside_replays(text: str, views: Mapping[str, str]) -> str:
         return statement + (kept_name(view) if reads_replay and is_kept else view)
 
     return _TARGET.sub(with_target, text)
+
+
+def _follow(client: Client, replay: str, given: Mapping[str, str]) -> None:
+    """Make the views that read this database anew: theirs are the columns it had when they were."""
+    reading = client.query(
+        "SELECT database, name FROM system.tables"  # noqa: S608  # a name of \w+
+        f" WHERE engine = 'View' AND comment = '{replay_comment(replay)}'"
+    ).result_rows
+    for database, name in reading:
+        view = str(name).removesuffix(kept_name(""))
+        for statement in replay_view(f"{database}.{name}", replay, view, given):
+            client.command(statement)
 
 
 def check(client: Client, database: str) -> str | None:

@@ -17,6 +17,7 @@ from schemas.cells import NAMES
 from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
 from schemas.views import COLUMNS
 from sinks.migrate import MigrationFile, migration_files
+from sinks.views import comment_columns, literal
 
 CODECS: Final = {  # how values of a type are compressed; of a type that is not here by the server
     SECOND: "DoubleDelta, ZSTD(1)",
@@ -54,7 +55,7 @@ def create_table(table: Table) -> str:
         f"ORDER BY ({', '.join(f'`{name}`' for name in table.key)})",
         *([f"TTL stated_at + INTERVAL {table.keep} DELETE"] if table.keep else []),
         "SETTINGS " + ",\n    ".join(_settings(table)),
-        f"COMMENT {_text(table.description)};",
+        f"COMMENT {literal(table.description)};",
     ]
     body = ",\n".join([*columns, *_indexes(table)])
     head = f"CREATE TABLE IF NOT EXISTS ${{database}}.{table.name} ${{on_cluster}}"
@@ -83,7 +84,7 @@ def _definition(column: Column) -> str:
     parts = (
         column.type,
         f"DEFAULT {column.default}" if column.default else "",
-        f"COMMENT {_text(column.meaning)}",
+        f"COMMENT {literal(column.meaning)}",
         f"CODEC({codec})" if codec else "",
     )
     return " ".join(part for part in parts if part)
@@ -110,16 +111,6 @@ def _settings(table: Table) -> list[str]:
     ]
 
 
-def _text(value: str) -> str:
-    r"""A literal of ClickHouse.
-
-    >>> print(_text("a key's"))
-    'a key\'s'
-    """
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 # ---------------------------------------------------------------- columns of views
 
 
@@ -127,19 +118,6 @@ def view_comments(view: str) -> str:
     """The statement that writes unit and meaning of a view's columns into ClickHouse."""
     comments = {name: column.comment for name, column in COLUMNS[view].items()}
     return comment_columns(f"${{database}}.{view} ${{on_cluster}}", comments) + ";"
-
-
-def comment_columns(target: str, comments: Mapping[str, str]) -> str:
-    """The statement that comments columns of a table or view; what it reads stays as it is.
-
-    >>> print(comment_columns("kol.v_door", {"n": "how many [count]"}))
-    ALTER TABLE kol.v_door
-        COMMENT COLUMN IF EXISTS `n` 'how many [count]'
-    """
-    lines = [
-        f"    COMMENT COLUMN IF EXISTS `{name}` {_text(text)}" for name, text in comments.items()
-    ]
-    return f"ALTER TABLE {target}\n" + ",\n".join(lines)
 
 
 # ---------------------------------------------------------------- views over every counter
@@ -169,7 +147,7 @@ def minute_views() -> list[str]:
 
 
 def _view(name: str, columns: Iterable[str], source: str) -> str:
-    comment = f"\nCOMMENT {_text(VIEWS[name])}" if name in VIEWS else ""
+    comment = f"\nCOMMENT {literal(VIEWS[name])}" if name in VIEWS else ""
     listed = ",\n    ".join(columns)
     return (
         f"CREATE OR REPLACE VIEW ${{database}}.{name} ${{on_cluster}} ${{definer}}\n"

@@ -126,6 +126,27 @@ def test_a_migration_leaves_people_with_the_replay_they_read(
     assert "7 AS later" in statements["v_door__kept"]
 
 
+def test_a_migration_of_a_replay_shows_its_new_columns_to_those_who_read_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that selects all has the columns that were there when it was made."""
+    client, _ = fresh(server, "reader"), fresh(server, "replayed")
+    client.command("CREATE VIEW v_door__kept AS SELECT 1 AS own")
+    client.command(
+        "CREATE OR REPLACE VIEW v_door AS SELECT * FROM replayed.v_door"  # noqa: S608  # names of ours
+        f" COMMENT '{replay_comment('replayed')}'"
+    )
+    text = "CREATE OR REPLACE VIEW ${database}.v_door AS SELECT 7 AS later;"
+    files = [*migration_files(), MigrationFile(len(migration_files()) + 1, "later.sql", text)]
+    monkeypatch.setattr("sinks.migrate.migration_files", lambda: files)
+
+    migrate(client, "replayed")
+
+    assert client.query("SELECT later FROM reader.v_door").result_rows == [(7,)]
+    assert client.query("SELECT own FROM reader.v_door__kept").result_rows == [(1,)]
+    assert "replayed.v_door" in made(client, "reader")["v_door"]
+
+
 RELIED_ON = {
     "v_order_credit": """model kol_id ordered_at order_id via brand_id platform channel
         credit_cents refunded_cents""",

@@ -13,12 +13,12 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.replay_views import kept_name, replay_comment, replay_read_by
+from schemas.replay_views import kept_name, replay_read_by
 from schemas.rows import VIEWS
 from schemas.topics import OWN
 from schemas.version import MARKS
 from sinks.migrate import variables
-from sinks.statements import comment_columns
+from sinks.views import replay_view
 from streams.clients.app_names import (
     ReplayStart,
     database_comment,
@@ -83,15 +83,8 @@ def _point_view(engine: Client, live: Settings, theirs: str, view: str, name: st
     """Let a view read the view of a replay."""
     conf = live.clickhouse
     given = variables(conf.database, cluster=conf.cluster, definer=conf.definer)
-    clauses = f"{given['on_cluster']} {given['definer']}"
-    command(
-        engine,
-        f"CREATE OR REPLACE VIEW {conf.database}.{view} {clauses}"  # noqa: S608  # names of ours
-        f" AS SELECT * FROM {theirs}.{name} COMMENT '{replay_comment(theirs)}'",
-    )
-    if comments := _column_comments(engine, theirs, name):
-        target = f"{conf.database}.{view} {given['on_cluster']}"
-        command(engine, comment_columns(target, comments))
+    for statement in replay_view(f"{conf.database}.{view}", theirs, name, given):
+        command(engine, statement)
 
 
 def _exchange_view(engine: Client, live: Settings, name: str) -> None:
@@ -232,17 +225,6 @@ def _recompute_hours(engine: Client, database: str, tables: Iterable[str], condi
             f" toUInt64(toUnixTimestamp64Milli(now64(3))) FROM {database}.{source}"
             f" WHERE {condition} SETTINGS insert_deduplicate = 0",
         )
-
-
-def _column_comments(engine: Client, database: str, view: str) -> dict[str, str]:
-    """The columns of a view that have a comment, which `SELECT *` from it does not hand on."""
-    rows = query(
-        engine,
-        "SELECT name, comment FROM system.columns WHERE database = {of:String}"
-        " AND table = {view:String} AND comment != '' ORDER BY position",
-        {"of": database, "view": view},
-    )
-    return {one["name"]: one["comment"] for one in rows}
 
 
 def _columns(engine: Client, database: str, table: str) -> list[str]:
