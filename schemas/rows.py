@@ -301,77 +301,6 @@ _KOL_SCORE: Final = Table(
     keep="90 DAY",
 )
 
-_CRISIS: Final = Table(
-    "crisis",
-    "One row per crisis, replaced at every change of its state; never withdrawn.",
-    {
-        **_KOL,
-        **_columns(
-            opened_at=(MOMENT, "when the alarm went off"),
-            crisis_id=("UUID", "stable identity: hash of KOL, stream and window"),
-            stream=(NAME, "which stream of evidence raised it"),
-            state=(NAME, "suspected, confirmed, dismissed, superseded, expired or closed"),
-            severity=("Float64", "log10 of the evidence against chance"),
-            onset_at=(MOMENT, "when it probably began"),
-            closed_at=(f"Nullable({MOMENT})", "when it was over"),
-            evidence=("String", "JSON: numbers and event ids behind it"),
-        ),
-        **_SNAPSHOT,
-        **_VERSION,
-    },
-    key=("kol_id", "opened_at", "crisis_id"),
-    partition="toYear(opened_at)",
-    moment="opened_at",
-)
-
-_ASSET_METRIC: Final = Table(
-    "asset_metric",
-    "A measure of asset cultivation with its interval; no interval, no row.",
-    {
-        **_columns(
-            metric=(NAME, "name of the measure"),
-            scope=(NAME, "of what: kol, brand, platform, all"),
-        ),
-        **_KOL,
-        **_columns(
-            at=(SECOND, "the moment it holds for"),
-            value=("Float64", "estimate"),
-            lo=("Float64", "lower end of its 90 % interval"),
-            hi=("Float64", "upper end"),
-            n=("UInt64", "observations behind it"),
-        ),
-        **_SNAPSHOT,
-        **_VERSION,
-    },
-    key=("metric", "scope", "kol_id", "at"),
-    partition="toYYYYMM(at)",
-    moment="at",
-    keep="25 MONTH",
-)
-
-_CLAIM: Final = Table(
-    "claim",
-    "A claim of the literature against our own numbers.",
-    {
-        **_columns(
-            claim_id=(NAME, "which claim"),
-            scope=(NAME, "where it was tested"),
-            at=(SECOND, "the moment it holds for"),
-            reference=("Float64", "what is claimed"),
-            estimate=("Float64", "what we see"),
-            lo=("Float64", "lower end of its 90 % interval"),
-            hi=("Float64", "upper end"),
-            n=("UInt64", "observations behind it"),
-            verdict=(NAME, "insufficient, supported or contradicted"),
-        ),
-        **_SNAPSHOT,
-        **_VERSION,
-    },
-    key=("claim_id", "scope", "at"),
-    partition="toYear(at)",
-    moment="at",
-)
-
 _DEAD_LETTER: Final = Table(
     "dead_letter",
     "What could not be read or written, as it came.",
@@ -410,22 +339,6 @@ _DOOR_COUNT: Final = Table(
         **_VERSION,
     },
     key=("topic", "partition", "door"),
-)
-
-_KOL_DIM: Final = Table(
-    "kol_dim",
-    "Who a KOL is.",
-    {
-        **_columns(
-            kol_id=(NAME, "the KOL"),
-            name=("String", "as shown", ""),
-            platform=(NAME, "home platform"),
-            tier=(NAME, "size class"),
-            vertical=(NAME, "subject"),
-        ),
-        **_VERSION,
-    },
-    key=("kol_id",),
 )
 
 _CELL_1H: Final = Table(
@@ -498,12 +411,8 @@ TABLES: Final[Mapping[str, Table]] = {
         _ORDER_CREDIT,
         _MINUTE_CELL,
         _KOL_SCORE,
-        _CRISIS,
-        _ASSET_METRIC,
-        _CLAIM,
         _DEAD_LETTER,
         _DOOR_COUNT,
-        _KOL_DIM,
         _CELL_1H,
         _CREDIT_1H,
         _SCORE_1H,
@@ -516,18 +425,9 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_order_touches": "One row per order with the touches that count, newest last.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
     "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
-    "v_crisis": "Crises as they stand.",
-    "v_asset": "Measures of asset cultivation with their intervals.",
-    "v_claim": "Claims of the literature against our own numbers.",
     "v_dead_letter": "What could not be read or written, each once.",
     "v_door": "How many messages of a topic partition left by which door.",
-    "v_kol": "Who a KOL is.",
     "v_cell_1h": "v_minute by hour, without users, which do not add.",
     "v_credit_1h": "v_order_credit by model, KOL and hour of the order.",
     "v_score_1h": "The last score of a KOL in an hour, and the extremes of trust.",
 }
-
-# The migrations make these, but nothing writes them yet: the docs do not list them.
-PLANNED: Final = frozenset(
-    {"crisis", "v_crisis", "asset_metric", "v_asset", "claim", "v_claim", "kol_dim", "v_kol"}
-)

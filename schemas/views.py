@@ -139,45 +139,12 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         "final": ViewColumn("true once no accepted event can change the row"),
         **_SNAPSHOT,
     },
-    "v_crisis": {
-        **_KOL,
-        **_of(
-            TABLES["crisis"],
-            ("opened_at", "crisis_id", "stream", "state", "severity", "onset_at", "closed_at"),
-            opened_at=UTC,
-            severity="log10",
-            onset_at=UTC,
-            closed_at=UTC,
-        ),
-        **_of(TABLES["crisis"], ("evidence", "snapshot")),
-    },
-    "v_asset": {
-        **_of(TABLES["asset_metric"], ("metric", "scope", "kol_id", "at"), at=UTC),
-        **_of(
-            TABLES["asset_metric"],
-            ("value", "lo", "hi", "n"),
-            **dict.fromkeys(("value", "lo", "hi"), "of the metric"),
-            n=COUNT,
-        ),
-        **_SNAPSHOT,
-    },
-    "v_claim": {
-        **_of(TABLES["claim"], ("claim_id", "scope", "at"), at=UTC),
-        **_of(
-            TABLES["claim"],
-            ("reference", "estimate", "lo", "hi", "n"),
-            **dict.fromkeys(("reference", "estimate", "lo", "hi"), "of the claim"),
-            n=COUNT,
-        ),
-        **_of(TABLES["claim"], ("verdict", "snapshot")),
-    },
     "v_dead_letter": _of(
         TABLES["dead_letter"],
         [name for name in TABLES["dead_letter"].described if name != "version"],
         at=UTC,
     ),
     "v_door": _of(TABLES["door_count"], ("topic", "partition", "door", "kind", "n"), n=COUNT),
-    "v_kol": _of(TABLES["kol_dim"], ("kol_id", "name", "platform", "tier", "vertical")),
     "v_cell_1h": {**_KOL, **_HOUR, **_counters(TABLES["cell_1h"])},
     "v_credit_1h": {
         "model": _MODEL,

@@ -17,7 +17,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS
-from schemas.rows import PLANNED, TABLES, VIEWS
+from schemas.rows import TABLES, VIEWS
 from schemas.topics import CELLS
 from schemas.views import COLUMNS
 from streams.cli import app
@@ -147,27 +147,25 @@ def _counters() -> dict[str, tuple[str, str]]:
 
 
 def tables_table() -> str:
-    """Every table of ClickHouse that is written, with its key."""
+    """Every table of ClickHouse with its key."""
     rows = [
         (f"`{name}`", ", ".join(f"`{column}`" for column in table.key), table.description)
         for name, table in TABLES.items()
-        if name not in PLANNED
     ]
     return table_of(("table", "key", "what a row says"), rows)
 
 
 def views_table() -> str:
-    """Every view of record over a table that is written."""
-    rows = [(f"`{name}`", meaning) for name, meaning in VIEWS.items() if name not in PLANNED]
+    """Every view of record."""
+    rows = [(f"`{name}`", meaning) for name, meaning in VIEWS.items()]
     return table_of(("view", "what it says"), rows)
 
 
 def columns_table() -> str:
-    """Every column of the views over tables that are written, with unit and meaning."""
+    """Every column of the views, with unit and meaning."""
     rows = [
         (f"`{view}`", f"`{name}`", column.unit, column.meaning)
         for view, columns in COLUMNS.items()
-        if view not in PLANNED
         for name, column in columns.items()
     ]
     return table_of(("view", "column", "unit", "meaning"), rows)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.cells import FIELDS
-from schemas.rows import MODELS, PLANNED, TABLES, VIEWS, Rows, Table, joined
+from schemas.rows import MODELS, TABLES, VIEWS, Rows, Table, joined
 
 MODEL_COUNT = 6
 writable = [table for table in TABLES.values() if not table.derived]
@@ -115,10 +115,6 @@ def test_every_table_and_column_says_what_it_means(table: Table) -> None:
 
 def test_every_view_says_what_it_shows() -> None:
     assert all(name.startswith("v_") and text.endswith(".") for name, text in VIEWS.items())
-
-
-def test_what_is_planned_exists() -> None:
-    assert TABLES.keys() | VIEWS.keys() >= PLANNED
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
