@@ -36,6 +36,7 @@ MAY_NOT = {
     "streams/transport": {"sinks", "deploy", "streams.core", "streams.worker"},
     "streams/snapshots": {"sinks", "deploy", "streams.core", "faust", "streams.worker"},
     "streams/clients": {"deploy", "streams.worker", "streams.operations"},
+    "streams/runtime": {"sinks", "deploy", "faust", "streams.core", "streams.worker"},
     "streams/operations": {"streams.worker"},
     "streams/worker": {"deploy", "streams.operations"},
 }

@@ -17,6 +17,7 @@ from schemas.events import INPUTS
 from schemas.topics import CELLS, ERASURES
 from streams.core.moments import HORIZON_MS
 from streams.core.sides import Side
+from streams.runtime.pages import serve
 from streams.settings import Kafka, Settings
 from streams.transport import (
     APP_SETTINGS,
@@ -36,7 +37,6 @@ from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
 from streams.worker.naming import member_finder
 from streams.worker.outputs import Outputs
-from streams.worker.pages import serve
 from streams.worker.snapshotting import Release
 from streams.worker.user_lane import InputEnd
 
@@ -175,7 +175,7 @@ def add_pages(app: faust.App, settings: Settings, health: Health) -> None:
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def serve_pages() -> None:
-        await serve(app, health, settings.worker.host, settings.worker.port)
+        await serve(health, settings.worker.host, settings.worker.port, app.wait_for_stopped)
 
 
 async def repeat(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:

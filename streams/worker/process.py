@@ -10,13 +10,13 @@ from typing import Any
 import faust
 
 from streams.errors import ExpectedError
+from streams.runtime.logs import log_to_stderr
+from streams.runtime.shutdown import Shutdown
 from streams.settings import Settings, home
 from streams.transport import consumer_of
 from streams.worker.assembly import build
-from streams.worker.logs import log_to_stderr
 from streams.worker.naming import WorkerName, member_finder
 from streams.worker.preflight import checked
-from streams.worker.shutdown import Shutdown
 
 COLLECT = (200_000, 20, 100)  # allocations before a collection of the young, and so on
 

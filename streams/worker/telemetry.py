@@ -8,21 +8,11 @@ looks old. Beside ours there is what the client library knows of the process: `p
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
 from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from schemas.events import INPUTS
@@ -34,8 +24,7 @@ from streams.core.kol import memory as kol_memory
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.steps import STEPS
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # as many lines again, for nobody
+from streams.runtime.metrics import Metric, MetricSet
 
 END_TO_END = "kol_end_to_end_latency_seconds"
 TRUST = "kol_trust_ratio"
@@ -50,16 +39,6 @@ TOPIC = tuple((topic,) for topic in READ)
 SIDE = tuple((side.value,) for side in Side)
 OUT = tuple((name,) for name, table in TABLES.items() if not table.derived)
 LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-
-
-class Metric(NamedTuple):
-    """One metric: its kind, its meaning in a sentence, its labels, its buckets."""
-
-    kind: Literal["counter", "gauge", "histogram"]
-    meaning: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    series: tuple[tuple[str, ...], ...] = ()  # label values that are there from the start
 
 
 def _places(kind: str) -> tuple[tuple[str, ...], ...]:
@@ -200,39 +179,14 @@ METRICS: dict[str, Metric] = {
 }
 
 
-class Telemetry:
-    """The metrics of one worker, in a registry of its own; `now_ms` is the time of day."""
+class Telemetry(MetricSet):
+    """The metrics of one worker; `now_ms` is the time of day."""
 
     def __init__(self, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._now_ms = now_ms
-        self.registry = CollectorRegistry()
         self.latencies = Distribution(END_TO_END)
         self.trust = Distribution(TRUST)
-        many = {END_TO_END: self.latencies, TRUST: self.trust}
-        self._metrics = {
-            name: _create(name, m, self.registry) for name, m in METRICS.items() if name not in many
-        }
-        for distribution in many.values():
-            self.registry.register(distribution)
-        ProcessCollector(registry=self.registry)
-
-    def add(self, name: str, amount: float = 1.0, *labels: str) -> None:
-        """Raise a counter."""
-        metric = self._metrics[name]
-        assert isinstance(metric, Counter)  # noqa: S101  # the table says so
-        (metric.labels(*labels) if labels else metric).inc(amount)
-
-    def set(self, name: str, value: float, *labels: str) -> None:
-        """Set a gauge."""
-        metric = self._metrics[name]
-        assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
-        (metric.labels(*labels) if labels else metric).set(value)
-
-    def observe(self, name: str, value: float, *labels: str) -> None:
-        """Add one observation to a histogram."""
-        metric = self._metrics[name]
-        assert isinstance(metric, Histogram)  # noqa: S101  # the table says so
-        (metric.labels(*labels) if labels else metric).observe(value)
+        super().__init__(METRICS, (self.latencies, self.trust), (END_TO_END, TRUST))
 
     def observe_latency(
         self, appended_at: Sequence[NDArray[np.int64]], messages: Sequence[NDArray[np.int64]]
@@ -247,31 +201,6 @@ class Telemetry:
         for rows in acknowledged:
             if rows.table == "kol_score":
                 self.trust.add(np.asarray(rows.columns["trust"], np.float64))
-
-    def keep_series(self, name: str, series: Collection[tuple[str, ...]]) -> None:
-        """Drop every series of a gauge but these: partitions went elsewhere."""
-        metric = self._metrics[name]
-        assert isinstance(metric, Gauge)  # noqa: S101  # the table says so
-        for labels in set(metric._metrics) - set(series):  # noqa: SLF001  # no public question
-            metric.remove(*labels)
-
-    def exposition(self) -> bytes:
-        """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry)
-
-
-def _create(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    created: Counter | Gauge | Histogram
-    if metric.kind == "histogram":
-        created = Histogram(
-            name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
-        )
-    else:
-        kind = Counter if metric.kind == "counter" else Gauge
-        created = kind(name, metric.meaning, metric.labels, registry=registry)
-    for labels in metric.series:
-        created.labels(*labels)
-    return created
 
 
 class Distribution(Collector):

@@ -1,4 +1,4 @@
-"""How a worker process ends: in bounded time, and its last log line says why.
+"""How a process ends: in bounded time, and its last log line says why.
 
 A stop drains, flushes and snapshots, then closes everything; each step has its own bound.
 Correctness needs none of them: what is not durable is read again, as after a kill. So where
@@ -27,23 +27,28 @@ class Shutdown:
     Args:
         seconds: how long a stop in order may take.
         exit_process: ends the process with a code, at once.
+        name: what this process is, in its last line.
 
     Attributes:
-        explain: gives the reason that is logged for the one that ended the worker.
+        explain: gives the reason that is logged for the one that ended the process.
 
     """
 
     def __init__(
-        self, seconds: float = STOP_SECONDS, exit_process: Callable[[int], object] = os._exit
+        self,
+        seconds: float = STOP_SECONDS,
+        exit_process: Callable[[int], object] = os._exit,
+        name: str = "worker",
     ) -> None:
         self.reason: BaseException | None = None
         self.explain: Callable[[BaseException], BaseException] = lambda reason: reason
         self._seconds = seconds
         self._exit_process = exit_process
+        self._name = name
         self._timer: threading.Timer | None = None
 
     def begin(self, reason: BaseException | None = None) -> None:
-        """The worker stops: asked to, or for this reason. Only the first call counts."""
+        """The process stops: asked to, or for this reason. Only the first call counts."""
         if self._timer is None:
             self.reason = reason
             self._timer = threading.Timer(self._seconds, self._force)
@@ -63,7 +68,7 @@ class Shutdown:
             log.info("stopped")
             return 0
         reason = self.explain(self.reason)
-        log.critical("this worker cannot go on: %s", sentence(reason))
+        log.critical("this %s cannot go on: %s", self._name, sentence(reason))
         return reason.exit_code if isinstance(reason, ExpectedError) else 1
 
     def _force(self) -> None:

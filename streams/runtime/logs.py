@@ -1,4 +1,4 @@
-"""The log of a worker: JSON lines on stderr, in which no library repeats itself.
+"""The log of a process: JSON lines on stderr, in which no library repeats itself.
 
 A client without a broker logs the same lines fifty times a second, and after a crash every
 service of Faust logs the same traceback, also of faults whose text is written for people. Of each
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from schemas.escapes import escaped_json
-from streams.worker.shutdown import OURS
+from streams.runtime.shutdown import OURS
 
 QUIET = ("aiokafka", "kafka", "mode", "faust", "streams.transport")  # warnings of theirs only
 LIBRARIES = frozenset({"aiokafka", "asyncio", "clickhouse_connect", "faust", "kafka", "mode"})

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from sinks.base import SinkStopped
-from streams.worker import logs
-from streams.worker.logs import (
+from streams.runtime import logs
+from streams.runtime.logs import (
     KINDS,
     WINDOW_SECONDS,
     JsonLines,

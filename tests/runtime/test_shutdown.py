@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from streams.runtime.shutdown import Shutdown, sentence
 from streams.snapshots import StateMissingError
-from streams.worker.shutdown import Shutdown, sentence
 
 
 class Leaving:
