@@ -4,21 +4,17 @@ A row is the whole state of its key, not a change: of all rows with the same key
 greatest version replaces the others. After a change of `TABLES`, `make migration` prints the DDL
 that is missing, and `make docs` writes the page of tables.
 
-Values: `DateTime64(3, 'UTC')` columns are int milliseconds since the epoch, `DateTime('UTC')`
-columns int seconds, money is integer cents, a NaN in a `Nullable(Float64)` column is NULL.
+Values have any form of `values`. `DateTime64(3, 'UTC')` columns are int milliseconds since the
+epoch, `DateTime('UTC')` columns int seconds, money is integer cents, a NaN in a
+`Nullable(Float64)` column is NULL.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from schemas.cells import DIMENSIONS, FIELDS
-
-Values = Sequence[Any] | NDArray[Any]  # the values of one column, one a row
-Positions = Sequence[int] | NDArray[np.intp]
+from schemas.values import Positions, Values, join, pick, plain
 
 MODELS: Final = ("first", "last", "linear", "position", "time_decay", "shapley")
 
@@ -86,9 +82,11 @@ class Rows:
 
     def pick(self, rows: Positions) -> "Rows":
         """The rows at these positions, in that order."""
-        return Rows(
-            self.table, {name: _pick(column, rows) for name, column in self.columns.items()}
-        )
+        return Rows(self.table, {name: pick(column, rows) for name, column in self.columns.items()})
+
+    def row(self, at: int) -> dict[str, Any]:
+        """The Python values of one row."""
+        return {name: plain(column[at : at + 1])[0] for name, column in self.columns.items()}
 
     def validate(self) -> None:
         """Check names and lengths of the columns; values are checked when they are encoded.
@@ -124,22 +122,8 @@ def joined(parts: Sequence[Rows]) -> Rows:
     if len(parts) == 1:
         return first
     return Rows(
-        first.table, {name: _join([p.columns[name] for p in parts]) for name in first.columns}
+        first.table, {name: join([p.columns[name] for p in parts]) for name in first.columns}
     )
-
-
-def _pick(column: Values, rows: Positions) -> Values:
-    if isinstance(column, np.ndarray):
-        return column[np.asarray(rows, np.intp)]
-    return [column[row] for row in rows]
-
-
-def _join(columns: Sequence[Values]) -> Values:
-    kinds = {column.dtype for column in columns if isinstance(column, np.ndarray)}
-    if len(kinds) == 1 and all(isinstance(column, np.ndarray) for column in columns):
-        return np.concatenate(columns)
-    plain = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns)
-    return [value for column in plain for value in column]  # numpy would join as floats
 
 
 def _columns(**columns: tuple[str, str] | tuple[str, str, str]) -> dict[str, Column]:

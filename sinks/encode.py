@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.rows import TABLES, Rows, Values
+from schemas.rows import TABLES, Rows
+from schemas.values import Values, plain
 
 CODES = {
     "UInt8": "B",
@@ -49,12 +50,12 @@ def _encoder(kind: str) -> Callable[[Values], Any]:
         return lambda values: _integers(values, CODES[kind])
     if kind == "Nullable(Float64)":
         return _numbers_or_null
-    return _as_list
+    return plain
 
 
 def _integers(values: Values, code: str) -> np.ndarray[Any, np.dtype[Any]]:
     if not isinstance(values, np.ndarray):
-        return np.frombuffer(array(code, values), code)
+        return np.frombuffer(array(code, plain(values)), code)
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     if values.dtype.kind not in "iu":
@@ -69,8 +70,4 @@ def _numbers_or_null(values: Values) -> list[float | None]:
     if isinstance(values, np.ndarray):
         numbers = values.tolist()
         return [None if x != x else x for x in numbers] if np.isnan(values).any() else numbers  # noqa: PLR0124  # only a NaN differs from itself
-    return [None if x is None or math.isnan(x) else x for x in values]
-
-
-def _as_list(values: Values) -> Sequence[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) else values
+    return [None if x is None or math.isnan(x) else x for x in plain(values)]

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from schemas.rows import TABLES, Rows
+from schemas.values import Values, plain
 from sinks.base import Written
 
 Row = dict[str, Any]
@@ -26,7 +25,7 @@ class Memory:
         """
         rows.validate()
         table, newest = TABLES[rows.table], self._rows[rows.table]
-        columns = [_plain(column) for column in rows.columns.values()]
+        columns = [_without_nan(column) for column in rows.columns.values()]
         for values in zip(*columns, strict=True):
             row = dict(zip(rows.columns, values, strict=True))
             key = tuple(row[name] for name in table.key)
@@ -44,6 +43,6 @@ class Memory:
         return [newest[key] for key in sorted(newest)]
 
 
-def _plain(column: Any) -> list[Any]:  # noqa: ANN401  # a list or an array of anything
-    values = column.tolist() if isinstance(column, np.ndarray) else list(column)
+def _without_nan(column: Values) -> list[Any]:
+    values = plain(column)
     return [None if isinstance(value, float) and value != value else value for value in values]  # noqa: PLR0124  # only a NaN differs from itself

@@ -130,8 +130,7 @@ class RetryingInsert:
     async def _refuse_row(self, row: Rows, error: Exception) -> None:
         """One row is to blame: put it where a person finds it."""
         health = self.health[row.table]
-        values = {name: column[0] for name, column in row.columns.items()}
-        await self._refuse(Refused(row.table, values, _one_line(error)))
+        await self._refuse(Refused(row.table, row.row(0), _one_line(error)))
         health.refused += 1
         self._breakers[row.table].add(self._monotonic(), 1, 1)
         self._observer.refused(health, fault(error))

@@ -29,7 +29,7 @@ def test_a_rejected_message_is_a_whole_row() -> None:
     rows = letter_rows([Rejected("purchases", 3, 17, NOON, "invalid", "why", None)], 7)
 
     rows.validate()
-    assert [row[0] for row in rows.columns.values()] == [
+    assert list(rows.row(0).values()) == [
         *("purchases", 3, 17, "input", NOON, "invalid", "why", "utf8", "", "new", 7)
     ]
 

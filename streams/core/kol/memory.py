@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from schemas.blocks import Block
 from schemas.cells import DIMENSIONS
 from schemas.columns import Codes, Mask
-from schemas.rows import Rows, Values
+from schemas.rows import Rows
 from schemas.topics import CELLS
+from schemas.values import Coded, Values
 from schemas.version import version_of
 from streams.core.arrays.arena import Arrays, Floats
 from streams.core.arrays.compaction import Compaction
@@ -57,6 +58,7 @@ EMPTY: Final = -1  # a source partition with nothing there: it does not count
 PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in one moment
 
 _MINUTE_S: Final = 60
+_GENERATIONS: Final = (MODEL_VERSION,)
 
 
 class _Due(NamedTuple):
@@ -263,9 +265,9 @@ class KolMemory:
         trust, resonance = scores(sums)
         n = len(kol)
         columns: dict[str, Values] = {
-            "kol_id": [self.names.names[code] for code in kol.tolist()],
+            "kol_id": Coded(kol, self.names.names),
             "minute": minute * _MINUTE_S,
-            "model_version": [MODEL_VERSION] * n,
+            "model_version": Coded(np.zeros(n, np.int64), _GENERATIONS),
             "trust": trust.score,
             "trust_lo": trust.low,
             "trust_hi": trust.high,

@@ -15,6 +15,7 @@ from schemas.doors import Door, RejectReason
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import Rows
 from schemas.topics import ERASURES
+from schemas.values import Coded
 from streams.core.arrays.arena import Arrays
 from streams.core.user.dedup import Doors
 
@@ -83,6 +84,7 @@ SERIES: Final = tuple(  # topic, label, kind of every number
 )
 UNKNOWN: Final = -1  # the written total where an earlier life may have written another
 
+_TOPICS, _LABELS, _KINDS = zip(*SERIES, strict=True)  # column by column
 _AT: Final = {(topic, label): place for place, (topic, label, _) in enumerate(SERIES)}
 
 
@@ -125,14 +127,13 @@ class DoorCounts:
         """The totals that changed since they were written."""
         changed = np.flatnonzero(self._total != self._written)
         self._written = self._total.copy()
-        places = [SERIES[place] for place in changed.tolist()]
         return Rows(
             "door_count",
             {
-                "topic": [topic for topic, _, _ in places],
+                "topic": Coded(changed, _TOPICS),
                 "partition": np.full(len(changed), partition, np.uint16),
-                "door": [label for _, label, _ in places],
-                "kind": [kind for _, _, kind in places],
+                "door": Coded(changed, _LABELS),
+                "kind": Coded(changed, _KINDS),
                 "n": self._total[changed].astype(np.uint64),
                 "version": np.full(len(changed), version, np.uint64),
             },

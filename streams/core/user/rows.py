@@ -1,13 +1,12 @@
 """Rows of what changed: orders with their credits, and cells.
 
-One order is one row: its touches, the KOLs concerned and, for each model, their cents,
-as lists side by side. A time that an order had before is written with empty lists.
+One order is one row: its touches, the KOLs concerned and, for each model, their cents, as lists
+side by side: one run of all elements with the ends of the lists, no Python object an element.
+A time that an order had before is written with empty lists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from schemas.cells import BRAND, NAMES, ORGANIC
 from schemas.columns import Codes, Moments
 from schemas.rows import MODELS, Rows
+from schemas.values import Coded, Lists, Values
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
@@ -23,7 +23,9 @@ from streams.core.user.order_table import OrderTable
 from streams.core.user.touches import LABELS, VIA, TouchClass
 
 _MINUTE_S = 60
-_VIA = tuple(VIA[klass] for klass in TouchClass)
+_VIA = ("direct", "share", "none")
+_NOBODY = 2  # in `_VIA`
+_VIA_OF_CLASS = tuple(VIA[klass] for klass in TouchClass)
 _BOOKED_AS = {  # column of the row -> column of the table
     "excess_cents": "excess",
     "reversed_cents": "reversed",
@@ -75,18 +77,16 @@ def order_rows(
     version: int,
 ) -> Rows:
     """The rows of orders, and empty ones for the keys they had before."""
-    count, empty = len(changed.row), len(tombstones.row)
     row = np.append(changed.row, tombstones.row)
-    hashes = (orders["user_hash"][changed.row].tobytes() + tombstones.user_hash.tobytes()).hex()
-    width = 2 * tombstones.user_hash.shape[1]
-    columns: dict[str, Any] = {
+    rows, empty = len(row), len(tombstones.row)
+    columns: dict[str, Values] = {
         "ordered_at": np.append(orders["at"][changed.row], tombstones.at),
         "order_id": orders.order_ids(row),
-        "user_hash": [hashes[i : i + width] for i in range(0, len(hashes), width)],
-        "brand_id": [name[len(BRAND) :] for name in _texts(names, orders["brand"][row])],
-        "platform": _texts(labels, orders["platform"][row]),
-        "channel": _texts(labels, orders["channel"][row]),
-        "currency": _texts(labels, orders["currency"][row]),
+        "user_hash": _hex(np.concatenate([orders["user_hash"][changed.row], tombstones.user_hash])),
+        "brand_id": _coded(orders["brand"][row], "", lambda code: names.names[code][len(BRAND) :]),
+        "platform": Coded(orders["platform"][row], labels.names),
+        "channel": Coded(orders["channel"][row], labels.names),
+        "currency": Coded(orders["currency"][row], labels.names),
         "paid_cents": _padded(orders["paid"][changed.row], empty),
         "refunded_cents": _padded(changed.refunded, empty),
         **{
@@ -96,58 +96,53 @@ def order_rows(
         "paid_again_cents": _padded(orders["again_cents"][changed.row], empty),
         "touches_after": _padded(changed.journeys.after, empty),
         "first_after_ms": _padded(changed.journeys.after_ms, empty),
+        **_touch_lists(changed.journeys, rows, names),
+        **_credit_lists(changed.credits, rows, names),
+        "snapshot": np.full(rows, NO_SNAPSHOT),
+        "version": np.full(rows, version, np.uint64),
     }
-    lists = _touch_lists(changed.journeys, count, names)
-    lists |= _credit_lists(changed.credits, count, names)
-    columns |= {name: cut + [[]] * empty for name, cut in lists.items()}
-    columns["snapshot"] = np.full(len(row), NO_SNAPSHOT)
-    columns["version"] = np.full(len(row), version, np.uint64)
     return Rows("order_credit", columns)
 
 
-def _touch_lists(journeys: Journeys, orders: int, names: Names) -> dict[str, list[list[Any]]]:
-    classes = journeys.klass.tolist()
-    return _cut(
-        journeys.order,
-        orders,
-        {
-            "touch_kol": _texts(names, journeys.kol),
-            "touch_at": journeys.last.tolist(),
-            "touch_begin": journeys.begin.tolist(),
-            "touch_class": [LABELS[klass] for klass in classes],
-            "touch_via": [_VIA[klass] for klass in classes],
-        },
-    )
+def _touch_lists(journeys: Journeys, rows: int, names: Names) -> dict[str, Values]:
+    ends = _ends(journeys.order, rows)
+    return {
+        "touch_kol": Lists(Coded(journeys.kol, names.names), ends),
+        "touch_at": Lists(journeys.last, ends),
+        "touch_begin": Lists(journeys.begin, ends),
+        "touch_class": Lists(Coded(journeys.klass, LABELS), ends),
+        "touch_via": Lists(Coded(journeys.klass, _VIA_OF_CLASS), ends),
+    }
 
 
-def _credit_lists(credits: Credits, orders: int, names: Names) -> dict[str, list[list[Any]]]:  # noqa: A002  # the house's word
-    kols = credits.kol.tolist()
-    via = [
-        "none" if kol == ORGANIC_CODE else "direct" if direct else "share"
-        for kol, direct in zip(kols, credits.is_direct.tolist(), strict=True)
-    ]
-    flat: dict[str, list[Any]] = {
-        "kols": [ORGANIC if kol == ORGANIC_CODE else names.names[kol] for kol in kols],
-        "kol_via": via,
+def _credit_lists(credits: Credits, rows: int, names: Names) -> dict[str, Values]:  # noqa: A002  # the house's word
+    ends = _ends(credits.order, rows)
+    kols = _coded(credits.kol, ORGANIC, names.names.__getitem__)
+    via = np.where(credits.kol == ORGANIC_CODE, _NOBODY, np.where(credits.is_direct, 0, 1))
+    columns: dict[str, Values] = {
+        "kols": Lists(kols, ends),
+        "kol_via": Lists(Coded(via, _VIA), ends),
     }
     for model, credit, refunded in zip(MODELS, credits.credit, credits.refunded, strict=True):
-        flat[f"credit_{model}"] = credit.tolist()
-        flat[f"refunded_{model}"] = refunded.tolist()
-    return _cut(credits.order, orders, flat)
+        columns[f"credit_{model}"] = Lists(credit, ends)
+        columns[f"refunded_{model}"] = Lists(refunded, ends)
+    return columns
 
 
-def _cut(
-    order: NDArray[np.int64], orders: int, flat: dict[str, list[Any]]
-) -> dict[str, list[list[Any]]]:
-    """Cut flat columns into one list for each order; `order` ascends."""
-    ends = np.searchsorted(order, np.arange(orders + 1), side="left").tolist()
-    parts = [slice(begin, end) for begin, end in pairwise(ends)]
-    return {name: [column[part] for part in parts] for name, column in flat.items()}
+def _ends(order: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """Where the list of each row ends; `order` ascends, and rows beyond it have none."""
+    return np.searchsorted(order, np.arange(rows), side="right")
 
 
-def _texts(names: Names, code: NDArray[Any]) -> list[str]:
-    """Names by codes, empty for an absent one."""
-    return ["" if one < 0 else names.names[one] for one in code.tolist()]
+def _coded(code: Codes | NDArray[np.int64], absent: str, name: Callable[[int], str]) -> Coded:
+    """Texts by codes, only those that occur; `absent` for a negative code."""
+    used, ours = np.unique(code, return_inverse=True)
+    return Coded(ours, [absent if one < 0 else name(one) for one in used.tolist()])
+
+
+def _hex(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """Hashes, shape (n, bytes), as texts of hex digits."""
+    return np.frombuffer(hashes.tobytes().hex().encode(), f"S{2 * hashes.shape[1]}")
 
 
 def _padded(column: NDArray[np.int64], more: int) -> NDArray[np.int64]:
@@ -159,7 +154,7 @@ def cell_rows(cells: ChangedCells, partition: int) -> Rows:
     return Rows(
         "minute_cell",
         {
-            "kol_id": [cells.kols[code] for code in cells.kol.tolist()],
+            "kol_id": Coded(cells.kol, cells.kols),
             "minute": cells.minute * _MINUTE_S,
             "source_partition": np.full(len(cells), partition),
             **{name: cells.fields[:, field] for field, name in enumerate(NAMES)},

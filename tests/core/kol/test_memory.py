@@ -14,6 +14,7 @@ from schemas.blocks import Block, pack, unpack
 from schemas.cells import AT, DIMENSIONS, NAMES
 from schemas.rows import Rows
 from schemas.topics import CELLS
+from schemas.values import plain
 from schemas.version import version_of
 from streams.core.kol.decay import DAY, SPAN
 from streams.core.kol.memory import COUNTERS, SERIES, KolMemory
@@ -107,7 +108,7 @@ def rows_of(updates: Iterable[Rows], table: str = "kol_score") -> list[dict[str,
     for part in updates:
         part.validate()
         if part.table == table:
-            columns = [np.asarray(column).tolist() for column in part.columns.values()]
+            columns = [plain(column) for column in part.columns.values()]
             rows += [
                 dict(zip(part.columns, row, strict=True)) for row in zip(*columns, strict=True)
             ]

@@ -1,10 +1,9 @@
 """The memory of the user side: laws of reading, golden examples by hand."""
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from schemas.cells import BRAND, NAMES
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
-from schemas.rows import MODELS, TABLES
+from schemas.rows import MODELS, TABLES, Rows
 from schemas.topics import ERASURES
+from schemas.values import plain
 from schemas.version import version_of
 from streams.core.moments import HORIZON_MS
 from streams.core.user.door_counts import SERIES
@@ -69,7 +69,7 @@ class Reader:
         statements = collect_updates(self.memory)
         for rows in statements.rows:
             rows.validate()
-            columns = {name: _plain(values) for name, values in rows.columns.items()}
+            columns = {name: plain(values) for name, values in rows.columns.items()}
             for values in zip(*columns.values(), strict=True):
                 row = dict(zip(columns, values, strict=True))
                 key = tuple(row[name] for name in TABLES[rows.table].key)
@@ -109,8 +109,8 @@ class Reader:
         return {(row["topic"], row["door"]): row["n"] for row in self.rows("door_count")}
 
 
-def _plain(values: Iterable[Any]) -> list[Any]:
-    return [v.tolist() if isinstance(v, np.generic | np.ndarray) else v for v in values]
+def texts(updates: Sequence[Rows]) -> list[str]:
+    return [str({n: plain(v) for n, v in rows.columns.items()}) for rows in updates]
 
 
 def credit(row: Row, model: str = "linear") -> dict[str, int]:
@@ -196,7 +196,7 @@ def test_a_restored_memory_says_the_same_words(
             reader.fold_batch(topic, more[topic])
         updates, again = one.collect(), other.collect()
 
-        assert [str(rows.columns) for rows in updates.rows] == [str(r.columns) for r in again.rows]
+        assert texts(updates.rows) == texts(again.rows)
         assert updates.letters == again.letters
     assert one.memory.offsets == other.memory.offsets
 

@@ -25,6 +25,7 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.events import INPUTS
 from schemas.rows import MODELS, TABLES, Rows
+from schemas.values import plain
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from tests.builders import copied
@@ -81,7 +82,7 @@ class Table:
             rows.validate()
             table = self.rows[rows.table]
             key = TABLES[rows.table].key
-            columns = {name: _plain(column) for name, column in rows.columns.items()}
+            columns = {name: plain(column) for name, column in rows.columns.items()}
             for values in zip(*columns.values(), strict=True):
                 row = dict(zip(columns, values, strict=True))
                 identity = tuple(row[name] for name in key)
@@ -90,10 +91,6 @@ class Table:
 
     def of(self, table: str) -> Iterable[dict[str, Any]]:
         return self.rows[table].values()
-
-
-def _plain(column: Iterable[Any]) -> list[Any]:
-    return [v.tolist() if isinstance(v, np.ndarray | np.generic) else v for v in column]
 
 
 # ---------------------------------------------------------------- ways to read a log
