@@ -1,73 +1,135 @@
-"""Rows as the client needs them: exact, or refused before anything is sent.
+"""Values as their column stores them: exact, or refused before anything is sent.
 
-The client is lenient: it cuts 1.5 down to 1 for an integer column and would store a NaN
-where NULL is meant. Here integers are integers in range, and a NaN in a nullable
-column is NULL.
+The server is lenient without a word: it narrows integers that do not fit, takes text that is not
+UTF-8, and stores codes that its enumeration does not have. So all of that is refused here.
+Numbers become little-endian arrays, texts become UTF-8.
 """
 
-import math
 from array import array
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from schemas.rows import TABLES, Rows
-from schemas.values import Values, plain
+from schemas.values import Coded, Lists, Values, plain
 
-CODES = {
-    "UInt8": "B",
-    "UInt16": "H",
-    "UInt32": "I",
-    "UInt64": "Q",
-    "Int64": "q",
-    "DateTime('UTC')": "I",
-    "DateTime64(3, 'UTC')": "q",
-}  # ClickHouse type -> type code of `array`, which says what is in range
+UINT64: Final = "<u8"
 
 
-def encoded(rows: Rows) -> list[Sequence[Any]]:
-    """The columns of rows in the order of their table.
+def integers(values: Values, dtype: str) -> NDArray[Any]:
+    """Integers of a type such as `<u4`.
 
     Raises:
-        TypeError, OverflowError, ValueError: a value is not of its column's type. Rows
-            that are not a table's at all are found by `Rows.validate` before.
+        TypeError: not integers.
+        OverflowError: not within the type's limits.
 
     """
-    return [encode(rows.columns[name]) for name, encode in _encoders(rows.table)]
-
-
-@cache
-def _encoders(table: str) -> list[tuple[str, Callable[[Values], Any]]]:
-    return [(name, _encoder(kind)) for name, kind in TABLES[table].columns.items()]
-
-
-def _encoder(kind: str) -> Callable[[Values], Any]:
-    if kind.startswith("DateTime"):
-        return lambda values: _integers(values, CODES[kind]).tolist()
-    if kind in CODES:
-        return lambda values: _integers(values, CODES[kind])
-    if kind == "Nullable(Float64)":
-        return _numbers_or_null
-    return plain
-
-
-def _integers(values: Values, code: str) -> np.ndarray[Any, np.dtype[Any]]:
     if not isinstance(values, np.ndarray):
-        return np.frombuffer(array(code, plain(values)), code)
-    if values.dtype.kind == "b":
-        return values.astype(np.uint8)
-    if values.dtype.kind not in "iu":
+        return np.frombuffer(array(np.dtype(dtype).char, plain(values)), dtype)
+    if values.dtype.kind not in "iub":
         raise TypeError(f"integers wanted, not {values.dtype}")
-    limits = np.iinfo(code)
-    if values.size and (values.min() < limits.min or values.max() > limits.max):
+    limits = np.iinfo(dtype)
+    if values.size and (int(values.min()) < limits.min or int(values.max()) > limits.max):
         raise OverflowError(f"not within {limits.min} and {limits.max}")
-    return np.ascontiguousarray(values)  # a column of a matrix: four times as fast
+    return np.ascontiguousarray(values, dtype)  # a column of a matrix is copied
 
 
-def _numbers_or_null(values: Values) -> list[float | None]:
+def floats(values: Values) -> NDArray[np.float64]:
+    """Numbers, integers among them.
+
+    Raises:
+        TypeError: not numbers.
+
+    """
+    if not isinstance(values, np.ndarray):
+        return np.frombuffer(array("d", plain(values)), "<f8")
+    if values.dtype.kind not in "iuf":
+        raise TypeError(f"numbers wanted, not {values.dtype}")
+    return np.ascontiguousarray(values, "<f8")
+
+
+def floats_or_null(values: Values) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Numbers, and which of them are NULL: None and NaN."""
     if isinstance(values, np.ndarray):
-        numbers = values.tolist()
-        return [None if x != x else x for x in numbers] if np.isnan(values).any() else numbers  # noqa: PLR0124  # only a NaN differs from itself
-    return [None if x is None or math.isnan(x) else x for x in plain(values)]
+        numbers = floats(values)
+    else:
+        numbers = floats([np.nan if value is None else value for value in plain(values)])
+    return numbers, np.isnan(numbers)
+
+
+def members(values: Values, known: Sequence[int]) -> NDArray[Any]:
+    """Codes of an enumeration.
+
+    Raises:
+        ValueError: one that it does not have.
+
+    """
+    codes = integers(values, "<i1")
+    if not np.isin(codes, known).all():
+        raise ValueError(f"not a code of the enumeration: {sorted(set(codes.tolist()) - {*known})}")
+    return codes
+
+
+def lists(values: Values) -> tuple[Values, NDArray[Any]]:
+    """The elements of all lists in one run, and where each list ends.
+
+    Raises:
+        TypeError: not lists; a text is none.
+        ValueError: the ends are not those of the elements.
+
+    """
+    if isinstance(values, Lists):
+        if (len(values) and int(values.ends[-1]) != len(values.flat)) or (values.sizes < 0).any():
+            raise ValueError("lists that do not end where their elements do")
+        return values.flat, integers(values.ends, UINT64)
+    given = plain(values)
+    if not all(isinstance(one, list | tuple | np.ndarray) for one in given):
+        raise TypeError("lists wanted")
+    ends = np.cumsum(np.fromiter(map(len, given), np.int64, len(given)))
+    return list(chain.from_iterable(map(plain, given))), integers(ends, UINT64)
+
+
+def utf8(texts: Sequence[Any]) -> list[bytes]:
+    r"""Texts as UTF-8.
+
+    Raises:
+        TypeError: not texts.
+        UnicodeEncodeError: half a character: a lone surrogate.
+
+    >>> utf8(["é"])
+    [b'\xc3\xa9']
+    """
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"texts wanted, not {type(text).__name__}")
+    return list(map(str.encode, texts))
+
+
+def ascii_texts(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Texts of one width as bytes, shape (n, width), filled up with zeros.
+
+    Raises:
+        ValueError: not ASCII.
+
+    """
+    digits = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), values.itemsize)
+    if digits.max(initial=0) > 127:  # noqa: PLR2004  # ASCII ends there
+        raise ValueError("ASCII texts wanted")
+    return digits
+
+
+def distinct(values: Values) -> tuple[list[bytes], NDArray[Any]]:
+    """Each text once as UTF-8, and which of them every value is."""
+    if not isinstance(values, Coded):
+        place: dict[str, int] = {}
+        which = [place.setdefault(text, len(place)) for text in plain(values)]
+        return utf8(list(place)), np.array(which, np.int64)
+    code = np.maximum(values.code, -1) + 1  # 0: the empty text
+    used = np.flatnonzero(np.bincount(code))
+    ours: dict[bytes, int] = {}  # a name may be there twice
+    texts = utf8(Coded(used - 1, values.names).tolist())
+    to = np.zeros(used[-1] + 1 if len(used) else 0, np.int64)
+    to[used] = [ours.setdefault(text, len(ours)) for text in texts]
+    return list(ours), to[code]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+import lz4.frame
 import pytest
 from clickhouse_connect.driver.exceptions import (
     DatabaseError,
@@ -24,6 +25,7 @@ from sinks import clickhouse
 from sinks.base import Fault, Health, Observer, Refused, SinkStopped, State
 from sinks.clickhouse import ClickHouse, letter
 from sinks.connection import ConnectionSettings, HttpInserter, connect, silence_loggers
+from sinks.native import block
 from tests.sinks.samples import MAY, MONTH, Scripted, cells, doors, order, orders, rows
 
 LOST = OperationalError("connection lost")
@@ -456,21 +458,22 @@ async def test_errors_are_told_in_one_line_that_can_be_stored() -> None:
 class Client:
     """A client of clickhouse-connect as far as inserts go."""
 
-    def __init__(self, raises: Exception | None = None) -> None:
+    def __init__(self, raises: Exception | None = None, compression: str | None = None) -> None:
         self.inserts: list[dict[str, Any]] = []
         self.is_closed = False
+        self.write_compression = compression
         self._raises = raises
 
-    def insert(self, table: str, data: list[Any], **told: Any) -> None:  # noqa: ANN401  # as it is
+    def raw_insert(self, table: str, **told: Any) -> None:  # noqa: ANN401  # as it is
         if self._raises:
             raise self._raises
-        self.inserts.append({"table": table, "data": data} | told)
+        self.inserts.append({"table": table} | told)
 
     def close(self) -> None:
         self.is_closed = True
 
 
-async def test_over_http_all_columns_go_by_name_with_their_types() -> None:
+async def test_over_http_all_columns_go_by_name_in_one_block() -> None:
     client = Client()
     sink = ClickHouse(HttpInserter(lambda: client, {"insert_quorum": "auto"}), process="p")  # type: ignore[arg-type, return-value]  # as far as inserts go
     await sink.write(doors(1, 2))
@@ -479,9 +482,8 @@ async def test_over_http_all_columns_go_by_name_with_their_types() -> None:
     (insert,) = client.inserts
 
     assert insert["column_names"] == list(TABLES["door_count"].columns)
-    assert insert["column_type_names"] == list(TABLES["door_count"].columns.values())
-    assert insert["column_oriented"]
-    assert [len(column) for column in insert["data"]] == [2] * 6
+    assert insert["insert_block"] == block(doors(1, 2))
+    assert (insert["fmt"], insert["compression"]) == ("Native", None)
     assert insert["settings"] == {
         "async_insert": 0,
         "insert_deduplicate": 1,
@@ -490,6 +492,18 @@ async def test_over_http_all_columns_go_by_name_with_their_types() -> None:
         "insert_deduplication_token": "p:door_count:1",
     }
     assert client.is_closed
+
+
+async def test_over_a_network_the_same_block_goes_compressed() -> None:
+    client = Client(compression="lz4")
+    sink = ClickHouse(HttpInserter(lambda: client, {}))  # type: ignore[arg-type, return-value]  # as far as inserts go
+    await sink.write(doors(*range(100)))
+
+    (insert,) = client.inserts
+
+    assert insert["compression"] == "lz4"
+    assert lz4.frame.decompress(insert["insert_block"]) == block(doors(*range(100)))
+    assert len(insert["insert_block"]) < len(block(doors(*range(100))))
 
 
 def opened(*outcomes: Exception | Client) -> Callable[[], Any]:
