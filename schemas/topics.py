@@ -20,8 +20,9 @@ CRISES: Final = "kol-crises"
 REVIEWS: Final = "kol-reviews"
 ERASURES: Final = "kol-erasures"
 DEAD_LETTERS: Final = "kol-dead-letters"
+TRAINER: Final = "kol-trainer"
 
-OWN: Final = frozenset({CELLS, USER_STATE, KOL_STATE, DEAD_LETTERS})  # of one app alone
+OWN: Final = frozenset({CELLS, USER_STATE, KOL_STATE, DEAD_LETTERS, TRAINER})  # of one app alone
 
 MAX_MESSAGE_BYTES: Final = 1 << 20  # of a record batch, as the broker counts it
 DEAD_LETTER_BYTES: Final = MAX_MESSAGE_BYTES + (64 << 10)  # any input record and its headers
@@ -133,6 +134,14 @@ _ALL: Final = (
         "rejected messages and late purchases, byte for byte",
         _limit(DEAD_LETTER_BYTES),
         _LETTERS,
+    ),
+    Topic(
+        TRAINER,
+        "none but its partition",
+        "1",
+        "who keeps the roll-ups; the number of a record is a generation of their rows",
+        _COMPACTED,
+        {},
     ),
 )
 TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({topic.name: topic for topic in _ALL})

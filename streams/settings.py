@@ -255,6 +255,22 @@ class Worker(_Part):
     )
 
 
+class Trainer(_Part):
+    """The behaviour of the process that keeps the roll-ups."""
+
+    host: str = Field("127.0.0.1", description="Address to serve the trainer's pages on.")
+    port: int = Field(0, ge=0, le=65535, description="Port of these pages; 0 picks a free one.")
+    minutes_seconds: float = Field(
+        5.0, ge=0.1, description="Seconds between two turns that bring the roll-ups up to date."
+    )
+    session_seconds: float = Field(
+        10.0, ge=6, description="Seconds without a heartbeat until another trainer takes over."
+    )
+    statement_seconds: float = Field(
+        600.0, gt=0, description="Seconds until an unanswered statement of a turn is given up."
+    )
+
+
 class Settings(BaseSettings):
     """All settings."""
 
@@ -294,6 +310,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     clickhouse: ClickHouse = ClickHouse()
     worker: Worker = Worker()
+    trainer: Trainer = Trainer()
 
     @property
     def placeholders(self) -> Placeholders:

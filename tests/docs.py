@@ -24,6 +24,7 @@ from streams.cli import app
 from streams.core.kol import memory as kol_memory
 from streams.core.user import door_counts
 from streams.settings import PREFIX, Settings, descriptions
+from streams.trainer import telemetry as trainer
 from streams.worker.telemetry import METRICS
 
 ROOT: Final = Path(__file__).parent.parent
@@ -111,7 +112,7 @@ def metrics_table() -> str:
     """Every metric with its kind, its labels and its meaning."""
     rows = [
         (f"`{name}`", m.kind, " ".join(f"`{label}`" for label in m.labels), m.meaning)
-        for name, m in METRICS.items()
+        for name, m in (METRICS | trainer.METRICS).items()
     ]
     return table_of(("metric", "kind", "labels", "meaning"), rows)
 

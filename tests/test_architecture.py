@@ -37,6 +37,10 @@ MAY_NOT = {
     "streams/snapshots": {"sinks", "deploy", "streams.core", "faust", "streams.worker"},
     "streams/clients": {"deploy", "streams.worker", "streams.operations"},
     "streams/runtime": {"sinks", "deploy", "faust", "streams.core", "streams.worker"},
+    "streams/trainer": {
+        *("faust", "deploy", "streams.core", "streams.transport"),
+        *("streams.worker", "streams.operations"),
+    },
     "streams/operations": {"streams.worker"},
     "streams/worker": {"deploy", "streams.operations"},
 }

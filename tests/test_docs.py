@@ -23,6 +23,7 @@ from streams.core.kol import memory as kol_memory
 from streams.core.moments import HORIZON_MS
 from streams.core.user import door_counts
 from streams.settings import NOT_SETTINGS, descriptions
+from streams.trainer import telemetry as trainer
 from streams.worker.telemetry import METRICS
 from tests.builders import record_batch
 from tests.docs import GENERATED, PAGES, ROOT, commands, meanings, options, with_tables
@@ -248,6 +249,7 @@ def test_every_name_that_begins_like_ours_exists(path: Path) -> None:
     known = {
         *(name.lower() for name in descriptions()),
         *METRICS,
+        *trainer.METRICS,
         *TABLES,
         *columns,
         *VIEWS,
@@ -324,7 +326,7 @@ def test_every_door_reason_and_counter_is_explained() -> None:
     [
         ("commands", [f"kol {name}" for name in commands()]),
         ("settings", list(descriptions())),
-        ("metrics", list(METRICS)),
+        ("metrics", [*METRICS, *trainer.METRICS]),
         ("tables", list(TABLES)),
         ("views", list(VIEWS)),
         ("columns", [name for name, of in COLUMNS.items() for _ in of]),

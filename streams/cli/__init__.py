@@ -26,6 +26,7 @@ from streams.cli import (
     status,
     top,
     topics,
+    trainer,
     up,
     worker,
 )
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "up": up.up,
     "down": down.down,
     "worker": worker.worker,
+    "trainer": trainer.trainer,
     "status": status.status,
     "connect": connect.connect,
     "topics": topics.topics,

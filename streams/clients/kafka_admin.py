@@ -291,6 +291,16 @@ class Broker:
         offsets = self._client.list_group_offsets({group: None})[group]
         return self._by_place((tp, at) for tp, at in offsets.items() if at.offset >= 0)
 
+    def notes(self, group: str) -> dict[tuple[str, int], str]:
+        """What a group has written beside each offset that it committed."""
+        found = self._client.list_group_offsets({group: None})[group]
+        topic = self._kafka.plain_topic
+        return {
+            (name, tp.partition): at.metadata
+            for tp, at in found.items()
+            if (name := topic(tp.topic)) is not None and at.offset >= 0
+        }
+
     def members(self, group: str) -> dict[str, dict[str, list[int]]]:
         """The members of a group, each with its partitions by topic."""
         description = self._client.describe_groups([group])[group]

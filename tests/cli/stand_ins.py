@@ -259,4 +259,5 @@ def stand_ins(text: str) -> dict[str, Replacements]:
             "deploy.embedded.supervisor:detach": returns({"kafka": {"bootstrap": text}}),
         },
         "worker": {"streams.worker.process:run": refused},
+        "trainer": {"streams.trainer.process:run": refused},
     }

@@ -13,6 +13,7 @@ from schemas.topics import (
     REVIEWS,
     SNAPSHOTS,
     TOPICS,
+    TRAINER,
     USER_STATE,
     plan,
 )
@@ -31,7 +32,7 @@ def test_what_is_created_fits(n: int) -> None:
 def test_every_topic_has_a_plan() -> None:
     ours = (CELLS, USER_STATE, KOL_STATE, SNAPSHOTS, CRISES, REVIEWS, ERASURES, DEAD_LETTERS)
 
-    assert set(plan(4)) == {*INPUTS, *REFERENCES, *ours}
+    assert set(plan(4)) == {*INPUTS, *REFERENCES, *ours, TRAINER}
 
 
 def test_what_is_planned_exists() -> None:
@@ -45,7 +46,7 @@ def test_what_is_read_together_has_equally_many_partitions(name: str) -> None:
     assert not TOPICS[name].fits(4, 8)
 
 
-@pytest.mark.parametrize("name", [SNAPSHOTS, REVIEWS])
+@pytest.mark.parametrize("name", [SNAPSHOTS, REVIEWS, TRAINER])
 def test_what_has_one_order_has_one_partition(name: str) -> None:
     assert plan(8)[name][0] == 1
     assert not TOPICS[name].fits(8, 8)
@@ -61,7 +62,7 @@ def test_the_record_time_of_the_inputs_is_the_brokers(name: str) -> None:
     assert TOPICS[name].required["message.timestamp.type"] == "LogAppendTime"
 
 
-@pytest.mark.parametrize("name", [*REFERENCES, USER_STATE, KOL_STATE, SNAPSHOTS, ERASURES])
+@pytest.mark.parametrize("name", [*REFERENCES, USER_STATE, KOL_STATE, SNAPSHOTS, ERASURES, TRAINER])
 def test_what_is_kept_forever_is_compacted(name: str) -> None:
     assert TOPICS[name].required["cleanup.policy"] == "compact"
 

@@ -1,0 +1,35 @@
+"""`kol trainer`: run the process that keeps the roll-ups."""
+
+from typing import Annotated
+
+import typer
+
+from streams.cli.options import HOME, Home, use_home
+
+
+def trainer(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Take each turn once, then end; for cron.")
+    ] = False,
+    turn: Annotated[
+        list[str] | None,
+        typer.Option("--turn", help="Take only this turn: minutes. May be given again."),
+    ] = None,
+    home: Home = HOME,
+) -> None:
+    """Run the process that keeps the roll-ups by hour and day up to date, until SIGTERM.
+
+    Of all that run for a deployment one holds the lock and takes turns; the others stand by and
+    take over once it ends or its session does. Where it is down roll-ups stand still, and nothing
+    is lost: the next turn does what is left.
+    """
+    from streams.settings import load
+    from streams.trainer.process import run
+    from streams.trainer.turns import TURNS
+
+    use_home(home)
+    unknown = sorted(set(turn or ()) - TURNS.keys())
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: turns are {', '.join(TURNS)}")
+    raise typer.Exit(run(load(), once=once, turns=turn or tuple(TURNS)))

@@ -1,0 +1,136 @@
+"""Whether a trainer is alive and ready, and how its turns stand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Final
+
+from streams.runtime.metrics import MetricSet
+from streams.trainer.standing import Notes
+from streams.trainer.telemetry import METRICS
+from streams.trainer.turns import Report
+
+LATE_SECONDS: Final = 120.0  # without a success of a turn that is due every few seconds
+
+
+@dataclass(slots=True)
+class LastTurn:
+    """How a kind of turn went last."""
+
+    succeeded_at: float | None = None  # seconds since the epoch; of whichever process
+    seconds: float | None = None
+    report: Report = field(default_factory=Report)
+    failure: str = ""  # of the last one, empty if it succeeded
+
+
+class Health:
+    """Answers of one trainer.
+
+    Args:
+        turns: kind -> seconds from one to the next.
+        stuck_seconds: a turn that takes longer is stuck.
+        clock: seconds since the epoch.
+
+    """
+
+    def __init__(
+        self, turns: Mapping[str, float], stuck_seconds: float, clock: Callable[[], float]
+    ) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._every = turns
+        self._stuck_seconds = stuck_seconds
+        self.metrics = MetricSet(METRICS)
+        self.generation = 0  # 0: another process holds the lock, or none does
+        self.notes: Notes | None = None  # of the holder
+        self.broker_fault = ""
+        self.under_way: tuple[str, float] | None = None  # a turn, and since when
+        self.last = {name: LastTurn() for name in turns}
+        self.metrics.set("kol_trainer_info", 1, version("kol-streams"))
+        self.metrics.set("kol_trainer_is_holder", 0)
+        self.metrics.set("kol_trainer_generation", 0)
+        self.metrics.set("kol_trainer_waiting_buckets", 0)
+        for name in turns:
+            self.metrics.set("kol_trainer_last_success_timestamp_seconds", self._began, name)
+
+    def hold(self, generation: int, notes: Notes | None) -> None:
+        """The lock is held with a generation, 0: not held."""
+        self.generation, self.notes, self.broker_fault = generation, notes, ""
+        self.metrics.set("kol_trainer_is_holder", float(generation > 0))
+        self.metrics.set("kol_trainer_generation", generation)
+
+    def take_over(self, succeeded: Mapping[str, int]) -> None:
+        """The former holder's turns have succeeded at these times, ms."""
+        for name, at in succeeded.items():
+            if name in self.last and self.last[name].succeeded_at is None:
+                self.last[name].succeeded_at = at / 1000
+                self.metrics.set("kol_trainer_last_success_timestamp_seconds", at / 1000, name)
+
+    def begin(self, turn: str) -> None:
+        """A turn begins."""
+        self.under_way = turn, self._clock()
+
+    def succeed(self, turn: str, seconds: float, report: Report) -> None:
+        """It succeeded."""
+        now = self._clock()
+        self.under_way = None
+        self.last[turn] = LastTurn(now, seconds, report)
+        self.metrics.observe("kol_trainer_turn_seconds", seconds, turn)
+        self.metrics.set("kol_trainer_last_success_timestamp_seconds", now, turn)
+        self.metrics.set("kol_trainer_waiting_buckets", report.waiting)
+        for table, n in report.buckets.items():
+            self.metrics.add("kol_trainer_buckets_total", n, table)
+        for table, n in report.rows.items():
+            self.metrics.add("kol_trainer_rows_total", n, table)
+
+    def fail(self, turn: str, why: str) -> None:
+        """It failed."""
+        self.under_way = None
+        self.last[turn].failure = why
+        self.metrics.add("kol_trainer_failures_total", 1, turn)
+
+    def exposition(self) -> bytes:
+        """What `/metrics` says."""
+        return self.metrics.exposition()
+
+    def live(self) -> list[str]:
+        """Why this process should be restarted; [] while it moves or waits for a good reason."""
+        if self.under_way is None:
+            return []
+        turn, since = self.under_way
+        seconds = self._clock() - since
+        return [f"{turn}: under way for {seconds:.0f} s"] if seconds > self._stuck_seconds else []
+
+    def ready(self) -> list[str]:
+        """Why roll-ups do not follow; [] also for one that stands by for another."""
+        if self.broker_fault:
+            return [self.broker_fault]
+        if not self.generation:
+            return []
+        now = self._clock()
+        return [
+            f"{name}: {one.failure or 'no turn succeeded'} ({now - since:.0f} s ago)"
+            for name, one in self.last.items()
+            if (since := one.succeeded_at or self._began) < now - LATE_SECONDS - self._every[name]
+            or one.failure
+        ]
+
+    def status(self) -> dict[str, Any]:
+        """All of it, for `kol status`."""
+        return {
+            "name": "trainer",
+            "version": version("kol-streams"),
+            "holds": self.generation > 0,
+            "generation": self.generation,
+            "ready": self.ready(),
+            "live": self.live(),
+            "turns": {
+                name: {
+                    "last_success": one.succeeded_at,
+                    "seconds": one.seconds,
+                    "failure": one.failure,
+                    **one.report.as_dict(),
+                }
+                for name, one in self.last.items()
+            },
+        }

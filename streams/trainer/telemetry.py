@@ -1,0 +1,44 @@
+"""Every metric of a trainer, defined in one table; docs and tests read it.
+
+Timestamps instead of ages, so that a dead trainer looks old.
+"""
+
+from typing import Final
+
+from schemas.rows import TABLES
+from streams.runtime.metrics import Metric
+from streams.trainer.turns import TURNS
+
+TURN: Final = tuple((name,) for name in TURNS)
+TABLE: Final = tuple((name,) for name, table in TABLES.items() if table.derived)
+LENGTHS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+METRICS: Final[dict[str, Metric]] = {
+    "kol_trainer_info": Metric("gauge", "1, with the version.", ("version",)),
+    "kol_trainer_is_holder": Metric(
+        "gauge", "1 while this process holds the lock, 0 while it stands by."
+    ),
+    "kol_trainer_generation": Metric(
+        "gauge", "Generation of the rows that this process writes; 0 while it stands by."
+    ),
+    "kol_trainer_turn_seconds": Metric(
+        "histogram", "Time of one turn that succeeded.", ("turn",), LENGTHS, TURN
+    ),
+    "kol_trainer_failures_total": Metric(
+        "counter", "Turns that failed; the next one does what is left.", ("turn",), series=TURN
+    ),
+    "kol_trainer_last_success_timestamp_seconds": Metric(
+        "gauge",
+        "When a turn last succeeded, of whichever process; before the first, when this one began.",
+        ("turn",),
+    ),
+    "kol_trainer_buckets_total": Metric(
+        "counter", "Hours and days that this process computed anew.", ("table",), series=TABLE
+    ),
+    "kol_trainer_rows_total": Metric(
+        "counter", "Rows that this process wrote.", ("table",), series=TABLE
+    ),
+    "kol_trainer_waiting_buckets": Metric(
+        "gauge", "Days that are collected and computed anew by a later turn."
+    ),
+}

@@ -1,0 +1,258 @@
+"""The rhythm of a trainer: hold the lock, take each turn that is due, say how it went.
+
+confirm ──▶ due turns, one after the other, in a thread ──▶ note ──▶ wait
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Final, cast
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from kafka.errors import KafkaError
+
+from streams.clients.clickhouse import connect
+from streams.clients.kafka_admin import BrokerError, kafka_admin
+from streams.errors import ExpectedError
+from streams.runtime.shutdown import sentence
+from streams.settings import Settings
+from streams.trainer.generations import claim
+from streams.trainer.health import Health
+from streams.trainer.lock import Lock
+from streams.trainer.standing import Notes, Standing, standing
+from streams.trainer.turns import (
+    MINUTES,
+    TURNS,
+    CheckedClient,
+    Report,
+    StoppedError,
+    Work,
+    greatest_generation,
+)
+
+LOOK_SECONDS: Final = 0.5  # between two looks of one that stands by
+RETRY_SECONDS: Final = 5.0  # after a failure, at the least
+LOCK_SECONDS: Final = 10.0  # beyond a session, that `once` waits for the lock
+
+log = logging.getLogger("kol.trainer")
+
+
+class LockHeldError(ExpectedError):
+    """Another trainer holds the lock; says where it is."""
+
+
+class Trainer:
+    """One process that takes turns while it holds the lock.
+
+    Args:
+        settings: of the deployment.
+        turns: names of the turns that it takes.
+        now_ms: milliseconds since the epoch.
+
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        turns: Sequence[str],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.settings = settings
+        conf = settings.trainer
+        every = {name: TURNS[name].seconds(settings) for name in turns}
+        self.health = Health(every, 2 * conf.statement_seconds, lambda: now_ms() / 1000)
+        self._every = every
+        self._now_ms = now_ms
+        self._lock = Lock(
+            settings.kafka, settings.app_id, conf.session_seconds, self._greatest_known, now_ms
+        )
+        self._stop = asyncio.Event()
+        self._is_stopping = threading.Event()  # the same, for the thread of a turn
+        self._client: Client | None = None
+        self._notes: Notes | None = None  # while this process takes itself for the holder
+        self._number = 0
+        self._due = dict.fromkeys(turns, 0.0)  # turn -> when, of the monotonic clock
+
+    def stop(self) -> None:
+        """End between two statements."""
+        self._is_stopping.set()
+        self._stop.set()
+
+    async def stopped(self) -> None:
+        """Return once `stop` was called."""
+        await self._stop.wait()
+
+    async def close(self) -> None:
+        """Leave the group and close the connection."""
+        if self._client is not None:
+            self._client.close()
+        await self._lock.stop()
+
+    async def work(self) -> None:
+        """Take turns until `stop`.
+
+        Raises:
+            BrokerError: no broker answers at the start, or the group refuses this process.
+
+        """
+        await self._lock.start()
+        while not self._stop.is_set():
+            wait = await self._round()
+            if self._lock.fault is not None:
+                raise self._lock.fault
+            await self._pause(wait)
+
+    async def once(self) -> None:
+        """Take each turn once.
+
+        Raises:
+            LockHeldError: another process holds the lock, and is alive.
+            ExpectedError: a turn failed, or nobody answers.
+
+        """
+        await self._lock.start()
+        deadline = time.monotonic() + self.settings.trainer.session_seconds + LOCK_SECONDS
+        while (generation := await self._hold()) is None:
+            if time.monotonic() > deadline:
+                raise LockHeldError(await asyncio.to_thread(self._who_holds))
+            await self._pause(LOOK_SECONDS)
+            if self._stop.is_set():
+                return
+        for name in self._every:
+            self._log(name, await self._take(name, generation), logging.INFO)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+    async def _round(self) -> float:
+        """Take the turns that are due, if the lock is held; seconds until the next look."""
+        try:
+            generation = await self._hold()
+        except (ExpectedError, ClickHouseError) as error:
+            self._complain(sentence(error))
+            return RETRY_SECONDS
+        if generation is None:
+            return LOOK_SECONDS
+        for name, every in self._every.items():
+            begun = time.monotonic()
+            if begun < self._due[name] or self._stop.is_set():
+                continue
+            self._due[name] = begun + every
+            try:
+                self._log(name, await self._take(name, generation), logging.DEBUG)
+            except (ExpectedError, ClickHouseError, OSError) as error:
+                log.warning("turn %s failed: %s", name, sentence(error))
+                self.health.fail(name, sentence(error))
+                self._drop_client()
+                self._due[name] = begun + max(every, RETRY_SECONDS)
+        return max(0.0, min(self._due.values()) - time.monotonic())
+
+    def _complain(self, why: str) -> None:
+        if why != self.health.broker_fault:
+            log.warning("the lock cannot be confirmed: %s", why)
+        self.health.broker_fault = why
+
+    async def _hold(self) -> int | None:
+        """The generation to write with; None while another process holds the lock."""
+        if not self._lock.is_assigned:
+            self._lose()
+            return None
+        if self._notes is None:
+            self._notes = await asyncio.to_thread(self._first_notes)
+        generation = await self._lock.confirm(self._notes.encode())
+        if generation is None:
+            self._lose()
+            return None
+        if generation != self.health.generation:
+            log.info("holds the lock with generation %d", generation)
+            self.health.take_over(self._notes.succeeded)
+        self.health.hold(generation, self._notes)
+        return generation
+
+    def _lose(self) -> None:
+        if self.health.generation:
+            log.warning("another trainer holds the lock, or none does for a moment: standing by")
+        self._notes = None
+        self.health.hold(0, None)
+
+    def _first_notes(self) -> Notes:
+        """Notes of this process as the holder, with what the former one has left in its own."""
+        former = self._standing().notes
+        mine = claim("trainer", self._now_ms())
+        succeeded = {} if former is None else former.succeeded
+        return Notes(mine.host, mine.pid, mine.since, 0, succeeded)
+
+    def _standing(self) -> Standing:
+        try:
+            with kafka_admin(self.settings.kafka) as broker:
+                return standing(broker, self.settings.app_id)
+        except KafkaError as error:
+            raise BrokerError(f"who holds the lock is not known: {error!r}") from error
+
+    def _who_holds(self) -> str:
+        notes = self._standing().notes
+        who = "another process" if notes is None else notes.who
+        return f"{who} holds the lock of the trainer and is alive: `kol rollup` is a turn by hand"
+
+    async def _take(self, name: str, generation: int) -> Report:
+        """Take one turn; gives what it did.
+
+        Raises:
+            ExpectedError, ClickHouseError: it failed.
+
+        """
+        assert self._notes is not None  # noqa: S101  # the lock is held
+        self._number += 1
+        begun = time.monotonic()
+        self.health.begin(name)
+        settles = self._notes.settled != generation
+        try:
+            report = await asyncio.to_thread(
+                self._take_in_thread, name, generation, self._number, settles
+            )
+        except StoppedError:
+            log.info("turn %s is cut off: the next one does what is left", name)
+            return Report()
+        settled = generation if name == MINUTES else self._notes.settled
+        notes = self._notes.after(name, settled, self._now_ms())
+        if await self._lock.note(notes.encode()):
+            self._notes = notes
+            self.health.succeed(name, time.monotonic() - begun, report)
+        return report
+
+    def _log(self, name: str, report: Report, level: int) -> None:
+        buckets, rows = sum(report.buckets.values()), sum(report.rows.values())
+        log.log(level, "turn %s: %d hours and days computed anew, %d rows", name, buckets, rows)
+
+    def _take_in_thread(self, name: str, generation: int, number: int, settles: bool) -> Report:  # noqa: FBT001  # to_thread's
+        if self._client is None:
+            self._client = self._connect()
+        checked = cast("Client", CheckedClient(self._client, self._check))
+        work = Work(checked, self.settings, generation, number, self._now_ms(), settles)
+        return TURNS[name].take(work)
+
+    def _check(self) -> None:
+        if self._is_stopping.is_set():
+            raise StoppedError
+
+    def _connect(self) -> Client:
+        seconds = self.settings.trainer.statement_seconds
+        return connect(self.settings.clickhouse.model_copy(update={"insert_seconds": seconds}))
+
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _greatest_known(self) -> int:
+        """The greatest generation of rows in the database."""
+        with closing(self._connect()) as client:
+            return greatest_generation(client)

@@ -1,0 +1,116 @@
+"""The turns that a trainer takes: what each is for, how often it is due, what it does.
+
+A turn is idempotent and may be cut off between any two statements: the next one, of this process
+or of another, does what is left. It states its rows under a version that is greater than those of
+all turns before it, and smaller than those of all that begin after it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+from streams.clients.clickhouse import query
+from streams.settings import Settings
+
+MINUTES: Final = "minutes"
+KEPT: Final = ("rollup_floor", "rollup_cursor")  # tables that say how far turns have come
+GENERATION_BITS: Final = 40  # of a version below its generation
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a turn is given."""
+
+    client: Client  # raises `StoppedError` before a statement once the process is to end
+    settings: Settings
+    generation: int
+    number: int  # rises with every turn of the process
+    now_ms: int  # milliseconds since the epoch, UTC
+    settles: bool  # whether nothing may be left for a later turn
+
+
+class Report(NamedTuple):
+    """What a turn has done."""
+
+    buckets: Mapping[str, int] = MappingProxyType({})  # table -> hours or days computed anew
+    rows: Mapping[str, int] = MappingProxyType({})  # table -> rows written
+    waiting: int = 0  # days that a later turn computes anew
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "buckets": dict(self.buckets),
+            "rows": dict(self.rows),
+            "waiting": self.waiting,
+        }
+
+
+class Turn(NamedTuple):
+    """One kind of turn."""
+
+    about: str  # what it brings up to date
+    seconds: Callable[[Settings], float]  # from the beginning of one to that of the next
+    take: Callable[[Work], Report]
+
+
+class StoppedError(Exception):
+    """The process is to end; what is left of the turn is for the next one."""
+
+
+class CheckedClient:
+    """A client that asks before each call whether it may go on.
+
+    Args:
+        client: does the work.
+        check: raises what ends it.
+
+    """
+
+    def __init__(self, client: Client, check: Callable[[], None]) -> None:
+        self._client = client
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a client has
+        found = getattr(self._client, name)
+        if not callable(found):
+            return found
+
+        def checked(*args: Any, **more: Any) -> Any:  # noqa: ANN401  # as the client's own
+            self._check()
+            return found(*args, **more)
+
+        return checked
+
+
+def greatest_generation(client: Client) -> int:
+    """The greatest generation of rows in the database; 0 without rows."""
+    tables = query(
+        client,
+        "SELECT name FROM system.tables WHERE database = currentDatabase()"
+        " AND name IN {names:Array(String)}",
+        {"names": list(KEPT)},
+    )
+    versions = [
+        int(query(client, f"SELECT max(version) AS version FROM {one['name']}")[0]["version"])  # noqa: S608  # names of ours
+        for one in tables
+    ]
+    return max(versions, default=0) >> GENERATION_BITS
+
+
+def _roll_ups(work: Work) -> Report:
+    del work
+    return Report()
+
+
+TURNS: Final[Mapping[str, Turn]] = MappingProxyType(
+    {
+        MINUTES: Turn(
+            "the roll-ups: credits, cells and scores by hour and by day",
+            lambda settings: settings.trainer.minutes_seconds,
+            _roll_ups,
+        ),
+    }
+)
