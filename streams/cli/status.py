@@ -10,7 +10,7 @@ from streams.cli.screen import out, print_json, styled
 
 
 def status(*, home: Home = HOME, as_json: Json = False) -> None:
-    """Show processes, the partitions of each worker, its faults, and where messages left."""
+    """Show processes, partitions of each worker, the trainer, faults, and where messages left."""
     from streams.operations.status import status_report
     from streams.settings import load
 
@@ -39,6 +39,8 @@ def _print_report(report: dict[str, Any]) -> None:
         out.print(
             f"{one['name']}: partitions {one.get('partitions', [])}, {lag} behind, {faults}",
         )
+    if report["trainer"]:
+        _print_trainer(report["trainer"])
     for held in report["held"]:
         out.print(styled(held["text"], "bold yellow"))
     replay = report["replay_read"]
@@ -49,3 +51,12 @@ def _print_report(report: dict[str, Any]) -> None:
         if counts:
             texts = "  ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
             out.print(styled(title, "bold"), f" {texts}")
+
+
+def _print_trainer(trainer: dict[str, Any]) -> None:
+    page = trainer["page"] or {}
+    waiting = sum(one["waiting"] for one in page.get("turns", {}).values())
+    waits = f", {waiting} days wait for a later one" if waiting else ""
+    out.print(f"trainer: {trainer['text']}{waits}")
+    for fault in filter(None, [trainer["fault"], *page.get("ready", []), *page.get("live", [])]):
+        out.print(styled(f"trainer: {fault}", "bold red"))

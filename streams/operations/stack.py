@@ -16,7 +16,7 @@ from streams.errors import NAME_IN_USE
 from streams.settings import Settings, environment, load
 
 PARTITIONS = 4
-ENGINE_PORT, WORKER_PORT = 8123, 6066
+ENGINE_PORT, TRAINER_PORT, WORKER_PORT = 8123, 6065, 6066
 ADMIN, READER = "kol", "reader"
 DEMO_MARK = "demo-only"  # a file in the homes that the demo may empty
 ENGINE_STOP_SECONDS = 15.0
@@ -53,7 +53,7 @@ def supervisor(
     on_change: Callable[[str], None] = lambda _: None,
     settings: Mapping[str, Any] | None = None,
 ) -> Supervisor:
-    """A supervisor of broker, engine, topics, tables and workers, in this order; nothing runs yet.
+    """A supervisor of broker, engine, topics, tables, trainer and workers; nothing runs yet.
 
     Args:
         home: folder of state, logs and secrets.
@@ -63,7 +63,9 @@ def supervisor(
 
     """
     broker = kafka.node(home, kafka.fetch(on_change))
-    engine_port, *worker_ports = ports.free(ENGINE_PORT, *range(WORKER_PORT, WORKER_PORT + workers))
+    engine_port, trainer_port, *worker_ports = ports.free(
+        ENGINE_PORT, TRAINER_PORT, *range(WORKER_PORT, WORKER_PORT + workers)
+    )
     given = {**_settings(home, broker.bootstrap, engine_port), **(settings or {})}
     env = environment(given) | {"KOL_HOME": str(home.path)}
     specs = [
@@ -73,6 +75,7 @@ def supervisor(
         ProcessSpec(
             "migrate", kol_command("migrate"), env=env, after=("clickhouse",), oneshot=True
         ),
+        _trainer_spec(trainer_port, env),
         *(_worker_spec(f"worker-{n}", port, env) for n, port in enumerate(worker_ports)),
     ]
     addresses = {
@@ -86,6 +89,7 @@ def supervisor(
             "reader_user": READER,
             "reader_password_file": str(home.reader_password_file),
         },
+        "trainer": f"http://{ports.HOST}:{trainer_port}",
         "workers": [f"http://{ports.HOST}:{port}" for port in worker_ports],
     }
     return Supervisor(home, specs, {**addresses, "settings": given}, on_change)
@@ -118,6 +122,18 @@ def _engine_spec(home: StateFolder, port: int) -> ProcessSpec:
     ]
     return ProcessSpec(
         "clickhouse", words, ready=lambda: answers(page), stop_seconds=ENGINE_STOP_SECONDS
+    )
+
+
+def _trainer_spec(port: int, env: Mapping[str, str]) -> ProcessSpec:
+    page = f"http://{ports.HOST}:{port}/status.json"
+    return ProcessSpec(
+        "trainer",
+        kol_command("trainer"),
+        env={**env, "KOL_TRAINER__PORT": str(port)},
+        after=("topics", "migrate"),
+        ready=lambda: answers(page),
+        stop_seconds=WORKER_STOP_SECONDS + 2,
     )
 
 

@@ -14,9 +14,11 @@ from streams.clients.clickhouse import ReadingError, query, reader
 from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.worker_pages import fetch_statuses
 from streams.errors import ExpectedError
+from streams.operations import trainer_standing
 from streams.operations.open_transactions import held_text, long_open
 from streams.operations.replay.views import read_replay
 from streams.settings import Settings
+from streams.trainer.standing import standing
 
 ANSWER_SECONDS: Final = 2.0  # that a broker of this machine may take
 
@@ -49,6 +51,7 @@ def status_report(home: Path, settings: Settings) -> dict[str, Any]:
             {"url": url, **(page or {"name": "silent"})}
             for url, page in worker_statuses(home).items()
         ],
+        "trainer": None,
         "doors": {},
         "rejected": {},
         "counters": {},
@@ -58,6 +61,7 @@ def status_report(home: Path, settings: Settings) -> dict[str, Any]:
     if state:
         report |= door_counts(settings) | {"replay_read": _replay_read(settings)}
         report["held"] = held_back(settings)
+        report["trainer"] = trainer_report(settings, str(state.get("trainer", "")))
     return report
 
 
@@ -70,6 +74,30 @@ def held_back(settings: Settings) -> list[dict[str, Any]]:
     except (BrokerError, KafkaError):
         return []
     return [one.as_dict() | {"text": held_text(one, now)} for one in found]
+
+
+def trainer_report(settings: Settings, url: str) -> dict[str, Any] | None:
+    """Who keeps the roll-ups, and what its page says; None where no broker answers.
+
+    Args:
+        settings: of the deployment.
+        url: of the trainer of this machine; empty: there is none.
+
+    """
+    now = time.time_ns() // 1_000_000
+    try:
+        with kafka_admin(settings.kafka, ANSWER_SECONDS) as broker:
+            found = standing(broker, settings.app_id)
+    except (BrokerError, KafkaError):
+        return None
+    page = fetch_statuses([url])[url] if url else None
+    return {
+        **found.as_dict(),
+        "url": url,
+        "page": page,
+        "text": trainer_standing.summary(found, now),
+        "fault": trainer_standing.fault(found, now),
+    }
 
 
 def _replay_read(settings: Settings) -> dict[str, Any] | None:

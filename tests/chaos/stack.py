@@ -43,12 +43,13 @@ class ChaosError(Exception):
 
 @dataclass(slots=True)
 class Extra:
-    """A worker of our own, beside those of the supervisor."""
+    """A worker or trainer of our own, beside those of the supervisor."""
 
     name: str
     env: Mapping[str, str]
     log: Path
     port: int
+    words: tuple[str, ...] = ("worker", "--leave")
     process: Process | None = None
     stays: bool = True  # started again when it dies
     starts: int = 0
@@ -225,7 +226,7 @@ class Stack:
         """Start extra workers that died again, as a supervisor would."""
         for extra in self.extras.values():
             if extra.stays and (extra.process is None or extra.process.poll() is not None):
-                words = [sys.executable, "-m", "streams.cli", "worker", "--leave"]
+                words = [sys.executable, "-m", "streams.cli", *extra.words]
                 command = [*words, "--home", str(self.path)]
                 extra.process = Process(command, extra.log, env=extra.env)
                 extra.starts += 1

@@ -115,6 +115,11 @@ def status(text: str) -> dict[str, Any]:
         "state": text,
         "processes": [process],
         "workers": [worker],
+        "trainer": {
+            "text": text,
+            "fault": text,
+            "page": {"ready": [text], "live": [text], "turns": {text: {"waiting": 1}}},
+        },
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
         "replay_read": {"fault": text},
         "held": [{"text": text}],

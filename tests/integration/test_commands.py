@@ -59,8 +59,11 @@ def test_a_person_asks_why_and_who_and_how_it_stands(product: Product) -> None:
     assert {process["name"] for process in status["processes"]} == {
         "kafka",
         "clickhouse",
+        "trainer",
         "worker-0",
     }
+    assert status["trainer"]["fault"] == ""
+    assert status["trainer"]["page"]["holds"]
     assert letters == [{"topic": "purchases", "reason": "not_json"}]
     assert "every message left by one door" in product.kol("top")
     assert product.json("config")["app_id"] == "kol"

@@ -77,7 +77,7 @@ async def test_the_doctor_finds_nothing_in_health_and_names_each_illness(
     assert {one["about"] for one in found} >= {
         *("code path", "brokers", "topics", "co-partitioning", "group", "partitioners", "lag"),
         *("retention", "snapshots, user", "snapshots, kol", "clock, brokers", "clock, engine"),
-        *("engine", "schema", "reader", "dead letters", "workers"),
+        *("engine", "schema", "reader", "dead letters", "workers", "roll-ups"),
     }
     assert "nothing is wrong" in product.kol("doctor")
 

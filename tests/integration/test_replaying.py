@@ -76,6 +76,16 @@ def start_worker(stack: Stack, name: str, variables: Mapping[str, str]) -> None:
     stack.serves(name)
 
 
+def start_trainer(stack: Stack, name: str, variables: Mapping[str, str]) -> None:
+    """A trainer of a replay that stays, until it is stopped."""
+    (port,) = ports.free(0)
+    env = {**stack.env, **variables, "KOL_TRAINER__PORT": str(port)}
+    words = ("trainer",)
+    stack.extras[name] = Extra(name, env, stack.home.log(name), port, words)
+    stack.keep()
+    stack.serves(name)
+
+
 def stop_worker(stack: Stack, name: str) -> None:
     """Stop it, and wait until its group knows."""
     app = stack.extras[name].env["KOL_APP_ID"]
@@ -131,6 +141,7 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     assert "no worker of kol-2 runs that stays" in refused(stack, "run", "kol-2", "--swap")
     assert {row["comment"] for row in views(engine)} == set(VIEWS.values())
     start_worker(stack, "kol-2-a", report["variables"])
+    start_trainer(stack, "kol-2-t", report["variables"])
     report = replay(stack, "run", "kol-2", "--swap")
     assert (report["caught_up"], report["swapped"], report["reads"]) == (True, True, "kol_2")
     traffic.join()
@@ -152,8 +163,8 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     assert json.loads(stack.kol("status", "--json"))["replay_read"]["fault"] is None
     stop_worker(stack, "kol-2-a")
     fault = "the views read kol_2 and no worker of kol-2 runs: what people read stands still"
-    stands_still = {"database": "kol_2", "app": "kol-2", "workers": [], "fault": fault}
-    assert json.loads(stack.kol("status", "--json"))["replay_read"] == stands_still
+    read = {"database": "kol_2", "app": "kol-2", "workers": [], "trainers": 1}
+    assert json.loads(stack.kol("status", "--json"))["replay_read"] == read | {"fault": fault}
     assert fault in refused_by(stack, "doctor", "--json")
 
     assert replay(stack, "back", "kol-2")["reads"] == "kol"
@@ -166,11 +177,13 @@ def test_a_replay_beside_a_living_app_says_what_a_quiet_run_says_and_has_a_way_b
     assert "is what runs already" in refused(stack, "run", "kol")
 
     assert "is no replay's" in refused(stack, "drop", "default", "--yes")
+    assert "a trainer of kol-2 still runs" in refused(stack, "drop", "kol-2", "--yes")
+    stack.leave("kol-2-t")
     assert replay(stack, "drop", "kol-2", "--yes")["dropped"] == "kol-2"
     assert query(engine, "SELECT name FROM system.databases WHERE name = 'kol_2'") == []
     with kafka_admin(live.kafka) as broker:
         assert not [name for name in broker.counts() if name.startswith("kol-2.")]
-        assert broker.committed("kol-2") == {}
+        assert broker.committed("kol-2") == broker.committed("kol-2-trainer") == {}
     assert against(live, peace) == []
     engine.close()
 

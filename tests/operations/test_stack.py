@@ -122,7 +122,8 @@ def test_commands_print_no_secret_but_the_password_of_the_local_administrator(
     home.acquire()
     supervisor(home, 0)._write_status()  # as its first step does
     monkeypatch.setattr("deploy.embedded.supervisor.detach", lambda *_, **__: home.status())
-    monkeypatch.setattr("streams.operations.status.held_back", lambda _: [])  # no broker is asked
+    for question in ("held_back", "trainer_report"):  # no broker is asked
+        monkeypatch.setattr(f"streams.operations.status.{question}", lambda *_: [])
     words = ["--home", str(home.path), "--json"]
     run = typer.testing.CliRunner().invoke
 

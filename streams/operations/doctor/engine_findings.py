@@ -48,7 +48,8 @@ def views(replay: ReadReplay) -> Finding:
     """Whether workers write the tables of the replay that the views read."""
     if replay.fault is None:
         return fine("views", f"they read {replay.database}, which {replay.app} writes")
-    mend = f"start workers of {replay.app}, or `kol replay back {replay.app}`"
+    what = "a trainer" if replay.workers else "workers"
+    mend = f"start {what} of {replay.app}, or `kol replay back {replay.app}`"
     return fault("views", replay.fault, mend)
 
 

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.events import INPUTS
-from schemas.topics import KOL_STATE, TOPICS, USER_STATE
+from schemas.topics import KOL_STATE, TOPICS, TRAINER, USER_STATE
 from sinks.migrate import check
 from sinks.probe import insert_fault
 from streams.clients.clickhouse import ReadingError, connect, query, reader
@@ -22,12 +22,14 @@ from streams.operations.doctor import (
     broker_findings,
     engine_findings,
     reading_findings,
+    trainer_findings,
     twins,
     worker_findings,
 )
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.operations.replay.views import read_replay
 from streams.settings import ClickHouse, Settings
+from streams.trainer.standing import standing
 
 NEWEST = 50  # records of each input partition that are read
 TAIL = 40  # last offsets of a state partition; a manifest ends each snapshot
@@ -89,6 +91,8 @@ async def _kafka(settings: Settings) -> list[Finding]:
         found.append(reading_findings.retention(broker.first_offsets(read), committed))
         logs = [name for name in (*read, USER_STATE, KOL_STATE) if name in counts]
         found += broker_findings.open_transactions(broker.open_transactions(logs), _now())
+        if TRAINER in counts:  # else the topics have a finding of their own
+            found.append(trainer_findings.roll_ups(standing(broker, settings.app_id), _now()))
     return found + await _records(settings, counts, committed, ends)
 
 

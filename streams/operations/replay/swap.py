@@ -29,6 +29,7 @@ from streams.clients.clickhouse import command, connect, delete, query
 from streams.clients.kafka_admin import kafka_admin
 from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
+from streams.trainer.standing import group_of, standing
 
 STATEMENT_SECONDS: Final = 3600.0  # of one statement
 
@@ -153,6 +154,8 @@ def drop(live: Settings, second: Settings) -> str:
                     f"workers of {gone.app_id} still run: stop them first (who has a name counts "
                     "until KOL_WORKER__SESSION_SECONDS have passed)"
                 )
+            if standing(broker, gone.app_id).members:
+                raise ReplayError(f"a trainer of {gone.app_id} still runs: stop it first")
             if is_read:
                 _drop_tables(engine, live)
             elif (comment := database_comment(engine, theirs)) is not None and (
@@ -161,6 +164,7 @@ def drop(live: Settings, second: Settings) -> str:
                 raise ReplayError(f"the database {theirs} is no replay's: it stays")
             else:
                 command(engine, f"DROP DATABASE IF EXISTS {theirs} {cluster_clause(live)} SYNC")
+            broker.delete_app(group_of(gone.app_id), ())
             broker.delete_app(gone.app_id, OWN)
     finally:
         engine.close()

@@ -8,6 +8,7 @@ from streams.clients.app_names import replays_read, view_comments
 from streams.clients.clickhouse import connect
 from streams.clients.kafka_admin import kafka_admin
 from streams.settings import Settings
+from streams.trainer.standing import standing
 
 
 class ReadReplay(NamedTuple):
@@ -16,20 +17,29 @@ class ReadReplay(NamedTuple):
     database: str
     app: str
     workers: tuple[str, ...]  # names of those that run
+    trainers: int  # that run
 
     @property
     def fault(self) -> str | None:
-        """Why what people read stands still; None while workers write it."""
-        if self.workers:
+        """Why what people read stands still; None while workers and a trainer write it."""
+        if self.workers and self.trainers:
             return None
-        return (
-            f"the views read {self.database} and no worker of {self.app} runs: "
-            "what people read stands still"
+        missing, what = (
+            ("trainer", "hours and days that people read stand")
+            if self.workers
+            else ("worker", "what people read stands")
         )
+        return f"the views read {self.database} and no {missing} of {self.app} runs: {what} still"
 
     def as_dict(self) -> dict[str, Any]:
         """For a report."""
-        return {"database": self.database, "app": self.app, "workers": sorted(self.workers)}
+        workers = sorted(self.workers)
+        return {
+            "database": self.database,
+            "app": self.app,
+            "workers": workers,
+            "trainers": self.trainers,
+        }
 
 
 def read_replay(live: Settings) -> ReadReplay | None:
@@ -47,7 +57,8 @@ def read_replay(live: Settings) -> ReadReplay | None:
     database = min(read)
     with kafka_admin(live.kafka) as broker:
         app = app_of(database, broker.prefixes())
-        return ReadReplay(database, app, tuple(broker.members(app)))
+        trainers = standing(broker, app).members
+        return ReadReplay(database, app, tuple(broker.members(app)), trainers)
 
 
 def app_of(database: str, prefixes: Collection[str]) -> str:

@@ -1,0 +1,18 @@
+"""Judging whether a trainer keeps the roll-ups."""
+
+from streams.operations import trainer_standing
+from streams.operations.doctor.findings import Finding, fault, fine
+from streams.trainer.standing import Standing
+
+
+def roll_ups(standing: Standing, now: int) -> Finding:
+    """Whether roll-ups follow what workers write; `now` is milliseconds."""
+    wrong = trainer_standing.fault(standing, now)
+    if not wrong:
+        return fine("roll-ups", trainer_standing.summary(standing, now))
+    mend = (
+        "its log says why; nothing is lost, the next turn does what is left"
+        if standing.members
+        else "`kol up` runs one, elsewhere `kol trainer`; nothing is lost, it does what is left"
+    )
+    return fault("roll-ups", wrong, mend)

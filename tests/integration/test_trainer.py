@@ -1,0 +1,83 @@
+"""The trainer beside a running stack: watched, started again, seen on pages and in commands."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as families
+
+from streams.clients.worker_pages import fetch_page
+from streams.trainer.telemetry import METRICS
+from tests.commands import command
+from tests.integration.conftest import Product
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = 60.0
+
+
+def until(found: Callable[[], Any]) -> Any:  # noqa: ANN401  # whatever is waited for
+    deadline = time.monotonic() + PATIENCE
+    while not (answer := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return answer
+
+
+def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
+    start: Callable[..., Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOL_TRAINER__SESSION_SECONDS", "6")
+    product = start(workers=0)
+
+    def holder() -> dict[str, Any] | None:
+        trainer = product.json("status")["trainer"]
+        return dict(trainer) if (trainer["page"] or {}).get("holds") else None
+
+    first = until(holder)
+    page = fetch_page(f"{first['url']}/metrics")
+    live, ready = (fetch_page(f"{first['url']}/healthz/{name}") for name in ("live", "ready"))
+    assert page is not None
+    exported = {
+        f"{one.name}_total" if one.type == "counter" else one.name
+        for one in families(page.decode())
+    }
+    product.kill("trainer")
+
+    def heir() -> dict[str, Any] | None:
+        found = holder()
+        return found if found and found["page"]["generation"] > first["generation"] else None
+
+    second = until(heir)
+    once = command(
+        *("trainer", "--once", "--turn", "minutes"),
+        home=product.home,
+        env={"KOL_APP_ID": "another"},
+    )
+    said = [json.loads(line)["message"] for line in once.stderr.splitlines()]
+    unknown = command("trainer", "--turn", "hourly", home=product.home)
+
+    assert exported >= METRICS.keys()
+    assert [json.loads(one or b"") for one in (live, ready)] == 2 * [{"ok": True, "faults": []}]
+    assert first["fault"] == second["fault"] == ""
+    assert second["notes"]["pid"] != first["notes"]["pid"]
+    assert "holds the lock" in product.kol("status")
+    assert once.returncode == 0
+    assert said[-1] == "stopped"
+    assert unknown.returncode == 2
+    assert "hourly: turns are minutes" in unknown.stderr
+
+
+def test_a_trainer_knows_neither_faust_nor_pandas() -> None:
+    names = ("faust", "mode", "pandas", "streams.worker")
+    code = f"import sys, streams.trainer.process; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+
+    assert done.stdout.strip() == "[]"
