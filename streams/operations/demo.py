@@ -14,6 +14,7 @@ from streams.operations.demo_report import demo_report
 from streams.operations.demo_traffic import TrafficSender
 from streams.operations.drain import Observer, drain
 from streams.operations.leaderboard import refresh
+from streams.operations.settling import settle
 from streams.settings import Settings
 
 SEED = 20_26
@@ -54,6 +55,7 @@ def play(
     _drain(settings, "draining", on_step)
     with kafka_admin(settings.kafka) as broker:
         messages = sum(broker.end_offsets(INPUTS).values())
+        settle(broker, settings, DRAIN_SECONDS, Observer(notice=on_step, step=on_step))
     return demo_report(settings, messages, _latency_counts(urls) - before)
 
 

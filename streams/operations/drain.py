@@ -89,6 +89,7 @@ class _Wait:
         self._timeout = timeout
         self._observer = observer
         self._started = observer.clock()
+        self._retry = Retrying(self._started + timeout, observer)
         self._alone_since: float | None = self._started  # None: reported
         self._looked_at = self._started  # for open transactions
         self._reported: set[int] = set()  # producers whose open transaction was
@@ -168,12 +169,31 @@ class _Wait:
     def _is_over(self) -> bool:
         return self._observer.clock() - self._started > self._timeout
 
-    def _retry(self, ask: Callable[[], T]) -> T:
-        """An answer; asked again while the broker starts or its coordinator moves."""
+
+class Retrying:
+    """Asks again while the broker starts or its coordinator moves.
+
+    Args:
+        deadline: of the observer's clock; then it gives up.
+        observer: has the clock.
+
+    """
+
+    def __init__(self, deadline: float, observer: Observer) -> None:
+        self._deadline = deadline
+        self._observer = observer
+
+    def __call__(self, ask: Callable[[], T]) -> T:
+        """An answer.
+
+        Raises:
+            NotDrainedError: there was none in time.
+
+        """
         while True:
             try:
                 return ask()
             except RetriableError as error:
-                if self._is_over:
+                if self._observer.clock() > self._deadline:
                     raise NotDrainedError(f"Kafka does not answer: {named(error)}") from error
                 self._observer.sleep(PAUSE_SECONDS)

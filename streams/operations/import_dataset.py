@@ -21,6 +21,7 @@ from streams.clients.clickhouse import query, reader
 from streams.clients.kafka_admin import kafka_admin, security_options
 from streams.errors import ExpectedError
 from streams.operations.drain import Observer, drain
+from streams.operations.settling import settle
 from streams.settings import Kafka, Settings
 
 COMPLETE_JOURNEY, ONLINE_RETAIL = "completejourney", "online-retail"
@@ -74,7 +75,9 @@ def import_dataset(
     sent = asyncio.run(send(converted, settings.kafka, shift, on_sent))
     with kafka_admin(settings.kafka) as broker:
         observer.step("waiting for the workers")
+        deadline = observer.clock() + timeout
         drain(broker, settings.app_id, timeout, observer)
+        settle(broker, settings, deadline - observer.clock(), observer)
     return _line_report(dataset, converted) | {
         "events": sent,
         "shifted_days": shift // DAY_MS,

@@ -185,6 +185,18 @@ class Lock:
                 return None
         return self._generation
 
+    async def is_overtaken(self) -> bool:
+        """Whether somebody has begun a generation after this holder's last one.
+
+        Raises:
+            BrokerError: the brokers do not answer.
+
+        """
+        try:
+            return self.is_assigned and await self._newest() != self._generation
+        except _NotHolderError:
+            return False
+
     async def note(self, notes: str) -> bool:
         """Keep notes; whether this process held the lock all the while.
 

@@ -34,7 +34,7 @@ from streams.trainer.turns import (
     greatest_generation,
 )
 
-LOOK_SECONDS: Final = 0.5  # between two looks of one that stands by
+LOOK_SECONDS: Final = 0.5  # between two looks: is it the holder, does somebody ask for a turn
 RETRY_SECONDS: Final = 5.0  # after a failure, at the least
 LOCK_SECONDS: Final = 10.0  # beyond a session, that `once` waits for the lock
 
@@ -135,6 +135,8 @@ class Trainer:
     async def _round(self) -> float:
         """Take the turns that are due, if the lock is held; seconds until the next look."""
         try:
+            if await self._is_idle():
+                return LOOK_SECONDS
             generation = await self._hold()
         except (ExpectedError, ClickHouseError) as error:
             self._complain(sentence(error))
@@ -153,7 +155,15 @@ class Trainer:
                 self.health.fail(name, sentence(error))
                 self._drop_client()
                 self._due[name] = begun + max(every, RETRY_SECONDS)
-        return max(0.0, min(self._due.values()) - time.monotonic())
+        return min(LOOK_SECONDS, max(0.0, min(self._due.values()) - time.monotonic()))
+
+    async def _is_idle(self) -> bool:
+        """Whether this process holds the lock, no turn is due, and nobody asks for one."""
+        if not (self.health.generation and self._lock.is_assigned):
+            return False
+        if self._number and await self._lock.is_overtaken():
+            self._due[MINUTES] = 0.0
+        return min(self._due.values()) > time.monotonic()
 
     def _complain(self, why: str) -> None:
         if why != self.health.broker_fault:

@@ -40,6 +40,7 @@ def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
         return dict(trainer) if (trainer["page"] or {}).get("holds") else None
 
     first = until(holder)
+    drained = product.json("drain")
     page = fetch_page(f"{first['url']}/metrics")
     live, ready = (fetch_page(f"{first['url']}/healthz/{name}") for name in ("live", "ready"))
     assert page is not None
@@ -62,6 +63,7 @@ def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
     said = [json.loads(line)["message"] for line in once.stderr.splitlines()]
     unknown = command("trainer", "--turn", "hourly", home=product.home)
 
+    assert drained == {"drained": True, "rolled_up": True}
     assert exported >= METRICS.keys()
     assert [json.loads(one or b"") for one in (live, ready)] == 2 * [{"ok": True, "faults": []}]
     assert first["fault"] == second["fault"] == ""

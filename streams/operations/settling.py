@@ -1,0 +1,59 @@
+"""Waiting until the roll-ups say what the tables say.
+
+Whoever waits asks the trainer by a record of its topic. The holder of the lock sees it, begins a
+generation above it, and takes a turn that leaves nothing for later; its notes say so. So this
+needs the brokers alone, wherever the trainer runs.
+"""
+
+import asyncio
+from typing import Final
+
+from streams.clients.kafka_admin import Broker
+from streams.operations import trainer_standing
+from streams.operations.drain import PAUSE_SECONDS, NotDrainedError, Observer, Retrying
+from streams.settings import Settings
+from streams.trainer.generations import begin_generation, claim
+from streams.trainer.standing import Standing, standing
+
+ALONE_SECONDS: Final = 3.0  # without a trainer; one may be starting
+NO_TRAINER: Final = (
+    "no trainer runs, so roll-ups by hour and day stay as they are: `kol up` runs one, elsewhere "
+    "`kol trainer`"
+)
+
+
+def settle(broker: Broker, settings: Settings, timeout: float, observer: Observer) -> bool:
+    """Wait for a turn that began after this call; whether there was one.
+
+    False where no trainer runs: then roll-ups stay as they are, and the observer is told.
+
+    Raises:
+        NotDrainedError: none has succeeded after `timeout` seconds.
+
+    """
+    started = observer.clock()
+    retry = Retrying(started + timeout, observer)
+
+    def stands() -> Standing:
+        return retry(lambda: standing(broker, settings.app_id))
+
+    while not (found := stands()).members:
+        if observer.clock() - started > ALONE_SECONDS:
+            observer.notice(NO_TRAINER)
+            return False
+        observer.sleep(PAUSE_SECONDS)
+    observer.step("waiting for the roll-ups")
+    mine = claim("asked", observer.now_ms())
+    asked = retry(lambda: asyncio.run(begin_generation(settings.kafka, mine)))
+    is_reported = False
+    while not (found.notes is not None and found.notes.settled > asked):
+        if observer.clock() - started > timeout:
+            now = observer.now_ms()
+            why = trainer_standing.fault(found, now) or trainer_standing.summary(found, now)
+            raise NotDrainedError(f"the roll-ups are not up to date after {timeout:g} s: {why}")
+        if not (found.members or is_reported):
+            is_reported = True
+            observer.notice("the trainer is gone; waiting for one")
+        observer.sleep(PAUSE_SECONDS)
+        found = stands()
+    return True
