@@ -15,6 +15,8 @@ ORGANIC: Final = "organic"  # the reserved name of the part of an order nobody e
 # expertise, authenticity, integrity, benevolence, outcome
 DIMENSIONS: Final = ("E", "A", "I", "B", "O")
 
+_DAILY: Final = "once a UTC day: add over minutes"
+
 FIELDS: Final[dict[str, str]] = {
     "events": "accepted events",
     "users": "distinct users of the minute",
@@ -52,6 +54,18 @@ FIELDS: Final[dict[str, str]] = {
     "member_cents": "paid by members (brands)",
     "refunds": "refunds and cancels, in their own minute (brands)",
     "refund_cents": "given back, as sent, in the refund's own minute (brands)",
+    "credible_days": f"users who interact, weighted by credibility, {_DAILY}, 1e-6",
+    "credible_days_square": f"users who interact, weighted by its square, {_DAILY}, 1e-12",
+    "credible_depth": "depth, weighted by the credibility of its user, 1e-6",
+    "credible_depth_square": "depth_square, weighted by the credibility of its user, 1e-6",
+    "aged_days": f"users who interact and say their account's age, {_DAILY}",
+    "young_days": "of those, users with an account of less than 7 days",
+    "users_near": f"users who came by a share of one hop, {_DAILY}",
+    "users_far": f"users who came by a share of two hops or more, {_DAILY}",
+    "dwell_views": "content-interaction views that say how long they were",
+    "short_views": "of those, shorter than one second",
+    "live_ms": "the part of dwell_ms in live rooms, milliseconds",
+    "unfollowers": "users who unfollowed, each once a minute",
 }
 NAMES: Final = tuple(FIELDS)
 AT: Final = {name: code for code, name in enumerate(NAMES)}

@@ -144,6 +144,7 @@ def _clicks(parsed: _Parsed[Clickstream], placeholders: Placeholders) -> Decoded
         account_age_d=absent,
         shared=_mask([event.share_id for event in events]),
         live=np.zeros(len(events), np.bool_),
+        share_depth=_rare([event.share_depth for event in events]),
     )
     return Decoded(facts, _rejected(parsed))
 
@@ -171,6 +172,7 @@ def _interactions(parsed: _Parsed[Interaction], placeholders: Placeholders) -> D
         account_age_d=_floats([event.account_age_d for event in events]),
         shared=_mask([event.share_id for event in events]),
         live=_mask([event.live_id for event in events]),
+        share_depth=_rare([event.share_depth for event in events]),
     )
     return Decoded(facts, _rejected(parsed))
 
@@ -444,6 +446,11 @@ def _currencies_and_codes(words: Sequence[str | None]) -> tuple[list[str], Codes
 
 def _counts(values: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([NONE if value is None else value for value in values], np.int64)
+
+
+def _rare(values: Sequence[int | None]) -> NDArray[np.int64]:
+    """Counts that most events do not have: 0 where absent."""
+    return _cents(values) if any(values) else np.zeros(len(values), np.int64)
 
 
 def _cents(values: Sequence[int | None]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ folds the batch maps them to its own codes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,16 @@ PLACEHOLDER = -2  # the code of a name that means nobody
 
 _BEHAVIOUR: Final = (  # columns of `Behaviour`, one value an event
     *("offset", "at", "received_at", "identity", "user", "kind"),
-    *("kol", "dwell_ms", "visible_ms", "completion", "account_age_d", "shared", "live"),
+    *(
+        "kol",
+        "dwell_ms",
+        "visible_ms",
+        "completion",
+        "account_age_d",
+        "shared",
+        "live",
+        "share_depth",
+    ),
 )
 
 
@@ -71,12 +80,21 @@ class Behaviour(Facts):
     account_age_d: NDArray[np.float64]  # days, nan where absent
     shared: Mask  # has a share_id
     live: Mask  # has a live_id
+    share_depth: NDArray[np.int64]  # hops from the KOL to the share; 0 where absent
 
     def take(self, which: NDArray[np.int64]) -> "Behaviour":
         """Some of the events, by row."""
         if len(which) == len(self):
             return self
         return replace(self, **{name: getattr(self, name)[which] for name in _BEHAVIOUR})
+
+    @classmethod
+    def joined(cls, parts: Sequence["Behaviour"]) -> "Behaviour":
+        """The events of batches of one topic, one after the other; `kol` has no names any more."""
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _BEHAVIOUR
+        }
+        return replace(parts[-1], kols=(), **columns)
 
 
 @dataclass(frozen=True, slots=True)

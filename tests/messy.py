@@ -143,6 +143,20 @@ def _name(rng: Random, number: int) -> str:
     return rng.choice(KOLS) if chance < 0.16 else f"{rng.choice(USER)}{number}"
 
 
+AGES: Final = (0, 0.5, 2.99, 3, 6.99, 7, 12, 29.9, 30, 400)  # of an account, days
+HOPS: Final = (None, 0, 1, 1, 2, 5, 10**12)  # from the KOL to a share
+
+
+def _told(rng: Random, topic: str) -> Event:
+    """What some events say beside: the age of the account, how far from the KOL a share is."""
+    told: Event = {}
+    if topic == INTERACTIONS and rng.random() < 0.6:
+        told["account_age_d"] = rng.choice(AGES)
+    if rng.random() < 0.2:
+        told["share_depth"] = rng.choice(HOPS)
+    return told
+
+
 @dataclass(slots=True)
 class _User:
     """One user; every method is an episode that adds to `events`."""
@@ -167,6 +181,8 @@ class _User:
         self.count += 1
         event_id = f"{self.rng.choice('abc')}{self.count}"
         event: Event = {"event_id": event_id, "ts": at, "user_id": self.user_id, **fields}
+        if topic != PURCHASES:
+            event = _told(Random(f"{self.user_id} {self.count}"), topic) | event
         if self.rng.random() < 0.2:
             event |= {"device_hash": "d1", "session_id": None, "new_field": {"of": ["v2"]}}
         self.events.append((topic, event))

@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from functools import cache
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ MOST_TOUCHES: Final = 1_024  # that one topic makes of one user in one half hour
 MOST_KOLS: Final = 131_072  # that have cells of their own, of a topic partition and four weeks
 FOUR_WEEKS_MS: Final = 28 * DAY_MS  # counted since the epoch
 MOST: Final = 10**12  # cents, milliseconds
+MILLION: Final = 10**6
 MAX_BYTES: Final = 256 * 1024  # of one message
 MAX_ID: Final = 512  # characters
 MAX_DEPTH: Final = 256  # of objects and lists in each other
@@ -73,7 +75,9 @@ TEXTS: Final = frozenset(
     {"event_id", "user_id", "event", "kind", "kol_id", "content_id", "share_id", "live_id"}
     | {"order_id", "ref_order_id", "brand_id", "platform", "channel_type", "currency"}
 )
-COUNTS: Final = frozenset({"dwell_ms", "visible_ms", "pay_cents", "list_cents", "discount_cents"})
+COUNTS: Final = frozenset(
+    {"dwell_ms", "visible_ms", "share_depth", "pay_cents", "list_cents", "discount_cents"}
+)
 NUMBERS: Final = {"completion": 1.0, "account_age_d": math.inf}  # the greatest
 NAMES: Final = {  # in which half a surrogate pair is no text
     "clickstream": ("event_id", "user_id", "kol_id", "event"),
@@ -297,7 +301,7 @@ def oracle(
         crowded=crowded,
         nameless=reading.nameless,
         counters=counters,
-        cells=cells_of(reading.counted, reading.bought, shop),
+        cells=cells_of(reading.counted, reading.felt, reading.bought, shop),
         depth=depth_of(reading.felt),
     )
 
@@ -863,13 +867,19 @@ def split(cents: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 
 def cells_of(
-    behaviour: Iterable[tuple[str, Fields]], bought: Iterable[Bought], shop: str
+    behaviour: Iterable[tuple[str, Fields]],
+    felt: Sequence[tuple[str, Fields]],
+    bought: Iterable[Bought],
+    shop: str,
 ) -> dict[tuple[str, int], dict[str, int]]:
-    """Sums of every KOL's and brand's minute; the evidence and depth fields are left out.
+    """Sums of every KOL's and brand's minute; the evidence fields are left out.
 
-    Purchases in another currency than the shop's are in none.
+    Of what a KOL did about himself there are only plain counts (`felt` has the others). Purchases
+    in another currency than the shop's are in none.
     """
     cells: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for name, minute, fields in (*_deepened(felt), *_reached(felt), *_unfollowed(felt)):
+        cells[name, minute].update(fields)
     seen: list[tuple[str, str, int]] = []  # cell name, user, time
     for _, event in behaviour:
         if kol := event.get("kol_id"):
@@ -898,8 +908,10 @@ def _behaviour(event: Fields) -> dict[str, int]:
     fields = {"events": 1}
     if kind in COUNTED:
         fields[COUNTED[kind]] = 1
-    if kind == "view":
-        fields["dwell_ms"] = event.get("dwell_ms") or 0
+    dwell = event.get("dwell_ms")
+    if kind == "view" and dwell is not None:
+        fields |= {"dwell_ms": dwell, "dwell_views": 1, "short_views": int(dwell < SECOND_MS)}
+        fields["live_ms"] = dwell if event.get("live_id") else 0
     return fields
 
 
@@ -933,12 +945,107 @@ def _first_minutes(
     return [(name, at // MINUTE_MS) for (name, _, _), at in first.items()]
 
 
+Added = Iterable[tuple[str, int, dict[str, int]]]  # cell name, minute, what is added to it
+
+
+def _deepened(felt: Iterable[tuple[str, Fields]]) -> Added:
+    """What each interaction adds to the depth of its user's day, and the first one once a day."""
+    days: dict[tuple[str, str, int], Day] = {}
+    for topic, event in felt:
+        if topic != "content-interactions":
+            continue
+        key = (event["kol_id"], event["user_id"], event["ts"] // DAY_MS)
+        age = event.get("account_age_d")
+        added: Counter[str] = Counter()
+        if key not in days:
+            c = credibility(age)
+            days[key] = Day(c)
+            added.update(credible_days=c, credible_days_square=c * c, aged_days=age is not None)
+            added["young_days"] = age is not None and age < 7
+        before = days[key].depth()
+        days[key].every += _weight(event)
+        days[key].grown += _weight(event) if age is None or age >= 3 else 0
+        added.update(days[key].depth())
+        added.subtract(before)
+        yield event["kol_id"], event["ts"] // MINUTE_MS, added
+
+
+@dataclass(slots=True)
+class Day:
+    """What a user did in a UTC day about a KOL."""
+
+    c: int  # credibility, in millionths
+    every: float = 0.0  # weights of all interactions
+    grown: float = 0.0  # of those by an account that is not known to be younger than three days
+
+    def depth(self) -> dict[str, int]:
+        """What the day adds to the fields of cells in all, in millionths.
+
+        >>> Day(250_000, every=1.0, grown=0.0).depth()["credible_depth"]  # ln 2 / 4
+        173287
+
+        """
+        every, grown = math.log1p(self.every), math.log1p(self.grown)
+        return {
+            "depth": millionths(grown),
+            "depth_square": millionths(grown * grown),
+            "credible_depth": self.weighted(every),
+            "credible_depth_square": self.weighted(every * every),
+        }
+
+    def weighted(self, value: float) -> int:
+        """A number times c, both in millionths first; half a millionth is a whole one."""
+        return math.floor(Fraction(self.c * millionths(value), MILLION) + Fraction(1, 2))
+
+
+def millionths(value: float) -> int:
+    """A number in millionths, rounded."""
+    return round(MILLION * value)
+
+
+def credibility(age: float | None) -> int:
+    """A quarter for an account of thirty days, in millionths; 15 days where the age is not known.
+
+    >>> [credibility(age) for age in (None, 1, 29.9, 30, 400)]
+    [125000, 8333, 249167, 250000, 250000]
+
+    """
+    days = Fraction(15 if age is None else min(age, 30))
+    return round(MILLION * days / 30 / 4)
+
+
+def _reached(felt: Iterable[tuple[str, Fields]]) -> Added:
+    """Each user once a KOL, day and distance, in the minute of the earliest event by a share."""
+    seen: dict[str, list[tuple[str, str, int]]] = {"users_near": [], "users_far": []}
+    for _, event in felt:
+        hops = event.get("share_depth") or 0
+        if event.get("kol_id") and hops and event["event"] != "share":
+            name = "users_near" if hops == 1 else "users_far"
+            seen[name].append((event["kol_id"], event["user_id"], event["ts"]))
+    for name, by in seen.items():
+        for kol, minute in _first_minutes(by, DAY_MS, 0):
+            yield kol, minute, {name: 1}
+
+
+def _unfollowed(felt: Iterable[tuple[str, Fields]]) -> Added:
+    """Each user who unfollowed a KOL in a minute."""
+    left = {
+        (event["kol_id"], event["user_id"], event["ts"] // MINUTE_MS)
+        for _, event in felt
+        if event["event"] == "unfollow"
+    }
+    for kol, _, minute in left:
+        yield kol, minute, {"unfollowers": 1}
+
+
 def depth_of(accepted: Iterable[tuple[str, Fields]]) -> dict[str, int]:
     """Per KOL the sum over users and UTC days of round(1e6 * ln(1 + weights of the day))."""
     days: dict[tuple[str, str, int], float] = defaultdict(float)
     for topic, event in accepted:
         if topic == "content-interactions":
-            days[event["kol_id"], event["user_id"], event["ts"] // DAY_MS] += _weight(event)
+            age = event.get("account_age_d")
+            if age is None or age >= 3:
+                days[event["kol_id"], event["user_id"], event["ts"] // DAY_MS] += _weight(event)
     depth: Counter[str] = Counter()
     for (kol, _, _), weight in days.items():
         depth[kol] += round(1_000_000 * math.log1p(weight))

@@ -40,7 +40,7 @@ COUNTERS = (
     *("refund_excess_cents", "reversal_excess_cents"),
     *("paid_differs", "paid_replaced", "paid_after_cancel", "touch_after_order"),
 )
-UNTOLD = ("depth", "for_", "against_", "square_")  # by the oracle's cells
+UNTOLD = ("for_", "against_", "square_")  # by the oracle's cells
 
 
 # ---------------------------------------------------------------- what a file says

@@ -95,6 +95,7 @@ class Crowd:
             account_age_d=rng.random(n) * 400,
             shared=rng.random(n) < TENTH,
             live=rng.random(n) < TENTH,
+            share_depth=rng.integers(1, 4, n) * (rng.random(n) < TENTH),
         )
 
     def _purchases(self, facts: dict[str, Any]) -> Purchases:

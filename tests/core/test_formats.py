@@ -11,6 +11,7 @@ import pytest
 
 from schemas.cells import NAMES
 from streams.core.kol import memory as kol_memory
+from streams.core.kol.cells import SCORED
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
 from streams.core.user import door_counts
@@ -26,12 +27,14 @@ def layout(side: Side) -> list[str]:
     """What a snapshot of an empty memory holds, and the meaning of its numbers by place."""
     if side is Side.USER:
         arrays, places = UserMemory(0, hmac_key=KEY).arrays(), door_counts.SERIES
+        fields = NAMES
     else:
         arrays, places = KolMemory(0, 4).arrays(), kol_memory.SERIES
+        fields = SCORED
     return [
         *(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items()),
         *("door " + " ".join(place) for place in places),
-        *(f"cell {name}" for name in NAMES),
+        *(f"cell {name}" for name in fields),
     ]
 
 

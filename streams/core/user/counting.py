@@ -1,19 +1,19 @@
 """What accepted events add to the minute cells of KOLs and brands."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import AT, OTHERS
-from schemas.columns import Behaviour, Codes, Mask, Moments
+from schemas.columns import NONE, Behaviour, Codes, Mask, Moments
 from schemas.events import INTERACTIONS, PURCHASES, Kind
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
 from streams.core.moments import MINUTE_MS
 from streams.core.user.admission import Admission
 from streams.core.user.cells import FIELD_OF, UNCOUNTED, Cells, is_final
-from streams.core.user.depth import Depth, omega
+from streams.core.user.depth import Depth, is_grown, omega
 from streams.core.user.distinct import Distinct, DistinctBuyers
 from streams.core.user.door_counts import DoorCounts
 from streams.core.user.evidence import (
@@ -28,6 +28,12 @@ from streams.core.user.evidence import (
 from streams.core.user.order_table import NO_USER, BrandOrders
 from streams.core.user.orders import OrderChanges
 from streams.core.user.refunds import BrandRefunds
+from streams.core.user.share_reach import ShareReach, came_by_share
+from streams.core.user.uncounted import Acts
+from streams.core.user.unfollowers import Unfollowers
+
+YOUNG_D: Final = 7.0  # days; a younger account is new (prior, until it is learned)
+SHORT_MS: Final = 1_000  # a view that ends before has seen nothing (prior)
 
 
 class Counted(Protocol):
@@ -42,12 +48,13 @@ class Counted(Protocol):
     buyers: DistinctBuyers
     depth: Depth
     allowances: Allowances
+    share_reach: ShareReach
+    unfollowers: Unfollowers
 
 
-def count_behaviour(
-    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, own: Mask
-) -> None:
+def count_behaviour(state: Counted, acts: Acts) -> None:
     """Add events to the cells of their KOLs, or of `~others`; `own` ones only as plain counts."""
+    events, user, kol, own = acts
     kol = _admitted(state, events, kol)
     is_open = _in_open_minutes(state, events.topic, events.at)
     if not is_open.all():
@@ -61,10 +68,19 @@ def count_behaviour(
     state.cells.add(cell[counted], field[counted], 1)
     state.distinct.add(user, kol, minute, cell, state.cells)
     if events.topic == INTERACTIONS:
-        dwelt = (events.kind == Kind.VIEW) & (events.dwell_ms > 0)
-        state.cells.add(cell[dwelt], AT["dwell_ms"], events.dwell_ms[dwelt])
-        _count_depth(state, events, user, kol, cell, own)
-        _count_evidence(state, events, user, kol, cell, own)
+        _count_dwell(state, events, cell)
+    if own.any():
+        others = np.flatnonzero(~own)
+        events, user, kol, cell = events.take(others), user[others], kol[others], cell[others]
+    by_share = came_by_share(events)
+    if by_share.any():
+        whose, of, hops = user[by_share], kol[by_share], events.share_depth[by_share]
+        state.share_reach.add(whose, of, events.at[by_share] // MINUTE_MS, hops, state.cells)
+    if events.topic == INTERACTIONS:
+        credible = credibility(events.account_age_d)
+        _count_depth(state, events, user, kol, cell, credible)
+        _count_evidence(state, events, user, kol, cell, credible)
+        _count_unfollowers(state, events, user, kol, cell)
 
 
 def _admitted(state: Counted, events: Behaviour, kol: Codes) -> Codes:
@@ -86,30 +102,73 @@ def _in_open_minutes(state: Counted, topic: str, at: Moments) -> Mask:
     return ~closed
 
 
+def _count_dwell(state: Counted, events: Behaviour, cell: RowNumbers) -> None:
+    """Add how long views were, those of live rooms also apart."""
+    viewed = np.flatnonzero((events.kind == Kind.VIEW) & (events.dwell_ms != NONE))
+    if not viewed.size:
+        return
+    dwell, cell, live = events.dwell_ms[viewed], cell[viewed], events.live[viewed]
+    short = dwell < SHORT_MS
+    state.cells.add(cell, AT["dwell_ms"], dwell)
+    state.cells.add(cell, AT["dwell_views"], 1)
+    state.cells.add(cell[short], AT["short_views"], 1)
+    state.cells.add(cell[live], AT["live_ms"], dwell[live])
+
+
 def _count_depth(
-    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers, own: Mask
+    state: Counted,
+    events: Behaviour,
+    user: RowNumbers,
+    kol: Codes,
+    cell: RowNumbers,
+    credible: NDArray[np.int64],
 ) -> None:
-    weight = omega(events)
-    deep = (weight > 0) & ~own
-    depth, square = state.depth.add(user[deep], kol[deep], events.at[deep], weight[deep])
-    state.cells.add(cell[deep], AT["depth"], depth)
-    state.cells.add(cell[deep], AT["depth_square"], square)
+    """Add the depth of users' days, and once a day how credible and how old its user is."""
+    grown = is_grown(events.account_age_d)
+    added = state.depth.add(user, kol, events.at, omega(events), grown, credible)
+    deep = np.flatnonzero(added.depth | added.credible)
+    for field, amount in (
+        ("depth", added.depth),
+        ("depth_square", added.square),
+        ("credible_depth", added.credible),
+        ("credible_depth_square", added.credible_square),
+    ):
+        state.cells.add(cell[deep], AT[field], amount[deep])
+    cell, age, c = cell[added.first], events.account_age_d[added.first], credible[added.first]
+    state.cells.add(cell, AT["credible_days"], c)
+    state.cells.add(cell, AT["credible_days_square"], c * c)
+    state.cells.add(cell[~np.isnan(age)], AT["aged_days"], 1)
+    state.cells.add(cell[age < YOUNG_D], AT["young_days"], 1)
 
 
 def _count_evidence(
-    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers, own: Mask
+    state: Counted,
+    events: Behaviour,
+    user: RowNumbers,
+    kol: Codes,
+    cell: RowNumbers,
+    credible: NDArray[np.int64],
 ) -> None:
     sides = side_of(events)
-    counts = (sides != NO_EVIDENCE) & ~own
+    counts = sides != NO_EVIDENCE
     if not counts.any():
         return
     sides, cell = sides[counts], cell[counts]
     granted = state.allowances.grant(
         user[counts], kol[counts], sides, events.kind[counts], events.at[counts]
     )
-    weight = evidence(granted, credibility(events.account_age_d[counts]))
+    weight = evidence(granted, credible[counts])
     state.cells.add(cell, SUM_FIELD[sides], weight)
     state.cells.add(cell, SQUARE_FIELD[sides], weight * weight)
+
+
+def _count_unfollowers(
+    state: Counted, events: Behaviour, user: RowNumbers, kol: Codes, cell: RowNumbers
+) -> None:
+    left = np.flatnonzero(events.kind == Kind.UNFOLLOW)
+    if left.size:
+        first = state.unfollowers.add(user[left], kol[left], events.at[left] // MINUTE_MS)
+        state.cells.add(cell[left[first]], AT["unfollowers"], 1)
 
 
 def count_purchases(state: Counted, changes: OrderChanges) -> None:

@@ -6,9 +6,15 @@
 Each event adds `round(10^6 ln(1 + s after)) - round(10^6 ln(1 + s before))` to its
 minute's cell, so the day's sum is exactly `round(10^6 ln(1 + s))`; the same with the
 square of the logarithm. Only accounts of at least 3 days count (where the age is known).
+
+*Credible depth* is weighted instead of cut: `round(c 10^6 ln(1 + s))` with the credibility c of
+the source, that of the day's first interaction in the log, and with the interactions of accounts
+of every age. Beside it stands c itself, once for each such day, so that a mean is weighted by c on
+both sides: two thousand accounts that are one day old weigh as much as 67 grown ones.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +25,7 @@ from schemas.events import Kind
 from streams.core.arrays.coded import ExpiringPart, ExpiringTable
 from streams.core.arrays.index import RowNumbers, packed
 from streams.core.moments import DAY_MS, HORIZON_MS
+from streams.core.user.evidence import ONE
 from streams.core.user.touches import is_read
 
 OMEGA: Final = {  # in half units; a view must be read
@@ -51,10 +58,25 @@ SQUARE_OF: Final = np.array([round(SCALE * log * log) for log in _LOG], np.int64
 
 def omega(events: Behaviour) -> NDArray[np.int64]:
     """What each event weighs, in half units; 0 where it does not count."""
-    weight = _OMEGA_OF[events.kind]
-    counts: Mask = ~(events.account_age_d < YOUNGEST_D)
-    counts &= (events.kind != Kind.VIEW) | is_read(events)
-    return np.where(counts, weight, 0)
+    counts: Mask = (events.kind != Kind.VIEW) | is_read(events)
+    return _OMEGA_OF[events.kind] * counts
+
+
+def is_grown(account_age_d: NDArray[np.float64]) -> Mask:
+    """Which accounts are not known to be younger than `YOUNGEST_D`."""
+    grown: Mask = ~(account_age_d < YOUNGEST_D)
+    return grown
+
+
+@dataclass(frozen=True, slots=True)
+class Deepened:
+    """What events add, 1e-6, in the order of the log; columns `(n,)`."""
+
+    first: Mask  # the first of its user, KOL and day
+    depth: NDArray[np.int64]
+    square: NDArray[np.int64]
+    credible: NDArray[np.int64]  # depth, weighted by the credibility of the day
+    credible_square: NDArray[np.int64]
 
 
 def expired(days: ExpiringTable, watermark: int) -> Mask:
@@ -65,24 +87,60 @@ def expired(days: ExpiringTable, watermark: int) -> Mask:
 
 
 class Depth(ExpiringPart):
-    """The sum of omega by user, KOL and day, for the days that can still change."""
+    """The sums of omega by user, KOL and day, for the days that can still change."""
 
     def __init__(self, slack: int) -> None:
-        self._day = ExpiringTable(slack, expired, half_units=np.int64)
+        self._day = ExpiringTable(
+            slack,
+            expired,
+            half_units=np.int64,  # of grown accounts
+            every=np.int64,  # of accounts of every age
+            credible=np.int32,  # of the day's first interaction, 1e-6
+        )
         super().__init__({"": self._day})
 
     def add(
-        self, user: RowNumbers, kol: NDArray[Any], at: NDArray[np.int64], weight: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Take in events in the order of the log; gives what each adds, 1e-6, and of the square."""
+        self,
+        user: RowNumbers,
+        kol: NDArray[Any],
+        at: NDArray[np.int64],
+        weight: NDArray[np.int64],
+        grown: Mask,
+        credible: NDArray[np.int64],
+    ) -> Deepened:
+        """Take in interactions in the order of the log, those that weigh nothing, too."""
         row, first = self._day.add(packed(user, kol), (at // DAY_MS).astype(np.uint64))
-        total = self._day["half_units"]
-        total[row[first]] = 0
+        new = row[first]
+        self._day["half_units"][new] = self._day["every"][new] = 0
+        self._day["credible"][new] = credible[first]
+        before, after = _added(self._day["half_units"], row, weight * grown)
+        every_before, every_after = _added(self._day["every"], row, weight)
+        c = self._day["credible"][row].astype(np.int64)
+        return Deepened(
+            first,
+            DEPTH_OF[after] - DEPTH_OF[before],
+            SQUARE_OF[after] - SQUARE_OF[before],
+            _weighted(c, DEPTH_OF[every_after]) - _weighted(c, DEPTH_OF[every_before]),
+            _weighted(c, SQUARE_OF[every_after]) - _weighted(c, SQUARE_OF[every_before]),
+        )
+
+
+def _added(
+    total: NDArray[np.int64], row: RowNumbers, weight: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Add weights to the totals of rows; each total before and after its event, up to DEEPEST."""
+    before = total[row]
+    np.add.at(total, row, weight)
+    after = total[row]
+    if not np.array_equal(after - before, weight):  # some rows have more than one weight
         order = np.argsort(row, kind="stable")
         of, sums = row[order], np.cumsum(weight[order])
-        before_group = (sums - weight[order])[np.searchsorted(of, of, side="left")]
-        after = np.empty(len(row), np.int64)
-        after[order] = total[of] + sums - before_group
-        np.add.at(total, row, weight)
-        s, t = np.minimum(after - weight, DEEPEST), np.minimum(after, DEEPEST)
-        return DEPTH_OF[t] - DEPTH_OF[s], SQUARE_OF[t] - SQUARE_OF[s]
+        earlier = (sums - weight[order])[np.searchsorted(of, of, side="left")]
+        after[order] = before[order] + sums - earlier
+        before = after - weight
+    return np.minimum(before, DEEPEST), np.minimum(after, DEEPEST)
+
+
+def _weighted(c: NDArray[np.int64], value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values times credibility, rounded to millionths."""
+    return (c * value + ONE // 2) // ONE

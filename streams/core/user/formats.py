@@ -128,7 +128,32 @@ _COUNTED: Final = (  # topic and name of the door counts of format 2, by place
 )
 
 
+def _with_wider_cells(arrays: Arrays) -> Arrays:
+    """Format 4: cells have twelve fields more, which begin with 0.
+
+    How credible the users of days under way are is not known, so the rest of these days is not
+    weighed; users of shares and unfollows are counted from here on.
+    """
+    days, fields = len(arrays["depth.lo"]), arrays["cells.field"]
+    return {
+        **arrays,
+        "cells.field": np.pad(fields, ((0, 0), (0, _FIELDS - fields.shape[1]))),
+        "depth.every": np.zeros(days, np.int64),
+        "depth.credible": np.zeros(days, np.int32),
+        **{
+            f"{part}.{half}": np.zeros(0, np.uint64)
+            for part in ("share_reach", "unfollowers")
+            for half in ("lo", "hi")
+        },
+        "share_reach.earliest": np.zeros(0, np.int16),
+    }
+
+
+_FIELDS: Final = 60  # of a cell in format 4
+
+
 CONVERSIONS: Final[tuple[Callable[[Arrays], Arrays], ...]] = (
     _with_erased_persons,
     _with_all_moments,
+    _with_wider_cells,
 )

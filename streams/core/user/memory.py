@@ -59,12 +59,13 @@ class UserMemory:
     @property
     def door_counts(self) -> DoorCounts:
         """How many messages left by which door."""
+        self._pipeline.count()
         return self.state.door_counts
 
     @property
     def totals(self) -> NDArray[np.int64]:
         """What was counted since the partition's beginning, in order of `door_counts.SERIES`."""
-        return self.state.door_counts.totals
+        return self.door_counts.totals
 
     @property
     def names(self) -> Names:
@@ -74,6 +75,10 @@ class UserMemory:
     def fold(self, decoded: Decoded) -> None:
         """Take in one record batch of one topic, in the order of the log."""
         self._pipeline.fold(decoded)
+
+    def count(self) -> None:
+        """Bring cells up to date with all that was folded; others here do so by themselves."""
+        self._pipeline.count()
 
     def fold_erasures(self, records: Erasures, next_offset: int) -> None:
         """Take in records of `kol-erasures`; the same ones again change nothing.
@@ -110,10 +115,12 @@ class UserMemory:
             Whether anybody was erased: former snapshots may know of them.
 
         """
+        self._pipeline.count()
         return erasures.erase(self.state)
 
     def prune(self, watermark: int | None) -> None:
         """Drop what no accepted event can change any more; cheap when there is little."""
+        self._pipeline.count()
         self._retention.prune(watermark)
 
     def greatest_time(self, topic: str) -> int | None:
@@ -161,6 +168,7 @@ class UserMemory:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything a snapshot holds, as views: what is not yet written is in it, too."""
+        self._pipeline.count()
         return arrays_of(self.state)
 
     @classmethod

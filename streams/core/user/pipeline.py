@@ -40,6 +40,7 @@ from streams.core.user.own_events import own_events
 from streams.core.user.state import UserState
 from streams.core.user.steps import StepTimer
 from streams.core.user.touches import NO_TOUCH, classes
+from streams.core.user.uncounted import Acts
 
 Facts = Behaviour | Purchases
 
@@ -83,7 +84,13 @@ class Pipeline:
         own = self._own(events.topic, kol, user_id[which])
         touched = self._run("touches", self._touches, events, user, kol, own)
         self._run("orders", self._state.orders.touches.mark_touched, *touched)
-        self._run("cells", count_behaviour, self._state, events, user, kol, own)
+        if self._state.uncounted.add(Acts(events, user, kol, own)):
+            self.count()
+
+    def count(self) -> None:
+        """Count the events that wait for it: before anything looks at what they change."""
+        for acts in self._state.uncounted.take():
+            self._run("cells", count_behaviour, self._state, acts)
 
     def _own(self, topic: str, kol: Codes, user_id: Keys) -> Mask:
         """Which events are of their KOL's own account: they are counted, and speak for nobody."""

@@ -33,7 +33,8 @@ class Retention:
         self._prune_journeys()
         for part in (
             *(state.cells, state.distinct, state.buyers),
-            *(state.depth, state.allowances, state.admission),
+            *(state.depth, state.allowances, state.share_reach, state.unfollowers),
+            state.admission,
         ):
             part.prune(state.pruned_to)
         self._prune_users()

@@ -75,6 +75,8 @@ def _parts(state: UserState) -> dict[str, Part]:
         "buyers": state.buyers,
         "depth": state.depth,
         "allowances": state.allowances,
+        "share_reach": state.share_reach,
+        "unfollowers": state.unfollowers,
         "admission": state.admission,
         "forgotten": state.erased,
     }

@@ -25,7 +25,10 @@ from streams.core.user.evidence import Allowances
 from streams.core.user.journeys import Lookup
 from streams.core.user.orders import Orders
 from streams.core.user.pseudonyms import Pseudonyms
+from streams.core.user.share_reach import ShareReach
 from streams.core.user.touches import Touches
+from streams.core.user.uncounted import Uncounted
+from streams.core.user.unfollowers import Unfollowers
 
 SLACK: Final = 1 << 16  # rows of one part below which nothing is pruned
 
@@ -65,11 +68,13 @@ class UserState:
         self.erased = ErasedPersons()
         self.touches = Touches(slack, touch_limit)
         self.orders = Orders(slack, Pseudonyms(hmac_key))
+        self.uncounted = Uncounted()
         self.admission = Admission(slack, name_limit)
         self.cells = Cells(slack)
         self.distinct, self.buyers = Distinct(slack), DistinctBuyers(slack)
         self.depth = Depth(slack)
         self.allowances = Allowances(slack)
+        self.share_reach, self.unfollowers = ShareReach(slack), Unfollowers(slack)
 
     def lookup(self) -> Lookup:
         """Looks up the touches that count for orders of users."""
@@ -104,4 +109,7 @@ class UserState:
     @property
     def by_user(self) -> tuple[CodedPart, ...]:
         """The parts whose rows leave with their users; orders go on without."""
-        return self.touches, self.distinct, self.buyers, self.depth, self.allowances
+        return (
+            *(self.touches, self.distinct, self.buyers, self.depth, self.allowances),
+            *(self.share_reach, self.unfollowers),
+        )

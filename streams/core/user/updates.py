@@ -39,6 +39,7 @@ class Updates:
 
 def collect_updates(memory: UserMemory) -> Updates:
     """What changed in a memory since the last call; nothing where nothing did."""
+    memory.count()
     state, partition = memory.state, memory.partition
     row, refunded = collect_changed_orders(state.orders)
     tombstones = collect_tombstones(state.orders)

@@ -334,7 +334,9 @@ def of_format_2(reader: Reader) -> dict[str, Any]:
 def upgraded(arrays: dict[str, Any]) -> Reader:
     """A memory that goes on from them in a second life."""
     reader = Reader()
-    reader.memory = UserMemory.restored(CONVERSIONS[1](arrays), 3, hmac_key=KEY)
+    for convert in CONVERSIONS[1:]:
+        arrays = dict(convert(arrays))
+    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
     reader.memory.life = 1
     return reader
 

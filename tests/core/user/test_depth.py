@@ -1,5 +1,5 @@
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from schemas.columns import Behaviour
 from schemas.events import INTERACTIONS
 from streams.core.moments import HORIZON_MS
-from streams.core.user.depth import DEEPEST, DEPTH_OF, OMEGA, SQUARE_OF, Depth, omega
+from streams.core.user.depth import (
+    DEEPEST,
+    DEPTH_OF,
+    OMEGA,
+    SQUARE_OF,
+    Deepened,
+    Depth,
+    is_grown,
+    omega,
+)
+from streams.core.user.evidence import credibility
 from tests.builders import DAY, HOUR, NOON, decoded, interaction
 
 Deed = tuple[int, int, int, int]  # user, KOL, at, half units
@@ -25,10 +35,16 @@ deeds = st.lists(
 )
 
 
+def add(depth: Depth, batch: list[Deed], ages: list[float] | None = None) -> Deepened:
+    """Take in deeds of accounts of these ages; by default of grown ones."""
+    user, kol, at, weight = np.array(batch, np.int64).reshape(-1, 4).T
+    age = np.array([400.0] * len(batch) if ages is None else ages)
+    return depth.add(user, kol, at, weight, is_grown(age), credibility(age))
+
+
 def deepen(depth: Depth, batch: list[Deed]) -> list[tuple[int, int]]:
-    columns = np.array(batch, np.int64).reshape(-1, 4).T
-    found = depth.add(*columns)
-    return list(zip(*(column.tolist() for column in found), strict=True))
+    found = add(depth, batch)
+    return list(zip(found.depth.tolist(), found.square.tolist(), strict=True))
 
 
 def weight(**fields: object) -> int:
@@ -106,8 +122,7 @@ def test_users_get_new_numbers_and_keep_their_days() -> None:
         ({"live_id": "l", "dwell_ms": 5_000}, 1),
         ({"dwell_ms": 4_999, "completion": 0.49}, 0),
         ({"event": "like"}, 2),
-        ({"event": "like", "account_age_d": 3}, 2),
-        ({"event": "like", "account_age_d": 2.9}, 0),
+        ({"event": "like", "account_age_d": 2.9}, 2),
         ({"event": "ugc_post"}, 20),
         ({"event": "report"}, 0),
     ],
@@ -120,3 +135,47 @@ def test_an_interaction_weighs_what_the_table_says(
 
 def test_fourteen_kinds_deepen() -> None:
     assert len(OMEGA) == 14
+
+
+@given(
+    st.lists(st.tuples(deeds, st.sampled_from([0.0, 1.0, 2.9, 3.0, 30.0, math.nan])), max_size=4)
+)
+def test_a_day_is_weighed_by_the_credibility_of_its_first_interaction(
+    batches: list[tuple[list[Deed], float]],
+) -> None:
+    depth = Depth(slack=0)
+    c = dict[tuple[int, ...], int]()
+    every, grown = defaultdict[tuple[int, ...], int](int), defaultdict[tuple[int, ...], int](int)
+    sums = defaultdict[tuple[int, ...], Counter[str]](Counter)
+    for batch, age in batches:
+        found = add(depth, batch, [age] * len(batch))
+        for n, (user, kol, at, half) in enumerate(batch):
+            day = (user, kol, at // DAY)
+            assert found.first[n] == (day not in c)
+            c.setdefault(day, round(250_000 * min(1, (15 if math.isnan(age) else age) / 30)))
+            every[day] += half
+            grown[day] += half * (not age < 3)
+            sums[day].update(
+                depth=int(found.depth[n]),
+                credible=int(found.credible[n]),
+                square=int(found.credible_square[n]),
+            )
+            log, cut = (math.log1p(min(s[day], DEEPEST) / 2) for s in (every, grown))
+
+            assert sums[day]["depth"] == round(1_000_000 * cut)
+            for name, value in (("credible", log), ("square", log * log)):
+                weighed = c[day] * round(1_000_000 * value)
+                assert sums[day][name] == (2 * weighed + 1_000_000) // 2_000_000
+
+
+def test_looks_of_thousands_of_new_accounts_weigh_little() -> None:
+    """Mean depth of 200 grown users, beside 2 000 accounts of one day that look for .8 s."""
+    age = np.array([400.0] * 200 + [1.0] * 2_000)
+    weight = np.array([8] * 200 + [0] * 2_000)
+    users, c = np.arange(len(age)), credibility(age)
+    found = Depth(0).add(users, users * 0, users * 0 + NOON, weight, is_grown(age), c)
+
+    assert found.credible.sum() / c[found.first].sum() == pytest.approx(
+        math.log1p(4) * 50 / 66.7, 0.01
+    )
+    assert found.depth.sum() / found.first.sum() == pytest.approx(math.log1p(4) * 1e6 / 11, 0.01)

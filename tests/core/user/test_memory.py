@@ -721,6 +721,12 @@ def test_a_cell_counts_what_happened_around_its_kol() -> None:
         "depth_square": 164_402,
         "for_B": 250_000,
         "square_B": 62_500_000_000,
+        "credible_days": 250_000,
+        "credible_days_square": 62_500_000_000,
+        "credible_depth": 101_366,  # a quarter of ln 1.5
+        "credible_depth_square": 41_101,  # and of its square, 164 402 / 4 rounded up
+        "aged_days": 1,
+        "dwell_views": 1,
     }
 
 

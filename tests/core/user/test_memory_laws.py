@@ -47,13 +47,7 @@ from tests.oracle import (
 
 NOW: Final = 1_760_000_400_000  # when everything is appended; a whole half hour
 KEY: Final = b"the key of these tests"
-UNEXPECTED: Final = (
-    "depth",
-    "depth_square",
-    "for_",
-    "against_",
-    "square_",
-)  # by the oracle's cells
+UNEXPECTED: Final = ("for_", "against_", "square_")  # by the oracle's cells
 
 GIVEN_BACK: Final = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
 COUNTERS: Final = (
@@ -362,6 +356,12 @@ ACTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("content-interactions", {"event": "like"}),
     ("content-interactions", {"event": "view", "live_id": "l", "dwell_ms": 30_000}),
     ("content-interactions", {"event": "view", "dwell_ms": 1}),
+    ("clickstream", {"event": "click", "share_id": "s", "share_depth": 1}),
+    ("clickstream", {"event": "add_cart", "share_depth": 3}),
+    ("content-interactions", {"event": "save", "account_age_d": 6.9, "share_depth": 2}),
+    ("content-interactions", {"event": "comment", "account_age_d": 2.9}),
+    ("content-interactions", {"event": "share", "account_age_d": 400, "share_depth": 1}),
+    ("content-interactions", {"event": "unfollow", "account_age_d": 7}),
     ("purchases", {"kind": "paid", "pay_cents": 100, "brand_id": "x"}),
     ("purchases", {"kind": "paid", "pay_cents": 7}),
     ("purchases", {"kind": "paid", "pay_cents": 50, "brand_id": "y", "currency": "usd"}),

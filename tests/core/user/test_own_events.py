@@ -54,9 +54,13 @@ def test_a_kol_who_buys_from_himself_earns_nothing_and_gains_no_trust() -> None:
 
     assert credit(own.order()) == {"organic": 500}
     assert credit(of_another.order()) == {"k2": 500}
-    spoken = {name for name in AT if name.startswith(("for_", "against_", "square_", "depth"))}
+    words = ("for_", "against_", "square_", "depth", "credible_")
+    spoken = {name for name in AT if name.startswith(words)}
     assert cell.keys() & spoken == set()
-    assert other.keys() & spoken == {"depth", "depth_square", "for_E", "square_E"}
+    assert other.keys() & spoken == {
+        *("depth", "depth_square", "for_E", "square_E"),
+        *("credible_days", "credible_days_square", "credible_depth", "credible_depth_square"),
+    }
     assert cell == {name: n for name, n in other.items() if name not in spoken}
     assert (own.doors()[CLICKSTREAM, "own_event"], own.doors()[INTERACTIONS, "own_event"]) == (1, 2)
 
