@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
@@ -17,7 +17,7 @@ from streams.runtime.pages import serve
 from streams.runtime.shutdown import Shutdown
 from streams.settings import Settings
 from streams.trainer.trainer import Trainer
-from streams.trainer.turns import TURNS
+from streams.trainer.turns import TURNS, Turn
 
 CLOSE_SECONDS: Final = 2.0  # for the group to be left
 
@@ -34,9 +34,12 @@ def run(settings: Settings, *, once: bool = False, turns: Sequence[str] = tuple(
     shutdown = Shutdown(name="trainer")
     try:
         check(settings)
-        asyncio.run(_run(Trainer(settings, turns), shutdown, once=once))
-    except ExpectedError as refused:
-        return shutdown.report(refused)
+        chosen = {name: TURNS[name] for name in turns}
+        asyncio.run(_run(settings, chosen, shutdown, once=once))
+    except Exception as error:
+        if not isinstance(error, ExpectedError):
+            log.exception("unforeseen")
+        return shutdown.report(error)
     return shutdown.report()
 
 
@@ -62,7 +65,10 @@ def check(settings: Settings) -> None:
         raise NotReadyError(conflict)
 
 
-async def _run(trainer: Trainer, shutdown: Shutdown, *, once: bool) -> None:
+async def _run(
+    settings: Settings, turns: Mapping[str, Turn], shutdown: Shutdown, *, once: bool
+) -> None:
+    trainer = Trainer(settings, turns)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -71,7 +77,7 @@ async def _run(trainer: Trainer, shutdown: Shutdown, *, once: bool) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    conf = trainer.settings.trainer
+    conf = settings.trainer
     pages = None
     if not once:
         pages = asyncio.create_task(serve(trainer.health, conf.host, conf.port, trainer.stopped))

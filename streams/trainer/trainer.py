@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Final, cast
 
@@ -30,6 +30,7 @@ from streams.trainer.turns import (
     CheckedClient,
     Report,
     StoppedError,
+    Turn,
     Work,
     greatest_generation,
 )
@@ -50,7 +51,7 @@ class Trainer:
 
     Args:
         settings: of the deployment.
-        turns: names of the turns that it takes.
+        turns: that it takes, by name.
         now_ms: milliseconds since the epoch.
 
     """
@@ -58,12 +59,13 @@ class Trainer:
     def __init__(
         self,
         settings: Settings,
-        turns: Sequence[str],
+        turns: Mapping[str, Turn] = TURNS,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.settings = settings
+        self._turns = turns
         conf = settings.trainer
-        every = {name: TURNS[name].seconds(settings) for name in turns}
+        every = {name: turn.seconds(settings) for name, turn in turns.items()}
         self.health = Health(every, 2 * conf.statement_seconds, lambda: now_ms() / 1000)
         self._every = every
         self._now_ms = now_ms
@@ -247,7 +249,7 @@ class Trainer:
             self._client = self._connect()
         checked = cast("Client", CheckedClient(self._client, self._check))
         work = Work(checked, self.settings, generation, number, self._now_ms(), settles)
-        return TURNS[name].take(work)
+        return self._turns[name].take(work)
 
     def _check(self) -> None:
         if self._is_stopping.is_set():

@@ -1,0 +1,273 @@
+"""The rhythm of a trainer: who holds the lock takes turns, and says how each went."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from streams.clients.clickhouse import ReadingError
+from streams.clients.kafka_admin import BrokerError
+from streams.runtime.shutdown import sentence
+from streams.settings import Settings
+from streams.trainer.standing import Notes, Standing, decode_notes
+from streams.trainer.trainer import LockHeldError, Trainer
+from streams.trainer.turns import MINUTES, Report, StoppedError, Turn, Work
+
+NOW = 1_800_000_000_000
+FAILURES = "kol_trainer_failures_total"
+SUCCESS = "kol_trainer_last_success_timestamp_seconds"
+
+
+@dataclass(slots=True)
+class ScriptedLock:
+    """A lock that gives these generations one after the other; the last one stays."""
+
+    generations: list[int | None]
+    keeps: bool = True  # until the end of a turn
+    away: bool = False  # the brokers
+    overtaken: bool = False
+    noted: list[Notes] = field(default_factory=list)
+    fault: BrokerError | None = None
+
+    @property
+    def is_assigned(self) -> bool:
+        return self.generations[0] is not None or len(self.generations) > 1
+
+    async def start(self) -> None:
+        """Join."""
+
+    async def stop(self) -> None:
+        """Leave."""
+
+    async def confirm(self, _notes: str) -> int | None:
+        if self.away:
+            raise BrokerError("no Kafka")
+        return self.generations.pop(0) if len(self.generations) > 1 else self.generations[0]
+
+    async def is_overtaken(self) -> bool:
+        return self.overtaken
+
+    async def note(self, notes: str) -> bool:
+        found = decode_notes(notes)
+        assert found is not None
+        self.noted.append(found)
+        return self.keeps
+
+
+class Client:
+    """Runs statements that do nothing."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def command(self, sql: str) -> None:
+        self.statements.append(sql)
+
+    def close(self) -> None:
+        """Close."""
+
+
+class Tried(Trainer):
+    """A trainer without brokers and engine."""
+
+    def __init__(
+        self,
+        lock: ScriptedLock,
+        take: Callable[[Work], Report],
+        former: Notes | None = None,
+        every: float = 0.0,
+    ) -> None:
+        super().__init__(Settings(), {MINUTES: Turn("", lambda _: every, take)}, lambda: NOW)
+        self._lock = cast("Any", lock)
+        self._former = former
+        self.client = Client()
+
+    def _standing(self) -> Standing:
+        return Standing(1, 0, self._former)
+
+    def _connect(self) -> Any:  # noqa: ANN401  # a stand-in
+        return self.client
+
+    def exported(self, name: str) -> float | None:
+        labels = {} if name.endswith(("holder", "generation", "buckets")) else {"turn": MINUTES}
+        return self.health.metrics.registry.get_sample_value(name, labels)
+
+
+async def rounds(trainer: Trainer, count: int) -> None:
+    for _ in range(count):
+        await trainer._round()
+
+
+async def test_the_first_turn_of_each_generation_leaves_nothing_for_later() -> None:
+    seen: list[tuple[int, int, bool]] = []
+
+    def take(work: Work) -> Report:
+        seen.append((work.generation, work.number, work.settles))
+        return Report()
+
+    lock = ScriptedLock([3, 3, 5, 5])
+    await rounds(Tried(lock, take), 4)
+
+    assert seen == [(3, 1, True), (3, 2, False), (5, 3, True), (5, 4, False)]
+    assert [notes.settled for notes in lock.noted] == [3, 3, 5, 5]
+
+
+async def test_what_a_turn_did_is_counted_and_when_is_noted() -> None:
+    done = Report({"credit_1h": 2, "cell_1h": 0}, {"credit_1h": 9}, waiting=4)
+    lock = ScriptedLock([1])
+    trainer = Tried(lock, lambda _: done)
+
+    await rounds(trainer, 2)
+
+    counted = trainer.health.metrics.registry.get_sample_value
+    assert counted("kol_trainer_buckets_total", {"table": "credit_1h"}) == 4
+    assert counted("kol_trainer_rows_total", {"table": "credit_1h"}) == 18
+    assert trainer.exported("kol_trainer_waiting_buckets") == 4
+    assert trainer.exported("kol_trainer_is_holder") == 1
+    assert trainer.exported("kol_trainer_generation") == 1
+    assert trainer.exported(SUCCESS) == NOW / 1000
+    assert lock.noted[-1].succeeded == {MINUTES: NOW}
+    assert trainer.health.status()["turns"][MINUTES]["buckets"] == {"credit_1h": 2, "cell_1h": 0}
+
+
+async def test_a_turn_that_fails_is_told_until_one_succeeds() -> None:
+    outcomes: list[Report | Exception] = [ReadingError("memory is short"), Report()]
+
+    def take(_: Work) -> Report:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    lock = ScriptedLock([1])
+    trainer = Tried(lock, take)
+    await rounds(trainer, 1)
+    failed = trainer.health.ready()
+    trainer._due[MINUTES] = 0.0  # it waits for some seconds
+    await rounds(trainer, 1)
+
+    assert failed == ["minutes: memory is short (0 s ago)"]
+    assert trainer.health.ready() == []
+    assert trainer.exported(FAILURES) == 1
+    assert len(lock.noted) == 1
+
+
+async def test_one_that_stands_by_is_ready_and_takes_no_turn() -> None:
+    taken: list[Work] = []
+    trainer = Tried(ScriptedLock([None]), lambda work: taken.append(work) or Report())  # type: ignore[func-returns-value]
+
+    await rounds(trainer, 3)
+
+    assert taken == []
+    assert (trainer.health.ready(), trainer.health.live()) == ([], [])
+    assert not trainer.health.status()["holds"]
+    assert trainer.exported("kol_trainer_is_holder") == 0
+    assert trainer.exported(FAILURES) == 0
+
+
+async def test_a_turn_whose_lock_was_lost_meanwhile_does_not_count() -> None:
+    trainer = Tried(ScriptedLock([1], keeps=False), lambda _: Report())
+
+    await rounds(trainer, 1)
+
+    assert trainer.health.status()["turns"][MINUTES]["last_success"] is None
+
+
+async def test_who_takes_over_knows_when_the_former_holders_turns_succeeded() -> None:
+    former = Notes("shop-1", 7, 0, settled=1, succeeded={MINUTES: NOW - 60_000, "nightly": 3})
+    lock = ScriptedLock([2])
+    trainer = Tried(lock, lambda _: Report(), former)
+    before = await trainer._hold()
+    known = trainer.exported(SUCCESS)
+    await rounds(trainer, 1)
+
+    assert before == 2
+    assert known == NOW / 1000 - 60
+    assert lock.noted[-1].succeeded == {MINUTES: NOW, "nightly": 3}
+    assert lock.noted[-1].host != "shop-1"
+
+
+async def test_a_broker_that_is_away_is_told_and_waited_for() -> None:
+    lock = ScriptedLock([1], away=True)
+    trainer = Tried(lock, lambda _: Report())
+    await rounds(trainer, 2)
+    away = trainer.health.ready()
+    lock.away = False
+    await rounds(trainer, 1)
+
+    assert away == ["no Kafka"]
+    assert trainer.health.ready() == []
+
+
+async def test_a_turn_is_taken_at_once_when_somebody_asks() -> None:
+    taken: list[int] = []
+    lock = ScriptedLock([1])
+    trainer = Tried(lock, lambda work: taken.append(work.number) or Report(), every=3_600.0)  # type: ignore[func-returns-value]
+    await rounds(trainer, 3)
+    before = list(taken)
+    lock.overtaken = True
+    await rounds(trainer, 1)
+
+    assert before == [1]
+    assert taken == [1, 2]
+
+
+async def test_a_stop_ends_a_turn_between_two_statements() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[Exception] = []
+
+    def take(work: Work) -> Report:
+        work.client.command("first")
+        begun.set()
+        go_on.wait(60)
+        try:
+            work.client.command("second")
+        except StoppedError as error:
+            ended.append(error)
+            raise
+        return Report()
+
+    lock = ScriptedLock([1])
+    trainer = Tried(lock, take)
+    task = asyncio.create_task(trainer.work())
+    await asyncio.to_thread(begun.wait, 60)
+    trainer.stop()
+    go_on.set()
+    await task
+
+    assert trainer.client.statements == ["first"]
+    assert len(ended) == 1
+    assert lock.noted == []
+    assert trainer.exported(FAILURES) == 0
+
+
+async def test_once_takes_each_turn_once() -> None:
+    numbers: list[int] = []
+    lock = ScriptedLock([4])
+    await Tried(lock, lambda work: numbers.append(work.number) or Report()).once()  # type: ignore[func-returns-value]
+
+    assert numbers == [1]
+    assert [notes.settled for notes in lock.noted] == [4]
+
+
+async def test_once_beside_a_living_holder_says_who_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.trainer.trainer.LOCK_SECONDS", -1_000.0)  # waited long enough
+    holder = Notes("shop-1", 7, 0)
+
+    with pytest.raises(LockHeldError) as error:
+        await Tried(ScriptedLock([None]), lambda _: Report(), holder).once()
+    assert sentence(error.value).startswith("process 7 of shop-1 holds the lock")
+
+
+@pytest.mark.parametrize(("seconds", "faults"), [(60.0, []), (2_000.0, ["minutes: under way"])])
+def test_a_turn_that_hangs_needs_a_new_process(seconds: float, faults: Sequence[str]) -> None:
+    health = Tried(ScriptedLock([1]), lambda _: Report()).health
+    health.begin(MINUTES)
+    health._clock = lambda: NOW / 1000 + seconds
+
+    assert [fault.partition(" for")[0] for fault in health.live()] == list(faults)
