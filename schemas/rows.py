@@ -6,7 +6,7 @@ that is missing, and `make docs` writes the page of tables.
 
 Values have any form of `values`. `DateTime64(3, 'UTC')` columns are int milliseconds since the
 epoch, `DateTime('UTC')` columns int seconds, money is integer cents, a NaN in a
-`Nullable(Float64)` column is NULL.
+`Nullable(Float64)` column is NULL, and so is `values.NULL` in a `Nullable(Int64)` one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ MOMENT: Final = "DateTime64(3, 'UTC')"
 SECOND: Final = "DateTime('UTC')"
 NAME: Final = "LowCardinality(String)"
 NUMBER: Final = "Nullable(Float64)"
+AMOUNT: Final = "Nullable(Int64)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,31 @@ _CREDITS: Final = {
     )
 }
 
+_REFUNDS: Final = {
+    "refund_at": Column(
+        f"Array({MOMENT})",
+        "event time of each refund, cancel and reversal of the order, in order of time",
+        default="if(refunded_cents = 0, [], [ordered_at])",
+    ),
+    "refund_cents": Column(
+        "Array(Int64)",
+        "what each changed of refunded_cents, which is their sum; below 0 of a reversal, 0 of "
+        "what had no effect",
+        default="if(refunded_cents = 0, [], [refunded_cents])",
+    ),
+    "refund_kind": Column(
+        f"Array({NAME})",
+        "refund, cancel or reversal; merged: those of one quarter of an hour, of an order with "
+        "more than 256; undated: stated by a version that kept no times, here at the order's",
+        default="if(refunded_cents = 0, [], ['undated'])",
+    ),
+    "refund_reason": Column(
+        "Array(String)",
+        "why, as sent, the first 200 characters; empty of what is merged and of a forgotten person",
+        default="if(refunded_cents = 0, [], [''])",
+    ),
+}
+
 _ORDER_CREDIT: Final = Table(
     "order_credit",
     "One row per order: paid and given back, the touches that count, what each model owes to whom. "
@@ -177,7 +203,18 @@ _ORDER_CREDIT: Final = Table(
             platform=(NAME, "platform, empty where unknown"),
             channel=(NAME, "channel, empty where unknown"),
             currency=(NAME, "currency, empty where unknown"),
+            category=(NAME, "category of the product, empty where unknown"),
+            price_tier=(NAME, "price tier of the product, empty where unknown"),
+            sku=("String", "the product, empty where unknown"),
+            size=(NAME, "size of the pack as sent, empty where unknown"),
+            qty=(NUMBER, "pieces, or weight of loose goods; NULL where unknown"),
+            coupon_id=("String", "coupon redeemed; empty where none, and of a forgotten person"),
+            promo=("UInt8", "1 if bought in a promotion, 0 if not or unknown"),
+            member=("UInt8", "1 if bought by a member, 0 if not or unknown"),
             paid_cents=("Int64", "paid"),
+            list_cents=("Int64", "price without any discount, 0 where unknown"),
+            discount_cents=("Int64", "taken off the list price, 0 where none or unknown"),
+            margin_cents=(AMOUNT, "margin of the shop, may be negative; NULL where unknown"),
             refunded_cents=("Int64", "given back, at most what was paid"),
             excess_cents=("Int64", "asked back beyond what was paid, not subtracted"),
             reversed_cents=("Int64", "of what was asked back, failed and reversed"),
@@ -189,6 +226,9 @@ _ORDER_CREDIT: Final = Table(
                 "Int64",
                 "refunds, cancels and reversals without effect: in another currency",
             ),
+        ),
+        **_REFUNDS,
+        **_columns(
             touch_kol=("Array(String)", "the KOL of each counting touch, newest touch last"),
             touch_at=(f"Array({MOMENT})", "event time of each"),
             touch_class=(f"Array({NAME})", "click, engage, live, share or view"),
@@ -405,8 +445,10 @@ TABLES: Final[Mapping[str, Table]] = {
 
 VIEWS: Final[Mapping[str, str]] = {
     "v_order_credit": "What a model owes a KOL for an order: one row per (order, model, KOL).",
-    "v_order": "One row per order: paid, given back, how many touches count.",
-    "v_order_touches": "One row per order with the touches that count, newest last.",
+    "v_order": "One row per order: what was bought, paid and given back, how many touches count.",
+    "v_order_touches": "One row per order with the touches that count and with its refunds.",
+    "v_refund": "One row per refund, cancel or reversal: its cents of an order, by both dates.",
+    "v_refund_credit": "v_refund by model and KOL: what each gives back, by both dates.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
     "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
     "v_dead_letter": "What could not be read or written, each once.",
