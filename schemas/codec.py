@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from schemas.columns import (
     NONE,
     PLACEHOLDER,
+    UNKNOWN_CENTS,
     Behaviour,
     Codes,
     Decoded,
@@ -38,6 +39,7 @@ from schemas.events import (
     KINDS,
     MAX_DEPTH,
     MAX_EVENT_BYTES,
+    MAX_ID,
     PRICED,
     PURCHASES,
     YEAR_2000,
@@ -62,6 +64,8 @@ _PURCHASE_NAMES: Final = (
     *("event_id", "user_id", "kind", "order_id", "ref_order_id"),
     *("brand_id", "platform", "channel_type", "currency"),
 )
+MAX_REASON: Final = 200  # characters that are kept of why an order was refunded: a free text
+_EXACT: Final = 2.0**53  # below it every whole number is a float of its own
 _SHOWN_WORD: Final = 64  # characters of an unknown word in an error: longer than any of ours
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
 
@@ -190,6 +194,9 @@ def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded
     platforms, platform = _names_and_codes([event.platform for event in events])
     channels, channel = _names_and_codes([event.channel_type for event in events])
     currencies, currency = _currencies_and_codes([event.currency for event in events])
+    categories, category = _names_and_codes([event.category for event in events])
+    price_tiers, price_tier = _tags_and_codes([event.price_tier for event in events])
+    sizes, size = _tags_and_codes([event.size for event in events])
     pay_cents = _cents([event.pay_cents for event in events])
     pay_cents[common["kind"] == Kind.CANCEL] = 0
     facts = Purchases(
@@ -207,9 +214,20 @@ def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded
         channel=channel,
         currencies=currencies,
         currency=currency,
+        categories=categories,
+        category=category,
+        price_tiers=price_tiers,
+        price_tier=price_tier,
+        sizes=sizes,
+        size=size,
+        skus=[event.sku or "" for event in events],
+        coupon_ids=[event.coupon_id or "" for event in events],
+        reasons=[event.reason[:MAX_REASON] if event.reason else "" for event in events],
+        qty=_floats([event.qty for event in events]),
         pay_cents=pay_cents,
         list_cents=_cents([event.list_cents for event in events]),
         discount_cents=_cents([event.discount_cents for event in events]),
+        margin_cents=_counts([event.margin_cents for event in events], UNKNOWN_CENTS),
         promo=_mask([event.promo_flag for event in events]),
         member=_mask([event.is_member for event in events]),
         placeholder_user=_are_among(user_ids, placeholders.among(user_ids)),
@@ -430,6 +448,8 @@ def _names_and_codes(
 ) -> tuple[list[str], Codes]:
     """The distinct names by first appearance, and the code of each row; empty is absent."""
     distinct = [name for name in dict.fromkeys(names) if name]
+    if not distinct:
+        return [], np.full(len(names), NONE, np.int32)
     if placeholders:
         distinct = [name for name in distinct if name not in placeholders]
     code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
@@ -444,8 +464,24 @@ def _currencies_and_codes(words: Sequence[str | None]) -> tuple[list[str], Codes
     return currencies, np.append(currency, np.int32(NONE))[code]
 
 
-def _counts(values: Sequence[int | None]) -> NDArray[np.int64]:
-    return np.array([NONE if value is None else value for value in values], np.int64)
+def _tags_and_codes(tags: Sequence[str | float | None]) -> tuple[list[str], Codes]:
+    """The distinct tags as texts, and the code of each row; empty is absent."""
+    return _names_and_codes([tag if type(tag) is str else _tag(tag) for tag in tags])
+
+
+def _tag(tag: str | float | None) -> str | None:
+    """A producer's own word or number as a text: 900 and 900.0 are one tag.
+
+    >>> [_tag(tag) for tag in ("900g", 900, 900.0, 0.5, 1e300, None)]
+    ['900g', '900', '900', '0.5', '1e+300', None]
+    """
+    if isinstance(tag, float) and tag.is_integer() and abs(tag) < _EXACT:
+        tag = int(tag)
+    return None if tag is None else str(tag)[:MAX_ID]
+
+
+def _counts(values: Sequence[int | None], absent: int = NONE) -> NDArray[np.int64]:
+    return np.array([absent if value is None else value for value in values], np.int64)
 
 
 def _rare(values: Sequence[int | None]) -> NDArray[np.int64]:

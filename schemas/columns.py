@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.values import NULL
+
 Moments = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Keys = NDArray[np.uint64]  # shape (n, 2): a 128-bit identity, low word first
@@ -20,6 +22,7 @@ Mask = NDArray[np.bool_]
 
 NONE = -1  # the code of an absent name, and an absent count
 PLACEHOLDER = -2  # the code of a name that means nobody
+UNKNOWN_CENTS: Final = NULL  # an absent amount where 0 and below are amounts, too
 
 _BEHAVIOUR: Final = (  # columns of `Behaviour`, one value an event
     *("offset", "at", "received_at", "identity", "user", "kind"),
@@ -114,9 +117,20 @@ class Purchases(Facts):
     channel: Codes
     currencies: Sequence[str]  # stripped, in upper case
     currency: Codes
+    categories: Sequence[str]
+    category: Codes
+    price_tiers: Sequence[str]  # numbers as texts
+    price_tier: Codes
+    sizes: Sequence[str]  # numbers as texts
+    size: Codes
+    skus: Sequence[str]  # empty where absent
+    coupon_ids: Sequence[str]  # empty where absent
+    reasons: Sequence[str]  # empty where absent, at most `codec.MAX_REASON` characters
+    qty: NDArray[np.float64]  # pieces or weight, nan where absent
     pay_cents: NDArray[np.int64]  # 0 for a cancel
     list_cents: NDArray[np.int64]  # 0 where absent
     discount_cents: NDArray[np.int64]  # 0 where absent
+    margin_cents: NDArray[np.int64]  # UNKNOWN_CENTS where absent
     promo: Mask
     member: Mask
     placeholder_user: Mask  # the user_id means nobody

@@ -195,6 +195,7 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
     brand_id: Annotated[Ref | None, _about("the brand of the product")] = None
     sku: Annotated[Ref | None, _about("the product")] = None
     category: Annotated[Label | None, _about("of the product")] = None
+    price_tier: Annotated[Tag | None, _about("of the product")] = None
     qty: Annotated[float | None, _about("pieces, or weight of loose goods")] = None
     pay_cents: Annotated[
         Cents | None, _about("paid, refunded or reversed; required unless kind is cancel")

@@ -6,15 +6,14 @@ that is missing, and `make docs` writes the page of tables.
 
 Values have any form of `values`. `DateTime64(3, 'UTC')` columns are int milliseconds since the
 epoch, `DateTime('UTC')` columns int seconds, money is integer cents, a NaN in a
-`Nullable(Float64)` column is NULL.
+`Nullable(Float64)` column is NULL, and so is `values.NULL` in a `Nullable(Int64)` one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.cells import DIMENSION_NAMES, FIELDS
-from schemas.units import commented, unit_of, without_unit
+from schemas.cells import DIMENSIONS, FIELDS
 from schemas.values import Positions, Values, join, pick, plain
 
 MODELS: Final = ("first", "last", "linear", "position", "time_decay", "shapley")
@@ -23,6 +22,7 @@ MOMENT: Final = "DateTime64(3, 'UTC')"
 SECOND: Final = "DateTime('UTC')"
 NAME: Final = "LowCardinality(String)"
 NUMBER: Final = "Nullable(Float64)"
+AMOUNT: Final = "Nullable(Int64)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,6 @@ class Table:
     def columns(self) -> dict[str, str]:
         """Column -> ClickHouse type, those that a writer fills, in order."""
         return {name: column.type for name, column in self.described.items()}
-
-    def unit(self, name: str) -> str:
-        """The unit of a column; empty where it has none."""
-        return unit_of(name, self.all_columns[name].type)
-
-    def meaning(self, name: str) -> str:
-        """What a column means, without its unit."""
-        return without_unit(self.all_columns[name].meaning, self.unit(name))
-
-    def comment(self, name: str) -> str:
-        """What stands in `system.columns` of a column."""
-        return commented(self.meaning(name), self.unit(name))
 
     @property
     def all_columns(self) -> dict[str, Column]:
@@ -149,7 +137,7 @@ _HOUR: Final = _columns(hour=(SECOND, "beginning of the hour"))
 _SOURCE: Final = _columns(
     source_partition=("UInt16", "partition of the inputs the events came from")
 )
-_SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used; 0: none"))
+_SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used"))
 _VERSION: Final = _columns(
     version=(
         "UInt64",
@@ -170,9 +158,34 @@ _CREDITS: Final = {
     f"{kind}_{model}": Column("Array(Int64)", f"{meaning}, by model {model}")
     for model in MODELS
     for kind, meaning in (
-        ("credit", "owed to each of kols"),
-        ("refunded", "of those given back"),
+        ("credit", "cents owed to each of kols"),
+        ("refunded", "cents of those given back"),
     )
+}
+
+_REFUNDS: Final = {
+    "refund_at": Column(
+        f"Array({MOMENT})",
+        "event time of each refund, cancel and reversal of the order, in order of time",
+        default="if(refunded_cents = 0, [], [ordered_at])",
+    ),
+    "refund_cents": Column(
+        "Array(Int64)",
+        "what each changed of refunded_cents, which is their sum; below 0 of a reversal, 0 of "
+        "what had no effect",
+        default="if(refunded_cents = 0, [], [refunded_cents])",
+    ),
+    "refund_kind": Column(
+        f"Array({NAME})",
+        "refund, cancel or reversal; merged: those of one quarter of an hour, of an order with "
+        "more than 256; undated: stated by a version that kept no times, here at the order's",
+        default="if(refunded_cents = 0, [], ['undated'])",
+    ),
+    "refund_reason": Column(
+        "Array(String)",
+        "why, as sent, the first 200 characters; empty of what is merged and of a forgotten person",
+        default="if(refunded_cents = 0, [], [''])",
+    ),
 }
 
 _ORDER_CREDIT: Final = Table(
@@ -190,7 +203,18 @@ _ORDER_CREDIT: Final = Table(
             platform=(NAME, "platform, empty where unknown"),
             channel=(NAME, "channel, empty where unknown"),
             currency=(NAME, "currency, empty where unknown"),
+            category=(NAME, "category of the product, empty where unknown"),
+            price_tier=(NAME, "price tier of the product, empty where unknown"),
+            sku=("String", "the product, empty where unknown"),
+            size=(NAME, "size of the pack as sent, empty where unknown"),
+            qty=(NUMBER, "pieces, or weight of loose goods; NULL where unknown"),
+            coupon_id=("String", "coupon redeemed; empty where none, and of a forgotten person"),
+            promo=("UInt8", "1 if bought in a promotion, 0 if not or unknown"),
+            member=("UInt8", "1 if bought by a member, 0 if not or unknown"),
             paid_cents=("Int64", "paid"),
+            list_cents=("Int64", "price without any discount, 0 where unknown"),
+            discount_cents=("Int64", "taken off the list price, 0 where none or unknown"),
+            margin_cents=(AMOUNT, "margin of the shop, may be negative; NULL where unknown"),
             refunded_cents=("Int64", "given back, at most what was paid"),
             excess_cents=("Int64", "asked back beyond what was paid, not subtracted"),
             reversed_cents=("Int64", "of what was asked back, failed and reversed"),
@@ -202,14 +226,17 @@ _ORDER_CREDIT: Final = Table(
                 "Int64",
                 "refunds, cancels and reversals without effect: in another currency",
             ),
+        ),
+        **_REFUNDS,
+        **_columns(
             touch_kol=("Array(String)", "the KOL of each counting touch, newest touch last"),
-            touch_at=(f"Array({MOMENT})", "event time of each touch's last event"),
+            touch_at=(f"Array({MOMENT})", "event time of each"),
             touch_class=(f"Array({NAME})", "click, engage, live, share or view"),
             touch_via=(f"Array({NAME})", "direct or share"),
         ),
         "touch_begin": Column(
             f"Array({MOMENT})",
-            "event time of each touch's first event",
+            "event time of each touch's first event; touch_at is its last one's",
             default="touch_at",
         ),
         **_columns(
@@ -260,7 +287,12 @@ _MINUTE_CELL: Final = Table(
 )
 
 _PARTS: Final = {
-    f"trust_{d}": Column(NUMBER, f"trust in {meaning}") for d, meaning in DIMENSION_NAMES.items()
+    f"trust_{d}": Column(NUMBER, f"trust in {meaning}")
+    for d, meaning in zip(
+        DIMENSIONS,
+        ("expertise", "authenticity", "integrity", "benevolence", "outcome"),
+        strict=True,
+    )
 }
 
 _KOL_SCORE: Final = Table(
@@ -273,10 +305,10 @@ _KOL_SCORE: Final = Table(
             model_version=(NAME, "generation of the formulas"),
             trust=(NUMBER, "trust, 0 to 1"),
             trust_lo=(NUMBER, "lower end of its 90 % interval"),
-            trust_hi=(NUMBER, "upper end of its 90 % interval"),
+            trust_hi=(NUMBER, "upper end"),
             resonance=(NUMBER, "resonance, 0 to 1; NULL while nothing speaks for any value"),
             resonance_lo=(NUMBER, "lower end of its 90 % interval"),
-            resonance_hi=(NUMBER, "upper end of its 90 % interval"),
+            resonance_hi=(NUMBER, "upper end"),
             n_eff=("Float64", "how many independent judgements of users stand behind trust"),
         ),
         **_PARTS,
@@ -304,7 +336,7 @@ _DEAD_LETTER: Final = Table(
             target=(NAME, "input, or the table that refused the row"),
             at=(MOMENT, "the broker's time of the record, never that of the failure"),
             reason=(NAME, "why, of the closed list"),
-            error=("String", "why, in words for a person"),
+            error=("String", "for a person"),
             encoding=(NAME, "of payload: utf8 or base64"),
             payload=("String", "the bytes as they came, or the refused row as JSON", "ZSTD(6)"),
             state=(NAME, "new, or what became of it"),
@@ -380,12 +412,12 @@ _SCORE_1H: Final = Table(
             model_version=(NAME, "generation of the formulas"),
             trust=(NUMBER, "trust at the last minute"),
             trust_lo=(NUMBER, "lower end of its 90 % interval"),
-            trust_hi=(NUMBER, "upper end of its 90 % interval"),
+            trust_hi=(NUMBER, "upper end"),
             trust_min=(NUMBER, "least trust of the hour"),
             trust_max=(NUMBER, "greatest trust of the hour"),
             resonance=(NUMBER, "resonance at the last minute"),
             resonance_lo=(NUMBER, "lower end of its 90 % interval"),
-            resonance_hi=(NUMBER, "upper end of its 90 % interval"),
+            resonance_hi=(NUMBER, "upper end"),
             n_eff=("Float64", "judgements behind the last trust"),
         ),
         **_CLOCK,
@@ -413,8 +445,10 @@ TABLES: Final[Mapping[str, Table]] = {
 
 VIEWS: Final[Mapping[str, str]] = {
     "v_order_credit": "What a model owes a KOL for an order: one row per (order, model, KOL).",
-    "v_order": "One row per order: paid, given back, how many touches count.",
-    "v_order_touches": "One row per order with the touches that count, newest last.",
+    "v_order": "One row per order: what was bought, paid and given back, how many touches count.",
+    "v_order_touches": "One row per order with the touches that count and with its refunds.",
+    "v_refund": "One row per refund, cancel or reversal: its cents of an order, by both dates.",
+    "v_refund_credit": "v_refund by model and KOL: what each gives back, by both dates.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
     "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
     "v_dead_letter": "What could not be read or written, each once.",

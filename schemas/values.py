@@ -3,7 +3,7 @@
 | form | holds |
 |---|---|
 | any sequence | Python values |
-| an array | numbers, or ASCII texts of one width (`S`) |
+| an array | numbers (NaN or `NULL` may mean none), or ASCII texts of one width (`S`) |
 | `Coded` | texts by codes into a list of names |
 | `Lists` | one list a row: all their elements in one run, and where each list ends |
 
@@ -13,10 +13,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+NULL: Final = -(2**63)  # in an array of int64: no value
 
 Positions = Sequence[int] | NDArray[np.intp]
 
@@ -99,17 +101,27 @@ Values = Sequence[Any] | NDArray[Any] | Coded | Lists  # of one column, one valu
 
 
 def plain(values: Values) -> list[Any]:
-    """The Python values of a column.
+    """The Python values of a column, None where an array has none.
 
-    >>> plain(np.array([b"0a", b"ff"]))
-    ['0a', 'ff']
+    >>> plain(np.array([b"0a", b"ff"])), plain(np.array([7, NULL])), plain(np.array([0.5, np.nan]))
+    (['0a', 'ff'], [7, None], [0.5, None])
     """
     if isinstance(values, np.ndarray) and values.dtype.kind == "S":
         return [text.decode("ascii") for text in values.tolist()]
+    if isinstance(values, np.ndarray) and (is_none := _is_none(values)).any():
+        there = values.astype(object)
+        there[is_none] = None
+        return list(there)
     if isinstance(values, np.ndarray | Coded | Lists):
         found: list[Any] = values.tolist()
         return found
     return list(values)
+
+
+def _is_none(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which numbers mean no value."""
+    is_none: NDArray[np.bool_] = values == NULL if values.dtype.kind == "i" else values != values  # noqa: PLR0124  # only a NaN differs from itself
+    return is_none
 
 
 def pick(values: Values, rows: Positions) -> Values:

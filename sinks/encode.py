@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.values import Coded, Lists, Values, plain
+from schemas.values import NULL, Coded, Lists, Values, plain
 
 UINT64: Final = "<u8"
 
@@ -57,6 +57,14 @@ def floats_or_null(values: Values) -> tuple[NDArray[np.float64], NDArray[np.bool
     else:
         numbers = floats([np.nan if value is None else value for value in plain(values)])
     return numbers, np.isnan(numbers)
+
+
+def integers_or_null(values: Values) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Integers of 64 bits, and which of them are NULL: None and `schemas.values.NULL`."""
+    if not isinstance(values, np.ndarray):
+        values = [NULL if value is None else value for value in plain(values)]
+    whole = integers(values, "<i8")
+    return whole, whole == NULL
 
 
 def members(values: Values, known: Sequence[int]) -> NDArray[Any]:

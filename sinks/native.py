@@ -30,6 +30,7 @@ from sinks.encode import (
     floats,
     floats_or_null,
     integers,
+    integers_or_null,
     lists,
     members,
     utf8,
@@ -109,6 +110,8 @@ def layout(kind: str) -> Layout:
         return Layout(lambda values: [members(values, known)])
     if name == "FixedString":
         return Layout(lambda values: [_of_width(values, int(inner))])
+    if kind == "Nullable(Int64)":
+        return Layout(lambda values: _nullable(*integers_or_null(values)))
     others = {"Float64": _floats, "Nullable(Float64)": _floats_or_null, "String": _strings}
     if kind in others:
         return Layout(others[kind])
@@ -173,8 +176,11 @@ def _floats(values: Values) -> Sequence[Piece]:
 
 
 def _floats_or_null(values: Values) -> Sequence[Piece]:
-    numbers, is_null = floats_or_null(values)
-    return [is_null.view(np.uint8), np.where(is_null, 0.0, numbers)]
+    return _nullable(*floats_or_null(values))
+
+
+def _nullable(values: NDArray[Any], is_null: NDArray[np.bool_]) -> Sequence[Piece]:
+    return [is_null.view(np.uint8), np.where(is_null, values.dtype.type(0), values)]
 
 
 def _low_cardinality(values: Values) -> Sequence[Piece]:

@@ -57,6 +57,9 @@ CURRENCIES: Final = ("CNY", "cny", " Cny ", "USD", "usd", "JPY", "jpy\t", "point
 BRANDS: Final = ("feihe", "美素佳儿", "brand-3", "")  # an empty one is an absent one
 PLATFORMS: Final = ("douyin", "小红书", "tmall")
 CHANNELS: Final = ("shelf", "social", "live", "private")
+CATEGORIES: Final = ("奶粉", "纸尿裤", "toys & games", "")
+TAGS: Final = ("high", "3", 3, 3.0, 0.5, 2**53, 1e300, "")
+REASONS: Final = ("太大", "7天无理由退货", "no reason", "x" * 200, "x" * 200 + "y", "👶" * 300, "")
 AMOUNTS: Final = (0, 1, 2, 3, 100, 9_999, 29_900, 10**12 - 1, 10**12)
 
 Event = dict[str, Any]
@@ -223,6 +226,13 @@ class _User:
             "list_cents": cents + self.rng.randint(0, 500),
             "discount_cents": self.rng.randint(0, 500),
             "currency": self.rng.choice(CURRENCIES),
+            "category": self.rng.choice(CATEGORIES),
+            "price_tier": self.rng.choice(TAGS),
+            "sku": self.rng.choice((f"sku-{self.rng.randrange(50)}", "奶粉\t900", "")),
+            "size": self.rng.choice(TAGS),
+            "qty": self.rng.choice((1, 2.0, 0.35, 0, -1)),
+            "coupon_id": self.rng.choice((f"c-{self.user_id}-{self.count}", "618", "")),
+            "margin_cents": self.rng.choice((0, cents // 3, -cents, -1)),
             "promo_flag": self.rng.random() < 0.3,
             "is_member": self.rng.random() < 0.5,
         }
@@ -251,6 +261,8 @@ class _User:
             optional["currency"] = order.get("currency", self.rng.choice(CURRENCIES))
         elif self.rng.random() < 0.3:
             optional["currency"] = self.rng.choice(CURRENCIES)
+        if self.rng.random() < 0.6:
+            optional["reason"] = self.rng.choice(REASONS)
         return optional
 
     # episodes

@@ -14,7 +14,7 @@ import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cache
@@ -74,7 +74,11 @@ KINDS: Final = {
 TEXTS: Final = frozenset(
     {"event_id", "user_id", "event", "kind", "kol_id", "content_id", "share_id", "live_id"}
     | {"order_id", "ref_order_id", "brand_id", "platform", "channel_type", "currency"}
+    | {"sku", "category", "coupon_id"}
 )
+TAGS: Final = frozenset({"price_tier", "size"})  # texts or numbers
+MOST_REASON: Final = 200  # characters of a reason that are kept
+MOST_LISTED: Final = 256  # refunds of an order that are listed one by one
 COUNTS: Final = frozenset(
     {"dwell_ms", "visible_ms", "share_depth", "pay_cents", "list_cents", "discount_cents"}
 )
@@ -177,6 +181,27 @@ class GivenBack:
     unasked_cents: int  # reversed beyond what was asked back
     outside: int  # refunds, cancels and reversals outside the window
     foreign: int  # those inside it in another currency
+    entries: tuple[tuple[int, int, str, str], ...] = ()  # time, cents, kind, reason of each
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What else the `paid` that stands says; texts are empty where absent."""
+
+    category: str
+    price_tier: str
+    sku: str
+    size: str
+    qty: float | None
+    coupon_id: str
+    promo: int
+    member: int
+    list_cents: int
+    discount_cents: int
+    margin_cents: int | None
+
+
+PRODUCT: Final = tuple(Product.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +216,7 @@ class Order:
     platform: str
     channel: str
     currency: str
+    product: "Product"
     paid_cents: int
     given_back: "GivenBack"
     touches: tuple[Touch, ...]  # those that count, in order of (last, kol, kind)
@@ -228,6 +254,21 @@ class Expected:
             for model, shares in order.credits.items()
             for kol, (credit, refunded) in shares.items()
             if credit or refunded
+        )
+
+    def product_rows(self) -> Counter[tuple[object, ...]]:
+        """ordered_at, order_id and all of `Product`."""
+        return Counter(
+            (order.ordered_at, order.order_id, *astuple(order.product))
+            for order in self.orders.values()
+        )
+
+    def refund_rows(self) -> Counter[tuple[int, str, int, int, str, str]]:
+        """ordered_at, order_id, and time, cents, kind and reason of each refund."""
+        return Counter(
+            (order.ordered_at, order.order_id, *entry)
+            for order in self.orders.values()
+            for entry in order.given_back.entries
         )
 
     def order_rows(self) -> Counter[tuple[int, str, str, str, str, int, int, int, str]]:
@@ -517,6 +558,16 @@ def _well_typed(name: str, value: object) -> bool:
         return True
     if name in TEXTS:
         return isinstance(value, str) and len(value) <= MAX_ID
+    if name in TAGS:
+        return type(value) in {int, float} or (isinstance(value, str) and len(value) <= MAX_ID)
+    if name == "qty":
+        return type(value) in {int, float}
+    if name == "reason":
+        return isinstance(value, str)
+    if name in {"promo_flag", "is_member"}:
+        return isinstance(value, bool)
+    if name == "margin_cents":
+        return type(value) is int and -MOST <= value <= MOST
     if name == "ts":
         return type(value) is int and value in INT64
     if name in COUNTS:
@@ -745,6 +796,82 @@ def given_back_of(order: Fields, concerning: Iterable[Fields]) -> GivenBack:
     )
 
 
+def entries_of(order: Fields, concerning: Iterable[Fields]) -> list[tuple[int, int, str, str]]:
+    """Time, cents, kind and reason of all that concerns an order: what it was worth in its turn.
+
+    >>> order = {"ts": 0, "pay_cents": 10, "currency": "CNY"}
+    >>> asked = {"kind": "refund", "ts": 1, "pay_cents": 14, "currency": "", "reason": "late"}
+    >>> failed = {"kind": "refund_reversed", "ts": 2, "pay_cents": 8, "currency": "CNY"}
+    >>> entries_of(order, [failed, asked])
+    [(1, 10, 'refund', 'late'), (2, -4, 'reversal', '')]
+
+    """
+    kinds = {"refund": "refund", "cancel": "cancel", "refund_reversed": "reversal"}
+
+    def turn(one: Fields) -> tuple[object, ...]:
+        cents = 0 if one["kind"] == "cancel" else one["pay_cents"]
+        is_foreign = one["currency"] not in {"", order["currency"]}
+        return one["ts"], list(kinds).index(one["kind"]), cents, why(one), not is_foreign
+
+    turns = sorted(concerning, key=turn)
+    after = [given_back_of(order, turns[:n]).cents for n in range(len(turns) + 1)]
+    entries = [
+        (one["ts"], after[n + 1] - after[n], kinds[one["kind"]], why(one))
+        for n, one in enumerate(turns)
+    ]
+    if len(entries) <= MOST_LISTED:
+        return entries
+    quarters: dict[int, list[tuple[int, int, str, str]]] = defaultdict(list)
+    for entry in entries:
+        quarters[entry[0] // (15 * MINUTE_MS)].append(entry)
+    return [
+        each[0] if len(each) == 1 else (each[-1][0], sum(one[1] for one in each), "merged", "")
+        for each in quarters.values()
+    ]
+
+
+def why(event: Fields) -> str:
+    """Why something was given back, as far as it is kept."""
+    return readable(event.get("reason") or "")[:MOST_REASON]
+
+
+def readable(text: str) -> str:
+    r"""A text in which half a surrogate pair is a mark of what cannot be read.
+
+    >>> readable("a\ud83d") == "a\ufffd"
+    True
+
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def product_of(paid: Fields) -> Product:
+    """What was bought, as the `paid` says."""
+    return Product(
+        *(readable(paid.get("category") or ""), tag(paid.get("price_tier"))),
+        *(readable(paid.get("sku") or ""), tag(paid.get("size"))),
+        qty=paid.get("qty"),
+        coupon_id=readable(paid.get("coupon_id") or ""),
+        promo=int(paid.get("promo_flag") or False),
+        member=int(paid.get("is_member") or False),
+        list_cents=paid.get("list_cents") or 0,
+        discount_cents=paid.get("discount_cents") or 0,
+        margin_cents=paid.get("margin_cents"),
+    )
+
+
+def tag(value: str | float | None) -> str:
+    """A word or number of the producer's own as a text.
+
+    >>> tag(3), tag(3.0), tag(0.5), tag("3"), tag(1e300), tag(None)
+    ('3', '3', '0.5', '3', '1e+300', '')
+
+    """
+    if isinstance(value, float) and abs(value) < 2**53 and value == int(value):
+        value = int(value)
+    return "" if value is None else readable(str(value))
+
+
 def seen_by(story: Story, at: int) -> list[Touch]:
     """The touches that count for an order at a time: no moment after it exists."""
     seen = []
@@ -766,7 +893,8 @@ def soon_after(story: Story, at: int) -> tuple[int, int]:
 def _order(bought: Bought, story: Story) -> Order:
     standing = bought.standing
     at, paid = standing["ts"], standing["pay_cents"]
-    given_back = given_back_of(standing, bought.matched)
+    entries = tuple(entries_of(standing, bought.matched))
+    given_back = replace(given_back_of(standing, bought.matched), entries=entries)
     counting = seen_by(story, at)
     via = {touch.kol: "share" for touch in counting}
     via.update({touch.kol: "direct" for touch in counting if touch.via == "direct"})
@@ -784,6 +912,7 @@ def _order(bought: Bought, story: Story) -> Order:
         platform=standing.get("platform") or "",
         channel=standing.get("channel_type") or "",
         currency=standing["currency"],
+        product=product_of(standing),
         paid_cents=paid,
         given_back=given_back,
         touches=tuple(counting),

@@ -97,6 +97,7 @@ _commerce = {
     "brand_id": ids,
     "sku": ids,
     "category": labels,
+    "price_tier": tags,
     "qty": st.integers(0, 9) | st.floats(0, 9),
     "list_cents": cents,
     "discount_cents": cents,

@@ -9,6 +9,7 @@ import hmac
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.golden_paths import (
     tables_after,
     written,
 )
-from tests.oracle import Expected, Order, oracle
+from tests.oracle import PRODUCT, Expected, Order, oracle
 
 GIVEN_BACK = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
 COUNTERS = (
@@ -155,7 +156,15 @@ def standing(row: Row) -> dict[str, Any]:
     return {
         "key": (ms(row["ordered_at"]), row["order_id"], row["user_hash"]),
         "about": (row["brand_id"], row["platform"], row["channel"], row["currency"]),
+        "product": tuple(row[name] for name in PRODUCT),
         "cents": (row["paid_cents"], row["refunded_cents"]),
+        "refunds": list(
+            zip(
+                map(ms, row["refund_at"]),
+                *(row[f"refund_{name}"] for name in ("cents", "kind", "reason")),
+                strict=True,
+            )
+        ),
         "given_back": [row[name] for name in GIVEN_BACK],
         "touches": list(zip(touches, row["touch_via"], strict=True)),
         "via": list(zip(row["kols"], row["kol_via"], strict=True)),
@@ -166,7 +175,9 @@ def defined(one: Order) -> dict[str, Any]:
     return {
         "key": (one.ordered_at, one.order_id, hashed(one)),
         "about": (one.brand_id, one.platform, one.channel, one.currency),
+        "product": astuple(one.product),
         "cents": (one.paid_cents, one.refunded_cents),
+        "refunds": list(one.given_back.entries),
         "given_back": [
             *(one.given_back.excess_cents, one.given_back.reversed_cents),
             *(one.given_back.outside, one.given_back.foreign),
@@ -306,6 +317,40 @@ def test_a_refund_before_its_order_counts_only_within_a_day_of_it() -> None:
     assert order(rows, order_id="o2")["refunded_cents"] == 0  # asked for 24 h and 1 ms before
     assert counted(rows, "refund_outside") == 1
     assert counted(rows, "refund_unmatched") == 1  # of an order that never came
+
+
+def test_a_refund_on_day_forty_has_both_dates_and_stays_with_its_order() -> None:
+    rows = expected("a_refund_on_day_forty")
+    row = order(rows)
+
+    # 5 January and forty days are 14 February; 181 days are 5 July, a day too late
+    assert row["ordered_at"] == "2026-01-05 12:00:00.000"
+    assert list(
+        zip(
+            row["refund_at"],
+            row["refund_cents"],
+            row["refund_kind"],
+            row["refund_reason"],
+            strict=True,
+        )
+    ) == [
+        ("2026-02-14 12:00:00.000", 4_000, "refund", "太大"),
+        ("2026-02-16 12:00:00.000", -1_500, "reversal", "account closed"),
+        ("2026-07-05 12:00:00.000", 0, "refund", ""),
+    ]
+    assert (row["refunded_cents"], row["refunds_outside"]) == (2_500, 1)
+    # 10 001 in two: the odd cent to the lesser name, here and of what is given back
+    assert credited(row, "linear") == {"kol-lan": 5_001, "kol-xia": 5_000}
+    assert returned(row, "linear") == {"kol-lan": 1_250, "kol-xia": 1_250}
+
+
+def test_an_order_says_all_that_it_was_sent_with() -> None:
+    row = order(expected("a_refund_on_day_forty"))
+
+    assert (row["category"], row["sku"], row["size"], row["qty"]) == ("奶粉", "fh-900", "900", 2.0)
+    assert (row["price_tier"], row["coupon_id"]) == ("high", "c-li")
+    assert (row["promo"], row["member"]) == (1, 1)
+    assert (row["list_cents"], row["discount_cents"], row["margin_cents"]) == (12_001, 2_000, -15)
 
 
 def test_an_earlier_paid_replaces_another_brand() -> None:

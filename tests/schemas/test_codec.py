@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import decode
-from schemas.columns import NONE, Behaviour, Codes, Decoded, Purchases, RecordBatch
+from schemas.columns import NONE, UNKNOWN_CENTS, Behaviour, Codes, Decoded, Purchases, RecordBatch
 from schemas.doors import RejectReason
 from schemas.events import (
     CLICKSTREAM,
@@ -30,6 +30,7 @@ from schemas.events import (
 )
 from schemas.identity import identity, order_key, user_key
 from schemas.partitioner import partition_of
+from schemas.values import plain
 from tests.builders import (
     HOUR,
     NOON,
@@ -51,6 +52,9 @@ NAMED = {  # column of codes -> its list of names
     "platform": "platforms",
     "channel": "channels",
     "currency": "currencies",
+    "category": "categories",
+    "price_tier": "price_tiers",
+    "size": "sizes",
 }
 
 
@@ -253,6 +257,59 @@ def test_the_columns_of_purchases_say_what_the_events_say(sent: list[Message]) -
     assert facts.discount_cents.tolist() == [m.get("discount_cents") or 0 for m in sent]
     assert facts.promo.tolist() == [bool(m.get("promo_flag")) for m in sent]
     assert facts.member.tolist() == [bool(m.get("is_member")) for m in sent]
+    assert names(facts.categories, facts.category) == [m.get("category") or None for m in sent]
+    for texts, code, name in (
+        (facts.price_tiers, facts.price_tier, "price_tier"),
+        (facts.sizes, facts.size, "size"),
+    ):
+        assert names(texts, code) == [plain_tag(m.get(name)) for m in sent]
+    assert facts.skus == [m.get("sku") or "" for m in sent]
+    assert facts.coupon_ids == [m.get("coupon_id") or "" for m in sent]
+    assert facts.reasons == [(m.get("reason") or "")[:200] for m in sent]
+    np.testing.assert_array_equal(facts.qty, np.array([m.get("qty") for m in sent], np.float64))
+    assert plain(facts.margin_cents) == [m.get("margin_cents") for m in sent]
+
+
+def plain_tag(tag: str | float | None) -> str | None:
+    """A word or a number as a text: a whole number has no point."""
+    if isinstance(tag, str) or tag is None:
+        return tag or None
+    is_whole = isinstance(tag, int) or (abs(tag) < 2**53 and not tag % 1)
+    return str(int(tag)) if is_whole else repr(tag)
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("L", "L"),
+        (900, "900"),
+        (900.0, "900"),
+        (0.5, "0.5"),
+        (-0.0, "0"),
+        ("", None),
+        (1e16, "1e+16"),
+    ],
+)
+@pytest.mark.parametrize("name", ["size", "price_tier"])
+def test_a_tag_is_a_word_or_a_number_as_a_text(
+    name: str, tag: str | float, text: str | None
+) -> None:
+    facts = purchases(paid() | {name: tag})
+    known = facts.sizes if name == "size" else facts.price_tiers
+
+    assert list(known) == ([] if text is None else [text])
+
+
+def test_of_a_reason_the_first_200_characters_are_kept() -> None:
+    sent = [refund(reason=reason) for reason in ("x" * 201, "👶" * 300, "", None)]
+
+    assert purchases(*sent).reasons == ["x" * 200, "👶" * 200, "", ""]
+
+
+def test_an_absent_margin_is_none_and_not_nothing() -> None:
+    facts = purchases(paid(margin_cents=0), paid(), paid(margin_cents=None), paid(margin_cents=-1))
+
+    assert facts.margin_cents.tolist() == [0, UNKNOWN_CENTS, UNKNOWN_CENTS, -1]
 
 
 @given(events(PURCHASES), st.sampled_from(["user_id", "order_id", "brand_id", "reason", "sku"]))
@@ -336,6 +393,16 @@ def test_an_order_with_half_an_emoji_in_a_note_counts_and_its_bytes_stay() -> No
     assert not read.rejected
     assert isinstance(read.facts, Purchases)
     assert read.facts.raw == [raw]
+
+
+@pytest.mark.parametrize("name", ["sku", "category", "coupon_id", "reason", "size"])
+def test_a_lone_surrogate_in_a_text_that_only_describes_is_read_as_a_mark(name: str) -> None:
+    raw = json.dumps(paid() | {name: "太\ud83d大"}).encode()
+    facts = decoded(PURCHASES, [raw]).facts
+    assert isinstance(facts, Purchases)
+    column = {"category": "categories", "coupon_id": "coupon_ids"}.get(name, f"{name}s")
+
+    assert list(getattr(facts, column)) == ["太\ufffd大"]
 
 
 def nested(depth: int, begin: bytes, end: bytes) -> bytes:

@@ -15,7 +15,7 @@ from schemas.values import Coded, Lists, Values, join, pick, plain
 NAMES = ["a", "é", "", "k/1"]
 
 codes = st.lists(st.integers(-2, len(NAMES) - 1), max_size=6)
-numbers = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=6)
+numbers = st.lists(st.integers(-(2**63) + 1, 2**63 - 1), max_size=6)
 cuts = st.tuples(st.integers(0, 7), st.integers(0, 7))
 
 

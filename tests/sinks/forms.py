@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from schemas.rows import TABLES, Rows
-from schemas.values import Coded, Lists, Values
+from schemas.values import NULL, Coded, Lists, Values
 from sinks.native import INTEGERS
 
 TEXTS = ("", "k1", "~brand:安", "\x00", "🍼" * 9, "e" * 127, "e" * 128, "x" * 700, "organic")
@@ -28,6 +28,8 @@ def _values(kind: str, n: int, dice: np.random.Generator) -> list[Any]:
         sizes = dice.integers(0, 4, n).tolist()
         inner = kind.removeprefix("Array(").removesuffix(")")
         return [_values(inner, size, dice) for size in sizes]
+    if kind == "Nullable(Int64)":
+        return list(dice.choice(np.array([None, -(2**63) + 1, -1, 0, 2**63 - 1], object), n))
     if kind in INTEGERS:
         return list(dice.choice(np.array(_edges(kind), object), n))
     if "Float64" in kind:
@@ -56,6 +58,8 @@ def _form(kind: str, values: list[Any]) -> Values:
         inner = kind.removeprefix("Array(").removesuffix(")")
         ends = np.array(list(accumulate(map(len, values))), np.int64)
         return Lists(_form(inner, [one for row in values for one in row]), ends)
+    if kind == "Nullable(Int64)":
+        return np.array([NULL if value is None else value for value in values], np.int64)
     if kind in INTEGERS:
         return np.array(values, INTEGERS[kind])
     if "Float64" in kind:

@@ -11,6 +11,7 @@ from schemas.columns import Codes, Keys, Mask
 from schemas.identity import user_keys
 from streams.core.arrays.arena import Arena, Arrays
 
+NO_TEXT: Final = -1  # the number of an empty text that is not kept
 FEW: Final = 32  # with fewer than one new name in so many, each is inserted; else all are sorted
 
 
@@ -32,6 +33,13 @@ class Strings:
         self._bytes.append(utf8=np.frombuffer(b"".join(encoded), np.uint8))
         return self._ends.append(end=start + np.cumsum(sizes))
 
+    def numbers(self, texts: Iterable[str]) -> NDArray[np.int64]:
+        """Append texts; gives the number of each, NO_TEXT of an empty one."""
+        given = list(texts)
+        is_there = np.array([bool(text) for text in given], np.bool_)
+        first = self.add(text for text in given if text)
+        return np.where(is_there, first - 1 + np.cumsum(is_there), NO_TEXT)
+
     def utf8(self, numbers: Sequence[int]) -> list[bytes]:
         """Texts by their numbers, as UTF-8."""
         ends, utf8 = self._ends["end"], self._bytes["utf8"]
@@ -40,6 +48,19 @@ class Strings:
     def texts(self, numbers: Sequence[int]) -> list[str]:
         """Texts by their numbers."""
         return [utf8.decode() for utf8 in self.utf8(numbers)]
+
+    def texts_or_empty(self, numbers: Sequence[int]) -> list[str]:
+        """Texts by their numbers; that of NO_TEXT is empty."""
+        found = iter(self.texts([number for number in numbers if number != NO_TEXT]))
+        return ["" if number == NO_TEXT else next(found) for number in numbers]
+
+    def keep_numbers(self, *used: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Drop all texts but those with these numbers; gives the new numbers by the old ones."""
+        stays = np.zeros(len(self), np.bool_)
+        for numbers in used:
+            stays[numbers[numbers != NO_TEXT]] = True
+        self.keep(stays)
+        return np.cumsum(stays) - 1
 
     def keep(self, which: Mask) -> None:
         """Drop all texts but these; the others are renumbered in their order."""
@@ -86,6 +107,8 @@ class Names:
 
         Names of the list that no row uses stay unknown.
         """
+        if not names:
+            return code
         ours = np.full(len(names) + 1, -1, np.int32)  # the last place stands for "absent"
         used = np.flatnonzero(np.bincount(code + 1, minlength=len(names) + 1)[1:])
         ours[used] = self.codes([names[i] for i in used.tolist()])

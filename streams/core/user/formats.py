@@ -128,8 +128,13 @@ _COUNTED: Final = (  # topic and name of the door counts of format 2, by place
 )
 
 
+def _with_more_said(arrays: Arrays) -> Arrays:
+    """Format 4: wider cells, and orders in full."""
+    return _with_orders_in_full(_with_wider_cells(arrays))
+
+
 def _with_wider_cells(arrays: Arrays) -> Arrays:
-    """Format 4: cells have twelve fields more, which begin with 0.
+    """Cells have twelve fields more, which begin with 0.
 
     How credible the users of days under way are is not known, so the rest of these days is not
     weighed; users of shares and unfollows are counted from here on.
@@ -152,8 +157,31 @@ def _with_wider_cells(arrays: Arrays) -> Arrays:
 _FIELDS: Final = 60  # of a cell in format 4
 
 
+def _with_orders_in_full(arrays: Arrays) -> Arrays:
+    """What else was said of orders is unknown, and so is why refunds were asked.
+
+    Orders that something was given back of are written again, with what each refund changed.
+    """
+    at, of = arrays["orders.order.at"], arrays["orders.back.order"]
+    dirty = arrays["orders.order.dirty"].copy()
+    dirty[of[at[of] != NEVER]] = True
+    return {
+        **arrays,
+        "orders.order.dirty": dirty,
+        **{f"orders.order.{name}": np.full(len(at), -1, np.int32) for name in _UNKNOWN},
+        "orders.order.qty": np.full(len(at), np.nan),
+        "orders.order.margin": np.full(len(at), -(2**63), np.int64),
+        "orders.back.received": np.zeros(len(of), np.int64),
+        "orders.back.reason": np.full(len(of), -1, np.int32),
+        "orders.reason.utf8": np.zeros(0, np.uint8),
+        "orders.reason.end": np.zeros(0, np.int64),
+    }
+
+
+_UNKNOWN: Final = ("category", "price_tier", "size", "sku", "coupon")
+
 CONVERSIONS: Final[tuple[Callable[[Arrays], Arrays], ...]] = (
     _with_erased_persons,
     _with_all_moments,
-    _with_wider_cells,
+    _with_more_said,
 )

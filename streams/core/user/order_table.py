@@ -1,4 +1,10 @@
-"""The orders of a partition, one a row: what stands, its counting touches, its unbooked refunds."""
+"""The orders of a partition, one a row: what stands, its counting touches, its unbooked refunds.
+
+*Texts.* What is one of few words (platform, channel, currency, category, price tier, size) is a
+code into the partition's labels. What may be another one for every order (order id, event id, sku,
+coupon) is kept as its bytes: a table of such names would grow as the orders do, at ten times the
+memory, and a restore would build it anew.
+"""
 
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
@@ -9,11 +15,11 @@ from numpy.typing import NDArray
 from schemas.columns import Codes, Mask, Moments, Purchases
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.index import Keyed, RowNumbers
-from streams.core.arrays.names import Strings
+from streams.core.arrays.names import NO_TEXT, Strings
 from streams.core.moments import NEVER
 from streams.core.user.pseudonyms import SIZE
 
-LABELS: Final = ("platform", "channel", "currency")
+LABELS: Final = ("platform", "channel", "currency", "category", "price_tier", "size")
 
 UNFROZEN: Final = -1  # the number of touches of an order whose touches may still change
 NO_USER: Final = -1  # the user of an order whose person is erased
@@ -23,12 +29,16 @@ BOOKED: Final = (  # what refunds and their like come to, beside what is given b
     *("unmatched", "outside", "foreign", "excess", "reversed", "reversal_excess"),
 )
 
+_TEXTS: Final = ("order_id", "event_id", "sku", "coupon")
+
 _WRITTEN: Final = {  # column of the table -> column of purchases
     "at": "at",
     "received": "received_at",
     "paid": "pay_cents",
     "list": "list_cents",
     "discount": "discount_cents",
+    "margin": "margin_cents",
+    "qty": "qty",
     "promo": "promo",
     "member": "member",
 }
@@ -46,6 +56,9 @@ class CodedPurchases:
     platform: Codes
     channel: Codes
     currency: Codes  # of a `paid` that does not say, the shop's
+    category: Codes
+    price_tier: Codes
+    size: Codes
     before: Moments  # the greatest accepted time before each
     since: Moments  # of each person, NEVER of the first of a user_id
     is_erased: Mask  # whether the person is erased
@@ -125,7 +138,14 @@ class OrderTable(Keyed):
             platform=np.int32,
             channel=np.int32,
             currency=np.int32,
+            category=np.int32,
+            price_tier=np.int32,
+            size=np.int32,
+            qty=np.float64,  # nan where unknown
+            margin=np.int64,  # UNKNOWN_CENTS where unknown
             event_id=np.int32,  # number of the text
+            sku=np.int32,  # number of the text, or NO_TEXT
+            coupon=np.int32,  # the same; none of an erased person
         )
         self._texts = Strings()
 
@@ -133,7 +153,9 @@ class OrderTable(Keyed):
         """Write new rows: an order without a `paid` so far."""
         self["user"][row] = purchases.user
         self["at"][row] = self["since"][row] = NEVER
-        self["brand"][row] = NO_CODE
+        for name in ("brand", *LABELS):
+            self[name][row] = NO_CODE
+        self["sku"][row] = self["coupon"][row] = NO_TEXT
         self["touches"][row] = UNFROZEN
         for name in (
             "dirty",
@@ -153,14 +175,19 @@ class OrderTable(Keyed):
         """Write the columns of each order's standing `paid`."""
         for name, column in _WRITTEN.items():
             self[name][row] = purchases[column]
-        self["brand"][row] = purchases.brand
-        self["platform"][row] = purchases.platform
-        self["channel"][row] = purchases.channel
-        self["currency"][row] = purchases.currency
+        for name in ("brand", *LABELS):
+            self[name][row] = getattr(purchases, name)
         self["counted"][row] = purchases.currency == purchases.shop
         first = self._texts.add(purchases.texts("event_ids"))
         self["event_id"][row] = first + np.arange(len(row))
+        self["sku"][row] = self._texts.numbers(purchases.texts("skus"))
+        coupon = self._texts.numbers(purchases.texts("coupon_ids"))
+        self["coupon"][row] = np.where(purchases.is_erased, NO_TEXT, coupon)
         self["dirty"][row] = True
+
+    def texts(self, name: str, row: RowNumbers) -> list[str]:
+        """The texts of orders, empty where there is none; `name`: that of their column."""
+        return self._texts.texts_or_empty(self[name][row].tolist())
 
     def order_ids(self, row: RowNumbers) -> list[str]:
         """The ids of orders."""
@@ -214,11 +241,11 @@ class OrderTable(Keyed):
         recode(self["brand"], code)
 
     def labels(self) -> NDArray[np.int64]:
-        """All platforms, channels and currencies."""
+        """All labels of orders that have them."""
         return present(np.concatenate([self[name] for name in LABELS]))
 
     def renumber_labels(self, code: NDArray[np.int64]) -> None:
-        """Give every platform, channel and currency a new code, `code[old]`."""
+        """Give every label a new code, `code[old]`."""
         for name in LABELS:
             recode(self[name], code)
 
@@ -226,15 +253,16 @@ class OrderTable(Keyed):
         """Drop the event ids of orders; their texts leave with the next `keep`."""
         self["event_id"][row] = self["order_id"][row]
 
+    def drop_coupons(self, row: RowNumbers) -> None:
+        """Drop the coupons of orders; their texts leave with the next `keep`."""
+        self["coupon"][row] = NO_TEXT
+
     def keep(self, which: Mask) -> None:
         """Drop all orders but these, and the texts that no order has."""
         super().keep(which)
-        used = np.zeros(len(self._texts), np.bool_)
-        used[self["order_id"]] = used[self["event_id"]] = True
-        self._texts.keep(used)
-        number = np.cumsum(used) - 1
-        self["order_id"][:] = number[self["order_id"]]
-        self["event_id"][:] = number[self["event_id"]]
+        number = self._texts.keep_numbers(*(self[name] for name in _TEXTS))
+        for name in _TEXTS:
+            recode(self[name], number)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, as views."""

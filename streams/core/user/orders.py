@@ -3,9 +3,10 @@
 *Standing.* Of all accepted `paid` of a (user, order) the one with the smaller (time,
 event_id) stands. When that moves the order's time, its former row is written empty.
 
-*Of erased persons* (`erasures`). Their orders are written under NOBODY, and the rows they had
-under a hash are written empty. Refunds still meet such an order; a `paid` of who comes later
-under the same user_id never replaces it.
+*Of erased persons* (`erasures`). Their orders are written under NOBODY and without their coupon,
+which may have been made for one person, and the rows they had under a hash are written empty.
+Refunds still meet such an order; a `paid` of who comes later under the same user_id never
+replaces it.
 
 *Pruned.* What is decided about an order is a function of the log of `purchases` alone: an
 order is unknown once the greatest accepted time is more than 180 d plus the horizon above its
@@ -237,9 +238,10 @@ class Orders:
         What was appended later, before the moment was known, goes to who came after them.
         """
         table = self.table
-        last = np.full(int(table["user"].max(initial=NO_USER)) + 2, NEVER)  # NO_USER has none
-        here = user < len(last) - 1
-        last[user[here]] = until[here]
+        users = np.concatenate([user, self.users()])
+        last = np.full(int(users.max(initial=NO_USER)) + 2, NEVER)  # NO_USER has none
+        last[user] = until
+        self.refunds.drop_reasons(last)
         erased = last[table["user"]]
         row = np.flatnonzero((erased != NEVER) & (table["at"] != NEVER))
         row = row[table["user_hash"][row].any(axis=1)]
@@ -249,6 +251,7 @@ class Orders:
         hashes = self._pseudonyms.later(table["user_hash"][later], erased[later])
         table["user_hash"][row] = 0
         table["user_hash"][later] = hashes
+        table.drop_coupons(row[~table["user_hash"][row].any(axis=1)])
 
     def detach_users(self, is_dropped: Mask, lookup: Lookup) -> None:
         """Let orders go on without their persons, of whom every event is read.

@@ -8,7 +8,11 @@ whichever arrives first, and if it names no currency or that of the order.
 with the sums of the refunds and reversals that count. What refunds less reversals ask beyond
 what was paid is `excess`, what reversals are beyond refunds `reversal_excess`. Those outside the
 window are `outside`, those inside in another currency `foreign`, those without an order
-`unmatched`.
+`unmatched`. What each of them changed is told beside (`refund_entries`), but for those without an
+order.
+
+*Of erased persons.* Why something was given back is a free text: it goes as soon as the person is
+erased, and nothing that concerns an order of theirs has one.
 
 *In cells.* One without a currency counts in the cell of its brand while it waits, and then as
 its order does: if that is in another currency than the shop's it is taken out again, as long as
@@ -26,6 +30,7 @@ from schemas.events import Kind
 from streams.core.arrays.arena import Arena, Arrays
 from streams.core.arrays.chains import Chains
 from streams.core.arrays.index import RowNumbers
+from streams.core.arrays.names import NO_TEXT, Strings
 from streams.core.moments import DAY_MS, HORIZON_MS, MINUTE_MS, NEVER
 from streams.core.user.cells import is_final
 from streams.core.user.order_table import (
@@ -35,6 +40,14 @@ from streams.core.user.order_table import (
     OrderTable,
     present,
     recode,
+)
+from streams.core.user.refund_entries import (
+    CANCEL,
+    REFUND,
+    REVERSAL,
+    Concerning,
+    RefundEntries,
+    entries_of,
 )
 
 BEFORE_MS: Final = DAY_MS  # a refund may be so much earlier than its order
@@ -72,6 +85,14 @@ class Moves:
     closed: int = 0  # how many stayed because their minute is final
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What was given back of orders."""
+
+    cents: NDArray[np.int64]  # of each order
+    entries: RefundEntries
+
+
 class Refunds:
     """All that may still meet an order to give it back, and totals of what is not booked."""
 
@@ -87,7 +108,10 @@ class Refunds:
             brand=np.int32,
             user=np.int32,
             counted=np.bool_,  # taken as in the shop's currency: in the cell of its brand
+            received=np.int64,  # record time
+            reason=np.int32,  # number of the text, or NO_TEXT
         )
+        self._reasons = Strings()
         self._of_order = Chains()
         self.totals = dict.fromkeys(TOTALS, 0)
 
@@ -109,6 +133,13 @@ class Refunds:
             brand=purchases.brand,
             user=purchases.user,
             counted=~is_foreign,
+            received=purchases["received_at"],
+            reason=self._reasons.numbers(
+                "" if is_erased else reason
+                for reason, is_erased in zip(
+                    purchases.texts("reasons"), purchases.is_erased.tolist(), strict=True
+                )
+            ),
         )
         which = first + np.arange(len(row))
         self._of_order.link(row, which)
@@ -169,10 +200,12 @@ class Refunds:
         )
         return moving.take(moving.brand != NO_CODE)
 
-    def book(self, row: RowNumbers) -> NDArray[np.int64]:
-        """What was given back of each order, in cents; brings the totals not booked up to date."""
+    def book(self, row: RowNumbers) -> GivenBack:
+        """What was given back of each order; brings the totals not booked up to date."""
         orders, refunds = self._orders, self._refunds
         of, which = self._of_order.pairs(row)  # an order and a refund, cancel or reversal
+        if not which.size:
+            return GivenBack(np.zeros(len(row), np.int64), RefundEntries.none())
         at, moment = orders["at"][row][of], refunds["at"][which]
         currency = refunds["currency"][which]
         met = (at != NEVER) & (moment >= orders["since"][row][of])
@@ -196,8 +229,26 @@ class Refunds:
             reversal_excess=np.maximum(reversed_ - asked, 0),
         )
         orders["reversed"][row] = reversed_
-        refunded: NDArray[np.int64] = np.where(is_cancelled, paid, np.minimum(paid, left))
-        return refunded
+        entries = entries_of(self._concerning(row, of[met], which[met], counts[met]), paid)
+        return GivenBack(np.where(is_cancelled, paid, np.minimum(paid, left)), entries)
+
+    def _concerning(
+        self, row: RowNumbers, of: RowNumbers, which: RowNumbers, counts: Mask
+    ) -> Concerning:
+        """What concerns orders; without its reason where the order is of an erased person."""
+        refunds = self._refunds
+        kind = np.where(refunds["cancel"][which], CANCEL, REFUND)
+        kind[refunds["reversal"][which]] = REVERSAL
+        is_nobody = ~self._orders["user_hash"][row[of]].any(axis=1)
+        reason = np.where(is_nobody, NO_TEXT, refunds["reason"][which])
+        return Concerning(
+            of,
+            refunds["at"][which],
+            kind,
+            refunds["cents"][which],
+            counts,
+            self._reasons.texts_or_empty(reason.tolist()),
+        )
 
     def _count(self, row: RowNumbers, **not_booked: NDArray[np.int64]) -> None:
         """Bring the totals up to date with what these orders add to them."""
@@ -215,12 +266,20 @@ class Refunds:
         """Drop the refunds of all orders but these, which get new rows in their order."""
         self._refunds.keep(which[self._refunds["order"]])
         self._refunds["order"][:] = (np.cumsum(which) - 1)[self._refunds["order"]]
+        recode(self._refunds["reason"], self._reasons.keep_numbers(self._refunds["reason"]))
 
     def link(self) -> None:
         """Build what a snapshot does not hold."""
         self._of_order.rebuild(
             self._refunds["order"].astype(np.int64), np.arange(len(self._refunds))
         )
+
+    def drop_reasons(self, last: Moments) -> None:
+        """Drop why persons were given something back; `last`: by user, up to when, else NEVER."""
+        refunds = self._refunds
+        is_theirs = refunds["received"] <= last[refunds["user"]]
+        is_theirs &= last[refunds["user"]] != NEVER
+        refunds["reason"][is_theirs] = NO_TEXT
 
     def detach_users(self, is_dropped: Mask) -> None:
         """Let refunds go on without their persons, of whom every event is read."""
@@ -254,11 +313,16 @@ class Refunds:
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """What a snapshot holds, as views."""
         totals = np.array(list(self.totals.values()), np.int64)
-        return {**self._refunds.arrays(f"{prefix}.back"), f"{prefix}.totals": totals}
+        return {
+            **self._refunds.arrays(f"{prefix}.back"),
+            **self._reasons.arrays(f"{prefix}.reason"),
+            f"{prefix}.totals": totals,
+        }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
         """Take over what `arrays` gave, as copies; `link` has to follow."""
         self._refunds.restore(f"{prefix}.back", arrays)
+        self._reasons.restore(f"{prefix}.reason", arrays)
         self.totals |= dict(zip(TOTALS, arrays[f"{prefix}.totals"].tolist(), strict=True))
 
 

@@ -7,19 +7,22 @@ A time that an order had before is written with empty lists.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import BRAND, NAMES, ORGANIC
-from schemas.columns import Codes, Moments
+from schemas.columns import UNKNOWN_CENTS, Codes, Moments
 from schemas.rows import MODELS, Rows
 from schemas.values import Coded, Lists, Values
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
 from streams.core.user.journeys import Journeys
-from streams.core.user.order_table import OrderTable
+from streams.core.user.order_table import NO_CODE, OrderTable
+from streams.core.user.refund_entries import KINDS, RefundEntries
+from streams.core.user.refunds import GivenBack
 from streams.core.user.touches import LABELS, VIA, TouchClass
 
 _MINUTE_S = 60
@@ -54,7 +57,7 @@ class ChangedOrders:
     """Orders as they stand, those that changed; row i of every column is one."""
 
     row: RowNumbers
-    refunded: NDArray[np.int64]
+    given_back: GivenBack
     journeys: Journeys
     credits: Credits
 
@@ -87,11 +90,9 @@ def order_rows(
         "platform": Coded(orders["platform"][row], labels.names),
         "channel": Coded(orders["channel"][row], labels.names),
         "currency": Coded(orders["currency"][row], labels.names),
-        "paid_cents": _padded(orders["paid"][changed.row], empty),
-        "refunded_cents": _padded(changed.refunded, empty),
-        **{
-            column: _padded(orders[name][changed.row], empty) for column, name in _BOOKED_AS.items()
-        },
+        **_product(orders, changed.row, empty, labels),
+        **_amounts(orders, changed, empty),
+        **_refund_lists(changed.given_back.entries, rows),
         "paid_again": _padded(orders["again"][changed.row], empty),
         "paid_again_cents": _padded(orders["again_cents"][changed.row], empty),
         "touches_after": _padded(changed.journeys.after, empty),
@@ -102,6 +103,45 @@ def order_rows(
         "version": np.full(rows, version, np.uint64),
     }
     return Rows("order_credit", columns)
+
+
+def _product(orders: OrderTable, row: RowNumbers, empty: int, labels: Names) -> dict[str, Values]:
+    """What was bought, and how."""
+    return {
+        **{
+            name: Coded(_padded(orders[name][row], empty, NO_CODE), labels.names)
+            for name in ("category", "price_tier", "size")
+        },
+        "sku": orders.texts("sku", row) + [""] * empty,
+        "coupon_id": orders.texts("coupon", row) + [""] * empty,
+        "qty": _padded(orders["qty"][row], empty, np.nan),
+        **{
+            name: _padded(orders[name][row].astype(np.uint8), empty) for name in ("promo", "member")
+        },
+    }
+
+
+def _amounts(orders: OrderTable, changed: ChangedOrders, empty: int) -> dict[str, Values]:
+    """What was paid, could have been paid, and was given back."""
+    row = changed.row
+    return {
+        "paid_cents": _padded(orders["paid"][row], empty),
+        "list_cents": _padded(orders["list"][row], empty),
+        "discount_cents": _padded(orders["discount"][row], empty),
+        "margin_cents": _padded(orders["margin"][row], empty, UNKNOWN_CENTS),
+        "refunded_cents": _padded(changed.given_back.cents, empty),
+        **{column: _padded(orders[name][row], empty) for column, name in _BOOKED_AS.items()},
+    }
+
+
+def _refund_lists(entries: RefundEntries, rows: int) -> dict[str, Values]:
+    ends = _ends(entries.order, rows)
+    return {
+        "refund_at": Lists(entries.at, ends),
+        "refund_cents": Lists(entries.cents, ends),
+        "refund_kind": Lists(Coded(entries.kind, KINDS), ends),
+        "refund_reason": Lists(entries.reason, ends),
+    }
 
 
 def _touch_lists(journeys: Journeys, rows: int, names: Names) -> dict[str, Values]:
@@ -145,8 +185,9 @@ def _hex(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     return np.frombuffer(hashes.tobytes().hex().encode(), f"S{2 * hashes.shape[1]}")
 
 
-def _padded(column: NDArray[np.int64], more: int) -> NDArray[np.int64]:
-    return np.append(column, np.zeros(more, np.int64))
+def _padded(column: NDArray[Any], more: int, empty: float = 0) -> NDArray[Any]:
+    """A column with the value of rows that are written empty behind it."""
+    return np.concatenate([column, np.full(more, empty, column.dtype)]) if more else column
 
 
 def cell_rows(cells: ChangedCells, partition: int) -> Rows:

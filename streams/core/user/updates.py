@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.columns import Rejected
 from schemas.events import PURCHASES
@@ -17,6 +16,7 @@ from streams.core.user.attribution import credits_of
 from streams.core.user.door_counts import ANY
 from streams.core.user.memory import UserMemory
 from streams.core.user.orders import Orders
+from streams.core.user.refunds import GivenBack
 from streams.core.user.rows import (
     ChangedCells,
     ChangedOrders,
@@ -41,9 +41,9 @@ def collect_updates(memory: UserMemory) -> Updates:
     """What changed in a memory since the last call; nothing where nothing did."""
     memory.count()
     state, partition = memory.state, memory.partition
-    row, refunded = collect_changed_orders(state.orders)
+    row, given_back = collect_changed_orders(state.orders)
     tombstones = collect_tombstones(state.orders)
-    changed = _with_credits(state, row, refunded) if row.size else None
+    changed = _with_credits(state, row, given_back) if row.size else None
     _set_counters(state)
     name, minute, fields = state.cells.collect_changed()
     letters, state.letters = state.letters, []
@@ -68,16 +68,17 @@ def collect_updates(memory: UserMemory) -> Updates:
     return Updates([part for part in rows if len(part)], cells, letters, version)
 
 
-def collect_changed_orders(orders: Orders) -> tuple[RowNumbers, NDArray[np.int64]]:
-    """The orders that changed since the last call, and what was given back of each, in cents.
+def collect_changed_orders(orders: Orders) -> tuple[RowNumbers, GivenBack]:
+    """The orders that changed since the last call, and what was given back of each.
 
     Brings the totals of what was not booked up to date.
     """
     row = np.flatnonzero(orders.table["dirty"])
     orders.table["dirty"][row] = False
-    refunded = orders.refunds.book(row)
+    given_back = orders.refunds.book(row)
     is_known = orders.table["at"][row] != NEVER
-    return row[is_known], refunded[is_known]
+    entries = given_back.entries.renumbered(np.cumsum(is_known) - 1)  # unknown ones have none
+    return row[is_known], GivenBack(given_back.cents[is_known], entries)
 
 
 def collect_tombstones(orders: Orders) -> Tombstones:
@@ -104,10 +105,11 @@ def _set_counters(state: UserState) -> None:
     )
 
 
-def _with_credits(state: UserState, row: RowNumbers, refunded: NDArray[np.int64]) -> ChangedOrders:
+def _with_credits(state: UserState, row: RowNumbers, given_back: GivenBack) -> ChangedOrders:
     """Orders with the touches that count for them, and whom they owe; notes touches after them."""
     table, rank = state.orders.table, state.names.rank()
     journeys = state.orders.touches.journeys(row, state.lookup())
     state.orders.touches.note_after(row, journeys)
-    credits_ = credits_of(table["at"][row], table["paid"][row], refunded, journeys, rank)
-    return ChangedOrders(row, refunded, journeys, credits_)
+    cents = given_back.cents
+    credits_ = credits_of(table["at"][row], table["paid"][row], cents, journeys, rank)
+    return ChangedOrders(row, given_back, journeys, credits_)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,7 +52,7 @@ from tests.core.user.test_memory_laws import (
     user_hash,
 )
 from tests.messy import KOLS, Line, records
-from tests.oracle import DAY_MS, HOUR_MS, MINUTE_MS, Expected, Record, oracle
+from tests.oracle import DAY_MS, HOUR_MS, MINUTE_MS, PRODUCT, Expected, Record, oracle
 
 SECOND: Final = 1_000
 ENDLESS: Final = 1 << 47  # later than everything
@@ -101,7 +100,17 @@ class Case:
         since = self.moments[-1:] if self.ends else []
         hashes[lives[-1]] = later_hash(lives[0], since[0]) if since else lives[0]
         orders = expected_orders(expected).items()
-        return expected, {(at, of, hashes[who]): order for (at, of, who), order in orders}
+        return expected, {
+            (at, of, hashes[who]): nameless(order) if hashes[who] == NOBODY else order
+            for (at, of, who), order in orders
+        }
+
+
+def nameless(order: dict[str, Any]) -> dict[str, Any]:
+    """An order of nobody: without its coupon, and without why something was given back."""
+    product = dict(zip(PRODUCT, order["product"], strict=True)) | {"coupon_id": ""}
+    refunds = [(at, cents, kind, "") for at, cents, kind, _ in order["refunds"]]
+    return order | {"product": tuple(product.values()), "refunds": refunds}
 
 
 @st.composite
@@ -376,6 +385,51 @@ def test_the_row_under_the_old_hash_is_told_empty_with_the_new_one() -> None:
     assert plain(rows.columns["kols"]) == [["organic"], []]
 
 
+def test_an_order_of_nobody_keeps_its_product_and_loses_coupon_and_reasons() -> None:
+    shop = Shop()
+    shop.fold(
+        paid("o1", 100, coupon_id="for-u1-alone", sku="s", category="c", qty=2),
+        refund("o1", 30, ts=NOON + 1, reason="call me at home"),
+    )
+    [named] = shop.collect().values()
+    shop.forget()
+    [nameless_] = shop.collect().values()
+
+    assert named["refunds"] == [(NOON + 1, 30, "refund", "call me at home")]
+    assert nameless_["refunds"] == [(NOON + 1, 30, "refund", "")]
+    product = dict(zip(PRODUCT, nameless_["product"], strict=True))
+    assert [product[name] for name in ("sku", "category", "qty", "coupon_id")] == ["s", "c", 2, ""]
+
+
+def test_memory_has_neither_coupon_nor_reasons_of_who_was_erased() -> None:
+    shop = Shop()
+    shop.fold(
+        paid("o1", coupon_id="for-u1-alone"),
+        refund("o1", reason="call me at home"),
+        refund("not yet", reason="call me at home"),
+    )
+    shop.forget()
+    shop.fold(refund("o1", 7, ts=END - 1, reason="call me at home"))
+    shop.erase()
+    held = b"".join(array.tobytes() for array in shop.memory.arrays().values())
+
+    assert b"for-u1-alone" not in held
+    assert b"call me at home" not in held
+
+
+def test_why_who_comes_later_was_given_something_back_stays() -> None:
+    shop = Shop()
+    shop.fold(refund("o1", 30, reason="of the former"))
+    shop.fold(
+        paid("o1", 100, ts=END + 1, coupon_id="c2"), refund("o1", 5, ts=END + 2, reason="own")
+    )
+    shop.forget()
+    [order] = shop.collect().values()
+
+    assert [entry[1:] for entry in order["refunds"]] == [(30, "refund", ""), (5, "refund", "own")]
+    assert "c2" in order["product"]
+
+
 def test_an_order_paid_behind_a_moment_heard_of_late_is_who_comes_laters() -> None:
     shop = Shop()
     shop.fold(paid("o1", 1), paid("o2", 2, ts=END + MINUTE))
@@ -395,7 +449,9 @@ def test_the_same_erasure_again_changes_nothing() -> None:
     shop.forget()
     shop.erase()
 
-    assert all(np.array_equal(before[name], array) for name, array in shop.memory.arrays().items())
+    assert {name: array.tobytes() for name, array in before.items()} == {
+        name: array.tobytes() for name, array in shop.memory.arrays().items()
+    }
 
 
 def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:

@@ -39,6 +39,19 @@ from tests.messy import messy_lines, records
 from tests.strategies import events
 
 KEY = b"key"
+IN_FULL: dict[str, Any] = {
+    "category": "奶粉",
+    "price_tier": 3,
+    "sku": "s-1",
+    "size": "900g",
+    "qty": 2.5,
+    "coupon_id": "c-1",
+    "promo_flag": True,
+    "is_member": True,
+    "list_cents": 12_000,
+    "discount_cents": 2_000,
+    "margin_cents": -7,
+}
 Row = dict[str, Any]
 
 
@@ -247,7 +260,7 @@ def test_an_order_says_all_that_was_paid_and_by_which_touches() -> None:
     reader = read(
         click(ts=NOON - HOUR, kol_id="b"),
         click(ts=NOON - 2 * HOUR, kol_id="a", share_id="s"),
-        paid(brand_id="x", platform="tmall", channel_type="live", currency="USD"),
+        paid(brand_id="x", platform="tmall", channel_type="live", currency="USD", **IN_FULL),
     )
 
     assert reader.order() == {
@@ -258,12 +271,27 @@ def test_an_order_says_all_that_was_paid_and_by_which_touches() -> None:
         "platform": "tmall",
         "channel": "live",
         "currency": "USD",
+        "category": "奶粉",
+        "price_tier": "3",
+        "sku": "s-1",
+        "size": "900g",
+        "qty": 2.5,
+        "coupon_id": "c-1",
+        "promo": 1,
+        "member": 1,
         "paid_cents": 10_000,
+        "list_cents": 12_000,
+        "discount_cents": 2_000,
+        "margin_cents": -7,
         "refunded_cents": 0,
         "excess_cents": 0,
         "reversed_cents": 0,
         "refunds_outside": 0,
         "refunds_foreign": 0,
+        "refund_at": [],
+        "refund_cents": [],
+        "refund_kind": [],
+        "refund_reason": [],
         "touch_kol": ["a", "b"],
         "touch_at": [NOON - 2 * HOUR, NOON - HOUR],
         "touch_class": ["share", "click"],

@@ -10,7 +10,7 @@ import hmac
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from tests.oracle import (
     MINUTE_MS,
     MOST_KOLS,
     MOST_TOUCHES,
+    PRODUCT,
     REFUND_AFTER_MS,
     REFUND_BEFORE_MS,
     Expected,
@@ -49,6 +50,7 @@ NOW: Final = 1_760_000_400_000  # when everything is appended; a whole half hour
 KEY: Final = b"the key of these tests"
 UNEXPECTED: Final = ("for_", "against_", "square_")  # by the oracle's cells
 
+REFUNDS: Final = ("refund_at", "refund_cents", "refund_kind", "refund_reason")
 GIVEN_BACK: Final = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
 COUNTERS: Final = (
     *("placeholder_user", "placeholder_kol", "own_event", "foreign_currency"),
@@ -224,7 +226,9 @@ def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:
         columns = [row[f"touch_{name}"] for name in ("begin", "at", "kol", "class", "via")]
         found[row["ordered_at"], row["order_id"], row["user_hash"]] = {
             "about": [row[name] for name in ("brand_id", "platform", "channel", "currency")],
+            "product": tuple(row[name] for name in PRODUCT),
             "cents": [row["paid_cents"], row["refunded_cents"]],
+            "refunds": list(zip(*(row[name] for name in REFUNDS), strict=True)),
             "given_back": [row[name] for name in GIVEN_BACK],
             "touches": list(zip(*columns, strict=True)),
             "again": (row["paid_again"], row["paid_again_cents"]),
@@ -248,7 +252,9 @@ def expected_orders(expected: Expected) -> dict[tuple[int, str, str], dict[str, 
     return {
         (order.ordered_at, order.order_id, user_hash(order.user_id)): {
             "about": [order.brand_id, order.platform, order.channel, order.currency],
+            "product": astuple(order.product),
             "cents": [order.paid_cents, order.refunded_cents],
+            "refunds": list(order.given_back.entries),
             "given_back": [
                 *(order.given_back.excess_cents, order.given_back.reversed_cents),
                 *(order.given_back.outside, order.given_back.foreign),
@@ -363,12 +369,12 @@ ACTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("content-interactions", {"event": "share", "account_age_d": 400, "share_depth": 1}),
     ("content-interactions", {"event": "unfollow", "account_age_d": 7}),
     ("purchases", {"kind": "paid", "pay_cents": 100, "brand_id": "x"}),
-    ("purchases", {"kind": "paid", "pay_cents": 7}),
+    ("purchases", {"kind": "paid", "pay_cents": 7, "coupon_id": "c", "sku": "s", "size": 1}),
     ("purchases", {"kind": "paid", "pay_cents": 50, "brand_id": "y", "currency": "usd"}),
-    ("purchases", {"kind": "refund", "pay_cents": 6, "brand_id": "x"}),
+    ("purchases", {"kind": "refund", "pay_cents": 6, "reason": "late", "brand_id": "x"}),
     ("purchases", {"kind": "refund", "pay_cents": 60, "brand_id": "x", "currency": " USD"}),
     ("purchases", {"kind": "refund_reversed", "pay_cents": 4, "brand_id": "x"}),
-    ("purchases", {"kind": "cancel", "brand_id": "x"}),
+    ("purchases", {"kind": "cancel", "brand_id": "x", "reason": "太大"}),
 )
 
 
@@ -621,7 +627,7 @@ def test_no_behaviour_after_an_order_changes_who_earns_it_in_a_mess(seed: int) -
 @pytest.mark.parametrize("partitions", [1, 2, 5])
 def test_the_number_of_partitions_does_not_matter(partitions: int) -> None:
     calm = reordered(
-        [line for line in messy_lines(11, NOW, users=10, malformed=0) if line.value], 1
+        [line for line in messy_lines(11, NOW, users=14, malformed=0) if line.value], 1
     )
     log = records(calm, partitions, NOW)
 

@@ -33,12 +33,11 @@ class Shop:
             facts = decoded(PURCHASES, [message]).facts
             assert isinstance(facts, Purchases)
             none = np.array([-1], np.int32)
+            labels = (none, none, none, none, none, none)
             first, before = np.array([0]), np.array([self.greatest])
             since, erased = np.array([NEVER]), np.array([False])
             self.orders.fold(
-                CodedPurchases(
-                    facts, 0, first, first, none, none, none, none, before, since, erased
-                )
+                CodedPurchases(facts, 0, first, first, none, *labels, before, since, erased)
             )
             self.greatest = max(self.greatest, message["ts"])
 
@@ -114,11 +113,11 @@ def test_orders_that_stay_keep_their_texts_touches_and_refunds() -> None:
     shop.prune(NOON + DAY + HORIZON_MS + AHEAD_MS + 1)
     shop.prune(NOON + KEPT_MS + 1)
     shop.fold(refund("stays", pay_cents=6, ts=NOON + DAY + 1))
-    row, refunded = collect_changed_orders(shop.orders)
+    row, given_back = collect_changed_orders(shop.orders)
     journeys = shop.orders.touches.journeys(row, shop.lookup)
 
     assert shop.orders.table.order_ids(row) == ["stays"]
-    assert refunded.tolist() == [11]
+    assert given_back.cents.tolist() == [11]
     assert shop.orders.table["touches"].tolist() == [2]
     assert journeys.last.tolist() == [NOON - MINUTE, NOON + DAY - MINUTE]
 
@@ -165,6 +164,6 @@ def test_freezing_waits_until_there_are_many_orders() -> None:
 def test_an_order_with_a_thousand_refunds_adds_them_all() -> None:
     shop = Shop(slack=1000)
     shop.fold(paid(pay_cents=10_000), *(refund(pay_cents=3, ts=NOON + n) for n in range(1000)))
-    _, refunded = collect_changed_orders(shop.orders)
+    _, given_back = collect_changed_orders(shop.orders)
 
-    assert refunded.tolist() == [3_000]
+    assert given_back.cents.tolist() == [3_000]
