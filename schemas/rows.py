@@ -47,7 +47,8 @@ class Table:
     moment: str = ""  # the column of the key behind `partition`
     keep: str = ""  # rows are deleted so long after `stated_at`; empty: never
     searched: tuple[str, ...] = ()  # columns beside the key by whose value rows are looked up
-    derived: bool = False  # only the server writes it, from other tables
+    derived: bool = False  # only the trainer writes it, from other tables
+    numbered: bool = False  # its rows know the number of their insert: roll-ups are made of them
 
     @property
     def columns(self) -> dict[str, str]:
@@ -145,10 +146,10 @@ _VERSION: Final = _columns(
         "Delta, ZSTD(1)",
     ),
 )
-_CLOCK: Final = _columns(
+_TURN: Final = _columns(
     version=(
         "UInt64",
-        "server milliseconds of the computation: the newest stands",
+        "generation << 40 | turn of the trainer: of a key's rows the greatest stands",
         "Delta, ZSTD(1)",
     )
 )
@@ -268,6 +269,7 @@ _ORDER_CREDIT: Final = Table(
     moment="ordered_at",
     keep="25 MONTH",
     searched=("order_id",),
+    numbered=True,
 )
 
 _MINUTE_CELL: Final = Table(
@@ -284,6 +286,7 @@ _MINUTE_CELL: Final = Table(
     partition=_MONTH_OF_MINUTE,
     moment="minute",
     keep="90 DAY",
+    numbered=True,
 )
 
 _PARTS: Final = {
@@ -323,6 +326,7 @@ _KOL_SCORE: Final = Table(
     partition=_MONTH_OF_MINUTE,
     moment="minute",
     keep="90 DAY",
+    numbered=True,
 )
 
 _DEAD_LETTER: Final = Table(
@@ -365,67 +369,138 @@ _DOOR_COUNT: Final = Table(
     key=("topic", "partition", "door"),
 )
 
-_CELL_1H: Final = Table(
-    "cell_1h",
-    "minute_cell added up by hour over all source partitions; without users, which do not add.",
+_DAY: Final = _columns(day=("Date", "business day, in the zone of KOL_BUSINESS_ZONE"))
+_CREDITED: Final = _columns(
+    model=(NAME, "the model"), kol_id=(NAME, "the KOL, or organic where no touch counts")
+)
+_SUMS: Final = {name: Column("Int64", text) for name, text in FIELDS.items() if name != "users"}
+_CREDIT_SUMS: Final = _columns(
+    orders=("Int64", "orders the KOL is concerned in"),
+    credit_cents=("Int64", "the KOL's part of their payments, refunds not deducted, cents"),
+    refunded_cents=("Int64", "the KOL's part of what was given back of them, cents"),
+)
+_LAST_SCORE: Final = _columns(
+    model_version=(NAME, "generation of the formulas"),
+    trust=(NUMBER, "trust at the last minute"),
+    trust_lo=(NUMBER, "lower end of its 90 % interval"),
+    trust_hi=(NUMBER, "upper end"),
+    trust_min=(NUMBER, "least trust on the way"),
+    trust_max=(NUMBER, "greatest trust on the way"),
+    resonance=(NUMBER, "resonance at the last minute"),
+    resonance_lo=(NUMBER, "lower end of its 90 % interval"),
+    resonance_hi=(NUMBER, "upper end"),
+    n_eff=("Float64", "judgements behind the last trust"),
+)
+
+
+def _by_hour(
+    name: str, description: str, key: tuple[str, ...], columns: Mapping[str, Column]
+) -> Table:
+    """A roll-up by hour: a partition is a day, which the trainer drops as a whole."""
+    return Table(
+        name,
+        f"{description} Only the hours since rollup_cursor.hours_from count.",
+        {**columns, **_TURN},
+        key=key,
+        partition="toYYYYMMDD(hour)",
+        moment="hour",
+        derived=True,
+    )
+
+
+def _by_day(
+    name: str, description: str, key: tuple[str, ...], columns: Mapping[str, Column], keep: str = ""
+) -> Table:
+    """A roll-up by day."""
+    return Table(
+        name,
+        description,
+        {**columns, **_TURN},
+        key=key,
+        partition="toYYYYMM(day)",
+        moment="day",
+        keep=keep,
+        derived=True,
+    )
+
+
+_ROLL_UPS: Final = (
+    _by_hour(
+        "cell_1h",
+        "minute_cell added up by hour over all source partitions; without users, which do not add.",
+        ("kol_id", "hour"),
+        {**_KOL, **_HOUR, **_SUMS},
+    ),
+    _by_hour(
+        "credit_1h",
+        "What orders of an hour owe a KOL, by model, in the shop's currency.",
+        ("model", "kol_id", "hour"),
+        {**_CREDITED, **_HOUR, **_CREDIT_SUMS},
+    ),
+    _by_hour(
+        "score_1h",
+        "The last score of a KOL in an hour and the extremes of trust on the way.",
+        ("kol_id", "hour", "model_version"),
+        {**_KOL, **_HOUR, **_LAST_SCORE},
+    ),
+    _by_day(
+        "cell_1d",
+        "minute_cell added up by business day over all source partitions; without users.",
+        ("kol_id", "day"),
+        {**_KOL, **_DAY, **_SUMS},
+        keep="25 MONTH",
+    ),
+    _by_day(
+        "credit_1d",
+        "What orders of a business day owe a KOL, by model, in the shop's currency.",
+        ("model", "kol_id", "day"),
+        {**_CREDITED, **_DAY, **_CREDIT_SUMS},
+    ),
+    _by_day(
+        "score_1d",
+        "The last score of a KOL in a business day and the extremes of trust on the way.",
+        ("kol_id", "day", "model_version"),
+        {**_KOL, **_DAY, **_LAST_SCORE},
+        keep="25 MONTH",
+    ),
+)
+
+_ROLLUP_FLOOR: Final = Table(
+    "rollup_floor",
+    "Which rows of an hour or day of a roll-up count: none below the settled version.",
     {
-        **_KOL,
-        **_HOUR,
-        **{name: Column("Int64", text) for name, text in FIELDS.items() if name != "users"},
-        **_CLOCK,
+        **_columns(
+            target=(NAME, "table of the roll-up"),
+            bucket=(SECOND, "beginning of the hour; of a day its date at midnight UTC"),
+            settled=("UInt8", "0: a turn begins to write rows; 1: all rows of the version are in"),
+            stated_from=(SECOND, "oldest stated_at of the rows it was made of"),
+        ),
+        **_TURN,
     },
-    key=("kol_id", "hour"),
-    partition="toYYYYMM(hour)",
-    moment="hour",
-    keep="25 MONTH",
+    key=("target", "bucket", "settled"),
     derived=True,
 )
 
-_CREDIT_1H: Final = Table(
-    "credit_1h",
-    "v_order_credit added up by model, KOL and hour of the order.",
+_ROLLUP_CURSOR: Final = Table(
+    "rollup_cursor",
+    "Up to where the roll-ups of a table are true: nothing beyond it was added up yet.",
     {
-        **_columns(model=(NAME, "the model")),
-        **_KOL,
-        **_HOUR,
         **_columns(
-            orders=("Int64", "orders the KOL is concerned in"),
-            credit_cents=("Int64", "owed"),
-            refunded_cents=("Int64", "of it given back"),
+            source=(NAME, "the table that is added up"),
+            scope=(NAME, "recent: hours and days of the last 48 h; days: all days"),
+            partitions=("Array(String)", "partitions of the table as they were found"),
+            blocks=("Array(UInt64)", "greatest number of an insert in each"),
+            mutations=("Array(UInt64)", "mutation that all parts of each have"),
+            zone=(NAME, "time zone of the days"),
+            hours_from=(
+                SECOND,
+                "hours from this one on are kept; older ones are computed if asked",
+            ),
+            turned_at=(MOMENT, "when the turn began, by the clock of its host"),
         ),
-        **_CLOCK,
+        **_TURN,
     },
-    key=("model", "kol_id", "hour"),
-    partition="toYYYYMM(hour)",
-    moment="hour",
-    keep="25 MONTH",
-    derived=True,
-)
-
-_SCORE_1H: Final = Table(
-    "score_1h",
-    "The last score of a KOL in an hour and the extremes of trust on the way.",
-    {
-        **_KOL,
-        **_HOUR,
-        **_columns(
-            model_version=(NAME, "generation of the formulas"),
-            trust=(NUMBER, "trust at the last minute"),
-            trust_lo=(NUMBER, "lower end of its 90 % interval"),
-            trust_hi=(NUMBER, "upper end"),
-            trust_min=(NUMBER, "least trust of the hour"),
-            trust_max=(NUMBER, "greatest trust of the hour"),
-            resonance=(NUMBER, "resonance at the last minute"),
-            resonance_lo=(NUMBER, "lower end of its 90 % interval"),
-            resonance_hi=(NUMBER, "upper end"),
-            n_eff=("Float64", "judgements behind the last trust"),
-        ),
-        **_CLOCK,
-    },
-    key=("kol_id", "hour", "model_version"),
-    partition="toYYYYMM(hour)",
-    moment="hour",
-    keep="25 MONTH",
+    key=("source", "scope"),
     derived=True,
 )
 
@@ -437,9 +512,9 @@ TABLES: Final[Mapping[str, Table]] = {
         _KOL_SCORE,
         _DEAD_LETTER,
         _DOOR_COUNT,
-        _CELL_1H,
-        _CREDIT_1H,
-        _SCORE_1H,
+        *_ROLL_UPS,
+        _ROLLUP_FLOOR,
+        _ROLLUP_CURSOR,
     )
 }
 
@@ -454,6 +529,13 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_dead_letter": "What could not be read or written, each once.",
     "v_door": "How many messages of a topic partition left by which door.",
     "v_cell_1h": "v_minute by hour, without users, which do not add.",
-    "v_credit_1h": "v_order_credit by model, KOL and hour of the order.",
+    "v_credit_1h": "v_order_credit by model, KOL and hour of the order, in the shop's currency. "
+    "Of the last 48 h as of the trainer's last turn; older hours are added up when asked.",
     "v_score_1h": "The last score of a KOL in an hour, and the extremes of trust.",
+    "v_cell_1d": "v_minute by business day, without users, which do not add. A change of a day "
+    "before the last 48 h shows within 10 minutes and a turn of the trainer.",
+    "v_credit_1d": "v_order_credit by model, KOL and business day of the order, in the shop's "
+    "currency. A refund counts in the day of its order, and shows there within 10 minutes and a "
+    "turn of the trainer; of the last 48 h with its next turn.",
+    "v_score_1d": "The last score of a KOL in a business day, and the extremes of trust.",
 }

@@ -65,6 +65,7 @@ def _counter(name: str, text: str) -> ViewColumn:
 _ORDER: Final = TABLES["order_credit"]
 _SCORE: Final = TABLES["kol_score"]
 _HOURLY_SCORE: Final = TABLES["score_1h"]
+_CREDITS: Final = TABLES["credit_1h"]
 _TRUST: Final = ("trust", "trust_lo", "trust_hi")
 _RESONANCE: Final = ("resonance", "resonance_lo", "resonance_hi")
 _JUDGEMENTS: Final = "judgements"
@@ -103,6 +104,20 @@ _REFUND: Final = {
 _KOL: Final = _of(_SCORE, ("kol_id",))
 _MINUTE: Final = _of(_SCORE, ("minute",), minute=UTC)
 _HOUR: Final = _of(_HOURLY_SCORE, ("hour",), hour=UTC)
+_DAY: Final = {"day": ViewColumn("business day, in the zone of KOL_BUSINESS_ZONE", "day")}
+_CREDIT_SUMS: Final = _of(
+    _CREDITS,
+    ("orders", "credit_cents", "refunded_cents"),
+    orders=COUNT,
+    credit_cents=CENTS,
+    refunded_cents=CENTS,
+)
+_LAST_SCORE: Final = _of(
+    _HOURLY_SCORE,
+    ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff"),
+    **_IN_SHARES,
+    n_eff=_JUDGEMENTS,
+)
 _SNAPSHOT: Final = _of(_SCORE, ("snapshot",))
 _MODEL: Final = ViewColumn("the model: first, last, linear, position, time_decay or shapley")
 _VIA: Final = ViewColumn("direct if one of the KOL's touches is, else share; none for organic")
@@ -208,22 +223,9 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     ),
     "v_door": _of(TABLES["door_count"], ("topic", "partition", "door", "kind", "n"), n=COUNT),
     "v_cell_1h": {**_KOL, **_HOUR, **_counters(TABLES["cell_1h"])},
-    "v_credit_1h": {
-        "model": _MODEL,
-        "kol_id": _CREDITED_KOL,
-        **_HOUR,
-        "orders": ViewColumn("orders of that hour that the KOL is concerned in", COUNT),
-        "credit_cents": ViewColumn("the KOL's part of their payments, refunds not deducted", CENTS),
-        "refunded_cents": ViewColumn("the KOL's part of what was given back of them", CENTS),
-    },
-    "v_score_1h": {
-        **_KOL,
-        **_HOUR,
-        **_of(
-            _HOURLY_SCORE,
-            ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff"),
-            **_IN_SHARES,
-            n_eff=_JUDGEMENTS,
-        ),
-    },
+    "v_credit_1h": {"model": _MODEL, "kol_id": _CREDITED_KOL, **_HOUR, **_CREDIT_SUMS},
+    "v_score_1h": {**_KOL, **_HOUR, **_LAST_SCORE},
+    "v_cell_1d": {**_KOL, **_DAY, **_counters(TABLES["cell_1d"])},
+    "v_credit_1d": {"model": _MODEL, "kol_id": _CREDITED_KOL, **_DAY, **_CREDIT_SUMS},
+    "v_score_1d": {**_KOL, **_DAY, **_LAST_SCORE},
 }

@@ -1,8 +1,8 @@
 """Migrations: the numbered files in `ddl/`, each applied once, in order, with its checksum.
 
 `clickhouse-migrations` does the work over the HTTP client. A file is a template:
-`${database}`, `${engine}`, `${on_cluster}`, `${definer}` and `${currency}` are filled in when it
-is applied. The checksum is that of the template, so it is the same on one server and on a
+`${database}`, `${engine}`, `${on_cluster}`, `${definer}`, `${currency}` and `${zone}` are filled in
+when it is applied. The checksum is that of the template, so it is the same on one server and on a
 cluster. A released file never changes; a change is a new file.
 """
 
@@ -32,6 +32,7 @@ REPLICATED_ENGINE = (
 )
 REPLICATED_VERSIONS_ENGINE = "ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')"
 
+UTC = "UTC"
 
 _TARGET = re.compile(
     r"((?:CREATE OR REPLACE VIEW|ALTER TABLE) \$\{database\}\.)(\w+)"
@@ -81,6 +82,7 @@ def migrate(
     cluster: str = "",
     definer: str = "",
     currency: str = CURRENCY,
+    zone: str = UTC,
 ) -> list[str]:
     """Apply the files that a database lacks; gives their names.
 
@@ -92,7 +94,8 @@ def migrate(
         cluster: a name for `ON CLUSTER`; its tables replicate.
         definer: the user whose rights the views have, so that a reader needs rights on
             views only. Empty on the embedded engine, which knows no users.
-        currency: the shop's: hourly credits are in it.
+        currency: the shop's: roll-ups of credits are in it.
+        zone: of business days.
 
     Raises:
         SchemaError: the database is of a newer version, or a file was changed after
@@ -110,7 +113,7 @@ def migrate(
         migrations_table_engine=REPLICATED_VERSIONS_ENGINE if cluster else None,
     )
     views = _view_comments(client, database)
-    given = variables(database, cluster=cluster, definer=definer, currency=currency)
+    given = variables(database, cluster=cluster, definer=definer, currency=currency, zone=zone)
     with _silent_root_logger():
         try:
             migrator.init_schema(cluster or None)
@@ -190,7 +193,12 @@ def mismatch(known: Sequence[MigrationFile], applied: dict[int, str]) -> str | N
 
 
 def variables(
-    database: str, *, cluster: str = "", definer: str = "", currency: str = CURRENCY
+    database: str,
+    *,
+    cluster: str = "",
+    definer: str = "",
+    currency: str = CURRENCY,
+    zone: str = UTC,
 ) -> dict[str, str]:
     """The values of the placeholders in the templates."""
     return {
@@ -199,6 +207,7 @@ def variables(
         "on_cluster": _on(cluster).strip(),
         "definer": f"DEFINER = {definer} SQL SECURITY DEFINER" if definer else "",
         "currency": currency,
+        "zone": zone,
     }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from schemas.cells import NAMES
+from schemas.rollups import ROLL_UPS, RollUp
 from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
 from schemas.views import COLUMNS
 from sinks.migrate import MigrationFile, migration_files
@@ -39,6 +40,7 @@ OLD_PARTS_MERGED: Final = (
     "min_age_to_force_merge_seconds = 3600",
     "min_age_to_force_merge_on_partition_only = 1",
 )
+BLOCKS_NUMBERED: Final = "enable_block_number_column = 1"  # by it the trainer sees what is new
 
 Columns = Mapping[str, str]  # column -> its definition, in the order of the table
 
@@ -108,6 +110,7 @@ def _settings(table: Table) -> list[str]:
         *INSERTS_REMEMBERED,
         *(["ttl_only_drop_parts = 1"] if table.keep else []),
         *(OLD_PARTS_MERGED if table.partition else []),
+        *([BLOCKS_NUMBERED] if table.numbered else []),
     ]
 
 
@@ -120,54 +123,63 @@ def view_comments(view: str) -> str:
     return comment_columns(f"${{database}}.{view} ${{on_cluster}}", comments) + ";"
 
 
-# ---------------------------------------------------------------- views over every counter
+# ---------------------------------------------------------------- views of roll-ups
 
-COUNTERS_BY_HOUR: Final = tuple(name for name in NAMES if name in TABLES["cell_1h"].columns)
+
+def rollup_view(rollup: RollUp) -> str:
+    """The statement that makes the view of a roll-up.
+
+    Rows below the floor of their bucket do not count. Hours that are not kept are added up from
+    the source.
+    """
+    kept = rollup.kept("${database}")
+    if rollup.is_hourly:
+        since = _hours_from(rollup.source)
+        older = rollup.select(rollup.bucket(), f"{rollup.bucket()} < {since}", "${database}")
+        kept = f"{kept} AND r.hour >= {since}\nUNION ALL\n{older}"
+    name = f"v_{rollup.table}"
+    return (
+        f"CREATE OR REPLACE VIEW ${{database}}.{name} ${{on_cluster}} ${{definer}}\n"
+        f"AS {kept}\nCOMMENT {literal(VIEWS[name])};"
+    )
+
+
+def _hours_from(source: str) -> str:
+    return f"""(
+    SELECT if(count() = 0, toDateTime(4294967295, 'UTC'), argMax(hours_from, version))
+    FROM ${{database}}.rollup_cursor FINAL
+    WHERE source = '{source}' AND scope = 'recent'
+)"""  # noqa: S608  # names of ours
 
 
 def minute_views() -> list[str]:
-    """The views that list every counter of a minute cell, and the refresh of its hours."""
+    """The views that list every counter of a minute cell."""
+    of_cells = [rollup for rollup in ROLL_UPS.values() if rollup.source == "minute_cell"]
     return [
         _view(
             "v_minute",
             ["kol_id", "minute", *map(_sum, NAMES)],
             "minute_cell FINAL\nGROUP BY kol_id, minute",
         ),
-        _view(
-            "cell_1h_source",
-            ["kol_id", "toStartOfHour(minute) AS hour", *map(_sum, COUNTERS_BY_HOUR)],
-            "minute_cell FINAL\nGROUP BY kol_id, hour",
-        ),
         view_comments("v_minute"),
-        "DROP VIEW IF EXISTS ${database}.cell_1h_refresh ${on_cluster} SYNC;",
-        _REFRESH,
-        _view("v_cell_1h", ["kol_id", "hour", *COUNTERS_BY_HOUR], "cell_1h FINAL"),
-        view_comments("v_cell_1h"),
+        *(
+            statement
+            for rollup in of_cells
+            for statement in (rollup_view(rollup), view_comments(f"v_{rollup.table}"))
+        ),
     ]
 
 
 def _view(name: str, columns: Iterable[str], source: str) -> str:
-    comment = f"\nCOMMENT {literal(VIEWS[name])}" if name in VIEWS else ""
     listed = ",\n    ".join(columns)
     return (
         f"CREATE OR REPLACE VIEW ${{database}}.{name} ${{on_cluster}} ${{definer}}\n"
-        f"AS SELECT\n    {listed}\nFROM ${{database}}.{source}{comment};"
+        f"AS SELECT\n    {listed}\nFROM ${{database}}.{source}\nCOMMENT {literal(VIEWS[name])};"
     )
 
 
 def _sum(name: str) -> str:
     return f"sum({name}) AS {name}"
-
-
-_REFRESH: Final = """\
-CREATE MATERIALIZED VIEW IF NOT EXISTS ${database}.cell_1h_refresh ${on_cluster}
-REFRESH EVERY 1 MINUTE APPEND TO ${database}.cell_1h
-AS SELECT
-    *,
-    toUInt64(toUnixTimestamp64Milli(now64(3))) AS version
-FROM ${database}.cell_1h_source
-WHERE hour >= toStartOfHour(now() - INTERVAL 3 HOUR)
-SETTINGS max_threads = 1;"""
 
 
 # ---------------------------------------------------------------- what the files make
@@ -211,7 +223,7 @@ def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
             statements.append(create_table(table))
         elif added := add_columns(table, there[table.name]):
             statements.append(added)
-            is_cell_wider |= table.name in {"minute_cell", "cell_1h"}
+            is_cell_wider |= table.name in {"minute_cell", "cell_1h", "cell_1d"}
     return "\n\n".join([*statements, *(minute_views() if is_cell_wider else [])])
 
 

@@ -20,6 +20,7 @@ def migrate(*, home: Home = HOME, as_json: Json = False) -> None:
         cluster=conf.cluster,
         definer=conf.definer,
         currency=settings.currency,
+        zone=settings.business_zone,
     )
     if as_json:
         print_json({"applied": done})

@@ -14,6 +14,8 @@ from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import query
 from streams.settings import Settings
+from streams.trainer.report import Version
+from streams.trainer.rollups import RollUps
 
 MINUTES: Final = "minutes"
 KEPT: Final = ("rollup_floor", "rollup_cursor")  # tables that say how far turns have come
@@ -101,8 +103,11 @@ def greatest_generation(client: Client) -> int:
 
 
 def _roll_ups(work: Work) -> Report:
-    del work
-    return Report()
+    conf, zone = work.settings.clickhouse, work.settings.business_zone
+    rollups = RollUps(work.client, conf.database, zone, replicated=bool(conf.cluster))
+    version = Version(work.generation, work.number)
+    done = rollups.turn(version, now_ms=work.now_ms, at_once=work.settles)
+    return Report(done.buckets, done.rows, sum(done.waiting.values()))
 
 
 TURNS: Final[Mapping[str, Turn]] = MappingProxyType(

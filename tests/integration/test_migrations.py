@@ -1,6 +1,8 @@
 """The migrations make the tables and views that the code and the docs name."""
 
+import time
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import pytest
@@ -24,6 +26,8 @@ from sinks.migrate import (
     variables,
 )
 from sinks.statements import create_table, minute_views, missing_ddl
+from streams.trainer.report import Version
+from streams.trainer.rollups import RollUps
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh
 from tests.sinks.samples import MAY, MONTH, cells, order, orders, rows
@@ -291,18 +295,22 @@ async def test_rows_of_long_ago_stay(client: Client, sink: ClickHouse) -> None:
     assert rows_from(client, "SELECT count() FROM v_order") == [(3,)]
 
 
-def refreshed(client: Client, view: str) -> None:
-    client.command(f"SYSTEM REFRESH VIEW {view}")
-    client.command(f"SYSTEM WAIT VIEW {view}")
+TURNS = count(1)
+
+
+def roll_up(client: Client) -> None:
+    """A turn of the trainer."""
+    now = time.time_ns() // 1_000_000
+    RollUps(client, "migrated", "UTC").turn(Version(1, next(TURNS)), now_ms=now)
 
 
 async def test_hours_add_minutes_up(client: Client, sink: ClickHouse) -> None:
     (hour,) = rows_from(client, "SELECT toUnixTimestamp(toStartOfHour(now()))")[0]
     start = (hour - MAY) // 60
     await sink.write(cells(start, start + 1, users=2, users_hour=1, views=5))
-    refreshed(client, "cell_1h_refresh")
+    roll_up(client)
     await sink.write(cells(start, users=2, users_hour=1, views=7, version=2))
-    refreshed(client, "cell_1h_refresh")
+    roll_up(client)
 
     assert rows_from(client, "SELECT users_hour, views FROM v_cell_1h") == [(2, 12)]
 
@@ -313,12 +321,12 @@ async def test_hours_of_credit_follow_an_order_that_changes_hands(
     (at,) = rows_from(client, "SELECT toUnixTimestamp(now()) * 1000")[0]
     to = {kol: {"linear": {kol: 100}} for kol in ("k1", "k2")}
     await sink.write(orders(order("o1", ["k1"], to["k1"], ordered_at=at, paid_cents=100)))
-    refreshed(client, "credit_1h_refresh")
+    roll_up(client)
     before = rows_from(
         client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'"
     )
     await sink.write(orders(order("o1", ["k2"], to["k2"], ordered_at=at, version=2)))
-    refreshed(client, "credit_1h_refresh")
+    roll_up(client)
     after = rows_from(client, "SELECT kol_id, credit_cents FROM v_credit_1h WHERE model = 'linear'")
 
     assert (before, after) == ([("k1", 100)], [("k2", 100)])
@@ -335,7 +343,7 @@ async def test_hours_of_credit_are_in_the_shops_currency(client: Client, sink: C
             )
         )
     )
-    refreshed(client, "credit_1h_refresh")
+    roll_up(client)
 
     hours = "SELECT orders, credit_cents FROM v_credit_1h WHERE model = 'linear'"
     by_currency = (
@@ -355,7 +363,7 @@ async def test_hours_of_scores_keep_the_last_and_the_extremes(
         for i, (trust, resonance) in enumerate([(0.5, 0.1), (0.9, 0.2), (0.7, None)])
     ]
     await sink.write(rows("kol_score", scores))
-    refreshed(client, "score_1h_refresh")
+    roll_up(client)
 
     found = rows_from(client, "SELECT trust, trust_min, trust_max, resonance FROM v_score_1h")
 
@@ -380,11 +388,12 @@ def generated(server: Server) -> Iterator[Client]:
     client.close()
 
 
-@pytest.mark.parametrize("name", [*TABLES, "v_minute", "v_cell_1h", "cell_1h_source"])
+@pytest.mark.parametrize("name", [*TABLES, "v_minute", "v_cell_1h", "v_cell_1d"])
 def test_what_is_generated_is_what_the_migrations_made(
     migrated: Client, generated: Client, name: str
 ) -> None:
-    assert made(generated, "generated")[name] == made(migrated, "migrated")[name]
+    ours, theirs = made(generated, "generated")[name], made(migrated, "migrated")[name]
+    assert in_any_order(ours) == in_any_order(theirs)
     assert columns_of(generated, "generated", name) == columns_of(migrated, "migrated", name)
 
 
@@ -393,7 +402,9 @@ def test_a_column_that_is_added_stands_where_a_fresh_table_has_it(
 ) -> None:
     client = connect(connection_settings(server, ""), database="")
     client.command("CREATE DATABASE narrow ENGINE = Atomic")
-    tables = [TABLES["minute_cell"], TABLES["cell_1h"]]
+    tables = [TABLES[name] for name in ("minute_cell", "cell_1h", "cell_1d")]
+    for name in ("rollup_floor", "rollup_cursor"):
+        apply(client, "narrow", create_table(TABLES[name]))
     for table in tables:
         apply(client, "narrow", create_table(table))
         client.command(f"ALTER TABLE narrow.{table.name} DROP COLUMN replies, DROP COLUMN events")
@@ -406,7 +417,12 @@ def test_a_column_that_is_added_stands_where_a_fresh_table_has_it(
 
     wide = made(generated, "generated")
     assert made(client, "narrow") == {name: wide[name] for name in made(client, "narrow")}
-    assert "cell_1h_refresh" in made(client, "narrow")
+    assert {"v_minute", "v_cell_1h", "v_cell_1d"} <= made(client, "narrow").keys()
+
+
+def in_any_order(statement: str) -> list[str]:
+    """The lines of a statement, and its settings in any order."""
+    return sorted(statement.replace(", ", " ").replace(" SETTINGS", "").split(" "))
 
 
 def columns_of(client: Client, database: str, table: str) -> list[tuple[Any, ...]]:
@@ -451,6 +467,41 @@ def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     for table in ("order_credit", "minute_cell"):
         assert rows_of(old, table, columns[table]) == before[table]
     assert rows_of(old, VERSIONS)[:BEFORE_DROP] == before[VERSIONS]
+
+
+BEFORE_DAYS = 22  # the last migration before days are rolled up
+
+
+def test_hours_that_outlived_their_minutes_are_carried_over_into_days(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = migration_files()[:BEFORE_DAYS]
+    with monkeypatch.context() as patch:
+        patch.setattr("sinks.migrate.migration_files", lambda: earlier)
+        old = fresh(server, "hours")
+    hours = ["2025-06-01 03:00:00", "2025-06-01 04:00:00", "2025-06-01 05:00:00"]
+    for n, hour in enumerate(hours, 1):  # New York's day begins at 04:00
+        given = {"hour": hour, "n": n, "trust": n / 10}
+        cell = (
+            "INSERT INTO cell_1h (kol_id, hour, views, version)"
+            " VALUES ('k', {hour:String}, {n:Int64}, 9)"
+        )
+        score = (
+            "INSERT INTO score_1h (kol_id, hour, trust, trust_min, version)"
+            " VALUES ('k', {hour:String}, {trust:Float64}, {trust:Float64}, 9)"
+        )
+        old.command(cell, given)
+        old.command(score, given)
+
+    migrate(old, "hours", zone="America/New_York")
+    RollUps(old, "hours", "America/New_York").turn(
+        Version(1, 1), now_ms=time.time_ns() // 1_000_000
+    )
+
+    views = "SELECT toString(day), views FROM v_cell_1d ORDER BY day"
+    scores = "SELECT toString(day), trust, trust_min FROM v_score_1d ORDER BY day"
+    assert rows_from(old, views) == [("2025-05-31", 1), ("2025-06-01", 5)]
+    assert rows_from(old, scores) == [("2025-05-31", 0.1, 0.1), ("2025-06-01", 0.3, 0.2)]
 
 
 def rows_of(client: Client, table: str, columns: Sequence[str] = ("*",)) -> list[tuple[Any, ...]]:

@@ -197,8 +197,8 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     start_worker(stack, "kol-3-a", report["variables"])
     assert replay(stack, "swap", "kol-3")["swapped"]
     assert "began with another --from" in refused(stack, "run", "kol-3", "--from", ago(LONG + 1))
-    [hour] = query(engine, "SELECT orders FROM v_credit_1h WHERE kol_id = 'k-old'")
-    assert int(hour["orders"]) == 1
+    [day] = query(engine, "SELECT orders FROM v_credit_1d WHERE kol_id = 'k-old'")
+    assert int(day["orders"]) == 1
     engine.close()
     assert "workers of kol still run" in refused(stack, "drop", "kol-3", "--yes")
     stop_worker(stack, "kol-3-a")
@@ -296,15 +296,19 @@ def ago(days: int) -> str:
 
 
 def age(engine: Client) -> None:
-    """An order and an hour that are older than the log stand in the live tables."""
+    """An order that is older than the log, and a day that is older than any order."""
     engine.command(
         "INSERT INTO order_credit SELECT * REPLACE ('old' AS order_id,"
         " ordered_at - INTERVAL 400 DAY AS ordered_at) FROM order_credit FINAL"
         " WHERE notEmpty(kols) LIMIT 1"
     )
     engine.command(
-        "INSERT INTO credit_1h (model, kol_id, hour, orders, version)"
-        " VALUES ('last', 'k-old', toStartOfHour(now() - INTERVAL 400 DAY), 1, 1)"
+        "INSERT INTO credit_1d (model, kol_id, day, orders, version)"
+        " VALUES ('last', 'k-old', today() - 900, 1, 0)"
+    )
+    engine.command(
+        "INSERT INTO rollup_floor (target, bucket, settled, stated_from, version)"
+        " VALUES ('credit_1d', toDateTime(today() - 900, 'UTC'), 1, now() - INTERVAL 890 DAY, 0)"
     )
 
 

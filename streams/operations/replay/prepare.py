@@ -189,6 +189,7 @@ def prepare(live: Settings, second: Settings, since: int | None) -> int | None:
             cluster=conf.cluster,
             definer=conf.definer,
             currency=second.currency,
+            zone=second.business_zone,
         )
         with kafka_admin(second.kafka) as broker:
             broker.create()

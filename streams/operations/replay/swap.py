@@ -8,8 +8,12 @@ No table is moved. The views are exchanged one by one, each atomically. Both app
 so neither direction has a gap or misses a late row (decision 0015).
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from clickhouse_connect.driver.client import Client
 
@@ -29,7 +33,12 @@ from streams.clients.clickhouse import command, connect, delete, query
 from streams.clients.kafka_admin import kafka_admin
 from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
+from streams.trainer.carrying import copy_days
+from streams.trainer.generations import begin_generation, claim
+from streams.trainer.report import Version
+from streams.trainer.rollups import RollUps
 from streams.trainer.standing import group_of, standing
+from streams.trainer.turns import greatest_generation
 
 STATEMENT_SECONDS: Final = 3600.0  # of one statement
 
@@ -38,17 +47,14 @@ TIME_COLUMNS: Final[Mapping[str, str]] = {  # what is kept from before `--from`:
     "minute_cell": "minute",
     "kol_score": "minute",
 }
-HOURS: Final = ("cell_1h", "credit_1h", "score_1h")
-# of hours that are computed anew nothing may have been eaten by age yet
-KEPT_HOURS: Final = "hour >= now() - INTERVAL 30 DAY"
-KEPT_CREDITS: Final = "hour >= now() - INTERVAL 12 MONTH"
 
 
 def swap(live: Settings, second: Settings, since: int | None = None) -> None:
     """Let the views of the live database read a replay's tables, one view after the other.
 
-    Before that, the replay's tables get what its workers do not write: hours beyond the last
-    three, the marks of retried dead letters, and rows from before `since`. Safe to run again.
+    Before that, the replay's tables get what its workers do not write: the marks of retried dead
+    letters and rows from before `since`; then its roll-ups are brought up to date. Safe to run
+    again.
 
     Raises:
         ReplayError: another replay is being read, and its way back would be lost.
@@ -68,9 +74,7 @@ def swap(live: Settings, second: Settings, since: int | None = None) -> None:
         reading = [name for name in VIEWS if replay_read_by(views.get(name, "")) == theirs]
         if len(reading) < len(VIEWS):
             _copy_missing_rows(engine, ours, theirs, since)
-            _recompute_hours(engine, theirs, HOURS, f"NOT ({_earlier_than('hour', since or 0)})")
-        else:
-            _recompute_hours(engine, theirs, HOURS, KEPT_HOURS)
+        _roll_up(live, second, None if len(reading) == len(VIEWS) else since)
         for name in VIEWS:
             stays = name in views and name not in reading
             _point_view(engine, live, theirs, kept_name(name) if stays else name, name)
@@ -119,9 +123,6 @@ def back(live: Settings, second: Settings) -> None:
             if kept_name(name) in views:
                 _exchange_view(engine, live, name)
             _drop_view(engine, live, kept_name(name) if kept_name(name) in views else name)
-        _recompute_hours(
-            engine, ours, ["credit_1h"], KEPT_CREDITS
-        )  # the one that is made from a view
     finally:
         engine.close()
 
@@ -199,12 +200,29 @@ def _copy_missing_rows(engine: Client, ours: str, theirs: str, since: int | None
             older = _earlier_than(at, since)
             delete(engine, f"{theirs}.{table}", older)
             _copy_rows(engine, ours, theirs, table, older)
-        for table in HOURS:  # kept longer than what they are made from
-            _copy_rows(engine, ours, theirs, table, _earlier_than("hour", since))
 
 
 def _earlier_than(column: str, since: int) -> str:
     return f"{column} < fromUnixTimestamp64Milli({since})"
+
+
+def _roll_up(live: Settings, second: Settings, since: int | None) -> None:
+    """Bring a replay's roll-ups up to date; days from before `since` are copied first."""
+    engine = _patient_client(second)
+    zone = second.business_zone
+    try:
+        now = time.time_ns() // 1_000_000
+        mine = claim("by hand", now)
+        begun = begin_generation(second.kafka, mine, lambda: greatest_generation(engine))
+        generation = asyncio.run(begun)
+        ours, theirs = live.clickhouse.database, second.clickhouse.database
+        if since is not None:
+            day = datetime.fromtimestamp(since / 1000, ZoneInfo(zone)).date()
+            copy_days(engine, ours, theirs, day, Version(generation, 0))
+        rollups = RollUps(engine, theirs, zone, replicated=bool(second.clickhouse.cluster))
+        rollups.turn(Version(generation, 1), now_ms=now, at_once=True)
+    finally:
+        engine.close()
 
 
 def _copy_rows(engine: Client, ours: str, theirs: str, table: str, condition: str) -> None:
@@ -216,19 +234,6 @@ def _copy_rows(engine: Client, ours: str, theirs: str, table: str, condition: st
         f"INSERT INTO {theirs}.{table} ({names}) SELECT {names} FROM {ours}.{table} FINAL"  # noqa: S608  # names of ours
         f" WHERE {condition} SETTINGS insert_deduplicate = 0",
     )
-
-
-def _recompute_hours(engine: Client, database: str, tables: Iterable[str], condition: str) -> None:
-    """Compute hours again; the newest computation replaces the others."""
-    for table in tables:
-        source = f"{table}_source"
-        names = ", ".join(_columns(engine, database, source))
-        command(
-            engine,
-            f"INSERT INTO {database}.{table} ({names}, version) SELECT {names},"  # noqa: S608  # names of ours
-            f" toUInt64(toUnixTimestamp64Milli(now64(3))) FROM {database}.{source}"
-            f" WHERE {condition} SETTINGS insert_deduplicate = 0",
-        )
 
 
 def _columns(engine: Client, database: str, table: str) -> list[str]:

@@ -1,0 +1,240 @@
+"""Turns of the roll-ups: what changed in the sources is added up anew, whole hours and days.
+
+    rollups = RollUps(client, "kol", "Asia/Shanghai")
+    report = rollups.turn(Version(generation, turn), now_ms=…)
+
+A turn may end between any two statements, and two holders may work at once. Order of a turn, whose
+proof is in decision 0021:
+
+    1  read the cursors, then how much of the sources there is, then what is known of buckets
+    2  of some buckets at a time: note that they are unsettled, write their rows, settle them
+    3  write the new cursors
+"""
+
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.rollups import HOURS_KEPT, SOURCES, RollUp, of_source
+from streams.errors import ExpectedError
+from streams.trainer.coverage import Cursor
+from streams.trainer.dirt import (
+    DAY,
+    FOREVER,
+    Dirt,
+    Span,
+    as_parameter,
+    spans,
+    within,
+)
+from streams.trainer.report import TurnReport, Version
+from streams.trainer.store import DAYS, RECENT, Floors, Store
+
+COLLECTED_MS: Final = 10 * 60_000  # changes of days are collected so long
+HOUR: Final = 3_600
+NOTHING: Final = Cursor({}, "", FOREVER, 0)  # where no turn has ended yet
+
+ZONES: Final = "SELECT count() AS n FROM system.time_zones WHERE time_zone = {zone:String}"
+OLD_HOURS: Final = """
+    SELECT DISTINCT table, partition_id
+    FROM system.parts
+    WHERE active AND database = {database:String} AND table IN {tables:Array(String)}
+      AND toUInt32(partition_id) < {day:UInt32}
+"""
+
+
+class ZoneError(ExpectedError):
+    """ClickHouse does not know the time zone of business days."""
+
+
+class SupersededError(ExpectedError):
+    """Another holder has begun with a greater version: what this one writes is not read."""
+
+
+class RollUps:
+    """The roll-ups of one database."""
+
+    def __init__(
+        self,
+        client: Client,
+        database: str,
+        zone: str,
+        *,
+        replicated: bool = False,
+    ) -> None:
+        """Take where they are.
+
+        Args:
+            client: of the account that writes; waits as long as a statement may take.
+            database: its name.
+            zone: of business days, such as Asia/Shanghai.
+            replicated: whether the tables are; then the client should reach one replica only.
+
+        """
+        self._store = Store(client, database, replicated=replicated)
+        self._zone = zone
+
+    def turn(
+        self,
+        version: Version,
+        *,
+        now_ms: int,
+        from_day: date | None = None,
+        at_once: bool = False,
+    ) -> TurnReport:
+        """Add up what has changed; gives what was recomputed.
+
+        Args:
+            version: greater than that of any turn before, and used once.
+            now_ms: the time, milliseconds.
+            from_day: hours and days from this one on are recomputed even if nothing changed.
+            at_once: changed days are not collected.
+
+        Raises:
+            ReadingError: ClickHouse refuses a statement; the next turn does what is left.
+            ZoneError: it does not know the zone.
+            SupersededError: a turn with a greater version has begun; nothing was written.
+
+        """
+        started = time.perf_counter()
+        cursors = self._store.cursors()
+        coverages = self._store.coverages()  # after the cursors
+        floors = self._store.floors()  # after the coverages
+        _check_is_newest(version, floors)
+        dirt = Dirt(self._store, floors, self._zone, now_ms // 1000)
+        report = TurnReport()
+        for source in SOURCES:
+            recent, days = (cursors.get((source, scope), NOTHING) for scope in (RECENT, DAYS))
+            if self._zone not in {recent.zone, days.zone}:
+                self._check_zone()
+            found = Cursor(coverages[source], self._zone, _hours_from(now_ms), now_ms)
+            turn = _SourceTurn(self._store, dirt, source, version.number, report)
+            turn.run(recent, days, found, from_day=from_day, at_once=at_once)
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _check_zone(self) -> None:
+        if not self._store.rows(ZONES, {"zone": self._zone})[0]["n"]:
+            raise ZoneError(
+                f"ClickHouse does not know the time zone {self._zone!r} of KOL_BUSINESS_ZONE: "
+                "take one such as Asia/Shanghai"
+            )
+
+
+class _SourceTurn:
+    """A turn of the roll-ups of one source."""
+
+    def __init__(
+        self, store: Store, dirt: Dirt, source: str, version: int, report: TurnReport
+    ) -> None:
+        self._store = store
+        self._dirt = dirt
+        self._source = source
+        self._rollups = of_source(source)
+        self._version = version
+        self._report = report
+
+    def run(
+        self, recent: Cursor, days: Cursor, found: Cursor, *, from_day: date | None, at_once: bool
+    ) -> None:
+        """Recompute what changed after two cursors, up to what was found."""
+        is_due = at_once or from_day is not None or days.zone != found.zone
+        is_due = is_due or found.turned_at - days.turned_at >= COLLECTED_MS
+        is_work = False
+        for rollup in self._rollups:
+            since = found.hours_from if rollup.is_hourly else _day_of(found.hours_from, found.zone)
+            dirty = self._dirt.of(rollup, found.coverage, recent, since)
+            if from_day is not None:
+                first = _bucket_of(from_day)
+                since = max(first - DAY, since) if rollup.is_hourly else first
+                dirty |= self._dirt.all(rollup, since)
+            if not rollup.is_hourly:
+                later = self._dirt.of(rollup, found.coverage, days, 0)
+                waiting = [] if is_due else self._dirt.unfrozen(rollup, later - dirty)
+                self._report.waiting[rollup.table] = len(waiting)
+                dirty |= later if is_due else set()
+            buckets = self._dirt.unfrozen(rollup, dirty)
+            self._recompute(rollup, buckets, found.zone)
+            is_work |= bool(buckets)
+        for scope, before in ((RECENT, recent), (DAYS, days)):
+            is_news = is_work or replace(before, turned_at=0) != replace(found, turned_at=0)
+            if is_news and (scope == RECENT or is_due):
+                self._store.write_cursor(self._source, scope, found, self._version)
+        if recent.hours_from // DAY != found.hours_from // DAY:
+            self._drop_old_hours(found.hours_from)
+
+    def _recompute(self, rollup: RollUp, buckets: list[int], zone: str) -> None:
+        report, table = self._report, rollup.table
+        for span in spans(rollup, buckets):
+            stated_from = self._dirt.stated_from(rollup, span)
+            self._store.write_floors(table, stated_from, self._version, settled=False)
+            self._add_up(rollup, span, zone)
+            self._store.write_floors(table, stated_from, self._version, settled=True)
+            report.rows[table] = report.rows.get(table, 0) + self._written(rollup, span)
+            report.buckets[table] = report.buckets.get(table, 0) + len(span.buckets)
+
+    def _add_up(self, rollup: RollUp, span: Span, zone: str) -> None:
+        """Write the rows of some buckets."""
+        columns = ", ".join(rollup.shown)
+        bucket = rollup.bucket("{zone:String}")
+        where = f"{within(rollup)} AND {bucket} IN {_parameter(rollup)}"
+        sql = (
+            f"INSERT INTO (DATABASE).{rollup.table} ({columns}, version)\n"
+            "SETTINGS insert_deduplicate = 0, max_threads = 1\n"
+            f"SELECT {columns}, {{version:UInt64}}\n"
+            f"FROM ({rollup.select(bucket, where, '(DATABASE)')})"
+        )
+        given = {"zone": zone, "first": span.first, "end": span.end, "version": self._version}
+        self._store.run(sql, {**given, "buckets": as_parameter(rollup, span.buckets)})
+
+    def _written(self, rollup: RollUp, span: Span) -> int:
+        sql = f"""
+            SELECT count() AS n FROM (DATABASE).{rollup.table}
+            WHERE {rollup.target.moment} IN {_parameter(rollup)} AND version = {{version:UInt64}}
+        """  # noqa: S608  # names of ours
+        given = {"version": self._version, "buckets": as_parameter(rollup, span.buckets)}
+        return int(self._store.rows(sql, given)[0]["n"])
+
+    def _drop_old_hours(self, hours_from: int) -> None:
+        """Drop whole days of hours that no reader wants any more: one day more is kept."""
+        hourly = [rollup.table for rollup in self._rollups if rollup.is_hourly]
+        last = time.strftime("%Y%m%d", time.gmtime(hours_from - DAY))
+        given = {"database": self._store.database, "tables": hourly, "day": int(last)}
+        for row in self._store.rows(OLD_HOURS, given):
+            sql = f"ALTER TABLE (DATABASE).{row['table']} DROP PARTITION ID '{row['partition_id']}'"
+            self._store.run(sql, {})
+
+
+def _check_is_newest(version: Version, floors: Floors) -> None:
+    """Make sure that what a turn writes will count, so that its cursor may.
+
+    Raises:
+        SupersededError: it would not.
+
+    """
+    noted = (floor.version for known in floors.values() for floor in known.values())
+    if max(noted, default=0) > version.number:
+        raise SupersededError(
+            "another process has begun a later turn of the roll-ups; this one stands down"
+        )
+
+
+def _parameter(rollup: RollUp) -> str:
+    return "{buckets:Array(DateTime('UTC'))}" if rollup.is_hourly else "{buckets:Array(Date)}"
+
+
+def _hours_from(now_ms: int) -> int:
+    return (now_ms // 1000 // HOUR - HOURS_KEPT) * HOUR
+
+
+def _bucket_of(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def _day_of(seconds: int, zone: str) -> int:
+    """The bucket of the day of a moment."""
+    return _bucket_of(datetime.fromtimestamp(seconds, ZoneInfo(zone)).date())

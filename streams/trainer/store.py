@@ -1,0 +1,154 @@
+"""What the turns read and write beside the roll-ups: parts, cursors, floors.
+
+Every statement of a turn goes through `Store`, one after the other.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.rollups import SOURCES
+from streams.clients.clickhouse import command, query
+from streams.trainer.coverage import Coverage, Cursor, Part, Reach, coverage_of
+
+RECENT: Final = "recent"  # a cursor of hours, and of days that hold some of the last 48 h
+DAYS: Final = "days"  # a cursor of all days
+
+PARTS: Final = """
+    SELECT table, partition_id, min_block_number, max_block_number, data_version
+    FROM system.parts
+    WHERE active AND database = {database:String} AND table IN {tables:Array(String)}
+"""
+CURSORS: Final = """
+    SELECT source, scope, partitions, blocks, mutations, zone,
+           toUnixTimestamp(hours_from) AS hours_from,
+           toUnixTimestamp64Milli(turned_at) AS turned_at
+    FROM (DATABASE).rollup_cursor
+    ORDER BY version DESC
+    LIMIT 1 BY source, scope
+"""
+FLOORS: Final = """
+    SELECT target, toUnixTimestamp(bucket) AS bucket,
+           if(countIf(settled = 1) = 0, 4294967295,
+              toUnixTimestamp(argMaxIf(stated_from, version, settled = 1))) AS stated_from,
+           maxIf(version, settled = 0) > maxIf(version, settled = 1) AS unsettled,
+           max(version) AS newest
+    FROM (DATABASE).rollup_floor
+    GROUP BY target, bucket
+"""
+WRITE_CURSOR: Final = """
+    INSERT INTO (DATABASE).rollup_cursor
+        (source, scope, partitions, blocks, mutations, zone, hours_from, turned_at, version)
+    SETTINGS insert_deduplicate = 0
+    SELECT {source:String}, {scope:String}, {partitions:Array(String)}, {blocks:Array(UInt64)},
+           {mutations:Array(UInt64)}, {zone:String}, toDateTime({hours_from:UInt32}, 'UTC'),
+           fromUnixTimestamp64Milli({turned_at:Int64}, 'UTC'), {version:UInt64}
+"""
+WRITE_FLOORS: Final = """
+    INSERT INTO (DATABASE).rollup_floor (target, bucket, settled, stated_from, version)
+    SETTINGS insert_deduplicate = 0
+    SELECT {target:String}, toDateTime(one.1, 'UTC'), {settled:UInt8}, toDateTime(one.2, 'UTC'),
+           {version:UInt64}
+    FROM
+    (
+        SELECT arrayJoin(arrayZip({buckets:Array(UInt32)}, {stated_from:Array(UInt32)})) AS one
+    )
+"""
+
+
+class Floor(NamedTuple):
+    """What is known of a bucket that was computed."""
+
+    stated_from: int  # oldest `stated_at` of the rows it was made of, seconds
+    unsettled: bool  # a turn began to write rows of it and is not known to have ended
+    version: int  # the greatest one that any turn noted
+
+
+Floors = Mapping[str, Mapping[int, Floor]]  # roll-up -> bucket -> what is known of it
+
+
+class Store:
+    """One database of a server, as the turns of one holder see it."""
+
+    def __init__(self, client: Client, database: str, *, replicated: bool) -> None:
+        """Take a client of the account that writes."""
+        self._client = client
+        self.database = database
+        self.replicated = replicated
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of a query; `(DATABASE)` in it is the database."""
+        return query(self._client, sql.replace("(DATABASE)", self.database), parameters)
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Run a statement that gives no rows; `(DATABASE)` in it is the database."""
+        command(self._client, sql.replace("(DATABASE)", self.database), parameters)
+
+    def coverages(self) -> dict[str, Coverage]:
+        """How much of each source there is."""
+        if self.replicated:
+            for source in SOURCES:
+                self.run(f"SYSTEM SYNC REPLICA (DATABASE).{source}", {})
+        parts: dict[str, list[Part]] = {source: [] for source in SOURCES}
+        for row in self.rows(PARTS, {"database": self.database, "tables": list(SOURCES)}):
+            table, *part = row.values()
+            parts[table].append(Part(*part))
+        return {
+            source: coverage_of(found, replicated=self.replicated)
+            for source, found in parts.items()
+        }
+
+    def cursors(self) -> dict[tuple[str, str], Cursor]:
+        """The cursor of each source and scope that has one."""
+        return {(row["source"], row["scope"]): _cursor(row) for row in self.rows(CURSORS, {})}
+
+    def write_cursor(self, source: str, scope: str, cursor: Cursor, version: int) -> None:
+        """Write how far roll-ups are true."""
+        reached = cursor.coverage
+        given = {
+            "source": source,
+            "scope": scope,
+            "partitions": list(reached),
+            "blocks": [reach.block for reach in reached.values()],
+            "mutations": [reach.mutation for reach in reached.values()],
+            "zone": cursor.zone,
+            "hours_from": cursor.hours_from,
+            "turned_at": cursor.turned_at,
+            "version": version,
+        }
+        self.run(WRITE_CURSOR, given)
+
+    def floors(self) -> Floors:
+        """What is known of each bucket that was ever computed; buckets are seconds."""
+        found: dict[str, dict[int, Floor]] = {}
+        for row in self.rows(FLOORS, {}):
+            floor = Floor(row["stated_from"], bool(row["unsettled"]), row["newest"])
+            found.setdefault(row["target"], {})[row["bucket"]] = floor
+        return found
+
+    def write_floors(
+        self, rollup: str, stated_from: Mapping[int, int], version: int, *, settled: bool
+    ) -> None:
+        """Note that rows of these buckets are about to be written, or that they all are in.
+
+        Once they are in, older rows count no more.
+        """
+        given = {
+            "target": rollup,
+            "settled": int(settled),
+            "buckets": list(stated_from),
+            "stated_from": list(stated_from.values()),
+            "version": version,
+        }
+        self.run(WRITE_FLOORS, given)
+
+
+def _cursor(row: Mapping[str, Any]) -> Cursor:
+    reaches = map(Reach, row["blocks"], row["mutations"])
+    return Cursor(
+        dict(zip(row["partitions"], reaches, strict=True)),
+        row["zone"],
+        row["hours_from"],
+        row["turned_at"],
+    )
