@@ -37,7 +37,8 @@ def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
 
     def holder() -> dict[str, Any] | None:
         trainer = product.json("status")["trainer"]
-        return dict(trainer) if (trainer["page"] or {}).get("holds") else None
+        has_turned = (trainer["page"] or {}).get("holds") and not trainer["fault"]
+        return dict(trainer) if has_turned else None
 
     first = until(holder)
     drained = product.json("drain")
