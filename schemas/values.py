@@ -124,6 +124,19 @@ def _is_none(values: NDArray[Any]) -> NDArray[np.bool_]:
     return is_none
 
 
+def compact(code: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The codes that occur, -1 for all negative ones, ascending; the place of each among them.
+
+    >>> [found.tolist() for found in compact(np.array([7, -2, 3, 7]))]
+    [[-1, 3, 7], [2, 0, 1, 2]]
+    """
+    shifted = np.maximum(code, -1) + 1
+    used = np.flatnonzero(np.bincount(shifted))
+    place = np.empty(used[-1] + 1 if len(used) else 0, np.int64)
+    place[used] = np.arange(len(used))
+    return used - 1, place[shifted]
+
+
 def pick(values: Values, rows: Positions) -> Values:
     """The values at these positions, in that order."""
     if isinstance(values, np.ndarray):
@@ -151,14 +164,13 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
     first = columns[0]
     if all(column.names is first.names for column in columns):
         return Coded(np.concatenate([column.code for column in columns]), first.names)
-    code_of: dict[str, int] = {}
+    names: list[str] = []  # one of two lists is there twice
     codes = []
     for column in columns:
-        used, code = np.unique(column.code, return_inverse=True)
-        names = Coded(used, column.names).tolist()
-        ours = [code_of.setdefault(name, len(code_of)) for name in names]
-        codes.append(np.array(ours, np.int64)[code])
-    return Coded(np.concatenate(codes), list(code_of))
+        used, place = compact(column.code)
+        codes.append(place + len(names))
+        names += Coded(used, column.names).tolist()
+    return Coded(np.concatenate(codes), names)
 
 
 def _join_lists(columns: Sequence[Lists]) -> Lists:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.values import NULL, Coded, Lists, Values, plain
+from schemas.values import NULL, Coded, Lists, Values, compact, plain
 
 UINT64: Final = "<u8"
 
@@ -109,10 +109,7 @@ def utf8(texts: Sequence[Any]) -> list[bytes]:
     >>> utf8(["é"])
     [b'\xc3\xa9']
     """
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"texts wanted, not {type(text).__name__}")
-    return list(map(str.encode, texts))
+    return list(map(str.encode, texts))  # raises TypeError for what is no text
 
 
 def ascii_texts(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -129,15 +126,13 @@ def ascii_texts(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def distinct(values: Values) -> tuple[list[bytes], NDArray[Any]]:
-    """Each text once as UTF-8, and which of them every value is."""
-    if not isinstance(values, Coded):
-        place: dict[str, int] = {}
-        which = [place.setdefault(text, len(place)) for text in plain(values)]
-        return utf8(list(place)), np.array(which, np.int64)
-    code = np.maximum(values.code, -1) + 1  # 0: the empty text
-    used = np.flatnonzero(np.bincount(code))
-    ours: dict[bytes, int] = {}  # a name may be there twice
-    texts = utf8(Coded(used - 1, values.names).tolist())
-    to = np.zeros(used[-1] + 1 if len(used) else 0, np.int64)
-    to[used] = [ours.setdefault(text, len(ours)) for text in texts]
-    return list(ours), to[code]
+    """The texts that occur as UTF-8, and which of them every value is.
+
+    A name that is twice in a list of names may be there twice: the server makes one of them.
+    """
+    if isinstance(values, Coded):
+        used, which = compact(values.code)
+        return utf8(Coded(used, values.names).tolist()), which
+    place: dict[str, int] = {}
+    codes = [place.setdefault(text, len(place)) for text in plain(values)]
+    return utf8(list(place)), np.array(codes, np.int64)

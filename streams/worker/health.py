@@ -57,6 +57,7 @@ class Health:
         self._gauges = Gauges(lanes, telemetry, sinks)
         self._held = HeldMessages(self._open_transactions, telemetry, lanes.clock)
         self._counts: dict[str, int] = {}  # topic -> its number of partitions
+        self._version = version("kol-streams")  # costs milliseconds: it reads a file
         self._rebalancing: float | None = None  # since when a rebalance is under way
         self._moved: dict[Place, tuple[object, float]] = {}  # positions, and since when
         self._durable: dict[TP, tuple[object, float]] = {}  # what is committed, and since when
@@ -191,7 +192,7 @@ class Health:
         now = self._lanes.clock()
         return {
             "name": self._settings.worker.name or self._settings.app_id,
-            "version": version("kol-streams"),
+            "version": self._version,
             "path": CODE_PATH,
             "partitions": self._lanes.held,
             "ready": self.ready(),

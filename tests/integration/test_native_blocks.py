@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import TABLES, Rows
+from schemas.values import Coded
 from sinks.connection import ConnectionSettings, HttpInserter, connect
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh
@@ -87,6 +89,21 @@ def test_the_engine_stores_what_it_stores_of_the_clients_own_insert(
         assert stored(client, table) == expected
     insert.close()
     client.command(f"SYSTEM START MERGES {table}")
+
+
+def test_a_name_that_is_twice_in_a_block_is_one_name_in_the_engine(
+    client: Client, there: ConnectionSettings
+) -> None:
+    given = doors(*range(5))
+    names = ["a", "b", "a", ""]
+    codes = Coded(np.array([2, 0, 1, 3, -1]), names)
+    insert = HttpInserter(lambda: connect(there), {})
+    insert(Rows("door_count", {**given.columns, "door": codes}), "twice")
+    insert.close()
+
+    found = client.query("SELECT door, n FROM door_count ORDER BY door")
+
+    assert found.result_rows == [("", 4), ("a", 1), ("b", 2)]  # of one key the later row stands
 
 
 @pytest.mark.parametrize("compression", [None, "lz4"])

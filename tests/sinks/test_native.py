@@ -148,7 +148,7 @@ def test_positions_of_names_are_as_wide_as_their_number_asks_for(count: int) -> 
     assert column("LowCardinality(String)", names) == names
 
 
-def test_a_name_that_stands_twice_in_a_list_is_one_name() -> None:
+def test_a_name_that_stands_twice_in_a_list_says_the_same() -> None:
     values = Coded(np.array([0, 1, 2, -1]), ["a", "b", "a"])
 
     assert column("LowCardinality(String)", values) == ["a", "b", "a", ""]

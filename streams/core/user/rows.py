@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from schemas.cells import BRAND, NAMES, ORGANIC
 from schemas.columns import UNKNOWN_CENTS, Codes, Moments
 from schemas.rows import MODELS, Rows
-from schemas.values import Coded, Lists, Values
+from schemas.values import Coded, Lists, Values, compact
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
@@ -176,8 +176,8 @@ def _ends(order: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
 
 def _coded(code: Codes | NDArray[np.int64], absent: str, name: Callable[[int], str]) -> Coded:
     """Texts by codes, only those that occur; `absent` for a negative code."""
-    used, ours = np.unique(code, return_inverse=True)
-    return Coded(ours, [absent if one < 0 else name(one) for one in used.tolist()])
+    used, place = compact(code)
+    return Coded(place, [absent if one < 0 else name(one) for one in used.tolist()])
 
 
 def _hex(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
