@@ -9,9 +9,10 @@ placeholder_id, bad_time, from_the_future, wrong_partition.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, filterfalse
 from math import nan
-from typing import Final, Generic, NamedTuple, TypedDict, TypeVar, cast
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypedDict, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -66,6 +67,15 @@ _PURCHASE_NAMES: Final = (
 )
 MAX_REASON: Final = 200  # characters that are kept of why an order was refunded: a free text
 _EXACT: Final = 2.0**53  # below it every whole number is a float of its own
+_CHUNK: Final = 256  # messages read together: their memory is used again while it is near the core
+_FACTS: Final = ("event_id", "ts", "user_id")
+_CLICK_FIELDS: Final = (*_FACTS, "event", "kol_id", "visible_ms", "share_id", "share_depth")
+_INTERACTION_FIELDS: Final = (
+    *(*_FACTS, "event", "kol_id", "dwell_ms", "completion", "account_age_d"),
+    *("share_id", "share_depth", "live_id"),
+)
+_ITSELF: Final = "itself"  # a column of whole events: purchases are few, and most fields are used
+_PURCHASE_FIELDS: Final = (*_FACTS, "kind", _ITSELF)
 _SHOWN_WORD: Final = 64  # characters of an unknown word in an error: longer than any of ours
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
 
@@ -79,11 +89,38 @@ _ERRORS: Final = {
 }
 
 _AnEvent = TypeVar("_AnEvent", bound=Event)
-_Reader = Callable[[bytes], _AnEvent]
+_Read = Callable[[bytes], _AnEvent]
+_Values = tuple[Any, ...]  # the fields of one event
 
-_click: Final = msgspec.json.Decoder(Clickstream).decode
-_interaction: Final = msgspec.json.Decoder(Interaction).decode
-_purchase: Final = msgspec.json.Decoder(Purchase).decode
+
+class _Reader(NamedTuple):
+    """How the messages of a topic are read."""
+
+    read: _Read[Any]
+    take: Callable[[Any], _Values]  # the fields of an event that are needed
+    fields: Sequence[str]  # their names
+    names: Sequence[str]  # texts that may not hold half a surrogate pair
+
+
+def _purchase_values(event: Purchase) -> _Values:
+    return event.event_id, event.ts, event.user_id, event.kind, event
+
+
+_CLICKS: Final = _Reader(
+    msgspec.json.Decoder(Clickstream).decode,
+    attrgetter(*_CLICK_FIELDS),
+    _CLICK_FIELDS,
+    _BEHAVIOUR_NAMES,
+)
+_INTERACTIONS: Final = _Reader(
+    msgspec.json.Decoder(Interaction).decode,
+    attrgetter(*_INTERACTION_FIELDS),
+    _INTERACTION_FIELDS,
+    _BEHAVIOUR_NAMES,
+)
+_PURCHASES: Final = _Reader(
+    msgspec.json.Decoder(Purchase).decode, _purchase_values, _PURCHASE_FIELDS, _PURCHASE_NAMES
+)
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -93,13 +130,16 @@ class _Rejection(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Parsed(Generic[_AnEvent]):
-    """The events of a batch with their places in it, and the rejections by place."""
+class _Parsed:
+    """The fields of a batch's events by name, their places in it, and the rejections by place."""
 
     batch: RecordBatch
-    events: list[_AnEvent]
+    columns: dict[str, list[Any]]
     place: NDArray[np.intp]
     rejections: dict[int, _Rejection]
+
+    def __len__(self) -> int:
+        return len(self.place)
 
 
 class _Common(TypedDict):
@@ -119,76 +159,69 @@ class _Common(TypedDict):
 def decode(batch: RecordBatch, placeholders: Placeholders = DEFAULT) -> Decoded:
     """The facts and the rejections of a record batch of an input topic, both in log order."""
     if batch.topic == PURCHASES:
-        return _purchases(_parse(batch, _purchase), placeholders)
+        return _purchases(_parse(batch, _PURCHASES), placeholders)
     if batch.topic == CLICKSTREAM:
-        return _clicks(_parse(batch, _click), placeholders)
-    return _interactions(_parse(batch, _interaction), placeholders)
+        return _clicks(_parse(batch, _CLICKS), placeholders)
+    return _interactions(_parse(batch, _INTERACTIONS), placeholders)
 
 
-def _clicks(parsed: _Parsed[Clickstream], placeholders: Placeholders) -> Decoded:
-    kind = _kinds(parsed, [event.event for event in parsed.events])
-    user_ids = [event.user_id for event in parsed.events]
-    named = [event.kol_id for event in parsed.events]
-    nobody, reserved = placeholders.among_kols(_distinct(named))
+def _clicks(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
+    columns = parsed.columns
+    nobody, reserved = placeholders.among_kols(_distinct(columns["kol_id"]))
     own_violations = {
-        RejectReason.RESERVED_ID: _are_among(named, reserved),
-        RejectReason.PLACEHOLDER_ID: _are_among(user_ids, placeholders.among(user_ids)),
+        RejectReason.RESERVED_ID: _are_among(columns["kol_id"], reserved),
+        RejectReason.PLACEHOLDER_ID: _are_nobody(columns["user_id"], placeholders),
     }
-    common = _reject_invalid(parsed, kind, user_ids, own_violations)
-    events = parsed.events
-    kols, kol = _names_and_codes([event.kol_id for event in events], nobody)
-    absent = np.full(len(events), nan)
+    common = _reject_invalid(parsed, _kinds(parsed, columns["event"]), own_violations)
+    kols, kol = _names_and_codes(columns["kol_id"], nobody)
+    absent = np.full(len(parsed), nan)
     facts = Behaviour(
         **common,
         kols=kols,
         kol=kol,
-        dwell_ms=np.full(len(events), NONE, np.int64),
-        visible_ms=_counts([event.visible_ms for event in events]),
+        dwell_ms=np.full(len(parsed), NONE, np.int64),
+        visible_ms=_counts(columns["visible_ms"]),
         completion=absent,
         account_age_d=absent,
-        shared=_mask([event.share_id for event in events]),
-        live=np.zeros(len(events), np.bool_),
-        share_depth=_rare([event.share_depth for event in events]),
+        shared=_mask(columns["share_id"]),
+        live=np.zeros(len(parsed), np.bool_),
+        share_depth=_rare(columns["share_depth"]),
     )
     return Decoded(facts, _rejected(parsed))
 
 
-def _interactions(parsed: _Parsed[Interaction], placeholders: Placeholders) -> Decoded:
-    kind = _kinds(parsed, [event.event for event in parsed.events])
-    user_ids = [event.user_id for event in parsed.events]
-    named = [event.kol_id for event in parsed.events]
-    nobody, reserved = placeholders.among_kols(_distinct(named))
-    by_nobody = _are_among(user_ids, placeholders.among(user_ids))
+def _interactions(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
+    columns = parsed.columns
+    nobody, reserved = placeholders.among_kols(_distinct(columns["kol_id"]))
+    by_nobody = _are_nobody(columns["user_id"], placeholders)
     own_violations = {
-        RejectReason.RESERVED_ID: _are_among(named, reserved),
-        RejectReason.PLACEHOLDER_ID: by_nobody | _are_among(named, nobody),
+        RejectReason.RESERVED_ID: _are_among(columns["kol_id"], reserved),
+        RejectReason.PLACEHOLDER_ID: by_nobody | _are_among(columns["kol_id"], nobody),
     }
-    common = _reject_invalid(parsed, kind, user_ids, own_violations)
-    events = parsed.events
-    kols, kol = _names_and_codes([event.kol_id for event in events])
+    common = _reject_invalid(parsed, _kinds(parsed, columns["event"]), own_violations)
+    kols, kol = _names_and_codes(columns["kol_id"])
     facts = Behaviour(
         **common,
         kols=kols,
         kol=kol,
-        dwell_ms=_counts([event.dwell_ms for event in events]),
-        visible_ms=np.full(len(events), NONE, np.int64),
-        completion=_floats([event.completion for event in events]),
-        account_age_d=_floats([event.account_age_d for event in events]),
-        shared=_mask([event.share_id for event in events]),
-        live=_mask([event.live_id for event in events]),
-        share_depth=_rare([event.share_depth for event in events]),
+        dwell_ms=_counts(columns["dwell_ms"]),
+        visible_ms=np.full(len(parsed), NONE, np.int64),
+        completion=_floats(columns["completion"]),
+        account_age_d=_floats(columns["account_age_d"]),
+        shared=_mask(columns["share_id"]),
+        live=_mask(columns["live_id"]),
+        share_depth=_rare(columns["share_depth"]),
     )
     return Decoded(facts, _rejected(parsed))
 
 
-def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded:
-    kind = _kinds(parsed, [event.kind for event in parsed.events])
-    unpriced = np.array([event.pay_cents is None for event in parsed.events], np.bool_)
-    needs_price = np.isin(kind, PRICED)
-    user_ids = [event.user_id for event in parsed.events]
-    own_violations = {RejectReason.INVALID: unpriced & needs_price}
-    common = _reject_invalid(parsed, kind, user_ids, own_violations)
-    events = parsed.events
+def _purchases(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
+    kind = _kinds(parsed, parsed.columns["kind"])
+    unpriced = np.array([event.pay_cents is None for event in parsed.columns[_ITSELF]], np.bool_)
+    own_violations = {RejectReason.INVALID: unpriced & np.isin(kind, PRICED)}
+    common = _reject_invalid(parsed, kind, own_violations)
+    events: list[Purchase] = parsed.columns[_ITSELF]
+    user_ids, event_ids = parsed.columns["user_id"], parsed.columns["event_id"]
     order_ids = [_order_id(event) for event in events]
     brands, brand = _names_and_codes([event.brand_id for event in events])
     platforms, platform = _names_and_codes([event.platform for event in events])
@@ -204,7 +237,7 @@ def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded
         order=order_keys(user_ids, order_ids),
         user_ids=user_ids,
         order_ids=order_ids,
-        event_ids=[event.event_id for event in events],
+        event_ids=event_ids,
         raw=[cast("bytes", parsed.batch.values[place]) for place in parsed.place.tolist()],
         brands=brands,
         brand=brand,
@@ -230,59 +263,71 @@ def _purchases(parsed: _Parsed[Purchase], placeholders: Placeholders) -> Decoded
         margin_cents=_counts([event.margin_cents for event in events], UNKNOWN_CENTS),
         promo=_mask([event.promo_flag for event in events]),
         member=_mask([event.is_member for event in events]),
-        placeholder_user=_are_among(user_ids, placeholders.among(user_ids)),
+        placeholder_user=_are_nobody(user_ids, placeholders),
     )
     return Decoded(facts, _rejected(parsed))
 
 
-def _parse(batch: RecordBatch, read: _Reader[_AnEvent]) -> _Parsed[_AnEvent]:
-    """Every message as read by the topic's decoder, or rejected; columns are made later."""
-    is_plain = _are_plain(batch.values)
-    values = cast("Sequence[bytes]", batch.values)
-    if is_plain:
+def _parse(batch: RecordBatch, reader: _Reader) -> _Parsed:
+    """Every message as read by the topic's decoder, or rejected.
+
+    An event is gone before the next chunk is read, so all of them use the same memory, which is
+    near the core.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in reader.fields}
+    rejections: dict[int, _Rejection] = {}
+    for start in range(0, len(batch.values), _CHUNK):
+        values = batch.values[start : start + _CHUNK]
         try:
-            return _Parsed(batch, list(map(read, values)), np.arange(len(values)), {})
-        except (ValueError, RecursionError):
-            pass  # one by one, then
-    rejections = {} if is_plain else _rejected_unread(batch.values)
-    names = _PURCHASE_NAMES if batch.topic == PURCHASES else _BEHAVIOUR_NAMES
-    events = []
-    for place, value in enumerate(values):
-        if place in rejections:
-            continue
-        try:
-            event = read(value)
-        except (ValueError, RecursionError):  # all of msgspec's are ValueErrors
-            again = _read_again(value, read, names)
-            if isinstance(again, _Rejection):
-                rejections[place] = again
-                continue
-            event = again
-        events.append(event)
-    everywhere = np.arange(len(values))
-    return _Parsed(batch, events, np.delete(everywhere, list(rejections)), rejections)
+            rows = _read_plain(values, reader)
+        except (TypeError, ValueError, RecursionError):
+            rows = _read_each(values, reader, start, rejections)
+        for name, column in zip(reader.fields, zip(*rows, strict=True), strict=False):
+            columns[name] += column
+    place = np.delete(np.arange(len(batch.values)), list(rejections))
+    return _Parsed(batch, columns, place, rejections)
 
 
-def _are_plain(values: Sequence[bytes | None]) -> bool:
-    """Whether no value is absent, not UTF-8, or long enough to be too deep: the usual batch."""
-    if None in values:
-        return False
+def _read_plain(values: Sequence[bytes | None], reader: _Reader) -> list[_Values]:
+    """The events of usual messages.
+
+    Raises:
+        TypeError: a message has no value.
+        ValueError, RecursionError: one cannot be read, or is long enough to be too deep.
+
+    """
     there = cast("Sequence[bytes]", values)
-    if max(map(len, there), default=0) > _SHALLOW_BYTES:
-        return False
+    if max(map(len, there)) > _SHALLOW_BYTES:
+        raise ValueError("a long message")
+    for value in filterfalse(bytes.isascii, there):
+        value.decode()  # the parser does not look into what it skips
+    return list(map(reader.take, map(reader.read, there)))
+
+
+def _read_each(
+    values: Sequence[bytes | None],
+    reader: _Reader,
+    start: int,
+    rejections: dict[int, _Rejection],
+) -> list[_Values]:
+    """The events of any messages, one by one; rejections by place, beginning with `start`."""
+    rows = []
+    for place, value in enumerate(values, start):
+        event = _check(value) or _read_one(cast("bytes", value), reader)
+        if isinstance(event, _Rejection):
+            rejections[place] = event
+        else:
+            rows.append(reader.take(event))
+    return rows
+
+
+def _read_one(value: bytes, reader: _Reader) -> Event | _Rejection:
+    """The event of one message that can be decoded as text."""
     try:
-        for value in there:
-            if not value.isascii():
-                value.decode()  # the parser does not look into what it skips
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _rejected_unread(values: Sequence[bytes | None]) -> dict[int, _Rejection]:
-    """The rejections that need no JSON decoder, by place."""
-    checks = ((place, _check(value)) for place, value in enumerate(values))
-    return {place: rejection for place, rejection in checks if rejection}
+        event: Event = reader.read(value)
+    except (ValueError, RecursionError):  # all of msgspec's are ValueErrors
+        return _read_again(value, reader)
+    return event
 
 
 def _check(value: bytes | None) -> _Rejection | None:
@@ -307,53 +352,44 @@ def _depth(value: bytes) -> int:
     return int(np.cumsum(steps).max(initial=0))
 
 
-def _read_again(
-    value: bytes, read: _Reader[_AnEvent], names: Sequence[str]
-) -> _AnEvent | _Rejection:
+def _read_again(value: bytes, reader: _Reader) -> Event | _Rejection:
     """Why the decoder failed; the event if what was wrong does not count.
 
-    That is a field that is repeated later, or a lone surrogate in none of the fields `names`.
+    That is a field that is repeated later, or a lone surrogate in none of the names.
     """
     try:
         fields = _object(value)  # of a repeated key the last one
     except (ValueError, RecursionError) as error:
         both = substituted(value)
         if both is not None:
-            return _read_substituted(*both, read, names)
+            return _read_substituted(*both, reader)
         return _Rejection(RejectReason.NOT_JSON, str(error))
     try:
-        return read(msgspec.json.encode(fields))
+        event: Event = reader.read(msgspec.json.encode(fields))
     except ValueError as error:
         return _Rejection(RejectReason.INVALID, str(error))
+    return event
 
 
-def _read_substituted(
-    first: bytes, second: bytes, read: _Reader[_AnEvent], names: Sequence[str]
-) -> _AnEvent | _Rejection:
-    """The event of a message with lone surrogates, unless one of `names` has one."""
+def _read_substituted(first: bytes, second: bytes, reader: _Reader) -> Event | _Rejection:
+    """The event of a message with lone surrogates, unless one of the names has one."""
     try:
         one, other = _object(first), _object(second)
     except (ValueError, RecursionError) as error:
         return _Rejection(RejectReason.NOT_JSON, str(error))
-    for name in names:
+    for name in reader.names:
         if name in one and bytes(one[name]) != bytes(other[name]):
             return _Rejection(RejectReason.NOT_JSON, f"half a surrogate pair in `{name}`")
-    return _read_again(first, read, names)
+    return _read_again(first, reader)
 
 
 def _reject_invalid(
-    parsed: _Parsed[_AnEvent],
-    kind: NDArray[np.uint8],
-    user_ids: list[str],
-    own_violations: Mapping[RejectReason, Mask],
+    parsed: _Parsed, kind: NDArray[np.uint8], own_violations: Mapping[RejectReason, Mask]
 ) -> _Common:
-    """Reject well-formed events that violate a rule; the common columns of the others.
-
-    They leave `user_ids`, too.
-    """
-    batch, place = parsed.batch, parsed.place
-    users = list(map(str.encode, user_ids))
-    at = np.array([event.ts for event in parsed.events], np.int64)
+    """Reject well-formed events that violate a rule; the common columns of the others."""
+    batch, place, columns = parsed.batch, parsed.place, parsed.columns
+    users = list(map(str.encode, columns["user_id"]))
+    at = np.fromiter(columns["ts"], np.int64, len(place))
     received_at = batch.received_at[place]
     is_right_partition = partitions_of(users, batch.partitions) == batch.partition
     violations = {
@@ -370,14 +406,13 @@ def _reject_invalid(
         valid = reason == _VALID
         for row in np.flatnonzero(~valid).tolist():
             why = RejectReason(reason[row])
-            error = _ERRORS.get(why) or _unknown_word(parsed.events[row])
+            error = _ERRORS.get(why) or _unknown_word(parsed, row)
             parsed.rejections[int(place[row])] = _Rejection(why, error)
-        parsed.events = list(compress(parsed.events, valid))
-        user_ids[:] = compress(user_ids, valid)
+        for name, column in columns.items():
+            columns[name] = list(compress(column, valid))
         users = list(compress(users, valid))
         parsed.place = place = place[valid]
         at, received_at, kind = at[valid], received_at[valid], kind[valid]
-    event_ids = [event.event_id for event in parsed.events]
     return {
         "topic": batch.topic,
         "partition": batch.partition,
@@ -385,20 +420,21 @@ def _reject_invalid(
         "offset": batch.offsets[place],
         "at": at,
         "received_at": received_at,
-        "identity": identities(batch.topic, user_ids, event_ids),
+        "identity": identities(batch.topic, columns["user_id"], columns["event_id"]),
         "user": user_keys(users),
         "kind": kind,
     }
 
 
-def _unknown_word(event: Event) -> str:
+def _unknown_word(parsed: _Parsed, row: int) -> str:
     """What is wrong with an event whose word for what happened nobody knows."""
-    name, word = ("kind", event.kind) if isinstance(event, Purchase) else ("event", event.event)
+    name = "kind" if parsed.batch.topic == PURCHASES else "event"
+    word = parsed.columns[name][row]
     shown = word if len(word) <= _SHOWN_WORD else word[:_SHOWN_WORD] + "…"
     return f"`{name}` is {shown!r}, a word for what happened that this version does not know"
 
 
-def _rejected(parsed: _Parsed[_AnEvent]) -> list[Rejected]:
+def _rejected(parsed: _Parsed) -> list[Rejected]:
     batch = parsed.batch
     return [
         Rejected(
@@ -435,10 +471,15 @@ def _are_among(names: Sequence[str | None], found: Collection[str]) -> Mask:
     return np.array([name in found for name in names], np.bool_)
 
 
-def _kinds(parsed: _Parsed[_AnEvent], words: Sequence[str]) -> NDArray[np.uint8]:
+def _are_nobody(user_ids: Sequence[str], placeholders: Placeholders) -> Mask:
+    """Which users are placeholders, shape (n,)."""
+    return _are_among(user_ids, placeholders.among(user_ids))
+
+
+def _kinds(parsed: _Parsed, words: Sequence[str]) -> NDArray[np.uint8]:
     known = _CODES[parsed.batch.topic]
     try:
-        return np.array([known[word] for word in words], np.uint8)
+        return np.fromiter(map(known.__getitem__, words), np.uint8, len(words))
     except KeyError:
         return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
 
@@ -454,7 +495,7 @@ def _names_and_codes(
         distinct = [name for name in distinct if name not in placeholders]
     code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
     code |= {None: NONE, "": NONE} | dict.fromkeys(placeholders, PLACEHOLDER)
-    return distinct, np.array([code[name] for name in names], np.int32)
+    return distinct, np.fromiter(map(code.__getitem__, names), np.int32, len(names))
 
 
 def _currencies_and_codes(words: Sequence[str | None]) -> tuple[list[str], Codes]:
@@ -494,8 +535,8 @@ def _cents(values: Sequence[int | None]) -> NDArray[np.int64]:
 
 
 def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([nan if value is None else value for value in values], np.float64)
+    return np.array(values, np.float64)  # None becomes nan
 
 
 def _mask(values: Sequence[object]) -> Mask:
-    return np.array([bool(value) for value in values], np.bool_)
+    return np.fromiter(map(bool, values), np.bool_, len(values))

@@ -47,30 +47,18 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
-    """`partition_of` of each key, shape (n,): keys of equal length are hashed together."""
+    """`partition_of` of each key, shape (n,): the same word of all keys in a turn."""
     lengths = np.fromiter(map(len, keys), np.int64, len(keys))
-    begins = np.cumsum(lengths) - lengths
-    data = np.frombuffer(b"".join(keys), np.uint8)
-    hashes = np.empty(len(keys), np.uint32)
-    for length in np.unique(lengths).tolist():
-        rows = np.flatnonzero(lengths == length)
-        hashes[rows] = _murmur2s(data[begins[rows, None] + np.arange(length)])
-    return (hashes & _POSITIVE).astype(np.int64) % partitions
-
-
-def _murmur2s(data: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """`murmur2` of each row of a matrix of bytes, shape (n, length)."""
-    n, length = data.shape
-    whole = length & ~3
-    words = np.ascontiguousarray(data[:, :whole]).view("<u4")
-    h = np.full(n, _SEED ^ length, np.uint32)
-    for word in words.T:
-        k = word * np.uint32(_M)
+    width = int(lengths.max(initial=0)) // 4 + 1  # words, filled up with zeros
+    words = np.array(keys, f"S{4 * width}").view("<u4").reshape(len(keys), width)
+    whole = lengths >> 2
+    h = lengths.astype(np.uint32) ^ np.uint32(_SEED)
+    for i in range(width - 1):
+        k = words[:, i] * np.uint32(_M)
         k = (k ^ k >> np.uint32(_R)) * np.uint32(_M)
-        h = h * np.uint32(_M) ^ k
-    if whole < length:
-        rest = np.zeros((n, 4), np.uint8)
-        rest[:, : length - whole] = data[:, whole:]
-        h = (h ^ rest.view("<u4")[:, 0]) * np.uint32(_M)
+        h = np.where(whole > i, h * np.uint32(_M) ^ k, h)
+    rest = words[np.arange(len(keys)), whole]
+    h = np.where(lengths & 3, (h ^ rest) * np.uint32(_M), h)
     h = (h ^ h >> np.uint32(13)) * np.uint32(_M)
-    return h ^ h >> np.uint32(15)
+    h ^= h >> np.uint32(15)
+    return (h & np.uint32(_POSITIVE)).astype(np.int64) % partitions
