@@ -12,17 +12,23 @@ BRAND: Final = "~brand:"  # prefix of the reserved names under which brands have
 OTHERS: Final = "~others"  # the reserved name under which KOLs beyond the limit have cells
 ORGANIC: Final = "organic"  # the reserved name of the part of an order nobody earned
 
-# expertise, authenticity, integrity, benevolence, outcome
-DIMENSIONS: Final = ("E", "A", "I", "B", "O")
+DIMENSION_NAMES: Final = {
+    "E": "expertise",
+    "A": "authenticity",
+    "I": "integrity",
+    "B": "benevolence",
+    "O": "outcome",
+}
+DIMENSIONS: Final = tuple(DIMENSION_NAMES)
 
 _DAILY: Final = "once a UTC day: add over minutes"
 
 FIELDS: Final[dict[str, str]] = {
     "events": "accepted events",
     "users": "distinct users of the minute",
-    "users_hour": "+1 in the minute of a user's earliest event of the UTC hour: add over minutes",
-    "users_day": "+1 in the minute of a user's earliest event of the UTC day: add over minutes",
-    "users_week": "+1 in the minute of a user's earliest event of the ISO week: add over minutes",
+    "users_hour": "users of the UTC hour, each in the minute of the first event: add over minutes",
+    "users_day": "users of the UTC day, each in the minute of the first event: add over minutes",
+    "users_week": "users of the ISO week, each in the minute of the first event: add over minutes",
     "impressions": "clickstream impressions",
     "clicks": "clickstream clicks and product pages",
     "carts": "clickstream add_cart and checkout",
@@ -41,19 +47,25 @@ FIELDS: Final[dict[str, str]] = {
     "creations": "co-creations and user posts",
     "reports": "reports against the KOL",
     "dwell_ms": "sum of dwell over views that say it, milliseconds",
-    "depth": "sum of ln(1+s) increments over users and UTC days, 1e-6",
-    "depth_square": "sum of ln(1+s)^2 increments over users and UTC days, 1e-6",
-    **{f"for_{d}": f"credible evidence for {d}, 1e-6" for d in DIMENSIONS},
-    **{f"against_{d}": f"credible evidence against {d}, 1e-6" for d in DIMENSIONS},
-    **{f"square_{d}": f"sum of squared credible weights of {d}, 1e-12" for d in DIMENSIONS},
-    "orders": "standing orders (brands)",
-    "paid_cents": "paid, as sent (brands)",
-    "list_cents": "list price, as sent (brands)",
-    "discount_cents": "discount, as sent (brands)",
-    "promo_cents": "paid in promotions (brands)",
-    "member_cents": "paid by members (brands)",
-    "refunds": "refunds and cancels, in their own minute (brands)",
-    "refund_cents": "given back, as sent, in the refund's own minute (brands)",
+    "depth": "ln(1 + weight of what a user did in a UTC day), over users and days, 1e-6",
+    "depth_square": "the same with the square of the logarithm, 1e-6",
+    **{f"for_{d}": f"credible evidence for {name}, 1e-6" for d, name in DIMENSION_NAMES.items()},
+    **{
+        f"against_{d}": f"credible evidence against {name}, 1e-6"
+        for d, name in DIMENSION_NAMES.items()
+    },
+    **{
+        f"square_{d}": f"squared weights of the evidence about {name}, 1e-12"
+        for d, name in DIMENSION_NAMES.items()
+    },
+    "orders": "orders that stand (brands only)",
+    "paid_cents": "paid for them, as sent (brands only)",
+    "list_cents": "their list price, as sent (brands only)",
+    "discount_cents": "their discount, as sent (brands only)",
+    "promo_cents": "paid for them in promotions (brands only)",
+    "member_cents": "paid for them by members (brands only)",
+    "refunds": "refunds and cancels, in their own minute (brands only)",
+    "refund_cents": "given back, as sent, in the refund's own minute (brands only)",
     "credible_days": f"users who interact, weighted by credibility, {_DAILY}, 1e-6",
     "credible_days_square": f"users who interact, weighted by its square, {_DAILY}, 1e-12",
     "credible_depth": "depth, weighted by the credibility of its user, 1e-6",

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.cells import DIMENSIONS, FIELDS
+from schemas.cells import DIMENSION_NAMES, FIELDS
+from schemas.units import commented, unit_of, without_unit
 from schemas.values import Positions, Values, join, pick, plain
 
 MODELS: Final = ("first", "last", "linear", "position", "time_decay", "shapley")
@@ -54,6 +55,18 @@ class Table:
     def columns(self) -> dict[str, str]:
         """Column -> ClickHouse type, those that a writer fills, in order."""
         return {name: column.type for name, column in self.described.items()}
+
+    def unit(self, name: str) -> str:
+        """The unit of a column; empty where it has none."""
+        return unit_of(name, self.all_columns[name].type)
+
+    def meaning(self, name: str) -> str:
+        """What a column means, without its unit."""
+        return without_unit(self.all_columns[name].meaning, self.unit(name))
+
+    def comment(self, name: str) -> str:
+        """What stands in `system.columns` of a column."""
+        return commented(self.meaning(name), self.unit(name))
 
     @property
     def all_columns(self) -> dict[str, Column]:
@@ -138,7 +151,7 @@ _HOUR: Final = _columns(hour=(SECOND, "beginning of the hour"))
 _SOURCE: Final = _columns(
     source_partition=("UInt16", "partition of the inputs the events came from")
 )
-_SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used"))
+_SNAPSHOT: Final = _columns(snapshot=("UInt32", "number of the population values used; 0: none"))
 _VERSION: Final = _columns(
     version=(
         "UInt64",
@@ -159,8 +172,8 @@ _CREDITS: Final = {
     f"{kind}_{model}": Column("Array(Int64)", f"{meaning}, by model {model}")
     for model in MODELS
     for kind, meaning in (
-        ("credit", "cents owed to each of kols"),
-        ("refunded", "cents of those given back"),
+        ("credit", "owed to each of kols"),
+        ("refunded", "of those given back"),
     )
 }
 
@@ -231,13 +244,13 @@ _ORDER_CREDIT: Final = Table(
         **_REFUNDS,
         **_columns(
             touch_kol=("Array(String)", "the KOL of each counting touch, newest touch last"),
-            touch_at=(f"Array({MOMENT})", "event time of each"),
+            touch_at=(f"Array({MOMENT})", "event time of each touch's last event"),
             touch_class=(f"Array({NAME})", "click, engage, live, share or view"),
             touch_via=(f"Array({NAME})", "direct or share"),
         ),
         "touch_begin": Column(
             f"Array({MOMENT})",
-            "event time of each touch's first event; touch_at is its last one's",
+            "event time of each touch's first event",
             default="touch_at",
         ),
         **_columns(
@@ -290,12 +303,7 @@ _MINUTE_CELL: Final = Table(
 )
 
 _PARTS: Final = {
-    f"trust_{d}": Column(NUMBER, f"trust in {meaning}")
-    for d, meaning in zip(
-        DIMENSIONS,
-        ("expertise", "authenticity", "integrity", "benevolence", "outcome"),
-        strict=True,
-    )
+    f"trust_{d}": Column(NUMBER, f"trust in {meaning}") for d, meaning in DIMENSION_NAMES.items()
 }
 
 _KOL_SCORE: Final = Table(
@@ -308,10 +316,10 @@ _KOL_SCORE: Final = Table(
             model_version=(NAME, "generation of the formulas"),
             trust=(NUMBER, "trust, 0 to 1"),
             trust_lo=(NUMBER, "lower end of its 90 % interval"),
-            trust_hi=(NUMBER, "upper end"),
+            trust_hi=(NUMBER, "upper end of its 90 % interval"),
             resonance=(NUMBER, "resonance, 0 to 1; NULL while nothing speaks for any value"),
             resonance_lo=(NUMBER, "lower end of its 90 % interval"),
-            resonance_hi=(NUMBER, "upper end"),
+            resonance_hi=(NUMBER, "upper end of its 90 % interval"),
             n_eff=("Float64", "how many independent judgements of users stand behind trust"),
         ),
         **_PARTS,
@@ -340,7 +348,7 @@ _DEAD_LETTER: Final = Table(
             target=(NAME, "input, or the table that refused the row"),
             at=(MOMENT, "the broker's time of the record, never that of the failure"),
             reason=(NAME, "why, of the closed list"),
-            error=("String", "for a person"),
+            error=("String", "why, in words for a person"),
             encoding=(NAME, "of payload: utf8 or base64"),
             payload=("String", "the bytes as they came, or the refused row as JSON", "ZSTD(6)"),
             state=(NAME, "new, or what became of it"),
@@ -383,12 +391,12 @@ _LAST_SCORE: Final = _columns(
     model_version=(NAME, "generation of the formulas"),
     trust=(NUMBER, "trust at the last minute"),
     trust_lo=(NUMBER, "lower end of its 90 % interval"),
-    trust_hi=(NUMBER, "upper end"),
+    trust_hi=(NUMBER, "upper end of its 90 % interval"),
     trust_min=(NUMBER, "least trust on the way"),
     trust_max=(NUMBER, "greatest trust on the way"),
     resonance=(NUMBER, "resonance at the last minute"),
     resonance_lo=(NUMBER, "lower end of its 90 % interval"),
-    resonance_hi=(NUMBER, "upper end"),
+    resonance_hi=(NUMBER, "upper end of its 90 % interval"),
     n_eff=("Float64", "judgements behind the last trust"),
 )
 

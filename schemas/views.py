@@ -4,13 +4,13 @@ Every view has its description in `rows.VIEWS`. `COLUMNS` says what its columns 
 unit; the migrations write that into ClickHouse as comments, `make docs` into a table.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.cells import FIELDS
+from schemas.cells import DIMENSIONS, FIELDS
 from schemas.rows import TABLES, Table
+from schemas.units import CENTS, COUNT, SHARE, UTC, commented
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,44 +22,21 @@ class ViewColumn:
 
     @property
     def comment(self) -> str:
-        """What stands in `system.columns`.
+        """What stands in `system.columns`."""
+        return commented(self.meaning, self.unit)
 
-        >>> ViewColumn("paid", "cents").comment, ViewColumn("the KOL").comment
-        ('paid [cents]', 'the KOL')
-        """
-        return f"{self.meaning} [{self.unit}]" if self.unit else self.meaning
-
-
-UTC: Final = "UTC"
-CENTS: Final = "cents"
-COUNT: Final = "count"
-SHARE: Final = "0 to 1"
 
 Columns = Mapping[str, ViewColumn]
 
 
-def _of(table: Table, names: Iterable[str], **units: str) -> dict[str, ViewColumn]:
-    """Columns that mean what they mean in a table, whose texts may name the unit."""
-    found = {}
-    for name in names:
-        meaning, unit = table.described[name].meaning, units.get(name, "")
-        found[name] = ViewColumn(meaning.replace(f", {unit}", "") if unit else meaning, unit)
-    return found
+def _of(table: Table, names: Iterable[str]) -> dict[str, ViewColumn]:
+    """Columns that mean what they mean in a table."""
+    return {name: ViewColumn(table.meaning(name), table.unit(name)) for name in names}
 
 
 def _counters(table: Table) -> dict[str, ViewColumn]:
     """The counters of a minute cell that a table has."""
-    return {name: _counter(name, text) for name, text in FIELDS.items() if name in table.described}
-
-
-def _counter(name: str, text: str) -> ViewColumn:
-    """A counter, with the unit that its text or its name ends with."""
-    meaning, _, unit = text.rpartition(", ")
-    if unit in {"1e-6", "1e-12"}:
-        return ViewColumn(meaning, unit)
-    if unit == "milliseconds":
-        return ViewColumn(meaning, "ms")
-    return ViewColumn(text, CENTS if name.endswith("_cents") else COUNT)
+    return _of(table, (name for name in FIELDS if name in table.described))
 
 
 _ORDER: Final = TABLES["order_credit"]
@@ -68,11 +45,9 @@ _HOURLY_SCORE: Final = TABLES["score_1h"]
 _CREDITS: Final = TABLES["credit_1h"]
 _TRUST: Final = ("trust", "trust_lo", "trust_hi")
 _RESONANCE: Final = ("resonance", "resonance_lo", "resonance_hi")
-_JUDGEMENTS: Final = "judgements"
-_IN_SHARES: Final = dict.fromkeys((*_TRUST, *_RESONANCE, "trust_min", "trust_max"), SHARE)
 
 _LABELS: Final = _of(_ORDER, ("brand_id", "platform", "channel", "currency"))
-_WHICH_ORDER: Final = _of(_ORDER, ("ordered_at", "order_id", "user_hash"), ordered_at=UTC)
+_WHICH_ORDER: Final = _of(_ORDER, ("ordered_at", "order_id", "user_hash"))
 _REFUNDED: Final = ViewColumn("given back of it, at most what was paid", CENTS)
 _PROMO: Final = {
     "promo": ViewColumn("true if bought in a promotion, false if not or unknown"),
@@ -86,11 +61,7 @@ _PRODUCT: Final = {
 }
 _AMOUNTS: Final = {
     "paid_cents": ViewColumn("paid for the order", CENTS),
-    **_of(
-        _ORDER,
-        ("list_cents", "discount_cents", "margin_cents"),
-        **dict.fromkeys(("list_cents", "discount_cents", "margin_cents"), CENTS),
-    ),
+    **_of(_ORDER, ("list_cents", "discount_cents", "margin_cents")),
     "refunded_cents": _REFUNDED,
 }
 _REFUND: Final = {
@@ -102,21 +73,12 @@ _REFUND: Final = {
     "reason": ViewColumn("why, as the shop sent it; empty where unknown"),
 }
 _KOL: Final = _of(_SCORE, ("kol_id",))
-_MINUTE: Final = _of(_SCORE, ("minute",), minute=UTC)
-_HOUR: Final = _of(_HOURLY_SCORE, ("hour",), hour=UTC)
-_DAY: Final = {"day": ViewColumn("business day, in the zone of KOL_BUSINESS_ZONE", "day")}
-_CREDIT_SUMS: Final = _of(
-    _CREDITS,
-    ("orders", "credit_cents", "refunded_cents"),
-    orders=COUNT,
-    credit_cents=CENTS,
-    refunded_cents=CENTS,
-)
+_MINUTE: Final = _of(_SCORE, ("minute",))
+_HOUR: Final = _of(_HOURLY_SCORE, ("hour",))
+_DAY: Final = _of(TABLES["cell_1d"], ("day",))
+_CREDIT_SUMS: Final = _of(_CREDITS, ("orders", "credit_cents", "refunded_cents"))
 _LAST_SCORE: Final = _of(
-    _HOURLY_SCORE,
-    ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff"),
-    **_IN_SHARES,
-    n_eff=_JUDGEMENTS,
+    _HOURLY_SCORE, ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff")
 )
 _SNAPSHOT: Final = _of(_SCORE, ("snapshot",))
 _MODEL: Final = ViewColumn("the model: first, last, linear, position, time_decay or shapley")
@@ -149,29 +111,12 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_AMOUNTS,
         **_of(
             _ORDER,
-            ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign"),
-            **dict.fromkeys(("excess_cents", "reversed_cents"), CENTS),
-            **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
-        ),
-        **_of(
-            _ORDER,
-            ("refund_at", "refund_cents", "refund_kind", "refund_reason"),
-            refund_at=UTC,
-            refund_cents=CENTS,
-        ),
-        **_of(
-            _ORDER,
-            ("touch_kol", "touch_at", "touch_class", "touch_via", "touch_begin"),
-            touch_at=UTC,
-            touch_begin=UTC,
-        ),
-        **_of(
-            _ORDER,
-            ("paid_again", "paid_again_cents", "touches_after", "first_after_ms"),
-            paid_again=COUNT,
-            paid_again_cents=CENTS,
-            touches_after=COUNT,
-            first_after_ms="ms",
+            (
+                *("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign"),
+                *("refund_at", "refund_cents", "refund_kind", "refund_reason"),
+                *("touch_kol", "touch_at", "touch_class", "touch_via", "touch_begin"),
+                *("paid_again", "paid_again_cents", "touches_after", "first_after_ms"),
+            ),
         ),
     },
     "v_refund": {
@@ -205,13 +150,8 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     "v_score": {
         **_KOL,
         **_MINUTE,
-        **_of(_SCORE, ("model_version", *_TRUST, *_RESONANCE), **_IN_SHARES),
-        **_of(_SCORE, ("n_eff",), n_eff=_JUDGEMENTS),
-        **{
-            name: ViewColumn(column.meaning, SHARE)
-            for name, column in _SCORE.described.items()
-            if re.fullmatch("trust_[A-Z]", name)
-        },
+        **_of(_SCORE, ("model_version", *_TRUST, *_RESONANCE, "n_eff")),
+        **_of(_SCORE, [f"trust_{dimension}" for dimension in DIMENSIONS]),
         "uncertainty": ViewColumn("how much of trust is prior", SHARE),
         "final": ViewColumn("true once no accepted event can change the row"),
         **_SNAPSHOT,
@@ -219,9 +159,8 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     "v_dead_letter": _of(
         TABLES["dead_letter"],
         [name for name in TABLES["dead_letter"].described if name != "version"],
-        at=UTC,
     ),
-    "v_door": _of(TABLES["door_count"], ("topic", "partition", "door", "kind", "n"), n=COUNT),
+    "v_door": _of(TABLES["door_count"], ("topic", "partition", "door", "kind", "n")),
     "v_cell_1h": {**_KOL, **_HOUR, **_counters(TABLES["cell_1h"])},
     "v_credit_1h": {"model": _MODEL, "kol_id": _CREDITED_KOL, **_HOUR, **_CREDIT_SUMS},
     "v_score_1h": {**_KOL, **_HOUR, **_LAST_SCORE},

@@ -4,8 +4,8 @@
 
 A table that no file creates yet becomes `CREATE TABLE`, a column that no file adds yet
 `ALTER TABLE … ADD COLUMN`; views that list every counter of a minute cell are written anew with
-it. A view whose columns have other comments than `schemas.views.COLUMNS` says, or none because a
-file wrote it anew, gets them. Read what is printed, then commit it: then its checksum holds.
+it. A table or view whose columns have other comments than `schemas` says, or none because a file
+wrote it anew, gets them. Read what is printed, then commit it: then its checksum holds.
 """
 
 import re
@@ -78,15 +78,17 @@ def add_columns(table: Table, there: Iterable[str]) -> str:
 
 def definitions(table: Table) -> dict[str, str]:
     """Column -> its type, default, comment and codec as DDL, in the order of the table."""
-    return {name: _definition(column) for name, column in table.all_columns.items()}
+    return {
+        name: _definition(column, table.comment(name)) for name, column in table.all_columns.items()
+    }
 
 
-def _definition(column: Column) -> str:
+def _definition(column: Column, comment: str) -> str:
     codec = _codec(column)
     parts = (
         column.type,
         f"DEFAULT {column.default}" if column.default else "",
-        f"COMMENT {literal(column.meaning)}",
+        f"COMMENT {literal(comment)}",
         f"CODEC({codec})" if codec else "",
     )
     return " ".join(part for part in parts if part)
@@ -193,6 +195,8 @@ _ALTERED: Final = re.compile(
 _COMMENTED: Final = re.compile(
     r"ALTER TABLE \$\{database\}\.(\w+)[^\n]*\n    COMMENT COLUMN .*", re.DOTALL
 )
+_COMMENT: Final = re.compile(r"COMMENT ('(?:[^'\\]|\\.)*')")
+_OTHER_COMMENT: Final = re.compile(r"COMMENT COLUMN IF EXISTS `(\w+)` ('(?:[^'\\]|\\.)*')")
 _REPLACED: Final = re.compile(r"CREATE OR REPLACE VIEW \$\{database\}\.(\w+)")
 _DROPPED: Final = re.compile(r"DROP TABLE IF EXISTS \$\{database\}\.(\w+)")
 _COLUMN: Final = re.compile(
@@ -209,9 +213,36 @@ def columns_after(files: Iterable[MigrationFile]) -> dict[str, dict[str, str]]:
             tables[found[1]] = dict(_COLUMN.findall(found[2]))
         elif found := _ALTERED.search(statement):
             tables[found[1]] |= dict(_COLUMN.findall(found[2]))
+        elif (found := _COMMENTED.search(statement)) and found[1] in tables:
+            tables[found[1]] |= _with_comments(tables[found[1]], found[0])
         elif found := _DROPPED.search(statement):
             del tables[found[1]]
     return tables
+
+
+def _with_comments(there: Columns, statement: str) -> dict[str, str]:
+    """Column -> its definition once a statement has commented it anew."""
+    return {
+        name: _COMMENT.sub(f"COMMENT {text}".replace("\\", r"\\"), there[name])
+        for name, text in _OTHER_COMMENT.findall(statement)
+        if name in there
+    }
+
+
+def other_comments(table: Table, there: Columns) -> str:
+    """The statement for columns that are commented otherwise than they are described."""
+    comments = {
+        name: table.comment(name)
+        for name, text in definitions(table).items()
+        if name in there and there[name] and _comment_in(there[name]) != _comment_in(text)
+    }
+    target = f"${{database}}.{table.name} ${{on_cluster}}"
+    return comment_columns(target, comments) + ";" if comments else ""
+
+
+def _comment_in(definition: str) -> str:
+    found = _COMMENT.search(definition)
+    return found[1] if found else ""
 
 
 def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
@@ -221,9 +252,12 @@ def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
     for table in tables:
         if table.name not in there:
             statements.append(create_table(table))
-        elif added := add_columns(table, there[table.name]):
+            continue
+        if added := add_columns(table, there[table.name]):
             statements.append(added)
             is_cell_wider |= table.name in {"minute_cell", "cell_1h", "cell_1d"}
+        if commented := other_comments(table, there[table.name]):
+            statements.append(commented)
     return "\n\n".join([*statements, *(minute_views() if is_cell_wider else [])])
 
 

@@ -1,4 +1,4 @@
-"""The tables of streams/README.md, generate from the code.
+"""The tables of streams/README.md and sinks/tables.md, made from the code.
 
 python -m tests.docs        # writes them between their marks
 """
@@ -17,7 +17,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS
-from schemas.rows import TABLES, VIEWS
+from schemas.queries import QUERIES
+from schemas.rows import TABLES, VIEWS, Table
 from schemas.topics import CELLS
 from schemas.views import COLUMNS
 from streams.cli import app
@@ -28,7 +29,7 @@ from streams.trainer import telemetry as trainer
 from streams.worker.telemetry import METRICS
 
 ROOT: Final = Path(__file__).parent.parent
-PAGES: Final = (ROOT / "streams" / "README.md", ROOT / "sinks" / "README.md")
+PAGES: Final = (ROOT / "streams" / "README.md", ROOT / "sinks" / "tables.md")
 
 Row = Sequence[str]
 
@@ -162,14 +163,49 @@ def views_table() -> str:
     return table_of(("view", "what it says"), rows)
 
 
-def columns_table() -> str:
-    """Every column of the views, with unit and meaning."""
-    rows = [
-        (f"`{view}`", f"`{name}`", column.unit, column.meaning)
+def sections_of_views() -> str:
+    """Every view with a question that it answers, and its columns with unit and meaning."""
+    head = ("column", "unit", "meaning")
+    return "\n\n".join(
+        f"### {view}\n\n{_prose(VIEWS[view])}\n\n{QUERIES[view].question}\n\n"
+        f"```sql\n{QUERIES[view].sql}\n```\n\n"
+        + table_of(head, [(f"`{name}`", one.unit, one.meaning) for name, one in columns.items()])
         for view, columns in COLUMNS.items()
-        for name, column in columns.items()
-    ]
-    return table_of(("view", "column", "unit", "meaning"), rows)
+    )
+
+
+def sections_of_tables() -> str:
+    """Every table with its key, age and author, and its columns with type, unit and meaning."""
+    head = ("column", "type", "unit", "meaning")
+    return "\n\n".join(
+        f"### {table.name}\n\n{_prose(table.description)} {_about(table)}\n\n"
+        + table_of(
+            head,
+            [
+                (f"`{name}`", f"`{one.type}`", table.unit(name), table.meaning(name))
+                for name, one in table.all_columns.items()
+            ],
+        )
+        for table in TABLES.values()
+    )
+
+
+def _about(table: Table) -> str:
+    key = ", ".join(f"`{column}`" for column in table.key)
+    count, unit = table.keep.lower().split() if table.keep else ("", "")
+    kept = f"for {count} {unit}s after `stated_at`" if count else "for ever"
+    author = "; the server writes it, from other tables" if table.derived else ""
+    return f"Key: {key}. Kept {kept}{author}."
+
+
+def _prose(text: str) -> str:
+    return text.replace("<", r"\<")
+
+
+SECTIONS: Final[dict[str, Callable[[], str]]] = {
+    "views": sections_of_views,
+    "tables": sections_of_tables,
+}
 
 
 GENERATED: Final[dict[str, Callable[[], str]]] = {
@@ -179,7 +215,6 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "doors": doors_table,
     "tables": tables_table,
     "views": views_table,
-    "columns": columns_table,
 }
 
 
@@ -189,6 +224,10 @@ def with_tables(page: str) -> str:
         begin, end = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
         both = re.compile(f"{begin}.*?{end}", re.DOTALL)
         page = both.sub(f"{begin}\n{generate()}\n{end}".replace("\\", "\\\\"), page)
+    for name, generate in SECTIONS.items():
+        begin, end = f"<!-- sections: {name} -->", f"<!-- end: {name} in sections -->"
+        both = re.compile(f"{begin}.*?{end}", re.DOTALL)
+        page = both.sub(f"{begin}\n\n{generate()}\n\n{end}".replace("\\", "\\\\"), page)
     return page
 
 

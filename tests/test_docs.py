@@ -16,6 +16,7 @@ from schemas.codec import decode
 from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS, KINDS
 from schemas.partitioner import partition_of
+from schemas.queries import QUERIES
 from schemas.rows import TABLES, VIEWS
 from schemas.topics import TOPICS
 from schemas.views import COLUMNS
@@ -36,6 +37,7 @@ EVERY_PAGE: Final = [
     *GUIDES,
     CHINESE,
     ROOT / "deploy" / "operations.md",
+    ROOT / "sinks" / "tables.md",
     *DECISIONS,
     ROOT / "CHANGELOG.md",
 ]
@@ -287,7 +289,7 @@ def test_a_page_does_not_speak_of_files_that_are_not_there(path: Path) -> None:
 # ---------------------------------------------------------------- tables made from the code
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_tables_of_a_page_are_current(path: Path) -> None:
     text = path.read_text("utf-8")
 
@@ -329,13 +331,42 @@ def test_every_door_reason_and_counter_is_explained() -> None:
         ("metrics", [*METRICS, *trainer.METRICS]),
         ("tables", list(TABLES)),
         ("views", list(VIEWS)),
-        ("columns", [name for name, of in COLUMNS.items() for _ in of]),
     ],
 )
 def test_a_table_has_everything_that_works(name: str, wanted: list[str]) -> None:
     first = re.findall(r"^\| `([^`]+)` \|", GENERATED[name](), re.MULTILINE)
 
     assert [re.sub(r" \[?[A-Z].*", "", words) for words in first] == wanted
+
+
+def sections(text: str) -> dict[str, str]:
+    """What stands below each heading of the third level."""
+    _, *parts = re.split(r"^### (\w+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_the_page_of_tables_has_every_column_with_unit_and_meaning() -> None:
+    found = sections((ROOT / "sinks" / "tables.md").read_text("utf-8"))
+    described = {
+        **{view: {n: (c.unit, c.meaning) for n, c in of.items()} for view, of in COLUMNS.items()},
+        **{
+            name: {n: (table.unit(n), table.meaning(n)) for n in table.all_columns}
+            for name, table in TABLES.items()
+        },
+    }
+
+    assert found.keys() == described.keys() == {*VIEWS, *TABLES}
+    for name, columns in described.items():
+        row = r"^\| `(\w+)` \|(?: `[^`]+` \|)? ?(.*?) ?\| (.+) \|$"
+        rows = re.findall(row, found[name], re.MULTILINE)
+        assert {n: (unit, text.replace(r"\<", "<")) for n, unit, text in rows} == columns
+
+
+def test_every_view_has_a_query_with_its_columns() -> None:
+    assert QUERIES.keys() == VIEWS.keys()
+    for view, query in QUERIES.items():
+        assert f"FROM {view}\n" in query.sql
+        assert query.question.endswith("?")
 
 
 # ---------------------------------------------------------------- rooms, decisions, changes

@@ -11,6 +11,7 @@ from clickhouse_migrations.migrator import Migrator
 from clickhouse_migrations.substitution import substitute
 
 from schemas.cells import NAMES
+from schemas.queries import QUERIES, Query
 from schemas.replay_views import replay_comment
 from schemas.rows import MODELS, TABLES, VIEWS
 from schemas.views import COLUMNS
@@ -84,7 +85,7 @@ def test_a_table_is_as_the_schemas_say(migrated: Client, table: Any) -> None:  #
     (about,) = system(migrated, "tables", f"name = '{table.name}'")
 
     assert {c["name"]: (c["type"], c["comment"]) for c in found} == {
-        name: (column.type, column.meaning) for name, column in table.all_columns.items()
+        name: (column.type, table.comment(name)) for name, column in table.all_columns.items()
     }
     assert [c["name"] for c in found] == list(table.all_columns)
     assert about["comment"] == table.description
@@ -169,6 +170,11 @@ def test_a_view_has_the_columns_people_rely_on(migrated: Client, view: str, colu
     found = {column["name"] for column in system(migrated, "columns", f"table = '{view}'")}
 
     assert found >= set(columns.split())
+
+
+@pytest.mark.parametrize(("view", "query"), QUERIES.items())
+def test_the_query_of_a_view_runs_as_it_stands(migrated: Client, view: str, query: Query) -> None:
+    assert migrated.query(query.sql).column_names, view
 
 
 @pytest.mark.usefixtures("migrated")

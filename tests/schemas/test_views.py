@@ -1,9 +1,17 @@
 """Every column of a view says what it means, and amounts, moments and numbers in which unit."""
 
+import re
+
 import pytest
 
-from schemas.rows import VIEWS
-from schemas.views import CENTS, COLUMNS, UTC
+from schemas.rows import TABLES, VIEWS, Table
+from schemas.units import CENTS, UTC
+from schemas.views import COLUMNS
+
+CODES = {  # numbers that count and measure nothing
+    *("version", "snapshot", "partition", "source_partition", "offset", "final"),
+    *("promo", "member", "blocks", "mutations", "settled"),
+}
 
 
 def test_every_view_has_its_columns_described() -> None:
@@ -24,4 +32,28 @@ def test_amounts_and_moments_have_their_unit(view: str) -> None:
 def test_a_unit_is_said_once() -> None:
     for columns in COLUMNS.values():
         for column in columns.values():
-            assert not column.unit or not column.meaning.endswith(f", {column.unit}")
+            assert not column.unit or f", {column.unit}" not in column.meaning
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_number_and_moment_of_a_table_has_its_unit(table: Table) -> None:
+    numbers = {
+        name
+        for name, column in table.all_columns.items()
+        if re.search("Int|Float|Date", column.type) and not table.unit(name)
+    }
+
+    assert numbers <= CODES
+    assert all(table.comment(name) for name in table.all_columns)
+
+
+def test_a_column_of_a_view_has_the_unit_of_its_table() -> None:
+    by_name = {
+        name: table.unit(name)
+        for table in TABLES.values()
+        for name in table.all_columns
+        if table.unit(name)
+    }
+    for columns in COLUMNS.values():
+        for name, column in columns.items():
+            assert column.unit == by_name.get(name, column.unit), name

@@ -82,6 +82,20 @@ def test_a_view_over_every_counter_lists_those_of_the_schemas() -> None:
     assert all(plain(view) in text for view in created)
 
 
+def test_a_column_that_means_something_else_is_commented_anew() -> None:
+    events = replace(CELL.described["events"], meaning="a user's events")
+    other = replace(CELL, described={**CELL.described, "events": events})
+    files = migration_files()
+    statement = missing_ddl([other], columns_after(files))
+
+    assert statement == (
+        "ALTER TABLE ${database}.minute_cell ${on_cluster}\n"
+        "    COMMENT COLUMN IF EXISTS `events` 'a user\\'s events [count]';"
+    )
+    later = [*files, MigrationFile(9999, "9999_comment.sql", statement + "\n")]
+    assert columns_after(later)["minute_cell"] == definitions(other)
+
+
 def test_a_dropped_table_is_not_made() -> None:
     drop = MigrationFile(2, "0002_drop.sql", "DROP TABLE IF EXISTS ${database}.minute_cell SYNC;\n")
 

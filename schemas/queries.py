@@ -1,0 +1,144 @@
+"""One question for each view, as SQL that runs as it stands: where an analyst begins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question and the SQL that answers it."""
+
+    question: str
+    sql: str
+
+
+QUERIES: Final[Mapping[str, Query]] = {
+    "v_order_credit": Query(
+        "What did each KOL earn in the last 30 days, refunds deducted, by the model `linear`?",
+        """\
+SELECT kol_id, currency, sum(credit_cents - refunded_cents) AS net_cents
+FROM v_order_credit
+WHERE model = 'linear' AND kol_id != 'organic' AND ordered_at >= now() - INTERVAL 30 DAY
+GROUP BY kol_id, currency
+ORDER BY net_cents DESC""",
+    ),
+    "v_order": Query(
+        "How much of what was paid in each channel was given back?",
+        """\
+SELECT channel, currency, sum(paid_cents) AS paid, sum(refunded_cents) AS given_back
+FROM v_order
+GROUP BY channel, currency
+ORDER BY paid DESC""",
+    ),
+    "v_order_touches": Query(
+        "Which KOLs did the buyers of the newest orders meet, and how?",
+        """\
+SELECT ordered_at, order_id, arrayZip(touch_kol, touch_class) AS met
+FROM v_order_touches
+ORDER BY ordered_at DESC
+LIMIT 10""",
+    ),
+    "v_refund": Query(
+        "What was given back in each month, of orders of which month?",
+        """\
+SELECT toStartOfMonth(refunded_at) AS given_back_in, toStartOfMonth(ordered_at) AS ordered_in,
+    currency, sum(refunded_cents) AS cents
+FROM v_refund
+GROUP BY given_back_in, ordered_in, currency
+ORDER BY given_back_in DESC, ordered_in DESC""",
+    ),
+    "v_refund_credit": Query(
+        "What did each KOL lose to refunds of the last 30 days, by the model `linear`?",
+        """\
+SELECT kol_id, currency, sum(refunded_cents) AS cents
+FROM v_refund_credit
+WHERE model = 'linear' AND kol_id != 'organic' AND refunded_at >= now() - INTERVAL 30 DAY
+GROUP BY kol_id, currency
+ORDER BY cents DESC""",
+    ),
+    "v_minute": Query(
+        "How deep do credible users go with each KOL, over the last seven days?",
+        """\
+SELECT kol_id, sum(credible_depth) / sum(credible_days) AS depth, sum(users_day) AS user_days
+FROM v_minute
+WHERE minute >= now() - INTERVAL 7 DAY AND NOT startsWith(kol_id, '~')
+GROUP BY kol_id
+HAVING sum(credible_days) > 0
+ORDER BY depth DESC""",
+    ),
+    "v_score": Query(
+        "Who is trusted now, and how sure is that?",
+        """\
+SELECT kol_id, trust, trust_lo, trust_hi, n_eff
+FROM v_score
+ORDER BY minute DESC
+LIMIT 1 BY kol_id""",
+    ),
+    "v_dead_letter": Query(
+        "What could not be read in the last day, and why?",
+        """\
+SELECT topic, reason, count() AS messages, any(error) AS such_as
+FROM v_dead_letter
+WHERE at >= now() - INTERVAL 1 DAY
+GROUP BY topic, reason
+ORDER BY messages DESC""",
+    ),
+    "v_door": Query(
+        "Where did the messages of each topic go?",
+        """\
+SELECT topic, kind, door, sum(n) AS messages
+FROM v_door
+GROUP BY topic, kind, door
+ORDER BY topic, messages DESC""",
+    ),
+    "v_cell_1h": Query(
+        "In which hours of the last two days did each KOL have most users?",
+        """\
+SELECT kol_id, hour, users_hour AS users
+FROM v_cell_1h
+WHERE hour >= now() - INTERVAL 2 DAY AND NOT startsWith(kol_id, '~')
+ORDER BY kol_id, users DESC""",
+    ),
+    "v_credit_1h": Query(
+        "What did each KOL earn in each hour of the last two days, by the model `last`?",
+        """\
+SELECT hour, kol_id, credit_cents - refunded_cents AS net_cents
+FROM v_credit_1h
+WHERE model = 'last' AND hour >= now() - INTERVAL 2 DAY
+ORDER BY hour DESC, net_cents DESC""",
+    ),
+    "v_cell_1d": Query(
+        "How often was each KOL viewed, liked and followed on each of the last 28 business days?",
+        """\
+SELECT day, kol_id, views, likes, follows
+FROM v_cell_1d
+WHERE day >= today() - 28 AND NOT startsWith(kol_id, '~')
+ORDER BY day DESC, views DESC""",
+    ),
+    "v_credit_1d": Query(
+        "What did each KOL earn in each month, by the model `linear`, refunds deducted?",
+        """\
+SELECT toStartOfMonth(day) AS month, kol_id, sum(credit_cents - refunded_cents) AS net_cents
+FROM v_credit_1d
+WHERE model = 'linear' AND kol_id != 'organic'
+GROUP BY month, kol_id
+ORDER BY month DESC, net_cents DESC""",
+    ),
+    "v_score_1d": Query(
+        "How did the trust of each KOL move over the last 28 business days?",
+        """\
+SELECT kol_id, day, trust, trust_lo, trust_hi
+FROM v_score_1d
+WHERE day >= today() - 28
+ORDER BY kol_id, day""",
+    ),
+    "v_score_1h": Query(
+        "Whose trust fell most within an hour?",
+        """\
+SELECT kol_id, hour, trust_max - trust_min AS fell_up_to
+FROM v_score_1h
+ORDER BY fell_up_to DESC
+LIMIT 10""",
+    ),
+}
