@@ -1,10 +1,11 @@
-"""The final report of the demo, and the two laws it has to keep.
+"""The final report of the demo, and the three laws it has to keep.
 
-Every message leaves by one door, and every model credits exactly what was paid.
+Every message leaves by one door, every model credits exactly what was paid, and hours and days
+add up to the orders.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from schemas.latency import quantile_ms
 from streams.clients.clickhouse import query, reader
 from streams.settings import Settings
+
+ROLL_UPS: Final = ("v_credit_1h", "v_credit_1d")
 
 
 def demo_report(
@@ -51,8 +54,19 @@ def demo_report(
         "paid_cents": int(orders["paid"]),
         "credited_cents": {row["model"]: int(row["credited"]) for row in models},
         "refunded_cents": {row["model"]: int(row["refunded"]) for row in models},
+        "rolled_up": {view: _rolled_up(client, view) for view in ROLL_UPS},
         "scores": int(scores["n"]),
         "end_to_end_ms": _quantiles(np.asarray(latency_counts)),
+    }
+
+
+def _rolled_up(client: Client, view: str) -> dict[str, dict[str, int]]:
+    """What hours or days add up to, model by model."""
+    sql = "SELECT model, sum(credit_cents) AS credited, sum(refunded_cents) AS refunded"
+    rows = query(client, f"{sql} FROM {view} GROUP BY model ORDER BY model")  # a name of ours
+    return {
+        "credited_cents": {row["model"]: int(row["credited"]) for row in rows},
+        "refunded_cents": {row["model"]: int(row["refunded"]) for row in rows},
     }
 
 
@@ -77,8 +91,9 @@ def violations(report: dict[str, Any]) -> list[str]:
     """The laws that a report violates; [] if none.
 
     >>> violations({"messages": 3, "doors": {"written": 2}, "rejected": {"invalid": 1}, "orders": 1,
-    ...         "paid_cents": 5, "credited_cents": {"last": 5}})
-    []
+    ...         "paid_cents": 5, "credited_cents": {"last": 5},
+    ...         "rolled_up": {"v_credit_1d": {"credited_cents": {"last": 4}}}})
+    ["v_credit_1d has {'last': 4} as credited_cents, the orders have {'last': 5}"]
     """
     faults = []
     left = sum(report["doors"].values()) + sum(report["rejected"].values())
@@ -88,6 +103,12 @@ def violations(report: dict[str, Any]) -> list[str]:
         f"{model} credits {cents} of {report['paid_cents']} paid cents"
         for model, cents in report["credited_cents"].items()
         if cents != report["paid_cents"]
+    ]
+    faults += [
+        f"{view} has {given} as {name}, the orders have {report[name]}"
+        for view, sums in report["rolled_up"].items()
+        for name, given in sums.items()
+        if given != report[name]
     ]
     if report["orders"] and not report["credited_cents"]:
         faults.append("orders without credits")

@@ -15,20 +15,16 @@ def fault(standing: Standing, now_ms: int) -> str:
     >>> fault(Standing(0, 0, None), 0)
     'no trainer has ever run: roll-ups by hour and day are empty'
     """
-    last = standing.last_success(MINUTES)
-    if last is not None and now_ms - last <= LATE_MS:
+    notes, last = standing.notes, standing.last_success(MINUTES)
+    if notes is None:
+        never = "no trainer has ever run: roll-ups by hour and day are empty"
+        return "" if standing.members else never  # it begins
+    age = now_ms - (notes.since if last is None else last)
+    if age <= LATE_MS:
         return ""
-    if last is None:
-        why = (
-            "no turn of the trainer has succeeded"
-            if standing.members
-            else ("no trainer has ever run")
-        )
-        return f"{why}: roll-ups by hour and day are empty"
-    since = duration_text(now_ms - last)
-    if not standing.members:
-        return f"no trainer runs: roll-ups by hour and day stand still for {since}"
-    return f"no turn of the trainer has succeeded for {since}: roll-ups stand still"
+    what = "are empty" if last is None else f"stand still for {duration_text(age)}"
+    who = "no turn of the trainer succeeds" if standing.members else "no trainer runs"
+    return f"{who}: roll-ups by hour and day {what}"
 
 
 def summary(standing: Standing, now_ms: int) -> str:

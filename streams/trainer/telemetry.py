@@ -5,12 +5,12 @@ Timestamps instead of ages, so that a dead trainer looks old.
 
 from typing import Final
 
-from schemas.rows import TABLES
+from schemas.rollups import ROLL_UPS
 from streams.runtime.metrics import Metric
 from streams.trainer.turns import TURNS
 
 TURN: Final = tuple((name,) for name in TURNS)
-TABLE: Final = tuple((name,) for name, table in TABLES.items() if table.derived)
+TABLE: Final = tuple((name,) for name in ROLL_UPS)
 LENGTHS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 METRICS: Final[dict[str, Metric]] = {

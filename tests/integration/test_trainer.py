@@ -42,6 +42,8 @@ def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
 
     first = until(holder)
     drained = product.json("drain")
+    by_hand = product.json("rollup", "--from", "2020-01-01")
+    text = product.kol("rollup")
     page = fetch_page(f"{first['url']}/metrics")
     live, ready = (fetch_page(f"{first['url']}/healthz/{name}") for name in ("live", "ready"))
     assert page is not None
@@ -53,7 +55,7 @@ def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
 
     def heir() -> dict[str, Any] | None:
         found = holder()
-        return found if found and found["page"]["generation"] > first["generation"] else None
+        return found if found and found["page"]["generation"] > by_hand["generation"] else None
 
     second = until(heir)
     once = command(
@@ -65,6 +67,10 @@ def test_a_trainer_that_dies_is_started_again_and_holds_a_greater_generation(
     unknown = command("trainer", "--turn", "hourly", home=product.home)
 
     assert drained == {"drained": True, "rolled_up": True}
+    assert first["generation"] < by_hand["generation"] < second["generation"]
+    assert (by_hand["zone"], by_hand["buckets"]) == ("Asia/Shanghai", {})
+    assert "nothing had changed" in text
+    assert "days are those of Asia/Shanghai" in text
     assert exported >= METRICS.keys()
     assert [json.loads(one or b"") for one in (live, ready)] == 2 * [{"ok": True, "faults": []}]
     assert first["fault"] == second["fault"] == ""

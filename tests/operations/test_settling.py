@@ -101,5 +101,5 @@ def test_a_turn_that_never_succeeds_ends_the_wait_with_its_age(
     with pytest.raises(NotDrainedError) as error:
         waiter.settle(monkeypatch, timeout=300.0)
     assert str(error.value).startswith(
-        "the roll-ups are not up to date after 300 s: no turn of the trainer has succeeded for 5"
+        "the roll-ups are not up to date after 300 s: no turn of the trainer succeeds: roll-ups"
     )

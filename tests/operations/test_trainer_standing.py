@@ -32,7 +32,7 @@ def test_those_that_stand_by_are_counted() -> None:
         ),
         (
             Standing(1, 3, NOTES),
-            "no turn of the trainer has succeeded for 5.0 min: roll-ups stand still",
+            "no turn of the trainer succeeds: roll-ups by hour and day stand still for 5.0 min",
             "its log says why",
         ),
         (
@@ -42,7 +42,7 @@ def test_those_that_stand_by_are_counted() -> None:
         ),
         (
             Standing(1, 1, Notes("shop-1", 7, 0)),
-            "no turn of the trainer has succeeded: roll-ups by hour and day are empty",
+            "no turn of the trainer succeeds: roll-ups by hour and day are empty",
             "its log says why",
         ),
     ],
@@ -53,6 +53,11 @@ def test_roll_ups_that_stand_still_are_a_fault(standing: Standing, why: str, men
     assert found.severity is Severity.FAULT
     assert found.what == why
     assert mend in found.mend
+
+
+@pytest.mark.parametrize("standing", [Standing(1, 0, None), Standing(1, 1, Notes("a", 7, MINUTE))])
+def test_one_that_has_just_begun_is_no_fault(standing: Standing) -> None:
+    assert fault(standing, 2 * MINUTE) == ""
 
 
 def test_a_trainer_that_has_just_gone_is_not_missed_yet() -> None:

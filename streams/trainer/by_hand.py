@@ -1,0 +1,61 @@
+"""A turn of the roll-ups outside the rhythm: by a person, or before the views read a database.
+
+It begins a generation of its own, and needs no lock: what the holder writes meanwhile under its
+lower one is not read, and the holder begins a greater one before its next turn.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from typing import NamedTuple, cast
+
+from clickhouse_connect.driver.client import Client
+
+from streams.clients.clickhouse import connect
+from streams.settings import Settings
+from streams.trainer.generations import begin_generation, claim
+from streams.trainer.report import TurnReport, Version
+from streams.trainer.rollups import RollUps
+from streams.trainer.turns import CheckedClient, greatest_generation
+
+
+class ByHand(NamedTuple):
+    """A turn by hand."""
+
+    generation: int
+    report: TurnReport
+
+
+async def roll_up(
+    settings: Settings,
+    from_day: date | None,
+    on_statement: Callable[[], None] = lambda: None,
+) -> ByHand:
+    """Bring all roll-ups up to date.
+
+    Args:
+        settings: of the deployment.
+        from_day: hours and days from this one on are recomputed even if nothing has changed.
+        on_statement: called before each statement.
+
+    Raises:
+        BrokerError: the brokers do not answer.
+        ReadingError: ClickHouse refuses a statement; the next turn does what is left.
+
+    """
+    conf = settings.clickhouse
+    patient = conf.model_copy(update={"insert_seconds": settings.trainer.statement_seconds})
+    now_ms = time.time_ns() // 1_000_000
+    with closing(connect(patient)) as client:
+        mine = claim("by hand", now_ms)
+        generation = await begin_generation(
+            settings.kafka, mine, lambda: greatest_generation(client)
+        )
+        counted = cast("Client", CheckedClient(client, on_statement))
+        zone = settings.business_zone
+        rollups = RollUps(counted, conf.database, zone, replicated=bool(conf.cluster))
+        report = rollups.turn(
+            Version(generation, 1), now_ms=now_ms, from_day=from_day, at_once=True
+        )
+    return ByHand(generation, report)
