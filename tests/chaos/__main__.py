@@ -31,7 +31,9 @@ SHORT: Final = Phase(
     seed=1,
     workers=2,
     seconds=14.0,
-    counts={Kind.WORKER: 3, Kind.ENGINE: 1, Kind.FROZEN: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 1},
+    counts={Kind.WORKER: 3, Kind.ENGINE: 1, Kind.FROZEN: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 1}
+    | {Kind.TRAINER: 2, Kind.TRAINER_ZOMBIE: 1, Kind.BY_HAND: 1},
+    zone="America/New_York",
     users=12,
     days=12,
     bulk=3_000,
@@ -45,7 +47,8 @@ PHASES: Final = (
         workers=1,
         seconds=130.0,
         counts={Kind.WORKER: 14, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 3}
-        | {Kind.FROZEN: 1},
+        | {Kind.FROZEN: 1}
+        | {Kind.TRAINER: 6, Kind.TRAINER_ZOMBIE: 2, Kind.BY_HAND: 2},
         days=200,
         replays=True,
     ),
@@ -55,9 +58,11 @@ PHASES: Final = (
         workers=2,
         seconds=150.0,
         counts={Kind.WORKER: 20, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.JOIN: 6, Kind.FROZEN: 2},
+        | {Kind.JOIN: 6, Kind.FROZEN: 2}
+        | {Kind.TRAINER: 8, Kind.TRAINER_ZOMBIE: 2, Kind.BY_HAND: 3},
         days=3,
         snapshot_seconds=0.4,
+        zone="America/New_York",
     ),
     Phase(
         "proxies",
@@ -66,8 +71,10 @@ PHASES: Final = (
         extras=2,
         seconds=170.0,
         counts={Kind.WORKER: 16, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.CUT: 10, Kind.SLOW: 5, Kind.HOLD: 6, Kind.REFUSE: 5},
+        | {Kind.CUT: 10, Kind.SLOW: 5, Kind.HOLD: 6, Kind.REFUSE: 5}
+        | {Kind.TRAINER: 6, Kind.TRAINER_ZOMBIE: 2, Kind.BY_HAND: 2},
         days=20,
+        zone="Europe/Berlin",
     ),
     Phase(
         "three",
@@ -75,9 +82,11 @@ PHASES: Final = (
         workers=3,
         seconds=150.0,
         counts={Kind.WORKER: 18, Kind.ENGINE: 2, Kind.BROKER: 2, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.JOIN: 7},
+        | {Kind.JOIN: 7}
+        | {Kind.TRAINER: 8, Kind.TRAINER_ZOMBIE: 2, Kind.BY_HAND: 3},
         days=60,
         snapshot_seconds=5.0,
+        zone="Australia/Lord_Howe",
     ),
     Phase(
         "four",
@@ -85,7 +94,8 @@ PHASES: Final = (
         workers=4,
         seconds=160.0,
         counts={Kind.WORKER: 22, Kind.ENGINE: 3, Kind.BROKER: 1, Kind.ZOMBIE: 2, Kind.AGAIN: 3}
-        | {Kind.FROZEN: 1},
+        | {Kind.FROZEN: 1}
+        | {Kind.TRAINER: 8, Kind.TRAINER_ZOMBIE: 3, Kind.BY_HAND: 3},
         days=8,
         replays=True,
     ),
@@ -95,7 +105,8 @@ PHASES: Final = (
         workers=3,
         seconds=150.0,
         counts={Kind.WORKER: 10, Kind.BROKER: 1, Kind.ZOMBIE: 1, Kind.AGAIN: 2, Kind.JOIN: 4}
-        | {Kind.FOREIGN: 6},
+        | {Kind.FOREIGN: 6}
+        | {Kind.TRAINER: 4, Kind.TRAINER_ZOMBIE: 1, Kind.BY_HAND: 2},
         days=20,
         quiet_stack=False,  # ends of transactions have offsets, so letters have others
     ),
@@ -105,7 +116,8 @@ PHASES: Final = (
         workers=1,
         extras=2,
         seconds=120.0,
-        counts={Kind.WORKER: 2, Kind.AGAIN: 1, Kind.LATE_END: 4},
+        counts={Kind.WORKER: 2, Kind.AGAIN: 1, Kind.LATE_END: 4}
+        | {Kind.TRAINER: 3, Kind.TRAINER_ZOMBIE: 1, Kind.BY_HAND: 1},
         days=20,
         quiet_stack=False,
     ),
@@ -114,7 +126,8 @@ PHASES: Final = (
         seed=16,
         workers=3,
         seconds=50.0,
-        counts={Kind.ROLL: 1, Kind.AGAIN: 1},
+        counts={Kind.ROLL: 1, Kind.AGAIN: 1}
+        | {Kind.TRAINER: 2, Kind.TRAINER_ZOMBIE: 1, Kind.BY_HAND: 1},
         days=30,
         bulk=150_000,
         session=30.0,
@@ -134,6 +147,9 @@ WANTED: Final[Mapping[Kind, int]] = {
     Kind.ZOMBIE: 5,
     Kind.FOREIGN: 5,
     Kind.LATE_END: 3,
+    Kind.TRAINER: 40,
+    Kind.TRAINER_ZOMBIE: 10,
+    Kind.BY_HAND: 10,
 }
 REBALANCES: Final = 50
 

@@ -24,6 +24,9 @@ class Kind(StrEnum):
     FROZEN = "workers drain into a frozen engine, all killed"
     FOREIGN = "foreign transaction on every topic"
     LATE_END = "end of a transaction delivered late"
+    TRAINER = "trainer killed"
+    TRAINER_ZOMBIE = "trainer stopped beyond its session, then woken"
+    BY_HAND = "turn by hand"
 
 
 LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and most; others: a moment
@@ -34,7 +37,9 @@ LENGTHS: Final[Mapping[Kind, tuple[float, float]]] = {  # seconds, least and mos
     Kind.REFUSE: (1.0, 6.0),
     Kind.FOREIGN: (3.0, 40.0),  # who restores waits for 30 at most
     Kind.LATE_END: (44.0, 55.0),  # at most; a client asks again after 40
+    Kind.TRAINER_ZOMBIE: (8.0, 11.0),  # as above
 }
+OF_TRAINERS: Final = (Kind.TRAINER, Kind.TRAINER_ZOMBIE, Kind.BY_HAND)
 AWAY: Final = (0.3, 1.5)  # seconds after its kill while the engine is surely not back
 EARLY: Final = (Kind.ROLL, Kind.FROZEN)  # the first takes long, and traffic must flow all the while
 EARLY_AT: Final = 5.0  # seconds: every partition has shown progress by then
@@ -64,17 +69,18 @@ def schedule(seed: int, seconds: float, counts: Mapping[Kind, int]) -> list[Faul
     >>> [str(fault.kind) for fault in schedule(1, 20.0, {Kind.ENGINE: 1, Kind.WORKER: 2})]
     ['engine killed', 'worker killed', 'worker killed']
     """
-    rng = Random(seed)
+    rng, other = Random(seed), Random(f"{seed} of trainers")
     faults: list[Fault] = []
     for kind in Kind:
+        dice = other if kind in OF_TRAINERS else rng  # each seed's other faults stay as they are
         for number in range(counts.get(kind, 0)):
-            length = round(rng.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
+            length = round(dice.uniform(*LENGTHS[kind]), 2) if kind in LENGTHS else 0.0
             length = min(length, seconds - 2 * CALM)
             latest = max(CALM, seconds - CALM - length)
-            at = round(rng.uniform(CALM, latest), 2)
+            at = round(dice.uniform(CALM, latest), 2)
             if kind in EARLY and number == 0:
                 at = min(EARLY_AT, latest)
-            faults.append(Fault(at, kind, rng.randrange(60), length))
+            faults.append(Fault(at, kind, dice.randrange(60), length))
     return sorted(_meanwhile(rng, faults, seconds))
 
 

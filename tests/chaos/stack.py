@@ -1,5 +1,6 @@
 """The product on this machine, and the hands that break it: its processes, its connections."""
 
+import json
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from deploy.embedded.process import Process, tail
 from deploy.embedded.state_folder import StateFolder
 from schemas.topics import KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import Broker, kafka_admin
-from streams.clients.worker_pages import answers
+from streams.clients.worker_pages import answers, fetch_page
 from streams.settings import Settings, running_stack_settings
 from tests.chaos.late_ends import LateEnds
 from tests.chaos.proxy import Proxy, proxied
@@ -33,7 +34,7 @@ START_SECONDS = 240.0  # until an extra worker serves for the first time, on a b
 LOOK = 0.05
 EXTRA_STOP_SECONDS = 12.0
 
-LOGS = ("worker-*.log", "extra-*.log", "guest-*.log")
+LOGS = ("worker-*.log", "extra-*.log", "guest-*.log", "trainer*.log")
 REBALANCED = re.compile(r"Stabilized group (\S+) generation (\d+)")
 
 
@@ -108,7 +109,20 @@ class Stack:
 
     def names(self) -> list[str]:
         """Every worker that should live, supervised ones first."""
-        return [f"worker-{n}" for n in range(self.workers)] + list(self.extras)
+        extras = [name for name, extra in self.extras.items() if "worker" in extra.words]
+        return [f"worker-{n}" for n in range(self.workers)] + extras
+
+    def trainers(self) -> list[str]:
+        """Every trainer that should live, the supervised one first."""
+        return ["trainer", *(n for n, extra in self.extras.items() if "trainer" in extra.words)]
+
+    def holder(self) -> str | None:
+        """The trainer that says it holds the lock, if one answers so."""
+        for name in self.trainers():
+            page = fetch_page(f"{self.page(name)}/status.json") if self.page(name) else None
+            if page and json.loads(page)["holds"]:
+                return name
+        return None
 
     def pid(self, name: str) -> int | None:
         """The living process of that name, if there is one."""
@@ -191,7 +205,10 @@ class Stack:
         extra = self.extras.get(name)
         if extra is not None:
             return f"http://{ports.HOST}:{extra.port}"
-        urls = (self.home.status() or {}).get("workers", [])
+        status = self.home.status() or {}
+        if name == "trainer":
+            return str(status.get("trainer", ""))
+        urls = status.get("workers", [])
         number = int(name.removeprefix("worker-"))
         return str(urls[number]) if number < len(urls) else ""
 
@@ -208,8 +225,23 @@ class Stack:
         self.extras[name] = Extra(name, env, self.home.log(name), port)
         self.keep()
 
+    def join_trainer(self, name: str) -> None:
+        """Start one more trainer, which stands by while another one holds the lock."""
+        (port,) = ports.free(0)
+        env = {**self.env, "KOL_TRAINER__PORT": str(port)}
+        self.extras[name] = Extra(name, env, self.home.log(name), port, ("trainer",))
+        self.keep()
+
+    def roll_up(self, name: str) -> None:
+        """Let one more process take a turn of its own, and do not wait for it."""
+        env = {**self.env}
+        extra = Extra(name, env, self.home.log(name), 0, ("rollup",), stays=False)
+        words = [sys.executable, "-m", "streams.cli", *extra.words, "--home", str(self.path)]
+        extra.process = Process(words, extra.log, env=extra.env)
+        self.extras[name] = extra
+
     def leave(self, name: str) -> None:
-        """Take an extra worker out again."""
+        """Take an extra process out again."""
         extra = self.extras.get(name)
         if extra is None or extra.process is None:
             return
@@ -278,8 +310,13 @@ def _parent(pid: int) -> int | None:
 
 
 @contextmanager
-def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -> Iterator[Stack]:
-    """A stack from `kol up` to `kol down`, with so many standing workers behind proxies."""
+def running(
+    path: Path, workers: int, env: Mapping[str, str], extras: int = 0, trainers: int = 0
+) -> Iterator[Stack]:
+    """A stack from `kol up` to `kol down`, with so many standing workers behind proxies.
+
+    Trainers beside the supervised one stand by.
+    """
     stack = Stack(path, workers, env)
     with ExitStack() as held:
         try:
@@ -290,6 +327,8 @@ def running(path: Path, workers: int, env: Mapping[str, str], extras: int = 0) -
                 stack.join(f"extra-{number}")
             for name in stack.extras:  # or nothing passes the proxies yet
                 stack.serves(name, START_SECONDS)
+            for number in range(trainers):
+                stack.join_trainer(f"trainer-{number}")
             yield stack
         finally:
             for name in list(stack.extras):

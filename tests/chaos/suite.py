@@ -59,6 +59,8 @@ class Phase:
     most_gap: float | None = None  # seconds without progress of a partition; None: any
     replays: bool = False  # afterwards all is read again in a new epoch, with kills
     quiet_stack: bool = True  # the undisturbed run is `kol up`, too
+    trainers: int = 1  # beside the supervised one
+    zone: str = "Asia/Shanghai"  # of business days
 
     @property
     def faults(self) -> list[Fault]:
@@ -77,6 +79,9 @@ class Phase:
             "KOL_WORKER__SESSION_SECONDS": str(self.session),
             "KOL_WORKER__SNAPSHOT_SECONDS": str(self.snapshot_seconds),
             "KOL_WORKER__QUIET_SECONDS": "3600",  # the one clock that may move what is final
+            "KOL_TRAINER__SESSION_SECONDS": str(SESSION_SECONDS),
+            "KOL_TRAINER__MINUTES_SECONDS": "0.5",  # most of the time a turn is under way
+            "KOL_BUSINESS_ZONE": self.zone,
         }
 
 
@@ -222,6 +227,14 @@ class Run:
                 self.reads.look(struck)
                 self.stopped[struck] = self.stack.signal(struck, signal.SIGSTOP)
                 return struck  # counted once it is woken
+            case Kind.TRAINER:
+                self.stack.signal(self._trainer(fault.target), signal.SIGKILL)
+            case Kind.TRAINER_ZOMBIE:
+                struck = self._trainer(fault.target)
+                self.stopped[struck] = self.stack.signal(struck, signal.SIGSTOP)
+                return struck  # as above
+            case Kind.BY_HAND:
+                self.stack.roll_up(f"rollup-{number}")
             case Kind.JOIN:
                 struck = f"guest-{number}"
                 self.stack.join(struck)
@@ -248,7 +261,7 @@ class Run:
                 self.foreign[number].end()
             case Kind.LATE_END:
                 self._broker_proxy().deliver_end(number)
-            case Kind.ZOMBIE:
+            case Kind.ZOMBIE | Kind.TRAINER_ZOMBIE:
                 self.wake(struck)
             case Kind.JOIN:
                 self.reads.look(struck)
@@ -263,6 +276,11 @@ class Run:
         """One of the workers that can be struck."""
         names = [name for name in self.stack.names() if name not in self.stopped]
         return (names or self.stack.names())[target % len(names or self.stack.names())]
+
+    def _trainer(self, target: int) -> str:
+        """The trainer that holds the lock; where none says so, any that can be struck."""
+        names = [name for name in self.stack.trainers() if name not in self.stopped]
+        return self.stack.holder() or (names or self.stack.trainers())[target % len(names or [0])]
 
     def _kill_worker(self, name: str) -> None:
         self.stack.living(name)
@@ -308,7 +326,8 @@ class Run:
         pid = self.stopped.pop(name, None)
         if pid is not None and self.stack.pid(name) == pid:
             self.stack.signal(name, signal.SIGCONT)
-            self.figures.faults[Kind.ZOMBIE] += 1
+            is_trainer = name in self.stack.trainers()
+            self.figures.faults[Kind.TRAINER_ZOMBIE if is_trainer else Kind.ZOMBIE] += 1
 
     def _foreign(self, fault: Fault, number: int) -> ForeignTransaction:
         endings = tuple(Ending)
@@ -358,7 +377,7 @@ def run(
     """One whole run in a new home: what is wrong in the end ([] if nothing), and the figures."""
     figures = Figures()
     begun = time.monotonic()
-    with running(home, phase.workers, phase.env, phase.extras) as stack:
+    with running(home, phase.workers, phase.env, phase.extras, phase.trainers) as stack:
         say(f"  up after {time.monotonic() - begun:.1f} s")
         wrong = _disturbed(phase, faults, stack, figures, say)
     figures.seconds = time.monotonic() - begun
@@ -381,6 +400,7 @@ def _disturbed(
     offsets = _struck(stack, traffic, faults, figures, say)
     say(f"  drained after {figures.drain_seconds:.1f} s")
     stands = verdict.told(settings)  # at once: nothing is still to come after a drain
+    roll_ups = verdict.against_orders(settings, phase.zone)
     log = logged(settings.kafka.bootstrap, partitions)
     figures.messages = len(log)
     hmac_key = settings.hmac_key.get_secret_value().encode()
@@ -395,6 +415,7 @@ def _disturbed(
         *verdict.against_oracle(stands, expected, len(log)),
     ]
     wrong += verdict.against_quiet(stands, peace)
+    wrong += roll_ups
     if phase.replays:
         say("  everything again, in a new epoch")
         wrong += [f"replayed: {fault}" for fault in _replayed(phase, stack, len(log), peace, say)]
@@ -487,6 +508,7 @@ def _replayed(
     left = sum(stands.doors.values())
     return [
         *verdict.against_quiet(stands, peace),
+        *verdict.against_orders(stack.settings, phase.zone),
         *([f"{messages} messages, but {left} left by a door"] if left != messages else []),
     ]
 

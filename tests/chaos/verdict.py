@@ -277,6 +277,33 @@ def against_quiet(stands: Told, peace: Told) -> list[str]:
     ]
 
 
+def against_orders(settings: Settings, zone: str) -> list[str]:
+    """Where credits by hour and business day differ from those of the orders; [] where nowhere."""
+    client = connect(settings.clickhouse)
+    buckets = {
+        "v_credit_1h": ("hour", "toStartOfHour(ordered_at)"),
+        "v_credit_1d": ("day", "toDate(ordered_at, {zone:String})"),
+    }
+    wrong = []
+    for view, (name, bucket) in buckets.items():
+        kept = query(
+            client,
+            f"SELECT model, kol_id, toString({name}) AS bucket, orders, credit_cents,"  # noqa: S608  # names of ours
+            f" refunded_cents FROM {view}",
+        )
+        orders = query(
+            client,
+            f"SELECT model, kol_id, toString({bucket}) AS bucket, count() AS orders,"  # noqa: S608  # as above
+            " sum(credit_cents) AS credit, sum(refunded_cents) AS refunded FROM v_order_credit"
+            " WHERE currency = {currency:String} GROUP BY model, kol_id, bucket",
+            {"zone": zone, "currency": settings.currency},
+        )
+        ours, theirs = (Counter(tuple(row.values()) for row in rows) for rows in (kept, orders))
+        wrong += _sets(view, ours, theirs)
+    client.close()
+    return wrong
+
+
 def _near(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
     return bool(np.allclose(ours, theirs, rtol=0, atol=NEAR, equal_nan=True))
 
