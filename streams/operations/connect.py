@@ -70,8 +70,13 @@ def connections(settings: Settings, stack: Stack) -> dict[str, Any]:
         "clickhouse": clickhouse_access(settings.clickhouse, stack),
         "grafana": datasource(settings.clickhouse, stack),
         "kafka": kafka_access(settings.kafka),
-        "metrics": [f"{url}/metrics" for url in stack.get("workers", [])],
+        "metrics": [f"{url}/metrics" for url in _pages(stack)],
     }
+
+
+def _pages(stack: Stack) -> list[str]:
+    """Addresses of the pages of workers and trainer."""
+    return [*stack.get("workers", []), *filter(None, [stack.get("trainer")])]
 
 
 # ---------------------------------------------------------------- ClickHouse

@@ -24,6 +24,7 @@ from streams.settings import Settings
 from tests.chaos.flood import Answer, Flood
 from tests.chaos.proxy import Mood
 from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, running
+from tests.chaos.verdict import against_orders
 
 LOOK: Final = 0.5  # seconds between two looks at the workers
 FULL: Final = 400_000  # messages that may wait, by default
@@ -133,6 +134,7 @@ def run(phase: Outage, home: Path, say: Say) -> tuple[list[str], dict[str, Any]]
             *(f"{name} died" for name in died),
             *_judged(phase, watch, took),
             *sums(stack.settings, flood.answer),
+            *against_orders(stack.settings, stack.settings.business_zone),
         ]
         measured = _told(phase, watch, flood.sent, took) | {"drain_seconds": round(drained, 1)}
     return wrong, measured

@@ -195,12 +195,15 @@ def test_a_replay_becomes_the_live_app_and_what_it_replaced_goes(stack: Stack) -
     before = verdict.told(live)
     report = replay(stack, "run", "kol-3", "--from", ago(LONG))
     start_worker(stack, "kol-3-a", report["variables"])
+    assert "no trainer of kol-3 runs" in refused(stack, "swap", "kol-3")
+    start_trainer(stack, "kol-3-t", report["variables"])
     assert replay(stack, "swap", "kol-3")["swapped"]
     assert "began with another --from" in refused(stack, "run", "kol-3", "--from", ago(LONG + 1))
     [day] = query(engine, "SELECT orders FROM v_credit_1d WHERE kol_id = 'k-old'")
     assert int(day["orders"]) == 1
     engine.close()
     assert "workers of kol still run" in refused(stack, "drop", "kol-3", "--yes")
+    stack.leave("kol-3-t")
     stop_worker(stack, "kol-3-a")
     stack.kol("down")
     stack.up(env=report["variables"])

@@ -73,6 +73,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StateFold
     engine = {"host": "127.0.0.1", "port": 18123}
     engine |= {"reader_password_file": str(folder.reader_password_file)}
     status = {"supervisor": os.getpid(), "workers": ["http://127.0.0.1:6066"]}
+    status["trainer"] = "http://127.0.0.1:6065"
     folder.write_status({**status, "clickhouse": engine, "settings": settings})
     yield folder
     folder.release()
@@ -120,7 +121,10 @@ def test_a_running_stack_is_told_with_its_pages_and_without_the_native_protocol(
     assert found["clickhouse"]["url"] == "http://127.0.0.1:18123"
     assert found["clickhouse"]["clickhouse_client"] is None
     assert found["kafka"]["bootstrap"] == "127.0.0.1:19092"
-    assert found["metrics"] == ["http://127.0.0.1:6066/metrics"]
+    assert found["metrics"] == [
+        "http://127.0.0.1:6066/metrics",
+        "http://127.0.0.1:6065/metrics",
+    ]
 
 
 def test_a_server_is_told_with_the_usual_native_port(server: Settings) -> None:

@@ -30,6 +30,7 @@ from streams.core.user.touches import LOOKBACK_MS
 from streams.errors import ExpectedError
 from streams.operations.drain import Observer, drain
 from streams.settings import Kafka, Settings
+from streams.trainer.standing import standing
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 REACH_MS: Final = max(LOOKBACK_MS.values()) + DAY_MS  # of the log before `--from`; a day for clocks
@@ -299,17 +300,25 @@ def replay_worker(app: str, number: int) -> str:
 
 
 def check_workers(second: Settings) -> None:
-    """Make sure that workers will keep writing the tables that people are to read.
+    """Make sure that workers and a trainer will keep writing the tables that people are to read.
 
     Raises:
-        ReplayError: no worker of the replay runs, but for those that `kol replay run` started.
+        ReplayError: no worker of the replay runs, but for those that `kol replay run` started, or
+            no trainer.
 
     """
     with kafka_admin(second.kafka) as broker:
         names = broker.members(second.app_id).keys()
+        trainers = standing(broker, second.app_id).members
     if all(name.startswith(replay_worker(second.app_id, 0)[:-1]) for name in names):
         raise ReplayError(
             f"no worker of {second.app_id} runs that stays (those of `kol replay run` end with "
             "it): what people read would stand still. Start some (`kol replay run "
             f"{second.app_id}` prints their settings), then `kol replay swap {second.app_id}`"
+        )
+    if not trainers:
+        raise ReplayError(
+            f"no trainer of {second.app_id} runs: hours and days that people read would stand "
+            f"still. Start one, `kol trainer` with the settings of its workers, then `kol replay "
+            f"swap {second.app_id}`"
         )

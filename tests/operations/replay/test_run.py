@@ -1,4 +1,4 @@
-"""The views are swapped only to tables that workers go on writing."""
+"""The views are swapped only to tables that workers and a trainer go on writing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,6 +11,7 @@ from streams.operations.replay import prepare, run
 from streams.operations.replay.prepare import ReplayError, replay_settings, replay_worker
 from streams.operations.replay.run import Plan, catch_up
 from streams.settings import Kafka, Settings
+from streams.trainer.standing import Standing
 
 LIVE = Settings()
 SECOND = replay_settings(LIVE, "kol-2")
@@ -27,7 +28,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def set_members(monkeypatch: pytest.MonkeyPatch, *at_each_look: list[str]) -> None:
+def set_members(
+    monkeypatch: pytest.MonkeyPatch, *at_each_look: list[str], trainers: int = 1
+) -> None:
     looks = iter(at_each_look)
 
     @contextmanager
@@ -35,6 +38,7 @@ def set_members(monkeypatch: pytest.MonkeyPatch, *at_each_look: list[str]) -> No
         yield SimpleNamespace(members=lambda _: {name: {} for name in next(looks)})
 
     monkeypatch.setattr(prepare, "kafka_admin", admin)
+    monkeypatch.setattr(prepare, "standing", lambda *_: Standing(trainers, 0, None))
 
 
 def swapped() -> None:
@@ -61,6 +65,16 @@ def test_workers_that_went_while_it_caught_up_are_no_reason_either(
     with pytest.raises(ReplayError, match="no worker of kol-2 runs that stays"):
         swapped()
     assert steps == ["prepare", "wait"]
+
+
+def test_without_a_trainer_hours_and_days_would_stand_still(
+    monkeypatch: pytest.MonkeyPatch, steps: list[str]
+) -> None:
+    set_members(monkeypatch, ["kol-2-a"], trainers=0)
+
+    with pytest.raises(ReplayError, match="no trainer of kol-2 runs"):
+        swapped()
+    assert steps == ["prepare"]
 
 
 def test_one_worker_that_stays_is_enough(monkeypatch: pytest.MonkeyPatch, steps: list[str]) -> None:
