@@ -522,6 +522,8 @@ def _tag(tag: str | float | None) -> str | None:
 
 
 def _counts(values: Sequence[int | None], absent: int = NONE) -> NDArray[np.int64]:
+    if values.count(None) == len(values):
+        return np.full(len(values), absent, np.int64)
     return np.array([absent if value is None else value for value in values], np.int64)
 
 

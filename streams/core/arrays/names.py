@@ -36,23 +36,28 @@ class Strings:
     def numbers(self, texts: Iterable[str]) -> NDArray[np.int64]:
         """Append texts; gives the number of each, NO_TEXT of an empty one."""
         given = list(texts)
+        there = [text for text in given if text]
+        if not there:
+            return np.full(len(given), NO_TEXT, np.int64)
+        first = self.add(there)
+        if len(there) == len(given):
+            return np.arange(first, first + len(given))
         is_there = np.array([bool(text) for text in given], np.bool_)
-        first = self.add(text for text in given if text)
         return np.where(is_there, first - 1 + np.cumsum(is_there), NO_TEXT)
 
-    def utf8(self, numbers: Sequence[int]) -> list[bytes]:
-        """Texts by their numbers, as UTF-8."""
-        ends, utf8 = self._ends["end"], self._bytes["utf8"]
-        return [utf8[ends[i - 1] if i else 0 : ends[i]].tobytes() for i in numbers]
+    def utf8(self, numbers: Sequence[int] | NDArray[Any]) -> list[bytes]:
+        """Texts by their numbers, as UTF-8; that of NO_TEXT is empty."""
+        number = np.asarray(numbers, np.int64)
+        if not len(self):
+            return [b""] * len(number)
+        ends, utf8 = self._ends["end"], self._bytes["utf8"].data
+        begin = np.where(number > 0, ends[np.maximum(number, 0) - 1], 0)
+        end = np.where(number < 0, 0, ends[number])
+        return [bytes(utf8[a:b]) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
 
-    def texts(self, numbers: Sequence[int]) -> list[str]:
-        """Texts by their numbers."""
-        return [utf8.decode() for utf8 in self.utf8(numbers)]
-
-    def texts_or_empty(self, numbers: Sequence[int]) -> list[str]:
+    def texts(self, numbers: Sequence[int] | NDArray[Any]) -> list[str]:
         """Texts by their numbers; that of NO_TEXT is empty."""
-        found = iter(self.texts([number for number in numbers if number != NO_TEXT]))
-        return ["" if number == NO_TEXT else next(found) for number in numbers]
+        return [utf8.decode() for utf8 in self.utf8(numbers)]
 
     def keep_numbers(self, *used: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Drop all texts but those with these numbers; gives the new numbers by the old ones."""

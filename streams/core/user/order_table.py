@@ -187,11 +187,11 @@ class OrderTable(Keyed):
 
     def texts(self, name: str, row: RowNumbers) -> list[str]:
         """The texts of orders, empty where there is none; `name`: that of their column."""
-        return self._texts.texts_or_empty(self[name][row].tolist())
+        return self._texts.texts(self[name][row])
 
     def order_ids(self, row: RowNumbers) -> list[str]:
         """The ids of orders."""
-        return self._texts.texts(self["order_id"][row].tolist())
+        return self._texts.texts(self["order_id"][row])
 
     def is_replaced(self, row: int, paid: CodedPurchases) -> bool:
         """Whether one `paid` replaces the standing one: of the same person, and earlier."""

@@ -70,33 +70,32 @@ class Concerning:
 
 
 def entries_of(concerning: Concerning, paid: NDArray[np.int64]) -> RefundEntries:
-    """The entries of orders by what concerns them; `paid`: cents of each order."""
-    rank = {reason: number for number, reason in enumerate(sorted(set(concerning.reason)))}
-    last = np.array([rank[reason] for reason in concerning.reason], np.int64)
-    sort = np.lexsort(
-        (
-            *(concerning.counts, last, concerning.cents),
-            *(concerning.kind, concerning.at, concerning.order),
+    """The entries of orders by what concerns them; `paid`: cents of each order.
+
+    One by one: orders that something was given back of are few, and of few entries each.
+    """
+    columns = (concerning.order, concerning.at, concerning.kind, concerning.cents)
+    sort = sorted(
+        zip(
+            *(column.tolist() for column in columns),
+            concerning.reason,
+            concerning.counts.tolist(),
+            strict=True,
         )
     )
-    order, kind = concerning.order[sort], concerning.kind[sort]
-    cents = np.where(concerning.counts, concerning.cents, 0)[sort]
-    asked = _added_up(order, np.where(kind == REVERSAL, -cents, cents))
-    cancels = _added_up(order, (concerning.counts[sort] & (kind == CANCEL)).astype(np.int64))
-    of_order = paid[order]
-    back = np.where(cancels > 0, of_order, np.clip(asked, 0, of_order))
-    is_first = np.diff(order, prepend=-1) > 0
-    before = np.where(is_first, 0, np.roll(back, 1))
-    reason = [concerning.reason[i] for i in sort.tolist()]
-    return _bounded(RefundEntries(order, concerning.at[sort], back - before, kind, reason))
-
-
-def _added_up(order: RowNumbers, amount: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The sum of each order up to and with every entry; `order` ascends."""
-    total = np.cumsum(amount)
-    begin = np.searchsorted(order, order, side="left")
-    sums: NDArray[np.int64] = total - (total - amount)[begin]
-    return sums
+    changed, last = [], None
+    for order, _, kind, cents, _, counts in sort:
+        if order != last:
+            last, total, before, asked, is_cancelled = order, int(paid[order]), 0, 0, False
+        if counts:
+            asked += 0 if kind == CANCEL else -cents if kind == REVERSAL else cents
+            is_cancelled |= kind == CANCEL
+        back = total if is_cancelled else min(total, max(0, asked))
+        changed.append(back - before)
+        before = back
+    order, at, kind = np.array([one[:3] for one in sort], np.int64).reshape(-1, 3).T
+    entries = RefundEntries(order, at, np.array(changed, np.int64), kind, [one[4] for one in sort])
+    return _bounded(entries) if len(entries) > MOST else entries
 
 
 def _bounded(entries: RefundEntries) -> RefundEntries:

@@ -247,7 +247,7 @@ class Refunds:
             kind,
             refunds["cents"][which],
             counts,
-            self._reasons.texts_or_empty(reason.tolist()),
+            self._reasons.texts(reason),
         )
 
     def _count(self, row: RowNumbers, **not_booked: NDArray[np.int64]) -> None:

@@ -17,7 +17,7 @@ from schemas.columns import UNKNOWN_CENTS, Codes, Moments
 from schemas.rows import MODELS, Rows
 from schemas.values import Coded, Lists, Values, compact
 from streams.core.arrays.index import RowNumbers
-from streams.core.arrays.names import Names
+from streams.core.arrays.names import NO_TEXT, Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
 from streams.core.user.journeys import Journeys
 from streams.core.user.order_table import NO_CODE, OrderTable
@@ -112,13 +112,20 @@ def _product(orders: OrderTable, row: RowNumbers, empty: int, labels: Names) -> 
             name: Coded(_padded(orders[name][row], empty, NO_CODE), labels.names)
             for name in ("category", "price_tier", "size")
         },
-        "sku": orders.texts("sku", row) + [""] * empty,
-        "coupon_id": orders.texts("coupon", row) + [""] * empty,
+        "sku": _of_their_own(orders, "sku", row, empty),
+        "coupon_id": _of_their_own(orders, "coupon", row, empty),
         "qty": _padded(orders["qty"][row], empty, np.nan),
         **{
             name: _padded(orders[name][row].astype(np.uint8), empty) for name in ("promo", "member")
         },
     }
+
+
+def _of_their_own(orders: OrderTable, name: str, row: RowNumbers, empty: int) -> Values:
+    """Texts that may be another one for every order; often none has any."""
+    if (orders[name][row] == NO_TEXT).all():
+        return Coded(np.full(len(row) + empty, NO_CODE), [])
+    return orders.texts(name, row) + [""] * empty
 
 
 def _amounts(orders: OrderTable, changed: ChangedOrders, empty: int) -> dict[str, Values]:
