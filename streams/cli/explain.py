@@ -26,7 +26,9 @@ def order(
 ) -> None:
     """Show the touches that counted for an order, and each model's weights and cents.
 
-    Dead letters that name it, such as an event of it that was too late, are listed with the reason.
+    So are what was bought and each refund, with its date and reason, where they are known. Dead
+    letters that name the order, such as an event of it that was too late, are listed with the
+    reason.
     """
     from streams.clients.clickhouse import reader
     from streams.operations.explain import explained_orders, letters_about
@@ -63,6 +65,14 @@ def _print_order(one: dict[str, Any]) -> None:
         f"  given back {as_money(one['refunded_cents'], currency)}"
         f"  {one['brand_id']} {one['platform']}",
     )
+    if known := bought(one):
+        out.print(known)
+    if one["refunds"]:
+        refunds = Table("given back (UTC)", "by", "changed", "reason", title="refunds")
+        for refund in one["refunds"]:
+            cents = as_money(refund["cents"], currency)
+            refunds.add_row(refund["at"], refund["kind"], cents, refund["reason"])
+        out.print(refunds)
     for difference in differences(one):
         out.print(difference)
     if one["touches"]:
@@ -89,6 +99,25 @@ def _print_order(one: dict[str, Any]) -> None:
                 as_money(share["refunded_cents"], currency),
             )
     out.print(credits_)
+
+
+def bought(one: dict[str, Any]) -> str:
+    """What is known of an order's product and price, in a line; empty where nothing is."""
+    currency, margin = one["currency"], one["margin_cents"]
+    known = [
+        (one["category"], one["category"]),
+        (f"sku {one['sku']}", one["sku"]),
+        (f"size {one['size']}", one["size"]),
+        (f"price tier {one['price_tier']}", one["price_tier"]),
+        (f"quantity {one['qty'] or 0:g}", one["qty"] is not None),
+        (f"list price {as_money(one['list_cents'], currency)}", one["list_cents"]),
+        (f"discount {as_money(one['discount_cents'], currency)}", one["discount_cents"]),
+        (f"margin {as_money(margin or 0, currency)}", margin is not None),
+        (f"coupon {one['coupon_id']}", one["coupon_id"]),
+        ("in a promotion", one["promo"]),
+        ("by a member", one["member"]),
+    ]
+    return ", ".join(text for text, is_known in known if is_known)
 
 
 def _after(touches: int, first_ms: int) -> str:

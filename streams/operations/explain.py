@@ -13,7 +13,9 @@ MINUTE_MS = 60_000
 MOST_LETTERS = 20
 ORDER_FIELDS = (
     *("order_id", "ordered_at", "brand_id", "platform", "channel", "currency"),
-    *("paid_cents", "refunded_cents", "excess_cents", "reversed_cents"),
+    *("category", "price_tier", "sku", "size", "qty", "coupon_id", "promo", "member"),
+    *("paid_cents", "list_cents", "discount_cents", "margin_cents"),
+    *("refunded_cents", "excess_cents", "reversed_cents"),
     *("refunds_outside", "refunds_foreign"),
 )
 
@@ -33,7 +35,9 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_begin) AS begin_ms,"
         " arrayMap(t -> toUnixTimestamp64Milli(t), touch_at) AS last_ms,"
         " arrayMap(t -> toString(t), touch_begin) AS begun,"
-        " arrayMap(t -> toString(t), touch_at) AS touched"
+        " arrayMap(t -> toString(t), touch_at) AS touched,"
+        " arrayMap(t -> toString(t), refund_at) AS refunded, refund_cents, refund_kind,"
+        " refund_reason"
         " FROM v_order_touches WHERE order_id = {order_id:String} ORDER BY ordered_at DESC",
         {"order_id": order_id},
     )
@@ -77,7 +81,12 @@ def _explained(
     columns = (row[name] for name in ("touch_kol", "begin_ms", "last_ms", "touch_class"))
     touches = [Touch(*values) for values in zip(*columns, strict=True)]
     models = explained(row["at"], row["paid_cents"], row["refunded_cents"], touches)
+    refunds = (row[name] for name in ("refunded", "refund_cents", "refund_kind", "refund_reason"))
     return {name: row[name] for name in ORDER_FIELDS} | {
+        "refunds": [
+            {"at": at, "cents": cents, "kind": kind, "reason": reason}
+            for at, cents, kind, reason in zip(*refunds, strict=True)
+        ],
         "touches": [
             _touch(touch, begin, at, row["at"])
             for touch, begin, at in zip(touches, row["begun"], row["touched"], strict=True)

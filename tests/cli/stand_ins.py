@@ -75,7 +75,13 @@ def explained(text: str) -> dict[str, Any]:
     names = ("begin", "at", "kol_id", "class", "via")
     touch = dict.fromkeys(names, text) | {"age_minutes": 1}
     share = {"kol_id": text, "weight": 1, "credit_cents": 1, "refunded_cents": 1}
+    product = dict.fromkeys(("category", "price_tier", "sku", "size", "coupon_id"), text)
+    amounts |= {"list_cents": 1, "discount_cents": 1, "margin_cents": -1, "promo": 1, "member": 1}
+    refund = {"at": text, "cents": -1, "kind": text, "reason": text}
     return amounts | {
+        **product,
+        "qty": 0.5,
+        "refunds": [refund],
         "order_id": text,
         "currency": text,
         "ordered_at": text,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.cli.explain import differences
+from streams.cli.explain import bought, differences
 
 
 def order(currency: str = "CNY", **fields: int) -> dict[str, Any]:
@@ -41,6 +41,24 @@ def order(currency: str = "CNY", **fields: int) -> dict[str, Any]:
 )
 def test_each_difference_is_a_sentence(one: dict[str, Any], sentence: str) -> None:
     assert differences(one) == [sentence]
+
+
+UNKNOWN: dict[str, Any] = {
+    **dict.fromkeys(("category", "sku", "size", "price_tier", "coupon_id"), ""),
+    **dict.fromkeys(("qty", "margin_cents")),
+    **dict.fromkeys(("list_cents", "discount_cents", "promo", "member"), 0),
+    "currency": "CNY",
+}
+
+
+def test_of_a_product_that_is_known_is_said() -> None:
+    known = {"category": "奶粉", "sku": "fh-900", "qty": 2.0, "margin_cents": 0, "promo": True}
+
+    assert bought(UNKNOWN) == ""
+    assert bought(UNKNOWN | known) == "奶粉, sku fh-900, quantity 2, margin ¥0.00, in a promotion"
+    assert (
+        bought(UNKNOWN | {"list_cents": 12_001, "coupon_id": "c"}) == "list price ¥120.01, coupon c"
+    )
 
 
 def test_an_order_without_any_has_none() -> None:

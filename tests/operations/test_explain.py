@@ -15,8 +15,14 @@ MODELS = [one.model for one in explained(AT, 1, 0, [])]
 
 
 def order(user: str) -> dict[str, Any]:
-    columns = ("touch_kol", "touch_class", "touch_via", "begin_ms", "last_ms", "begun", "touched")
-    texts = ("brand_id", "platform", "channel", "currency", "ordered_at")
+    columns = (
+        *("touch_kol", "touch_class", "touch_via", "begin_ms", "last_ms", "begun", "touched"),
+        *("refunded", "refund_cents", "refund_kind", "refund_reason"),
+    )
+    texts = (
+        *("brand_id", "platform", "channel", "currency", "ordered_at", "category", "price_tier"),
+        *("sku", "size", "coupon_id"),
+    )
     return {
         "order_id": "o1",
         "user_hash": user,
@@ -29,6 +35,8 @@ def order(user: str) -> dict[str, Any]:
         "first_after_ms": 0,
         **dict.fromkeys(("excess_cents", "reversed_cents"), 0),
         **dict.fromkeys(("refunds_outside", "refunds_foreign"), 0),
+        **dict.fromkeys(("qty", "margin_cents")),
+        **dict.fromkeys(("promo", "member", "list_cents", "discount_cents"), 0),
         **dict.fromkeys(texts, ""),
         **{name: [] for name in columns},
     }

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.arrays.names import Names, Strings
+from streams.core.arrays.names import NO_TEXT, Names, Strings
 
 texts = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=40)
 WORDS = ["é", "z", "Z", "妈妈", "\U0001f476", "", "～", "a", "ab"]
@@ -15,6 +15,29 @@ def test_strings_come_back_by_number(first: list[str], more: list[str]) -> None:
 
     assert strings.add(more) == len(first)
     assert strings.texts(range(len(strings))) == first + more
+
+
+@given(texts, texts)
+def test_an_empty_text_has_no_number(first: list[str], more: list[str]) -> None:
+    strings = Strings()
+    kept = strings.numbers(first)
+    numbers = np.concatenate([kept, strings.numbers(more)])
+
+    assert strings.texts(numbers) == first + more
+    assert len(strings) == sum(text != "" for text in first + more)
+    assert [number == NO_TEXT for number in numbers] == [text == "" for text in first + more]
+
+
+@given(texts, st.data())
+def test_only_texts_whose_numbers_are_used_stay(given_: list[str], data: st.DataObject) -> None:
+    strings = Strings()
+    numbers = strings.numbers(given_)
+    used = data.draw(st.lists(st.sampled_from(range(len(given_))))) if given_ else []
+    one, other = numbers[used[::2]], numbers[used[1::2]]
+    new = np.append(strings.keep_numbers(one, other), NO_TEXT)
+
+    assert len(strings) == len({number for number in numbers[used].tolist() if number != NO_TEXT})
+    assert strings.texts(new[one]) == [given_[i] for i in used[::2]]
 
 
 @given(texts, st.data())
