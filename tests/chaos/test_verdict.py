@@ -76,6 +76,8 @@ def _first_door(told: Told) -> None:
 CHANGES: dict[str, Callable[[Told], None]] = {
     "credits": lambda told: told.credits.update([next(iter(told.credits))]),
     "orders": lambda told: told.orders.subtract([next(iter(told.orders))]),
+    "products": lambda told: told.products.update([next(iter(told.products))]),
+    "refunds": lambda told: told.refunds.subtract([next(iter(told.refunds))]),
     "cells": _first_cell,
     "doors": _first_door,
     "dead letters": lambda told: told.letters.clear(),
@@ -91,6 +93,14 @@ def test_a_difference_is_told_by_both_comparisons(
 
     assert any(name in line for line in against_oracle(other, oracle(log, PARTITIONS), len(log)))
     assert any(name in line for line in against_quiet(other, peace))
+
+
+def test_refunds_of_a_kol_that_do_not_add_up_are_told(log: list[Record], peace: Told) -> None:
+    other = replace(peace, unbalanced=[("linear", "k", "o", "hash", 1)])
+
+    assert against_oracle(other, oracle(log, PARTITIONS), len(log)) == [
+        "refunds of KOLs: [('linear', 'k', 'o', 'hash', 1)]"
+    ]
 
 
 def test_a_message_that_left_by_no_door_is_told(log: list[Record], peace: Told) -> None:

@@ -23,7 +23,7 @@ from streams.core.user.updates import collect_updates
 from streams.settings import Settings
 from streams.worker.changes import Source
 from streams.worker.outgoing import blocks
-from tests.oracle import Expected, Record
+from tests.oracle import PRODUCT, Expected, Record
 
 BATCH = 1_000  # messages a quiet worker reads at a time
 NEAR = 1e-9  # of scores
@@ -42,6 +42,13 @@ ORACLE_CELLS = (
 )
 
 Row = tuple[Any, ...]
+_PART = "model, kol_id, order_id, user_hash, ordered_at"
+_UNBALANCED = (
+    "SELECT model, kol_id, order_id, user_hash, sum(cents) AS difference FROM"  # noqa: S608  # names of ours
+    f" (SELECT {_PART}, refunded_cents AS cents FROM v_refund_credit"
+    f" UNION ALL SELECT {_PART}, -refunded_cents FROM v_order_credit)"
+    f" GROUP BY {_PART} HAVING difference != 0"
+)
 
 
 @dataclass(slots=True)
@@ -55,6 +62,9 @@ class Told:
     doors: dict[tuple[str, int, str], int]
     scores: dict[tuple[str, int], tuple[float, ...]]  # final ones
     refused: Counter[Row] = field(default_factory=Counter)  # letters that are not of inputs
+    products: Counter[Row] = field(default_factory=Counter)
+    refunds: Counter[Row] = field(default_factory=Counter)
+    unbalanced: list[Row] = field(default_factory=list)  # KOLs whose refunds do not add up
 
 
 def told(settings: Settings) -> Told:
@@ -101,6 +111,19 @@ def told(settings: Settings) -> Told:
             )
         },
         refused=Counter(row[:4] for row in letters if row[4] != "input"),
+        products=Counter(
+            ask(
+                f"SELECT toUnixTimestamp64Milli(ordered_at), order_id, {', '.join(PRODUCT)}"  # noqa: S608  # names of ours
+                " FROM v_order"
+            )
+        ),
+        refunds=Counter(
+            ask(
+                "SELECT toUnixTimestamp64Milli(ordered_at), order_id,"
+                " toUnixTimestamp64Milli(refunded_at), refunded_cents, kind, reason FROM v_refund"
+            )
+        ),
+        unbalanced=ask(_UNBALANCED),
     )
     client.close()
     return found
@@ -198,6 +221,9 @@ def _add_order(found: Told, row: Mapping[str, Any]) -> None:
     found.orders[
         (at, order_id, *shop, *cents, len(row["touch_kol"]), row["currency"], row["user_hash"])
     ] += 1
+    found.products[(at, order_id, *(row[name] for name in PRODUCT))] += 1
+    refunds = (row[f"refund_{name}"] for name in ("at", "cents", "kind", "reason"))
+    found.refunds.update((at, order_id, *refund) for refund in zip(*refunds, strict=True))
     for model in MODELS:
         shares = zip(
             row["kols"],
@@ -229,6 +255,9 @@ def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]
     return [
         *_sets("credits", stands.credits, expected.credit_rows()),
         *_sets("orders", Counter(row[:9] for row in stands.orders.elements()), _orders(expected)),
+        *_sets("products", stands.products, expected.product_rows()),
+        *_sets("refunds", stands.refunds, expected.refund_rows()),
+        *([f"refunds of KOLs: {stands.unbalanced[:SHOWN]}"] if stands.unbalanced else []),
         *_maps("cells", {k: v for k, v in ours.items() if any(v)}, _some(cells)),
         *_maps("doors", doors, {key: n for key, n in expected.doors.items() if n}),
         *_sets(
@@ -269,6 +298,8 @@ def against_quiet(stands: Told, peace: Told) -> list[str]:
     return [
         *_sets("credits (quiet)", stands.credits, peace.credits),
         *_sets("orders (quiet)", stands.orders, peace.orders),
+        *_sets("products (quiet)", stands.products, peace.products),
+        *_sets("refunds (quiet)", stands.refunds, peace.refunds),
         *_maps("cells (quiet)", stands.cells, peace.cells),
         *_maps("doors (quiet)", stands.doors, peace.doors),
         *_sets("dead letters (quiet)", stands.letters, peace.letters),

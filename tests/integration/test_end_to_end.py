@@ -8,7 +8,7 @@ import pytest
 
 from tests import messy
 from tests.integration.conftest import Product
-from tests.oracle import Expected, oracle
+from tests.oracle import PRODUCT, Expected, oracle
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +35,10 @@ def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
         " WHERE credit_cents != 0 OR refunded_cents != 0",
         "orders": "SELECT toUnixTimestamp64Milli(ordered_at), order_id, brand_id, platform,"
         " channel, paid_cents, refunded_cents, touches, currency FROM v_order",
+        "products": f"SELECT toUnixTimestamp64Milli(ordered_at), order_id, {', '.join(PRODUCT)}"  # noqa: S608  # names of ours
+        " FROM v_order",
+        "refunds": "SELECT toUnixTimestamp64Milli(ordered_at), order_id,"
+        " toUnixTimestamp64Milli(refunded_at), refunded_cents, kind, reason FROM v_refund",
         "cells": f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {FIELDS} FROM v_minute"  # noqa: S608  # names of ours
         f" WHERE {SAYS_SOMETHING}",
         "letters": "SELECT topic, partition, offset FROM v_dead_letter",
@@ -56,6 +60,8 @@ def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
         "doors": Counter((*at, n) for at, n in expected.doors.items()),
         "credits": Counter(expected.credit_rows()),
         "orders": Counter(expected.order_rows()),
+        "products": Counter(expected.product_rows()),
+        "refunds": Counter(expected.refund_rows()),
         "cells": Counter((*key, *values) for key, values in cells.items() if any(values)),
         "letters": Counter(letters),
     }
