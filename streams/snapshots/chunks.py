@@ -166,8 +166,7 @@ def capture(
         if array.dtype.hasobject or array.dtype.fields is not None:
             raise ValueError(f"{name}: arrays of {array.dtype} cannot be kept")
         described[name] = builder.add(name, array, last.get(name))
-    left = _keys(described)
-    vanished = tuple(key for key in _keys(last) if key not in left)
+    vanished = tuple(_vanished(last, described))
     return Capture(described, builder.changed, vanished, size, bases=builder.remembered)
 
 
@@ -241,13 +240,15 @@ def _differs(before: ArrayEntry, array: NDArray[Any], index: int, now: int) -> b
     return min(was - start, CHUNK_BYTES) != min(array.nbytes - start, CHUNK_BYTES)
 
 
-def _keys(arrays: Mapping[str, ArrayEntry]) -> dict[bytes, None]:
-    """Every key that a manifest names."""
-    keys: dict[bytes, None] = {}
-    for name, described in arrays.items():
-        keys |= dict.fromkeys(chunk_key(name, index) for index in range(len(described.sums)))
-        keys |= dict.fromkeys(delta_key(name, index) for index in described.deltas)
-    return keys
+def _vanished(last: Mapping[str, ArrayEntry], now: Mapping[str, ArrayEntry]) -> Iterator[bytes]:
+    """The keys that the last manifest names and this one does not."""
+    for name, was in last.items():
+        stays = now.get(name, _NOTHING)
+        yield from (chunk_key(name, i) for i in range(len(stays.sums), len(was.sums)))
+        yield from (delta_key(name, i) for i in was.deltas if i not in stays.deltas)
+
+
+_NOTHING: Final = ArrayEntry("", (), ())
 
 
 def assemble(manifest: Manifest, chunks: Mapping[bytes, bytes]) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, repeat
 from typing import TypeVar
 
 import numpy as np
@@ -56,16 +57,16 @@ class Cells:
     def of(cls, sources: Sequence[Source]) -> "Cells":
         """The cells of KOLs; brands (`~brand:…`) stay on the user side."""
         parts = [_of_kols(source) for source in sources]
-        names: dict[str, int] = {}
-        codes = [
-            np.array([names.setdefault(name, len(names)) for name in part.kols], np.int32)[part.kol]
-            for _, part in parts
-            if len(part)
-        ]
         some = [(partition, part) for partition, part in parts if len(part)]
+        names = list(dict.fromkeys(chain.from_iterable(part.kols for _, part in some)))
+        code = dict(zip(names, count(), strict=False)).__getitem__
+        codes = [
+            np.fromiter(map(code, part.kols), np.int32, len(part.kols))[part.kol]
+            for _, part in some
+        ]
         return cls(
             _stacked([np.full(len(part), at, np.uint16) for at, part in some], np.uint16),
-            list(names),
+            names,
             _stacked(codes, np.int32),
             _stacked([part.minute for _, part in some], np.int64),
             np.concatenate([part.fields for _, part in some])
@@ -77,8 +78,9 @@ class Cells:
 
 def _of_kols(source: Source) -> tuple[int, ChangedCells]:
     cells = source.cells
-    is_kol = np.array([not name.startswith("~") for name in cells.kols], np.bool_)
-    which = np.flatnonzero(is_kol[cells.kol]) if len(cells) else np.zeros(0, np.intp)
+    reserved = map(str.startswith, cells.kols, repeat("~"))
+    is_kol = ~np.fromiter(reserved, np.bool_, len(cells.kols))
+    which = np.flatnonzero(is_kol[cells.kol])
     return source.partition, ChangedCells(
         cells.kols, cells.kol[which], cells.minute[which], cells.fields[which], cells.version[which]
     )
@@ -95,7 +97,7 @@ def blocks(sources: Sequence[Source], partitions: int, *, moved: bool) -> list[t
     last message of each target, so that none precedes the cells it closes.
     """
     cells = Cells.of(sources)
-    target = partitions_of([name.encode() for name in cells.kols], partitions)
+    target = partitions_of(list(map(str.encode, cells.kols)), partitions)
     marks = {source.partition: source.watermark for source in sources if source.speaks}
     lives = {source.partition: source.life for source in sources if source.speaks}
     messages = []

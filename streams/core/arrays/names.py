@@ -100,12 +100,13 @@ class Names:
 
     def codes(self, names: Iterable[str]) -> Codes:
         """The code of every name; a new name gets the next one."""
-        codes = [self._code.setdefault(name, len(self._code)) for name in names]
-        if len(self._code) > len(self.names):
-            new = list(self._code)[len(self.names) :]
+        given = list(names)
+        new = [name for name in dict.fromkeys(given) if name not in self._code]
+        if new:
+            self._code |= zip(new, range(len(self.names), len(self.names) + len(new)), strict=True)
             self.names += new
             self._strings.add(new)
-        return np.array(codes, np.int32)
+        return np.fromiter(map(self._code.__getitem__, given), np.int32, len(given))
 
     def recode(self, names: Sequence[str], code: Codes) -> Codes:
         """Turn codes into a batch's own list of names into ours; absent stays absent.
@@ -116,7 +117,9 @@ class Names:
             return code
         ours = np.full(len(names) + 1, -1, np.int32)  # the last place stands for "absent"
         used = np.flatnonzero(np.bincount(code + 1, minlength=len(names) + 1)[1:])
-        ours[used] = self.codes([names[i] for i in used.tolist()])
+        ours[used] = self.codes(
+            names if len(used) == len(names) else [names[i] for i in used.tolist()]
+        )
         return ours[code]
 
     def rank(self) -> NDArray[np.int64]:
