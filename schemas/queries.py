@@ -125,6 +125,15 @@ WHERE model = 'linear' AND kol_id != 'organic'
 GROUP BY month, kol_id
 ORDER BY month DESC, net_cents DESC""",
     ),
+    "v_refund_1d": Query(
+        "What was given back on each day, by the day of the refund, by the model `linear`?",
+        """\
+SELECT day, sum(refunds) AS refunds_by_kol, sum(refunded_cents) AS refunded_cents
+FROM v_refund_1d
+WHERE model = 'linear'
+GROUP BY day
+ORDER BY day DESC""",
+    ),
     "v_score_1d": Query(
         "How did the trust of each KOL move over the last 28 business days?",
         """\

@@ -7,13 +7,15 @@ Decision 0021 says how a roll-up stays equal to its source.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Final
 
-from schemas.rows import TABLES, Table
+from schemas.rows import MODELS, TABLES, Table
 
 HOURS_KEPT: Final = 48  # before now; older hours are added up when they are asked for
 
-CREDITS: Final = "credit_source"  # a view: one row per (order, model, KOL) in the shop's currency
+CREDITS: Final = "credit_source"  # a view: one row per (order, KOL) in the shop's currency
+REFUNDS: Final = "refund_source"  # a view: one row per (order, model, KOL, refund), likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,14 @@ class RollUp:
     table: str
     source: str  # the table whose inserts and deletions make its buckets dirty
     reads: str  # the table or view whose rows `s` it groups; no view that `kol replay` exchanges
-    at: str  # column of both: the moment whose hour or day a row belongs to
+    at: str  # column of `reads`: the moment whose hour or day a row belongs to
     columns: Mapping[str, str]  # column beside the key -> expression over the rows of a group
+    moments: str = ""  # of a source row `s`, an array: where it belongs; empty: `at` alone
+    by: str = ""  # column of both, in whose order the source lies; empty: `at`
+    days_before: int = 0  # that `by` may lie before `at`
+    days_after: int = 0  # that it may lie after it
+    is_by_model: bool = False  # whether columns end in a model, of which the view makes rows
+    is_collected: bool = False  # whether recent days wait like old ones, as they are dear
 
     @property
     def target(self) -> Table:
@@ -51,13 +59,29 @@ class RollUp:
         """The columns of the table that a reader wants, in order."""
         return tuple(name for name in self.target.columns if name != "version")
 
-    def bucket(self, zone: str = "") -> str:
-        """The hour, or the day in a zone, of a row `s`.
+    @property
+    def order(self) -> str:
+        """The column in whose order the source lies."""
+        return self.by or self.at
+
+    @property
+    def source_rows(self) -> str:
+        """Its source `s`, a row for each `moment`, as it stands behind FROM and the database."""
+        joined = f" ARRAY JOIN {self.moments} AS moment" if self.moments else ""
+        return f"{self.source} AS s{joined}"
+
+    def source_bucket(self, zone: str) -> str:
+        """The hour, or the day in a zone, of one of `source_rows`."""
+        return self.bucket(zone, "moment" if self.moments else "")
+
+    def bucket(self, zone: str = "", moment: str = "") -> str:
+        """The hour, or the day in a zone, of a row `s` of what is read.
 
         >>> ROLL_UPS["credit_1d"].bucket("{zone:String}")
         'toDate(s.ordered_at, {zone:String})'
         """
-        return f"toStartOfHour(s.{self.at})" if self.is_hourly else f"toDate(s.{self.at}, {zone})"
+        moment = moment or f"s.{self.at}"
+        return f"toStartOfHour({moment})" if self.is_hourly else f"toDate({moment}, {zone})"
 
     def select(self, bucket: str, where: str, database: str) -> str:
         """The rows of the roll-up for the rows of its source that meet a condition."""
@@ -86,15 +110,39 @@ INNER JOIN
 ) AS f ON f.{moment} = r.{moment}
 WHERE r.version >= f.floor"""  # noqa: S608  # names of ours
 
+    def by_model(self, rows: str) -> str:
+        """Of rows of the table one row for each model by which orders concern the KOL."""
+        each = ",\n    ".join(
+            f"('{model}', {', '.join(f'{kind}_{model}' for kind in _SUMS)})" for model in MODELS
+        )
+        return f"""SELECT
+    one.1 AS model,
+    kol_id,
+    {self.target.moment},
+    one.2 AS orders,
+    one.3 AS credit_cents,
+    one.4 AS refunded_cents
+FROM
+(
+{indent(rows, "    ")}
+)
+ARRAY JOIN [
+    {each}
+] AS one
+WHERE orders > 0"""  # noqa: S608  # names of ours
+
     def _column(self, name: str, bucket: str) -> str:
         if name in self.labels:
             return name
         return f"{bucket if name == self.target.moment else self.columns[name]} AS {name}"
 
 
+_SUMS: Final = ("orders", "credit", "refunded")
 _CREDITS: Final = {
-    "orders": "toInt64(count())",
-    "credit_cents": "sum(s.credit_cents)",
+    f"{kind}_{model}": f"sum(s.{kind}_{model})" for model in MODELS for kind in _SUMS
+}
+_REFUNDS: Final = {
+    "refunds": "toInt64(countIf(s.refunded_cents != 0))",
     "refunded_cents": "sum(s.refunded_cents)",
 }
 _CELLS: Final = {
@@ -120,8 +168,21 @@ _SCORES: Final = {
 ROLL_UPS: Final[Mapping[str, RollUp]] = {
     one.table: one
     for one in (
-        RollUp("credit_1h", "order_credit", CREDITS, "ordered_at", _CREDITS),
-        RollUp("credit_1d", "order_credit", CREDITS, "ordered_at", _CREDITS),
+        RollUp("credit_1h", "order_credit", CREDITS, "ordered_at", _CREDITS, is_by_model=True),
+        RollUp("credit_1d", "order_credit", CREDITS, "ordered_at", _CREDITS, is_by_model=True),
+        RollUp(
+            "refund_1d",
+            "order_credit",
+            REFUNDS,
+            "refunded_at",
+            _REFUNDS,
+            # a key that an order moved away from lost its refunds, whose time may have been its own
+            moments="arrayConcat(s.refund_at, if(empty(s.kols), [s.ordered_at], []))",
+            by="ordered_at",
+            days_before=180,
+            days_after=1,
+            is_collected=True,
+        ),
         RollUp("cell_1h", "minute_cell", "minute_cell", "minute", _CELLS),
         RollUp("cell_1d", "minute_cell", "minute_cell", "minute", _CELLS),
         RollUp("score_1h", "kol_score", "kol_score", "minute", _SCORES),

@@ -378,15 +378,17 @@ _DOOR_COUNT: Final = Table(
 )
 
 _DAY: Final = _columns(day=("Date", "business day, in the zone of KOL_BUSINESS_ZONE"))
-_CREDITED: Final = _columns(
-    model=(NAME, "the model"), kol_id=(NAME, "the KOL, or organic where no touch counts")
-)
+_CREDITED: Final = _columns(kol_id=(NAME, "the KOL, or organic where no touch counts"))
 _SUMS: Final = {name: Column("Int64", text) for name, text in FIELDS.items() if name != "users"}
-_CREDIT_SUMS: Final = _columns(
-    orders=("Int64", "orders the KOL is concerned in"),
-    credit_cents=("Int64", "the KOL's part of their payments, refunds not deducted, cents"),
-    refunded_cents=("Int64", "the KOL's part of what was given back of them, cents"),
-)
+_CREDIT_SUMS: Final = {
+    f"{kind}_{model}": Column("Int64", f"{meaning}, by model {model}")
+    for model in MODELS
+    for kind, meaning in (
+        ("orders", "orders the KOL is concerned in"),
+        ("credit", "the KOL's part of their payments, refunds not deducted"),
+        ("refunded", "the KOL's part of what was given back of them"),
+    )
+}
 _LAST_SCORE: Final = _columns(
     model_version=(NAME, "generation of the formulas"),
     trust=(NUMBER, "trust at the last minute"),
@@ -442,7 +444,7 @@ _ROLL_UPS: Final = (
     _by_hour(
         "credit_1h",
         "What orders of an hour owe a KOL, by model, in the shop's currency.",
-        ("model", "kol_id", "hour"),
+        ("kol_id", "hour"),
         {**_CREDITED, **_HOUR, **_CREDIT_SUMS},
     ),
     _by_hour(
@@ -461,8 +463,22 @@ _ROLL_UPS: Final = (
     _by_day(
         "credit_1d",
         "What orders of a business day owe a KOL, by model, in the shop's currency.",
-        ("model", "kol_id", "day"),
+        ("kol_id", "day"),
         {**_CREDITED, **_DAY, **_CREDIT_SUMS},
+    ),
+    _by_day(
+        "refund_1d",
+        "What KOLs gave back on a business day, by model, in the shop's currency.",
+        ("model", "kol_id", "day"),
+        {
+            **_columns(model=(NAME, "the model")),
+            **_CREDITED,
+            **_DAY,
+            **_columns(
+                refunds=("Int64", "refunds, cancels and reversals that changed what it keeps"),
+                refunded_cents=("Int64", "the KOL's part of what was given back on that day"),
+            ),
+        },
     ),
     _by_day(
         "score_1d",
@@ -545,5 +561,7 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_credit_1d": "v_order_credit by model, KOL and business day of the order, in the shop's "
     "currency. A refund counts in the day of its order, and shows there within 10 minutes and a "
     "turn of the trainer; of the last 48 h with its next turn.",
+    "v_refund_1d": "v_refund_credit by model, KOL and business day of the refund, whenever the "
+    "order was, in the shop's currency. Up to date within 10 minutes and a turn of the trainer.",
     "v_score_1d": "The last score of a KOL in a business day, and the extremes of trust.",
 }

@@ -18,10 +18,18 @@ JUDGEMENTS: Final = "judgements"
 
 _ENDS: Final = {"1e-6": "millionths", "1e-12": "trillionths", "milliseconds": MS}  # of a text
 _SUFFIXES: Final = {"_cents": CENTS, "_ms": MS}  # of a name
-_PREFIXES: Final = {"credit_": CENTS, "refunded_": CENTS, "trust_": SHARE, "resonance_": SHARE}
+_PREFIXES: Final = {
+    "credit_": CENTS,
+    "refunded_": CENTS,
+    "orders_": COUNT,
+    "trust_": SHARE,
+    "resonance_": SHARE,
+}
 _NAMED: Final = {
     **dict.fromkeys(("trust", "resonance", "uncertainty"), SHARE),
-    **dict.fromkeys(("n", "k", "touches", "orders", "paid_again", "touches_after"), COUNT),
+    **dict.fromkeys(
+        ("n", "k", "touches", "orders", "refunds", "paid_again", "touches_after"), COUNT
+    ),
     **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
     "n_eff": JUDGEMENTS,
     "qty": "pieces or weight",

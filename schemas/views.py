@@ -42,7 +42,6 @@ def _counters(table: Table) -> dict[str, ViewColumn]:
 _ORDER: Final = TABLES["order_credit"]
 _SCORE: Final = TABLES["kol_score"]
 _HOURLY_SCORE: Final = TABLES["score_1h"]
-_CREDITS: Final = TABLES["credit_1h"]
 _TRUST: Final = ("trust", "trust_lo", "trust_hi")
 _RESONANCE: Final = ("resonance", "resonance_lo", "resonance_hi")
 
@@ -76,7 +75,11 @@ _KOL: Final = _of(_SCORE, ("kol_id",))
 _MINUTE: Final = _of(_SCORE, ("minute",))
 _HOUR: Final = _of(_HOURLY_SCORE, ("hour",))
 _DAY: Final = _of(TABLES["cell_1d"], ("day",))
-_CREDIT_SUMS: Final = _of(_CREDITS, ("orders", "credit_cents", "refunded_cents"))
+_CREDIT_SUMS: Final = {
+    "orders": ViewColumn("orders the KOL is concerned in", COUNT),
+    "credit_cents": ViewColumn("the KOL's part of their payments, refunds not deducted", CENTS),
+    "refunded_cents": ViewColumn("the KOL's part of what was given back of them", CENTS),
+}
 _LAST_SCORE: Final = _of(
     _HOURLY_SCORE, ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff")
 )
@@ -166,5 +169,11 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     "v_score_1h": {**_KOL, **_HOUR, **_LAST_SCORE},
     "v_cell_1d": {**_KOL, **_DAY, **_counters(TABLES["cell_1d"])},
     "v_credit_1d": {"model": _MODEL, "kol_id": _CREDITED_KOL, **_DAY, **_CREDIT_SUMS},
+    "v_refund_1d": {
+        "model": _MODEL,
+        "kol_id": _CREDITED_KOL,
+        **_DAY,
+        **_of(TABLES["refund_1d"], ("refunds", "refunded_cents")),
+    },
     "v_score_1d": {**_KOL, **_DAY, **_LAST_SCORE},
 }

@@ -139,6 +139,8 @@ def rollup_view(rollup: RollUp) -> str:
         since = _hours_from(rollup.source)
         older = rollup.select(rollup.bucket(), f"{rollup.bucket()} < {since}", "${database}")
         kept = f"{kept} AND r.hour >= {since}\nUNION ALL\n{older}"
+    if rollup.is_by_model:
+        kept = rollup.by_model(kept)
     name = f"v_{rollup.table}"
     return (
         f"CREATE OR REPLACE VIEW ${{database}}.{name} ${{on_cluster}} ${{definer}}\n"

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent
 ROOMS: Final = ("schemas", "streams", "sinks", "deploy")
 PURE = {
     *("bisect", "collections", "dataclasses", "enum", "functools", "hashlib", "hmac", "heapq"),
-    *("itertools", "json", "math", "operator", "re", "struct", "types", "typing"),
+    *("itertools", "json", "math", "operator", "re", "struct", "textwrap"),
+    *("types", "typing"),
     *("msgspec", "numpy"),
 }
 MAY = {

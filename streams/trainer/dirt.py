@@ -80,7 +80,7 @@ class Dirt:
         """Of each bucket of a span the oldest `stated_at` of the rows there are now, seconds."""
         sql = f"""
             SELECT {_seconds(rollup)} AS bucket, toUnixTimestamp(min(s.stated_at)) AS stated_from
-            FROM (DATABASE).{rollup.source} AS s
+            FROM (DATABASE).{rollup.source_rows}
             WHERE {within(rollup)}
             GROUP BY bucket
         """  # noqa: S608  # names of ours
@@ -108,10 +108,14 @@ class Dirt:
     ) -> set[int]:
         sql = f"""
             SELECT DISTINCT {_seconds(rollup)} AS bucket
-            FROM (DATABASE).{rollup.source} AS s
-            WHERE s.{rollup.at} >= toDateTime({{first:UInt32}}, 'UTC') AND {where}
+            FROM (DATABASE).{rollup.source_rows}
+            WHERE s.{rollup.order} >= toDateTime({{first:UInt32}}, 'UTC') AND {where}
         """  # noqa: S608  # names of ours
-        given = {**given, "zone": self._zone, "first": max(0, since - DAY)}
+        given = {
+            **given,
+            "zone": self._zone,
+            "first": max(0, since - (1 + rollup.days_before) * DAY),
+        }
         rows = self._store.rows(sql, given)
         return {row["bucket"] for row in rows if row["bucket"] >= since}
 
@@ -119,7 +123,7 @@ class Dirt:
 def within(rollup: RollUp) -> str:
     """The condition for rows of the source between two moments."""
     first, end = "toDateTime({first:UInt32}, 'UTC')", "toDateTime({end:UInt32}, 'UTC')"
-    return f"s.{rollup.at} >= {first} AND s.{rollup.at} < {end}"
+    return f"s.{rollup.order} >= {first} AND s.{rollup.order} < {end}"
 
 
 def spans(rollup: RollUp, buckets: list[int]) -> Iterator[Span]:
@@ -130,6 +134,7 @@ def spans(rollup: RollUp, buckets: list[int]) -> Iterator[Span]:
     [2, 1]
     """
     before, after = (0, 3600) if rollup.is_hourly else (DAY, 2 * DAY)  # days in every zone
+    before, after = before + rollup.days_before * DAY, after + rollup.days_after * DAY
     begin = 0
     for at in range(1, len(buckets) + 1):
         is_last = at == len(buckets) or at - begin == AT_ONCE
@@ -146,7 +151,7 @@ def as_parameter(rollup: RollUp, buckets: Iterable[int]) -> list[str]:
 
 
 def _seconds(rollup: RollUp) -> str:
-    return f"toUnixTimestamp(toDateTime({rollup.bucket('{zone:String}')}, 'UTC'))"
+    return f"toUnixTimestamp(toDateTime({rollup.source_bucket('{zone:String}')}, 'UTC'))"
 
 
 def _reach_of(rollup: RollUp, partition: str) -> tuple[int, int]:
@@ -160,7 +165,8 @@ def _reach_of(rollup: RollUp, partition: str) -> tuple[int, int]:
     first = datetime(year, month, 1, tzinfo=UTC)
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
     margin = 0 if rollup.is_hourly else DAY
-    return int(first.timestamp()) - margin, int(end.timestamp()) + margin
+    before, after = margin + rollup.days_after * DAY, margin + rollup.days_before * DAY
+    return int(first.timestamp()) - before, int(end.timestamp()) + after
 
 
 def _least_seconds(keep: str) -> int:

@@ -147,7 +147,9 @@ class _SourceTurn:
         is_work = False
         for rollup in self._rollups:
             since = found.hours_from if rollup.is_hourly else _day_of(found.hours_from, found.zone)
-            dirty = self._dirt.of(rollup, found.coverage, recent, since)
+            dirty = set()
+            if not rollup.is_collected:
+                dirty = self._dirt.of(rollup, found.coverage, recent, since)
             if from_day is not None:
                 first = _bucket_of(from_day)
                 since = max(first - DAY, since) if rollup.is_hourly else first
