@@ -288,7 +288,9 @@ class Settings(BaseSettings):
         description="Generation of all rows; raise it only to compute everything again.",
     )
     business_zone: str = Field(
-        "Asia/Shanghai", description="Time zone of days on screens; rows are in UTC."
+        "Asia/Shanghai",
+        description="Time zone of business days, such as Asia/Shanghai; moments in rows are UTC. "
+        "After a change the trainer computes all days anew.",
     )
     currency: str = Field(
         CURRENCY,

@@ -97,7 +97,7 @@ def supervisor(
 
 def _settings(home: StateFolder, bootstrap: str, engine_port: int) -> dict[str, Any]:
     """The settings of workers and commands of this stack."""
-    secrets = home.secrets()
+    secrets, ours = home.secrets(), load(())
     return {
         "kafka": {"bootstrap": bootstrap, "partitions": PARTITIONS},
         "clickhouse": {
@@ -109,7 +109,8 @@ def _settings(home: StateFolder, bootstrap: str, engine_port: int) -> dict[str, 
             "reader_password": secrets.reader_password,
         },
         "hmac_key": secrets.hmac_key,
-        "currency": load(()).currency,
+        "currency": ours.currency,
+        "business_zone": ours.business_zone,  # or a turn by hand would have days of another one
     }
 
 

@@ -12,12 +12,17 @@ from typing import NamedTuple, cast
 
 from clickhouse_connect.driver.client import Client
 
-from streams.clients.clickhouse import connect
+from streams.clients.clickhouse import connect, query
+from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.generations import begin_generation, claim
 from streams.trainer.report import TurnReport, Version
 from streams.trainer.rollups import RollUps
 from streams.trainer.turns import CheckedClient, greatest_generation
+
+
+class OtherZoneError(ExpectedError):
+    """The roll-ups have days of another time zone than the settings; says what to set."""
 
 
 class ByHand(NamedTuple):
@@ -40,6 +45,8 @@ async def roll_up(
         on_statement: called before each statement.
 
     Raises:
+        OtherZoneError: days have another zone, which only a trainer changes: a shell without
+            the setting would.
         BrokerError: the brokers do not answer.
         ReadingError: ClickHouse refuses a statement; the next turn does what is left.
 
@@ -48,6 +55,7 @@ async def roll_up(
     patient = conf.model_copy(update={"insert_seconds": settings.trainer.statement_seconds})
     now_ms = time.time_ns() // 1_000_000
     with closing(connect(patient)) as client:
+        _check_zone(client, settings.business_zone)
         mine = claim("by hand", now_ms)
         generation = await begin_generation(
             settings.kafka, mine, lambda: greatest_generation(client)
@@ -59,3 +67,12 @@ async def roll_up(
             Version(generation, 1), now_ms=now_ms, from_day=from_day, at_once=True
         )
     return ByHand(generation, report)
+
+
+def _check_zone(client: Client, zone: str) -> None:
+    for row in query(client, "SELECT zone FROM rollup_cursor ORDER BY version DESC LIMIT 1"):
+        if row["zone"] != zone:
+            raise OtherZoneError(
+                f"days of the roll-ups are those of {row['zone']}, KOL_BUSINESS_ZONE is {zone}: "
+                "set it as the trainer has it; to change it, restart the trainer with the new one"
+            )

@@ -14,12 +14,11 @@ from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import query
 from streams.settings import Settings
-from streams.trainer.report import Version
+from streams.trainer.report import TURN_BITS, Version
 from streams.trainer.rollups import RollUps
 
 MINUTES: Final = "minutes"
 KEPT: Final = ("rollup_floor", "rollup_cursor")  # tables that say how far turns have come
-GENERATION_BITS: Final = 40  # of a version below its generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +88,11 @@ class CheckedClient:
 
 def greatest_generation(client: Client) -> int:
     """The greatest generation of rows in the database; 0 without rows."""
-    tables = query(
-        client,
-        "SELECT name FROM system.tables WHERE database = currentDatabase()"
-        " AND name IN {names:Array(String)}",
-        {"names": list(KEPT)},
-    )
     versions = [
-        int(query(client, f"SELECT max(version) AS version FROM {one['name']}")[0]["version"])  # noqa: S608  # names of ours
-        for one in tables
+        int(query(client, f"SELECT max(version) AS version FROM {table}")[0]["version"])  # noqa: S608  # names of ours
+        for table in KEPT
     ]
-    return max(versions, default=0) >> GENERATION_BITS
+    return max(versions) >> TURN_BITS
 
 
 def _roll_ups(work: Work) -> Report:

@@ -43,6 +43,7 @@ def test_a_trainer_is_supervised_and_seen_and_may_have_others_beside_it(
     drained = product.json("drain")
     by_hand = product.json("rollup", "--from", "2020-01-01")
     text = product.kol("rollup")
+    elsewhere = command("rollup", home=product.home, env={"KOL_BUSINESS_ZONE": "Europe/Berlin"})
     page = fetch_page(f"{first['url']}/metrics")
     live, ready = (fetch_page(f"{first['url']}/healthz/{name}") for name in ("live", "ready"))
     assert page is not None
@@ -69,6 +70,8 @@ def test_a_trainer_is_supervised_and_seen_and_may_have_others_beside_it(
     assert drained == {"drained": True, "rolled_up": True}
     assert first["generation"] < by_hand["generation"]
     assert (by_hand["zone"], by_hand["buckets"]) == ("Asia/Shanghai", {})
+    assert elsewhere.returncode == 1
+    assert "those of Asia/Shanghai, KOL_BUSINESS_ZONE is Europe/Berlin" in elsewhere.stderr
     assert "nothing had changed" in text
     assert "days are those of Asia/Shanghai" in text
     assert exported >= METRICS.keys()
