@@ -261,7 +261,10 @@ class Trainer(_Part):
     host: str = Field("127.0.0.1", description="Address to serve the trainer's pages on.")
     port: int = Field(0, ge=0, le=65535, description="Port of these pages; 0 picks a free one.")
     minutes_seconds: float = Field(
-        5.0, ge=0.1, description="Seconds between two turns that bring the roll-ups up to date."
+        5.0,
+        ge=0.1,
+        description="Seconds from one turn that brings the roll-ups up to date to the next; five "
+        "times as long as a turn takes, if that is more.",
     )
     session_seconds: float = Field(
         10.0, ge=6, description="Seconds without a heartbeat until another trainer takes over."

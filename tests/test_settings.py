@@ -178,6 +178,16 @@ def test_an_input_topic_has_a_name_of_its_own_that_brokers_take(name: str) -> No
         Kafka(purchases_topic=name, prefix="a." if name.startswith("a.") else "")
 
 
+@pytest.mark.parametrize("zone", ["Mars/Base", "Asia", "../etc/passwd", ""])
+def test_the_zone_of_business_days_is_a_known_one(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("KOL_BUSINESS_ZONE", zone)
+
+    with pytest.raises(SettingsError, match="is no time zone, such as Asia/Shanghai"):
+        load(())
+
+
 def test_the_shops_currency_is_one_of_iso_4217(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOL_CURRENCY", " eur")
     assert load(()).currency == "EUR"

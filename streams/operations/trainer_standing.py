@@ -6,7 +6,7 @@ from streams.operations.durations import duration_text
 from streams.trainer.standing import Standing
 from streams.trainer.turns import MINUTES
 
-LATE_MS: Final = 180_000  # without a turn that succeeded: roll-ups stand still
+LATE_MS: Final = 300_000  # without a turn that succeeded: roll-ups stand still
 
 
 def fault(standing: Standing, now_ms: int) -> str:

@@ -10,7 +10,7 @@ from streams.trainer.standing import Notes
 from streams.trainer.telemetry import METRICS
 from streams.trainer.turns import Report
 
-LATE_SECONDS: Final = 120.0  # without a success of a turn that is due every few seconds
+LATE_SECONDS: Final = 300.0  # without a success of a turn that is due every few seconds
 
 
 @dataclass(slots=True)

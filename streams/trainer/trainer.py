@@ -37,6 +37,7 @@ from streams.trainer.turns import (
 
 LOOK_SECONDS: Final = 0.5  # between two looks: is it the holder, does somebody ask for a turn
 RETRY_SECONDS: Final = 5.0  # after a failure, at the least
+SHARE: Final = 5  # a turn takes at most one in so many seconds, but for those that are asked for
 LOCK_SECONDS: Final = 10.0  # beyond a session, that `once` waits for the lock
 
 log = logging.getLogger("kol.trainer")
@@ -53,6 +54,7 @@ class Trainer:
         settings: of the deployment.
         turns: that it takes, by name.
         now_ms: milliseconds since the epoch.
+        clock: seconds that never go back.
 
     """
 
@@ -61,6 +63,7 @@ class Trainer:
         settings: Settings,
         turns: Mapping[str, Turn] = TURNS,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._turns = turns
@@ -69,6 +72,7 @@ class Trainer:
         self.health = Health(every, 2 * conf.statement_seconds, lambda: now_ms() / 1000)
         self._every = every
         self._now_ms = now_ms
+        self._clock = clock
         self._lock = Lock(
             settings.kafka, settings.app_id, conf.session_seconds, self._greatest_known, now_ms
         )
@@ -77,7 +81,7 @@ class Trainer:
         self._client: Client | None = None
         self._notes: Notes | None = None  # while this process takes itself for the holder
         self._number = 0
-        self._due = dict.fromkeys(turns, 0.0)  # turn -> when, of the monotonic clock
+        self._due = dict.fromkeys(turns, 0.0)  # turn -> when, of the clock
 
     def stop(self) -> None:
         """End between two statements."""
@@ -117,9 +121,9 @@ class Trainer:
 
         """
         await self._lock.start()
-        deadline = time.monotonic() + self.settings.trainer.session_seconds + LOCK_SECONDS
+        deadline = self._clock() + self.settings.trainer.session_seconds + LOCK_SECONDS
         while (generation := await self._hold()) is None:
-            if time.monotonic() > deadline:
+            if self._clock() > deadline:
                 raise LockHeldError(await asyncio.to_thread(self._who_holds))
             await self._pause(LOOK_SECONDS)
             if self._stop.is_set():
@@ -146,18 +150,19 @@ class Trainer:
         if generation is None:
             return LOOK_SECONDS
         for name, every in self._every.items():
-            begun = time.monotonic()
+            begun = self._clock()
             if begun < self._due[name] or self._stop.is_set():
                 continue
             self._due[name] = begun + every
             try:
                 self._log(name, await self._take(name, generation), logging.DEBUG)
+                self._due[name] = begun + max(every, SHARE * (self._clock() - begun))
             except (ExpectedError, ClickHouseError, OSError) as error:
                 log.warning("turn %s failed: %s", name, sentence(error))
                 self.health.fail(name, sentence(error))
                 self._drop_client()
                 self._due[name] = begun + max(every, RETRY_SECONDS)
-        return min(LOOK_SECONDS, max(0.0, min(self._due.values()) - time.monotonic()))
+        return min(LOOK_SECONDS, max(0.0, min(self._due.values()) - self._clock()))
 
     async def _is_idle(self) -> bool:
         """Whether this process holds the lock, no turn is due, and nobody asks for one."""
@@ -165,7 +170,7 @@ class Trainer:
             return False
         if self._number and await self._lock.is_overtaken():
             self._due[MINUTES] = 0.0
-        return min(self._due.values()) > time.monotonic()
+        return min(self._due.values()) > self._clock()
 
     def _complain(self, why: str) -> None:
         if why != self.health.broker_fault:
@@ -223,7 +228,7 @@ class Trainer:
         """
         assert self._notes is not None  # noqa: S101  # the lock is held
         self._number += 1
-        begun = time.monotonic()
+        begun = self._clock()
         self.health.begin(name)
         settles = self._notes.settled != generation
         try:
@@ -237,7 +242,7 @@ class Trainer:
         notes = self._notes.after(name, settled, self._now_ms())
         if await self._lock.note(notes.encode()):
             self._notes = notes
-            self.health.succeed(name, time.monotonic() - begun, report)
+            self.health.succeed(name, self._clock() - begun, report)
         return report
 
     def _log(self, name: str, report: Report, level: int) -> None:

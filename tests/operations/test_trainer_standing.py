@@ -27,12 +27,12 @@ def test_those_that_stand_by_are_counted() -> None:
     [
         (
             Standing(0, 3, NOTES),
-            "no trainer runs: roll-ups by hour and day stand still for 5.0 min",
+            "no trainer runs: roll-ups by hour and day stand still for 6.0 min",
             "`kol trainer`",
         ),
         (
             Standing(1, 3, NOTES),
-            "no turn of the trainer succeeds: roll-ups by hour and day stand still for 5.0 min",
+            "no turn of the trainer succeeds: roll-ups by hour and day stand still for 6.0 min",
             "its log says why",
         ),
         (
@@ -48,7 +48,7 @@ def test_those_that_stand_by_are_counted() -> None:
     ],
 )
 def test_roll_ups_that_stand_still_are_a_fault(standing: Standing, why: str, mend: str) -> None:
-    found = roll_ups(standing, 15 * MINUTE)
+    found = roll_ups(standing, 16 * MINUTE)
 
     assert found.severity is Severity.FAULT
     assert found.what == why

@@ -97,7 +97,9 @@ class Tried(Trainer):
 
 
 async def rounds(trainer: Trainer, count: int) -> None:
+    """Rounds in each of which a turn is due."""
     for _ in range(count):
+        trainer._due[MINUTES] = 0.0
         await trainer._round()
 
 
@@ -146,7 +148,6 @@ async def test_a_turn_that_fails_is_told_until_one_succeeds() -> None:
     trainer = Tried(lock, take)
     await rounds(trainer, 1)
     failed = trainer.health.ready()
-    trainer._due[MINUTES] = 0.0  # it waits for some seconds
     await rounds(trainer, 1)
 
     assert failed == ["minutes: memory is short (0 s ago)"]
@@ -206,13 +207,28 @@ async def test_a_turn_is_taken_at_once_when_somebody_asks() -> None:
     taken: list[int] = []
     lock = ScriptedLock([1])
     trainer = Tried(lock, lambda work: taken.append(work.number) or Report(), every=3_600.0)  # type: ignore[func-returns-value]
-    await rounds(trainer, 3)
+    for _ in range(3):
+        await trainer._round()
     before = list(taken)
     lock.overtaken = True
-    await rounds(trainer, 1)
+    await trainer._round()
 
     assert before == [1]
     assert taken == [1, 2]
+
+
+async def test_a_turn_takes_at_most_a_fifth_of_the_time() -> None:
+    seconds = [1_000.0]
+
+    def take(_: Work) -> Report:
+        seconds[0] += 7.0
+        return Report()
+
+    trainer = Tried(ScriptedLock([1]), take, every=5.0)
+    trainer._clock = lambda: seconds[0]
+    await rounds(trainer, 1)
+
+    assert trainer._due[MINUTES] == 1_000.0 + 5 * 7.0
 
 
 async def test_a_stop_ends_a_turn_between_two_statements() -> None:
