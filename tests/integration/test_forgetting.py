@@ -67,7 +67,16 @@ def lived(now: int) -> list[str]:
             line(
                 "content-interactions", interaction("save", ts=now - 19 * MINUTE, **of_user), user
             ),
-            line("purchases", paid(f"o-{user[2:4]}", 10_001, ts=now - 9 * MINUTE, **of_user), user),
+            line(
+                "purchases",
+                paid(f"o-{user[2:4]}", 10_001, ts=now - 9 * MINUTE, coupon_id=user, **of_user),
+                user,
+            ),
+            line(
+                "purchases",
+                refund(f"o-{user[2:4]}", 0, ts=now - 8 * MINUTE, reason=f"by {user} ", **of_user),
+                user,
+            ),
             line("purchases", paid(f"p-{user[2:4]}", 7, ts=now - 8 * MINUTE, **of_user), user),
             line("purchases", refund(f"p-{user[2:4]}", 3, ts=now - 7 * MINUTE, **of_user), user),
             line("purchases", paid("late", 5, ts=now - 9 * HOUR, **of_user), user),
@@ -178,6 +187,10 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
         engine = connect(settings.clickhouse)
         age(engine)
         before, owed, counted = cents(engine), credits(engine), cells(engine)
+        assert in_tables(engine, [USER]).keys() >= {
+            "order_credit.coupon_id",
+            "order_credit.refund_reason",
+        }
 
         (done,) = forgotten(stack, USER)
         assert done["forgotten"], done

@@ -241,12 +241,19 @@ def _erase_rows(engine: Client, person: Person, report: Report) -> list[tuple[st
 _HASHED = "user_hash IN {hashes:Array(String)}"
 
 
+_NAMELESS: Final = {  # columns of an order that is nobody's, as workers write them
+    "`user_hash`": f"'{NOBODY}'",
+    "`coupon_id`": "''",
+    "`refund_reason`": "arrayMap(reason -> '', refund_reason)",
+}
+
+
 def _rename_orders(engine: Client, person: Person) -> int:
     """Write orders that no worker remembers under NOBODY, with the version and age they have."""
     condition = f"{_HASHED} AND notEmpty(kols)"
     count = _count(engine, f"{RENAMED} FINAL", condition, person)
     names = [f"`{name}`" for name in TABLES[RENAMED].all_columns]
-    picked = [f"'{NOBODY}'" if name == "`user_hash`" else name for name in names]
+    picked = [_NAMELESS.get(name, name) for name in names]
     command(
         engine,
         f"INSERT INTO {RENAMED} ({', '.join(names)}) SELECT {', '.join(picked)}"  # noqa: S608  # names of ours
