@@ -562,6 +562,7 @@ VIEWS: Final[Mapping[str, str]] = {
     "currency. A refund counts in the day of its order, and shows there within 10 minutes and a "
     "turn of the trainer; of the last 48 h with its next turn.",
     "v_refund_1d": "v_refund_credit by model, KOL and business day of the refund, whenever the "
-    "order was, in the shop's currency. Up to date within 10 minutes and a turn of the trainer.",
+    "order was, in the shop's currency. Up to date within 10 minutes and a turn of the trainer. "
+    "What is `undated` is in no day.",
     "v_score_1d": "The last score of a KOL in a business day, and the extremes of trust.",
 }

@@ -22,7 +22,8 @@ SETTINGS non_replicated_deduplication_window = 10000,
 COMMENT 'What KOLs gave back on a business day, by model, in the shop\'s currency.';
 
 -- What it is added up from: v_refund_credit in the shop's currency. A view of its own, as
--- `kol replay swap` exchanges the views of record.
+-- `kol replay swap` exchanges the views of record. A refund that a former version stated without
+-- its time gets the time once the order is stated again: it would leave a day without a trace.
 CREATE OR REPLACE VIEW ${database}.refund_source ${on_cluster} ${definer}
 AS SELECT
     model,
@@ -81,6 +82,7 @@ FROM
         ] AS by_model
         WHERE notEmpty(kols)
           AND notEmpty(refund_at)
+          AND refund_kind != ['undated']
           AND upper(trimBoth(currency)) = '${currency}'
     )
     ARRAY JOIN
@@ -110,7 +112,7 @@ INNER JOIN
     GROUP BY day
 ) AS f ON f.day = r.day
 WHERE r.version >= f.floor
-COMMENT 'v_refund_credit by model, KOL and business day of the refund, whenever the order was, in the shop\'s currency. Up to date within 10 minutes and a turn of the trainer.';
+COMMENT 'v_refund_credit by model, KOL and business day of the refund, whenever the order was, in the shop\'s currency. Up to date within 10 minutes and a turn of the trainer. What is `undated` is in no day.';
 
 ALTER TABLE ${database}.v_refund_1d ${on_cluster}
     COMMENT COLUMN IF EXISTS `model` 'the model: first, last, linear, position, time_decay or shapley',

@@ -169,6 +169,16 @@ def test_what_was_bought_is_what_the_payment_said(client: Client, expected: Expe
     assert found == expected.product_rows()
 
 
+SOURCE = "model, kol_id, ordered_at, refunded_at, refunded_cents"
+
+
+def test_what_days_are_added_up_from_is_the_same_in_the_shop_s_currency(client: Client) -> None:
+    found = counted(client, f"SELECT {SOURCE} FROM refund_source")  # noqa: S608  # names of ours
+    wanted = f"SELECT {SOURCE} FROM v_refund_credit WHERE currency = 'CNY' AND refunded_cents != 0"  # noqa: S608  # names of ours
+
+    assert found == counted(client, wanted)
+
+
 def former(order_id: str, refunded: list[int]) -> str:
     """Values of a row that knows of no times: 100 cents for two KOLs by every model."""
     of_models = f"[60, 40], {refunded}, " * len(MODELS)
@@ -197,10 +207,15 @@ def test_a_row_of_a_version_before_has_one_refund_at_its_order_s_time(client: Cl
             "order_id, refunded_at = ordered_at, kind, reason, refunded_cents", "v_refund"
         )
         parts = asked("model, kol_id, refunded_cents", "v_refund_credit")
+        of_days = client.query(
+            "SELECT count() FROM refund_source"
+            " WHERE toUnixTimestamp64Milli(ordered_at) = 1700000000123"
+        ).result_rows
     finally:
         client.command("DELETE FROM order_credit WHERE order_id IN ('old', 'kept')")
 
     assert refunds == [("old", True, "undated", "", 33)]
+    assert list(of_days) == [(0,)]
     assert [part for part in parts if part[0] == "linear"] == [
         ("linear", "a", 20),
         ("linear", "b", 13),
