@@ -79,5 +79,9 @@ FIELDS: Final[dict[str, str]] = {
     "live_ms": "the part of dwell_ms in live rooms, milliseconds",
     "unfollowers": "users who unfollowed, each once a minute",
 }
+STREAMS: Final = {  # of observations, each good or bad; codes are places
+    "promo": "orders that a KOL has the largest part of: bad if bought in a promotion",
+    "refund": "such orders that reach the end of an age: bad if given back in it",
+}
 NAMES: Final = tuple(FIELDS)
 AT: Final = {name: code for code, name in enumerate(NAMES)}

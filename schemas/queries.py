@@ -67,6 +67,15 @@ GROUP BY kol_id
 HAVING sum(credible_days) > 0
 ORDER BY depth DESC""",
     ),
+    "v_detector": Query(
+        "Whose orders of the last seven days were bought in promotions most often?",
+        """\
+SELECT kol_id, sum(k) / sum(n) AS share, sum(n) AS orders
+FROM v_detector
+WHERE stream = 'promo' AND minute >= now() - INTERVAL 7 DAY
+GROUP BY kol_id
+ORDER BY share DESC""",
+    ),
     "v_score": Query(
         "Who is trusted now, and how sure is that?",
         """\

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.cells import DIMENSION_NAMES, FIELDS
+from schemas.cells import DIMENSION_NAMES, FIELDS, STREAMS
 from schemas.units import commented, unit_of, without_unit
 from schemas.values import Positions, Values, join, pick, plain
 
@@ -302,6 +302,30 @@ _MINUTE_CELL: Final = Table(
     numbered=True,
 )
 
+_DETECTOR_CELL: Final = Table(
+    "detector_cell",
+    "Observations of a stream about a KOL in a minute, and how many were bad; add over "
+    "source_partition.",
+    {
+        **_KOL,
+        **_MINUTE,
+        **_columns(
+            stream=(NAME, f"what was observed: {', '.join(STREAMS)}"),
+            bucket=(
+                "UInt8",
+                "of refund the age: 0 to 5 end 1, 3, 7, 14, 30 and 90 days after the order; else 0",
+            ),
+        ),
+        **_SOURCE,
+        **_columns(n=("Int64", "observations"), k=("Int64", "of them, bad ones")),
+        **_VERSION,
+    },
+    key=("kol_id", "minute", "stream", "bucket", "source_partition"),
+    partition=_MONTH_OF_MINUTE,
+    moment="minute",
+    keep="90 DAY",
+)
+
 _PARTS: Final = {
     f"trust_{d}": Column(NUMBER, f"trust in {meaning}") for d, meaning in DIMENSION_NAMES.items()
 }
@@ -533,6 +557,7 @@ TABLES: Final[Mapping[str, Table]] = {
     for table in (
         _ORDER_CREDIT,
         _MINUTE_CELL,
+        _DETECTOR_CELL,
         _KOL_SCORE,
         _DEAD_LETTER,
         _DOOR_COUNT,
@@ -549,6 +574,7 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_refund": "One row per refund, cancel or reversal: its cents of an order, by both dates.",
     "v_refund_credit": "v_refund by model and KOL: what each gives back, by both dates.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
+    "v_detector": "Observations of a stream about a KOL in a minute, and how many were bad.",
     "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
     "v_dead_letter": "What could not be read or written, each once.",
     "v_door": "How many messages of a topic partition left by which door.",

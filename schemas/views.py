@@ -150,6 +150,17 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         ),
     },
     "v_minute": {**_KOL, **_MINUTE, **_counters(TABLES["minute_cell"])},
+    "v_detector": {
+        "kol_id": ViewColumn("the KOL"),
+        **_MINUTE,
+        "stream": ViewColumn(
+            "promo: orders that the KOL has the largest part of by the model time_decay, bad if "
+            "bought in a promotion; refund: such orders where an age ends and of which nothing was "
+            "given back before it, bad if it was in it; unfollow: users of the minute, bad if they "
+            "unfollowed"
+        ),
+        **_of(TABLES["detector_cell"], ("bucket", "n", "k")),
+    },
     "v_score": {
         **_KOL,
         **_MINUTE,

@@ -13,7 +13,7 @@ import math
 import unicodedata
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -181,6 +181,7 @@ class GivenBack:
     unasked_cents: int  # reversed beyond what was asked back
     outside: int  # refunds, cancels and reversals outside the window
     foreign: int  # those inside it in another currency
+    first: float = math.inf  # when something was first asked back that counts
     entries: tuple[tuple[int, int, str, str], ...] = ()  # time, cents, kind, reason of each
 
 
@@ -245,6 +246,7 @@ class Expected:
     counters: Counter[str]  # what else is counted, by the counter's name
     cells: Mapping[tuple[str, int], Mapping[str, int]]  # KOL or ~brand:, minute -> field -> sum
     depth: Mapping[str, int]  # KOL -> 1e-6, over all minutes
+    watermarks: Mapping[int, float]  # partition -> the least of its topics' greatest times
 
     def credit_rows(self) -> Counter[tuple[str, str, int, str, str, int, int]]:
         """Model, kol_id, ordered_at, order_id, via, credit and refunded cents; zeros left out."""
@@ -255,6 +257,24 @@ class Expected:
             for kol, (credit, refunded) in shares.items()
             if credit or refunded
         )
+
+    def observations(self) -> dict[tuple[str, int, str, int], tuple[int, int]]:
+        """KOL, minute, stream and age -> orders with the greatest part for the KOL, bad ones.
+
+        By the model time_decay; of equal parts that of the first KOL by UTF-8 bytes. Minutes are
+        observed once they are final by all three topics of their partition.
+        """
+        seen: dict[tuple[str, int, str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        for order in self.orders.values():
+            earned = order.credits["time_decay"]
+            kol = min(earned, key=lambda name: (-earned[name][0], name.encode()))
+            until = self.watermarks[partition_of(order.user_id, len(self.watermarks))]
+            for stream, age, at, is_bad in [] if kol == "organic" else observed(order):
+                minute = at // MINUTE_MS
+                if (minute + 1) * MINUTE_MS + LATENESS_MS <= until:
+                    n, k = seen[kol, minute, stream, age]
+                    seen[kol, minute, stream, age] = n + 1, k + is_bad
+        return dict(seen)
 
     def product_rows(self) -> Counter[tuple[object, ...]]:
         """ordered_at, order_id and all of `Product`."""
@@ -344,6 +364,7 @@ def oracle(
         counters=counters,
         cells=cells_of(reading.counted, reading.felt, reading.bought, shop),
         depth=depth_of(reading.felt),
+        watermarks={p: min(reading.newest[topic, p] for topic in KINDS) for p in range(partitions)},
     )
 
 
@@ -363,6 +384,7 @@ class Reading:
     felt: list[tuple[str, Fields]] = field(default_factory=list)  # of them, what has depth
     bought: list["Bought"] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
+    newest: dict[tuple[str, int], float] = field(default_factory=lambda: defaultdict(_never))
     nameless: int = 0
 
     def partition(self, part: Iterable[Record]) -> None:
@@ -371,6 +393,7 @@ class Reading:
         named: dict[int, set[str]] = defaultdict(set)  # four weeks -> KOLs with cells
         for record in part:
             event = self.read(record, gate)
+            self.newest[record.topic, record.partition] = gate.newest
             if event is not None and record.topic != "purchases":
                 self.accepted.append((record.topic, event))
                 self.behaved(record.topic, event, named[event["ts"] // FOUR_WEEKS_MS])
@@ -417,6 +440,10 @@ class Reading:
         self.counted.append((topic, event))
         if not own:
             self.felt.append((topic, event))
+
+
+def _never() -> float:
+    return -math.inf
 
 
 def meant(topic: str, event: Fields, shop: str) -> Fields:
@@ -785,6 +812,11 @@ def given_back_of(order: Fields, concerning: Iterable[Fields]) -> GivenBack:
     asked = sum(one["pay_cents"] for one in inside if one["kind"] == "refund")
     failed = sum(one["pay_cents"] for one in inside if one["kind"] == "refund_reversed")
     is_cancelled = any(one["kind"] == "cancel" for one in inside)
+    asking = [
+        one["ts"]
+        for one in inside
+        if one["kind"] == "cancel" or (one["kind"] == "refund" and one["pay_cents"] > 0)
+    ]
     paid = order["pay_cents"]
     return GivenBack(
         cents=paid if is_cancelled else min(paid, max(0, asked - failed)),
@@ -793,6 +825,7 @@ def given_back_of(order: Fields, concerning: Iterable[Fields]) -> GivenBack:
         unasked_cents=max(0, failed - asked),
         outside=outside,
         foreign=foreign,
+        first=min(asking, default=math.inf),
     )
 
 
@@ -881,6 +914,17 @@ def seen_by(story: Story, at: int) -> list[Touch]:
             seen.append(Touch(max(until), kol, kind, min(until)))
     newest = sorted(seen)[-LOOKED_AT:]
     return [touch for touch in newest if touch.last >= at - LOOKBACK_MS[touch.kind]]
+
+
+def observed(order: Order) -> Iterator[tuple[str, int, int, bool]]:
+    """Stream, age, moment and badness of what is observed of an order, in time."""
+    yield "promo", 0, order.ordered_at, bool(order.product.promo)
+    for age, days in enumerate((1, 3, 7, 14, 30, 90)):
+        ends = order.ordered_at + days * DAY_MS
+        is_bad = order.given_back.first < ends
+        yield "refund", age, ends, is_bad
+        if is_bad:
+            return
 
 
 def soon_after(story: Story, at: int) -> tuple[int, int]:

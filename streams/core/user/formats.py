@@ -129,8 +129,8 @@ _COUNTED: Final = (  # topic and name of the door counts of format 2, by place
 
 
 def _with_more_said(arrays: Arrays) -> Arrays:
-    """Format 4: wider cells, and orders in full."""
-    return _with_orders_in_full(_with_wider_cells(arrays))
+    """Format 4: wider cells, orders in full, and orders as observations."""
+    return _with_observations(_with_orders_in_full(_with_wider_cells(arrays)))
 
 
 def _with_wider_cells(arrays: Arrays) -> Arrays:
@@ -179,6 +179,26 @@ def _with_orders_in_full(arrays: Arrays) -> Arrays:
 
 
 _UNKNOWN: Final = ("category", "price_tier", "size", "sku", "coupon")
+
+
+def _with_observations(arrays: Arrays) -> Arrays:
+    """Orders whose minute is open are observed once it is final; so they are written once more.
+
+    Older ones are not: whose they are is not known. So no minute is observed in part.
+    """
+    at, orders = arrays["orders.order.at"], len(arrays["orders.order.at"])
+    is_open = at >= arrays["gate.purchases.greatest"] - _OPEN_MS
+    return {
+        **arrays,
+        "orders.order.dirty": arrays["orders.order.dirty"] | is_open,
+        "orders.order.whose": np.full(orders, -1, np.int32),
+        "orders.order.stage": np.zeros(orders, np.uint8),
+        "orders.order.due_at": np.where(is_open & (at != NEVER), at, 1 << 62),
+    }
+
+
+_OPEN_MS: Final = 2 * 3_600_000 + 60_000  # the lateness horizon and a minute
+
 
 CONVERSIONS: Final[tuple[Callable[[Arrays], Arrays], ...]] = (
     _with_erased_persons,

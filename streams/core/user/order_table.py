@@ -21,6 +21,7 @@ from streams.core.user.pseudonyms import SIZE
 
 LABELS: Final = ("platform", "channel", "currency", "category", "price_tier", "size")
 
+NOT_DUE: Final = 1 << 62  # when an order is observed that is observed no more
 UNFROZEN: Final = -1  # the number of touches of an order whose touches may still change
 NO_USER: Final = -1  # the user of an order whose person is erased
 NO_CODE: Final = -1  # an absent brand or label
@@ -128,6 +129,9 @@ class OrderTable(Keyed):
             reversed=np.int64,  # refunds that were taken back, in cents
             reversal_excess=np.int64,
             counted=np.bool_,  # in the shop's currency when it was read: in the cells of its brand
+            whose=np.int32,  # the KOL with the largest part when it was written last, or NO_CODE
+            stage=np.uint8,  # how often it was observed
+            due_at=np.int64,  # when it is the next time, or NOT_DUE
             at=np.int64,  # from here on columns of the standing `paid`; NEVER without one
             paid=np.int64,
             list=np.int64,
@@ -153,10 +157,11 @@ class OrderTable(Keyed):
         """Write new rows: an order without a `paid` so far."""
         self["user"][row] = purchases.user
         self["at"][row] = self["since"][row] = NEVER
-        for name in ("brand", *LABELS):
+        for name in ("brand", "whose", *LABELS):
             self[name][row] = NO_CODE
         self["sku"][row] = self["coupon"][row] = NO_TEXT
         self["touches"][row] = UNFROZEN
+        self["due_at"][row] = NOT_DUE
         for name in (
             "dirty",
             "after",
@@ -183,6 +188,7 @@ class OrderTable(Keyed):
         self["sku"][row] = self._texts.numbers(purchases.texts("skus"))
         coupon = self._texts.numbers(purchases.texts("coupon_ids"))
         self["coupon"][row] = np.where(purchases.is_erased, NO_TEXT, coupon)
+        self["due_at"][row], self["stage"][row] = self["at"][row], 0
         self["dirty"][row] = True
 
     def texts(self, name: str, row: RowNumbers) -> list[str]:
@@ -232,13 +238,14 @@ class OrderTable(Keyed):
         """Give every user a new code, `code[old]`."""
         self["user"][:] = np.append(code, NO_USER)[self["user"]]
 
-    def brands(self) -> NDArray[np.int64]:
-        """The brands of all orders that have one."""
-        return present(self["brand"])
+    def names(self) -> NDArray[np.int64]:
+        """The brands of all orders that have one, and the KOLs that they are observations of."""
+        return np.append(present(self["brand"]), present(self["whose"]))
 
-    def renumber_brands(self, code: NDArray[np.int64]) -> None:
-        """Give every brand a new code, `code[old]`."""
+    def renumber_names(self, code: NDArray[np.int64]) -> None:
+        """Give every brand and KOL a new code, `code[old]`."""
         recode(self["brand"], code)
+        recode(self["whose"], code)
 
     def labels(self) -> NDArray[np.int64]:
         """All labels of orders that have them."""

@@ -33,6 +33,7 @@ from streams.core.user.journeys import Lookup
 from streams.core.user.order_table import (
     NO_CODE,
     NO_USER,
+    NOT_DUE,
     UNFROZEN,
     BrandOrders,
     CodedPurchases,
@@ -278,7 +279,7 @@ class Orders:
             (table["at"] + KEPT_MS < watermark) & (table["touches"] != UNFROZEN),
             self.refunds.latest() + WAITS_MS < watermark,
         )
-        expired &= ~table["dirty"]
+        expired &= ~table["dirty"] & (table["due_at"] == NOT_DUE)
         if self._compaction.is_worth(expired):
             self._keep(~expired)
         self._compaction.reset(len(table))
@@ -306,12 +307,12 @@ class Orders:
         self._link()
 
     def names(self) -> NDArray[np.int64]:
-        """All brands of orders and refunds, and KOLs of frozen touches."""
-        return np.concatenate([self.table.brands(), self.refunds.brands(), self.touches.names()])
+        """All brands of orders and refunds, and KOLs of observations and frozen touches."""
+        return np.concatenate([self.table.names(), self.refunds.brands(), self.touches.names()])
 
     def renumber_names(self, code: NDArray[np.int64]) -> None:
         """Give every brand and KOL a new code, `code[old]`."""
-        self.table.renumber_brands(code)
+        self.table.renumber_names(code)
         self.refunds.renumber_brands(code)
         self.touches.renumber_names(code)
 

@@ -52,6 +52,7 @@ from streams.core.user.refund_entries import (
 
 BEFORE_MS: Final = DAY_MS  # a refund may be so much earlier than its order
 AFTER_MS: Final = 180 * DAY_MS  # and so much later
+LATEST: Final = 1 << 62  # later than every moment
 WAITS_MS: Final = BEFORE_MS + HORIZON_MS  # a refund without its order is kept so long
 
 TOTALS: Final = ("unmatched", "outside", "excess", "foreign", "reversal_excess")  # appended only
@@ -206,11 +207,7 @@ class Refunds:
         of, which = self._of_order.pairs(row)  # an order and a refund, cancel or reversal
         if not which.size:
             return GivenBack(np.zeros(len(row), np.int64), RefundEntries.none())
-        at, moment = orders["at"][row][of], refunds["at"][which]
-        currency = refunds["currency"][which]
-        met = (at != NEVER) & (moment >= orders["since"][row][of])
-        within = met & (moment >= at - BEFORE_MS) & (moment <= at + AFTER_MS)
-        foreign = (currency != NO_CODE) & (currency != orders["currency"][row][of])
+        met, within, foreign = self._meet(row, of, which)
         counts = within & ~foreign
         of_orders = len(row)
         cancel, reversal = refunds["cancel"][which], refunds["reversal"][which]
@@ -231,6 +228,27 @@ class Refunds:
         orders["reversed"][row] = reversed_
         entries = entries_of(self._concerning(row, of[met], which[met], counts[met]), paid)
         return GivenBack(np.where(is_cancelled, paid, np.minimum(paid, left)), entries)
+
+    def _meet(self, row: RowNumbers, of: RowNumbers, which: RowNumbers) -> tuple[Mask, Mask, Mask]:
+        """Which refunds met their orders, which of those in the window, which are foreign."""
+        orders, refunds = self._orders, self._refunds
+        at, moment = orders["at"][row][of], refunds["at"][which]
+        currency = refunds["currency"][which]
+        met = (at != NEVER) & (moment >= orders["since"][row][of])
+        within = met & (moment >= at - BEFORE_MS) & (moment <= at + AFTER_MS)
+        foreign = (currency != NO_CODE) & (currency != orders["currency"][row][of])
+        return met, within, foreign
+
+    def first(self, row: RowNumbers) -> Moments:
+        """When something was first given back of each order; LATEST where nothing was."""
+        first = np.full(len(row), LATEST)
+        of, which = self._of_order.pairs(row)
+        _, within, foreign = self._meet(row, of, which)
+        refunds = self._refunds
+        asks = refunds["cancel"][which] | (refunds["cents"][which] > 0)
+        asks &= within & ~foreign & ~refunds["reversal"][which]
+        np.minimum.at(first, of[asks], refunds["at"][which[asks]])
+        return first
 
     def _concerning(
         self, row: RowNumbers, of: RowNumbers, which: RowNumbers, counts: Mask

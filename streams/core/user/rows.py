@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.cells import BRAND, NAMES, ORGANIC
+from schemas.cells import BRAND, NAMES, ORGANIC, STREAMS
 from schemas.columns import UNKNOWN_CENTS, Codes, Moments
 from schemas.rows import MODELS, Rows
 from schemas.values import Coded, Lists, Values, compact
@@ -20,6 +20,7 @@ from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import NO_TEXT, Names
 from streams.core.user.attribution import ORGANIC_CODE, Credits
 from streams.core.user.journeys import Journeys
+from streams.core.user.observations import Observed
 from streams.core.user.order_table import NO_CODE, OrderTable
 from streams.core.user.refund_entries import KINDS, RefundEntries
 from streams.core.user.refunds import GivenBack
@@ -195,6 +196,25 @@ def _hex(hashes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
 def _padded(column: NDArray[Any], more: int, empty: float = 0) -> NDArray[Any]:
     """A column with the value of rows that are written empty behind it."""
     return np.concatenate([column, np.full(more, empty, column.dtype)]) if more else column
+
+
+def observation_rows(cells: Observed, names: Names, partition: int, version: int) -> Rows:
+    """The rows of observations."""
+    used, kol = np.unique(cells.kol, return_inverse=True)
+    count = len(cells)
+    return Rows(
+        "detector_cell",
+        {
+            "kol_id": Coded(kol, [names.names[code] for code in used.tolist()]),
+            "minute": cells.minute * _MINUTE_S,
+            "stream": Coded(cells.stream, list(STREAMS)),
+            "bucket": cells.bucket,
+            "source_partition": np.full(count, partition),
+            "n": cells.n,
+            "k": cells.k,
+            "version": np.full(count, version, np.uint64),
+        },
+    )
 
 
 def cell_rows(cells: ChangedCells, partition: int) -> Rows:

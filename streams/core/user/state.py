@@ -60,6 +60,7 @@ class UserState:
         self.read_to = dict.fromkeys(INPUTS, NEVER)  # all that was appended before is folded
         self.folded = 0  # updates of this life
         self.pruned_to = NEVER  # the watermark up to which expired rows were dropped
+        self.observed_to = NEVER  # orders are observed up to here; after a restore anew
         self.letters: list[Rejected] = []  # dead letters to be written
         self.door_counts = DoorCounts()
         self.gates = {topic: Gate(slack) for topic in INPUTS}
@@ -75,6 +76,11 @@ class UserState:
         self.depth = Depth(slack)
         self.allowances = Allowances(slack)
         self.share_reach, self.unfollowers = ShareReach(slack), Unfollowers(slack)
+
+    @property
+    def watermark(self) -> int:
+        """The least of the greatest times of all inputs, NEVER while one has none."""
+        return min(gate.greatest for gate in self.gates.values())
 
     def lookup(self) -> Lookup:
         """Looks up the touches that count for orders of users."""

@@ -15,6 +15,7 @@ from streams.core.moments import NEVER
 from streams.core.user.attribution import credits_of
 from streams.core.user.door_counts import ANY
 from streams.core.user.memory import UserMemory
+from streams.core.user.observations import Observed, final_to, largest, observe
 from streams.core.user.orders import Orders
 from streams.core.user.refunds import GivenBack
 from streams.core.user.rows import (
@@ -22,6 +23,7 @@ from streams.core.user.rows import (
     ChangedOrders,
     Tombstones,
     cell_rows,
+    observation_rows,
     order_rows,
 )
 from streams.core.user.state import UserState
@@ -44,10 +46,13 @@ def collect_updates(memory: UserMemory) -> Updates:
     row, given_back = collect_changed_orders(state.orders)
     tombstones = collect_tombstones(state.orders)
     changed = _with_credits(state, row, given_back) if row.size else None
+    if changed:
+        state.orders.table["whose"][changed.row] = largest(changed.credits, len(changed.row))
+    observed = _observed(state)
     _set_counters(state)
     name, minute, fields = state.cells.collect_changed()
     letters, state.letters = state.letters, []
-    if row.size or minute.size or letters or state.door_counts.is_changed():
+    if row.size or minute.size or len(observed) or letters or state.door_counts.is_changed():
         state.folded += 1
     version = version_of(memory.epoch, memory.life, state.folded)
     used, kol = np.unique(name, return_inverse=True)
@@ -62,10 +67,20 @@ def collect_updates(memory: UserMemory) -> Updates:
     rows = [
         *([order_rows(orders, changed, tombstones, names, labels, version)] if changed else []),
         cell_rows(cells, partition),
+        observation_rows(observed, names, partition, version),
         state.door_counts.collect_rows(partition, version),
         letter_rows(letters, version),
     ]
     return Updates([part for part in rows if len(part)], cells, letters, version)
+
+
+def _observed(state: UserState) -> Observed:
+    """The observations of minutes that have become final since the last time."""
+    open_from = final_to(state.watermark)
+    if open_from <= state.observed_to:
+        return Observed.none()
+    state.observed_to = open_from
+    return observe(state.orders.table, state.orders.refunds, open_from)
 
 
 def collect_changed_orders(orders: Orders) -> tuple[RowNumbers, GivenBack]:

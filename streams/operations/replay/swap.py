@@ -45,6 +45,7 @@ STATEMENT_SECONDS: Final = 3600.0  # of one statement
 TIME_COLUMNS: Final[Mapping[str, str]] = {  # what is kept from before `--from`: table -> its time
     "order_credit": "ordered_at",
     "minute_cell": "minute",
+    "detector_cell": "minute",
     "kol_score": "minute",
 }
 

@@ -286,6 +286,15 @@ def latest_depth(table: Table) -> dict[str, int]:
     return {kol: total for kol, total in depth.items() if total}
 
 
+def latest_observations(table: Table) -> dict[tuple[str, int, str, int], tuple[int, int]]:
+    """KOL, minute, stream and bucket -> observations and bad ones, summed over partitions."""
+    seen: dict[tuple[str, int, str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in table.of("detector_cell"):
+        key = (row["kol_id"], row["minute"] // 60, row["stream"], row["bucket"])
+        seen[key] = seen[key][0] + row["n"], seen[key][1] + row["k"]
+    return dict(seen)
+
+
 def latest_doors(table: Table, kind: str) -> Counter[tuple[str, int, str]]:
     return Counter(
         {
@@ -326,6 +335,7 @@ def assert_as_expected(
     assert latest_orders(table) == expected_orders(expected)
     assert latest_cells(table) == expected.cells
     assert latest_depth(table) == expected.depth
+    assert latest_observations(table) == expected.observations()
     assert latest_doors(table, "door") == expected.doors
     counted: Counter[str] = Counter()
     for (_, _, counter), n in latest_doors(table, "counter").items():

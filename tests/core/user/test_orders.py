@@ -8,6 +8,7 @@ from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, PURCHASES
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.journey_lookup import AHEAD_MS
+from streams.core.user.observations import final_to, observe
 from streams.core.user.order_table import UNFROZEN, CodedPurchases
 from streams.core.user.orders import KEPT_MS, Orders
 from streams.core.user.pseudonyms import Pseudonyms
@@ -55,6 +56,7 @@ class Shop:
     def prune(self, watermark: int) -> None:
         if self.orders.touches.is_due():
             self.orders.touches.freeze_until(watermark, self.lookup)
+        observe(self.orders.table, self.orders.refunds, final_to(watermark))
         self.orders.prune(watermark)
 
     def times(self) -> list[int]:
