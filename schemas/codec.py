@@ -6,15 +6,11 @@ of this order counts: null_value, too_large, not_json, invalid, unknown_kind, re
 placeholder_id, bad_time, from_the_future, wrong_partition.
 """
 
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import compress, filterfalse
+from collections.abc import Collection, Mapping, Sequence
+from itertools import compress
 from math import nan
-from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypedDict, TypeVar, cast
+from typing import Final, TypedDict, cast
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,46 +34,34 @@ from schemas.events import (
     CLICKSTREAM,
     FUTURE_MS,
     KINDS,
-    MAX_DEPTH,
-    MAX_EVENT_BYTES,
     MAX_ID,
     PRICED,
     PURCHASES,
     YEAR_2000,
-    Clickstream,
-    Event,
-    Interaction,
     Kind,
     Purchase,
 )
-from schemas.identity import identities, order_keys, user_keys
+from schemas.identity import order_keys
+from schemas.messages import (
+    CLICKS,
+    INTERACTED,
+    ITSELF,
+    PURCHASED,
+    Messages,
+    Numbering,
+    Rejection,
+    parse,
+)
 from schemas.partitioner import partitions_of
 from schemas.placeholders import DEFAULT, Placeholders
-from schemas.surrogates import substituted
 
 _UNKNOWN: Final = 255  # no kind has this code
 _CODES: Final = {topic: {w: int(k) for w, k in kinds.items()} for topic, kinds in KINDS.items()}
 _PAID: Final = Kind.PAID.label
 _VALID: Final = -1  # no reason to reject
-_SHALLOW_BYTES: Final = 2 * MAX_DEPTH  # bytes: what is nested too deeply and readable is longer
-_BEHAVIOUR_NAMES: Final = ("event_id", "user_id", "event", "kol_id")
-_PURCHASE_NAMES: Final = (
-    *("event_id", "user_id", "kind", "order_id", "ref_order_id"),
-    *("brand_id", "platform", "channel_type", "currency"),
-)
 MAX_REASON: Final = 200  # characters that are kept of why an order was refunded: a free text
 _EXACT: Final = 2.0**53  # below it every whole number is a float of its own
-_CHUNK: Final = 256  # messages read together: their memory is used again while it is near the core
-_FACTS: Final = ("event_id", "ts", "user_id")
-_CLICK_FIELDS: Final = (*_FACTS, "event", "kol_id", "visible_ms", "share_id", "share_depth")
-_INTERACTION_FIELDS: Final = (
-    *(*_FACTS, "event", "kol_id", "dwell_ms", "completion", "account_age_d"),
-    *("share_id", "share_depth", "live_id"),
-)
-_ITSELF: Final = "itself"  # a column of whole events: purchases are few, and most fields are used
-_PURCHASE_FIELDS: Final = (*_FACTS, "kind", _ITSELF)
 _SHOWN_WORD: Final = 64  # characters of an unknown word in an error: longer than any of ours
-_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # the last may stay open
 
 _ERRORS: Final = {
     RejectReason.INVALID: "Object missing required field `pay_cents`",
@@ -87,59 +71,6 @@ _ERRORS: Final = {
     RejectReason.FROM_THE_FUTURE: "`ts` is more than 10 minutes after the record time",
     RejectReason.WRONG_PARTITION: "not the partition of murmur2 of `user_id`",
 }
-
-_AnEvent = TypeVar("_AnEvent", bound=Event)
-_Read = Callable[[bytes], _AnEvent]
-_Values = tuple[Any, ...]  # the fields of one event
-
-
-class _Reader(NamedTuple):
-    """How the messages of a topic are read."""
-
-    read: _Read[Any]
-    take: Callable[[Any], _Values]  # the fields of an event that are needed
-    fields: Sequence[str]  # their names
-    names: Sequence[str]  # texts that may not hold half a surrogate pair
-
-
-def _purchase_values(event: Purchase) -> _Values:
-    return event.event_id, event.ts, event.user_id, event.kind, event
-
-
-_CLICKS: Final = _Reader(
-    msgspec.json.Decoder(Clickstream).decode,
-    attrgetter(*_CLICK_FIELDS),
-    _CLICK_FIELDS,
-    _BEHAVIOUR_NAMES,
-)
-_INTERACTIONS: Final = _Reader(
-    msgspec.json.Decoder(Interaction).decode,
-    attrgetter(*_INTERACTION_FIELDS),
-    _INTERACTION_FIELDS,
-    _BEHAVIOUR_NAMES,
-)
-_PURCHASES: Final = _Reader(
-    msgspec.json.Decoder(Purchase).decode, _purchase_values, _PURCHASE_FIELDS, _PURCHASE_NAMES
-)
-_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-class _Rejection(NamedTuple):
-    reason: RejectReason
-    error: str
-
-
-@dataclass(slots=True)
-class _Parsed:
-    """The fields of a batch's events by name, their places in it, and the rejections by place."""
-
-    batch: RecordBatch
-    columns: dict[str, list[Any]]
-    place: NDArray[np.intp]
-    rejections: dict[int, _Rejection]
-
-    def __len__(self) -> int:
-        return len(self.place)
 
 
 class _Common(TypedDict):
@@ -159,75 +90,75 @@ class _Common(TypedDict):
 def decode(batch: RecordBatch, placeholders: Placeholders = DEFAULT) -> Decoded:
     """The facts and the rejections of a record batch of an input topic, both in log order."""
     if batch.topic == PURCHASES:
-        return _purchases(_parse(batch, _PURCHASES), placeholders)
+        return _purchases(parse(batch, PURCHASED, placeholders))
     if batch.topic == CLICKSTREAM:
-        return _clicks(_parse(batch, _CLICKS), placeholders)
-    return _interactions(_parse(batch, _INTERACTIONS), placeholders)
+        return _clicks(parse(batch, CLICKS, placeholders), placeholders)
+    return _interactions(parse(batch, INTERACTED, placeholders), placeholders)
 
 
-def _clicks(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
-    columns = parsed.columns
-    nobody, reserved = placeholders.among_kols(_distinct(columns["kol_id"]))
+def _clicks(messages: Messages, placeholders: Placeholders) -> Decoded:
+    columns, names = messages.columns, list(messages.numbering["kol_id"])
+    nobody, reserved = placeholders.among_kols(_there(names))
     own_violations = {
-        RejectReason.RESERVED_ID: _are_among(columns["kol_id"], reserved),
-        RejectReason.PLACEHOLDER_ID: _are_nobody(columns["user_id"], placeholders),
+        RejectReason.RESERVED_ID: _are_among(names, messages.numbers("kol_id"), reserved),
+        RejectReason.PLACEHOLDER_ID: messages.are_nobody(),
     }
-    common = _reject_invalid(parsed, _kinds(parsed, columns["event"]), own_violations)
-    kols, kol = _names_and_codes(columns["kol_id"], nobody)
-    absent = np.full(len(parsed), nan)
+    common = _reject_invalid(messages, "event", own_violations)
+    kols, kol = _names_and_codes(names, messages.numbers("kol_id"), nobody)
+    absent = np.full(len(messages), nan)
     facts = Behaviour(
         **common,
         kols=kols,
         kol=kol,
-        dwell_ms=np.full(len(parsed), NONE, np.int64),
+        dwell_ms=np.full(len(messages), NONE, np.int64),
         visible_ms=_counts(columns["visible_ms"]),
         completion=absent,
         account_age_d=absent,
         shared=_mask(columns["share_id"]),
-        live=np.zeros(len(parsed), np.bool_),
+        live=np.zeros(len(messages), np.bool_),
         share_depth=_rare(columns["share_depth"]),
     )
-    return Decoded(facts, _rejected(parsed))
+    return Decoded(facts, _rejected(messages))
 
 
-def _interactions(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
-    columns = parsed.columns
-    nobody, reserved = placeholders.among_kols(_distinct(columns["kol_id"]))
-    by_nobody = _are_nobody(columns["user_id"], placeholders)
+def _interactions(messages: Messages, placeholders: Placeholders) -> Decoded:
+    columns, names = messages.columns, list(messages.numbering["kol_id"])
+    nobody, reserved = placeholders.among_kols(_there(names))
+    number = messages.numbers("kol_id")
     own_violations = {
-        RejectReason.RESERVED_ID: _are_among(columns["kol_id"], reserved),
-        RejectReason.PLACEHOLDER_ID: by_nobody | _are_among(columns["kol_id"], nobody),
+        RejectReason.RESERVED_ID: _are_among(names, number, reserved),
+        RejectReason.PLACEHOLDER_ID: messages.are_nobody() | _are_among(names, number, nobody),
     }
-    common = _reject_invalid(parsed, _kinds(parsed, columns["event"]), own_violations)
-    kols, kol = _names_and_codes(columns["kol_id"])
+    common = _reject_invalid(messages, "event", own_violations)
+    kols, kol = _names_and_codes(names, messages.numbers("kol_id"))
     facts = Behaviour(
         **common,
         kols=kols,
         kol=kol,
         dwell_ms=_counts(columns["dwell_ms"]),
-        visible_ms=np.full(len(parsed), NONE, np.int64),
+        visible_ms=np.full(len(messages), NONE, np.int64),
         completion=_floats(columns["completion"]),
         account_age_d=_floats(columns["account_age_d"]),
         shared=_mask(columns["share_id"]),
         live=_mask(columns["live_id"]),
         share_depth=_rare(columns["share_depth"]),
     )
-    return Decoded(facts, _rejected(parsed))
+    return Decoded(facts, _rejected(messages))
 
 
-def _purchases(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
-    kind = _kinds(parsed, parsed.columns["kind"])
-    unpriced = np.array([event.pay_cents is None for event in parsed.columns[_ITSELF]], np.bool_)
-    own_violations = {RejectReason.INVALID: unpriced & np.isin(kind, PRICED)}
-    common = _reject_invalid(parsed, kind, own_violations)
-    events: list[Purchase] = parsed.columns[_ITSELF]
-    user_ids, event_ids = parsed.columns["user_id"], parsed.columns["event_id"]
+def _purchases(messages: Messages) -> Decoded:
+    has_price = np.array([e.pay_cents is not None for e in messages.columns[ITSELF]], np.bool_)
+    needs_price = np.isin(_kinds(messages, "kind"), PRICED)
+    own_violations = {RejectReason.INVALID: needs_price & ~has_price}
+    common = _reject_invalid(messages, "kind", own_violations)
+    events: list[Purchase] = messages.columns[ITSELF]
+    user_ids, event_ids = messages.columns["user_id"], messages.columns["event_id"]
     order_ids = [_order_id(event) for event in events]
-    brands, brand = _names_and_codes([event.brand_id for event in events])
-    platforms, platform = _names_and_codes([event.platform for event in events])
-    channels, channel = _names_and_codes([event.channel_type for event in events])
+    brands, brand = _coded([event.brand_id for event in events])
+    platforms, platform = _coded([event.platform for event in events])
+    channels, channel = _coded([event.channel_type for event in events])
     currencies, currency = _currencies_and_codes([event.currency for event in events])
-    categories, category = _names_and_codes([event.category for event in events])
+    categories, category = _coded([event.category for event in events])
     price_tiers, price_tier = _tags_and_codes([event.price_tier for event in events])
     sizes, size = _tags_and_codes([event.size for event in events])
     pay_cents = _cents([event.pay_cents for event in events])
@@ -238,7 +169,7 @@ def _purchases(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
         user_ids=user_ids,
         order_ids=order_ids,
         event_ids=event_ids,
-        raw=[cast("bytes", parsed.batch.values[place]) for place in parsed.place.tolist()],
+        raw=[cast("bytes", messages.batch.values[place]) for place in messages.place.tolist()],
         brands=brands,
         brand=brand,
         platforms=platforms,
@@ -263,141 +194,30 @@ def _purchases(parsed: _Parsed, placeholders: Placeholders) -> Decoded:
         margin_cents=_counts([event.margin_cents for event in events], UNKNOWN_CENTS),
         promo=_mask([event.promo_flag for event in events]),
         member=_mask([event.is_member for event in events]),
-        placeholder_user=_are_nobody(user_ids, placeholders),
+        placeholder_user=messages.are_nobody(),
     )
-    return Decoded(facts, _rejected(parsed))
-
-
-def _parse(batch: RecordBatch, reader: _Reader) -> _Parsed:
-    """Every message as read by the topic's decoder, or rejected.
-
-    An event is gone before the next chunk is read, so all of them use the same memory, which is
-    near the core.
-    """
-    columns: dict[str, list[Any]] = {name: [] for name in reader.fields}
-    rejections: dict[int, _Rejection] = {}
-    for start in range(0, len(batch.values), _CHUNK):
-        values = batch.values[start : start + _CHUNK]
-        try:
-            rows = _read_plain(values, reader)
-        except (TypeError, ValueError, RecursionError):
-            rows = _read_each(values, reader, start, rejections)
-        for name, column in zip(reader.fields, zip(*rows, strict=True), strict=False):
-            columns[name] += column
-    place = np.delete(np.arange(len(batch.values)), list(rejections))
-    return _Parsed(batch, columns, place, rejections)
-
-
-def _read_plain(values: Sequence[bytes | None], reader: _Reader) -> list[_Values]:
-    """The events of usual messages.
-
-    Raises:
-        TypeError: a message has no value.
-        ValueError, RecursionError: one cannot be read, or is long enough to be too deep.
-
-    """
-    there = cast("Sequence[bytes]", values)
-    if max(map(len, there)) > _SHALLOW_BYTES:
-        raise ValueError("a long message")
-    for value in filterfalse(bytes.isascii, there):
-        value.decode()  # the parser does not look into what it skips
-    return list(map(reader.take, map(reader.read, there)))
-
-
-def _read_each(
-    values: Sequence[bytes | None],
-    reader: _Reader,
-    start: int,
-    rejections: dict[int, _Rejection],
-) -> list[_Values]:
-    """The events of any messages, one by one; rejections by place, beginning with `start`."""
-    rows = []
-    for place, value in enumerate(values, start):
-        event = _check(value) or _read_one(cast("bytes", value), reader)
-        if isinstance(event, _Rejection):
-            rejections[place] = event
-        else:
-            rows.append(reader.take(event))
-    return rows
-
-
-def _read_one(value: bytes, reader: _Reader) -> Event | _Rejection:
-    """The event of one message that can be decoded as text."""
-    try:
-        event: Event = reader.read(value)
-    except (ValueError, RecursionError):  # all of msgspec's are ValueErrors
-        return _read_again(value, reader)
-    return event
-
-
-def _check(value: bytes | None) -> _Rejection | None:
-    if value is None:
-        return _Rejection(RejectReason.NULL_VALUE, "the record has no value")
-    if len(value) > MAX_EVENT_BYTES:
-        error = f"{len(value)} bytes, more than {MAX_EVENT_BYTES}"
-        return _Rejection(RejectReason.TOO_LARGE, error)
-    try:
-        value.decode()
-    except UnicodeDecodeError as error:
-        return _Rejection(RejectReason.NOT_JSON, f"not UTF-8 (byte {error.start})")
-    if len(value) > _SHALLOW_BYTES and _depth(value) > MAX_DEPTH:
-        return _Rejection(RejectReason.NOT_JSON, f"nested more than {MAX_DEPTH} deep")
-    return None
-
-
-def _depth(value: bytes) -> int:
-    """The greatest nesting depth; exact for JSON, any number for other bytes."""
-    letters = np.frombuffer(_STRINGS.sub(b"", value), np.uint8) | 0x20  # "[" as "{", "]" as "}"
-    steps = (letters == ord("{")).astype(np.int64) - (letters == ord("}"))
-    return int(np.cumsum(steps).max(initial=0))
-
-
-def _read_again(value: bytes, reader: _Reader) -> Event | _Rejection:
-    """Why the decoder failed; the event if what was wrong does not count.
-
-    That is a field that is repeated later, or a lone surrogate in none of the names.
-    """
-    try:
-        fields = _object(value)  # of a repeated key the last one
-    except (ValueError, RecursionError) as error:
-        both = substituted(value)
-        if both is not None:
-            return _read_substituted(*both, reader)
-        return _Rejection(RejectReason.NOT_JSON, str(error))
-    try:
-        event: Event = reader.read(msgspec.json.encode(fields))
-    except ValueError as error:
-        return _Rejection(RejectReason.INVALID, str(error))
-    return event
-
-
-def _read_substituted(first: bytes, second: bytes, reader: _Reader) -> Event | _Rejection:
-    """The event of a message with lone surrogates, unless one of the names has one."""
-    try:
-        one, other = _object(first), _object(second)
-    except (ValueError, RecursionError) as error:
-        return _Rejection(RejectReason.NOT_JSON, str(error))
-    for name in reader.names:
-        if name in one and bytes(one[name]) != bytes(other[name]):
-            return _Rejection(RejectReason.NOT_JSON, f"half a surrogate pair in `{name}`")
-    return _read_again(first, reader)
+    return Decoded(facts, _rejected(messages))
 
 
 def _reject_invalid(
-    parsed: _Parsed, kind: NDArray[np.uint8], own_violations: Mapping[RejectReason, Mask]
+    messages: Messages, word: str, own_violations: Mapping[RejectReason, Mask]
 ) -> _Common:
-    """Reject well-formed events that violate a rule; the common columns of the others."""
-    batch, place, columns = parsed.batch, parsed.place, parsed.columns
-    users = list(map(str.encode, columns["user_id"]))
-    at = np.fromiter(columns["ts"], np.int64, len(place))
-    received_at = batch.received_at[place]
-    is_right_partition = partitions_of(users, batch.partitions) == batch.partition
+    """Reject well-formed events that violate a rule; the common columns of the others.
+
+    `word` is the field with the word for what happened.
+    """
+    batch = messages.batch
+    kind = _kinds(messages, word)
+    at = np.fromiter(messages.columns["ts"], np.int64, len(messages))
+    received_at = batch.received_at[messages.place]
     violations = {
         RejectReason.UNKNOWN_KIND: kind == _UNKNOWN,
         **own_violations,
         RejectReason.BAD_TIME: at < YEAR_2000,
         RejectReason.FROM_THE_FUTURE: at > received_at + FUTURE_MS,
-        RejectReason.WRONG_PARTITION: ~is_right_partition,
+        RejectReason.WRONG_PARTITION: (
+            partitions_of(messages.users, batch.partitions) != batch.partition
+        ),
     }
     if any(rows.any() for rows in violations.values()):
         reason = np.select(
@@ -406,36 +226,32 @@ def _reject_invalid(
         valid = reason == _VALID
         for row in np.flatnonzero(~valid).tolist():
             why = RejectReason(reason[row])
-            error = _ERRORS.get(why) or _unknown_word(parsed, row)
-            parsed.rejections[int(place[row])] = _Rejection(why, error)
-        for name, column in columns.items():
-            columns[name] = list(compress(column, valid))
-        users = list(compress(users, valid))
-        parsed.place = place = place[valid]
+            error = _ERRORS.get(why) or _unknown_word(messages, word, row)
+            messages.rejections[int(messages.place[row])] = Rejection(why, error)
+        messages.keep(valid)
         at, received_at, kind = at[valid], received_at[valid], kind[valid]
     return {
         "topic": batch.topic,
         "partition": batch.partition,
         "next_offset": batch.next_offset,
-        "offset": batch.offsets[place],
+        "offset": batch.offsets[messages.place],
         "at": at,
         "received_at": received_at,
-        "identity": identities(batch.topic, columns["user_id"], columns["event_id"]),
-        "user": user_keys(users),
+        "identity": messages.identity,
+        "user": messages.user,
         "kind": kind,
     }
 
 
-def _unknown_word(parsed: _Parsed, row: int) -> str:
+def _unknown_word(messages: Messages, name: str, row: int) -> str:
     """What is wrong with an event whose word for what happened nobody knows."""
-    name = "kind" if parsed.batch.topic == PURCHASES else "event"
-    word = parsed.columns[name][row]
+    word = list(messages.numbering[name])[messages.columns[name][row]]
     shown = word if len(word) <= _SHOWN_WORD else word[:_SHOWN_WORD] + "…"
     return f"`{name}` is {shown!r}, a word for what happened that this version does not know"
 
 
-def _rejected(parsed: _Parsed) -> list[Rejected]:
-    batch = parsed.batch
+def _rejected(messages: Messages) -> list[Rejected]:
+    batch = messages.batch
     return [
         Rejected(
             topic=batch.topic,
@@ -446,7 +262,7 @@ def _rejected(parsed: _Parsed) -> list[Rejected]:
             error=error,
             raw=batch.values[place],
         )
-        for place, (reason, error) in sorted(parsed.rejections.items())
+        for place, (reason, error) in sorted(messages.rejections.items())
     ]
 
 
@@ -457,57 +273,60 @@ def _order_id(event: Purchase) -> str:
     return event.ref_order_id or event.order_id
 
 
-def _distinct(names: Sequence[str | None]) -> set[str]:
-    """The different names; empty is absent."""
-    distinct = set(names)
-    distinct -= {None, ""}
-    return cast("set[str]", distinct)
+def _there(names: Sequence[str | None]) -> list[str]:
+    """The names that are not absent; an empty one is."""
+    return [name for name in names if name]
 
 
-def _are_among(names: Sequence[str | None], found: Collection[str]) -> Mask:
-    """Which names are among some that are found rarely, shape (n,)."""
+def _are_among(names: Sequence[str | None], number: Codes, found: Collection[str]) -> Mask:
+    """Which rows have a name that is among some that are found rarely, shape (n,)."""
     if not found:
-        return np.zeros(len(names), np.bool_)
-    return np.array([name in found for name in names], np.bool_)
+        return np.zeros(len(number), np.bool_)
+    return np.array([name in found for name in names], np.bool_)[number]
 
 
-def _are_nobody(user_ids: Sequence[str], placeholders: Placeholders) -> Mask:
-    """Which users are placeholders, shape (n,)."""
-    return _are_among(user_ids, placeholders.among(user_ids))
-
-
-def _kinds(parsed: _Parsed, words: Sequence[str]) -> NDArray[np.uint8]:
-    known = _CODES[parsed.batch.topic]
-    try:
-        return np.fromiter(map(known.__getitem__, words), np.uint8, len(words))
-    except KeyError:
-        return np.array([known.get(word, _UNKNOWN) for word in words], np.uint8)
+def _kinds(messages: Messages, word: str) -> NDArray[np.uint8]:
+    known = _CODES[messages.batch.topic]
+    codes = [known.get(one, _UNKNOWN) for one in messages.numbering[word]]
+    kinds: NDArray[np.uint8] = np.array(codes, np.uint8)[messages.numbers(word)]
+    return kinds
 
 
 def _names_and_codes(
-    names: Sequence[str | None], placeholders: Collection[str] = frozenset()
+    names: Sequence[str | None], number: Codes, placeholders: Collection[str] = frozenset()
 ) -> tuple[list[str], Codes]:
-    """The distinct names by first appearance, and the code of each row; empty is absent."""
-    distinct = [name for name in dict.fromkeys(names) if name]
-    if not distinct:
-        return [], np.full(len(names), NONE, np.int32)
+    """The names that rows have, by first appearance, and the code of each row; empty is absent.
+
+    `number` gives each row's place in `names`.
+    """
+    is_name = np.fromiter(map(bool, names), np.bool_, len(names))
+    code = np.full(len(names), NONE, np.int32)
     if placeholders:
-        distinct = [name for name in distinct if name not in placeholders]
-    code: dict[str | None, int] = {name: i for i, name in enumerate(distinct)}
-    code |= {None: NONE, "": NONE} | dict.fromkeys(placeholders, PLACEHOLDER)
-    return distinct, np.fromiter(map(code.__getitem__, names), np.int32, len(names))
+        is_placeholder = np.array([name in placeholders for name in names], np.bool_)
+        code[is_placeholder] = PLACEHOLDER
+        is_name &= ~is_placeholder
+    is_name &= np.bincount(number, minlength=len(names)) > 0
+    code[is_name] = np.arange(np.count_nonzero(is_name))
+    return cast("list[str]", list(compress(names, is_name))), code[number]
+
+
+def _coded(names: Sequence[str | None]) -> tuple[list[str], Codes]:
+    """The distinct names by first appearance, and the code of each row; empty is absent."""
+    numbering = Numbering()
+    number = np.fromiter(map(numbering.__getitem__, names), np.int32, len(names))
+    return _names_and_codes(list(numbering), number)
 
 
 def _currencies_and_codes(words: Sequence[str | None]) -> tuple[list[str], Codes]:
     """The distinct currencies, folded, and the code of each row; blank is absent."""
-    distinct, code = _names_and_codes(words)
-    currencies, currency = _names_and_codes([folded(word) for word in distinct])
+    distinct, code = _coded(words)
+    currencies, currency = _coded([folded(word) for word in distinct])
     return currencies, np.append(currency, np.int32(NONE))[code]
 
 
 def _tags_and_codes(tags: Sequence[str | float | None]) -> tuple[list[str], Codes]:
     """The distinct tags as texts, and the code of each row; empty is absent."""
-    return _names_and_codes([tag if type(tag) is str else _tag(tag) for tag in tags])
+    return _coded([tag if type(tag) is str else _tag(tag) for tag in tags])
 
 
 def _tag(tag: str | float | None) -> str | None:
@@ -537,7 +356,7 @@ def _cents(values: Sequence[int | None]) -> NDArray[np.int64]:
 
 
 def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array(values, np.float64)  # None becomes nan
+    return np.array([nan if value is None else value for value in values], np.float64)
 
 
 def _mask(values: Sequence[object]) -> Mask:

@@ -36,20 +36,20 @@ def order_key(user_id: str, order_id: str) -> Key:
 
 def identities(topic: str, user_ids: Sequence[str], event_ids: Sequence[str]) -> Keys:
     """`identity` of each row, shape (n, 2)."""
-    return _hashes(_pairs(f"{topic}\0", user_ids, event_ids))
+    return keys_of(hashed(paired(f"{topic}\0", user_ids, event_ids)))
 
 
 def user_keys(user_ids: Sequence[bytes]) -> Keys:
     """`user_key` of each row, given as UTF-8, shape (n, 2)."""
-    return _hashes(user_ids)
+    return keys_of(hashed(user_ids))
 
 
 def order_keys(user_ids: Sequence[str], order_ids: Sequence[str]) -> Keys:
     """`order_key` of each row, shape (n, 2)."""
-    return _hashes(_pairs("", user_ids, order_ids))
+    return keys_of(hashed(paired("", user_ids, order_ids)))
 
 
-def _pairs(topic: str, user_ids: Sequence[str], others: Sequence[str]) -> list[bytes]:
+def paired(topic: str, user_ids: Sequence[str], others: Sequence[str]) -> list[bytes]:
     """Each row's names joined without ambiguity: no other pair of names gives the same bytes."""
     rows = zip(user_ids, others, strict=True)
     if "\0" in "".join(user_ids):
@@ -61,9 +61,15 @@ def _marked(user_id: str) -> str:
     return f"\0{len(user_id)}\0{user_id}" if "\0" in user_id else user_id
 
 
-def _hashes(data: Sequence[bytes]) -> Keys:
-    digests = b"".join(map(xxh3_128_digest, data))  # the high word first, big-endian
-    return np.frombuffer(digests, ">u8").reshape(-1, 2)[:, ::-1].astype(np.uint64, order="C")
+def hashed(data: Sequence[bytes]) -> bytes:
+    """The xxh3_128 of each, 16 bytes, one after the other."""
+    return b"".join(map(xxh3_128_digest, data))
+
+
+def keys_of(hashes: bytes | bytearray) -> Keys:
+    """Hashes, as `hashed` gives them, as keys, shape (n, 2)."""
+    high_first = np.frombuffer(hashes, ">u8").reshape(-1, 2)  # digests are big-endian
+    return high_first[:, ::-1].astype(np.uint64, order="C")
 
 
 def _first(keys: Keys) -> Key:
