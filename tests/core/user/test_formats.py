@@ -8,7 +8,7 @@ import pytest
 
 from streams.core.user.formats import CONVERSIONS
 from streams.core.user.memory import UserMemory
-from tests.builders import HOUR, MINUTE, NOON
+from tests.builders import HOUR, MINUTE, NOON, copied, paid, refund
 from tests.core.user.snapshots.messages import AFTER, BEFORE
 from tests.core.user.test_memory import KEY, Reader
 
@@ -82,6 +82,43 @@ def test_an_upgraded_state_goes_on_as_if_all_had_been_read_by_today_s_version() 
     assert written == {order: expected[order] for order in written}
     assert written.keys() == {"frozen", "open", "not yet", "new"}
     assert ours.doors() == {place: n for place, n in anew.doors().items() if place in ours.doors()}
+
+
+def of_format_3(reader: Reader) -> dict[str, np.ndarray[Any, Any]]:
+    """What a snapshot of it held before orders were kept in full."""
+    arrays = copied(reader.memory.arrays())
+    words = (ROOM.parent / "layouts" / "user-3.txt").read_text("utf-8").splitlines()
+    names = [line.split()[0] for line in words if line[:5] not in {"door ", "cell "}]
+    former = {name: arrays[name] for name in names}
+    former["cells.field"] = former["cells.field"][:, : sum(line[:5] == "cell " for line in words)]
+    return former
+
+
+def test_orders_that_something_was_given_back_of_are_stated_again_with_its_time() -> None:
+    before = Reader()
+    before.fold(
+        paid("given", sku="s"),
+        refund("given", 30, ts=NOON + HOUR, reason="late"),
+        refund("given", 5, ts=NOON + 2 * HOUR, currency="USD"),
+        paid("kept"),
+        refund("waits", 7),
+    )
+    before.collect()
+    reader = Reader()
+    arrays = CONVERSIONS[2](of_format_3(before))
+    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
+    reader.memory.life = 1
+    [row] = reader.rows("order_credit")
+
+    assert (row["order_id"], row["sku"], row["qty"], row["margin_cents"]) == (
+        "given",
+        "",
+        None,
+        None,
+    )
+    assert row["refund_at"] == [NOON + HOUR, NOON + 2 * HOUR]
+    assert (row["refund_cents"], row["refunded_cents"]) == ([30, 0], 30)
+    assert row["refund_reason"] == ["", ""]
 
 
 def test_the_one_moment_of_a_former_touch_is_both_of_its_moments() -> None:
