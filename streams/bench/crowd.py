@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import NONE, Behaviour, Decoded, Purchases
+from schemas.columns import NONE, UNKNOWN_CENTS, Behaviour, Decoded, Purchases
 from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES, Kind
 
 DAY_MS: Final = 86_400_000
@@ -21,6 +21,7 @@ TENTH: Final = 0.1  # of purchases are refunds, of events are shared, are live
 TAIL: Final = 1.5  # exponent: some users come often,
 FAME: Final = 3  # and some KOLs are known to all
 FAVOURITES: Final = 7  # a user follows one KOL in so many
+SKUS: Final = 5_000  # products
 DISORDER_MS: Final = 2_000
 CLICK_KINDS: Final = (Kind.CLICK, Kind.PDP_VIEW, Kind.IMPRESSION, Kind.ADD_CART)
 ENGAGEMENT_KINDS: Final = (
@@ -118,9 +119,20 @@ class Crowd:
             channel=none,
             currencies=[],
             currency=none,
+            categories=["category-0", "category-1"],
+            category=rng.integers(0, 2, n).astype(np.int32),
+            price_tiers=[],
+            price_tier=none,
+            sizes=[],
+            size=none,
+            skus=[f"sku-{number:05d}" for number in rng.integers(0, SKUS, n).tolist()],
+            coupon_ids=[""] * n,
+            reasons=[""] * n,
+            qty=np.ones(n),
             pay_cents=rng.integers(100, 100_000, n),
             list_cents=zeros,
             discount_cents=zeros,
+            margin_cents=np.full(n, UNKNOWN_CENTS),
             promo=no,
             member=no,
             placeholder_user=no,
