@@ -217,25 +217,30 @@ class Stack:
     def join(self, name: str) -> None:
         """Start one more worker; through the proxies where there are some."""
         (port,) = ports.free(0)
-        env = {**self.env, "KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
-        if self.broker_proxy is not None:
-            env["KOL_KAFKA__BOOTSTRAP"] = f"{ports.HOST}:{self.broker_proxy.port}"
-        if self.engine_proxy is not None:
-            env["KOL_CLICKHOUSE__PORT"] = str(self.engine_proxy.port)
+        own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
+        env = {**self.env, **own, **self._proxied()}
         self.extras[name] = Extra(name, env, self.home.log(name), port)
         self.keep()
 
     def join_trainer(self, name: str) -> None:
-        """Start one more trainer, which stands by while another one holds the lock."""
+        """Start one more trainer, which stands by; through the proxies, too."""
         (port,) = ports.free(0)
-        env = {**self.env, "KOL_TRAINER__PORT": str(port)}
+        env = {**self.env, "KOL_TRAINER__PORT": str(port), **self._proxied()}
         self.extras[name] = Extra(name, env, self.home.log(name), port, ("trainer",))
         self.keep()
 
+    def _proxied(self) -> dict[str, str]:
+        """Where broker and engine are for who is to be disturbed."""
+        env = {}
+        if self.broker_proxy is not None:
+            env["KOL_KAFKA__BOOTSTRAP"] = f"{ports.HOST}:{self.broker_proxy.port}"
+        if self.engine_proxy is not None:
+            env["KOL_CLICKHOUSE__PORT"] = str(self.engine_proxy.port)
+        return env
+
     def roll_up(self, name: str) -> None:
         """Let one more process take a turn of its own, and do not wait for it."""
-        env = {**self.env}
-        extra = Extra(name, env, self.home.log(name), 0, ("rollup",), stays=False)
+        extra = Extra(name, self.env, self.home.log(name), 0, ("rollup",), stays=False)
         words = [sys.executable, "-m", "streams.cli", *extra.words, "--home", str(self.path)]
         extra.process = Process(words, extra.log, env=extra.env)
         self.extras[name] = extra
