@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
+from schemas.topics import TRAINER
 from sinks.migrate import check as schema_fault
 from streams.clients.app_names import name_conflict
 from streams.clients.clickhouse import connect
@@ -44,7 +45,7 @@ def run(settings: Settings, *, once: bool = False, turns: Sequence[str] = tuple(
 
 
 def check(settings: Settings) -> None:
-    """Make sure that topics and tables fit.
+    """Make sure that the topic and the tables of the trainer fit.
 
     Raises:
         NotReadyError: they are missing or of another version.
@@ -52,7 +53,8 @@ def check(settings: Settings) -> None:
 
     """
     with kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
-        fatal = [one for one in broker.differences() if one.fatal]
+        topic = settings.kafka.broker_topic(TRAINER)
+        fatal = [one for one in broker.differences() if one.fatal and one.topic == topic]
     if fatal:
         raise NotReadyError("; ".join(f"topic {one.topic} {one.what}" for one in fatal))
     conf = settings.clickhouse

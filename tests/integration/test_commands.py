@@ -14,8 +14,10 @@ from schemas.events import INPUTS, INTERACTIONS
 from schemas.topics import CELLS
 from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
+from streams.trainer import telemetry as trainer
 from streams.worker.telemetry import METRICS
 from tests.builders import NOON, click, interaction, paid, refund
+from tests.commands import command
 from tests.embedded.waiting import until
 from tests.integration.conftest import Product, running
 
@@ -173,6 +175,64 @@ async def test_a_worker_whose_topic_gets_more_partitions_says_so_and_reads_on_wh
 
     assert product.sql("SELECT count() AS n FROM v_order WHERE order_id = 'grown'") == [{"n": 1}]
     assert all(one["restarts"] == 0 for one in product.json("status")["processes"])
+
+
+def test_a_turn_by_hand_says_what_it_computed_anew_and_never_changes_the_zone(
+    product: Product,
+) -> None:
+    drained = product.json("drain")
+    before = product.json("status")["trainer"]
+    by_hand = product.json("rollup", "--from", "2020-01-01")
+    text = product.kol("rollup")
+    elsewhere = command("rollup", home=product.home, env={"KOL_BUSINESS_ZONE": "Europe/Berlin"})
+
+    assert drained == {"drained": True, "rolled_up": True}
+    assert by_hand["generation"] > before["generation"]
+    assert (by_hand["zone"], by_hand["buckets"]["credit_1d"]) == ("Asia/Shanghai", 1)
+    assert "days are those of Asia/Shanghai" in text
+    assert elsewhere.returncode == 1
+    assert "those of Asia/Shanghai, KOL_BUSINESS_ZONE is Europe/Berlin" in elsewhere.stderr
+    assert product.sql(
+        "SELECT toString(day) AS day, sum(credit_cents) AS cents FROM v_credit_1d"
+        " WHERE model = 'linear' GROUP BY day"
+    ) == product.sql("SELECT '2024-05-20' AS day, sum(paid_cents) AS cents FROM v_order")
+
+
+def test_the_trainers_pages_have_every_metric_and_say_that_it_is_well(product: Product) -> None:
+    url = product.json("status")["trainer"]["url"]
+    page, live, ready = (
+        fetch_page(f"{url}/{name}") for name in ("metrics", "healthz/live", "healthz/ready")
+    )
+    exported = {named(family).name for family in families((page or b"").decode())}
+
+    assert exported >= trainer.METRICS.keys()
+    assert [json.loads(one or b"") for one in (live, ready)] == 2 * [{"ok": True, "faults": []}]
+    assert "holds the lock" in product.kol("status")
+
+
+def test_a_trainer_that_dies_is_started_again(product: Product) -> None:
+    product.kill("trainer")
+
+    def is_back() -> bool:
+        running = {one["name"]: one for one in product.json("status")["processes"]}
+        one = running.get("trainer", {})
+        return bool(one.get("state") == "up" and one["restarts"] == 1)
+
+    until(is_back)
+
+    assert product.json("status")["trainer"]["fault"] == ""
+
+
+def test_one_turn_for_cron_ends_by_itself(product: Product) -> None:
+    words = ("trainer", "--once", "--turn", "minutes")
+    once = command(*words, home=product.home, env={"KOL_APP_ID": "another"})
+    unknown = command("trainer", "--turn", "hourly", home=product.home)
+    said = [json.loads(line)["message"] for line in once.stderr.splitlines()]
+
+    assert once.returncode == 0
+    assert said[-1] == "stopped"
+    assert unknown.returncode == 2
+    assert "hourly: turns are minutes" in unknown.stderr
 
 
 def test_a_missing_topic_is_told_by_drain_at_once(product: Product) -> None:

@@ -1,6 +1,8 @@
 """The rhythm of a trainer: who holds the lock takes turns, and says how each went."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -287,3 +289,11 @@ def test_a_turn_that_hangs_needs_a_new_process(seconds: float, faults: Sequence[
     health._clock = lambda: NOW / 1000 + seconds
 
     assert [fault.partition(" for")[0] for fault in health.live()] == list(faults)
+
+
+def test_a_trainer_knows_neither_faust_nor_pandas() -> None:
+    names = ("faust", "mode", "pandas", "streams.worker")
+    code = f"import sys, streams.trainer.process; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
