@@ -143,6 +143,7 @@ NOBODY: Final = frozenset(  # as the shop's setting has them before anybody chan
 )
 
 Fields = Mapping[str, Any]  # one JSON object
+Cell = tuple[str, int, str, int, int]  # KOL, minute, stream, age, partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,22 +259,23 @@ class Expected:
             if credit or refunded
         )
 
-    def observations(self) -> dict[tuple[str, int, str, int], tuple[int, int]]:
-        """KOL, minute, stream and age -> orders with the greatest part for the KOL, bad ones.
+    def observations(self, *, final: bool = True) -> dict[Cell, tuple[int, int]]:
+        """What is observed of orders: n, and k bad ones, each of the KOL with the greatest part.
 
         By the model time_decay; of equal parts that of the first KOL by UTF-8 bytes. Minutes are
-        observed once they are final by all three topics of their partition.
+        observed once they are final by all three topics of their partition; without `final`, all.
         """
-        seen: dict[tuple[str, int, str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        seen: dict[Cell, tuple[int, int]] = defaultdict(lambda: (0, 0))
         for order in self.orders.values():
             earned = order.credits["time_decay"]
             kol = min(earned, key=lambda name: (-earned[name][0], name.encode()))
-            until = self.watermarks[partition_of(order.user_id, len(self.watermarks))]
+            partition = partition_of(order.user_id, len(self.watermarks))
+            until = self.watermarks[partition] if final else math.inf
             for stream, age, at, is_bad in [] if kol == "organic" else observed(order):
                 minute = at // MINUTE_MS
                 if (minute + 1) * MINUTE_MS + LATENESS_MS <= until:
-                    n, k = seen[kol, minute, stream, age]
-                    seen[kol, minute, stream, age] = n + 1, k + is_bad
+                    n, k = seen[kol, minute, stream, age, partition]
+                    seen[kol, minute, stream, age, partition] = n + 1, k + is_bad
         return dict(seen)
 
     def product_rows(self) -> Counter[tuple[object, ...]]:

@@ -62,11 +62,16 @@ def test_an_undisturbed_run_says_what_the_oracle_says(log: list[Record], peace: 
     assert peace.scores
     assert peace.letters
     assert peace.credits
+    assert peace.observations
 
 
 def _first_cell(told: Told) -> None:
     key, values = next(iter(told.cells.items()))
     told.cells[key] = (values[0] + 1, *values[1:])
+
+
+def _no_observation(told: Told) -> None:
+    told.observations.popitem()
 
 
 def _first_door(told: Told) -> None:
@@ -79,6 +84,7 @@ CHANGES: dict[str, Callable[[Told], None]] = {
     "products": lambda told: told.products.update([next(iter(told.products))]),
     "refunds": lambda told: told.refunds.subtract([next(iter(told.refunds))]),
     "cells": _first_cell,
+    "observations": _no_observation,
     "doors": _first_door,
     "dead letters": lambda told: told.letters.clear(),
 }

@@ -38,7 +38,10 @@ ORACLE_CELLS = (
     *("carts", "views", "likes", "saves", "comments", "danmaku", "shares", "follows"),
     *("unfollows", "joins", "leaves", "questions", "replies", "creations", "reports"),
     *("dwell_ms", "orders", "paid_cents", "list_cents", "discount_cents", "promo_cents"),
-    *("member_cents", "refunds", "refund_cents"),
+    *("member_cents", "refunds", "refund_cents", "depth", "depth_square"),
+    *("credible_days", "credible_days_square", "credible_depth", "credible_depth_square"),
+    *("aged_days", "young_days", "users_near", "users_far", "dwell_views", "short_views"),
+    *("live_ms", "unfollowers"),
 )
 
 Row = tuple[Any, ...]
@@ -64,6 +67,7 @@ class Told:
     refused: Counter[Row] = field(default_factory=Counter)  # letters that are not of inputs
     products: Counter[Row] = field(default_factory=Counter)
     refunds: Counter[Row] = field(default_factory=Counter)
+    observations: dict[Row, Row] = field(default_factory=dict)
     unbalanced: list[Row] = field(default_factory=list)  # KOLs whose refunds do not add up
 
 
@@ -123,6 +127,13 @@ def told(settings: Settings) -> Told:
                 " toUnixTimestamp64Milli(refunded_at), refunded_cents, kind, reason FROM v_refund"
             )
         ),
+        observations={
+            row[:5]: row[5:]
+            for row in ask(
+                "SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), stream, bucket,"
+                " source_partition, n, k FROM detector_cell FINAL"
+            )
+        },
         unbalanced=ask(_UNBALANCED),
     )
     client.close()
@@ -203,6 +214,10 @@ def _of(sink: Memory) -> Told:
         for at, name in enumerate(NAMES):
             cell[at] += int(row[name])
     found.cells = {key: tuple(values) for key, values in sums.items() if any(values)}
+    for row in sink.rows("detector_cell"):
+        about = (row["kol_id"], row["minute"] // 60, row["stream"])
+        place = (int(row["bucket"]), int(row["source_partition"]))
+        found.observations[*about, *place] = (int(row["n"]), int(row["k"]))
     for row in sink.rows("dead_letter"):
         found.letters[row["topic"], row["partition"], row["offset"], row["reason"]] += 1
     for row in sink.rows("door_count"):
@@ -259,6 +274,12 @@ def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]
         *_sets("refunds", stands.refunds, expected.refund_rows()),
         *([f"refunds of KOLs: {stands.unbalanced[:SHOWN]}"] if stands.unbalanced else []),
         *_maps("cells", {k: v for k, v in ours.items() if any(v)}, _some(cells)),
+        *_observed(
+            "observations",
+            stands.observations,
+            expected.observations(),
+            expected.observations(final=False),
+        ),
         *_maps("doors", doors, {key: n for key, n in expected.doors.items() if n}),
         *_sets(
             "dead letters",
@@ -301,6 +322,7 @@ def against_quiet(stands: Told, peace: Told) -> list[str]:
         *_sets("products (quiet)", stands.products, peace.products),
         *_sets("refunds (quiet)", stands.refunds, peace.refunds),
         *_maps("cells (quiet)", stands.cells, peace.cells),
+        *_observed("observations (quiet)", stands.observations, peace.observations),
         *_maps("doors (quiet)", stands.doors, peace.doors),
         *_sets("dead letters (quiet)", stands.letters, peace.letters),
         *_sets("final scores (quiet)", Counter(list(stands.scores)), Counter(list(peace.scores))),
@@ -345,6 +367,25 @@ def _sets(name: str, ours: Counter[Any], theirs: Counter[Any]) -> list[str]:
         return []
     shown = (sorted(more, key=repr)[:SHOWN], sorted(fewer, key=repr)[:SHOWN])
     return [f"{name}: {more.total()} too many, {fewer.total()} missing: {shown}"]
+
+
+def _observed(
+    name: str,
+    ours: Mapping[Any, Any],
+    final: Mapping[Any, Any],
+    every: Mapping[Any, Any] | None = None,
+) -> list[str]:
+    """Where observations differ from those of final minutes; of others those of every minute hold.
+
+    A worker raises topics that are idle, so more minutes are final than by the log alone.
+    """
+    beyond = {} if every is None else every
+    wanted = {
+        key: final.get(key, beyond.get(key))
+        for key in ours.keys() | final.keys()
+        if key in final or every is not None
+    }
+    return _maps(name, {key: ours[key] for key in wanted if key in ours}, wanted)
 
 
 def _maps(name: str, ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> list[str]:

@@ -13,7 +13,12 @@ from tests.oracle import PRODUCT, Expected, oracle
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 4
-CELL_FIELDS = ("events", "users", "views", "orders", "paid_cents", "refunds", "refund_cents")
+CELL_FIELDS = (
+    *("events", "users", "views", "orders", "paid_cents", "refunds", "refund_cents"),
+    *("depth", "credible_days", "credible_days_square", "credible_depth", "credible_depth_square"),
+    *("aged_days", "young_days", "users_near", "users_far", "dwell_views", "short_views"),
+    *("live_ms", "unfollowers"),
+)
 FIELDS = ", ".join(CELL_FIELDS)
 SAYS_SOMETHING = " OR ".join(
     f"{field} != 0" for field in CELL_FIELDS
@@ -41,6 +46,8 @@ def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
         " toUnixTimestamp64Milli(refunded_at), refunded_cents, kind, reason FROM v_refund",
         "cells": f"SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), {FIELDS} FROM v_minute"  # noqa: S608  # names of ours
         f" WHERE {SAYS_SOMETHING}",
+        "observations": "SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), stream, bucket,"
+        " source_partition, n, k FROM detector_cell FINAL",
         "letters": "SELECT topic, partition, offset FROM v_dead_letter",
     }
     return {
@@ -63,6 +70,7 @@ def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
         "products": Counter(expected.product_rows()),
         "refunds": Counter(expected.refund_rows()),
         "cells": Counter((*key, *values) for key, values in cells.items() if any(values)),
+        "observations": Counter((*at, *nk) for at, nk in expected.observations().items()),
         "letters": Counter(letters),
     }
 

@@ -286,13 +286,21 @@ def latest_depth(table: Table) -> dict[str, int]:
     return {kol: total for kol, total in depth.items() if total}
 
 
-def latest_observations(table: Table) -> dict[tuple[str, int, str, int], tuple[int, int]]:
-    """KOL, minute, stream and bucket -> observations and bad ones, summed over partitions."""
-    seen: dict[tuple[str, int, str, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for row in table.of("detector_cell"):
-        key = (row["kol_id"], row["minute"] // 60, row["stream"], row["bucket"])
-        seen[key] = seen[key][0] + row["n"], seen[key][1] + row["k"]
-    return dict(seen)
+def latest_observations(table: Table) -> dict[tuple[Any, ...], tuple[int, int]]:
+    """KOL, minute, stream, bucket and partition -> observations, bad ones."""
+    return {
+        (
+            row["kol_id"],
+            row["minute"] // 60,
+            row["stream"],
+            row["bucket"],
+            row["source_partition"],
+        ): (
+            row["n"],
+            row["k"],
+        )
+        for row in table.of("detector_cell")
+    }
 
 
 def latest_doors(table: Table, kind: str) -> Counter[tuple[str, int, str]]:
