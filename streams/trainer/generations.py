@@ -43,14 +43,6 @@ def claim(reason: Reason, now_ms: int) -> Claim:
     return Claim(socket.gethostname(), os.getpid(), now_ms, reason)
 
 
-def decode(value: bytes | None) -> Claim | None:
-    """The claim in a record; None where it holds none."""
-    try:
-        return msgspec.json.decode(value or b"", type=Claim)
-    except msgspec.DecodeError:
-        return None
-
-
 async def begin_generation(
     kafka: Kafka, mine: Claim, greatest_known: Callable[[], int] = lambda: 0
 ) -> int:

@@ -52,7 +52,6 @@ class Report(NamedTuple):
 class Turn(NamedTuple):
     """One kind of turn."""
 
-    about: str  # what it brings up to date
     seconds: Callable[[Settings], float]  # from the beginning of one to that of the next
     take: Callable[[Work], Report]
 
@@ -106,7 +105,6 @@ def _roll_ups(work: Work) -> Report:
 TURNS: Final[Mapping[str, Turn]] = MappingProxyType(
     {
         MINUTES: Turn(
-            "the roll-ups: credits, cells and scores by hour and by day",
             lambda settings: settings.trainer.minutes_seconds,
             _roll_ups,
         ),

@@ -154,7 +154,7 @@ async def test_one_that_was_killed_or_stopped_loses_the_lock_with_its_session(
             still = [await held(heir) for _ in range(3)]
 
     assert [now > then for now, then in zip(after, before, strict=True)] == [True, True]
-    assert still == 3 * [after[0]]
+    assert after[0] <= still[0] <= still[1] <= still[2]
 
 
 async def test_a_generation_begun_by_hand_makes_the_holder_begin_another(conf: Kafka) -> None:

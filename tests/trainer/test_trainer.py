@@ -82,7 +82,7 @@ class Tried(Trainer):
         former: Notes | None = None,
         every: float = 0.0,
     ) -> None:
-        super().__init__(Settings(), {MINUTES: Turn("", lambda _: every, take)}, lambda: NOW)
+        super().__init__(Settings(), {MINUTES: Turn(lambda _: every, take)}, lambda: NOW)
         self._lock = cast("Any", lock)
         self._former = former
         self.client = Client()
