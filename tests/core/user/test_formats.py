@@ -8,9 +8,10 @@ import pytest
 
 from streams.core.user.formats import CONVERSIONS
 from streams.core.user.memory import UserMemory
-from tests.builders import HOUR, MINUTE, NOON, copied, paid, refund
+from tests.builders import DAY, HOUR, MINUTE, NOON, click, copied, interaction, paid, refund
 from tests.core.user.snapshots.messages import AFTER, BEFORE
 from tests.core.user.test_memory import KEY, Reader
+from tests.core.user.test_observations import FINAL, passing, rows_of
 
 ROOM = Path(__file__).parent
 LAYOUT = (ROOM.parent / "layouts" / "user-2.txt").read_text("utf-8").splitlines()
@@ -94,6 +95,16 @@ def of_format_3(reader: Reader) -> dict[str, np.ndarray[Any, Any]]:
     return former
 
 
+def restored_from_3(before: Reader) -> Reader:
+    """A memory that goes on where one of format 3 stopped."""
+    reader = Reader()
+    arrays = CONVERSIONS[2](of_format_3(before))
+    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
+    reader.memory.life = 1
+    reader.read |= reader.memory.offsets
+    return reader
+
+
 def test_orders_that_something_was_given_back_of_are_stated_again_with_its_time() -> None:
     before = Reader()
     before.fold(
@@ -104,11 +115,8 @@ def test_orders_that_something_was_given_back_of_are_stated_again_with_its_time(
         refund("waits", 7),
     )
     before.collect()
-    reader = Reader()
-    arrays = CONVERSIONS[2](of_format_3(before))
-    reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
-    reader.memory.life = 1
-    [row] = reader.rows("order_credit")
+    reader = restored_from_3(before)
+    row = reader.order("given")
 
     assert (row["order_id"], row["sku"], row["qty"], row["margin_cents"]) == (
         "given",
@@ -129,3 +137,31 @@ def test_the_one_moment_of_a_former_touch_is_both_of_its_moments() -> None:
     assert row["touch_kol"] == ["k1", "k2", "k3", "k2"]
     assert row["touch_begin"] == row["touch_at"]
     assert {NOON - HOUR, NOON - 2 * MINUTE} <= set(row["touch_at"])
+
+
+def test_orders_whose_minute_was_open_are_observed_and_no_minute_is_in_part() -> None:
+    before = Reader()
+    before.fold(
+        click(ts=NOON - 2 * DAY),
+        paid("old", ts=NOON - DAY),
+        paid("open", ts=NOON, promo_flag=True),
+    )
+    before.collect()
+    reader = restored_from_3(before)
+    reader.fold(paid("same minute", ts=NOON + 1))
+    passing(reader, NOON + FINAL)
+
+    assert rows_of(reader) == [("k1", "promo", 0, 0, 2, 1)]
+
+
+def test_days_under_way_are_not_weighed_and_new_ones_are() -> None:
+    before = Reader()
+    before.fold(interaction("save", account_age_d=30))
+    before.collect()
+    reader = restored_from_3(before)
+    reader.fold(interaction("like", event_id="e2", account_age_d=30, ts=NOON + MINUTE))
+    reader.fold(interaction("like", user_id="u2", account_age_d=30, ts=NOON + MINUTE))
+    cell = reader.cell(at=NOON + MINUTE)
+
+    assert cell["depth"] == (1_609_438 - 1_386_294) + 693_147  # ln 5 - ln 4, and ln 2
+    assert (cell["credible_days"], cell["credible_depth"]) == (250_000, 173_287)
