@@ -306,8 +306,8 @@ def age(engine: Client) -> None:
         " WHERE notEmpty(kols) LIMIT 1"
     )
     engine.command(
-        "INSERT INTO credit_1d (model, kol_id, day, orders, version)"
-        " VALUES ('last', 'k-old', today() - 900, 1, 0)"
+        "INSERT INTO credit_1d (kol_id, day, orders_last, version)"
+        " VALUES ('k-old', today() - 900, 1, 0)"
     )
     engine.command(
         "INSERT INTO rollup_floor (target, bucket, settled, stated_from, version)"
