@@ -206,7 +206,9 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
     promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
     is_member: Annotated[bool | None, _about("bought by a member")] = None
     channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
-    reason: Annotated[str | None, _about("why it was refunded, or why that failed")] = None
+    reason: Annotated[
+        str | None, _about("why it was refunded, or why that failed; 200 characters are kept")
+    ] = None
     ref_order_id: Annotated[Ref | None, _about("the order that is refunded or cancelled")] = None
     platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
     margin_cents: Annotated[
