@@ -26,6 +26,7 @@ from sinks.base import Fault, Health, Observer, Refused, SinkStopped, State
 from sinks.clickhouse import ClickHouse, letter
 from sinks.connection import ConnectionSettings, HttpInserter, connect, silence_loggers
 from sinks.native import block
+from tests.sinks.forms import as_arrays
 from tests.sinks.samples import MAY, MONTH, Scripted, cells, doors, order, orders, rows
 
 LOST = OperationalError("connection lost")
@@ -557,6 +558,21 @@ async def test_a_value_that_is_not_of_its_type_never_leaves() -> None:
 
     assert [refused.row["n"] for refused in bench.letters] == [2.5]
     assert len(client.inserts) == 1
+
+
+async def test_a_row_among_arrays_is_found_and_told_with_its_lists() -> None:
+    client = Client()
+    bench = Bench(HttpInserter(lambda: client, {}))  # type: ignore[arg-type, return-value]  # no script needed
+    half_a_character = "\ud800"
+    many = [order(f"o{i}", ["k1", half_a_character if i == 5 else "k2"]) for i in range(8)]
+    written = await bench.sink.write(as_arrays(orders(*many)))
+
+    (refused,) = bench.letters
+
+    assert (written.rows, written.refused) == (7, 1)
+    assert refused.row["order_id"] == "o5"
+    assert refused.row["touch_kol"] == ["k1", half_a_character]
+    assert refused.row["credit_linear"] == [0, 0]
 
 
 def test_nothing_is_compressed_on_the_way_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
