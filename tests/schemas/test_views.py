@@ -7,12 +7,17 @@ import pytest
 
 from schemas.rows import TABLES, VIEWS, Table
 from schemas.units import CENTS, UTC
-from schemas.views import COLUMNS
+from schemas.views import COLUMNS, ViewColumn
 
 CODES = {  # numbers that count and measure nothing
     *("version", "snapshot", "partition", "source_partition", "offset", "final"),
     *("promo", "member", "blocks", "mutations", "settled", "bucket"),
 }
+
+
+def test_a_comment_ends_with_the_unit() -> None:
+    assert ViewColumn("paid", CENTS).comment == "paid [cents]"
+    assert ViewColumn("the KOL").comment == "the KOL"
 
 
 def test_every_view_has_its_columns_described() -> None:

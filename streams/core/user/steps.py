@@ -9,6 +9,8 @@
 | touches | meetings with KOLs are remembered | |
 | orders | orders that new touches may count for are marked | orders and refunds are matched |
 | cells | minutes of KOLs count events, users, depth, evidence | minutes of brands count orders |
+
+Cells of KOLs are counted for several batches at once (`uncounted`).
 """
 
 from collections.abc import Callable, Mapping
