@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from schemas.rollups import RollUp
 from schemas.rows import TABLES
 from streams.trainer.coverage import Coverage, Cursor, is_more, may_be_less
-from streams.trainer.store import Floor, Floors, Store
+from streams.trainer.store import Floor, Floors, Note, Store
 
 DAY: Final = 86_400
 FOREVER: Final = 2**32 - 1  # the end of DateTime
@@ -76,8 +76,12 @@ class Dirt:
             if known.get(bucket, NEVER_COMPUTED).stated_from + kept > self._now
         )
 
-    def stated_from(self, rollup: RollUp, span: Span) -> dict[int, int]:
-        """Of each bucket of a span the oldest `stated_at` of the rows there are now, seconds."""
+    def notes(self, rollup: RollUp, span: Span) -> list[Note]:
+        """What is to be noted of the buckets of a span before and after they are computed."""
+        found = {} if rollup.is_hourly else self._stated_from(rollup, span)
+        return [Note(rollup.table, at, found.get(at, FOREVER)) for at in span.buckets]
+
+    def _stated_from(self, rollup: RollUp, span: Span) -> dict[int, int]:
         sql = f"""
             SELECT {_seconds(rollup)} AS bucket, toUnixTimestamp(min(s.stated_at)) AS stated_from
             FROM (DATABASE).{rollup.source_rows}
@@ -85,8 +89,7 @@ class Dirt:
             GROUP BY bucket
         """  # noqa: S608  # names of ours
         given = {"zone": self._zone, "first": span.first, "end": span.end}
-        found = {row["bucket"]: row["stated_from"] for row in self._store.rows(sql, given)}
-        return {bucket: found.get(bucket, FOREVER) for bucket in span.buckets}
+        return {row["bucket"]: row["stated_from"] for row in self._store.rows(sql, given)}
 
     def _is_all_new(self, rollup: RollUp, kept: Cursor, since: int) -> bool:
         """Whether hours were not kept so far, or days had another zone."""

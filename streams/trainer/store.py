@@ -3,7 +3,7 @@
 Every statement of a turn goes through `Store`, one after the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -41,20 +41,32 @@ WRITE_CURSOR: Final = """
     INSERT INTO (DATABASE).rollup_cursor
         (source, scope, partitions, blocks, mutations, zone, hours_from, turned_at, version)
     SETTINGS insert_deduplicate = 0
-    SELECT {source:String}, {scope:String}, {partitions:Array(String)}, {blocks:Array(UInt64)},
-           {mutations:Array(UInt64)}, {zone:String}, toDateTime({hours_from:UInt32}, 'UTC'),
-           fromUnixTimestamp64Milli({turned_at:Int64}, 'UTC'), {version:UInt64}
+    SELECT {source:String} AS source, {scope:String} AS scope,
+           {partitions:Array(String)} AS partitions, {blocks:Array(UInt64)} AS blocks,
+           {mutations:Array(UInt64)} AS mutations, {zone:String} AS zone,
+           toDateTime({hours_from:UInt32}, 'UTC') AS hours_from,
+           fromUnixTimestamp64Milli({turned_at:Int64}, 'UTC') AS turned_at,
+           {version:UInt64} AS version
 """
 WRITE_FLOORS: Final = """
     INSERT INTO (DATABASE).rollup_floor (target, bucket, settled, stated_from, version)
     SETTINGS insert_deduplicate = 0
-    SELECT {target:String}, toDateTime(one.1, 'UTC'), {settled:UInt8}, toDateTime(one.2, 'UTC'),
+    SELECT one.1, toDateTime(one.2, 'UTC'), {settled:UInt8}, toDateTime(one.3, 'UTC'),
            {version:UInt64}
     FROM
     (
-        SELECT arrayJoin(arrayZip({buckets:Array(UInt32)}, {stated_from:Array(UInt32)})) AS one
+        SELECT arrayJoin(arrayZip({targets:Array(String)}, {buckets:Array(UInt32)},
+                                  {stated_from:Array(UInt32)})) AS one
     )
 """
+
+
+class Note(NamedTuple):
+    """A bucket that is about to be computed, or was."""
+
+    target: str  # the table of the roll-up
+    bucket: int
+    stated_from: int  # oldest `stated_at` of the rows it is made of, seconds
 
 
 class Floor(NamedTuple):
@@ -127,18 +139,17 @@ class Store:
             found.setdefault(row["target"], {})[row["bucket"]] = floor
         return found
 
-    def write_floors(
-        self, rollup: str, stated_from: Mapping[int, int], version: int, *, settled: bool
-    ) -> None:
+    def write_floors(self, notes: Sequence[Note], version: int, *, settled: bool) -> None:
         """Note that rows of these buckets are about to be written, or that they all are in.
 
         Once they are in, older rows count no more.
         """
+        targets, buckets, stated_from = map(list, zip(*notes, strict=True))
         given = {
-            "target": rollup,
+            "targets": targets,
+            "buckets": buckets,
+            "stated_from": stated_from,
             "settled": int(settled),
-            "buckets": list(stated_from),
-            "stated_from": list(stated_from.values()),
             "version": version,
         }
         self.run(WRITE_FLOORS, given)
