@@ -331,28 +331,36 @@ def against_quiet(stands: Told, peace: Told) -> list[str]:
 
 
 def against_orders(settings: Settings, zone: str) -> list[str]:
-    """Where credits by hour and business day differ from those of the orders; [] where nowhere."""
+    """Where hours and business days differ from the orders and refunds; [] where nowhere."""
     client = connect(settings.clickhouse)
-    buckets = {
-        "v_credit_1h": ("hour", "toStartOfHour(ordered_at)"),
-        "v_credit_1d": ("day", "toDate(ordered_at, {zone:String})"),
-    }
-    wrong = []
-    for view, (name, bucket) in buckets.items():
-        kept = query(
-            client,
-            f"SELECT model, kol_id, toString({name}) AS bucket, orders, credit_cents,"  # noqa: S608  # names of ours
-            f" refunded_cents FROM {view}",
-        )
-        orders = query(
-            client,
-            f"SELECT model, kol_id, toString({bucket}) AS bucket, count() AS orders,"  # noqa: S608  # as above
-            " sum(credit_cents) AS credit, sum(refunded_cents) AS refunded FROM v_order_credit"
-            " WHERE currency = {currency:String} GROUP BY model, kol_id, bucket",
-            {"zone": zone, "currency": settings.currency},
-        )
-        ours, theirs = (Counter(tuple(row.values()) for row in rows) for rows in (kept, orders))
-        wrong += _sets(view, ours, theirs)
+    given = {"zone": zone, "currency": settings.currency}
+
+    def rows(columns: str, source: str) -> Counter[Row]:
+        found = query(client, f"SELECT model, kol_id, {columns} FROM {source}", given)  # noqa: S608  # names of ours
+        return Counter(tuple(row.values()) for row in found)
+
+    ours = "WHERE currency = {currency:String}"
+    credits_of = "count() AS orders, sum(credit_cents) AS credit, sum(refunded_cents) AS refunded"
+    refunds_of = "count() AS refunds, sum(refunded_cents) AS refunded"
+    grouped = f"v_order_credit {ours} GROUP BY model, kol_id, at"
+    refunds = f"v_refund_credit {ours} AND refunded_cents != 0 GROUP BY model, kol_id, at"
+    wrong = [
+        *_sets(
+            "v_credit_1h",
+            rows("toString(hour) AS at, orders, credit_cents, refunded_cents", "v_credit_1h"),
+            rows(f"toString(toStartOfHour(ordered_at)) AS at, {credits_of}", grouped),
+        ),
+        *_sets(
+            "v_credit_1d",
+            rows("toString(day) AS at, orders, credit_cents, refunded_cents", "v_credit_1d"),
+            rows(f"toString(toDate(ordered_at, {{zone:String}})) AS at, {credits_of}", grouped),
+        ),
+        *_sets(
+            "v_refund_1d",
+            rows("toString(day) AS at, refunds, refunded_cents", "v_refund_1d"),
+            rows(f"toString(toDate(refunded_at, {{zone:String}})) AS at, {refunds_of}", refunds),
+        ),
+    ]
     client.close()
     return wrong
 
