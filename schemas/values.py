@@ -167,9 +167,13 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
     names: list[str] = []  # one of two lists is there twice
     codes = []
     for column in columns:
-        used, place = compact(column.code)
-        codes.append(place + len(names))
-        names += Coded(used, column.names).tolist()
+        if len(column.names) <= len(column):
+            codes.append(np.where(column.code < 0, -1, column.code + len(names)))
+            names += column.names
+        else:  # few of many names
+            used, place = compact(column.code)
+            codes.append(place + len(names))
+            names += Coded(used, column.names).tolist()
     return Coded(np.concatenate(codes), names)
 
 

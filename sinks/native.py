@@ -13,9 +13,11 @@ of a table are named: the server would fill a missing one with a default.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -85,7 +87,7 @@ def _layouts(table: str) -> Sequence[tuple[str, bytes, Encode]]:
     """Each column of a table: its name, what stands before its values, how they are encoded."""
     found = [(name, kind, layout(kind)) for name, kind in TABLES[table].columns.items()]
     return [
-        (name, _text(name.encode()) + _text(kind.encode()) + how.prefix, how.encode)
+        (name, _texts([name.encode(), kind.encode()]) + how.prefix, how.encode)
         for name, kind, how in found
     ]
 
@@ -134,19 +136,22 @@ def varint(number: int) -> bytes:
 SHORT: Final = tuple(varint(length) for length in range(1 << 10))
 
 
-def _text(utf8: bytes) -> bytes:
-    length = len(utf8)
-    return (SHORT[length] if length < len(SHORT) else varint(length)) + utf8
+def _lengths(texts: Sequence[bytes]) -> Sequence[bytes]:
+    try:
+        return list(map(SHORT.__getitem__, map(len, texts)))
+    except IndexError:
+        return list(map(varint, map(len, texts)))
 
 
-def _texts(texts: Iterable[bytes]) -> bytes:
-    return b"".join(map(_text, texts))
+def _texts(texts: Sequence[bytes]) -> bytes:
+    """Each text after its length."""
+    return b"".join(chain.from_iterable(zip(_lengths(texts), texts, strict=True)))
 
 
 def _strings(values: Values) -> Sequence[Piece]:
     if isinstance(values, Coded):
         texts, which = distinct(values)
-        each = list(map(_text, texts))
+        each = list(map(add, _lengths(texts), texts))
         return [b"".join([each[i] for i in which.tolist()])]
     if isinstance(values, np.ndarray) and values.dtype.kind == "S":
         return [_ascii_strings(ascii_texts(values))]
@@ -156,7 +161,7 @@ def _strings(values: Values) -> Sequence[Piece]:
 def _ascii_strings(texts: NDArray[np.uint8]) -> Piece:
     count, width = texts.shape
     if width >= 128 or (texts == 0).any():  # noqa: PLR2004  # lengths of one byte
-        return _texts(bytes(text).rstrip(b"\0") for text in texts)
+        return _texts([bytes(text).rstrip(b"\0") for text in texts])
     found = np.empty((count, 1 + width), np.uint8)
     found[:, 0] = width
     found[:, 1:] = texts
