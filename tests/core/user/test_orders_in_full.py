@@ -11,6 +11,7 @@ from tests.builders import (
     NOON,
     cancel,
     click,
+    interaction,
     paid,
     refund,
     reversal,
@@ -53,6 +54,8 @@ def test_what_an_order_says_stays_with_it_when_others_leave_and_over_a_restart()
     reader.fold(refund("old1", reason="gone"))
     reader.collect()
     reader.fold(paid(ts=NOON + day, **IN_FULL), refund(ts=NOON + day, reason="太大"))
+    reader.fold(click(ts=NOON + day), interaction(ts=NOON + day))  # else no minute is final
+    reader.collect()
     reader.prune()
     reader.restart(life=1)
     reader.fold(refund(ts=NOON + day + 1, pay_cents=5, reason="late"))
