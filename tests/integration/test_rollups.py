@@ -2,8 +2,11 @@
 
 import os
 import random
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from itertools import product
@@ -12,13 +15,14 @@ from typing import Final
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from streams.trainer.rollups import SupersededError
+from streams.trainer.rollups import SupersededError, ZoneError
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh
 from tests.integration.rollup_world import (
     DAY,
     HOUR,
     NOW,
+    SHOP,
     Interrupted,
     Shop,
     Trainers,
@@ -26,10 +30,10 @@ from tests.integration.rollup_world import (
     shown,
 )
 
-pytestmark = pytest.mark.integration
-
 LONG: Final = int(os.environ.get("KOL_TEST_ROLLUPS", "0"))  # changes of the long form; 0: short
+pytestmark = [pytest.mark.integration, *([pytest.mark.timeout(4 * 3600)] if LONG else [])]
 ZONE: Final = "America/New_York"
+MINUTE: Final = 60_000
 ZONES: Final = ("America/New_York", "Europe/Berlin", "Asia/Shanghai", "Australia/Lord_Howe")
 
 
@@ -197,7 +201,10 @@ def test_random_changes_add_up_whoever_writes_dies_and_sleeps_meanwhile(
         shop.anything()
         trainers.turn(trainers.holder())
 
-    for _ in range(LONG or 6):
+    for number in range(LONG or 6):
+        if number % 50 == 49:  # of the long form: sooner
+            trainers.turn(holder)
+            assert differences(shop, ZONE) == {}, number
         shop.anything()
         if rng.random() < 0.5:
             happens = rng.choice((die, shop.anything, others_work))
@@ -212,3 +219,93 @@ def test_random_changes_add_up_whoever_writes_dies_and_sleeps_meanwhile(
     incremental = shown(shop.client)
     trainers.turn(holder, from_day=date(2000, 1, 1))
     assert shown(shop.client) == incremental
+
+
+# ---------------------------------------------------------------- what waits, what is kept
+
+
+def test_changes_of_old_days_are_collected_and_those_of_recent_ones_are_not(
+    shop: Shop, trainers: Trainers
+) -> None:
+    holder = trainers.holder()
+    old, recent = shop.new(NOW - 60 * DAY), shop.new(NOW - HOUR)
+    shop.state(old, recent)
+    trainers.turn(holder)
+    days = "SELECT sum(refunded_cents) FROM v_credit_1d WHERE model = 'linear'"
+    for one in (old, recent):
+        shop.state(replace(one, currency=SHOP, refunds=((one.at + HOUR, 40),)))
+
+    waits = trainers.turn(holder, now_ms=NOW + 9 * MINUTE, at_once=False)
+    [(before,)] = shop.client.query(days).result_rows
+    done = trainers.turn(holder, now_ms=NOW + 10 * MINUTE, at_once=False)
+    [(after,)] = shop.client.query(days).result_rows
+
+    assert (before, after) == (40, 80)
+    assert (waits.waiting["credit_1d"], waits.is_complete) == (1, False)
+    assert (done.buckets["credit_1d"], done.is_complete) == (2, True)
+
+
+def test_a_day_whose_orders_may_have_expired_is_kept_as_it_was(
+    shop: Shop, trainers: Trainers
+) -> None:
+    holder = trainers.holder()
+    one = replace(shop.new(NOW), currency=SHOP)
+    shop.state(one)
+    trainers.turn(holder)
+    kept = shown(shop.client, ["v_credit_1d"])
+    shop.client.command("ALTER TABLE order_credit DELETE WHERE 1 SETTINGS mutations_sync = 2")
+
+    later = time.time_ns() // 1_000_000 + 800 * DAY  # stated_at is the server's
+    trainers.turn(holder, now_ms=later, from_day=date(2000, 1, 1))
+
+    assert shown(shop.client, ["v_credit_1d"]) == kept
+
+
+def test_hours_of_two_days_are_kept_and_older_ones_are_added_up_when_asked(
+    shop: Shop, trainers: Trainers
+) -> None:
+    holder = trainers.holder()
+    shop.state(*(replace(shop.new(NOW - n * 6 * HOUR), currency=SHOP) for n in range(40)))
+    rows = "SELECT count(DISTINCT hour) FROM credit_1h"
+    kept = []
+    for now in (NOW, NOW + 4 * DAY, NOW):  # a clock that goes wrong, and right again
+        trainers.turn(holder, now_ms=now)
+        kept.append(shop.client.query(rows).result_rows[0][0])
+        assert differences(shop, ZONE, ["v_credit_1h"]) == {}
+
+    assert kept == [9, 0, 9]  # every six hours of 48, and none of a day that lies before
+
+
+def test_no_condition_on_hours_or_kols_reads_all_orders(shop: Shop, trainers: Trainers) -> None:
+    shop.state(*(shop.new(NOW - n * 20 * DAY) for n in range(12)))
+    trainers.turn(trainers.holder())
+    query = "EXPLAIN indexes = 1 SELECT * FROM v_credit_1h WHERE hour = '{}' AND kol_id = 'k1'"
+    there = {}
+    for age in (1, 100):
+        hour = time.strftime("%Y-%m-%d %H:00:00", time.gmtime(NOW / 1000 - age * 86_400))
+        plan = "\n".join(row[0] for row in shop.client.query(query.format(hour)).result_rows)
+        read = plan.partition("order_credit")[2]
+        found = re.search(r"Parts: (\d+)/(\d+)", read)
+        there[age] = found and (int(found[1]) <= 1, int(found[2]) > 3)
+
+    assert there == {1: (True, True), 100: (True, True)}
+
+
+def test_a_holder_that_was_overtaken_stands_down(shop: Shop, trainers: Trainers) -> None:
+    shop.pay(1)
+    first, second = trainers.holder(), trainers.holder()
+    trainers.turn(second)
+    shop.pay(1)
+    before = shown(shop.client, ORDERS)
+
+    with pytest.raises(SupersededError, match="stands down"):
+        trainers.turn(first)
+
+    assert shown(shop.client, ORDERS) == before
+
+
+def test_a_zone_that_the_engine_does_not_know_is_refused(trainers: Trainers) -> None:
+    trainers.zone = "Asia/Nowhere"
+
+    with pytest.raises(ZoneError, match=r"'Asia/Nowhere' of KOL_BUSINESS_ZONE: .* Asia/Shanghai"):
+        trainers.turn(trainers.holder())
