@@ -7,6 +7,7 @@ Numbers become little-endian arrays, texts become UTF-8.
 
 from array import array
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, Final
 
@@ -28,12 +29,19 @@ def integers(values: Values, dtype: str) -> NDArray[Any]:
     """
     if not isinstance(values, np.ndarray):
         return np.frombuffer(array(np.dtype(dtype).char, plain(values)), dtype)
-    if values.dtype.kind not in "iub":
-        raise TypeError(f"integers wanted, not {values.dtype}")
+    wanted, least, greatest = _limits(dtype)
+    if values.dtype != wanted:
+        if values.dtype.kind not in "iub":
+            raise TypeError(f"integers wanted, not {values.dtype}")
+        if values.size and (int(values.min()) < least or int(values.max()) > greatest):
+            raise OverflowError(f"not within {least} and {greatest}")
+    return np.ascontiguousarray(values, wanted)  # a column of a matrix is copied
+
+
+@cache
+def _limits(dtype: str) -> tuple[np.dtype[Any], int, int]:
     limits = np.iinfo(dtype)
-    if values.size and (int(values.min()) < limits.min or int(values.max()) > limits.max):
-        raise OverflowError(f"not within {limits.min} and {limits.max}")
-    return np.ascontiguousarray(values, dtype)  # a column of a matrix is copied
+    return np.dtype(dtype), int(limits.min), int(limits.max)
 
 
 def floats(values: Values) -> NDArray[np.float64]:
