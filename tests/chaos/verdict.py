@@ -128,10 +128,10 @@ def told(settings: Settings) -> Told:
             )
         ),
         observations={
-            row[:5]: row[5:]
+            row[:4]: row[4:]
             for row in ask(
-                "SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), stream, bucket,"
-                " source_partition, n, k FROM detector_cell FINAL"
+                "SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), stream, bucket, n, k"
+                " FROM v_detector WHERE stream != 'unfollow'"
             )
         },
         unbalanced=ask(_UNBALANCED),
@@ -214,10 +214,17 @@ def _of(sink: Memory) -> Told:
         for at, name in enumerate(NAMES):
             cell[at] += int(row[name])
     found.cells = {key: tuple(values) for key, values in sums.items() if any(values)}
-    for row in sink.rows("detector_cell"):
-        about = (row["kol_id"], row["minute"] // 60, row["stream"])
-        place = (int(row["bucket"]), int(row["source_partition"]))
-        found.observations[*about, *place] = (int(row["n"]), int(row["k"]))
+    cells = {
+        (
+            row["kol_id"],
+            row["minute"] // 60,
+            row["stream"],
+            row["bucket"],
+            row["source_partition"],
+        ): ((int(row["n"]), int(row["k"])))
+        for row in sink.rows("detector_cell")
+    }
+    found.observations = _over_partitions(cells)
     for row in sink.rows("dead_letter"):
         found.letters[row["topic"], row["partition"], row["offset"], row["reason"]] += 1
     for row in sink.rows("door_count"):
@@ -277,8 +284,8 @@ def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]
         *_observed(
             "observations",
             stands.observations,
-            expected.observations(),
-            expected.observations(final=False),
+            _over_partitions(expected.observations()),
+            _over_partitions(expected.observations(final=False)),
         ),
         *_maps("doors", doors, {key: n for key, n in expected.doors.items() if n}),
         *_sets(
@@ -379,21 +386,42 @@ def _sets(name: str, ours: Counter[Any], theirs: Counter[Any]) -> list[str]:
 
 def _observed(
     name: str,
-    ours: Mapping[Any, Any],
-    final: Mapping[Any, Any],
-    every: Mapping[Any, Any] | None = None,
+    ours: Mapping[Row, Row],
+    least: Mapping[Row, Row],
+    most: Mapping[Row, Row] | None = None,
 ) -> list[str]:
-    """Where observations differ from those of final minutes; of others those of every minute hold.
+    """Where observations are fewer than those of final minutes, or more than those of all minutes.
 
     A worker raises topics that are idle, so more minutes are final than by the log alone.
     """
-    beyond = {} if every is None else every
-    wanted = {
-        key: final.get(key, beyond.get(key))
-        for key in ours.keys() | final.keys()
-        if key in final or every is not None
-    }
-    return _maps(name, {key: ours[key] for key in wanted if key in ours}, wanted)
+    none = (0, 0)
+    few = {k: v for k, v in least.items() if not _at_least(ours.get(k, none), v)}
+    many = (
+        {}
+        if most is None
+        else {k: v for k, v in ours.items() if not _at_least(most.get(k, none), v)}
+    )
+    return [
+        *([f"{name}: {len(few)} too few: {sorted(few.items(), key=repr)[:SHOWN]}"] if few else []),
+        *(
+            [f"{name}: {len(many)} too many: {sorted(many.items(), key=repr)[:SHOWN]}"]
+            if many
+            else []
+        ),
+    ]
+
+
+def _at_least(ours: Row, theirs: Row) -> bool:
+    return all(a >= b for a, b in zip(ours, theirs, strict=True))
+
+
+def _over_partitions(cells: Mapping[Any, tuple[int, int]]) -> dict[Row, Row]:
+    """Observations added up over partitions, the last of each key."""
+    sums: dict[Row, Row] = {}
+    for (*about, _), (n, k) in cells.items():
+        before = sums.get(tuple(about), (0, 0))
+        sums[tuple(about)] = (before[0] + n, before[1] + k)
+    return sums
 
 
 def _maps(name: str, ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> list[str]:
