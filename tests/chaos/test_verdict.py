@@ -71,7 +71,7 @@ def _first_cell(told: Told) -> None:
 
 
 def _no_observation(told: Told) -> None:
-    told.observations.popitem()
+    del told.observations[min(told.observations, key=lambda cell: cell[1])]
 
 
 def _first_door(told: Told) -> None:
