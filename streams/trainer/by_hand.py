@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from clickhouse_connect.driver.client import Client
 
@@ -17,8 +17,10 @@ from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.generations import begin_generation, claim
 from streams.trainer.report import TurnReport, Version
-from streams.trainer.rollups import RollUps
+from streams.trainer.rollups import RollUps, SupersededError
 from streams.trainer.turns import CheckedClient, greatest_generation
+
+TRIES: Final = 10  # to begin a turn above those of a holder that is at work, too
 
 
 class OtherZoneError(ExpectedError):
@@ -34,15 +36,18 @@ class ByHand(NamedTuple):
 
 async def roll_up(
     settings: Settings,
-    from_day: date | None,
+    from_day: date | None = None,
     on_statement: Callable[[], None] = lambda: None,
+    before: Callable[[Client, int], None] = lambda _client, _generation: None,
 ) -> ByHand:
     """Bring all roll-ups up to date.
 
     Args:
         settings: of the deployment.
         from_day: hours and days from this one on are recomputed even if nothing has changed.
-        on_statement: called before each statement.
+        on_statement: called before each statement of the turn.
+        before: called with the generation before its turn; again where a turn has to go above
+            that of a holder.
 
     Raises:
         OtherZoneError: days have another zone, which only a trainer changes: a shell without
@@ -53,20 +58,27 @@ async def roll_up(
     """
     conf = settings.clickhouse
     patient = conf.model_copy(update={"insert_seconds": settings.trainer.statement_seconds})
-    now_ms = time.time_ns() // 1_000_000
     with closing(connect(patient)) as client:
         _check_zone(client, settings.business_zone)
-        mine = claim("by hand", now_ms)
-        generation = await begin_generation(
-            settings.kafka, mine, lambda: greatest_generation(client)
-        )
         counted = cast("Client", CheckedClient(client, on_statement))
         zone = settings.business_zone
         rollups = RollUps(counted, conf.database, zone, replicated=bool(conf.cluster))
-        report = rollups.turn(
-            Version(generation, 1), now_ms=now_ms, from_day=from_day, at_once=True
-        )
-    return ByHand(generation, report)
+        tries = TRIES
+        while True:
+            now_ms = time.time_ns() // 1_000_000
+            generation = await begin_generation(
+                settings.kafka, claim("by hand", now_ms), lambda: greatest_generation(client)
+            )
+            before(client, generation)
+            version = Version(generation, 1)
+            try:
+                report = rollups.turn(version, now_ms=now_ms, from_day=from_day, at_once=True)
+            except SupersededError:  # the holder was faster to go above this one
+                tries -= 1
+                if not tries:
+                    raise
+            else:
+                return ByHand(generation, report)
 
 
 def _check_zone(client: Client, zone: str) -> None:

@@ -23,6 +23,7 @@ from streams.settings import Settings
 from streams.trainer.generations import claim
 from streams.trainer.health import Health
 from streams.trainer.lock import Lock
+from streams.trainer.rollups import SupersededError
 from streams.trainer.standing import Notes, Standing, standing
 from streams.trainer.turns import (
     MINUTES,
@@ -129,7 +130,14 @@ class Trainer:
             if self._stop.is_set():
                 return
         for name in self._every:
-            self._log(name, await self._take(name, generation), logging.INFO)
+            self._log(name, await self._take_above_others(name, generation), logging.INFO)
+
+    async def _take_above_others(self, name: str, generation: int) -> Report:
+        """Take a turn; where a later one has begun meanwhile, in a generation above it."""
+        try:
+            return await self._take(name, generation)
+        except SupersededError:
+            return await self._take(name, await self._hold() or generation)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -157,6 +165,9 @@ class Trainer:
             try:
                 self._log(name, await self._take(name, generation), logging.DEBUG)
                 self._due[name] = begun + max(every, SHARE * (self._clock() - begun))
+            except SupersededError:
+                log.info("turn %s: a later one has begun elsewhere, the next goes above it", name)
+                self._due[name] = begun + LOOK_SECONDS
             except (ExpectedError, ClickHouseError, OSError) as error:
                 log.warning("turn %s failed: %s", name, sentence(error))
                 self.health.fail(name, sentence(error))

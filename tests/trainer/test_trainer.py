@@ -14,6 +14,7 @@ from streams.clients.clickhouse import ReadingError
 from streams.clients.kafka_admin import BrokerError
 from streams.runtime.shutdown import sentence
 from streams.settings import Settings
+from streams.trainer.rollups import SupersededError
 from streams.trainer.standing import Notes, Standing, decode_notes
 from streams.trainer.trainer import LockHeldError, Trainer
 from streams.trainer.turns import MINUTES, Report, StoppedError, Turn, Work
@@ -98,6 +99,14 @@ class Tried(Trainer):
         return self.health.metrics.registry.get_sample_value(name, labels)
 
 
+def played(outcomes: list[Report | Exception]) -> Report:
+    """The next of them."""
+    outcome = outcomes.pop(0)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 async def rounds(trainer: Trainer, count: int) -> None:
     """Rounds in each of which a turn is due."""
     for _ in range(count):
@@ -140,14 +149,8 @@ async def test_what_a_turn_did_is_counted_and_when_is_noted() -> None:
 async def test_a_turn_that_fails_is_told_until_one_succeeds() -> None:
     outcomes: list[Report | Exception] = [ReadingError("memory is short"), Report()]
 
-    def take(_: Work) -> Report:
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
     lock = ScriptedLock([1])
-    trainer = Tried(lock, take)
+    trainer = Tried(lock, lambda _: played(outcomes))
     await rounds(trainer, 1)
     failed = trainer.health.ready()
     await rounds(trainer, 1)
@@ -156,6 +159,32 @@ async def test_a_turn_that_fails_is_told_until_one_succeeds() -> None:
     assert trainer.health.ready() == []
     assert trainer.exported(FAILURES) == 1
     assert len(lock.noted) == 1
+
+
+async def test_a_turn_that_stands_down_for_a_later_one_is_no_failure() -> None:
+    outcomes: list[Report | Exception] = [SupersededError("later"), Report()]
+    generations: list[int] = []
+
+    def take(work: Work) -> Report:
+        generations.append(work.generation)
+        return played(outcomes)
+
+    lock = ScriptedLock([1, 3])
+    trainer = Tried(lock, take, every=3_600.0)
+    await rounds(trainer, 2)
+
+    assert generations == [1, 3]
+    assert trainer.exported(FAILURES) == 0
+    assert [notes.settled for notes in lock.noted] == [3]
+
+
+async def test_once_goes_above_a_turn_by_hand() -> None:
+    outcomes: list[Report | Exception] = [SupersededError("later"), Report()]
+
+    lock = ScriptedLock([1, 3])
+    await Tried(lock, lambda _: played(outcomes)).once()
+
+    assert [notes.settled for notes in lock.noted] == [3]
 
 
 async def test_one_that_stands_by_is_ready_and_takes_no_turn() -> None:

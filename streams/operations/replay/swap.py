@@ -9,7 +9,6 @@ so neither direction has a gap or misses a late row (decision 0015).
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -33,12 +32,10 @@ from streams.clients.clickhouse import command, connect, delete, query
 from streams.clients.kafka_admin import kafka_admin
 from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
+from streams.trainer.by_hand import roll_up
 from streams.trainer.carrying import copy_days
-from streams.trainer.generations import begin_generation, claim
 from streams.trainer.report import Version
-from streams.trainer.rollups import RollUps
 from streams.trainer.standing import group_of, standing
-from streams.trainer.turns import greatest_generation
 
 STATEMENT_SECONDS: Final = 3600.0  # of one statement
 
@@ -209,21 +206,16 @@ def _earlier_than(column: str, since: int) -> str:
 
 def _roll_up(live: Settings, second: Settings, since: int | None) -> None:
     """Bring a replay's roll-ups up to date; days from before `since` are copied first."""
-    engine = _patient_client(second)
-    zone = second.business_zone
-    try:
-        now = time.time_ns() // 1_000_000
-        mine = claim("by hand", now)
-        begun = begin_generation(second.kafka, mine, lambda: greatest_generation(engine))
-        generation = asyncio.run(begun)
-        ours, theirs = live.clickhouse.database, second.clickhouse.database
+    patient = second.trainer.model_copy(update={"statement_seconds": STATEMENT_SECONDS})
+    ours, theirs = live.clickhouse.database, second.clickhouse.database
+
+    def copy(engine: Client, generation: int) -> None:
         if since is not None:
-            day = datetime.fromtimestamp(since / 1000, ZoneInfo(zone)).date()
+            zone = ZoneInfo(second.business_zone)
+            day = datetime.fromtimestamp(since / 1000, zone).date()
             copy_days(engine, ours, theirs, day, Version(generation, 0))
-        rollups = RollUps(engine, theirs, zone, replicated=bool(second.clickhouse.cluster))
-        rollups.turn(Version(generation, 1), now_ms=now, at_once=True)
-    finally:
-        engine.close()
+
+    asyncio.run(roll_up(second.model_copy(update={"trainer": patient}), before=copy))
 
 
 def _copy_rows(engine: Client, ours: str, theirs: str, table: str, condition: str) -> None:
