@@ -93,21 +93,22 @@ class RollUp:
     def kept(self, database: str) -> str:
         """The rows `r` of the table that count: none below the floor of its hour or day.
 
-        More conditions may follow.
+        More conditions may follow. Floors are read first: read after the rows they could be those
+        of a turn whose rows were not there yet, and hide the former ones.
         """
         columns = ",\n    ".join(f"r.{name} AS {name}" for name in self.shown)
         moment = self.target.moment
         bucket = "bucket" if self.is_hourly else "toDate(bucket)"
         return f"""SELECT
     {columns}
-FROM {database}.{self.table} AS r FINAL
-INNER JOIN
+FROM
 (
     SELECT {bucket} AS {moment}, max(version) AS floor
     FROM {database}.rollup_floor FINAL
     WHERE target = '{self.table}' AND settled = 1
     GROUP BY {moment}
-) AS f ON f.{moment} = r.{moment}
+) AS f
+INNER JOIN {database}.{self.table} AS r FINAL ON r.{moment} = f.{moment}
 WHERE r.version >= f.floor"""  # noqa: S608  # names of ours
 
     def by_model(self, rows: str) -> str:

@@ -389,9 +389,12 @@ class Interrupted:
                 return found(sql, *args, **more)
             reads = "SELECT" + select.partition("SELECT")[2]
             found(f"CREATE TABLE stalled ENGINE = Memory AS {reads}", *args, **more)
-            self._happens()
-            found(f"{head} {is_insert} SELECT * FROM stalled")  # noqa: S608  # names of ours
-            return found("DROP TABLE stalled SYNC")
+            try:
+                self._happens()
+            finally:  # the server goes on, also without the one who asked
+                found(f"{head} {is_insert} SELECT * FROM stalled")  # noqa: S608  # names of ours
+                found("DROP TABLE stalled SYNC")
+            return None
 
         return counted
 
