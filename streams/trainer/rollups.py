@@ -105,7 +105,7 @@ class RollUps:
         started = time.perf_counter()
         cursors = self._store.cursors()
         coverages = self._store.coverages()  # after the cursors
-        floors = self._store.floors()  # after the coverages
+        floors = self._store.floors(_hours_from(now_ms))  # after the coverages
         _check_is_newest(version, floors)
         dirt = Dirt(self._store, floors, self._zone, now_ms // 1000)
         report = TurnReport()

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.rollups import SOURCES
+from schemas.rollups import ROLL_UPS, SOURCES
 from streams.clients.clickhouse import command, query
 from streams.trainer.coverage import Coverage, Cursor, Part, Reach, coverage_of
 
@@ -34,7 +34,9 @@ FLOORS: Final = """
               toUnixTimestamp(argMaxIf(stated_from, version, settled = 1))) AS stated_from,
            maxIf(version, settled = 0) > maxIf(version, settled = 1) AS unsettled,
            max(version) AS newest
-    FROM (DATABASE).rollup_floor
+    FROM (DATABASE).rollup_floor AS f
+    WHERE f.bucket >= toDateTime({since:UInt32}, 'UTC') OR target NOT IN {hourly:Array(String)}
+       OR f.version = (SELECT max(version) FROM (DATABASE).rollup_floor)
     GROUP BY target, bucket
 """
 WRITE_CURSOR: Final = """
@@ -131,10 +133,16 @@ class Store:
         }
         self.run(WRITE_CURSOR, given)
 
-    def floors(self) -> Floors:
-        """What is known of each bucket that was ever computed; buckets are seconds."""
+    def floors(self, since: int) -> Floors:
+        """What is known of each bucket that was ever computed; buckets are seconds.
+
+        Args:
+            since: earlier hours are left out, unless no bucket has a greater version.
+
+        """
         found: dict[str, dict[int, Floor]] = {}
-        for row in self.rows(FLOORS, {}):
+        hourly = [rollup.table for rollup in ROLL_UPS.values() if rollup.is_hourly]
+        for row in self.rows(FLOORS, {"since": since, "hourly": hourly}):
             floor = Floor(row["stated_from"], bool(row["unsettled"]), row["newest"])
             found.setdefault(row["target"], {})[row["bucket"]] = floor
         return found
