@@ -92,9 +92,8 @@ CHANGES: Final[dict[str, tuple[Callable[[Shop], None], ...]]] = {
         *(Shop.count_cells, Shop.score, Shop.count_cells),
     ),
     "an earlier paid, other touches": (Shop.replace_paid, Shop.hand_over, Shop.score),
-    "a forgotten user": (Shop.forget,),
+    "a forgotten user, whose former rows a mutation deletes": (Shop.forget,),
     "a lightweight delete": (partial(Shop.delete, lightweight=True),),
-    "a mutation": (partial(Shop.delete, lightweight=False),),
 }
 
 
