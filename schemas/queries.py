@@ -42,7 +42,8 @@ LIMIT 10""",
     "v_refund": Query(
         "What was given back in each month, of orders of which month?",
         """\
-SELECT toStartOfMonth(refunded_at) AS given_back_in, toStartOfMonth(ordered_at) AS ordered_in,
+SELECT toStartOfMonth(toDate(refunded_at, 'Asia/Shanghai')) AS given_back_in,
+    toStartOfMonth(toDate(ordered_at, 'Asia/Shanghai')) AS ordered_in,
     currency, sum(refunded_cents) AS cents
 FROM v_refund
 GROUP BY given_back_in, ordered_in, currency

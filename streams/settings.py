@@ -298,7 +298,7 @@ class Settings(BaseSettings):
     currency: str = Field(
         CURRENCY,
         description="The shop's currency, ISO 4217: of a `paid` that names none, and the only one "
-        "in cells and hourly credits; after a change: `kol replay`.",
+        "in cells and in credits by hour and day; after a change: `kol replay`.",
     )
     hmac_key: SecretStr = Field(
         SecretStr(""),
