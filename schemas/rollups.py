@@ -28,6 +28,8 @@ class RollUp:
     at: str  # column of `reads`: the moment whose hour or day a row belongs to
     columns: Mapping[str, str]  # column beside the key -> expression over the rows of a group
     moments: str = ""  # of a source row `s`, an array: where it belongs; empty: `at` alone
+    left: str = ""  # condition for a source row `s` that says no more where its key's former one
+    same: str = ""  # belonged: that is told by rows with the same value of this column
     by: str = ""  # column of both, in whose order the source lies; empty: `at`
     days_before: int = 0  # that `by` may lie before `at`
     days_after: int = 0  # that it may lie after it
@@ -177,8 +179,11 @@ ROLL_UPS: Final[Mapping[str, RollUp]] = {
             REFUNDS,
             "refunded_at",
             _REFUNDS,
-            # a key that an order moved away from lost its refunds, whose time may have been its own
+            # a key that an order left lost its refunds, whose time may have been its own; the
+            # others stay in the order, which may stand under its new key a turn earlier
             moments="arrayConcat(s.refund_at, if(empty(s.kols), [s.ordered_at], []))",
+            left="empty(s.kols)",
+            same="order_id",
             by="ordered_at",
             days_before=180,
             days_after=1,

@@ -19,11 +19,11 @@ AT_ONCE: Final = 31  # buckets of one statement, within as many days
 NEVER_COMPUTED: Final = Floor(FOREVER, unsettled=False, version=0)
 
 BEYOND: Final = """
-    toUInt64(splitByChar('_', s._part)[3])
-        > transform(s._partition_id, {partitions:Array(String)}, {blocks:Array(UInt64)}, 0)
-    AND s._block_number
-        > transform(s._partition_id, {partitions:Array(String)}, {blocks:Array(UInt64)}, 0)
-"""  # the first condition keeps parts without anything new from being read
+    toInt64(splitByChar('_', s._part)[3])
+        > transform(s._partition_id, {partitions:Array(String)}, {blocks:Array(Int64)}, -1)
+    AND toInt64(s._block_number)
+        > transform(s._partition_id, {partitions:Array(String)}, {blocks:Array(Int64)}, -1)
+"""  # the first condition keeps parts without anything new from being read; replicas count from 0
 
 
 class Span(NamedTuple):
@@ -104,7 +104,15 @@ class Dirt:
             "partitions": list(kept),
             "blocks": [reach.block for reach in kept.values()],
         }
-        return self._buckets(rollup, since, BEYOND if kept else "1", given)
+        beyond = BEYOND if kept else "1"
+        found = self._buckets(rollup, since, beyond, given)
+        if not (kept and rollup.left):
+            return found
+        left = f"FROM (DATABASE).{rollup.source} AS s WHERE {rollup.left} AND {beyond}"
+        if self._store.rows(f"SELECT 1 AS one {left} LIMIT 1", given):
+            same = f"s.{rollup.same} IN (SELECT s.{rollup.same} {left})"
+            found |= self._buckets(rollup, since, same, given)
+        return found
 
     def _buckets(
         self, rollup: RollUp, since: int, where: str, given: Mapping[str, Any]

@@ -110,7 +110,9 @@ class Shop:
         version = next(self.versions)
         empty: dict[str, Any] = {name: [] for name in PARTS}
         left = [{**one.row(version), **empty, "paid_cents": 0} for one in gone]
-        self.insert(orders(*left, *(one.row(version) for one in changed)))
+        stated = [one.row(version) for one in changed]
+        if left or stated:
+            self.insert(orders(*left, *stated))
         self.paid |= {one.order_id: one for one in changed}
 
     def some(self, most: int = 3) -> list[Paid]:

@@ -10,11 +10,13 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.erasures import NOBODY
+from streams.trainer.dirt import BEYOND
 from streams.trainer.rollups import SupersededError, ZoneError
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh
@@ -108,6 +110,35 @@ def test_a_change_reaches_hours_and_days_however_late(shop: Shop, trainers: Trai
         wrong[name] = differences(shop, ZONE)
 
     assert not any(wrong.values()), wrong
+
+
+@pytest.mark.parametrize("is_new_first", [True, False])
+@pytest.mark.parametrize("changed", [{"at": NOW - 130 * DAY}, {"user": NOBODY}])
+def test_a_key_that_an_order_leaves_may_come_a_turn_before_or_after_the_new_one(
+    changed: dict[str, Any], *, is_new_first: bool, shop: Shop, trainers: Trainers
+) -> None:
+    """Another month is another part, and rows of a large batch are several inserts."""
+    holder = trainers.holder()
+    one = replace(shop.new(NOW - 100 * DAY), currency=SHOP, cents=9_000)
+    one = replace(one, refunds=((one.at + 20 * DAY, 4_000),))
+    shop.state(one)
+    trainers.turn(holder)
+    states = [partial(shop.state, replace(one, **changed)), partial(shop.state, gone=[one])]
+    for state in states if is_new_first else reversed(states):
+        state()
+        trainers.turn(holder)
+
+    assert differences(shop, ZONE) == {}
+
+
+def test_the_first_insert_of_a_month_has_the_number_0_on_replicas(client: Client) -> None:
+    row = "SELECT '202602_0_0_0' AS _part, '202602' AS _partition_id, toUInt64(0) AS _block_number"
+    given = {"partitions": ["202601"], "blocks": [7]}
+
+    query = f"SELECT {BEYOND} FROM ({row}) AS s"  # noqa: S608  # words of ours
+    [(is_new,)] = client.query(query, given).result_rows
+
+    assert is_new
 
 
 def test_days_are_those_of_the_zone_even_where_they_have_another_length(
