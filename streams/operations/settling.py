@@ -20,6 +20,10 @@ NO_TRAINER: Final = (
     "no trainer runs, so roll-ups by hour and day stay as they are: `kol up` runs one, elsewhere "
     "`kol trainer`"
 )
+SAFE: Final = (
+    "Events themselves are safe, in ClickHouse and in a snapshot; `kol rollup` brings roll-ups up "
+    "to date by hand"
+)
 
 
 def settle(broker: Broker, settings: Settings, timeout: float, observer: Observer) -> bool:
@@ -50,7 +54,9 @@ def settle(broker: Broker, settings: Settings, timeout: float, observer: Observe
         if observer.clock() - started > timeout:
             now = observer.now_ms()
             why = trainer_standing.fault(found, now) or trainer_standing.summary(found, now)
-            raise NotDrainedError(f"the roll-ups are not up to date after {timeout:g} s: {why}")
+            raise NotDrainedError(
+                f"the roll-ups are not up to date after {max(0.0, timeout):.0f} s: {why}. {SAFE}"
+            )
         if not (found.members or is_reported):
             is_reported = True
             observer.notice("the trainer is gone; waiting for one")

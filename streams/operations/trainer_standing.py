@@ -7,6 +7,7 @@ from streams.trainer.standing import Standing
 from streams.trainer.turns import MINUTES
 
 LATE_MS: Final = 300_000  # without a turn that succeeded: roll-ups stand still
+STARTED_BY: Final = "`kol up` or `kol trainer` starts one"
 
 
 def fault(standing: Standing, now_ms: int) -> str:
@@ -27,8 +28,25 @@ def fault(standing: Standing, now_ms: int) -> str:
     return f"{who}: roll-ups by hour and day {what}"
 
 
+def absence(standing: Standing, now_ms: int) -> str:
+    """Who held the lock last where nobody does; empty while a trainer runs.
+
+    >>> absence(Standing(0, 0, None), 0)
+    'nobody holds the lock, or ever has'
+    """
+    if standing.members:
+        return ""
+    notes, last = standing.notes, standing.last_success(MINUTES)
+    if notes is None:
+        return "nobody holds the lock, or ever has"
+    age = max(0, now_ms - max(notes.since, last or 0))
+    return f"nobody holds the lock; last was {notes.who}, {duration_text(age)} ago"
+
+
 def summary(standing: Standing, now_ms: int) -> str:
     """Who holds the lock, and when a turn last succeeded."""
+    if nobody := absence(standing, now_ms):
+        return f"{nobody}: {STARTED_BY}"
     if standing.notes is None:
         return f"{standing.members} run, none has held the lock"
     last = standing.last_success(MINUTES)

@@ -9,7 +9,7 @@ from kafka.errors import CoordinatorLoadInProgressError
 from streams.clients.kafka_admin import Broker
 from streams.operations import settling
 from streams.operations.drain import NotDrainedError, Observer
-from streams.operations.settling import NO_TRAINER, settle
+from streams.operations.settling import NO_TRAINER, SAFE, settle
 from streams.settings import Settings
 from streams.trainer.standing import Notes, Standing
 
@@ -102,4 +102,17 @@ def test_a_turn_that_never_succeeds_ends_the_wait_with_its_age(
         waiter.settle(monkeypatch, timeout=300.0)
     assert str(error.value).startswith(
         "the roll-ups are not up to date after 300 s: no turn of the trainer succeeds: roll-ups"
+    )
+
+
+def test_one_that_waits_for_a_trainer_that_went_says_what_is_safe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiter = Waiter([held(3), held(3, members=0)])
+
+    with pytest.raises(NotDrainedError) as error:
+        waiter.settle(monkeypatch, timeout=59.8968)
+    assert str(error.value) == (
+        "the roll-ups are not up to date after 60 s: nobody holds the lock; last was process 7 of "
+        f"shop-1, 60 s ago: `kol up` or `kol trainer` starts one. {SAFE}"
     )

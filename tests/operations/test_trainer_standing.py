@@ -4,7 +4,7 @@ import pytest
 
 from streams.operations.doctor.findings import Severity
 from streams.operations.doctor.trainer_findings import roll_ups
-from streams.operations.trainer_standing import fault, summary
+from streams.operations.trainer_standing import STARTED_BY, fault, summary
 from streams.trainer.standing import Notes, Standing
 
 MINUTE = 60_000
@@ -60,6 +60,34 @@ def test_one_that_has_just_begun_is_no_fault(standing: Standing) -> None:
     assert fault(standing, 2 * MINUTE) == ""
 
 
-def test_a_trainer_that_has_just_gone_is_not_missed_yet() -> None:
+def test_a_trainer_that_has_just_gone_is_no_fault_yet_but_a_warning() -> None:
     """One that is killed is started again, and a `--once` of cron leaves none behind."""
-    assert fault(Standing(0, 3, NOTES), 11 * MINUTE) == ""
+    gone = Standing(0, 3, NOTES)
+    found = roll_ups(gone, 11 * MINUTE)
+
+    assert fault(gone, 11 * MINUTE) == ""
+    assert found.severity is Severity.WARNING
+    assert found.what == "nobody holds the lock; last was process 7 of shop-1, 1.0 min ago"
+    assert "`kol trainer`" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("standing", "text"),
+    [
+        (
+            Standing(0, 3, NOTES),
+            f"nobody holds the lock; last was process 7 of shop-1, 6.0 min ago: {STARTED_BY}",
+        ),
+        (
+            Standing(0, 3, Notes("shop-1", 7, 15 * MINUTE)),
+            f"nobody holds the lock; last was process 7 of shop-1, 1.0 min ago: {STARTED_BY}",
+        ),
+        (
+            Standing(0, 0, None),
+            f"nobody holds the lock, or ever has: {STARTED_BY}",
+        ),
+        (Standing(2, 0, None), "2 run, none has held the lock"),
+    ],
+)
+def test_a_group_without_members_has_no_holder(standing: Standing, text: str) -> None:
+    assert summary(standing, 16 * MINUTE) == text

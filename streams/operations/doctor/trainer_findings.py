@@ -1,13 +1,17 @@
 """Judging whether a trainer keeps the roll-ups."""
 
 from streams.operations import trainer_standing
-from streams.operations.doctor.findings import Finding, fault, fine
+from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.trainer.standing import Standing
 
 
 def roll_ups(standing: Standing, now: int) -> Finding:
     """Whether roll-ups follow what workers write; `now` is milliseconds."""
     wrong = trainer_standing.fault(standing, now)
+    absent = trainer_standing.absence(standing, now)
+    if absent and not wrong:
+        mend = f"{trainer_standing.STARTED_BY}; with `kol trainer --once` by cron all is well"
+        return warning("roll-ups", absent, mend)
     if not wrong:
         return fine("roll-ups", trainer_standing.summary(standing, now))
     mend = (
