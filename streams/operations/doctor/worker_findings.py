@@ -56,7 +56,7 @@ def processes(running: Sequence[Mapping[str, Any]], logs: str) -> list[Finding]:
     again = {str(one["name"]): int(one["restarts"]) for one in running if one.get("restarts")}
     if not again:
         return []
-    what = ", ".join(f"{name} {n} times" for name, n in again.items())
+    what = ", ".join(f"{name} {'once' if n == 1 else f'{n} times'}" for name, n in again.items())
     return [warning("processes", f"started again: {what}", f"why stands in {logs}")]
 
 

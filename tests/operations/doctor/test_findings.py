@@ -333,11 +333,14 @@ def test_a_silent_a_stuck_and_an_unready_worker_are_faults() -> None:
 
 
 def test_what_was_started_again_is_worth_a_look() -> None:
-    running = [{"name": "kafka", "restarts": 0}, {"name": "worker-0", "restarts": 2}]
+    running = [
+        {"name": "kafka", "restarts": 0},
+        {"name": "worker-0", "restarts": 2},
+        {"name": "trainer", "restarts": 1},
+    ]
 
-    assert (
-        worst(worker_findings.processes(running, "logs")).what == "started again: worker-0 2 times"
-    )
+    found = worst(worker_findings.processes(running, "logs"))
+    assert found.what == "started again: worker-0 2 times, trainer once"
     assert not worker_findings.processes(running[:1], "logs")
 
 
