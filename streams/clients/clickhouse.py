@@ -1,8 +1,9 @@
 """Connecting to ClickHouse, and running queries and statements; answers are plain values."""
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -12,6 +13,11 @@ from sinks.connection import ConnectionSettings
 from sinks.connection import connect as connect_to
 from streams.errors import ExpectedError
 from streams.settings import ClickHouse
+
+ENDS_WITH_FORMAT: Final = re.compile(
+    r"\bFORMAT\s+\w+\s*(SETTINGS\b.*)?\Z", re.IGNORECASE | re.DOTALL
+)
+NO_FORMAT: Final = "no FORMAT: leave it out, or use --json"
 
 
 class ReadingError(ExpectedError):
@@ -81,14 +87,15 @@ def query(
     """The rows of a query, one dict each; times as ClickHouse prints them, 64-bit integers as int.
 
     Raises:
-        ReadingError: ClickHouse refuses the query; its own message.
+        ReadingError: ClickHouse refuses the query; its own message. Or the query has a FORMAT.
 
     """
+    asked = sql.strip().rstrip(";").rstrip()
     try:
-        answer = client.raw_query(
-            sql.strip().rstrip(";"), parameters=dict(parameters or {}), fmt="JSONEachRow"
-        )
+        answer = client.raw_query(asked, parameters=dict(parameters or {}), fmt="JSONEachRow")
     except ClickHouseError as error:
+        if "Syntax error" in str(error) and ENDS_WITH_FORMAT.search(asked):
+            raise ReadingError(NO_FORMAT) from error
         raise ReadingError(str(error)) from error
     return [_row(line) for line in answer.splitlines() if line]
 
@@ -110,7 +117,7 @@ def _row(line: bytes) -> dict[str, Any]:
     try:
         return dict(json.loads(line.decode(errors="surrogateescape")))
     except (ValueError, TypeError) as error:
-        raise ReadingError("the answer has no rows of JSON: leave FORMAT out") from error
+        raise ReadingError(f"the answer has no rows of JSON: {NO_FORMAT}") from error
 
 
 def command(client: Client, sql: str, parameters: Mapping[str, Any] | None = None) -> None:

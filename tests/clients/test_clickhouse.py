@@ -1,10 +1,13 @@
-"""Why ClickHouse cannot be reached, by what its client says of the last attempt."""
+"""Why ClickHouse cannot be reached or refuses a query, by what its client says."""
+
+from typing import NoReturn, cast
 
 import pytest
-from clickhouse_connect.driver.exceptions import OperationalError
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from streams.clients import clickhouse
-from streams.clients.clickhouse import ReadingError, connect
+from streams.clients.clickhouse import NO_FORMAT, ReadingError, connect, query
 from streams.settings import ClickHouse
 
 # as clickhouse-connect raised them at listeners of each kind
@@ -18,6 +21,7 @@ HUNG_UP = (
     "Error ('Connection aborted.', RemoteDisconnected('Remote end closed connection without "
     "response')) executing HTTP request attempt 2"
 )
+REFUSED = "Code: 62. DB::Exception: Syntax error: failed at position 25 (FORMAT)"
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,23 @@ def test_what_is_wrong_with_the_connection_is_named(
 
     assert str(raised.value).startswith("no ClickHouse at 127.0.0.1:1: ")
     assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        ("SELECT 1 FORMAT Vertical;", NO_FORMAT),
+        ("select 1 format CSV SETTINGS max_threads = 1", NO_FORMAT),
+        ("SELEKT 1", REFUSED),
+        ("SELECT format FROM SELECT 1", REFUSED),
+    ],
+)
+def test_a_format_is_named_where_the_engine_stumbles_over_it(sql: str, sentence: str) -> None:
+    class Refusing:
+        def raw_query(self, *_: object, **__: object) -> NoReturn:
+            raise DatabaseError(REFUSED)
+
+    with pytest.raises(ReadingError) as raised:
+        query(cast("Client", Refusing()), sql)
+
+    assert str(raised.value) == sentence
