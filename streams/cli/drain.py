@@ -1,7 +1,7 @@
 """`kol drain`: wait until everything sent so far is in ClickHouse, in a snapshot, in roll-ups."""
 
 from streams.cli.options import HOME, Home, Json, Timeout, use_home
-from streams.cli.screen import print_json, print_notice, progress
+from streams.cli.screen import out, print_json, print_notice, progress
 
 
 def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False) -> None:
@@ -37,3 +37,6 @@ def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False)
         rolled_up = settle(broker, settings, deadline - observer.clock(), observer)
     if as_json:
         print_json({"drained": True, "rolled_up": rolled_up})
+    else:
+        days = "are up to date" if rolled_up else "stay as they are"
+        out.print(f"everything read; hours and days {days}")

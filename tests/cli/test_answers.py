@@ -2,6 +2,8 @@
 
 import json
 import sys
+from contextlib import nullcontext
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -125,3 +127,21 @@ def test_an_id_that_nobody_had_ends_differently_from_one_that_was_forgotten(
     assert result.exit_code == 0
     assert result.output.splitlines()[-1].startswith(end)
     assert json.loads(kol(*words, "--json").stdout)["known"] is known
+
+
+@pytest.mark.parametrize(("rolled_up", "days"), [(True, "are up to date"), (False, "stay as they")])
+def test_a_drain_says_that_it_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, rolled_up: bool, days: str
+) -> None:
+    stand_ins = {
+        "streams.clients.kafka_admin:kafka_admin": returns(nullcontext()),
+        "streams.operations.drain:drain": returns(None),
+        "streams.operations.settling:settle": returns(rolled_up),
+    }
+    for name, stand_in in stand_ins.items():
+        module, _, attribute = name.partition(":")
+        monkeypatch.setattr(import_module(module), attribute, stand_in)
+    words = ("drain", "--home", str(tmp_path))
+
+    assert kol(*words).stdout.startswith(f"everything read; hours and days {days}")
+    assert json.loads(kol(*words, "--json").stdout) == {"drained": True, "rolled_up": rolled_up}
