@@ -6,19 +6,27 @@ import typer
 
 from streams.cli.options import HOME, Home, use_home
 
+ONCE = (
+    "Take each turn once, then end; for cron. Beside a living trainer it exits with 1: that one "
+    "does the work already."
+)
+
 
 def trainer(
     *,
-    once: Annotated[
-        bool, typer.Option("--once", help="Take each turn once, then end; for cron.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help=ONCE)] = False,
     turn: Annotated[
         list[str] | None,
-        typer.Option("--turn", help="Take only this turn: minutes. May be given again."),
+        typer.Option(
+            "--turn", help="Take only the turn of this name: minutes. May be given again."
+        ),
     ] = None,
     home: Home = HOME,
 ) -> None:
     """Run the process that keeps the roll-ups by hour and day up to date, until SIGTERM.
+
+    A turn is a pass over what has changed since the last one; "minutes", the only one, is its
+    name and not a unit.
 
     Of all that run for a deployment one holds the lock and takes turns; the others stand by and
     take over once it ends or its session does. Where it is down roll-ups stand still, and nothing
