@@ -92,13 +92,14 @@ class RollUp:
         read = f"{database}.{self.rows}"
         return f"SELECT\n    {columns}\nFROM {read}\nWHERE {where}\nGROUP BY {by}"
 
-    def kept(self, database: str) -> str:
+    def kept(self, database: str, *also: str) -> str:
         """The rows `r` of the table that count: none below the floor of its hour or day.
 
-        More conditions may follow. Floors are read first: read after the rows they could be those
-        of a turn whose rows were not there yet, and hide the former ones.
+        They have the columns that a reader wants, and those of `also`; more conditions may follow.
+        Floors are read first: read after the rows they could be those of a turn whose rows were
+        not there yet, and hide the former ones.
         """
-        columns = ",\n    ".join(f"r.{name} AS {name}" for name in self.shown)
+        columns = ",\n    ".join(f"r.{name} AS {name}" for name in (*self.shown, *also))
         moment = self.target.moment
         bucket = "bucket" if self.is_hourly else "toDate(bucket)"
         return f"""SELECT

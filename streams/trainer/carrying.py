@@ -37,7 +37,7 @@ def copy_days(client: Client, ours: str, theirs: str, day: date, version: Versio
         if rollup.is_hourly:
             continue
         columns = ", ".join(rollup.shown)
-        rows = rollup.kept(ours).replace("\nFROM ", ",\n    r.stated_at AS stated_at\nFROM ", 1)
+        rows = rollup.kept(ours, "stated_at")
         command(
             client,
             f"INSERT INTO {theirs}.{rollup.table} ({columns}, stated_at, version)"  # noqa: S608  # names of ours
