@@ -536,6 +536,7 @@ _ROLLUP_CURSOR: Final = Table(
         **_columns(
             source=(NAME, "the table that is added up"),
             scope=(NAME, "recent: hours and days of the last 48 h; days: all days"),
+            table_id=("String", "UUID of the table, which one made anew or restored has not"),
             partitions=("Array(String)", "partitions of the table as they were found"),
             blocks=("Array(UInt64)", "greatest number of an insert in each"),
             mutations=("Array(UInt64)", "mutation that all parts of each have"),

@@ -1,6 +1,6 @@
 """The next migration: what the files in `ddl/` lack of `schemas.rows.TABLES`, as DDL.
 
-    make -s migration > sinks/ddl/0020_name.sql
+    make -s migration > sinks/ddl/0031_name.sql
 
 A table that no file creates yet becomes `CREATE TABLE`, a column that no file adds yet
 `ALTER TABLE … ADD COLUMN`; views that list every counter of a minute cell are written anew with

@@ -38,6 +38,7 @@ Coverage = Mapping[str, Reach]  # partition -> how much of it
 class Cursor:
     """Up to where roll-ups of a source are true, as the last turn that wrote it left it."""
 
+    table_id: str  # of the source: one restored from a backup numbers its inserts anew
     coverage: Coverage
     zone: str  # of the days
     hours_from: int  # seconds: hours from this one on are kept

@@ -38,7 +38,7 @@ from streams.trainer.store import DAYS, RECENT, Floors, Store
 COLLECTED_MS: Final = 10 * 60_000  # changes of days are collected so long
 HOUR: Final = 3_600
 SPANS_AT_ONCE: Final = 8  # that are noted together; a turn that dies repeats as many
-NOTHING: Final = Cursor({}, "", FOREVER, 0)  # where no turn has ended yet
+NOTHING: Final = Cursor("", {}, "", FOREVER, 0)  # where no turn has ended yet
 
 ZONES: Final = "SELECT count() AS n FROM system.time_zones WHERE time_zone = {zone:String}"
 OLD_HOURS: Final = """
@@ -104,6 +104,7 @@ class RollUps:
         """
         started = time.perf_counter()
         cursors = self._store.cursors()
+        table_ids = self._store.table_ids()
         coverages = self._store.coverages()  # after the cursors
         floors = self._store.floors(_hours_from(now_ms))  # after the coverages
         _check_is_newest(version, floors)
@@ -113,7 +114,10 @@ class RollUps:
             recent, days = (cursors.get((source, scope), NOTHING) for scope in (RECENT, DAYS))
             if self._zone not in {recent.zone, days.zone}:
                 self._check_zone()
-            found = Cursor(coverages[source], self._zone, _hours_from(now_ms), now_ms)
+            table = table_ids[source]
+            if table != recent.table_id or table != days.table_id:
+                recent = days = NOTHING  # the table was made anew
+            found = Cursor(table, coverages[source], self._zone, _hours_from(now_ms), now_ms)
             turn = _SourceTurn(self._store, dirt, source, version.number, report)
             turn.run(recent, days, found, from_day=from_day, at_once=at_once)
         report.seconds = time.perf_counter() - started

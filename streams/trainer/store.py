@@ -20,8 +20,13 @@ PARTS: Final = """
     FROM system.parts
     WHERE active AND database = {database:String} AND table IN {tables:Array(String)}
 """
+TABLE_IDS: Final = """
+    SELECT name, toString(uuid) AS id
+    FROM system.tables
+    WHERE database = {database:String} AND name IN {tables:Array(String)}
+"""
 CURSORS: Final = """
-    SELECT source, scope, partitions, blocks, mutations, zone,
+    SELECT source, scope, table_id, partitions, blocks, mutations, zone,
            toUnixTimestamp(hours_from) AS hours_from,
            toUnixTimestamp64Milli(turned_at) AS turned_at
     FROM (DATABASE).rollup_cursor
@@ -41,9 +46,11 @@ FLOORS: Final = """
 """
 WRITE_CURSOR: Final = """
     INSERT INTO (DATABASE).rollup_cursor
-        (source, scope, partitions, blocks, mutations, zone, hours_from, turned_at, version)
+        (source, scope, table_id, partitions, blocks, mutations, zone, hours_from, turned_at,
+         version)
     SETTINGS insert_deduplicate = 0
     SELECT {source:String} AS source, {scope:String} AS scope,
+           {table_id:String} AS table_id,
            {partitions:Array(String)} AS partitions, {blocks:Array(UInt64)} AS blocks,
            {mutations:Array(UInt64)} AS mutations, {zone:String} AS zone,
            toDateTime({hours_from:UInt32}, 'UTC') AS hours_from,
@@ -113,6 +120,11 @@ class Store:
             for source, found in parts.items()
         }
 
+    def table_ids(self) -> dict[str, str]:
+        """The UUID of each source."""
+        given = {"database": self.database, "tables": list(SOURCES)}
+        return {row["name"]: row["id"] for row in self.rows(TABLE_IDS, given)}
+
     def cursors(self) -> dict[tuple[str, str], Cursor]:
         """The cursor of each source and scope that has one."""
         return {(row["source"], row["scope"]): _cursor(row) for row in self.rows(CURSORS, {})}
@@ -123,6 +135,7 @@ class Store:
         given = {
             "source": source,
             "scope": scope,
+            "table_id": cursor.table_id,
             "partitions": list(reached),
             "blocks": [reach.block for reach in reached.values()],
             "mutations": [reach.mutation for reach in reached.values()],
@@ -166,6 +179,7 @@ class Store:
 def _cursor(row: Mapping[str, Any]) -> Cursor:
     reaches = map(Reach, row["blocks"], row["mutations"])
     return Cursor(
+        row["table_id"],
         dict(zip(row["partitions"], reaches, strict=True)),
         row["zone"],
         row["hours_from"],

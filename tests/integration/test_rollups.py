@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from itertools import product
 from typing import Any, Final
@@ -127,6 +127,29 @@ def test_a_key_that_an_order_leaves_may_come_a_turn_before_or_after_the_new_one(
     for state in states if is_new_first else reversed(states):
         state()
         trainers.turn(holder)
+
+    assert differences(shop, ZONE) == {}
+
+
+def test_a_table_that_was_restored_numbers_its_inserts_anew_and_is_added_up_whole(
+    shop: Shop, trainers: Trainers
+) -> None:
+    """As many inserts, and more, come before the next turn; none has a number that is new."""
+    holder = trainers.holder()
+    begin = datetime.fromtimestamp((NOW - 100 * DAY) / 1000, UTC).replace(day=10, hour=12)
+    days = [int(begin.timestamp() * 1000) + n * DAY for n in range(4)]  # of one month, one part
+    shop.state(shop.new(days[0]))
+    trainers.turn(holder)
+    for statement in (
+        "CREATE TABLE restored AS order_credit",
+        "EXCHANGE TABLES restored AND order_credit",
+        "DROP TABLE restored SYNC",
+    ):
+        shop.client.command(statement)
+    shop.paid.clear()
+    for day in days[1:]:
+        shop.state(shop.new(day))
+    trainers.turn(holder)
 
     assert differences(shop, ZONE) == {}
 
