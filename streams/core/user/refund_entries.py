@@ -12,11 +12,13 @@ outside the window, stays listed with 0: no entry ever leaves its order.
 
 *Many.* Of an order with more than `MOST` entries those of one quarter of an hour are one, at the
 time of the last of them. So a row stays below 17 600 entries, however many there are; and as
-days begin at a full quarter of an hour in every time zone, no day loses what belongs to it.
+days begin at a full quarter of an hour in every time zone, no day loses what belongs to it. What
+a quarter changed is what stands at its end less what stood before it: that depends on its sums
+only, so these entries are added up by arrays, not one by one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -24,13 +26,16 @@ from numpy.typing import NDArray
 
 from schemas.columns import Mask, Moments
 from streams.core.arrays.index import RowNumbers
-from streams.core.moments import MINUTE_MS
+from streams.core.arrays.names import NO_TEXT
+from streams.core.moments import MINUTE_MS, NEVER
 
 KINDS: Final = ("refund", "cancel", "reversal", "merged")  # by code
 REFUND, CANCEL, REVERSAL, MERGED = range(len(KINDS))
 
 MOST: Final = 256  # entries of an order that are listed one by one
 QUARTER_MS: Final = 15 * MINUTE_MS
+
+_SIGN: Final = np.array([1, 0, -1])  # of what a refund, a cancel and a reversal ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +71,41 @@ class Concerning:
     kind: NDArray[np.int64]  # REFUND, CANCEL or REVERSAL
     cents: NDArray[np.int64]  # as sent
     counts: Mask  # within the window and in the order's currency
-    reason: Sequence[str]
+    reason: NDArray[np.int64]  # number of the text, or NO_TEXT
+    texts: Callable[[NDArray[np.int64]], Sequence[str]]  # texts by their numbers
+
+    def take(self, which: Mask) -> Self:
+        """Some of them."""
+        return replace(
+            self,
+            order=self.order[which],
+            at=self.at[which],
+            kind=self.kind[which],
+            cents=self.cents[which],
+            counts=self.counts[which],
+            reason=self.reason[which],
+        )
 
 
 def entries_of(concerning: Concerning, paid: NDArray[np.int64]) -> RefundEntries:
     """The entries of orders by what concerns them; `paid`: cents of each order.
 
-    One by one: orders that something was given back of are few, and of few entries each.
+    Orders that something was given back of are few, and nearly all of few entries each: these
+    are made one by one. O(n) by arrays for what concerns orders with more than `MOST`.
     """
+    are_many = (np.bincount(concerning.order, minlength=len(paid)) > MOST)[concerning.order]
+    if not are_many.any():
+        return _one_by_one(concerning, paid)
+    few = _one_by_one(concerning.take(~are_many), paid)
+    return _in_turn(few, _by_quarter(concerning.take(are_many), paid))
+
+
+def _one_by_one(concerning: Concerning, paid: NDArray[np.int64]) -> RefundEntries:
     columns = (concerning.order, concerning.at, concerning.kind, concerning.cents)
     sort = sorted(
         zip(
             *(column.tolist() for column in columns),
-            concerning.reason,
+            concerning.texts(concerning.reason),
             concerning.counts.tolist(),
             strict=True,
         )
@@ -94,28 +121,53 @@ def entries_of(concerning: Concerning, paid: NDArray[np.int64]) -> RefundEntries
         changed.append(back - before)
         before = back
     order, at, kind = np.array([one[:3] for one in sort], np.int64).reshape(-1, 3).T
-    entries = RefundEntries(order, at, np.array(changed, np.int64), kind, [one[4] for one in sort])
-    return _bounded(entries) if len(entries) > MOST else entries
+    return RefundEntries(order, at, np.array(changed, np.int64), kind, [one[4] for one in sort])
 
 
-def _bounded(entries: RefundEntries) -> RefundEntries:
-    """The entries, with those of a quarter of an hour as one where an order has too many."""
-    many = np.bincount(entries.order) > MOST
-    if not many.any():
-        return entries
-    order, quarter = entries.order, entries.at // QUARTER_MS
-    is_new = ~many[order] | (np.diff(order, prepend=-1) > 0)
-    is_new |= np.diff(quarter, prepend=-1) != 0
-    first = np.flatnonzero(is_new)
+def _by_quarter(concerning: Concerning, paid: NDArray[np.int64]) -> RefundEntries:
+    """One entry for each quarter of an hour; what is alone in its quarter stays what it is."""
+    sort = np.lexsort((concerning.at, concerning.order))
+    order, at, kind = concerning.order[sort], concerning.at[sort], concerning.kind[sort]
+    is_first = np.diff(at // QUARTER_MS, prepend=NEVER) != 0
+    is_first |= np.diff(order, prepend=-1) != 0
+    first = np.flatnonzero(is_first)
     end = np.append(first[1:], len(order))
-    is_merged = end - first > 1
+    asks = concerning.counts[sort] * concerning.cents[sort] * _SIGN[kind]
+    cancels = concerning.counts[sort] & (kind == CANCEL)
+    order = order[first]
+    begins = np.flatnonzero(np.diff(order, prepend=-1))
+    asked = _running(np.add.reduceat(asks, first), begins)
+    is_cancelled = _running(np.add.reduceat(cancels, first, dtype=np.int64), begins) > 0
+    total = paid[order]
+    back = np.where(is_cancelled, total, np.minimum(total, np.maximum(asked, 0)))
+    changed = np.diff(back, prepend=0)
+    changed[begins] = back[begins]
+    is_alone = end - first == 1
     return RefundEntries(
-        order[first],
-        entries.at[end - 1],
-        np.add.reduceat(entries.cents, first),
-        np.where(is_merged, MERGED, entries.kind[first]),
-        [
-            "" if merged else entries.reason[i]
-            for i, merged in zip(first.tolist(), is_merged.tolist(), strict=True)
-        ],
+        order,
+        at[end - 1],
+        changed,
+        np.where(is_alone, kind[first], MERGED),
+        concerning.texts(np.where(is_alone, concerning.reason[sort[first]], NO_TEXT)),
+    )
+
+
+def _running(parts: NDArray[np.int64], begins: RowNumbers) -> NDArray[np.int64]:
+    """The sums of each order after each of its parts; `begins`: where the parts of orders begin."""
+    sums = np.cumsum(parts)
+    before = sums[begins] - parts[begins]
+    running: NDArray[np.int64] = sums - np.repeat(before, np.diff(begins, append=len(parts)))
+    return running
+
+
+def _in_turn(some: RefundEntries, others: RefundEntries) -> RefundEntries:
+    """The entries of some orders and those of others, by order."""
+    sort = np.argsort(np.append(some.order, others.order), kind="stable")
+    reason = [*some.reason, *others.reason]
+    return RefundEntries(
+        np.append(some.order, others.order)[sort],
+        np.append(some.at, others.at)[sort],
+        np.append(some.cents, others.cents)[sort],
+        np.append(some.kind, others.kind)[sort],
+        [reason[i] for i in sort.tolist()],
     )

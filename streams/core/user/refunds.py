@@ -257,15 +257,15 @@ class Refunds:
         refunds = self._refunds
         kind = np.where(refunds["cancel"][which], CANCEL, REFUND)
         kind[refunds["reversal"][which]] = REVERSAL
-        is_nobody = ~self._orders["user_hash"][row[of]].any(axis=1)
-        reason = np.where(is_nobody, NO_TEXT, refunds["reason"][which])
+        is_nobody: Mask = self._orders["user_hash"][row].max(axis=1) == 0
         return Concerning(
             of,
             refunds["at"][which],
             kind,
             refunds["cents"][which],
             counts,
-            self._reasons.texts(reason),
+            np.where(is_nobody[of], NO_TEXT, refunds["reason"][which]),
+            self._reasons.texts,
         )
 
     def _count(self, row: RowNumbers, **not_booked: NDArray[np.int64]) -> None:

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, permutations, starmap
+from random import Random
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from streams.core.arrays.names import NO_TEXT
 from streams.core.user.refund_entries import (
     CANCEL,
     KINDS,
@@ -47,19 +50,28 @@ Entry = tuple[int, int, int, str]  # at, cents, kind, reason
 
 def listed(paid: list[int], *concerning: list[One]) -> list[list[Entry]]:
     """The entries of orders, one list each."""
+    return by_order(entries_of(concerned(*concerning), np.array(paid, np.int64)), len(paid))
+
+
+def concerned(*concerning: list[One], read: list[int] | None = None) -> Concerning:
+    """What concerns orders; `read` takes in the numbers of the reasons that are read."""
     all_of = [(order, one) for order, many in enumerate(concerning) for one in many]
-    found = entries_of(
-        Concerning(
-            np.array([order for order, _ in all_of], np.int64),
-            np.array([one.at for _, one in all_of], np.int64),
-            np.array([one.kind for _, one in all_of], np.int64),
-            np.array([one.cents for _, one in all_of], np.int64),
-            np.array([one.counts for _, one in all_of], np.bool_),
-            [one.reason for _, one in all_of],
-        ),
-        np.array(paid, np.int64),
+    reasons = [one.reason for _, one in all_of]
+
+    def texts(numbers: NDArray[np.int64]) -> list[str]:
+        if read is not None:
+            read.extend(numbers[numbers != NO_TEXT].tolist())
+        return ["" if number == NO_TEXT else reasons[number] for number in numbers.tolist()]
+
+    return Concerning(
+        np.array([order for order, _ in all_of], np.int64),
+        np.array([one.at for _, one in all_of], np.int64),
+        np.array([one.kind for _, one in all_of], np.int64),
+        np.array([one.cents for _, one in all_of], np.int64),
+        np.array([one.counts for _, one in all_of], np.bool_),
+        np.array([n if reason else NO_TEXT for n, reason in enumerate(reasons)], np.int64),
+        texts,
     )
-    return by_order(found, len(paid))
 
 
 def by_order(found: RefundEntries, orders: int) -> list[list[Entry]]:
@@ -91,6 +103,31 @@ def defined(paid: int, many: list[One]) -> list[Entry]:
     return entries
 
 
+def bounded(entries: list[Entry]) -> list[Entry]:
+    """Those of a quarter of an hour as one, where there are too many."""
+    if len(entries) <= MOST:
+        return entries
+    quarters = [list(each) for _, each in groupby(entries, key=lambda one: one[0] // QUARTER_MS)]
+    return [
+        each[0] if len(each) == 1 else (each[-1][0], sum(one[1] for one in each), MERGED, "")
+        for each in quarters
+    ]
+
+
+def history(random: Random, count: int, quarters: int) -> list[One]:
+    """Refunds, cancels and reversals of some quarters of an hour, in any order."""
+    cancels = min(count, random.choice([0, 0, 1, 20]))
+    return [
+        One(
+            NOON + random.randrange(quarters) * QUARTER_MS + random.choice([0, 1, QUARTER_MS - 1]),
+            *random.choice([(REFUND, 9), (REFUND, 0), (REVERSAL, 7), (REVERSAL, 40), (REFUND, 40)]),
+            reason=random.choice(["", "a", "太大"]),
+            counts=random.random() < 0.9,
+        )
+        for _ in range(count - cancels)
+    ] + [One(NOON + random.randrange(quarters) * QUARTER_MS, CANCEL, 0) for _ in range(cancels)]
+
+
 ones = st.builds(
     One,
     at=st.sampled_from([NOON, NOON + 1, NOON + HOUR, NOON + DAY]),
@@ -120,6 +157,28 @@ def test_entries_add_up_to_what_was_given_back(orders: list[tuple[int, list[One]
         is_cancelled = any(one.kind == CANCEL for one in counting)
         assert sum(entry[1] for entry in entries) == (paid if is_cancelled else min(paid, asked))
         assert len(entries) == len(many)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 40, 400, 40_000]))
+def test_entries_of_many_are_those_of_the_definition_bounded(seed: int, quarters: int) -> None:
+    random = Random(seed)
+    counts = [random.choice([0, 3, MOST, MOST + 1, 2 * MOST]) for _ in range(5)]
+    concerning = [history(random, count, quarters) for count in counts]
+    paid = [random.choice([0, 5, 500, 10**12]) for _ in counts]
+
+    found = listed(paid, *concerning)
+
+    assert found == [bounded(defined(*each)) for each in zip(paid, concerning, strict=True)]
+
+
+def test_of_many_refunds_only_the_reasons_that_are_listed_are_read() -> None:
+    """All of them, at every flush, were most of what an order with many refunds cost."""
+    read: list[int] = []
+    many = [*many_of(10 * MOST, 1), One(NOON + DAY, cents=0, reason="alone")]
+
+    entries_of(concerned(many, read=read), np.array([10**9]))
+
+    assert read == [10 * MOST]
 
 
 def test_which_refund_arrived_first_does_not_matter() -> None:
