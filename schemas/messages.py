@@ -75,7 +75,7 @@ CLICKS: Final = Reader(
     _CLICK_FIELDS,
     keeps_ids=False,
     numbered=("event", "kol_id"),
-    flags=("share_id", "live_id"),
+    flags=("share_id",),
     names=_BEHAVIOUR_NAMES,
 )
 INTERACTED: Final = Reader(

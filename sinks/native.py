@@ -110,8 +110,6 @@ def layout(kind: str) -> Layout:
     if name == "Enum8":
         known = [int(code) for code in re.findall(r"'[^']*' = (-?\d+)", inner)]
         return Layout(lambda values: [members(values, known)])
-    if name == "FixedString":
-        return Layout(lambda values: [_of_width(values, int(inner))])
     if kind == "Nullable(Int64)":
         return Layout(lambda values: _nullable(*integers_or_null(values)))
     others = {"Float64": _floats, "Nullable(Float64)": _floats_or_null, "String": _strings}
@@ -166,14 +164,6 @@ def _ascii_strings(texts: NDArray[np.uint8]) -> Piece:
     found[:, 0] = width
     found[:, 1:] = texts
     return found.reshape(-1)
-
-
-def _of_width(values: Values, width: int) -> Piece:
-    texts = plain(values)
-    encoded = utf8(texts)
-    if any(len(text) != width for text in encoded):
-        raise ValueError(f"texts of {width} bytes wanted")
-    return b"".join(encoded)
 
 
 def _floats(values: Values) -> Sequence[Piece]:

@@ -200,12 +200,11 @@ def _padded(column: NDArray[Any], more: int, empty: float = 0) -> NDArray[Any]:
 
 def observation_rows(cells: Observed, names: Names, partition: int, version: int) -> Rows:
     """The rows of observations."""
-    used, kol = np.unique(cells.kol, return_inverse=True)
     count = len(cells)
     return Rows(
         "detector_cell",
         {
-            "kol_id": Coded(kol, [names.names[code] for code in used.tolist()]),
+            "kol_id": _coded(cells.kol, "", names.names.__getitem__),
             "minute": cells.minute * _MINUTE_S,
             "stream": Coded(cells.stream, list(STREAMS)),
             "bucket": cells.bucket,

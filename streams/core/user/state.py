@@ -77,11 +77,6 @@ class UserState:
         self.allowances = Allowances(slack)
         self.share_reach, self.unfollowers = ShareReach(slack), Unfollowers(slack)
 
-    @property
-    def watermark(self) -> int:
-        """The least of the greatest times of all inputs, NEVER while one has none."""
-        return min(gate.greatest for gate in self.gates.values())
-
     def lookup(self) -> Lookup:
         """Looks up the touches that count for orders of users."""
         return partial(self.touches.journeys, rank=self.names.rank())

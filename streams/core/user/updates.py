@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.columns import Rejected
-from schemas.events import PURCHASES
+from schemas.events import INPUTS, PURCHASES
 from schemas.letters import letter_rows
 from schemas.rows import Rows
+from schemas.values import compact
 from schemas.version import version_of
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import NEVER
@@ -48,14 +49,14 @@ def collect_updates(memory: UserMemory) -> Updates:
     changed = _with_credits(state, row, given_back) if row.size else None
     if changed:
         state.orders.table["whose"][changed.row] = largest(changed.credits, len(changed.row))
-    observed = _observed(state)
+    observed = _observed(memory)
     _set_counters(state)
     name, minute, fields = state.cells.collect_changed()
     letters, state.letters = state.letters, []
     if row.size or minute.size or len(observed) or letters or state.door_counts.is_changed():
         state.folded += 1
     version = version_of(memory.epoch, memory.life, state.folded)
-    used, kol = np.unique(name, return_inverse=True)
+    used, kol = compact(name)
     cells = ChangedCells(
         [state.names.names[code] for code in used.tolist()],
         kol.astype(np.int32),
@@ -74,9 +75,10 @@ def collect_updates(memory: UserMemory) -> Updates:
     return Updates([part for part in rows if len(part)], cells, letters, version)
 
 
-def _observed(state: UserState) -> Observed:
+def _observed(memory: UserMemory) -> Observed:
     """The observations of minutes that have become final since the last time."""
-    open_from = final_to(state.watermark)
+    state, watermark = memory.state, memory.watermark(INPUTS)
+    open_from = NEVER if watermark is None else final_to(watermark)
     if open_from <= state.observed_to:
         return Observed.none()
     state.observed_to = open_from
