@@ -1,4 +1,4 @@
-"""What runs in a home: processes, workers, and the doors of messages."""
+"""What `kol status` says of a home: what runs there, what waits, where messages left."""
 
 import time
 from collections import Counter

@@ -12,8 +12,13 @@ Ages end 1, 3, 7, 14, 30 and 90 days after the order; a refund before its order 
 A refund that is reversed later was one.
 
 An observation is made once its minute is final: then whose the order is and what was given back
-are decided by the log, and so are all observations of the minute. They are written together, once:
-no row says a part of them, and none is ever taken back.
+are decided, and so are all observations of the minute. They are written together, once: no row
+says a part of them, and none is ever taken back.
+
+*Idle inputs.* Where all inputs have events the log alone decides when a minute is final. One that
+is read to its end and idle is raised by the clock (`UserMemory.advance_idle`). After a crash
+between such a raise with its rows and the next snapshot, what came to that input meanwhile may be
+read first, and be in time again: then a row can stay of a KOL who no longer has the order.
 """
 
 from dataclasses import dataclass

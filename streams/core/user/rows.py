@@ -1,4 +1,4 @@
-"""Rows of what changed: orders with their credits, and cells.
+"""What changed as rows of tables: orders with their credits, cells, observations.
 
 One order is one row: its touches, the KOLs concerned and, for each model, their cents, as lists
 side by side: one run of all elements with the ends of the lists, no Python object an element.

@@ -1,4 +1,4 @@
-"""Which replay the views of the live database read, and which workers write its tables."""
+"""The replay that the views of the live database read, with the processes that write it."""
 
 from collections.abc import Collection
 from contextlib import closing
