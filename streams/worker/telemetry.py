@@ -172,7 +172,9 @@ METRICS: dict[str, Metric] = {
     ),
     "kol_trust_ratio": Metric("histogram", "Trust in acknowledged rows of scores.", (), TENTHS),
     "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
-    "kol_names": Metric("gauge", "KOLs and brands in memory.", ("side", "partition")),
+    "kol_names": Metric(
+        "gauge", "KOLs, brands and words of orders in memory.", ("side", "partition")
+    ),
     "kol_open_minutes": Metric(
         "gauge", "Minutes of KOLs that can still change; grows while a source lags.", ("partition",)
     ),

@@ -1,14 +1,19 @@
-"""Which KOLs have cells of their own: of each topic and four weeks the first of its log.
+"""Which names count as themselves: of each topic and four weeks the first of its log.
 
-Of the events of one topic partition in one stretch of four weeks (event time, since the
+*KOLs.* Of the events of one topic partition in one stretch of four weeks (event time, since the
 epoch) the first 131 072 different KOLs have cells of their own. Events of further ones
 are counted in the cells of `~others`, which has no score. Touches and credits keep the names
 as they are: money is never owed to `~others`.
 
-So a producer that names somebody new with every event fills neither the KOL side nor the
-tables, and it is decided by the log of one topic partition alone.
+*Labels.* Of the words that `paid` have for a platform, a channel, a category, a price tier or a
+size the first 4 096 of each are on the rows of orders; further ones are `~others`. A currency
+always is what it is: amounts of two are never one.
+
+So a producer that invents a name or a word with every event fills neither memory nor the KOL side
+nor the tables, and it is decided by the log of one topic partition alone.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -23,6 +28,8 @@ from streams.core.moments import DAY_MS, HORIZON_MS
 
 WEEKS_MS: Final = 28 * DAY_MS  # a stretch
 LIMIT: Final = 1 << 17  # KOLs of a topic partition and stretch; there are 100 000 in all
+LABEL_LIMIT: Final = 1 << 12  # words of a label, partition and stretch; shops have some hundred
+LABELS: Final = ("platform", "channel", "category", "price_tier", "size")  # those with a limit
 
 
 def expired(kols: ExpiringTable, watermark: int) -> Mask:
@@ -33,18 +40,21 @@ def expired(kols: ExpiringTable, watermark: int) -> Mask:
 
 
 class Admission(ExpiringPart):
-    """The KOLs of the stretches that can still change; the key is topic and KOL, stretch."""
+    """The names of the stretches that can still change; the key is topic and name, stretch.
 
-    def __init__(self, slack: int, limit: int = LIMIT) -> None:
+    A label stands in place of the topic of its words. They are names as KOLs are (`named`).
+    """
+
+    def __init__(self, slack: int, limit: int = LIMIT, label_limit: int = LABEL_LIMIT) -> None:
         self._kol = ExpiringTable(slack, expired, user=None)  # a topic in place of the user
         super().__init__({"": self._kol})
-        self._limit = limit
+        self._limits = (*(limit for _ in INPUTS), *(label_limit for _ in LABELS))
         self._count: dict[tuple[int, int], int] = {}  # topic, stretch -> KOLs
         self._admitted: dict[int, tuple[int, Mask]] = {}  # topic -> its stretch, admitted by code
 
     def admit(self, topic: str, kol: Codes, at: Moments) -> Mask:
-        """Take events in, in the order of the log; gives which KOLs have cells of their own."""
-        of = INPUTS.index(topic)
+        """Take events in, in the order of the log; gives which KOLs or words are admitted."""
+        of = _PLACES.index(topic)
         first, last = (int(moment) // WEEKS_MS for moment in (at.min(), at.max()))
         if first != last:
             return self._look_up(of, kol, at)
@@ -71,7 +81,7 @@ class Admission(ExpiringPart):
         ones = np.unique(one)
         stretches = np.unique(high(ones)).tolist()
         most = max((self._count.get((of, stretch), 0) for stretch in stretches), default=0)
-        if most + len(ones) > self._limit:
+        if most + len(ones) > self._limits[of]:
             return self._one_by_one(of, one)
         self._add(of, ones)
         return np.ones(len(one), np.bool_)
@@ -84,7 +94,7 @@ class Admission(ExpiringPart):
         taken = dict(self._count)
         for place in new[np.argsort(first[new])].tolist():
             stretch = of, int(ones[place]) >> _BITS
-            admitted[place] = taken.get(stretch, 0) < self._limit
+            admitted[place] = taken.get(stretch, 0) < self._limits[of]
             taken[stretch] = taken.get(stretch, 0) + 1
         self._add(of, ones[admitted])
         mask: Mask = admitted[which]
@@ -122,6 +132,16 @@ class Admission(ExpiringPart):
         self._counted(low(self._kol["lo"]), self._kol["hi"].astype(np.int64))
 
 
+def named(label: str, words: Sequence[str]) -> list[str]:
+    """The reserved names under which the words of a label are counted.
+
+    >>> named("size", ["900g"])
+    ['~size:900g']
+    """
+    return [f"~{label}:{word}" for word in words]
+
+
+_PLACES: Final = (*INPUTS, *LABELS)  # by code in keys: appended, never renumbered
 _BITS: Final = 32
 _LOW: Final = (1 << _BITS) - 1
 

@@ -1,9 +1,9 @@
 """The orders of a partition, one a row: what stands, its counting touches, its unbooked refunds.
 
 *Texts.* What is one of few words (platform, channel, currency, category, price tier, size) is a
-code into the partition's labels. What may be another one for every order (order id, event id, sku,
-coupon) is kept as its bytes: a table of such names would grow as the orders do, at ten times the
-memory, and a restore would build it anew.
+code into the partition's labels; all but currencies have a limit (`admission`). What may be another
+one for every order (order id, event id, sku, coupon) is kept as its bytes: a table of such names
+would grow as the orders do, at ten times the memory, and a restore would build it anew.
 """
 
 from dataclasses import dataclass, fields

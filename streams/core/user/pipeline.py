@@ -3,12 +3,13 @@
 `schemas.codec` has decoded the batch; `steps` describes and times each step.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from schemas.cells import BRAND
+from schemas.cells import BRAND, OTHERS
 from schemas.columns import (
     NONE,
     PLACEHOLDER,
@@ -25,6 +26,7 @@ from schemas.doors import Door
 from schemas.events import PURCHASES, Kind
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import NEVER
+from streams.core.user.admission import named
 from streams.core.user.content import contents
 from streams.core.user.counting import count_behaviour, count_purchases
 from streams.core.user.dedup import Doors
@@ -159,16 +161,33 @@ class Pipeline:
             accepted,
             user,
             state.names.recode(brands, events.brand[accepted]),
-            state.labels.recode(events.platforms, events.platform[accepted]),
-            state.labels.recode(events.channels, events.channel[accepted]),
+            self._label("platform", events.platforms, events, accepted),
+            self._label("channel", events.channels, events, accepted),
             currency,
-            state.labels.recode(events.categories, events.category[accepted]),
-            state.labels.recode(events.price_tiers, events.price_tier[accepted]),
-            state.labels.recode(events.sizes, events.size[accepted]),
+            self._label("category", events.categories, events, accepted),
+            self._label("price_tier", events.price_tiers, events, accepted),
+            self._label("size", events.sizes, events, accepted),
             before[accepted],
             np.full(count, NEVER) if persons is None else persons.since[accepted],
             np.zeros(count, np.bool_) if persons is None else persons.is_erased[accepted],
         )
+
+    def _label(
+        self, label: str, words: Sequence[str], events: Purchases, accepted: RowNumbers
+    ) -> Codes:
+        """A label of the accepted: of a word beyond the limit `~others`, of no `paid` none."""
+        state, is_paid = self._state, events.kind[accepted] == Kind.PAID
+        code: Codes = np.where(is_paid, getattr(events, label)[accepted], np.int32(NONE))
+        said = np.flatnonzero(code != NONE)
+        if not said.size:
+            return code
+        name = state.names.recode(named(label, words), code[said])
+        beyond = said[~state.admission.admit(label, name, events.at[accepted[said]])]
+        code[beyond] = NONE
+        code = state.labels.recode(words, code)
+        if beyond.size:
+            code[beyond] = state.labels.codes([OTHERS])
+        return code
 
     def _currencies(self, events: Purchases, accepted: RowNumbers) -> tuple[Codes, int]:
         """The currencies of the accepted, and that of the shop, which a `paid` has by default."""

@@ -39,6 +39,7 @@ class Limits(TypedDict, total=False):
     slack: int  # rows of one part below which nothing is pruned
     touch_limit: int  # touches of a user, half hour and topic
     name_limit: int  # KOLs with cells of their own, by topic and four weeks
+    label_limit: int  # words of a label of orders, by four weeks
     currency: str  # the shop's, as `schemas.currencies` has it
 
 
@@ -52,6 +53,7 @@ class UserState:
         slack: int = SLACK,
         touch_limit: int = touches.LIMIT,
         name_limit: int = admission.LIMIT,
+        label_limit: int = admission.LABEL_LIMIT,
         currency: str = CURRENCY,
     ) -> None:
         """Begin with nothing."""
@@ -65,12 +67,12 @@ class UserState:
         self.door_counts = DoorCounts()
         self.gates = {topic: Gate(slack) for topic in INPUTS}
         self.users = Keyed()
-        self.names, self.labels = Names(), Names()  # KOLs and brands; labels of orders
+        self.names, self.labels = Names(), Names()  # KOLs, brands, words with a limit; labels
         self.erased = ErasedPersons()
         self.touches = Touches(slack, touch_limit)
         self.orders = Orders(slack, Pseudonyms(hmac_key))
         self.uncounted = Uncounted()
-        self.admission = Admission(slack, name_limit)
+        self.admission = Admission(slack, name_limit, label_limit)
         self.cells = Cells(slack)
         self.distinct, self.buyers = Distinct(slack), DistinctBuyers(slack)
         self.depth = Depth(slack)

@@ -3,6 +3,7 @@
 from itertools import permutations
 from typing import Any
 
+from schemas.events import PURCHASES
 from streams.core.user.refund_entries import MOST
 from tests.builders import (
     DAY,
@@ -64,6 +65,76 @@ def test_what_an_order_says_stays_with_it_when_others_leave_and_over_a_restart()
     assert product(row) == product(read(paid(**IN_FULL)).order())
     assert refunds(row) == [(day, 1_000, "refund", "太大"), (day + 1, 5, "refund", "late")]
     assert reader.memory.state.labels.names == ["CNY", "3", "奶粉", "900g"]
+
+
+LIMITED = ("platform", "channel", "category", "price_tier", "size")
+
+
+def of_its_own(n: int, ts: int = NOON) -> dict[str, Any]:
+    """A payment whose words nobody else says."""
+    words = {"platform": f"p{n}", "channel_type": f"c{n}", "category": f"k{n}"}
+    words |= {"price_tier": f"t{n}", "size": f"z{n}"}
+    return paid(f"o{n}", ts=ts, sku=f"s{n}", currency=f"m{n}") | words
+
+
+def labels(row: dict[str, Any]) -> list[str]:
+    return [row[name] for name in LIMITED]
+
+
+def test_words_of_a_label_beyond_the_limit_are_one_word() -> None:
+    reader = Reader(label_limit=2)
+    reader.fold(refund("o9", platform="p9", category="k9"))  # no payment: takes no place
+    reader.fold(*(of_its_own(n) for n in (0, 1, 2)))
+    reader.fold(of_its_own(0) | {"order_id": "again", "event_id": "again"})
+    reader.fold(of_its_own(3, NOON + 28 * DAY))
+
+    assert labels(reader.order("o1")) == ["p1", "c1", "k1", "t1", "z1"]
+    assert labels(reader.order("o2")) == ["~others"] * 5
+    assert [reader.order("o2")[name] for name in ("sku", "currency")] == ["s2", "M2"]
+    assert labels(reader.order("again")) == ["p0", "c0", "k0", "t0", "z0"]
+    assert labels(reader.order("o3")) == ["p3", "c3", "k3", "t3", "z3"]  # four weeks later
+
+
+def test_a_word_of_one_label_takes_no_place_of_another() -> None:
+    reader = Reader(label_limit=1)
+    reader.fold(paid() | dict.fromkeys(("platform", "channel_type", *LIMITED[2:]), "same"))
+    reader.fold(paid("o2", category="other"))
+
+    assert labels(reader.order()) == ["same"] * 5
+    assert reader.order("o2")["category"] == "~others"
+
+
+def test_neither_cuts_nor_restarts_show_in_which_words_are_one() -> None:
+    payments = [
+        of_its_own(n % 7, NOON + n) | {"order_id": f"x{n}", "event_id": f"x{n}"} for n in range(20)
+    ]
+    at_once, one_by_one = Reader(label_limit=3), Reader(slack=0, label_limit=3)
+    at_once.fold_batch(PURCHASES, payments)
+    at_once.collect()
+    for n, payment in enumerate(payments):
+        one_by_one.fold(payment)
+        one_by_one.collect()
+        one_by_one.prune()
+        one_by_one.restart(life=n + 1)
+    found, expected = (
+        [labels(one.order(f"x{n}")) for n in range(20)] for one in (one_by_one, at_once)
+    )
+
+    assert found == expected
+    assert found[:4] == [*(labels(at_once.order(f"x{n}")) for n in range(3)), ["~others"] * 5]
+
+
+def test_a_producer_of_ever_new_words_fills_no_memory() -> None:
+    reader = Reader(slack=0, label_limit=2)
+    for n in range(50):
+        reader.fold(of_its_own(n) | {"currency": "CNY"})
+        reader.collect()
+    reader.fold(click(), interaction())  # else nothing is pruned
+    reader.prune()
+    limited = [f"{word}{n}" for n in range(2) for word in "pcktz"]
+
+    assert sorted(reader.memory.state.labels.names) == sorted(["CNY", "~others", *limited])
+    assert sum(name[0] == "~" for name in reader.memory.state.names.names) == len(limited)
 
 
 def test_every_refund_has_its_time_cents_kind_and_reason() -> None:
