@@ -3,7 +3,7 @@
 *Texts.* What is one of few words (platform, channel, currency, category, price tier, size) is a
 code into the partition's labels; all but currencies have a limit (`admission`). What may be another
 one for every order (order id, event id, sku, coupon) is kept as its bytes: a table of such names
-would grow as the orders do, at ten times the memory, and a restore would build it anew.
+would grow as the orders do, with an object for each, and a restore would build it anew.
 """
 
 from dataclasses import dataclass, fields
