@@ -47,7 +47,7 @@ def settle(broker: Broker, settings: Settings, timeout: float, observer: Observe
             return False
         observer.sleep(PAUSE_SECONDS)
     observer.step("waiting for the roll-ups")
-    mine = claim("asked", observer.now_ms())
+    mine = claim(observer.now_ms())
     asked = retry(lambda: asyncio.run(begin_generation(settings.kafka, mine)))
     is_reported = False
     while not (found.notes is not None and found.notes.settled > asked):

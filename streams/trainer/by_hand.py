@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import connect, query
 from streams.errors import ExpectedError
 from streams.settings import Settings
-from streams.trainer.generations import begin_generation, claim
-from streams.trainer.report import TurnReport, Version
+from streams.trainer.generations import Version, begin_generation, claim
+from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps, SupersededError
-from streams.trainer.turns import CheckedClient, greatest_generation
+from streams.trainer.turns import greatest_generation
 
 TRIES: Final = 10  # to begin a turn above those of a holder that is at work, too
 
@@ -31,7 +31,7 @@ class ByHand(NamedTuple):
     """A turn by hand."""
 
     generation: int
-    report: TurnReport
+    report: Report
 
 
 async def roll_up(
@@ -60,14 +60,18 @@ async def roll_up(
     patient = conf.model_copy(update={"insert_seconds": settings.trainer.statement_seconds})
     with closing(connect(patient)) as client:
         _check_zone(client, settings.business_zone)
-        counted = cast("Client", CheckedClient(client, on_statement))
-        zone = settings.business_zone
-        rollups = RollUps(counted, conf.database, zone, replicated=bool(conf.cluster))
+        rollups = RollUps(
+            client,
+            conf.database,
+            settings.business_zone,
+            replicated=bool(conf.cluster),
+            before=on_statement,
+        )
         tries = TRIES
         while True:
             now_ms = time.time_ns() // 1_000_000
             generation = await begin_generation(
-                settings.kafka, claim("by hand", now_ms), lambda: greatest_generation(client)
+                settings.kafka, claim(now_ms), lambda: greatest_generation(client)
             )
             before(client, generation)
             version = Version(generation, 1)

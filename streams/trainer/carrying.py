@@ -7,7 +7,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.rollups import ROLL_UPS
 from streams.clients.clickhouse import command
-from streams.trainer.report import Version
+from streams.trainer.generations import Version
 
 FLOORS: Final = """
     INSERT INTO (THEIRS).rollup_floor (target, bucket, settled, stated_from, version)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -26,21 +26,36 @@ ANSWER_MS: Final = 10_000  # that the brokers may take
 MARGIN: Final = 1_000  # generations above the greatest one whose rows are known
 ROUND: Final = 500  # records sent at a time
 
-Reason = Literal["trainer", "by hand", "asked"]
+TURN_BITS: Final = 40
+
+
+class Version(NamedTuple):
+    """A turn of one generation; no two turns have the same.
+
+    >>> Version(1, 2).number == 2**40 + 2, Version(2, 0) > Version(1, 99)
+    (True, True)
+    """
+
+    generation: int
+    turn: int  # of the generation or of its holder, rising, below 2^40
+
+    @property
+    def number(self) -> int:
+        """The version of the rows of the turn."""
+        return self.generation << TURN_BITS | self.turn
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Who began a generation, and why: a trainer, a turn by hand, or one who asks for a turn."""
+    """Who began a generation: a trainer, a turn by hand, or one who asks for a turn."""
 
     host: str
     pid: int
     since: int  # milliseconds since the epoch, UTC
-    reason: Reason
 
 
-def claim(reason: Reason, now_ms: int) -> Claim:
+def claim(now_ms: int) -> Claim:
     """One of this process."""
-    return Claim(socket.gethostname(), os.getpid(), now_ms, reason)
+    return Claim(socket.gethostname(), os.getpid(), now_ms)
 
 
 async def begin_generation(

@@ -6,9 +6,9 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from streams.runtime.metrics import MetricSet
+from streams.trainer.report import Report
 from streams.trainer.standing import Notes
 from streams.trainer.telemetry import METRICS
-from streams.trainer.turns import Report
 
 LATE_SECONDS: Final = 300.0  # without a success of a turn that is due every few seconds
 
@@ -77,7 +77,7 @@ class Health:
         self.last[turn] = LastTurn(now, seconds, report)
         self.metrics.observe("kol_trainer_turn_seconds", seconds, turn)
         self.metrics.set("kol_trainer_last_success_timestamp_seconds", now, turn)
-        self.metrics.set("kol_trainer_waiting_buckets", report.waiting)
+        self.metrics.set("kol_trainer_waiting_buckets", sum(report.waiting.values()))
         for table, n in report.buckets.items():
             self.metrics.add("kol_trainer_buckets_total", n, table)
         for table, n in report.rows.items():
@@ -127,9 +127,9 @@ class Health:
             "turns": {
                 name: {
                     "last_success": one.succeeded_at,
-                    "seconds": one.seconds,
                     "failure": one.failure,
                     **one.report.as_dict(),
+                    "seconds": one.seconds,
                 }
                 for name, one in self.last.items()
             },

@@ -179,7 +179,7 @@ class Lock:
         if not self.is_assigned or not await self._commit(notes):
             return None
         if not self._generation or await self._newest() != self._generation:
-            mine = claim("trainer", self._now_ms())
+            mine = claim(self._now_ms())
             self._generation = await begin_generation(self._kafka, mine, self._greatest_known)
             if not await self._commit(notes):
                 return None

@@ -1,29 +1,11 @@
-"""Which turn it is, and what it did."""
+"""What a turn did."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
-
-TURN_BITS: Final = 40
-
-
-class Version(NamedTuple):
-    """A turn of one holder of the trainer's lock; no two turns have the same.
-
-    >>> Version(1, 2).number == 2**40 + 2, Version(2, 0) > Version(1, 99)
-    (True, True)
-    """
-
-    generation: int  # of the holder: a later holder's is greater
-    turn: int  # of that holder's turns, rising, below 2^40
-
-    @property
-    def number(self) -> int:
-        """The version of the rows of the turn."""
-        return self.generation << TURN_BITS | self.turn
+from typing import Any
 
 
 @dataclass(slots=True)
-class TurnReport:
+class Report:
     """What a turn recomputed."""
 
     buckets: dict[str, int] = field(default_factory=dict)  # roll-up -> hours or days recomputed

@@ -12,7 +12,7 @@ proof is in decision 0021:
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Final
@@ -32,7 +32,8 @@ from streams.trainer.dirt import (
     spans,
     within,
 )
-from streams.trainer.report import TurnReport, Version
+from streams.trainer.generations import Version
+from streams.trainer.report import Report
 from streams.trainer.store import DAYS, RECENT, Floors, Store
 
 COLLECTED_MS: Final = 10 * 60_000  # changes of days are collected so long
@@ -67,6 +68,7 @@ class RollUps:
         zone: str,
         *,
         replicated: bool = False,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
         """Take where they are.
 
@@ -75,9 +77,10 @@ class RollUps:
             database: its name.
             zone: of business days, such as Asia/Shanghai.
             replicated: whether the tables are; then the client should reach one replica only.
+            before: called before each statement; what it raises ends a turn.
 
         """
-        self._store = Store(client, database, replicated=replicated)
+        self._store = Store(client, database, replicated=replicated, before=before)
         self._zone = zone
 
     def turn(
@@ -87,7 +90,7 @@ class RollUps:
         now_ms: int,
         from_day: date | None = None,
         at_once: bool = False,
-    ) -> TurnReport:
+    ) -> Report:
         """Add up what has changed; gives what was recomputed.
 
         Args:
@@ -109,7 +112,7 @@ class RollUps:
         floors = self._store.floors(_hours_from(now_ms))  # after the coverages
         _check_is_newest(version, floors)
         dirt = Dirt(self._store, floors, self._zone, now_ms // 1000)
-        report = TurnReport()
+        report = Report()
         for source in SOURCES:
             recent, days = (cursors.get((source, scope), NOTHING) for scope in (RECENT, DAYS))
             if self._zone not in {recent.zone, days.zone}:
@@ -134,9 +137,7 @@ class RollUps:
 class _SourceTurn:
     """A turn of the roll-ups of one source."""
 
-    def __init__(
-        self, store: Store, dirt: Dirt, source: str, version: int, report: TurnReport
-    ) -> None:
+    def __init__(self, store: Store, dirt: Dirt, source: str, version: int, report: Report) -> None:
         self._store = store
         self._dirt = dirt
         self._source = source

@@ -3,7 +3,7 @@
 Every statement of a turn goes through `Store`, one after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -92,18 +92,23 @@ Floors = Mapping[str, Mapping[int, Floor]]  # roll-up -> bucket -> what is known
 class Store:
     """One database of a server, as the turns of one holder see it."""
 
-    def __init__(self, client: Client, database: str, *, replicated: bool) -> None:
-        """Take a client of the account that writes."""
+    def __init__(
+        self, client: Client, database: str, *, replicated: bool, before: Callable[[], None]
+    ) -> None:
+        """Take a client of the account that writes, and what is called before each statement."""
         self._client = client
+        self._before = before
         self.database = database
         self.replicated = replicated
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The rows of a query; `(DATABASE)` in it is the database."""
+        self._before()
         return query(self._client, sql.replace("(DATABASE)", self.database), parameters)
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
         """Run a statement that gives no rows; `(DATABASE)` in it is the database."""
+        self._before()
         command(self._client, sql.replace("(DATABASE)", self.database), parameters)
 
     def coverages(self) -> dict[str, Coverage]:

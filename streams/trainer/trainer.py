@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Final, cast
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -23,13 +23,12 @@ from streams.settings import Settings
 from streams.trainer.generations import claim
 from streams.trainer.health import Health
 from streams.trainer.lock import Lock
+from streams.trainer.report import Report
 from streams.trainer.rollups import SupersededError
 from streams.trainer.standing import Notes, Standing, standing
 from streams.trainer.turns import (
     MINUTES,
     TURNS,
-    CheckedClient,
-    Report,
     StoppedError,
     Turn,
     Work,
@@ -214,7 +213,7 @@ class Trainer:
     def _first_notes(self) -> Notes:
         """Notes of this process as the holder, with what the former one has left in its own."""
         former = self._standing().notes
-        mine = claim("trainer", self._now_ms())
+        mine = claim(self._now_ms())
         succeeded = {} if former is None else former.succeeded
         return Notes(mine.host, mine.pid, mine.since, 0, succeeded)
 
@@ -263,8 +262,15 @@ class Trainer:
     def _take_in_thread(self, name: str, generation: int, number: int, settles: bool) -> Report:  # noqa: FBT001  # to_thread's
         if self._client is None:
             self._client = self._connect()
-        checked = cast("Client", CheckedClient(self._client, self._check))
-        work = Work(checked, self.settings, generation, number, self._now_ms(), settles)
+        work = Work(
+            self._client,
+            self._check,
+            self.settings,
+            generation,
+            number,
+            self._now_ms(),
+            settles,
+        )
         return self._turns[name].take(work)
 
     def _check(self) -> None:

@@ -8,13 +8,14 @@ all turns before it, and smaller than those of all that begin after it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import query
 from streams.settings import Settings
-from streams.trainer.report import TURN_BITS, Version
+from streams.trainer.generations import TURN_BITS, Version
+from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps
 
 MINUTES: Final = "minutes"
@@ -25,28 +26,13 @@ KEPT: Final = ("rollup_floor", "rollup_cursor")  # tables that say how far turns
 class Work:
     """What a turn is given."""
 
-    client: Client  # raises `StoppedError` before a statement once the process is to end
+    client: Client
+    before: Callable[[], None]  # each statement; raises `StoppedError` once the process is to end
     settings: Settings
     generation: int
     number: int  # rises with every turn of the process
     now_ms: int  # milliseconds since the epoch, UTC
     settles: bool  # whether nothing may be left for a later turn
-
-
-class Report(NamedTuple):
-    """What a turn has done."""
-
-    buckets: Mapping[str, int] = MappingProxyType({})  # table -> hours or days computed anew
-    rows: Mapping[str, int] = MappingProxyType({})  # table -> rows written
-    waiting: int = 0  # days that a later turn computes anew
-
-    def as_dict(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            "buckets": dict(self.buckets),
-            "rows": dict(self.rows),
-            "waiting": self.waiting,
-        }
 
 
 class Turn(NamedTuple):
@@ -60,31 +46,6 @@ class StoppedError(Exception):
     """The process is to end; what is left of the turn is for the next one."""
 
 
-class CheckedClient:
-    """A client that asks before each call whether it may go on.
-
-    Args:
-        client: does the work.
-        check: raises what ends it.
-
-    """
-
-    def __init__(self, client: Client, check: Callable[[], None]) -> None:
-        self._client = client
-        self._check = check
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a client has
-        found = getattr(self._client, name)
-        if not callable(found):
-            return found
-
-        def checked(*args: Any, **more: Any) -> Any:  # noqa: ANN401  # as the client's own
-            self._check()
-            return found(*args, **more)
-
-        return checked
-
-
 def greatest_generation(client: Client) -> int:
     """The greatest generation of rows in the database; 0 without rows."""
     versions = [
@@ -96,10 +57,11 @@ def greatest_generation(client: Client) -> int:
 
 def _roll_ups(work: Work) -> Report:
     conf, zone = work.settings.clickhouse, work.settings.business_zone
-    rollups = RollUps(work.client, conf.database, zone, replicated=bool(conf.cluster))
+    rollups = RollUps(
+        work.client, conf.database, zone, replicated=bool(conf.cluster), before=work.before
+    )
     version = Version(work.generation, work.number)
-    done = rollups.turn(version, now_ms=work.now_ms, at_once=work.settles)
-    return Report(done.buckets, done.rows, sum(done.waiting.values()))
+    return rollups.turn(version, now_ms=work.now_ms, at_once=work.settles)
 
 
 TURNS: Final[Mapping[str, Turn]] = MappingProxyType(

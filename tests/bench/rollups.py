@@ -19,7 +19,7 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import MODELS
-from streams.trainer.report import Version
+from streams.trainer.generations import Version
 from streams.trainer.rollups import RollUps
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import fresh

@@ -22,7 +22,7 @@ from streams.operations.ingest.lines import Unusable
 from streams.operations.ingest.send import Sent
 from streams.operations.leaderboard import Fall, Leaderboard, Score, Split
 from streams.trainer.by_hand import ByHand
-from streams.trainer.report import TurnReport
+from streams.trainer.report import Report as Done
 
 Replacements = Mapping[str, object]  # "module:name" -> what stands there instead
 
@@ -126,7 +126,7 @@ def status(text: str) -> dict[str, Any]:
         "trainer": {
             "text": text,
             "fault": text,
-            "page": {"ready": [text], "live": [text], "turns": {text: {"waiting": 1}}},
+            "page": {"ready": [text], "live": [text], "turns": {text: {"waiting": {text: 1}}}},
         },
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
         "replay_read": {"fault": text},
@@ -135,7 +135,7 @@ def status(text: str) -> dict[str, Any]:
 
 
 def by_hand(text: str) -> ByHand:
-    return ByHand(1, TurnReport({text: 1}, {text: 2}, {text: 3}))
+    return ByHand(1, Done({text: 1}, {text: 2}, {text: 3}))
 
 
 def connections(text: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from clickhouse_connect.driver.client import Client
 from schemas.erasures import NOBODY
 from schemas.rows import MODELS, TABLES, Rows
 from sinks.connection import HttpInserter
-from streams.trainer.report import TurnReport, Version
+from streams.trainer.generations import Version
+from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps
 from tests.sinks.samples import order, orders, rows
 
@@ -415,7 +416,7 @@ class Trainers:
         self.generation += 1
         return self.generation
 
-    def turn(self, generation: int, client: Any = None, **more: Any) -> TurnReport:  # noqa: ANN401
+    def turn(self, generation: int, client: Any = None, **more: Any) -> Report:  # noqa: ANN401
         """A turn of a holder, which collects nothing unless it is told to."""
         version = Version(generation, next(self.turns))
         given = {"now_ms": NOW, "at_once": True, **more}

@@ -27,7 +27,7 @@ from sinks.migrate import (
     variables,
 )
 from sinks.statements import create_table, minute_views, missing_ddl
-from streams.trainer.report import Version
+from streams.trainer.generations import Version
 from streams.trainer.rollups import RollUps
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings, empty, fresh

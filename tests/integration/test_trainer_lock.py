@@ -160,7 +160,7 @@ async def test_one_that_was_killed_or_stopped_loses_the_lock_with_its_session(
 async def test_a_generation_begun_by_hand_makes_the_holder_begin_another(conf: Kafka) -> None:
     async with locked(conf) as lock:
         first = await held(lock)
-        by_hand = await begin_generation(conf, claim("by hand", 0))
+        by_hand = await begin_generation(conf, claim(0))
         third = await held(lock)
 
     assert first < by_hand < third

@@ -1,5 +1,6 @@
 """Who waits for roll-ups asks for a turn, and knows from the notes that it was taken."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ class Waiter:
 
     answers: list[Standing | Exception]
     now: float = 0.0
-    asked: list[str] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
     def standing(self, _broker: object, app_id: str) -> Standing:
@@ -39,7 +40,7 @@ class Waiter:
         return answer
 
     async def begin(self, _kafka: object, mine: Any) -> int:  # noqa: ANN401  # a claim
-        self.asked.append(mine.reason)
+        self.asked.append(mine.pid)
         return ASKED
 
     def sleep(self, seconds: float) -> None:
@@ -64,7 +65,7 @@ def test_it_waits_for_a_turn_of_a_generation_above_the_one_that_asked(
 
     assert waiter.settle(monkeypatch)
     assert waiter.answers == [held(ASKED + 1)]
-    assert waiter.asked == ["asked"]
+    assert waiter.asked == [os.getpid()]
     assert waiter.notices == []
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from streams.trainer.coverage import Coverage, Part, Reach, coverage_of, is_more, may_be_less
-from streams.trainer.report import TurnReport, Version
+from streams.trainer.generations import Version
+from streams.trainer.report import Report
 
 KEPT: Coverage = {"202601": Reach(5, 1), "202602": Reach(7, 2)}
 
@@ -56,5 +57,5 @@ def test_a_later_holder_outranks_every_turn_of_an_earlier_one() -> None:
 
 
 def test_a_turn_is_complete_once_no_day_waits() -> None:
-    assert TurnReport(waiting={"credit_1d": 0}).is_complete
-    assert not TurnReport(waiting={"credit_1d": 0, "refund_1d": 2}).is_complete
+    assert Report(waiting={"credit_1d": 0}).is_complete
+    assert not Report(waiting={"credit_1d": 0, "refund_1d": 2}).is_complete

@@ -14,10 +14,12 @@ from streams.clients.clickhouse import ReadingError
 from streams.clients.kafka_admin import BrokerError
 from streams.runtime.shutdown import sentence
 from streams.settings import Settings
+from streams.trainer.report import Report
 from streams.trainer.rollups import SupersededError
 from streams.trainer.standing import Notes, Standing, decode_notes
+from streams.trainer.store import Store
 from streams.trainer.trainer import LockHeldError, Trainer
-from streams.trainer.turns import MINUTES, Report, StoppedError, Turn, Work
+from streams.trainer.turns import MINUTES, StoppedError, Turn, Work
 
 NOW = 1_800_000_000_000
 FAILURES = "kol_trainer_failures_total"
@@ -66,7 +68,7 @@ class Client:
     def __init__(self) -> None:
         self.statements: list[str] = []
 
-    def command(self, sql: str) -> None:
+    def command(self, sql: str, **_: Any) -> None:  # noqa: ANN401  # as the client's own
         self.statements.append(sql)
 
     def close(self) -> None:
@@ -129,7 +131,9 @@ async def test_the_first_turn_of_each_generation_leaves_nothing_for_later() -> N
 
 
 async def test_what_a_turn_did_is_counted_and_when_is_noted() -> None:
-    done = Report({"credit_1h": 2, "cell_1h": 0}, {"credit_1h": 9}, waiting=4)
+    done = Report(
+        {"credit_1h": 2, "cell_1h": 0}, {"credit_1h": 9}, waiting={"credit_1d": 1, "refund_1d": 3}
+    )
     lock = ScriptedLock([1])
     trainer = Tried(lock, lambda _: done)
 
@@ -267,11 +271,12 @@ async def test_a_stop_ends_a_turn_between_two_statements() -> None:
     ended: list[Exception] = []
 
     def take(work: Work) -> Report:
-        work.client.command("first")
+        store = Store(work.client, "kol", replicated=False, before=work.before)
+        store.run("first", {})
         begun.set()
         go_on.wait(60)
         try:
-            work.client.command("second")
+            store.run("second", {})
         except StoppedError as error:
             ended.append(error)
             raise

@@ -34,7 +34,7 @@ from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
 from streams.trainer.by_hand import roll_up
 from streams.trainer.carrying import copy_days
-from streams.trainer.report import Version
+from streams.trainer.generations import Version
 from streams.trainer.standing import group_of, standing
 
 STATEMENT_SECONDS: Final = 3600.0  # of one statement
