@@ -137,7 +137,7 @@ _ALL: Final = (
     ),
     Topic(
         TRAINER,
-        "none but its partition",
+        "`newest`",
         "1",
         "who keeps the roll-ups; the number of a record is a generation of their rows",
         _COMPACTED,

@@ -202,12 +202,16 @@ class Broker:
             return self.create()
         return [self._kafka.broker_topic(name) for name in missing]
 
-    def differences(self) -> list[Difference]:
-        """Where topics are missing, have another number of partitions or other settings."""
-        counts = self.counts()
+    def differences(self, *topics: str) -> list[Difference]:
+        """Where these topics are missing, have another number of partitions or other settings.
+
+        Without a name, those of the plan.
+        """
+        counts, plan = self.counts(), self._plan()
         return [
             difference
-            for topic, (partitions, configs) in self._plan().items()
+            for topic in topics or plan
+            for partitions, configs in [plan[topic]]
             for difference in self._differences(topic, counts.get(topic), partitions, configs)
         ]
 

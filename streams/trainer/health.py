@@ -46,7 +46,8 @@ class Health:
         self.broker_fault = ""
         self.under_way: tuple[str, float] | None = None  # a turn, and since when
         self.last = {name: LastTurn() for name in turns}
-        self.metrics.set("kol_trainer_info", 1, version("kol-streams"))
+        self._version = version("kol-streams")
+        self.metrics.set("kol_trainer_info", 1, self._version)
         self.metrics.set("kol_trainer_is_holder", 0)
         self.metrics.set("kol_trainer_generation", 0)
         self.metrics.set("kol_trainer_waiting_buckets", 0)
@@ -119,7 +120,7 @@ class Health:
         """All of it, for `kol status`."""
         return {
             "name": "trainer",
-            "version": version("kol-streams"),
+            "version": self._version,
             "holds": self.generation > 0,
             "generation": self.generation,
             "ready": self.ready(),

@@ -53,8 +53,7 @@ def check(settings: Settings) -> None:
 
     """
     with kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
-        topic = settings.kafka.broker_topic(TRAINER)
-        fatal = [one for one in broker.differences() if one.fatal and one.topic == topic]
+        fatal = [one for one in broker.differences(TRAINER) if one.fatal]
     if fatal:
         raise NotReadyError("; ".join(f"topic {one.topic} {one.what}" for one in fatal))
     conf = settings.clickhouse
