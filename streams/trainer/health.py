@@ -28,7 +28,7 @@ class Health:
 
     Args:
         turns: kind -> seconds from one to the next.
-        stuck_seconds: a turn that takes longer is stuck.
+        stuck_seconds: a turn is stuck in a statement that takes longer.
         clock: seconds since the epoch.
 
     """
@@ -44,7 +44,7 @@ class Health:
         self.generation = 0  # 0: another process holds the lock, or none does
         self.notes: Notes | None = None  # of the holder
         self.broker_fault = ""
-        self.under_way: tuple[str, float] | None = None  # a turn, and since when
+        self.under_way: tuple[str, float] | None = None  # a turn, since its last statement
         self.last = {name: LastTurn() for name in turns}
         self._version = version("kol-streams")
         self.metrics.set("kol_trainer_info", 1, self._version)
@@ -71,10 +71,18 @@ class Health:
         """A turn begins."""
         self.under_way = turn, self._clock()
 
+    def move(self) -> None:
+        """A statement of it begins."""
+        if self.under_way is not None:
+            self.under_way = self.under_way[0], self._clock()
+
+    def end(self) -> None:
+        """It has ended, however."""
+        self.under_way = None
+
     def succeed(self, turn: str, seconds: float, report: Report) -> None:
         """It succeeded."""
         now = self._clock()
-        self.under_way = None
         self.last[turn] = LastTurn(now, seconds, report)
         self.metrics.observe("kol_trainer_turn_seconds", seconds, turn)
         self.metrics.set("kol_trainer_last_success_timestamp_seconds", now, turn)
@@ -86,7 +94,6 @@ class Health:
 
     def fail(self, turn: str, why: str) -> None:
         """It failed."""
-        self.under_way = None
         self.last[turn].failure = why
         self.metrics.add("kol_trainer_failures_total", 1, turn)
 
@@ -100,7 +107,8 @@ class Health:
             return []
         turn, since = self.under_way
         seconds = self._clock() - since
-        return [f"{turn}: under way for {seconds:.0f} s"] if seconds > self._stuck_seconds else []
+        stuck = f"{turn}: under way for {seconds:.0f} s without an answer"
+        return [stuck] if seconds > self._stuck_seconds else []
 
     def ready(self) -> list[str]:
         """Why roll-ups do not follow; [] also for one that stands by for another."""

@@ -248,6 +248,8 @@ class Trainer:
         except StoppedError:
             log.info("turn %s is cut off: the next one does what is left", name)
             return Report()
+        finally:
+            self.health.end()
         settled = generation if name == MINUTES else self._notes.settled
         notes = self._notes.after(name, settled, self._now_ms())
         if await self._lock.note(notes.encode()):
@@ -263,19 +265,14 @@ class Trainer:
         if self._client is None:
             self._client = self._connect()
         work = Work(
-            self._client,
-            self._check,
-            self.settings,
-            generation,
-            number,
-            self._now_ms(),
-            settles,
+            self._client, self._check, self.settings, generation, number, self._now_ms(), settles
         )
         return self._turns[name].take(work)
 
     def _check(self) -> None:
         if self._is_stopping.is_set():
             raise StoppedError
+        self.health.move()
 
     def _connect(self) -> Client:
         seconds = self.settings.trainer.statement_seconds

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -323,6 +324,38 @@ def test_a_turn_that_hangs_needs_a_new_process(seconds: float, faults: Sequence[
     health._clock = lambda: NOW / 1000 + seconds
 
     assert [fault.partition(" for")[0] for fault in health.live()] == list(faults)
+
+
+def test_a_turn_that_goes_from_statement_to_statement_is_not_stuck() -> None:
+    seconds = [0.0]
+    trainer = Tried(ScriptedLock([1]), lambda _: Report())
+    trainer.health._clock = lambda: seconds[0]
+    trainer.health.begin(MINUTES)
+    for _ in range(5):
+        seconds[0] += 1_000.0
+        trainer._check()
+
+    assert trainer.health.live() == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "keeps"),
+    [
+        (SupersededError("later"), True),
+        (StoppedError(), True),
+        (ValueError("unforeseen"), True),
+        (Report(), False),  # the lock was lost meanwhile
+    ],
+)
+async def test_one_that_stands_by_after_its_turn_is_not_stuck(
+    outcome: Report | Exception, *, keeps: bool
+) -> None:
+    trainer = Tried(ScriptedLock([1], keeps), lambda _: played([outcome]))
+    with suppress(ValueError):
+        await rounds(trainer, 1)
+    trainer.health._clock = lambda: NOW / 1000 + 86_400
+
+    assert trainer.health.live() == []
 
 
 def test_a_trainer_knows_neither_faust_nor_pandas() -> None:
