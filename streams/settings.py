@@ -264,13 +264,13 @@ class Trainer(_Part):
         5.0,
         ge=0.1,
         description="Seconds from one turn that brings the roll-ups up to date to the next; five "
-        "times as long as a turn takes, if that is more.",
+        "times as long as a turn takes, if that is more, but for pauses of over 150 s.",
     )
     session_seconds: float = Field(
         10.0, ge=6, description="Seconds without a heartbeat until another trainer takes over."
     )
     statement_seconds: float = Field(
-        600.0, gt=0, description="Seconds until an unanswered statement of a turn is given up."
+        600.0, gt=0, description="Seconds until a statement of a turn is given up and ended."
     )
 
 

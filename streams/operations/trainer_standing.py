@@ -3,10 +3,9 @@
 from typing import Final
 
 from streams.operations.durations import duration_text
-from streams.trainer.standing import Standing
+from streams.trainer.standing import LATE_SECONDS, Standing
 from streams.trainer.turns import MINUTES
 
-LATE_MS: Final = 300_000  # without a turn that succeeded: roll-ups stand still
 STARTED_BY: Final = "`kol up` or `kol trainer` starts one"
 
 
@@ -21,7 +20,7 @@ def fault(standing: Standing, now_ms: int) -> str:
         never = "no trainer has ever run: roll-ups by hour and day are empty"
         return "" if standing.members else never  # it begins
     age = now_ms - (notes.since if last is None else last)
-    if age <= LATE_MS:
+    if age <= LATE_SECONDS * 1000:
         return ""
     what = "are empty" if last is None else f"stand still for {duration_text(age)}"
     who = "no turn of the trainer succeeds" if standing.members else "no trainer runs"

@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from streams.clients.clickhouse import connect, query
+from streams.clients.clickhouse import query
 from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.generations import Version, begin_generation, claim
 from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps, SupersededError
-from streams.trainer.turns import greatest_generation
+from streams.trainer.turns import greatest_generation, patient_client
 
 TRIES: Final = 10  # to begin a turn above those of a holder that is at work, too
 
@@ -57,8 +57,7 @@ async def roll_up(
 
     """
     conf = settings.clickhouse
-    patient = conf.model_copy(update={"insert_seconds": settings.trainer.statement_seconds})
-    with closing(connect(patient)) as client:
+    with closing(patient_client(settings)) as client:
         _check_zone(client, settings.business_zone)
         rollups = RollUps(
             client,

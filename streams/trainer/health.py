@@ -3,14 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from streams.runtime.metrics import MetricSet
 from streams.trainer.report import Report
-from streams.trainer.standing import Notes
+from streams.trainer.standing import LATE_SECONDS, Notes
 from streams.trainer.telemetry import METRICS
-
-LATE_SECONDS: Final = 300.0  # without a success of a turn that is due every few seconds
 
 
 @dataclass(slots=True)

@@ -5,13 +5,15 @@ the trainer's own pages cannot be reached, and after it died.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
 
 from schemas.topics import TRAINER
 from streams.clients.kafka_admin import Broker
+
+LATE_SECONDS: Final = 300.0  # without a turn that succeeded: roll-ups stand still
 
 
 class Notes(msgspec.Struct, frozen=True):

@@ -15,7 +15,6 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from kafka.errors import KafkaError
 
-from streams.clients.clickhouse import connect
 from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.errors import ExpectedError
 from streams.runtime.shutdown import sentence
@@ -25,7 +24,7 @@ from streams.trainer.health import Health
 from streams.trainer.lock import Lock
 from streams.trainer.report import Report
 from streams.trainer.rollups import SupersededError
-from streams.trainer.standing import Notes, Standing, standing
+from streams.trainer.standing import LATE_SECONDS, Notes, Standing, standing
 from streams.trainer.turns import (
     MINUTES,
     TURNS,
@@ -33,11 +32,13 @@ from streams.trainer.turns import (
     Turn,
     Work,
     greatest_generation,
+    patient_client,
 )
 
 LOOK_SECONDS: Final = 0.5  # between two looks: is it the holder, does somebody ask for a turn
 RETRY_SECONDS: Final = 5.0  # after a failure, at the least
-SHARE: Final = 5  # a turn takes at most one in so many seconds, but for those that are asked for
+SHARE: Final = 5  # a turn takes at most one in so many seconds, but for those that are asked for,
+LONGEST_PAUSE: Final = LATE_SECONDS / 2  # and those whose roll-ups would count as late
 LOCK_SECONDS: Final = 10.0  # beyond a session, that `once` waits for the lock
 
 log = logging.getLogger("kol.trainer")
@@ -163,7 +164,7 @@ class Trainer:
             self._due[name] = begun + every
             try:
                 self._log(name, await self._take(name, generation), logging.DEBUG)
-                self._due[name] = begun + max(every, SHARE * (self._clock() - begun))
+                self._due[name] = self._next(begun, every)
             except SupersededError:
                 log.info("turn %s: a later one has begun elsewhere, the next goes above it", name)
                 self._due[name] = begun + LOOK_SECONDS
@@ -171,8 +172,14 @@ class Trainer:
                 log.warning("turn %s failed: %s", name, sentence(error))
                 self.health.fail(name, sentence(error))
                 self._drop_client()
-                self._due[name] = begun + max(every, RETRY_SECONDS)
+                self._due[name] = self._next(begun, max(every, RETRY_SECONDS))
         return min(LOOK_SECONDS, max(0.0, min(self._due.values()) - self._clock()))
+
+    def _next(self, begun: float, every: float) -> float:
+        """When a turn is due again that began then and has ended now."""
+        now = self._clock()
+        pause = min((SHARE - 1) * (now - begun), LONGEST_PAUSE)
+        return max(begun + every, now + pause)
 
     async def _is_idle(self) -> bool:
         """Whether this process holds the lock, no turn is due, and nobody asks for one."""
@@ -275,8 +282,7 @@ class Trainer:
         self.health.move()
 
     def _connect(self) -> Client:
-        seconds = self.settings.trainer.statement_seconds
-        return connect(self.settings.clickhouse.model_copy(update={"insert_seconds": seconds}))
+        return patient_client(self.settings)
 
     def _drop_client(self) -> None:
         if self._client is not None:

@@ -5,6 +5,7 @@ or of another, does what is left. It states its rows under a version that is gre
 all turns before it, and smaller than those of all that begin after it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from streams.clients.clickhouse import query
+from streams.clients.clickhouse import connect, query
 from streams.settings import Settings
 from streams.trainer.generations import TURN_BITS, Version
 from streams.trainer.report import Report
@@ -44,6 +45,19 @@ class Turn(NamedTuple):
 
 class StoppedError(Exception):
     """The process is to end; what is left of the turn is for the next one."""
+
+
+def patient_client(settings: Settings) -> Client:
+    """A client of turns; a statement that takes too long ends here and at the server.
+
+    Raises:
+        ReadingError: no server answers, or the account is refused.
+
+    """
+    seconds = settings.trainer.statement_seconds
+    client = connect(settings.clickhouse.model_copy(update={"insert_seconds": seconds}))
+    client.set_client_setting("max_execution_time", math.ceil(seconds))
+    return client
 
 
 def greatest_generation(client: Client) -> int:

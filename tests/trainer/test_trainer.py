@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -15,12 +16,14 @@ from streams.clients.clickhouse import ReadingError
 from streams.clients.kafka_admin import BrokerError
 from streams.runtime.shutdown import sentence
 from streams.settings import Settings
+from streams.settings import Trainer as Conf
+from streams.trainer import turns
 from streams.trainer.report import Report
 from streams.trainer.rollups import SupersededError
-from streams.trainer.standing import Notes, Standing, decode_notes
+from streams.trainer.standing import LATE_SECONDS, Notes, Standing, decode_notes
 from streams.trainer.store import Store
 from streams.trainer.trainer import LockHeldError, Trainer
-from streams.trainer.turns import MINUTES, StoppedError, Turn, Work
+from streams.trainer.turns import MINUTES, StoppedError, Turn, Work, patient_client
 
 NOW = 1_800_000_000_000
 FAILURES = "kol_trainer_failures_total"
@@ -267,6 +270,48 @@ async def test_a_turn_takes_at_most_a_fifth_of_the_time() -> None:
     assert trainer._due[MINUTES] == 1_000.0 + 5 * 7.0
 
 
+@pytest.mark.parametrize(
+    ("took", "pause"),
+    [
+        (0.1, 4.9),  # not below five seconds from the beginning of one to that of the next
+        (7.0, 28.0),
+        (100.0, LATE_SECONDS / 2),  # more, and roll-ups of a trainer that is well were late
+    ],
+)
+@pytest.mark.parametrize("outcome", [Report(), ReadingError("memory is short"), OSError("gone")])
+async def test_a_turn_takes_at_most_a_fifth_of_the_time_also_one_that_fails(
+    outcome: Report | Exception, took: float, pause: float
+) -> None:
+    seconds = [1_000.0]
+
+    def take(_: Work) -> Report:
+        seconds[0] += took
+        return played([outcome])
+
+    trainer = Tried(ScriptedLock([1]), take, every=5.0)
+    trainer._clock = lambda: seconds[0]
+    await rounds(trainer, 1)
+
+    assert trainer._due[MINUTES] == pytest.approx(1_000.0 + took + pause)
+
+
+async def test_a_trainer_whose_turns_are_slow_but_succeed_is_ready_all_the_while() -> None:
+    """Until the end of its next turn, which takes as long as a pause at the most."""
+    seconds = [1_000.0]
+
+    def take(_: Work) -> Report:
+        seconds[0] += LATE_SECONDS / 2
+        return Report()
+
+    trainer = Tried(ScriptedLock([1]), take, every=5.0)
+    trainer._clock = lambda: seconds[0]
+    trainer.health._clock = trainer._clock
+    await rounds(trainer, 1)
+    seconds[0] = trainer._due[MINUTES] + LATE_SECONDS / 2
+
+    assert trainer.health.ready() == []
+
+
 async def test_a_stop_ends_a_turn_between_two_statements() -> None:
     begun, go_on = threading.Event(), threading.Event()
     ended: list[Exception] = []
@@ -356,6 +401,16 @@ async def test_one_that_stands_by_after_its_turn_is_not_stuck(
     trainer.health._clock = lambda: NOW / 1000 + 86_400
 
     assert trainer.health.live() == []
+
+
+def test_a_statement_that_takes_too_long_ends_at_the_server_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = MagicMock()
+    monkeypatch.setattr(turns, "connect", lambda conf: client if conf.insert_seconds == 7.5 else 0)
+    patient_client(Settings(trainer=Conf(statement_seconds=7.5)))
+
+    client.set_client_setting.assert_called_once_with("max_execution_time", 8)
 
 
 def test_a_trainer_knows_neither_faust_nor_pandas() -> None:
