@@ -38,7 +38,6 @@ async def roll_up(
     settings: Settings,
     from_day: date | None = None,
     on_statement: Callable[[], None] = lambda: None,
-    before: Callable[[Client, int], None] = lambda _client, _generation: None,
 ) -> ByHand:
     """Bring all roll-ups up to date.
 
@@ -46,8 +45,6 @@ async def roll_up(
         settings: of the deployment.
         from_day: hours and days from this one on are recomputed even if nothing has changed.
         on_statement: called before each statement of the turn.
-        before: called with the generation before its turn; again where a turn has to go above
-            that of a holder.
 
     Raises:
         OtherZoneError: days have another zone, which only a trainer changes: a shell without
@@ -72,7 +69,6 @@ async def roll_up(
             generation = await begin_generation(
                 settings.kafka, claim(now_ms), lambda: greatest_generation(client)
             )
-            before(client, generation)
             version = Version(generation, 1)
             try:
                 report = rollups.turn(version, now_ms=now_ms, from_day=from_day, at_once=True)

@@ -9,7 +9,9 @@ so neither direction has a gap or misses a late row (decision 0015).
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -34,8 +36,9 @@ from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
 from streams.trainer.by_hand import roll_up
 from streams.trainer.carrying import copy_days
-from streams.trainer.generations import Version
+from streams.trainer.generations import Version, begin_generation, claim
 from streams.trainer.standing import group_of, standing
+from streams.trainer.turns import greatest_generation, patient_client
 
 STATEMENT_SECONDS: Final = 3600.0  # of one statement
 
@@ -206,16 +209,23 @@ def _earlier_than(column: str, since: int) -> str:
 
 def _roll_up(live: Settings, second: Settings, since: int | None) -> None:
     """Bring a replay's roll-ups up to date; days from before `since` are copied first."""
-    patient = second.trainer.model_copy(update={"statement_seconds": STATEMENT_SECONDS})
+    trainer = second.trainer.model_copy(update={"statement_seconds": STATEMENT_SECONDS})
+    patient = second.model_copy(update={"trainer": trainer})
+    if since is not None:
+        _carry_days(live, patient, since)
+    asyncio.run(roll_up(patient))
+
+
+def _carry_days(live: Settings, second: Settings, since: int) -> None:
+    """Copy days from before a moment, in a generation above every turn that may have begun."""
     ours, theirs = live.clickhouse.database, second.clickhouse.database
-
-    def copy(engine: Client, generation: int) -> None:
-        if since is not None:
-            zone = ZoneInfo(second.business_zone)
-            day = datetime.fromtimestamp(since / 1000, zone).date()
-            copy_days(engine, ours, theirs, day, Version(generation, 0))
-
-    asyncio.run(roll_up(second.model_copy(update={"trainer": patient}), before=copy))
+    day = datetime.fromtimestamp(since / 1000, ZoneInfo(second.business_zone)).date()
+    mine = claim(time.time_ns() // 1_000_000)
+    with closing(patient_client(second)) as engine:
+        generation = asyncio.run(
+            begin_generation(second.kafka, mine, lambda: greatest_generation(engine))
+        )
+        copy_days(engine, ours, theirs, day, Version(generation, 0))
 
 
 def _copy_rows(engine: Client, ours: str, theirs: str, table: str, condition: str) -> None:
