@@ -16,7 +16,7 @@ from streams.trainer.store import Floor, Floors, Note, Store
 DAY: Final = 86_400
 FOREVER: Final = 2**32 - 1  # the end of DateTime
 AT_ONCE: Final = 31  # buckets of one statement, within as many days
-NEVER_COMPUTED: Final = Floor(FOREVER, unsettled=False, version=0)
+NEVER_COMPUTED: Final = Floor(FOREVER, unsettled=False)
 
 BEYOND: Final = """
     toInt64(splitByChar('_', s._part)[3])

@@ -34,7 +34,7 @@ from streams.trainer.dirt import (
 )
 from streams.trainer.generations import Version
 from streams.trainer.report import Report
-from streams.trainer.store import DAYS, RECENT, Floors, Store
+from streams.trainer.store import DAYS, RECENT, Store
 
 COLLECTED_MS: Final = 10 * 60_000  # changes of days are collected so long
 HOUR: Final = 3_600
@@ -47,6 +47,11 @@ OLD_HOURS: Final = """
     FROM system.parts
     WHERE active AND database = {database:String} AND table IN {tables:Array(String)}
       AND toUInt32(partition_id) < {day:UInt32}
+"""
+OLD_FLOORS: Final = """
+    ALTER TABLE (DATABASE).rollup_floor
+    DELETE WHERE target IN {tables:Array(String)} AND bucket < toDateTime({first:UInt32}, 'UTC')
+    SETTINGS mutations_sync = 1
 """
 
 
@@ -110,7 +115,7 @@ class RollUps:
         table_ids = self._store.table_ids()
         coverages = self._store.coverages()  # after the cursors
         floors = self._store.floors(_hours_from(now_ms))  # after the coverages
-        _check_is_newest(version, floors)
+        _check_is_newest(version, self._store.newest())  # after the floors
         dirt = Dirt(self._store, floors, self._zone, now_ms // 1000)
         report = Report()
         for source in SOURCES:
@@ -216,24 +221,28 @@ class _SourceTurn:
         return int(self._store.rows(sql, given)[0]["n"])
 
     def _drop_old_hours(self, hours_from: int) -> None:
-        """Drop whole days of hours that no reader wants any more: one day more is kept."""
+        """Drop whole days of hours that no reader wants any more: one day more is kept.
+
+        Then their floors: a floor that is gone would hide rows that are still there.
+        """
         hourly = [rollup.table for rollup in self._rollups if rollup.is_hourly]
         last = time.strftime("%Y%m%d", time.gmtime(hours_from - DAY))
         given = {"database": self._store.database, "tables": hourly, "day": int(last)}
         for row in self._store.rows(OLD_HOURS, given):
             sql = f"ALTER TABLE (DATABASE).{row['table']} DROP PARTITION ID '{row['partition_id']}'"
             self._store.run(sql, {})
+        day = (hours_from - DAY) // DAY * DAY
+        self._store.run(OLD_FLOORS, {"tables": hourly, "first": day})
 
 
-def _check_is_newest(version: Version, floors: Floors) -> None:
+def _check_is_newest(version: Version, noted: int) -> None:
     """Make sure that what a turn writes will count, so that its cursor may.
 
     Raises:
         SupersededError: it would not.
 
     """
-    noted = (floor.version for known in floors.values() for floor in known.values())
-    if max(noted, default=0) > version.number:
+    if noted > version.number:
         raise SupersededError(
             "another process has begun a later turn of the roll-ups; this one stands down"
         )

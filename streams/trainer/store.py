@@ -37,13 +37,12 @@ FLOORS: Final = """
     SELECT target, toUnixTimestamp(bucket) AS bucket,
            if(countIf(settled = 1) = 0, 4294967295,
               toUnixTimestamp(argMaxIf(stated_from, version, settled = 1))) AS stated_from,
-           maxIf(version, settled = 0) > maxIf(version, settled = 1) AS unsettled,
-           max(version) AS newest
+           maxIf(version, settled = 0) > maxIf(version, settled = 1) AS unsettled
     FROM (DATABASE).rollup_floor AS f
     WHERE f.bucket >= toDateTime({since:UInt32}, 'UTC') OR target NOT IN {hourly:Array(String)}
-       OR f.version = (SELECT max(version) FROM (DATABASE).rollup_floor)
     GROUP BY target, bucket
 """
+NEWEST: Final = "SELECT max(version) AS version FROM (DATABASE).rollup_floor"
 WRITE_CURSOR: Final = """
     INSERT INTO (DATABASE).rollup_cursor
         (source, scope, table_id, partitions, blocks, mutations, zone, hours_from, turned_at,
@@ -83,7 +82,6 @@ class Floor(NamedTuple):
 
     stated_from: int  # oldest `stated_at` of the rows it was made of, seconds
     unsettled: bool  # a turn began to write rows of it and is not known to have ended
-    version: int  # the greatest one that any turn noted
 
 
 Floors = Mapping[str, Mapping[int, Floor]]  # roll-up -> bucket -> what is known of it
@@ -155,15 +153,19 @@ class Store:
         """What is known of each bucket that was ever computed; buckets are seconds.
 
         Args:
-            since: earlier hours are left out, unless no bucket has a greater version.
+            since: earlier hours are left out.
 
         """
         found: dict[str, dict[int, Floor]] = {}
         hourly = [rollup.table for rollup in ROLL_UPS.values() if rollup.is_hourly]
         for row in self.rows(FLOORS, {"since": since, "hourly": hourly}):
-            floor = Floor(row["stated_from"], bool(row["unsettled"]), row["newest"])
+            floor = Floor(row["stated_from"], bool(row["unsettled"]))
             found.setdefault(row["target"], {})[row["bucket"]] = floor
         return found
+
+    def newest(self) -> int:
+        """The greatest version that any turn noted of a bucket; 0 where none did."""
+        return int(self.rows(NEWEST, {})[0]["version"])
 
     def write_floors(self, notes: Sequence[Note], version: int, *, settled: bool) -> None:
         """Note that rows of these buckets are about to be written, or that they all are in.

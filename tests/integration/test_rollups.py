@@ -322,13 +322,16 @@ def test_hours_of_two_days_are_kept_and_older_ones_are_added_up_when_asked(
     holder = trainers.holder()
     shop.state(*(replace(shop.new(NOW - n * 6 * HOUR), currency=SHOP) for n in range(40)))
     rows = "SELECT count(DISTINCT hour) FROM credit_1h"
-    kept = []
+    floors = "SELECT count(DISTINCT bucket) FROM rollup_floor WHERE target = 'credit_1h'"
+    kept, known = [], []
     for now in (NOW, NOW + 4 * DAY, NOW):  # a clock that goes wrong, and right again
         trainers.turn(holder, now_ms=now)
         kept.append(shop.client.query(rows).result_rows[0][0])
+        known.append(shop.client.query(floors).result_rows[0][0])
         assert differences(shop, ZONE, ["v_credit_1h"]) == {}
 
     assert kept == [9, 0, 9]  # every six hours of 48, and none of a day that lies before
+    assert known == kept
 
 
 def test_no_condition_on_hours_or_kols_reads_all_orders(shop: Shop, trainers: Trainers) -> None:
