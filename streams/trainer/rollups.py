@@ -9,12 +9,16 @@ proof is in decision 0021:
     1  read the cursors, then how much of the sources there is, then what is known of buckets
     2  of some buckets at a time: note that they are unsettled, write their rows, settle them
     3  write the new cursors
+
+Where a statement of 2 fails, its buckets stay unsettled and the cursors of their source as they
+were; all else goes on, and the first failure is raised at the end.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -32,9 +36,10 @@ from streams.trainer.dirt import (
     spans,
     within,
 )
+from streams.trainer.failures import Failures
 from streams.trainer.generations import Version
 from streams.trainer.report import Report
-from streams.trainer.store import DAYS, RECENT, Store
+from streams.trainer.store import DAYS, RECENT, Note, Store
 
 COLLECTED_MS: Final = 10 * 60_000  # changes of days are collected so long
 HOUR: Final = 3_600
@@ -105,7 +110,8 @@ class RollUps:
             at_once: changed days are not collected.
 
         Raises:
-            ReadingError: ClickHouse refuses a statement; the next turn does what is left.
+            ReadingError: ClickHouse refuses a statement; what could be done without it is done,
+                the next turn does what is left.
             ZoneError: it does not know the zone.
             SupersededError: a turn with a greater version has begun; nothing was written.
 
@@ -117,7 +123,7 @@ class RollUps:
         floors = self._store.floors(_hours_from(now_ms))  # after the coverages
         _check_is_newest(version, self._store.newest())  # after the floors
         dirt = Dirt(self._store, floors, self._zone, now_ms // 1000)
-        report = Report()
+        report, failures = Report(), Failures()
         for source in SOURCES:
             recent, days = (cursors.get((source, scope), NOTHING) for scope in (RECENT, DAYS))
             if self._zone not in {recent.zone, days.zone}:
@@ -127,7 +133,9 @@ class RollUps:
                 recent = days = NOTHING  # the table was made anew
             found = Cursor(table, coverages[source], self._zone, _hours_from(now_ms), now_ms)
             turn = _SourceTurn(self._store, dirt, source, version.number, report)
-            turn.run(recent, days, found, from_day=from_day, at_once=at_once)
+            with failures.kept():
+                turn.run(recent, days, found, from_day=from_day, at_once=at_once)
+        failures.end()
         report.seconds = time.perf_counter() - started
         return report
 
@@ -153,27 +161,26 @@ class _SourceTurn:
     def run(
         self, recent: Cursor, days: Cursor, found: Cursor, *, from_day: date | None, at_once: bool
     ) -> None:
-        """Recompute what changed after two cursors, up to what was found."""
+        """Recompute what changed after two cursors, up to what was found.
+
+        Raises:
+            ReadingError: ClickHouse refuses a statement; no cursor is written.
+
+        """
         is_due = at_once or from_day is not None or days.zone != found.zone
         is_due = is_due or found.turned_at - days.turned_at >= COLLECTED_MS
         work: list[tuple[RollUp, list[int]]] = []
+        failures = Failures()
         for rollup in self._rollups:
-            since = found.hours_from if rollup.is_hourly else _day_of(found.hours_from, found.zone)
-            dirty = set()
-            if not rollup.is_collected:
-                dirty = self._dirt.of(rollup, found.coverage, recent, since)
-            if from_day is not None:
-                first = _bucket_of(from_day)
-                since = max(first - DAY, since) if rollup.is_hourly else first
-                dirty |= self._dirt.all(rollup, since)
-            if not rollup.is_hourly:
-                later = self._dirt.of(rollup, found.coverage, days, 0)
-                waiting = [] if is_due else self._dirt.unfrozen(rollup, later - dirty)
-                self._report.waiting[rollup.table] = len(waiting)
-                dirty |= later if is_due else set()
-            if buckets := self._dirt.unfrozen(rollup, dirty):
-                work.append((rollup, buckets))
-        self._recompute(work, found.zone)
+            with failures.kept():
+                dirty = self._dirty(rollup, recent, days, found, from_day, is_due=is_due)
+                if buckets := self._dirt.unfrozen(rollup, dirty):
+                    work.append((rollup, buckets))
+        self._recompute(work, found.zone, failures)
+        failures.end()
+        for rollup, buckets in work:
+            self._report.buckets[rollup.table] = len(buckets)
+            self._report.rows[rollup.table] = self._written(rollup, buckets)
         for scope, before in ((RECENT, recent), (DAYS, days)):
             is_news = bool(work) or replace(before, turned_at=0) != replace(found, turned_at=0)
             if is_news and (scope == RECENT or is_due):
@@ -181,18 +188,53 @@ class _SourceTurn:
         if recent.hours_from // DAY != found.hours_from // DAY:
             self._drop_old_hours(found.hours_from)
 
-    def _recompute(self, work: Sequence[tuple[RollUp, list[int]]], zone: str) -> None:
+    def _dirty(
+        self,
+        rollup: RollUp,
+        recent: Cursor,
+        days: Cursor,
+        found: Cursor,
+        from_day: date | None,
+        *,
+        is_due: bool,
+    ) -> set[int]:
+        """The buckets of a roll-up that this turn computes anew."""
+        since = found.hours_from if rollup.is_hourly else _day_of(found.hours_from, found.zone)
+        dirty: set[int] = set()
+        if not rollup.is_collected:
+            dirty = self._dirt.of(rollup, found.coverage, recent, since)
+        if from_day is not None:
+            first = _bucket_of(from_day)
+            since = max(first - DAY, since) if rollup.is_hourly else first
+            dirty |= self._dirt.all(rollup, since)
+        if rollup.is_hourly:
+            return dirty
+        later = self._dirt.of(rollup, found.coverage, days, 0)
+        waiting = [] if is_due else self._dirt.unfrozen(rollup, later - dirty)
+        self._report.waiting[rollup.table] = len(waiting)
+        return dirty | later if is_due else dirty
+
+    def _recompute(
+        self, work: Sequence[tuple[RollUp, list[int]]], zone: str, failures: Failures
+    ) -> None:
+        """Compute buckets anew; those of a statement that fails stay unsettled."""
         parts = [(rollup, span) for rollup, buckets in work for span in spans(rollup, buckets)]
         for first in range(0, len(parts), SPANS_AT_ONCE):
-            some = parts[first : first + SPANS_AT_ONCE]
-            notes = [note for rollup, span in some for note in self._dirt.notes(rollup, span)]
-            self._store.write_floors(notes, self._version, settled=False)
-            for rollup, span in some:
-                self._add_up(rollup, span, zone)
-            self._store.write_floors(notes, self._version, settled=True)
-        for rollup, buckets in work:
-            self._report.buckets[rollup.table] = len(buckets)
-            self._report.rows[rollup.table] = self._written(rollup, buckets)
+            some: list[tuple[RollUp, Span, list[Note]]] = []
+            for rollup, span in parts[first : first + SPANS_AT_ONCE]:
+                with failures.kept():
+                    some.append((rollup, span, self._dirt.notes(rollup, span)))
+            self._note([notes for _, _, notes in some], settled=False)
+            settled: list[list[Note]] = []
+            for rollup, span, notes in some:
+                with failures.kept():
+                    self._add_up(rollup, span, zone)
+                    settled.append(notes)
+            self._note(settled, settled=True)
+
+    def _note(self, notes: Sequence[list[Note]], *, settled: bool) -> None:
+        if notes:
+            self._store.write_floors(list(chain(*notes)), self._version, settled=settled)
 
     def _add_up(self, rollup: RollUp, span: Span, zone: str) -> None:
         """Write the rows of some buckets."""

@@ -359,6 +359,7 @@ class Interrupted:
         at: before which statement, from 0; or before the first one with this text in it.
         happens: what happens there; what it raises ends the turn.
         is_stalled: whether an insert of that number reads before, and lands after it.
+        is_always: whether it happens before each statement with the text.
 
     """
 
@@ -369,7 +370,9 @@ class Interrupted:
         happens: Callable[[], None],
         *,
         is_stalled: bool = False,
+        is_always: bool = False,
     ) -> None:
+        self._is_always = is_always
         self._client = client
         self._at = at
         self._happens = happens
@@ -385,7 +388,7 @@ class Interrupted:
             if self._at != self.number and not (isinstance(self._at, str) and self._at in sql):
                 self.number += 1
                 return found(sql, *args, **more)
-            self._at = NEVER
+            self._at = self._at if self._is_always else NEVER
             head, is_insert, select = sql.partition("SETTINGS insert_deduplicate = 0")
             if not (self._is_stalled and is_insert):
                 self._happens()

@@ -14,10 +14,13 @@ from typing import Any, Final
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from schemas.erasures import NOBODY
+from streams.clients.clickhouse import ReadingError
 from streams.trainer.dirt import BEYOND
 from streams.trainer.rollups import SupersededError, ZoneError
+from streams.trainer.turns import StoppedError
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh
 from tests.integration.rollup_world import (
@@ -25,6 +28,7 @@ from tests.integration.rollup_world import (
     HOUR,
     NOW,
     SHOP,
+    SHOWN,
     Interrupted,
     Shop,
     Trainers,
@@ -262,10 +266,10 @@ def test_random_changes_add_up_whoever_writes_dies_and_sleeps_meanwhile(
             assert differences(shop, ZONE) == {}, number
         shop.anything()
         if rng.random() < 0.5:
-            happens = rng.choice((die, shop.anything, others_work))
+            happens = rng.choice((die, fail, shop.anything, others_work))
             is_stalled = rng.random() < 0.5
             client = Interrupted(trainers.client, rng.randrange(30), happens, is_stalled=is_stalled)
-            with suppress(DiedError, SupersededError):
+            with suppress(DiedError, ReadingError, SupersededError):
                 trainers.turn(holder, client, at_once=rng.random() < 0.5)
             holder = trainers.holder()
     trainers.turn(holder)
@@ -274,6 +278,84 @@ def test_random_changes_add_up_whoever_writes_dies_and_sleeps_meanwhile(
     incremental = shown(shop.client)
     trainers.turn(holder, from_day=date(2000, 1, 1))
     assert shown(shop.client) == incremental
+
+
+# ---------------------------------------------------------------- what fails
+
+
+def fail() -> None:
+    raise DatabaseError("memory is short")
+
+
+def unsettled(client: Client) -> dict[str, list[Any]]:
+    """Hours and days by roll-up that a turn began and did not settle."""
+    sql = (
+        "SELECT target, groupArray(bucket) FROM (SELECT target, bucket FROM rollup_floor"
+        " GROUP BY target, bucket HAVING maxIf(version, settled = 0) > maxIf(version, settled = 1))"
+        " GROUP BY target"
+    )
+    return {target: buckets for target, buckets in client.query(sql).result_rows}  # noqa: C416  # typed
+
+
+def advanced(client: Client) -> set[str]:
+    """The sources whose cursors the last turn wrote."""
+    sql = (
+        "SELECT source FROM rollup_cursor WHERE version = (SELECT max(version) FROM rollup_cursor)"
+    )
+    return {source for (source,) in client.query(sql).result_rows}
+
+
+@pytest.mark.parametrize("refused", ["INSERT INTO rolled.refund_1d", "AS s ARRAY JOIN"])
+def test_a_roll_up_that_fails_leaves_the_others_to_follow(
+    refused: str, shop: Shop, trainers: Trainers
+) -> None:
+    """It cannot be written, or what changed of it cannot be found."""
+    holder = trainers.holder()
+    for change in (shop.pay, shop.refund, shop.count_cells, shop.score) * 2:
+        change()
+    trainers.turn(holder)
+    for change in (shop.pay, shop.refund, shop.count_cells, shop.score):
+        change()
+
+    client = Interrupted(trainers.client, refused, fail, is_always=True)
+    with pytest.raises(ReadingError, match="memory is short"):
+        trainers.turn(holder, client)
+    others = differences(shop, ZONE, set(SHOWN) - {"v_refund_1d"})
+    found = set(unsettled(shop.client)) - {"refund_1d"}, advanced(shop.client)
+    trainers.turn(holder)
+
+    assert others == {}
+    assert found == (set(), {"minute_cell", "kol_score"})
+    assert differences(shop, ZONE) == {}
+
+
+def test_days_of_a_statement_that_fails_stay_unsettled_and_others_do_not(
+    shop: Shop, trainers: Trainers
+) -> None:
+    shop.state(*(replace(shop.new(NOW - n * 20 * DAY), currency=SHOP) for n in range(12)))
+
+    with pytest.raises(ReadingError, match="memory is short"):
+        trainers.turn(trainers.holder(), Interrupted(trainers.client, INSERT, fail))
+    left = unsettled(shop.client)
+    [(days,)] = shop.client.query("SELECT count(DISTINCT day) FROM credit_1d").result_rows
+
+    assert (list(left), len(left["credit_1d"])) == (["credit_1d"], 2)  # of as many as 31 days
+    assert days == 10
+
+
+def test_a_turn_that_is_stopped_sends_no_other_statement(shop: Shop, trainers: Trainers) -> None:
+    shop.pay(8)
+    sent: list[int] = []
+
+    def stop() -> None:
+        sent.append(watched.number)
+        raise StoppedError
+
+    watched = Interrupted(trainers.client, INSERT, stop)
+    with pytest.raises(StoppedError):
+        trainers.turn(trainers.holder(), watched)
+
+    assert sent == [watched.number]
 
 
 # ---------------------------------------------------------------- what waits, what is kept
