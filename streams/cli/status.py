@@ -55,8 +55,8 @@ def _print_report(report: dict[str, Any]) -> None:
 
 def _print_trainer(trainer: dict[str, Any]) -> None:
     page = trainer["page"] or {}
-    waiting = sum(sum(one["waiting"].values()) for one in page.get("turns", {}).values())
-    waits = f", {waiting} days wait for a later one" if waiting else ""
+    waiting = sum(len(one["waiting"]) for one in page.get("turns", {}).values())
+    waits = f", old days of {waiting} roll-ups wait for a later one" if waiting else ""
     out.print(f"trainer: {trainer['text']}{waits}")
     for fault in filter(None, [trainer["fault"], *page.get("ready", []), *page.get("live", [])]):
         out.print(styled(f"trainer: {fault}", "bold red"))

@@ -54,17 +54,20 @@ class Dirt:
             dirty |= self._beyond(rollup, kept.coverage, since)
         if partitions := may_be_less(found, kept.coverage):
             reached = [_reach_of(rollup, at) for at in partitions]
+            first, end = min(reached)[0], max(reached)[1]
             dirty |= {
                 bucket
-                for bucket in self.all(rollup, since)
+                for bucket in self.all(rollup, max(first, since), end)
                 if any(first <= bucket < end for first, end in reached)
             }
         return dirty
 
-    def all(self, rollup: RollUp, since: int) -> set[int]:
-        """All buckets from `since` on: those that have rows, and those that had some."""
-        there = self._buckets(rollup, since, "1", {})
-        return there | {bucket for bucket in self._known(rollup) if bucket >= since}
+    def all(self, rollup: RollUp, since: int, end: int = FOREVER) -> set[int]:
+        """All buckets from `since` to an end: those that have rows, and those that had some."""
+        margin = (1 + rollup.days_after) * DAY
+        before = f"s.{rollup.order} <= toDateTime({{end:UInt32}}, 'UTC')"
+        there = self._buckets(rollup, since, before, {"end": min(FOREVER, end + margin)})
+        return {bucket for bucket in there | self._known(rollup).keys() if since <= bucket < end}
 
     def unfrozen(self, rollup: RollUp, buckets: Iterable[int]) -> list[int]:
         """Those of the buckets, in order, whose source cannot have lost rows of theirs to age."""

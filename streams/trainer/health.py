@@ -48,7 +48,7 @@ class Health:
         self.metrics.set("kol_trainer_info", 1, self._version)
         self.metrics.set("kol_trainer_is_holder", 0)
         self.metrics.set("kol_trainer_generation", 0)
-        self.metrics.set("kol_trainer_waiting_buckets", 0)
+        self.metrics.set("kol_trainer_waiting_rollups", 0)
         for name in turns:
             self.metrics.set("kol_trainer_last_success_timestamp_seconds", self._began, name)
 
@@ -84,7 +84,7 @@ class Health:
         self.last[turn] = LastTurn(now, seconds, report)
         self.metrics.observe("kol_trainer_turn_seconds", seconds, turn)
         self.metrics.set("kol_trainer_last_success_timestamp_seconds", now, turn)
-        self.metrics.set("kol_trainer_waiting_buckets", sum(report.waiting.values()))
+        self.metrics.set("kol_trainer_waiting_rollups", len(report.waiting))
         for table, n in report.buckets.items():
             self.metrics.add("kol_trainer_buckets_total", n, table)
         for table, n in report.rows.items():

@@ -10,13 +10,13 @@ class Report:
 
     buckets: dict[str, int] = field(default_factory=dict)  # roll-up -> hours or days recomputed
     rows: dict[str, int] = field(default_factory=dict)  # roll-up -> rows written
-    waiting: dict[str, int] = field(default_factory=dict)  # roll-up -> days that are collected yet
+    waiting: list[str] = field(default_factory=list)  # roll-ups whose changed days are collected
     seconds: float = 0.0
 
     @property
     def is_complete(self) -> bool:
         """Whether all that had changed when the turn began was added up."""
-        return not any(self.waiting.values())
+        return not self.waiting
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""

@@ -209,10 +209,11 @@ class _SourceTurn:
             dirty |= self._dirt.all(rollup, since)
         if rollup.is_hourly:
             return dirty
-        later = self._dirt.of(rollup, found.coverage, days, 0)
-        waiting = [] if is_due else self._dirt.unfrozen(rollup, later - dirty)
-        self._report.waiting[rollup.table] = len(waiting)
-        return dirty | later if is_due else dirty
+        if is_due:
+            return dirty | self._dirt.of(rollup, found.coverage, days, 0)
+        if days.coverage != found.coverage:
+            self._report.waiting.append(rollup.table)
+        return dirty
 
     def _recompute(
         self, work: Sequence[tuple[RollUp, list[int]]], zone: str, failures: Failures

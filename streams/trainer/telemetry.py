@@ -38,7 +38,7 @@ METRICS: Final[dict[str, Metric]] = {
     "kol_trainer_rows_total": Metric(
         "counter", "Rows that this process wrote.", ("table",), series=TABLE
     ),
-    "kol_trainer_waiting_buckets": Metric(
-        "gauge", "Days that are collected and computed anew by a later turn."
+    "kol_trainer_waiting_rollups": Metric(
+        "gauge", "Roll-ups by day whose source has changed since all changed days were added up."
     ),
 }

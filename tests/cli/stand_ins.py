@@ -126,7 +126,7 @@ def status(text: str) -> dict[str, Any]:
         "trainer": {
             "text": text,
             "fault": text,
-            "page": {"ready": [text], "live": [text], "turns": {text: {"waiting": {text: 1}}}},
+            "page": {"ready": [text], "live": [text], "turns": {text: {"waiting": [text]}}},
         },
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
         "replay_read": {"fault": text},
@@ -135,7 +135,7 @@ def status(text: str) -> dict[str, Any]:
 
 
 def by_hand(text: str) -> ByHand:
-    return ByHand(1, Done({text: 1}, {text: 2}, {text: 3}))
+    return ByHand(1, Done({text: 1}, {text: 2}, [text]))
 
 
 def connections(text: str) -> dict[str, Any]:

@@ -57,5 +57,5 @@ def test_a_later_holder_outranks_every_turn_of_an_earlier_one() -> None:
 
 
 def test_a_turn_is_complete_once_no_day_waits() -> None:
-    assert Report(waiting={"credit_1d": 0}).is_complete
-    assert not Report(waiting={"credit_1d": 0, "refund_1d": 2}).is_complete
+    assert Report(waiting=[]).is_complete
+    assert not Report(waiting=["refund_1d"]).is_complete

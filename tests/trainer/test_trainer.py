@@ -101,7 +101,7 @@ class Tried(Trainer):
         return self.client
 
     def exported(self, name: str) -> float | None:
-        labels = {} if name.endswith(("holder", "generation", "buckets")) else {"turn": MINUTES}
+        labels = {} if name.endswith(("holder", "generation", "rollups")) else {"turn": MINUTES}
         return self.health.metrics.registry.get_sample_value(name, labels)
 
 
@@ -135,9 +135,7 @@ async def test_the_first_turn_of_each_generation_leaves_nothing_for_later() -> N
 
 
 async def test_what_a_turn_did_is_counted_and_when_is_noted() -> None:
-    done = Report(
-        {"credit_1h": 2, "cell_1h": 0}, {"credit_1h": 9}, waiting={"credit_1d": 1, "refund_1d": 3}
-    )
+    done = Report({"credit_1h": 2, "cell_1h": 0}, {"credit_1h": 9}, ["credit_1d", "refund_1d"])
     lock = ScriptedLock([1])
     trainer = Tried(lock, lambda _: done)
 
@@ -146,7 +144,7 @@ async def test_what_a_turn_did_is_counted_and_when_is_noted() -> None:
     counted = trainer.health.metrics.registry.get_sample_value
     assert counted("kol_trainer_buckets_total", {"table": "credit_1h"}) == 4
     assert counted("kol_trainer_rows_total", {"table": "credit_1h"}) == 18
-    assert trainer.exported("kol_trainer_waiting_buckets") == 4
+    assert trainer.exported("kol_trainer_waiting_rollups") == 2
     assert trainer.exported("kol_trainer_is_holder") == 1
     assert trainer.exported("kol_trainer_generation") == 1
     assert trainer.exported(SUCCESS) == NOW / 1000
