@@ -72,6 +72,11 @@ def keys_of(hashes: bytes | bytearray) -> Keys:
     return high_first[:, ::-1].astype(np.uint64, order="C")
 
 
+def hashes_of(keys: Keys) -> bytes:
+    """The hashes that `keys_of` makes these keys of."""
+    return keys[:, ::-1].astype(">u8").tobytes()
+
+
 def _first(keys: Keys) -> Key:
     low, high = keys[0].tolist()
     return low, high

@@ -22,7 +22,7 @@ PURE = {
     *("msgspec", "numpy"),
 }
 MAY = {
-    "schemas": PURE | {"schemas", "unicodedata", "xxhash"},
+    "schemas": PURE | {"schemas", "unicodedata", "xxhash", "cryptography"},
     "streams/core": PURE | {"schemas", "streams.core"},
 }
 TOOLS = {  # write generated files when they are run

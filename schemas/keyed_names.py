@@ -1,0 +1,81 @@
+"""Names that only the holder of the key can link to an id: each digest, enciphered.
+
+    name     AES-128(subkey, digest)                            one block, 16 bytes
+    subkey   HMAC-SHA256(key, "kol-streams/" + what)[:16]       `What` it is a name of
+    digest   the xxh3_128 that `identity` computes, high word first
+
+A block cipher is a permutation: distinct digests have distinct names, so whatever is counted or
+joined by digests comes out the same by names. Without the key a name can not be told from a
+random number, also by who knows the ids. Names of different things are under different subkeys:
+nothing links a session to a device of the same id.
+
+NIST, Advanced Encryption Standard (AES), FIPS 197. Krawczyk, Bellare, Canetti, HMAC:
+Keyed-Hashing for Message Authentication, RFC 2104.
+"""
+
+import hmac
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from schemas.columns import Keys
+from schemas.identity import hashed, hashes_of, keys_of
+
+SIZE: Final = 16  # bytes of a name: 32 hex digits
+
+
+class What(StrEnum):
+    """What is named; the words are part of the subkeys and never change."""
+
+    USER = "user"
+    IDENTITY = "identity"  # of an event
+    ORDER = "order"
+    SESSION = "session"
+    DEVICE = "device"
+    IP = "ip"
+    SHARE = "share"
+    RESPONDENT = "respondent"  # of a survey
+    ANON = "anon"  # a visitor before sign-in
+
+
+class KeyedNames:
+    """The names that a deployment gives; its key is read once."""
+
+    def __init__(self, key: bytes) -> None:
+        self._ciphers: Final = {what: _cipher(_subkey(key, what)) for what in What}
+
+    def of(self, what: What, digests: Keys) -> Keys:
+        """The names of digests, both shape `(n, 2)`, the low word first as in all keys."""
+        return self.of_hashes(what, hashes_of(digests))
+
+    def of_hashes(self, what: What, hashes: bytes | bytearray) -> Keys:
+        """The same of digests as `identity.hashed` gives them, 16 bytes one after the other."""
+        encryptor = self._ciphers[what].encryptor()  # a new one each time: it serves one thread
+        return keys_of(encryptor.update(hashes))
+
+    def users(self, user_ids: Sequence[str]) -> Keys:
+        """The names of users, shape `(n, 2)`."""
+        return self.of_hashes(What.USER, hashed([user_id.encode() for user_id in user_ids]))
+
+
+def as_hex(name: Sequence[int]) -> str:
+    """A name as rows have it, 32 digits, of its low and its high word.
+
+    >>> as_hex((1, 2))
+    '00000000000000020000000000000001'
+    """
+    low, high = name
+    return f"{high:016x}{low:016x}"
+
+
+def _subkey(key: bytes, what: What) -> bytes:
+    return hmac.digest(key, f"kol-streams/{what}".encode(), "sha256")[:SIZE]
+
+
+def _cipher(key: bytes) -> Cipher[ECB]:
+    # other modes chain the blocks of a message; here each block is a digest of its own
+    return Cipher(AES(key), ECB())  # noqa: S305  # as said
