@@ -51,6 +51,7 @@ class RecordBatch:
     values: Sequence[bytes | None]
     offsets: NDArray[np.int64]
     received_at: Moments  # record time: the broker's append time
+    keys: Sequence[bytes | None] = ()  # of topics whose keys are read, as many as values
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,4 +132,5 @@ def record_batch(tp: TP, piece: Piece, partitions: int) -> RecordBatch:
         values=piece.values,
         offsets=piece.offsets,
         received_at=piece.received_at,
+        keys=piece.keys,
     )

@@ -296,7 +296,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             else:
                 opened = self._open.get(tp)
                 if opened is None or opened[0] is not found:
-                    self._open[tp] = (found, RecordSet(found._partition_records))  # noqa: SLF001  # as above
+                    self._open[tp] = found, _record_set(found, tp.topic in self._wiring.keyed)
                 if self._open[tp][1].head is None:
                     self._read_piece(fetch, fetcher, tp)
 
@@ -327,6 +327,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._open.pop(tp, None)
         fetcher._records.pop(TopicPartition(*tp), None)  # noqa: SLF001  # as above
         fetcher._notify(fetcher._wait_consume_future)  # noqa: SLF001  # as above
+
+
+def _record_set(found: FetchResult, with_keys: bool) -> RecordSet:  # noqa: FBT001  # of one call
+    return RecordSet(found._partition_records, with_keys=with_keys)  # noqa: SLF001  # as above
 
 
 def _readable_end(state: Any) -> int | None:  # noqa: ANN401  # aiokafka's, untyped

@@ -13,9 +13,9 @@ Private names of aiokafka are used here; tests/test_architecture.py lists where 
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
@@ -83,6 +83,7 @@ class Piece:
     next_offset: int  # where it goes on: past holes, control and aborted records
     end: int | None  # first offset not yet readable, as of the fetch
     size: int = 0  # bytes of the batches it was cut from
+    keys: Sequence[bytes | None] = ()  # as many as values, where they are read
 
     def __len__(self) -> int:
         return len(self.values)
@@ -93,17 +94,20 @@ class RecordSet:
 
     Args:
         fetched: aiokafka's result, not yet iterated.
+        with_keys: whether the records' keys are wanted.
 
     """
 
-    def __init__(self, fetched: PartitionRecords) -> None:
+    def __init__(self, fetched: PartitionRecords, *, with_keys: bool = False) -> None:
         self._fetched = fetched
+        self._with_keys = with_keys
         self._next: KafkaBatch | None = None  # its header is read, its records are not
         # what is left of a decoded batch
         self._values: list[bytes | None] = []
+        self._keys: list[bytes | None] = []
         self._offsets: list[int] = []
         self._stamps: int | list[int] = 0  # one for all, or one each
-        self._size = 0  # bytes of all values of the decoded batch
+        self._size = 0  # bytes of all values and keys of the decoded batch
         self._at = 0
         self._end_of_batch = 0
 
@@ -137,6 +141,7 @@ class RecordSet:
         """
         first = self.position
         values: list[bytes | None] = []
+        keys: list[bytes | None] = []
         offsets: list[int] = []
         stamps: list[int | list[int]] = []
         counts: list[int] = []
@@ -144,6 +149,7 @@ class RecordSet:
         while len(values) < limit and size < PIECE_BYTES and self._ensure_decoded():
             start, stop = self._at, min(len(self._values), self._at + limit - len(values))
             values += self._values[start:stop]
+            keys += self._keys[start:stop]
             offsets += self._offsets[start:stop]
             stamps.append(
                 self._stamps if isinstance(self._stamps, int) else self._stamps[start:stop]
@@ -154,7 +160,8 @@ class RecordSet:
         if len(values) < limit and size < PIECE_BYTES:
             self._peek()  # skips what is not visible, so that the position is behind it
         received_at = _record_times(stamps, counts)
-        return Piece(values, _offsets(offsets), received_at, first, self.position, end, size)
+        found = _offsets(offsets)
+        return Piece(values, found, received_at, first, self.position, end, size, keys)
 
     def _advance(self, stop: int) -> None:
         self._at = stop
@@ -175,15 +182,17 @@ class RecordSet:
         offsets: list[int] = []
         seen = offsets.append
         try:
+            records = cast("Iterable[Any]", batch)
+            records = list(records) if self._with_keys else records
             if batch.timestamp_type == LOG_APPEND_TIME:
-                self._values = [r.value for r in batch if seen(r.offset) is None]  # type: ignore[attr-defined]  # untyped
+                self._values = [r.value for r in records if seen(r.offset) is None]
                 self._stamps = int(batch.max_timestamp)
             else:
                 stamps: list[int] = []
                 stamp = stamps.append
                 self._values = [
                     r.value
-                    for r in batch  # type: ignore[attr-defined]  # untyped
+                    for r in records
                     if seen(r.offset) is None and stamp(r.timestamp) is None
                 ]
                 self._stamps = stamps
@@ -192,7 +201,8 @@ class RecordSet:
         except Exception as error:
             raise self._corrupt(batch, repr(error)) from error
         self._offsets = offsets
-        self._size = sum(map(len, filter(None, self._values)))
+        self._keys = [r.key for r in records] if self._with_keys else []
+        self._size = _bytes_of(self._values) + _bytes_of(self._keys)
         self._end_of_batch = int(batch.next_offset)
         self._advance(bisect_left(offsets, self.position))
 
@@ -226,6 +236,10 @@ class RecordSet:
     def _corrupt(self, batch: KafkaBatch, reason: str) -> CorruptRecordsError:
         tp = self._fetched._tp  # noqa: SLF001  # as above
         return CorruptRecordsError(tp.topic, tp.partition, self.position, batch.next_offset, reason)
+
+
+def _bytes_of(some: list[bytes | None]) -> int:
+    return sum(map(len, filter(None, some)))
 
 
 def _offsets(offsets: list[int]) -> NDArray[np.int64]:

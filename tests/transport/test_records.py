@@ -312,3 +312,17 @@ def test_one_batch_heavier_than_a_piece_is_given_whole() -> None:
 
     assert [len(whole.read(5_000)) for _ in range(2)] == [3, 1]
     assert [len(record_set(data).read(2)) for _ in range(2)] == [2, 2]
+
+
+@pytest.mark.parametrize("appended_at", [None, 5_000])
+def test_keys_come_with_their_records_where_they_are_wanted(appended_at: int | None) -> None:
+    log = World()
+    for _ in range(3):
+        rows = [(0, b"v"), (1, None)]
+        log.add(2, kafka_batch(log.end, rows, appended_at=appended_at))
+    whole = RecordSet(fetched(log, 1, READ_COMMITTED), with_keys=True)
+    pieces = [whole.read(2), whole.read(9)]
+
+    assert [list(piece.keys) for piece in pieces] == [[b"k"] * 2, [b"k"] * 3]
+    assert [list(piece.values) for piece in pieces] == [[None, b"v"], [None, b"v", None]]
+    assert not RecordSet(fetched(log, 0, READ_COMMITTED)).read(9).keys
