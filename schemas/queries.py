@@ -160,4 +160,65 @@ FROM v_score_1h
 ORDER BY fell_up_to DESC
 LIMIT 10""",
     ),
+    "v_kol": Query(
+        "Who of each tier is trusted most now?",
+        """\
+SELECT kol_id, display_name, tier, vertical, trust
+FROM v_kol
+LEFT JOIN (SELECT kol_id, trust FROM v_score ORDER BY minute DESC LIMIT 1 BY kol_id) AS s
+    USING (kol_id)
+ORDER BY tier, trust DESC""",
+    ),
+    "v_content": Query(
+        "Whose contents are sponsored and do not say so?",
+        """\
+SELECT kol_id, countIf(sponsored AND NOT disclosed) AS hidden, count() AS contents
+FROM v_content
+GROUP BY kol_id
+ORDER BY hidden DESC""",
+    ),
+    "v_spend": Query(
+        "What did each KOL cost in each month?",
+        """\
+SELECT kol_id, toStartOfMonth(day) AS month, currency,
+    sum(fee_cents + commission_cents + seeding_cents + coupon_cents) AS cents
+FROM v_spend
+GROUP BY kol_id, month, currency
+ORDER BY month DESC, cents DESC""",
+    ),
+    "v_perception": Query(
+        "How genuine does each KOL seem to respondents, and how many are they?",
+        """\
+SELECT kol_id, avg(authenticity) AS genuine, countIf(authenticity IS NOT NULL) AS answers
+FROM v_perception
+GROUP BY kol_id
+ORDER BY genuine DESC""",
+    ),
+    "v_identity": Query(
+        "Which users were seen under most anonymous ids?",
+        """\
+SELECT user_hash, uniqExact(anon_hash) AS ids
+FROM v_identity
+GROUP BY user_hash
+ORDER BY ids DESC
+LIMIT 10""",
+    ),
+    "v_policy": Query(
+        "Which policies hold now, and where?",
+        """\
+SELECT policy_id, region, type, effective_at
+FROM v_policy
+WHERE effective_at <= now()
+ORDER BY effective_at DESC""",
+    ),
+    "v_notice": Query(
+        "Which KOLs had violations in the last 90 days that no appeal undid?",
+        """\
+SELECT kol_id, countIf(kind = 'violation') - countIf(kind = 'appeal_upheld') AS violations
+FROM v_notice
+WHERE noticed_at >= now() - INTERVAL 90 DAY
+GROUP BY kol_id
+HAVING violations > 0
+ORDER BY violations DESC""",
+    ),
 }

@@ -24,6 +24,9 @@ SECOND: Final = "DateTime('UTC')"
 NAME: Final = "LowCardinality(String)"
 NUMBER: Final = "Nullable(Float64)"
 AMOUNT: Final = "Nullable(Int64)"
+FLAG: Final = "Nullable(Bool)"
+NAMES: Final = f"Array({NAME})"
+WEIGHTS: Final = f"Map({NAME}, Float64)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Table:
     moment: str = ""  # the column of the key behind `partition`
     keep: str = ""  # rows are deleted so long after `stated_at`; empty: never
     searched: tuple[str, ...] = ()  # columns beside the key by whose value rows are looked up
-    derived: bool = False  # only the trainer writes it, from other tables
+    derived: bool = False  # only the trainer writes it, from other tables or reference topics
     numbered: bool = False  # its rows know the number of their insert: roll-ups are made of them
 
     @property
@@ -553,6 +556,201 @@ _ROLLUP_CURSOR: Final = Table(
     derived=True,
 )
 
+
+def _dimension(
+    name: str, description: str, key: Mapping[str, Column], columns: Mapping[str, Column]
+) -> Table:
+    """A table of what a reference topic says, a row for each key; only the trainer writes it."""
+    return Table(
+        name,
+        f"{description} Only the reading that dimension_cursor shows counts.",
+        {
+            **_columns(reading=("UInt64", "which reading of the topic from its beginning")),
+            **key,
+            **columns,
+            **_columns(
+                deleted=("Bool", "true: the topic has taken the key back; then all else is empty"),
+                received_at=(MOMENT, "record time of the record that says so"),
+                version=(
+                    "UInt64",
+                    "offset of the record + 1: of a key's rows the greatest stands",
+                ),
+            ),
+        },
+        key=("reading", *key),
+        derived=True,
+    )
+
+
+_OF_KOL: Final = _columns(kol_id=(NAME, "the KOL"))
+_USER_HASH: Final = _columns(user_hash=("String", "keyed name of the user; empty where unknown"))
+
+_DIMENSIONS: Final = (
+    _dimension(
+        "kol_dim",
+        "Who a KOL is, as the topic kol-profile says.",
+        _OF_KOL,
+        {
+            **_columns(
+                display_name=("String", "the name that people read, empty where unknown"),
+                tier=(NAME, "size of the audience, such as head, waist or koc; empty: unknown"),
+                vertical=(NAME, "field, such as nutrition or sleep; empty where unknown"),
+                credentials=(NAMES, "proofs of expertise"),
+                verified=(FLAG, "whether the platform has verified who it is; NULL: unknown"),
+                value_tags=(NAMES, "values that the KOL stands for"),
+                virtual_kol=(FLAG, "true: no human being; NULL: unknown"),
+                user_hash=("String", "keyed name of the KOL's own account as a buyer, or empty"),
+                coupon_ids=("Array(String)", "coupons of the KOL"),
+                coupons_since=(f"Array({MOMENT})", "from when each is the KOL's"),
+                said_at=(f"Nullable({MOMENT})", "when the shop said so; NULL: unknown"),
+            )
+        },
+    ),
+    _dimension(
+        "content_dim",
+        "What was published, as the topic content says.",
+        _columns(content_id=("String", "the content")),
+        _columns(
+            kol_id=(NAME, "the KOL whose it is; empty: nobody's"),
+            published_at=(MOMENT, "when it was published"),
+            genre=(NAME, "such as lab_review, narrative or promo; empty where unknown"),
+            sponsored=(FLAG, "whether somebody paid for it; NULL: unknown"),
+            disclosed=(FLAG, "whether it says that somebody paid for it; NULL: unknown"),
+            evidence_refs=("Array(String)", "what it proves its claims by"),
+            claims=("Array(String)", "what it claims"),
+            text=("String", "its text", "ZSTD(6)"),
+            ai_generated=(FLAG, "whether a machine made it; NULL: unknown"),
+            virtual_kol=(FLAG, "whether no human being presents it; NULL: unknown"),
+        ),
+    ),
+    _dimension(
+        "spend_dim",
+        "What a campaign with a KOL cost on a day, as the topic campaign-spend says.",
+        {
+            **_OF_KOL,
+            **_columns(
+                campaign=("String", "the campaign"),
+                day=("Date", "business day, in the zone of the shop"),
+            ),
+        },
+        _columns(
+            brand_id=(NAME, "the brand that pays, empty where unknown"),
+            currency=(NAME, "currency; empty: the shop's"),
+            fee_cents=("Int64", "paid to the KOL"),
+            commission_cents=("Int64", "paid by orders"),
+            seeding_cents=("Int64", "products given away"),
+            coupon_cents=("Int64", "coupons redeemed"),
+            target_segment=(WEIGHTS, "whom it is for: the share of each group of users, 0 to 1"),
+            tracked_keywords=("Array(String)", "searches that it is to be found by"),
+            said_at=(f"Nullable({MOMENT})", "when the shop said so; NULL: unknown"),
+        ),
+    ),
+    _dimension(
+        "perception_dim",
+        "What a respondent of a survey thinks of a KOL, as the topic perception says.",
+        {
+            **_OF_KOL,
+            **_columns(
+                respondent_hash=("String", "keyed name of the respondent"),
+                wave=("String", "round of the survey"),
+            ),
+        },
+        {
+            **_columns(
+                answered_at=(MOMENT, "when it was answered"),
+                user_hash=("String", "keyed name of the respondent as a user; empty: unknown"),
+                brand_id=(NAME, "the brand that is asked about, empty where unknown"),
+                survey=(NAME, "the survey, empty where unknown"),
+                nps=("Nullable(Int8)", "would recommend, 0 to 10; NULL: not asked"),
+                brand_lift=(
+                    NUMBER,
+                    "opinion of the brand after less before; NULL: not asked",
+                ),
+                authenticity=(NUMBER, "how genuine the KOL seems, 1 to 5; NULL: not asked"),
+                aided_recall=(FLAG, "knows the brand when it is named; NULL: not asked"),
+                unaided_recall=(FLAG, "names the brand unasked; NULL: not asked"),
+            ),
+        },
+    ),
+    _dimension(
+        "identity_dim",
+        "From when on an anonymous id is a user's, as the topic identity says.",
+        _columns(
+            anon_hash=("String", "keyed name of the anonymous id"),
+            bound_at=(MOMENT, "from when on it is the user's"),
+        ),
+        {
+            **_USER_HASH,
+            **_columns(
+                confidence=(NUMBER, "how sure that is, 0 to 1; NULL: unknown"),
+                age_band=(NAME, "age of the user, empty where unknown"),
+                birth_month=(NAME, "month in which the child was or will be born, or empty"),
+                geo=(NAME, "region or city of the user, empty where unknown"),
+                tags=(WEIGHTS, "interests and values of the user, each with a weight"),
+            ),
+        },
+    ),
+    _dimension(
+        "policy_dim",
+        "A public policy that moves demand, as the topic policy says.",
+        _columns(policy_id=("String", "the policy")),
+        _columns(
+            announced_at=(MOMENT, "when it was announced"),
+            region=(NAME, "where it holds, empty where unknown"),
+            type=(NAME, "what it is, such as a subsidy; empty where unknown"),
+            effective_at=(f"Nullable({MOMENT})", "from when it holds; NULL: unknown"),
+        ),
+    ),
+    _dimension(
+        "notice_dim",
+        "What a platform or an authority said about a KOL, as the topic kol-notice says.",
+        {
+            **_OF_KOL,
+            **_columns(
+                kind=(NAME, "violation, retraction or appeal_upheld"),
+                ref=("String", "the case, as the platform names it"),
+            ),
+        },
+        _columns(noticed_at=(MOMENT, "when it was said")),
+    ),
+    _dimension(
+        "consent_dim",
+        "What a user allows to be used of what is known of the family, as kol-consents says.",
+        _columns(user_hash=("String", "keyed name of the user")),
+        _columns(
+            stage=("Bool", "the stage of the child"),
+            geo=("Bool", "region or city"),
+            age_band=("Bool", "the age band"),
+        ),
+    ),
+)
+
+_DIMENSION_CURSOR: Final = Table(
+    "dimension_cursor",
+    "Up to where a reference topic is in its dimension, and which rows of that count.",
+    {
+        **_columns(
+            topic=(NAME, "the reference topic"),
+            topic_id=("String", "its UUID, which one made anew has not; empty: there is none"),
+            reading=("UInt64", "the reading that goes on, since the beginning of the topic"),
+            shown=("UInt64", "the reading whose rows count: of a new one once it was complete"),
+            partitions=("Array(UInt16)", "partitions of the topic"),
+            offsets=("Array(UInt64)", "of each, what is before it is in the dimension"),
+            looked_at=(
+                MOMENT,
+                "when a turn last asked where the topic ends",
+            ),
+            absent_since=(
+                f"Nullable({MOMENT})",
+                "since when it does not exist; NULL: it does",
+            ),
+        ),
+        **_TURN,
+    },
+    key=("topic",),
+    derived=True,
+)
+
 TABLES: Final[Mapping[str, Table]] = {
     table.name: table
     for table in (
@@ -565,6 +763,8 @@ TABLES: Final[Mapping[str, Table]] = {
         *_ROLL_UPS,
         _ROLLUP_FLOOR,
         _ROLLUP_CURSOR,
+        *_DIMENSIONS,
+        _DIMENSION_CURSOR,
     )
 }
 
@@ -592,4 +792,11 @@ VIEWS: Final[Mapping[str, str]] = {
     "order was, in the shop's currency. Up to date within 10 minutes and a turn of the trainer. "
     "What is `undated` is in no day.",
     "v_score_1d": "The last score of a KOL in a business day, and the extremes of trust.",
+    "v_kol": "Who a KOL is: name, tier, field, coupons.",
+    "v_content": "What was published, by whom, whether somebody paid and whether it says so.",
+    "v_spend": "What a campaign with a KOL cost on a business day.",
+    "v_perception": "What a respondent of a survey thinks of a KOL.",
+    "v_identity": "From when on an anonymous id is a user's, and what the user said of the family.",
+    "v_policy": "Public policies that move demand.",
+    "v_notice": "What platforms and authorities said about KOLs.",
 }

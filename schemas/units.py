@@ -26,13 +26,18 @@ _PREFIXES: Final = {
     "resonance_": SHARE,
 }
 _NAMED: Final = {
-    **dict.fromkeys(("trust", "resonance", "uncertainty"), SHARE),
+    **dict.fromkeys(("trust", "resonance", "uncertainty", "confidence"), SHARE),
     **dict.fromkeys(
         ("n", "k", "touches", "orders", "refunds", "paid_again", "touches_after"), COUNT
     ),
     **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
     "n_eff": JUDGEMENTS,
     "qty": "pieces or weight",
+    "nps": "0 to 10",
+    "brand_lift": "-1 to 1",
+    "authenticity": "1 to 5",
+    "target_segment": SHARE,
+    "tags": "weight",
 }
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.cells import DIMENSIONS, FIELDS
+from schemas.dimensions import DIMENSIONS as REFERENCE
+from schemas.dimensions import Dimension
 from schemas.rows import TABLES, Table
 from schemas.units import CENTS, COUNT, SHARE, UTC, commented
 
@@ -37,6 +39,11 @@ def _of(table: Table, names: Iterable[str]) -> dict[str, ViewColumn]:
 def _counters(table: Table) -> dict[str, ViewColumn]:
     """The counters of a minute cell that a table has."""
     return _of(table, (name for name in FIELDS if name in table.described))
+
+
+def _shown(dimension: Dimension) -> dict[str, ViewColumn]:
+    """The columns of a dimension that a view shows."""
+    return _of(TABLES[dimension.table], dimension.shown)
 
 
 _ORDER: Final = TABLES["order_credit"]
@@ -187,4 +194,5 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_of(TABLES["refund_1d"], ("refunds", "refunded_cents")),
     },
     "v_score_1d": {**_KOL, **_DAY, **_LAST_SCORE},
+    **{dimension.view: _shown(dimension) for dimension in REFERENCE if dimension.view},
 }

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from schemas.cells import NAMES
+from schemas.dimensions import Dimension
 from schemas.rollups import ROLL_UPS, RollUp
 from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
 from schemas.views import COLUMNS
@@ -154,6 +155,16 @@ def _hours_from(source: str) -> str:
     FROM ${{database}}.rollup_cursor FINAL
     WHERE source = '{source}' AND scope = 'recent'
 )"""  # noqa: S608  # names of ours
+
+
+def dimension_view(dimension: Dimension) -> str:
+    """The statement that makes the view of a dimension."""
+    listed = ",\n    ".join(dimension.shown)
+    rows = dimension.select(f"\n    {listed}", "${database}").replace("SELECT \n", "SELECT\n")
+    return (
+        f"CREATE VIEW IF NOT EXISTS ${{database}}.{dimension.view} ${{on_cluster}} ${{definer}}\n"
+        f"AS {rows}\nCOMMENT {literal(VIEWS[dimension.view])};"
+    )
 
 
 def minute_views() -> list[str]:

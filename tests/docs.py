@@ -194,7 +194,7 @@ def _about(table: Table) -> str:
     key = ", ".join(f"`{column}`" for column in table.key)
     count, unit = table.keep.lower().split() if table.keep else ("", "")
     kept = f"for {count} {unit}s after `stated_at`" if count else "for ever"
-    author = "; the server writes it, from other tables" if table.derived else ""
+    author = "; only the trainer writes it" if table.derived else ""
     return f"Key: {key}. Kept {kept}{author}."
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.dimensions import DIMENSIONS, Dimension
 from schemas.rows import TABLES, Column, Table
 from sinks.migrate import MigrationFile, migration_files
 from sinks.statements import (
@@ -12,6 +13,7 @@ from sinks.statements import (
     comments_after,
     create_table,
     definitions,
+    dimension_view,
     minute_views,
     missing_comments,
     missing_ddl,
@@ -80,6 +82,15 @@ def test_a_view_over_every_counter_lists_those_of_the_schemas() -> None:
     created = [view for view in minute_views() if view.startswith("CREATE")]
 
     assert all(plain(view) in text for view in created)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS, ids=lambda dimension: dimension.table)
+def test_a_view_of_a_dimension_shows_every_column_that_says_something(
+    dimension: Dimension,
+) -> None:
+    text = "\n".join(step.text for step in migration_files())
+
+    assert not dimension.view or dimension_view(dimension) in text
 
 
 def test_a_column_that_means_something_else_is_commented_anew() -> None:
