@@ -5,6 +5,7 @@ renumbered: snapshots hold them.
 """
 
 from enum import IntEnum
+from typing import Final
 
 
 class Door(IntEnum):
@@ -34,8 +35,15 @@ class RejectReason(IntEnum):
     NULL_VALUE = 7  # a record without a value
     WRONG_PARTITION = 8  # the producer's partitioner is not murmur2 of user_id
     PLACEHOLDER_ID = 9  # behaviour of a user_id, or about a kol_id, that means nobody
+    NULL_KEY = 10  # a reference record without a key: compaction could not keep it
+    WRONG_KEY = 11  # the key of a reference record is not the one that its value says
 
     @property
     def label(self) -> str:
         """The name on metrics, rows and screens, e.g. `not_json`."""
         return self.name.lower()
+
+
+OF_KEYS: Final = (RejectReason.NULL_KEY, RejectReason.WRONG_KEY)  # of reference records alone
+OF_EVENTS: Final = tuple(reason for reason in RejectReason if reason not in OF_KEYS)
+OF_REFERENCES: Final = tuple(one for one in RejectReason if one is not RejectReason.NULL_VALUE)

@@ -90,7 +90,8 @@ KINDS: Final[Mapping[str, Mapping[str, Kind]]] = MappingProxyType(
 PRICED: Final = (Kind.PAID, Kind.REFUND, Kind.REFUND_REVERSED)  # kinds that need `pay_cents`
 
 
-def _about(text: str) -> Meta:
+def about(text: str) -> Meta:
+    """What a field means, as its schema and the tables of fields say it."""
     return Meta(description=text)
 
 
@@ -109,77 +110,77 @@ Moment = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 # Not `organic` (the part of an order nobody earned), not `~...` (names of our own cells), however
 # they are written: `schemas.placeholders` compares folds, which a pattern cannot say.
-_UNRESERVED: Final = Meta(extra_json_schema={"pattern": "^(?!~|organic$)"})
+UNRESERVED: Final = Meta(extra_json_schema={"pattern": "^(?!~|organic$)"})
 
 
 class _Event(Struct, frozen=True, kw_only=True, gc=False):
     event_id: Annotated[
         Id,
-        _about("identity, with topic and user_id; the first event with it counts"),
+        about("identity, with topic and user_id; the first event with it counts"),
     ]
-    ts: Annotated[Moment, _about("event time: milliseconds since the epoch, UTC")]
+    ts: Annotated[Moment, about("event time: milliseconds since the epoch, UTC")]
     user_id: Annotated[
-        Id, _about("the user, or the anonymous id before sign-in; key of the message")
+        Id, about("the user, or the anonymous id before sign-in; key of the message")
     ]
 
 
 class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
     """A user did something in the shop; names the KOL whose content led there, if any."""
 
-    anon_id: Annotated[Ref | None, _about("the id before sign-in")] = None
-    device_hash: Annotated[Ref | None, _about("the device, hashed by the producer")] = None
-    ip_hash: Annotated[Ref | None, _about("the IP address, hashed by the producer")] = None
-    session_id: Annotated[Ref | None, _about("the visit")] = None
-    platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
-    channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
+    anon_id: Annotated[Ref | None, about("the id before sign-in")] = None
+    device_hash: Annotated[Ref | None, about("the device, hashed by the producer")] = None
+    ip_hash: Annotated[Ref | None, about("the IP address, hashed by the producer")] = None
+    session_id: Annotated[Ref | None, about("the visit")] = None
+    platform: Annotated[Label | None, about("the platform, e.g. tmall")] = None
+    channel_type: Annotated[Label | None, about("shelf, social, live, private")] = None
     kol_id: Annotated[
-        Ref | None, _UNRESERVED, _about("the KOL whose content led there; a placeholder is none")
+        Ref | None, UNRESERVED, about("the KOL whose content led there; a placeholder is none")
     ] = None
-    content_id: Annotated[Ref | None, _about("the content that led there")] = None
-    share_id: Annotated[Ref | None, _about("the share that was followed")] = None
-    share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
-    event: Annotated[str, _known(CLICKSTREAM), _about("what was done")]
-    query: Annotated[str | None, _about("the search query")] = None
-    first_screen: Annotated[bool | None, _about("was on the first screen of results")] = None
-    brand_id: Annotated[Ref | None, _about("the brand of the product")] = None
-    category: Annotated[Label | None, _about("of the product")] = None
-    price_tier: Annotated[Tag | None, _about("of the product")] = None
-    baby_stage: Annotated[Tag | None, _about("of the user's child")] = None
-    geo: Annotated[Tag | None, _about("region or city of the user")] = None
-    exp_id: Annotated[Ref | None, _about("the experiment")] = None
-    arm: Annotated[Label | None, _about("the arm of the experiment: treat, holdout")] = None
+    content_id: Annotated[Ref | None, about("the content that led there")] = None
+    share_id: Annotated[Ref | None, about("the share that was followed")] = None
+    share_depth: Annotated[Count | None, about("hops from the KOL to this share")] = None
+    event: Annotated[str, _known(CLICKSTREAM), about("what was done")]
+    query: Annotated[str | None, about("the search query")] = None
+    first_screen: Annotated[bool | None, about("was on the first screen of results")] = None
+    brand_id: Annotated[Ref | None, about("the brand of the product")] = None
+    category: Annotated[Label | None, about("of the product")] = None
+    price_tier: Annotated[Tag | None, about("of the product")] = None
+    baby_stage: Annotated[Tag | None, about("of the user's child")] = None
+    geo: Annotated[Tag | None, about("region or city of the user")] = None
+    exp_id: Annotated[Ref | None, about("the experiment")] = None
+    arm: Annotated[Label | None, about("the arm of the experiment: treat, holdout")] = None
     visible_ms: Annotated[
-        Count | None, _about("how long an impression was visible, milliseconds")
+        Count | None, about("how long an impression was visible, milliseconds")
     ] = None
-    slot_id: Annotated[Tag | None, _about("the slot on the page")] = None
-    reco_id: Annotated[Ref | None, _about("the recommendation")] = None
-    reco_version: Annotated[Tag | None, _about("version of the recommender")] = None
+    slot_id: Annotated[Tag | None, about("the slot on the page")] = None
+    reco_id: Annotated[Ref | None, about("the recommendation")] = None
+    reco_version: Annotated[Tag | None, about("version of the recommender")] = None
 
 
 class Interaction(_Event, frozen=True, kw_only=True, gc=False):
     """A user reacted to a KOL's content. A `kol_reply` has its addressee's user_id."""
 
-    kol_id: Annotated[Id, _UNRESERVED, _about("the KOL whose content it is")]
-    content_id: Annotated[Ref | None, _about("the content")] = None
-    event: Annotated[str, _known(INTERACTIONS), _about("what was done")]
-    dwell_ms: Annotated[Count | None, _about("how long it was viewed, milliseconds")] = None
-    completion: Annotated[Share | None, _about("the part of it that was viewed")] = None
-    text: Annotated[str | None, _about("the text of a comment")] = None
-    share_id: Annotated[Ref | None, _about("the share made or followed")] = None
-    parent_share_id: Annotated[Ref | None, _about("the share this one re-shares")] = None
-    share_depth: Annotated[Count | None, _about("hops from the KOL to this share")] = None
-    root_kol_id: Annotated[Ref | None, _about("the KOL where the chain began")] = None
+    kol_id: Annotated[Id, UNRESERVED, about("the KOL whose content it is")]
+    content_id: Annotated[Ref | None, about("the content")] = None
+    event: Annotated[str, _known(INTERACTIONS), about("what was done")]
+    dwell_ms: Annotated[Count | None, about("how long it was viewed, milliseconds")] = None
+    completion: Annotated[Share | None, about("the part of it that was viewed")] = None
+    text: Annotated[str | None, about("the text of a comment")] = None
+    share_id: Annotated[Ref | None, about("the share made or followed")] = None
+    parent_share_id: Annotated[Ref | None, about("the share this one re-shares")] = None
+    share_depth: Annotated[Count | None, about("hops from the KOL to this share")] = None
+    root_kol_id: Annotated[Ref | None, about("the KOL where the chain began")] = None
     chain: Annotated[
-        Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, _about("the shares before this one")
+        Annotated[tuple[Ref, ...], Meta(max_length=5)] | None, about("the shares before this one")
     ] = None
-    reply_to: Annotated[Ref | None, _about("the event that is answered")] = None
-    live_id: Annotated[Ref | None, _about("the live room")] = None
-    viewers: Annotated[Count | None, _about("viewers in the live room at that moment")] = None
+    reply_to: Annotated[Ref | None, about("the event that is answered")] = None
+    live_id: Annotated[Ref | None, about("the live room")] = None
+    viewers: Annotated[Count | None, about("viewers in the live room at that moment")] = None
     account_age_d: Annotated[
-        Annotated[float, Meta(ge=0)] | None, _about("age of the user's account in days")
+        Annotated[float, Meta(ge=0)] | None, about("age of the user's account in days")
     ] = None
-    device_hash: Annotated[Ref | None, _about("the device, hashed by the producer")] = None
-    ip_hash: Annotated[Ref | None, _about("the IP address, hashed by the producer")] = None
+    device_hash: Annotated[Ref | None, about("the device, hashed by the producer")] = None
+    ip_hash: Annotated[Ref | None, about("the IP address, hashed by the producer")] = None
 
 
 class Purchase(_Event, frozen=True, kw_only=True, gc=False):
@@ -190,34 +191,34 @@ class Purchase(_Event, frozen=True, kw_only=True, gc=False):
     if given, else `order_id`. Amounts are in the smallest unit of their currency.
     """
 
-    order_id: Annotated[Id, _about("the order, unique for its user")]
-    kind: Annotated[str, _known(PURCHASES), _about("what happened to the order")]
-    brand_id: Annotated[Ref | None, _about("the brand of the product")] = None
-    sku: Annotated[Ref | None, _about("the product")] = None
-    category: Annotated[Label | None, _about("of the product")] = None
-    price_tier: Annotated[Tag | None, _about("of the product")] = None
-    qty: Annotated[float | None, _about("pieces, or weight of loose goods")] = None
+    order_id: Annotated[Id, about("the order, unique for its user")]
+    kind: Annotated[str, _known(PURCHASES), about("what happened to the order")]
+    brand_id: Annotated[Ref | None, about("the brand of the product")] = None
+    sku: Annotated[Ref | None, about("the product")] = None
+    category: Annotated[Label | None, about("of the product")] = None
+    price_tier: Annotated[Tag | None, about("of the product")] = None
+    qty: Annotated[float | None, about("pieces, or weight of loose goods")] = None
     pay_cents: Annotated[
-        Cents | None, _about("paid, refunded or reversed; required unless kind is cancel")
+        Cents | None, about("paid, refunded or reversed; required unless kind is cancel")
     ] = None
-    list_cents: Annotated[Cents | None, _about("the price without any discount")] = None
-    discount_cents: Annotated[Cents | None, _about("taken off the list price")] = None
-    coupon_id: Annotated[Ref | None, _about("the coupon redeemed")] = None
-    promo_flag: Annotated[bool | None, _about("bought in a promotion")] = None
-    is_member: Annotated[bool | None, _about("bought by a member")] = None
-    channel_type: Annotated[Label | None, _about("shelf, social, live, private")] = None
+    list_cents: Annotated[Cents | None, about("the price without any discount")] = None
+    discount_cents: Annotated[Cents | None, about("taken off the list price")] = None
+    coupon_id: Annotated[Ref | None, about("the coupon redeemed")] = None
+    promo_flag: Annotated[bool | None, about("bought in a promotion")] = None
+    is_member: Annotated[bool | None, about("bought by a member")] = None
+    channel_type: Annotated[Label | None, about("shelf, social, live, private")] = None
     reason: Annotated[
-        str | None, _about("why it was refunded, or why that failed; 200 characters are kept")
+        str | None, about("why it was refunded, or why that failed; 200 characters are kept")
     ] = None
-    ref_order_id: Annotated[Ref | None, _about("the order that is refunded or cancelled")] = None
-    platform: Annotated[Label | None, _about("the platform, e.g. tmall")] = None
+    ref_order_id: Annotated[Ref | None, about("the order that is refunded or cancelled")] = None
+    platform: Annotated[Label | None, about("the platform, e.g. tmall")] = None
     margin_cents: Annotated[
-        Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, _about("margin of the shop")
+        Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None, about("margin of the shop")
     ] = None
-    size: Annotated[Tag | None, _about("size of the pack")] = None
+    size: Annotated[Tag | None, about("size of the pack")] = None
     currency: Annotated[
         Label | None,
-        _about("ISO 4217, in any case; absent: of a `paid` the shop's, else that of its order"),
+        about("ISO 4217, in any case; absent: of a `paid` the shop's, else that of its order"),
     ] = None
 
 

@@ -229,6 +229,11 @@ def _read_each(
     return rows
 
 
+def read_message(value: bytes, reader: Reader) -> Any | Rejection:  # noqa: ANN401  # as it reads
+    """What one message says, by the reader of its topic, or why it cannot be read."""
+    return _check(value) or _read_one(value, reader)
+
+
 def _read_one(value: bytes, reader: Reader) -> Event | Rejection:
     """The event of one message that can be decoded as text."""
     try:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from schemas.events import INPUTS
 from schemas.topics import PLANNED, TOPICS, Topic
-from schemas.wire import FOLDER, Schema, wire_schema
+from schemas.wire import FOLDER, SENT, Schema, wire_schema
 
 Row = Sequence[str]
 
@@ -18,7 +17,7 @@ README: Final = FOLDER / "README.md"
 
 
 def fields_table(topic: str) -> str:
-    """The fields of one input topic, the required ones in bold."""
+    """The fields of one input or reference topic, the required ones in bold."""
     schema = wire_schema(topic)
     rows = [
         (f"**{name}**" if name in schema["required"] else name, _type(field), field["description"])
@@ -36,7 +35,7 @@ def topics_table() -> str:
 
 def filled(page: str) -> str:
     """The page with every table as it is now."""
-    tables = {topic: fields_table(topic) for topic in INPUTS} | {"topics": topics_table()}
+    tables = {topic: fields_table(topic) for topic in SENT} | {"topics": topics_table()}
     for name, table in tables.items():
         begin, end = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
         both = re.compile(f"{begin}.*?{end}", re.DOTALL)
@@ -66,6 +65,8 @@ def _type(field: Schema) -> str:
 
 def _one_type(way: Schema) -> str:
     match way:
+        case {"type": "string", "minLength": least, "maxLength": most} if least == most:
+            return f"text, {most} characters"
         case {"type": "string", "minLength": least, "maxLength": most}:
             return f"text, {least} to {most} characters"
         case {"type": "string", "maxLength": most}:
@@ -74,6 +75,10 @@ def _one_type(way: Schema) -> str:
             return "text"
         case {"type": "array", "maxItems": most}:
             return f"list of up to {most}"
+        case {"type": "object", "properties": fields}:
+            return f"object of {' '.join(f'`{name}`' for name in fields)}"
+        case {"type": "object", "maxProperties": most, "additionalProperties": member}:
+            return f"object of up to {most}: {_one_type(member)} each"
         case {"type": "boolean"}:
             return "true or false"
         case {"minimum": least, "maximum": most}:

@@ -13,11 +13,13 @@ from typing import Any, Final
 import msgspec
 
 from schemas.events import EVENTS, PRICED, PURCHASES
+from schemas.reference_types import REFERENCES
 
 Schema = dict[str, Any]
 
 VERSION: Final = 1
 FOLDER: Final = Path(__file__).parent
+SENT: Final[Mapping[str, Any]] = MappingProxyType({**EVENTS, **REFERENCES})  # topic -> its type
 
 _EXTRA: Final[Mapping[str, Schema]] = MappingProxyType(
     {  # rules that a type cannot express
@@ -31,17 +33,18 @@ _EXTRA: Final[Mapping[str, Schema]] = MappingProxyType(
     }
 )
 _LOWER: Final = ("minimum", "minLength", "minItems")
-_UPPER: Final = ("maximum", "maxLength", "maxItems")
+_UPPER: Final = ("maximum", "maxLength", "maxItems", "maxProperties")
+_INSIDE: Final = {"items": "[]", "additionalProperties": ".*", "propertyNames": ".name"}
 _KNOWN: Final = {
-    *("type", "anyOf", "enum", "properties", "required", "items", *_LOWER, *_UPPER),
+    *("type", "anyOf", "enum", "properties", "required", *_INSIDE, *_LOWER, *_UPPER),
     *("$schema", "title", "description", "default"),  # they restrict nothing
 }
 
 
 def wire_schema(topic: str) -> Schema:
-    """The JSON Schema of one event of an input topic."""
-    body: Schema
-    (body,) = msgspec.json.schema(EVENTS[topic])["$defs"].values()
+    """The JSON Schema of one event of an input topic, or of one record of a reference topic."""
+    whole = msgspec.json.schema(SENT[topic])
+    body: Schema = _inlined({"$ref": whole["$ref"]}, whole["$defs"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **body,
@@ -49,6 +52,18 @@ def wire_schema(topic: str) -> Schema:
         "description": " ".join(body["description"].split()),
         **_EXTRA.get(topic, {}),
     }
+
+
+def _inlined(schema: Any, parts: Schema) -> Any:  # noqa: ANN401  # any part of a schema
+    """The schema with every part in the place that refers to it."""
+    if isinstance(schema, list):
+        return [_inlined(one, parts) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {word: _inlined(one, parts) for word, one in schema.items() if word != "$ref"}
+    if "$ref" not in schema:
+        return rest
+    return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts) | rest
 
 
 def as_text(schema: Schema) -> bytes:
@@ -78,8 +93,9 @@ def breaking(old: Schema, new: Schema, at: str = "$") -> list[str]:
     for name, was in old.get("properties", {}).items():
         inside = f"{at}.{name}"
         found += breaking(was, now[name], inside) if name in now else [f"{inside}: has vanished"]
-    if "items" in new:
-        found += breaking(old.get("items", {}), new["items"], f"{at}[]")
+    for word, mark in _INSIDE.items():
+        if word in new:
+            found += breaking(old.get(word, {}), new[word], f"{at}{mark}")
     return found
 
 
@@ -110,7 +126,7 @@ def write(folder: Path = FOLDER) -> None:
         ValueError: one of them would break a producer that follows the present one.
 
     """
-    for topic in EVENTS:
+    for topic in SENT:
         path, new = path_of(topic, folder), wire_schema(topic)
         if path.exists() and (broken := breaking(msgspec.json.decode(path.read_bytes()), new)):
             raise ValueError("\n".join([f"{path.name} needs a new version beside it", *broken]))

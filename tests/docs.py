@@ -15,7 +15,7 @@ import typer.main
 from pydantic import BaseModel, SecretStr
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from schemas.doors import Door, RejectReason
+from schemas.doors import OF_KEYS, Door, RejectReason
 from schemas.events import INPUTS
 from schemas.queries import QUERIES
 from schemas.rows import TABLES, VIEWS, Table
@@ -120,10 +120,13 @@ def metrics_table() -> str:
 
 def doors_table() -> str:
     """Every door, reason to refuse and counter, as in `door_count` and `v_door`."""
-    each = "each input topic"
+    each, keyed = "each input topic", {reason.label for reason in OF_KEYS}
     rows = [
         *((f"`{label}`", "door", each, text) for label, text in meanings(Door).items()),
-        *((f"`{label}`", "rejected", each, text) for label, text in meanings(RejectReason).items()),
+        *(
+            (f"`{label}`", "rejected", "each reference topic" if label in keyed else each, text)
+            for label, text in meanings(RejectReason).items()
+        ),
         *((f"`{name}`", "counter", topic, text) for name, (topic, text) in _counters().items()),
     ]
     return table_of(("door", "kind", "topic", "where a message left, or what was counted"), rows)

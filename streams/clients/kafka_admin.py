@@ -20,11 +20,13 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from schemas.topics import (
     DEAD_LETTERS,
     DECISIVE,
+    OPTIONAL,
     PLANNED,
     TOPICS,
     USER_STATE,
     alter_command,
     plan,
+    suffices,
 )
 from streams.errors import ExpectedError
 from streams.settings import Kafka
@@ -218,20 +220,20 @@ class Broker:
     def _differences(
         self, topic: str, count: int | None, partitions: int, configs: Mapping[str, str]
     ) -> list[Difference]:
-        name = self._kafka.broker_topic(topic)
+        name, is_needed = self._kafka.broker_topic(topic), topic not in OPTIONAL
         if count is None:
-            return [Difference(name, "is missing: run `kol topics`", fatal=True)]
-        if count != partitions:
+            return [Difference(name, "is missing: run `kol topics`", fatal=is_needed)]
+        if not TOPICS[topic].fits(count, self._kafka.partitions):
             what = (
                 f"has {count} partitions, not {partitions}; a count never changes: "
                 "use a new KOL_APP_ID and new topics, and replay"
             )
-            return [Difference(name, what, fatal=True)]
+            return [Difference(name, what, fatal=is_needed)]
         now = self.configs(topic)
         return [
             _setting_difference(topic, name, key, f"has {key}={now.get(key)}, not {value}", value)
             for key, value in configs.items()
-            if str(now.get(key)) != str(value)
+            if not suffices(key, now.get(key), value)
         ]
 
     def configs(self, topic: str) -> dict[str, str]:
@@ -395,7 +397,8 @@ class Broker:
 
 def _setting_difference(topic: str, name: str, key: str, what: str, value: str) -> Difference:
     """A setting with another value than the plan's; fatal where numbers would be wrong."""
-    if key in DECISIVE and key in TOPICS[topic].required and topic not in PLANNED:
+    is_needed = topic not in PLANNED | OPTIONAL
+    if key in DECISIVE and key in TOPICS[topic].required and is_needed:
         what += f": {DECISIVE[key]}; `{alter_command(name, key, value)}`"
         return Difference(name, what, fatal=True)
     return Difference(name, what + CAUTIONS.get((topic, key), ""), fatal=False)

@@ -7,7 +7,7 @@ import unicodedata
 import jsonschema
 
 from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
-from schemas.wire import wire_schema
+from schemas.wire import SENT, wire_schema
 
 ACCEPTED = "accepted"
 NAMES = {  # with half a character in one of these nobody can say what is meant
@@ -26,7 +26,7 @@ _strict = jsonschema.validators.extend(
         lambda _, value: type(value) is int,  # to JSON Schema 1.0 is an integer, too
     ),
 )
-VALIDATORS = {t: _strict(wire_schema(t)) for t in (CLICKSTREAM, INTERACTIONS, PURCHASES)}
+VALIDATORS = {topic: _strict(wire_schema(topic)) for topic in SENT}
 
 
 INVISIBLE = re.compile(  # Default_Ignorable_Code_Point of Unicode

@@ -60,8 +60,10 @@ def test_codes_that_snapshots_hold_are_never_renumbered() -> None:
         "null_value",
         "wrong_partition",
         "placeholder_id",
+        "null_key",
+        "wrong_key",
     ]
-    assert [int(reason) for reason in RejectReason] == [*range(10)]
+    assert [int(reason) for reason in RejectReason] == [*range(12)]
 
 
 def test_every_field_of_a_cell_has_one_name() -> None:

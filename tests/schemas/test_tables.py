@@ -4,10 +4,9 @@ from pathlib import Path
 import pytest
 
 from schemas.doors import RejectReason
-from schemas.events import EVENTS, INPUTS
 from schemas.tables import README, fields_table, filled, topics_table, write
 from schemas.topics import PLANNED, TOPICS
-from schemas.wire import FOLDER
+from schemas.wire import FOLDER, SENT
 
 
 def test_the_tables_of_the_page_are_current() -> None:
@@ -16,11 +15,11 @@ def test_the_tables_of_the_page_are_current() -> None:
     assert filled(page) == page, "run `python -m schemas.tables`"
 
 
-@pytest.mark.parametrize("topic", INPUTS)
+@pytest.mark.parametrize("topic", SENT)
 def test_a_table_has_every_field_of_its_topic(topic: str) -> None:
     names = re.findall(r"^\| \**(\w+)\** \|", fields_table(topic), re.MULTILINE)
 
-    assert names == ["field", *EVENTS[topic].__struct_fields__]
+    assert names == ["field", *SENT[topic].__struct_fields__]
     assert fields_table(topic) in README.read_text("utf-8")
 
 

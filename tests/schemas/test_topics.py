@@ -3,12 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import INPUTS, MAX_EVENT_BYTES
+from schemas.reference_keys import KEYS
+from schemas.reference_types import CONSENTS
 from schemas.topics import (
     CELLS,
     CRISES,
     DEAD_LETTERS,
     ERASURES,
     KOL_STATE,
+    OPTIONAL,
     PLANNED,
     REVIEWS,
     SNAPSHOTS,
@@ -16,6 +19,7 @@ from schemas.topics import (
     TRAINER,
     USER_STATE,
     plan,
+    suffices,
 )
 
 REFERENCES = (
@@ -32,15 +36,17 @@ def test_what_is_created_fits(n: int) -> None:
 def test_every_topic_has_a_plan() -> None:
     ours = (CELLS, USER_STATE, KOL_STATE, SNAPSHOTS, CRISES, REVIEWS, ERASURES, DEAD_LETTERS)
 
-    assert set(plan(4)) == {*INPUTS, *REFERENCES, *ours, TRAINER}
+    assert set(plan(4)) == {*INPUTS, *REFERENCES, CONSENTS, *ours, TRAINER}
 
 
 def test_what_is_planned_exists() -> None:
-    assert {*REFERENCES, SNAPSHOTS, CRISES, REVIEWS} == PLANNED
+    assert {SNAPSHOTS, CRISES, REVIEWS} == PLANNED
     assert TOPICS.keys() >= PLANNED
 
 
-@pytest.mark.parametrize("name", [*INPUTS, CELLS, USER_STATE, KOL_STATE, CRISES, ERASURES])
+@pytest.mark.parametrize(
+    "name", [*INPUTS, CELLS, USER_STATE, KOL_STATE, CRISES, ERASURES, CONSENTS]
+)
 def test_what_is_read_together_has_equally_many_partitions(name: str) -> None:
     assert plan(8)[name][0] == 8
     assert not TOPICS[name].fits(4, 8)
@@ -57,14 +63,37 @@ def test_a_reference_topic_may_have_any_number_of_partitions_up_to_n(name: str) 
     assert [count for count in range(11) if TOPICS[name].fits(count, 8)] == [*range(1, 9)]
 
 
-@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("name", [*INPUTS, *REFERENCES, CONSENTS])
 def test_the_record_time_of_the_inputs_is_the_brokers(name: str) -> None:
     assert TOPICS[name].required["message.timestamp.type"] == "LogAppendTime"
 
 
-@pytest.mark.parametrize("name", [*REFERENCES, USER_STATE, KOL_STATE, SNAPSHOTS, ERASURES, TRAINER])
+@pytest.mark.parametrize(
+    "name", [*REFERENCES, CONSENTS, USER_STATE, KOL_STATE, SNAPSHOTS, ERASURES, TRAINER]
+)
 def test_what_is_kept_forever_is_compacted(name: str) -> None:
     assert TOPICS[name].required["cleanup.policy"] == "compact"
+
+
+@pytest.mark.parametrize("name", [*REFERENCES, CONSENTS])
+def test_what_is_taken_back_is_not_forgotten_before_a_month(name: str) -> None:
+    month = 30 * 24 * 60 * 60 * 1_000
+    kept = TOPICS[name].required["delete.retention.ms"]
+
+    assert int(kept) == month
+    answers = {str(month): True, str(month + 1): True, str(month - 1): False, "": False}
+    assert {now: suffices("delete.retention.ms", now, kept) for now in answers} == answers
+    assert not suffices("delete.retention.ms", None, kept)
+
+
+def test_a_key_is_called_by_its_fields() -> None:
+    assert {name: TOPICS[name].key for name in KEYS} == {
+        name: "/".join(fields) for name, fields in KEYS.items()
+    }
+
+
+def test_only_reference_topics_may_be_missing() -> None:
+    assert set(REFERENCES) == OPTIONAL
 
 
 def test_any_record_of_an_input_fits_into_the_dead_letters() -> None:

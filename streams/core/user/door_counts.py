@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Rejected
-from schemas.doors import Door, RejectReason
+from schemas.doors import OF_EVENTS, Door
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.rows import Rows
 from schemas.topics import ERASURES
@@ -79,7 +79,7 @@ MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes t
 
 SERIES: Final = tuple(  # topic, label, kind of every number
     [(topic, door.label, "door") for topic in INPUTS for door in Door]
-    + [(topic, reason.label, "rejected") for topic in INPUTS for reason in RejectReason]
+    + [(topic, reason.label, "rejected") for topic in INPUTS for reason in OF_EVENTS]
     + [(topic, name, "counter") for topic, name in COUNTERS]
 )
 UNKNOWN: Final = -1  # the written total where an earlier life may have written another

@@ -1,6 +1,6 @@
 import numpy as np
 
-from schemas.doors import Door, RejectReason
+from schemas.doors import OF_EVENTS, Door
 from schemas.events import CLICKSTREAM, INPUTS, PURCHASES
 from streams.core.user.door_counts import (
     ANY,
@@ -89,7 +89,7 @@ def test_every_door_reason_and_counter_has_one_series() -> None:
     assert (
         len(set(series))
         == len(series)
-        == len(INPUTS) * (len(Door) + len(RejectReason)) + len(COUNTERS)
+        == len(INPUTS) * (len(Door) + len(OF_EVENTS)) + len(COUNTERS)
     )
 
 
