@@ -109,7 +109,7 @@ def _chunk(  # columns of one chunk
 
 def _tails(seed: int, kols: int, start_ms: int) -> list[Tail]:
     """Tails of the world's sound messages over the five minutes after it went live."""
-    world = World(seed, users=2_000, kols=kols)
+    world = World(seed, users=2_000, kols=kols, has_profiles=False)
     tails = []
     for topic, event in world.events(start_ms, start_ms + 300_000, TAILS / 300):
         kind = event.get("kind" if topic == PURCHASES else "event")

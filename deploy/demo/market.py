@@ -19,6 +19,8 @@ class Kol:
     brand_id: str  # whose products they show most
     role: Role
     reach: float  # how many see them, relative to the others
+    user_id: str  # their own account as a buyer
+    is_virtual: bool = False  # no human being
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ _TITLE: Final = {  # pinyin -> name, vertical
     "chuanda": ("穿搭", "clothes"),
 }
 
+VIRTUAL: Final = 20  # one in so many of the KOLs beside the cast is no human being
+
 # Share of an average hour's traffic in each hour of the day in Shanghai: lunch and after bedtime.
 RHYTHM: Final = (
     *(0.7, 0.5, 0.4, 0.4, 0.4, 0.5, 0.7, 0.9, 1.0, 1.1, 1.1, 1.1),
@@ -111,7 +115,7 @@ def rhythm(at: int) -> float:
 def kols(rng: Random, count: int) -> list[Kol]:
     """The cast of the story and others, `count` in all; reach falls off like 1/rank."""
     brands = tuple(BRANDS)
-    cast = [_kol(part) for part in CAST]
+    cast = [_kol(number, part) for number, part in enumerate(CAST)]
     taken = {kol.name for kol in cast}
     names = [(f"{g}-{t}", _GIVEN[g] + _TITLE[t][0], t) for g, t in product(_GIVEN, _TITLE)]
     names = [name for name in names if name[1] not in taken]
@@ -128,6 +132,8 @@ def kols(rng: Random, count: int) -> list[Kol]:
                 brand_id=rng.choice(brands),
                 role=Role.STEADY,
                 reach=1 / (2 + rank) ** 0.8,
+                user_id=_account(len(CAST) + len(NEWCOMERS) + rank),
+                is_virtual=rank % VIRTUAL == VIRTUAL - 1,
             )
         )
     return cast[:count] if count > len(CAST) else cast
@@ -135,11 +141,28 @@ def kols(rng: Random, count: int) -> list[Kol]:
 
 def newcomers() -> list[Kol]:
     """The KOLs whom nobody meets before their debut."""
-    return [_kol(part) for part in NEWCOMERS]
+    return [_kol(number, part) for number, part in enumerate(NEWCOMERS, len(CAST))]
 
 
-def _kol(part: Part) -> Kol:
-    return Kol(part.kol_id, part.name, part.vertical, part.brand_id, part.role, part.reach)
+def _kol(number: int, part: Part) -> Kol:
+    return Kol(
+        part.kol_id,
+        part.name,
+        part.vertical,
+        part.brand_id,
+        part.role,
+        part.reach,
+        _account(number),
+    )
+
+
+def _account(number: int) -> str:
+    return f"u-8{number:05}"
+
+
+def coupon_id(kol: Kol) -> str:
+    """Of the coupon that a KOL hands out."""
+    return f"{kol.kol_id.removeprefix('kol-')}-20"
 
 
 def draw(rng: Random, shares: Mapping[str, float]) -> str:

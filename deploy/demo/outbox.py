@@ -54,6 +54,7 @@ class Outbox:
                 "channel_type": channel,
                 "device_hash": user.device_hash,
                 "ip_hash": user.ip_hash,
+                **user.family,
                 **fields,
             },
         )

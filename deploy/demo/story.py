@@ -29,6 +29,7 @@ class Scenario(Enum):
     AMENDS = "amends"  # the KOL replies to users one by one, and they find it helpful
     PROMOTION = "promotion"  # many buy, and many return it once the demo is live
     DEBUT = "debut"  # users meet a KOL whom nobody has seen before
+    SELF = "self"  # the KOL's own account sees what he published and buys it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,20 @@ ACTS: Final = (
     Act(Scenario.DEBUT, "kol-qinghe-yishi", 0, 900, 0.008),
     Act(Scenario.DEBUT, "kol-shanshan-zhibo", 0, 900, 0.005),
 )
+SELF_ACTS: Final = (  # what only profiles can tell
+    Act(Scenario.SELF, "kol-shanliang-lama", 0, 900, 0.0006),
+    Act(Scenario.SELF, "kol-xiaomi-mama", 0, 900, 0.0003),
+)
+NOTICES: Final = (  # KOL, kind, case, second
+    ("kol-lin-yisheng", "violation", "case-0990", -3 * 86_400),
+    ("kol-lin-yisheng", "appeal_upheld", "case-0990", -2 * 86_400),
+    ("kol-taotao-mama", "violation", "case-1001", -4_100),
+    ("kol-taotao-mama", "retraction", "case-1001", -2_900),
+    ("kol-shanliang-lama", "violation", "case-1003", -2_400),
+    ("kol-mibao-ceping", "violation", "case-1004", 20),
+    ("kol-mibao-ceping", "retraction", "case-1004", 105),
+)
+DISCLOSED_S: Final = 110  # when the review that the outrage is about says who paid for it
 REFUND_WAVE_S: Final = (10, 80)  # when the promotion's orders come back
 REFUND_WAVE_SHARE: Final = 0.45  # how many of them
 

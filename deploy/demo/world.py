@@ -11,6 +11,9 @@ from typing import Final
 
 from deploy.demo import market, story
 from deploy.demo.audience import Audience, User
+from deploy.demo.catalogue import Catalogue
+from deploy.demo.contents import CONTENTS, content_id, sale_id
+from deploy.demo.families import Families
 from deploy.demo.market import Item, Kol
 from deploy.demo.outbox import Event, Message, Outbox
 from deploy.demo.story import Act, Role, Scenario
@@ -24,15 +27,31 @@ SECOND: Final = 1_000  # milliseconds
 
 
 class World:
-    """Users and KOLs and what they do; each call of `events` continues from the one before."""
+    """Users and KOLs and what they do; each call of `events` continues from the one before.
 
-    def __init__(self, seed: int, *, users: int = 5_000, kols: int = 60) -> None:
+    Args:
+        seed: of everything.
+        users: how many there are.
+        kols: how many of them are known from the beginning.
+        has_profiles: whether clicks carry what is known of families, and KOLs shop, too.
+
+    """
+
+    def __init__(
+        self, seed: int, *, users: int = 5_000, kols: int = 60, has_profiles: bool = True
+    ) -> None:
         self._rng = Random(f"world-{seed}")
         self.kols = market.kols(self._rng, kols)
-        self._kol_of = {kol.kol_id: kol for kol in [*self.kols, *market.newcomers()]}
+        everyone = [*self.kols, *market.newcomers()]
+        self._kol_of = {kol.kol_id: kol for kol in everyone}
+        families = Families(seed)
+        self._catalogue = Catalogue(seed, users, everyone, families)
+        self._acts = (*story.ACTS, *(story.SELF_ACTS if has_profiles else ()))
         self._items = {b: [i for i in market.ITEMS if i.brand_id == b] for b in market.BRANDS}
         self._habits = {role: tuple({**story.LIKES, **story.HABITS[role]}.items()) for role in Role}
-        self._audience = Audience(seed, users, self.kols, self._rng)
+        self._audience = Audience(
+            seed, users, self.kols, self._rng, families if has_profiles else None
+        )
         self._outbox = Outbox(self._rng)
         self._live = 0
 
@@ -58,6 +77,19 @@ class World:
                 return
             self._simulate_visit(int(at))
 
+    def reference(self, start_ms: int, end_ms: int, live_ms: int) -> Iterator[Message]:
+        """Topic and record of what reference topics say from a moment up to another, in order.
+
+        A content is there before its first event, a KOL's profile, too.
+
+        Args:
+            start_ms: from when, milliseconds; 0: from the beginning.
+            end_ms: up to when.
+            live_ms: the moment the story counts from, as for `events`.
+
+        """
+        return self._catalogue.records(start_ms, end_ms, live_ms)
+
     def _simulate_visit(self, at: int) -> None:
         """Simulate one ordinary visit, and each active act in proportion to it."""
         if self._chance(ORGANIC):
@@ -66,7 +98,7 @@ class World:
             user = self._audience.user()
             self._visit(at, user, user.favourite if self._chance(0.6) else self._audience.kol())
         second = (at - self._live) / SECOND
-        for act in story.ACTS:
+        for act in self._acts:
             times = act.share * EVENTS_A_VISIT * act.is_active(second)
             for _ in range(int(times + self._rng.random())):
                 self._play(at, act)
@@ -89,7 +121,7 @@ class World:
     def _visit(self, at: int, user: User, kol: Kol) -> None:
         """A user meets content of a KOL: scrolls past, or views it, reacts and may buy."""
         rng = self._rng
-        content = f"{kol.kol_id}-c{rng.randrange(40):02}"
+        content = content_id(kol, rng.randrange(CONTENTS))
         led = {"kol_id": kol.kol_id, "content_id": content}
         self._outbox.click(
             at, user, "impression", **led, visible_ms=int(rng.lognormvariate(7.3, 0.8))
@@ -168,7 +200,7 @@ class World:
                 if self._chance(0.9):
                     self._pay(at + 8 * SECOND, user, item, promo=self._chance(0.25))
 
-    def _pay(self, at: int, user: User, item: Item, *, promo: bool) -> Event:
+    def _pay(self, at: int, user: User, item: Item, *, promo: bool, **redeemed: object) -> Event:
         rng = self._rng
         off = item.list_cents * (rng.choice((20, 30)) if promo else rng.choice((0, 0, 5))) // 100
         order = self._outbox.purchase(
@@ -184,6 +216,7 @@ class World:
             list_cents=item.list_cents,
             discount_cents=off,
             promo_flag=promo,
+            **redeemed,
         )
         if self._chance(REFUNDED):
             self._return_order(at + rng.randint(40, 400) * SECOND, user, order)
@@ -227,11 +260,13 @@ class World:
                 self._simulate_promotion(at, kol)
             case Scenario.DEBUT:
                 self._visit(at, self._audience.user(), kol)
+            case Scenario.SELF:
+                self._simulate_self(at, kol)
 
     def _simulate_bots(self, at: int, kol: Kol) -> None:
         rng = self._rng
         bot = self._audience.bot(kol)
-        content = f"{kol.kol_id}-c{rng.randrange(3):02}"
+        content = content_id(kol, rng.randrange(3))
         if self._chance(0.7):
             self._outbox.interact(
                 at, bot, kol, "view", content_id=content, dwell_ms=rng.randint(200, 1_500)
@@ -246,21 +281,21 @@ class World:
         kind = market.draw(rng, story.ANGER)
         fields = {"text": rng.choice(market.COMPLAINTS)} if kind == "comment" else {}
         self._outbox.interact(
-            at, self._audience.user(), kol, kind, content_id=f"{kol.kol_id}-c00", **fields
+            at, self._audience.user(), kol, kind, content_id=content_id(kol, 0), **fields
         )
 
     def _simulate_amends(self, at: int, kol: Kol) -> None:
         user = self._audience.user()
-        self._outbox.interact(at, user, kol, "kol_reply", content_id=f"{kol.kol_id}-c00")
+        self._outbox.interact(at, user, kol, "kol_reply", content_id=content_id(kol, 0))
         if self._chance(0.6):
             self._outbox.interact(
-                at + 20 * SECOND, user, kol, "mark_helpful", content_id=f"{kol.kol_id}-c00"
+                at + 20 * SECOND, user, kol, "mark_helpful", content_id=content_id(kol, 0)
             )
 
     def _simulate_promotion(self, at: int, kol: Kol) -> None:
         rng = self._rng
         user = self._audience.user()
-        led = {"kol_id": kol.kol_id, "content_id": f"{kol.kol_id}-sale"}
+        led = {"kol_id": kol.kol_id, "content_id": sale_id(kol)}
         live = {"live_id": f"{kol.kol_id}-live", "viewers": 9_000}
         self._outbox.interact(
             at, user, kol, "view", content_id=led["content_id"], dwell_ms=60_000, **live
@@ -268,7 +303,20 @@ class World:
         if self._chance(0.5):
             self._outbox.click(at + 30 * SECOND, user, "click", **led)
             item = rng.choice(self._items[kol.brand_id])
-            order = self._pay(at + 45 * SECOND, user, item, promo=True)
+            coupon = {"coupon_id": market.coupon_id(kol)}
+            order = self._pay(at + 45 * SECOND, user, item, promo=True, **coupon)
             if self._chance(story.REFUND_WAVE_SHARE):
                 wave = self._live + int(rng.uniform(*story.REFUND_WAVE_S) * SECOND)
                 self._return_order(max(wave, order["ts"] + 60 * SECOND), user, order)
+
+    def _simulate_self(self, at: int, kol: Kol) -> None:
+        """The KOL sees somebody else's content, then his own, likes it, follows it and buys."""
+        rng = self._rng
+        self_ = self._audience.account(kol)
+        other = self._audience.kol()
+        self._outbox.interact(at, self_, other, "view", content_id=content_id(other, 1))
+        led = {"kol_id": kol.kol_id, "content_id": content_id(kol, rng.randrange(CONTENTS))}
+        at += 20 * SECOND
+        self._outbox.interact(at, self_, kol, "like", content_id=led["content_id"])
+        self._outbox.click(at + SECOND, self_, "click", **led)
+        self._pay(at + 30 * SECOND, self_, rng.choice(self._items[kol.brand_id]), promo=False)

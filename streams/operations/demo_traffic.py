@@ -1,4 +1,8 @@
-"""The traffic of the demo: events of a simulated world, sent to the topics as they happen."""
+"""The traffic of the demo: events of a simulated world, sent to the topics as they happen.
+
+So is what the world knows beside them, to the reference topics: always before the events of its
+moment.
+"""
 
 import asyncio
 import threading
@@ -9,6 +13,8 @@ import msgspec
 
 from deploy.demo.world import World
 from schemas.partitioner import partition_of
+from schemas.reference_keys import KEYS, key_from
+from schemas.topics import TOPICS
 from sinks.feed import Feed
 from streams.clients.kafka_admin import security_options
 from streams.settings import Settings
@@ -29,7 +35,8 @@ class TrafficSender(threading.Thread):
     seed: int
     history_sent: threading.Event = field(default_factory=threading.Event)
     stopped: threading.Event = field(default_factory=threading.Event)
-    sent: int = 0
+    sent: int = 0  # events
+    told: int = 0  # records of reference topics
     error: BaseException | None = None
     world: World = field(init=False)
 
@@ -53,6 +60,7 @@ class TrafficSender(threading.Thread):
         kafka = self.settings.kafka
         async with Feed(kafka.bootstrap, options=security_options(kafka)) as feed:
             live = _now_ms()
+            await self._tell(feed, 0, live, live)
             await self._send(feed, live - HISTORY_MS, live, HISTORY_RATE, live)
             await feed.flush()
             self.history_sent.set()
@@ -60,9 +68,20 @@ class TrafficSender(threading.Thread):
             while not self.stopped.is_set():
                 await asyncio.sleep(max(0.0, (at + STEP_MS - _now_ms()) / 1000))
                 until = _now_ms()
+                await self._tell(feed, at, until, live)
                 await self._send(feed, at, until, self.rate, live)
                 await feed.flush()
                 at = until
+
+    async def _tell(self, feed: Feed, start: int, end: int, live: int) -> None:
+        """Send the records of the reference topics."""
+        for topic, record in self.world.reference(start, end, live):
+            key = key_from(topic, [record[name] for name in KEYS[topic]])
+            partitions = TOPICS[topic].count(self.settings.kafka.partitions)
+            name = self.settings.kafka.broker_topic(topic)
+            await feed.send(name, partition_of(key, partitions), key, encode(record))
+            self.told += 1
+        await feed.flush()
 
     async def _send(self, feed: Feed, start: int, end: int, rate: float, live: int) -> None:
         kafka = self.settings.kafka
