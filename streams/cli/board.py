@@ -4,7 +4,7 @@ A bar shows a score's 90 % interval on a scale from 0 to 100.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from schemas.cells import ORGANIC
 from streams.cli.money import as_money
+from streams.cli.names import named
 from streams.cli.screen import Shown, out, panel, stacked, styled
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 TRUSTED, DISTRUSTED = 70, 40  # the gates: an interval wholly from, or wholly below
 WIDEST_BAR, NARROWEST_BAR = 28, 12
-WIDEST_ID: Final = 24  # a longer one is folded for the sake of resonance and bars
+WIDEST_ID: Final = 30  # a longer one, with its name, is folded for the sake of resonance and bars
 GAP: Final = 2  # between two columns
 FRAME: Final = 4  # of the panel, both sides
 LEGEND: Final = (
     f"━●━ score in its 90 % interval, 0 to 100; green: all ≥ {TRUSTED}, red: all < {DISTRUSTED}",
     "Δ trust since the first score · n evidence, in judgements · money: time_decay",
 )
-ROWS_AROUND: Final = 12  # of the terminal: frame, legend and the lines below
+ROWS_AROUND: Final = 13  # of the terminal: frame, legend and the lines below
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,12 @@ def board(settings: "Settings", note: str, limit: int = 18) -> Shown:
 
 def live_board(settings: "Settings", note: str, limit: int = 18) -> Shown:
     """As `board`, with no more KOLs than the terminal has room for."""
-    return board(settings, note, max(1, min(limit, out.height - ROWS_AROUND)))
+    from streams.operations.leaderboard import leaderboard
+
+    rows = max(1, out.height - ROWS_AROUND)
+    shown = leaderboard(settings, min(limit, rows))
+    leaders = fitting_leaders(shown.leaders, out.width - FRAME, rows)
+    return drawn(replace(shown, leaders=leaders), note, out.width)
 
 
 def drawn(shown: "Leaderboard", note: str, width: int) -> Shown:
@@ -63,18 +69,18 @@ def drawn(shown: "Leaderboard", note: str, width: int) -> Shown:
     return stacked(
         panel(styled(shown.awaited) if shown.awaited else table, f"kol-streams · trust · {note}"),
         *(styled(f" {line}", "dim") for line in LEGEND),
-        *([] if shown.fall is None else [fall_line(shown.fall)]),
-        *([] if shown.split is None else [split_line(shown.split)]),
+        *([] if shown.fall is None else [fall_line(shown.fall, shown.names)]),
+        *([] if shown.split is None else [split_line(shown.split, shown.names)]),
         *([] if not shown.elsewhere else [elsewhere_line(shown.elsewhere)]),
         styled(f" every message left by one door: {doors}", "dim"),
     )
 
 
-def fall_line(fall: "Fall") -> Text:
+def fall_line(fall: "Fall", names: Mapping[str, str]) -> Text:
     """The largest fall of trust in the last minutes: from which score to which, and when."""
     return Text.assemble(
         (" largest fall lately: ", "dim"),
-        styled(fall.kol_id, "bold"),
+        named(fall.kol_id, names.get(fall.kol_id, ""), "bold"),
         " trust ",
         _score_at(fall.before),
         " → ",
@@ -94,7 +100,7 @@ def elsewhere_line(paid: Mapping[str, int]) -> Text:
     return styled(f" orders in other currencies, not shown: {amounts}", "dim")
 
 
-def split_line(split: "Split") -> Text:
+def split_line(split: "Split", names: Mapping[str, str]) -> Text:
     """An order and what each KOL, or nobody, is credited of it."""
     text = Text.assemble(
         (" order ", "dim"),
@@ -103,7 +109,7 @@ def split_line(split: "Split") -> Text:
     )
     for number, (kol, cents) in enumerate(split.shares):
         text.append(" · " if number else "")
-        text.append(styled(kol, "dim" if kol == ORGANIC else "bold"))
+        text.append(named(kol, names.get(kol, ""), "dim" if kol == ORGANIC else "bold"))
         text.append(f" {as_money(cents, split.currency)}")
     return text
 
@@ -124,8 +130,23 @@ def leader_table(leaders: Sequence["Leader"], width: int) -> Table:
     return table
 
 
+def fitting_leaders(leaders: Sequence["Leader"], width: int, rows: int) -> Sequence["Leader"]:
+    """As many of them as these rows have room for: an id that is folded takes several.
+
+    Those that earned least go first, new KOLs last.
+    """
+    columns = fitting_columns(leaders, width)
+    room = max(1, width - _width(columns[1:]))
+    taken = [len(cell.wrap(out, room)) for cell in columns[0].cells]
+    kept = list(range(len(leaders)))
+    while len(kept) > 1 and sum(taken[place] for place in kept) > rows:
+        old = [place for place in kept if not leaders[place]["is_new"]]
+        kept.remove((old or kept)[-1])
+    return [leaders[place] for place in kept]
+
+
 def fitting_columns(leaders: Sequence["Leader"], width: int) -> list[Column]:
-    """Ids, trust, change, evidence and money; then a bar of trust, resonance and its bar."""
+    """KOLs, trust, change, evidence and money; then a bar of trust, resonance and its bar."""
     ids, trust, changes = _ids(leaders), _scores(leaders, "trust"), _changes(leaders)
     amounts, resonance = _amounts(leaders), _scores(leaders, "resonance")
     spare = width - min(ids.width, WIDEST_ID) - _width([trust, changes, *amounts])
@@ -143,9 +164,12 @@ def _width(columns: Sequence[Column]) -> int:
 
 
 def _ids(leaders: Sequence["Leader"]) -> Column:
-    """Ids, those of new KOLs marked."""
+    """Ids and names, those of new KOLs marked."""
     cells = [
-        Text.assemble(styled(leader["kol_id"]), (" new", "cyan") if leader["is_new"] else "")
+        Text.assemble(
+            named(leader["kol_id"], leader["display_name"]),
+            (" new", "cyan") if leader["is_new"] else "",
+        )
         for leader in leaders
     ]
     return Column("KOL", cells, is_number=False)

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from streams.cli.money import as_money
+from streams.cli.names import named
 from streams.cli.options import FAILED, HOME, Home, Json, use_home
 from streams.cli.screen import err, out, print_json, print_notice, styled
 
@@ -82,9 +83,8 @@ def _print_order(one: dict[str, Any]) -> None:
             days, rest = divmod(touch["age_minutes"], 1440)
             age = f"{days} d {rest // 60} h {rest % 60} min"
             last = touch["at"] if touch["at"] != touch["begin"] else "the same"
-            touches.add_row(
-                touch["begin"], last, touch["kol_id"], touch["class"], touch["via"], age
-            )
+            kol = named(touch["kol_id"], touch["display_name"])
+            touches.add_row(touch["begin"], last, kol, touch["class"], touch["via"], age)
         out.print(touches)
     else:
         out.print("no touch counts: the order is organic, nobody earned it")
@@ -93,7 +93,7 @@ def _print_order(one: dict[str, Any]) -> None:
         for number, share in enumerate(model["shares"]):
             credits_.add_row(
                 model["model"] if number == 0 else "",
-                share["kol_id"],
+                named(share["kol_id"], share["display_name"]),
                 f"{share['weight']:,} of {model['total_weight']:,}",
                 as_money(share["credit_cents"], currency),
                 as_money(share["refunded_cents"], currency),

@@ -1,5 +1,6 @@
 """Why an order is credited as it is: its touches, each model's weights and cents, recomputed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -8,6 +9,7 @@ from schemas.events import PURCHASES
 from schemas.letters import FIELDS, INPUT, Letter
 from streams.clients.clickhouse import query
 from streams.core.user.attribution import Explained, Touch, explained
+from streams.operations.display_names import display_names
 
 MINUTE_MS = 60_000
 MOST_LETTERS = 20
@@ -54,7 +56,8 @@ def explained_orders(client: Client, order_id: str) -> list[dict[str, Any]]:
         )
         for row in credited
     }
-    return [_explained(row, cents) for row in found]
+    names = display_names(client, {kol for row in found for kol in row["touch_kol"]})
+    return [_explained(row, cents, names) for row in found]
 
 
 def letters_about(client: Client, order_id: str) -> list[Letter]:
@@ -76,7 +79,9 @@ def letters_about(client: Client, order_id: str) -> list[Letter]:
 
 
 def _explained(
-    row: dict[str, Any], cents: dict[tuple[str, int, str, str], tuple[int, int]]
+    row: dict[str, Any],
+    cents: dict[tuple[str, int, str, str], tuple[int, int]],
+    names: Mapping[str, str],
 ) -> dict[str, Any]:
     columns = (row[name] for name in ("touch_kol", "begin_ms", "last_ms", "touch_class"))
     touches = [Touch(*values) for values in zip(*columns, strict=True)]
@@ -88,14 +93,14 @@ def _explained(
             for at, cents, kind, reason in zip(*refunds, strict=True)
         ],
         "touches": [
-            _touch(touch, begin, at, row["at"])
+            _touch(touch, begin, at, row["at"], names)
             for touch, begin, at in zip(touches, row["begun"], row["touched"], strict=True)
         ],
         "paid_again": row["paid_again"],
         "paid_again_cents": row["paid_again_cents"],
         "touches_after": row["touches_after"],
         "first_after_ms": row["first_after_ms"],
-        "models": [_model(model) for model in models],
+        "models": [_model(model, names) for model in models],
         "agrees": all(
             cents.get((row["user_hash"], row["at"], model.model, kol), (0, 0))
             == (credit, model.refunded[kol])
@@ -105,9 +110,12 @@ def _explained(
     }
 
 
-def _touch(touch: Touch, begin: str, at: str, ordered_at: int) -> dict[str, Any]:
+def _touch(
+    touch: Touch, begin: str, at: str, ordered_at: int, names: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "kol_id": touch.kol_id,
+        "display_name": names.get(touch.kol_id, ""),
         "begin": begin,
         "at": at,
         "class": touch.klass,
@@ -116,7 +124,7 @@ def _touch(touch: Touch, begin: str, at: str, ordered_at: int) -> dict[str, Any]
     }
 
 
-def _model(model: Explained) -> dict[str, Any]:
+def _model(model: Explained, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "model": model.model,
         "touch_weights": list(model.weights),
@@ -124,6 +132,7 @@ def _model(model: Explained) -> dict[str, Any]:
         "shares": [
             {
                 "kol_id": kol,
+                "display_name": names.get(kol, ""),
                 "weight": model.totals.get(kol, 0),
                 "credit_cents": credit,
                 "refunded_cents": model.refunded[kol],

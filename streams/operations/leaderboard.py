@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import query, reader
+from streams.operations.display_names import display_names
 from streams.operations.status import door_counts, worker_statuses
 from streams.settings import Settings, home
 
@@ -107,6 +108,7 @@ class Leaderboard:
     doors: Mapping[str, int]  # door or reason of a rejection -> messages
     elsewhere: Mapping[str, int]  # other currencies than the shop's -> paid in them
     awaited: str  # what the first score waits for; empty if there is one
+    names: Mapping[str, str] = field(default_factory=dict)  # KOL -> display name, where known
 
 
 def leaderboard(settings: Settings, limit: int = 18) -> Leaderboard:
@@ -117,14 +119,19 @@ def leaderboard(settings: Settings, limit: int = 18) -> Leaderboard:
     shown = leaders(settings, limit)
     awaited = "" if shown else _awaited(has_messages=bool(doors))
     elsewhere = paid_in_other_currencies(settings)
-    return Leaderboard(shown, _fall(client), _split(client), doors, elsewhere, awaited)
+    fall, split = _fall(client), _split(client)
+    kols = [one["kol_id"] for one in shown]
+    kols += [] if fall is None else [fall.kol_id]
+    kols += [] if split is None else [kol for kol, _ in split.shares]
+    names = display_names(client, kols)
+    return Leaderboard(shown, fall, split, doors, elsewhere, awaited, names)
 
 
 MOST_CURRENCIES: Final = 5  # that fit on a screen
 
 
 def leaders(settings: Settings, limit: int = 18) -> list[dict[str, Any]]:
-    """The newest score of each KOL with what it earned, the highest earner first.
+    """The newest score of each KOL with name and what it earned, the highest earner first.
 
     A fourth of the rows, at most three, is for KOLs that are new: first scored in the last ten
     minutes, while others were scored long before. Money is in the shop's currency: that of orders
@@ -137,7 +144,13 @@ def leaders(settings: Settings, limit: int = 18) -> list[dict[str, Any]]:
         "model": MODEL,
         "currency": settings.currency,
     }
-    return _with_new(query(reader(settings.clickhouse), LEADERS, given), limit)
+    client = reader(settings.clickhouse)
+    rows = _with_new(query(client, LEADERS, given), limit)
+    names = display_names(client, [row["kol_id"] for row in rows])
+    return [
+        {"kol_id": row["kol_id"], "display_name": names.get(row["kol_id"], ""), **row}
+        for row in rows
+    ]
 
 
 def _with_new(rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:

@@ -60,21 +60,28 @@ def leader(text: str) -> dict[str, Any]:
     names = ("trust", "trust_lo", "trust_hi", "resonance", "resonance_lo", "resonance_hi", "before")
     row: dict[str, Any] = dict.fromkeys(names, 0.5)
     amounts = {"n_eff": 1.0, "credit_cents": 1, "refunded_cents": 1, "currency": text}
-    return row | amounts | {"kol_id": text, "is_new": True}
+    return row | amounts | {"kol_id": text, "display_name": f"{text}~", "is_new": True}
 
 
 def leaderboard(text: str) -> Leaderboard:
     at = Score(0.5, 0.4, 0.6, datetime.fromtimestamp(0, UTC))
     split = Split(text, text, 1, [(text, 1)])
-    return Leaderboard([leader(text)], Fall(text, at, at), split, {text: 1}, {text: 1}, "")
+    names = {text: f"{text}~"}
+    return Leaderboard([leader(text)], Fall(text, at, at), split, {text: 1}, {text: 1}, "", names)
 
 
 def explained(text: str) -> dict[str, Any]:
     amounts = {"paid_cents": 1, "refunded_cents": 1, "excess_cents": 1, "reversed_cents": 1}
     amounts |= {"refunds_outside": 1, "refunds_foreign": 1}
     names = ("begin", "at", "kol_id", "class", "via")
-    touch = dict.fromkeys(names, text) | {"age_minutes": 1}
-    share = {"kol_id": text, "weight": 1, "credit_cents": 1, "refunded_cents": 1}
+    touch = dict.fromkeys(names, text) | {"display_name": f"{text}~", "age_minutes": 1}
+    share = {
+        "kol_id": text,
+        "display_name": f"{text}~",
+        "weight": 1,
+        "credit_cents": 1,
+        "refunded_cents": 1,
+    }
     product = dict.fromkeys(("category", "price_tier", "sku", "size", "coupon_id"), text)
     amounts |= {"list_cents": 1, "discount_cents": 1, "margin_cents": -1, "promo": 1, "member": 1}
     refund = {"at": text, "cents": -1, "kind": text, "reason": text}

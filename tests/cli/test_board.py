@@ -17,6 +17,7 @@ from streams.cli.board import (
     axis,
     drawn,
     fitting_columns,
+    fitting_leaders,
     leader_table,
 )
 from streams.operations.leaderboard import Fall, Leaderboard, Score, Split
@@ -24,6 +25,7 @@ from streams.operations.leaderboard import Fall, Leaderboard, Score, Split
 LEADERS = [
     {
         "kol_id": "kol-live-01",
+        "display_name": "",
         "trust": 0.62,
         "trust_lo": 0.55,
         "trust_hi": 0.70,
@@ -39,6 +41,7 @@ LEADERS = [
     },
     {
         "kol_id": "小李[/vip]\x1b",
+        "display_name": "",
         "trust": 1.0,
         "trust_lo": 1.0,
         "trust_hi": 1.0,
@@ -183,3 +186,41 @@ def test_what_was_paid_in_other_currencies_is_named(whole: Show) -> None:
     text = whole(replace(BOARD, elsewhere={"USD": 1_000, "JPY": 3_000}), 80)
 
     assert "orders in other currencies, not shown: $10.00, JPY 3,000" in text
+
+
+NAMED = [
+    {**LEADERS[0], "kol_id": "kol-shanliang-lama", "display_name": "闪亮辣妈"},
+    {**LEADERS[0], "kol_id": "kol-x", "display_name": "[/red]林医生\x1b]0;说育儿", "is_new": True},
+    {**LEADERS[0], "kol_id": "kol-nobody"},
+]
+NAMES = {one["kol_id"]: one["display_name"] for one in NAMED if one["display_name"]}
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_a_name_stands_beside_its_id_as_text_and_takes_nothing_from_the_numbers(
+    columns: int, whole: Show
+) -> None:
+    """Characters of two cells count as two: no line is wider than the terminal."""
+    fall, split = replace(FALL, kol_id="kol-x"), replace(SPLIT, shares=[("kol-x", 19_900)])
+    text = whole(replace(BOARD, leaders=NAMED, fall=fall, split=split, names=NAMES), columns)
+
+    assert all(Text(line).cell_len <= columns for line in text.splitlines())
+    rows = "".join(line.partition("62 (")[0].strip("│ ") for line in text.splitlines())
+    assert "kol-shanliang-lama" in rows
+    assert "闪亮辣妈" in rows
+    assert text.count("62 (55–70)") == text.count("¥1,234,567.89") == 3
+    flat = " ".join(text.split())
+    assert flat.count("[/red]林医生\\x1b]0;说育儿") >= 2  # of the fall, of the order
+    assert "kol-x [/red]林医生\\x1b]0;说育儿 ¥199.00" in flat
+    assert "\x1b" not in text
+
+
+# At 80 columns 76 - 55 = 21 are left. Id and name: 18 and 8; 5, 25 (folded) and 4 for " new"; 10.
+# So they take two, three and one row
+@pytest.mark.parametrize(
+    ("rows", "kept"), [(9, [0, 1, 2]), (6, [0, 1, 2]), (5, [0, 1]), (4, [1]), (1, [1])]
+)
+def test_where_ids_are_folded_fewer_kols_fit_and_new_ones_stay(rows: int, kept: list[int]) -> None:
+    shown = fitting_leaders(NAMED, 80 - FRAME, rows)
+
+    assert shown == [NAMED[place] for place in kept]
