@@ -14,14 +14,13 @@ from deploy.demo.audience import Audience, User
 from deploy.demo.catalogue import Catalogue
 from deploy.demo.contents import CONTENTS, content_id, sale_id
 from deploy.demo.families import Families
-from deploy.demo.market import Item, Kol
+from deploy.demo.market import Kol
 from deploy.demo.outbox import Event, Message, Outbox
+from deploy.demo.shop import Shop
 from deploy.demo.story import Act, Role, Scenario
 
 EVENTS_A_VISIT: Final = 3.25  # of an ordinary visit and what follows from it, on average
 ORGANIC: Final = 0.2  # of visits nobody led to
-REFUNDED: Final = 0.06  # of ordinary orders
-REFUNDS_FAILED: Final = 0.04  # of refunds: the account they went to is closed
 MAX_SHARE_DEPTH: Final = 4
 SECOND: Final = 1_000  # milliseconds
 
@@ -53,6 +52,7 @@ class World:
             seed, users, self.kols, self._rng, families if has_profiles else None
         )
         self._outbox = Outbox(self._rng)
+        self._shop = Shop(self._rng, self._outbox)
         self._live = 0
 
     def events(
@@ -116,7 +116,7 @@ class World:
         self._outbox.click(at, user, "search", query=query, category=item.category)
         self._outbox.click(at + 800, user, "impression", brand_id=item.brand_id, visible_ms=1_500)
         if self._chance(0.5):
-            self._shop(at + 3 * SECOND, user, None, item, buys=0.35)
+            self._shop.look_at(at + 3 * SECOND, user, None, item, buys=0.35)
 
     def _visit(self, at: int, user: User, kol: Kol) -> None:
         """A user meets content of a KOL: scrolls past, or views it, reacts and may buy."""
@@ -141,7 +141,7 @@ class World:
         if self._chance(0.22):
             item = rng.choice(self._items[kol.brand_id])
             self._outbox.click(at + 5 * SECOND, user, "click", **led)
-            self._shop(at + 6 * SECOND, user, kol, item, buys=story.BUYS[kol.role], **led)
+            self._shop.look_at(at + 6 * SECOND, user, kol, item, buys=story.BUYS[kol.role], **led)
 
     def _respond(self, at: int, user: User, kol: Kol, kind: str, content: str) -> None:
         fields: Event = {"content_id": content}
@@ -168,7 +168,7 @@ class World:
             friend = self._audience.user()
             self._outbox.click(at, friend, "click", **led, share_depth=depth)
             item = rng.choice(self._items[kol.brand_id])
-            self._shop(at + SECOND, friend, kol, item, buys=0.3, **led, share_depth=depth)
+            self._shop.look_at(at + SECOND, friend, kol, item, buys=0.3, **led, share_depth=depth)
             if depth < MAX_SHARE_DEPTH and self._chance(0.25):
                 again = self._outbox.new_id("s", at)
                 self._outbox.interact(
@@ -184,66 +184,6 @@ class World:
                     chain=[share_id, *chain],
                 )
                 self._spread_share(at + 5 * SECOND, kol, content, again, (share_id, *chain))
-
-    def _shop(
-        self, at: int, user: User, kol: Kol | None, item: Item, buys: float, **led: object
-    ) -> None:
-        """A user opens a product's page and goes down the funnel, at most to an order."""
-        about = led | {"brand_id": item.brand_id, "category": item.category}
-        self._outbox.click(at, user, "pdp_view", **about)
-        if kol and self._chance(0.15):
-            self._outbox.click(at + SECOND, user, "coupon_view", **about)
-        if self._chance(buys):
-            self._outbox.click(at + 3 * SECOND, user, "add_cart", **about)
-            if self._chance(0.8):
-                self._outbox.click(at + 5 * SECOND, user, "checkout", **about)
-                if self._chance(0.9):
-                    self._pay(at + 8 * SECOND, user, item, promo=self._chance(0.25))
-
-    def _pay(self, at: int, user: User, item: Item, *, promo: bool, **redeemed: object) -> Event:
-        rng = self._rng
-        off = item.list_cents * (rng.choice((20, 30)) if promo else rng.choice((0, 0, 5))) // 100
-        order = self._outbox.purchase(
-            at,
-            user,
-            kind="paid",
-            order_id=self._outbox.new_id("o", at),
-            pay_cents=item.list_cents - off,
-            brand_id=item.brand_id,
-            sku=item.sku,
-            category=item.category,
-            qty=1,
-            list_cents=item.list_cents,
-            discount_cents=off,
-            promo_flag=promo,
-            **redeemed,
-        )
-        if self._chance(REFUNDED):
-            self._return_order(at + rng.randint(40, 400) * SECOND, user, order)
-        return order
-
-    def _return_order(self, at: int, user: User, order: Event) -> None:
-        rng = self._rng
-        about = {"order_id": self._outbox.new_id("r", at), "ref_order_id": order["order_id"]}
-        about |= {"brand_id": order["brand_id"], "sku": order["sku"]}
-        if self._chance(0.15):
-            self._outbox.purchase(at, user, kind="cancel", **about, reason="changed_mind")
-        else:
-            part = rng.choice((1, 1, 2, 3))
-            cents = order["pay_cents"] // part
-            self._outbox.purchase(
-                at, user, kind="refund", **about, pay_cents=cents, reason="quality"
-            )
-            if self._chance(REFUNDS_FAILED):
-                later = at + rng.randint(30, 300) * SECOND
-                self._outbox.purchase(
-                    later,
-                    user,
-                    kind="refund_reversed",
-                    **about,
-                    pay_cents=cents,
-                    reason="account_closed",
-                )
 
     # acts of the story
 
@@ -304,10 +244,10 @@ class World:
             self._outbox.click(at + 30 * SECOND, user, "click", **led)
             item = rng.choice(self._items[kol.brand_id])
             coupon = {"coupon_id": market.coupon_id(kol)}
-            order = self._pay(at + 45 * SECOND, user, item, promo=True, **coupon)
+            order = self._shop.pay(at + 45 * SECOND, user, item, promo=True, **coupon)
             if self._chance(story.REFUND_WAVE_SHARE):
                 wave = self._live + int(rng.uniform(*story.REFUND_WAVE_S) * SECOND)
-                self._return_order(max(wave, order["ts"] + 60 * SECOND), user, order)
+                self._shop.return_order(max(wave, order["ts"] + 60 * SECOND), user, order)
 
     def _simulate_self(self, at: int, kol: Kol) -> None:
         """The KOL sees somebody else's content, then his own, likes it, follows it and buys."""
@@ -319,4 +259,4 @@ class World:
         at += 20 * SECOND
         self._outbox.interact(at, self_, kol, "like", content_id=led["content_id"])
         self._outbox.click(at + SECOND, self_, "click", **led)
-        self._pay(at + 30 * SECOND, self_, rng.choice(self._items[kol.brand_id]), promo=False)
+        self._shop.pay(at + 30 * SECOND, self_, rng.choice(self._items[kol.brand_id]), promo=False)

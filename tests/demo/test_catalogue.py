@@ -140,6 +140,21 @@ def test_kols_of_the_story_like_and_buy_what_is_theirs_with_the_account_of_their
     assert all(event["ts"] > earliest >= LIVE for event in bought)
 
 
+def test_a_coupon_that_is_redeemed_is_one_of_the_promoting_kol_since_before() -> None:
+    since = {
+        coupon["coupon_id"]: (one["kol_id"], coupon["since"])
+        for one in said(PROFILES)
+        for coupon in one.get("coupon_ids", [])
+    }
+    redeemed = events_with("coupon_id")
+
+    assert redeemed
+    for order in redeemed:
+        kol, moment = since[order["coupon_id"]]
+        assert kol == kol_of(Role.PUSHY)
+        assert moment < order["ts"]
+
+
 def test_clicks_carry_the_anonymous_id_that_identities_bind_to_their_user() -> None:
     bound: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for one in said(IDENTITIES):
@@ -206,7 +221,7 @@ def test_a_review_that_was_paid_for_is_found_out_and_then_says_so() -> None:
 def test_respondents_think_of_a_kol_what_is_true_of_them() -> None:
     def liked(role: Role, wave: str) -> float:
         answers = [p for p in said(PERCEPTIONS) if p["kol_id"] == kol_of(role)]
-        return mean(p["nps"] >= 8 for p in answers if p["wave"] == wave)
+        return float(mean(p["nps"] >= 8 for p in answers if p["wave"] == wave))
 
     assert liked(Role.EXPERT, "w1") > 0.75
     assert liked(Role.BOUGHT, "w1") < 0.45
