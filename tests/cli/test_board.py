@@ -188,12 +188,12 @@ def test_what_was_paid_in_other_currencies_is_named(whole: Show) -> None:
     assert "orders in other currencies, not shown: $10.00, JPY 3,000" in text
 
 
+NAMES: dict[str, str] = {"kol-shanliang-lama": "闪亮辣妈", "kol-x": "[/red]林医生\x1b]0;说育儿"}
 NAMED = [
     {**LEADERS[0], "kol_id": "kol-shanliang-lama", "display_name": "闪亮辣妈"},
-    {**LEADERS[0], "kol_id": "kol-x", "display_name": "[/red]林医生\x1b]0;说育儿", "is_new": True},
+    {**LEADERS[0], "kol_id": "kol-x", "display_name": NAMES["kol-x"], "is_new": True},
     {**LEADERS[0], "kol_id": "kol-nobody"},
 ]
-NAMES = {one["kol_id"]: one["display_name"] for one in NAMED if one["display_name"]}
 
 
 @pytest.mark.parametrize("columns", [80, 100, 140])

@@ -186,18 +186,8 @@ def _reader(conf: ClickHouse) -> list[Finding]:
         mend = "grant it SELECT on the views; KOL_CLICKHOUSE__READER_USERNAME and its password"
         return [fault("reader", str(error), mend)]
     with closing(client):
-        return [_reader_rights(conf, client), _near_twins(client), _differences(client)]
-
-
-def _near_twins(client: Client) -> Finding:
-    earned = query(
-        client,
-        "SELECT kol_id, currency, sum(credit_cents) AS cents FROM v_order_credit"
-        " WHERE model = {model:String} GROUP BY kol_id, currency",
-        {"model": twins.MODEL},
-    )
-    all_earned = [twins.Earned(one["kol_id"], one["currency"], int(one["cents"])) for one in earned]
-    return twins.finding(twins.near_twins(all_earned))
+        near_twins = twins.finding(twins.near_twins(twins.kols_with_traffic(client)))
+        return [_reader_rights(conf, client), near_twins, _differences(client)]
 
 
 def _differences(client: Client) -> Finding:
