@@ -2,11 +2,13 @@
 
 Reading never raises, whatever the bytes, and depends only on them, the record time, the place of
 the record and the ids that mean nobody. Of several reasons to refuse one the first of this order
-counts: null_key, too_large, not_json, invalid, unknown_kind, reserved_id, placeholder_id,
-bad_time, from_the_future, wrong_key, wrong_partition.
+counts: too_large, not_json, invalid, unknown_kind, reserved_id, placeholder_id, bad_time,
+from_the_future, null_key, wrong_key, wrong_partition.
 
 The newest record of a key (the greatest offset) stands. A key always lies on the partition that
-the default partitioner gives it, or its newest record could not be known.
+the default partitioner gives it, or its newest record could not be known. A record that is refused
+takes back what its key names: compaction has it replace the one before, so whoever reads the
+topic after that finds nothing else, and whoever read it before must end with the same.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,6 +47,15 @@ class Tombstone:
     key: tuple[str | int, ...]  # the fields of `reference_keys.KEYS`
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that says nothing; it goes to the dead letters."""
+
+    reason: RejectReason
+    error: str  # explains it to a person; never quotes the record
+    key: tuple[str | int, ...] | None  # what is taken back all the same; None: nothing
+
+
 def _reader(record: type[Reference]) -> Reader:
     return Reader(
         msgspec.json.Decoder(record).decode,
@@ -69,7 +80,7 @@ def read_reference(
     partition: int = 0,
     partitions: int = 1,
     placeholders: Placeholders = DEFAULT,
-) -> Reference | Tombstone | Rejection:
+) -> Reference | Tombstone | Refused:
     """What one record of a reference topic says.
 
     Empty optional texts are None in it, and so are optional ids that mean nobody.
@@ -84,15 +95,24 @@ def read_reference(
         placeholders: ids that mean nobody.
 
     """
+    read = None if value is None else read_value(topic, value, placeholders)
+    if read is not None and not isinstance(read, Rejection):
+        read = _wrong_time(read, received_at) or read
     if not key:
-        return Rejection(RejectReason.NULL_KEY, "the record has no key")
-    read = _tombstone(topic, key) if value is None else read_value(topic, value, placeholders)
+        wrong = Rejection(RejectReason.NULL_KEY, "the record has no key")
+        return Refused(*(read if isinstance(read, Rejection) else wrong), None)
+    parts, is_here = key_parts(topic, key), partition_of(key, partitions) == partition
     if isinstance(read, Rejection):
-        return read
-    wrong = None if isinstance(read, Tombstone) else _wrong(topic, key, read, received_at)
-    if wrong is None and partition_of(key, partitions) != partition:
-        return Rejection(RejectReason.WRONG_PARTITION, "not the partition of murmur2 of the key")
-    return wrong or read
+        wrong = read
+    elif parts is None or (read is not None and key != key_of(topic, read)):
+        names = "/".join(KEYS[topic])
+        wrong = Rejection(RejectReason.WRONG_KEY, f"the key is not `{names}` of the value")
+    elif not is_here:
+        error = "not the partition of murmur2 of the key"
+        wrong = Rejection(RejectReason.WRONG_PARTITION, error)
+    else:
+        return Tombstone(topic, parts) if read is None else read
+    return Refused(*wrong, parts if is_here else None)
 
 
 def read_value(
@@ -105,14 +125,10 @@ def read_value(
     return _wrong_words(read, placeholders) or _without_nobody(read, placeholders)
 
 
-def _tombstone(topic: str, key: bytes) -> Tombstone | Rejection:
-    parts = key_parts(topic, key)
-    return _wrong_key(topic) if parts is None else Tombstone(topic, parts)
-
-
-def _wrong_key(topic: str) -> Rejection:
-    names = "/".join(KEYS[topic])
-    return Rejection(RejectReason.WRONG_KEY, f"the key is not `{names}` of the value")
+def own_key(topic: str, value: bytes) -> bytes | None:
+    """The key that a value must have; None if it cannot be read."""
+    read = read_message(value, _READERS[topic])
+    return None if isinstance(read, Rejection) else key_of(topic, read)
 
 
 def _wrong_words(record: Reference, placeholders: Placeholders) -> Rejection | None:
@@ -146,15 +162,15 @@ def _without_nobody(record: Reference, placeholders: Placeholders) -> Reference:
     return msgspec.structs.replace(record, **absent) if absent else record
 
 
-def _wrong(topic: str, key: bytes, record: Reference, received_at: int) -> Rejection | None:
-    """Whether a time is impossible, or the key another one's."""
+def _wrong_time(record: Reference, received_at: int) -> Rejection | None:
+    """Whether a time is impossible."""
     for name, moment in _moments(record):
         if moment < YEAR_2000:
             return Rejection(RejectReason.BAD_TIME, f"`{name}` is before the year 2000")
     if (record.ts or 0) > received_at + FUTURE_MS:
         error = "`ts` is more than 10 minutes after the record time"
         return Rejection(RejectReason.FROM_THE_FUTURE, error)
-    return None if key == key_of(topic, record) else _wrong_key(topic)
+    return None
 
 
 def _moments(record: Reference) -> Iterator[tuple[str, int]]:

@@ -25,6 +25,7 @@ from sinks.batches import stop
 
 Headers = list[tuple[str, bytes]]
 
+METADATA_SECONDS: Final = 10.0  # until a topic that the brokers do not name is taken for missing
 STOP_SECONDS: Final = 2.0  # for the brokers to acknowledge what is under way at an early end
 
 
@@ -149,6 +150,20 @@ class Feed:
             self._ship(tp, batch)
             await asyncio.sleep(0)  # lets full batches leave while records keep coming
             await self._wait_for_capacity(self._most_in_flight - 1)
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            FeedError: the brokers do not know it.
+
+        """
+        try:
+            async with asyncio.timeout(METADATA_SECONDS):
+                return len(await self._producer.partitions_for(topic))
+        except (KafkaError, TimeoutError) as error:
+            reason = f"the brokers know no topic {topic}: `kol topics` creates it"
+            raise FeedError(reason, self.sent - self.delivered) from error
 
     async def flush(self) -> None:
         """Wait until the brokers have acknowledged every record sent so far.

@@ -47,7 +47,9 @@ def ingest(
     Before anything is sent it says which lines would be rejected or too late. An event is too late
     if its ts is more than 2 h below the greatest of its topic partition. If most lines would be
     too late beside others in the files (an export newest first), nothing is sent.
-    Sending a file twice is safe: each event counts once.
+    Sending a file twice is safe: each event counts once. The key of a reference record is built
+    from its value; of several with one key the last one sent stands, and {"topic": …, "key": …,
+    "raw": null} takes it back.
     """
     from streams.operations.ingest.send import send_files
     from streams.settings import load

@@ -13,7 +13,8 @@ from typing import Any, Final, NoReturn
 
 from schemas.letters import Letter
 from streams.errors import ExpectedError
-from streams.operations.dlq.retry import Outcome, RetryTarget
+from streams.operations.dlq.retry import Outcome
+from streams.operations.dlq.target import RetryTarget
 from streams.operations.doctor.findings import Finding, Severity
 from streams.operations.forget.erase import Report
 from streams.operations.forget.search import Traces

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from schemas.letters import Letter
 from streams.cli import app
-from streams.operations.dlq.retry import Outcome, RetryTarget
+from streams.operations.dlq.retry import Outcome
+from streams.operations.dlq.target import RetryTarget
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.operations.forget.erase import Report
 from streams.settings import Settings

@@ -8,7 +8,8 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
 from schemas.events import INPUTS
-from schemas.topics import DEAD_LETTERS, ERASURES, USER_STATE, plan
+from schemas.reference_types import CONSENTS
+from schemas.topics import DEAD_LETTERS, ERASURES, OPTIONAL, USER_STATE, plan
 from streams.clients.kafka_admin import Broker, BrokerError, Difference, Member
 from streams.settings import Kafka
 
@@ -18,13 +19,17 @@ N = 4
 class Admin:
     """Stands in for the client: brokers with the topics of the plan, altered in places."""
 
-    def __init__(self, altered: Mapping[tuple[str, str], str]) -> None:
+    def __init__(
+        self, altered: Mapping[tuple[str, str], str], counts: Mapping[str, int] | None = None
+    ) -> None:
         self._altered = altered
+        self._counts = {name: count for name, (count, _) in plan(N).items()} | dict(counts or {})
 
     def describe_topics(self) -> list[dict[str, Any]]:
         return [
             {"name": name, "partitions": [{"partition_index": at} for at in range(count)]}
-            for name, (count, _) in plan(N).items()
+            for name, count in self._counts.items()
+            if count
         ]
 
     def describe_configs(self, resources: list[ConfigResource], **_: object) -> dict[str, Any]:
@@ -36,13 +41,46 @@ class Admin:
         return {"topic": {name: configs}}
 
 
-def differences(altered: Mapping[tuple[str, str], str]) -> list[Difference]:
-    admin = cast("KafkaAdminClient", Admin(altered))
+def differences(
+    altered: Mapping[tuple[str, str], str], counts: Mapping[str, int] | None = None
+) -> list[Difference]:
+    admin = cast("KafkaAdminClient", Admin(altered, counts))
     return Broker(admin, Kafka(partitions=N)).differences()
 
 
 def test_topics_of_the_plan_have_no_differences() -> None:
     assert differences({}) == []
+
+
+def test_a_reference_topic_may_have_as_many_partitions_as_the_inputs() -> None:
+    assert differences({}, {"content": N}) == []
+    assert [found.topic for found in differences({}, {"content": N + 1})] == ["content"]
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_no_worker_stands_still_for_a_reference_topic(name: str) -> None:
+    found = [
+        *differences({}, {name: 0}),
+        *differences({}, {name: N + 1}),
+        *differences({(name, "message.timestamp.type"): "CreateTime"}),
+        *differences({(name, "delete.retention.ms"): "86400000"}),
+    ]
+
+    assert [(one.topic, one.fatal) for one in found] == [(name, False)] * 4
+
+
+def test_tombstones_may_be_kept_for_longer() -> None:
+    assert differences({("content", "delete.retention.ms"): str(2**40)}) == []
+
+
+def test_a_worker_does_not_begin_without_the_consents() -> None:
+    found = [
+        *differences({}, {CONSENTS: 0}),
+        *differences({}, {CONSENTS: N - 1}),
+        *differences({(CONSENTS, "message.timestamp.type"): "CreateTime"}),
+    ]
+
+    assert [(one.topic, one.fatal) for one in found] == [(CONSENTS, True)] * 3
 
 
 @pytest.mark.parametrize(

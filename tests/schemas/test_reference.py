@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.doors import OF_REFERENCES, RejectReason
 from schemas.events import MAX_EVENT_BYTES
-from schemas.messages import Rejection
 from schemas.partitioner import partition_of
-from schemas.reference import Tombstone, read_reference
+from schemas.reference import Refused, Tombstone, read_reference
 from schemas.reference_keys import KEYS, key_from, key_of, key_parts
 from schemas.reference_types import (
     CONSENTS,
@@ -30,7 +29,7 @@ from schemas.reference_types import (
     Notice,
     Reference,
 )
-from tests.builders import MINUTE, NOON, Message
+from tests.builders import HOUR, MINUTE, NOON, Message
 from tests.references import LEAST, records, text_ids
 from tests.schemas.plain import VALIDATORS
 
@@ -43,7 +42,7 @@ def read(
     key: bytes | None = None,
     partition: int = 0,
     partitions: int = 1,
-) -> Reference | Tombstone | Rejection:
+) -> Reference | Tombstone | Refused:
     """A record at NOON; a dict is encoded and gets its own key unless another is given."""
     if isinstance(value, dict):
         key = key_from(topic, [value[name] for name in KEYS[topic]]) if key is None else key
@@ -59,7 +58,7 @@ def reason(
     partitions: int = 1,
 ) -> str:
     found = read(topic, value, key, partition, partitions)
-    return found.reason.label if isinstance(found, Rejection) else "accepted"
+    return found.reason.label if isinstance(found, Refused) else "accepted"
 
 
 # What is taken
@@ -151,7 +150,7 @@ def test_a_record_without_a_key_is_refused_since_compaction_could_not_keep_it() 
 
     for key in (None, b""):
         found = read_reference(PROFILES, key, value, NOON)
-        assert isinstance(found, Rejection)
+        assert isinstance(found, Refused)
         assert found.reason is RejectReason.NULL_KEY
         assert reason(PROFILES, None, key) == "null_key"
 
@@ -240,28 +239,29 @@ def test_a_clock_may_be_ten_minutes_ahead_of_the_record_time() -> None:
 
 
 def test_of_several_reasons_the_first_of_the_list_counts() -> None:
-    wrong = {"kol_id": "~x", "kind": "praise", "ref": "r", "ts": 5}
-    order = ["null_key", "invalid", "unknown_kind", "reserved_id", "bad_time", "wrong_key"]
-    mends: list[dict[str, object]] = [
-        {"ref": "r", "kind": "praise"},
+    sent: Message = {"kol_id": "~x", "kind": "praise", "ref": 7, "ts": 5}
+    mends: list[Message] = [
+        {"ref": "r"},
         {"kind": "violation"},
+        {"kol_id": "null"},
         {"kol_id": "k1"},
+        {"ts": NOON + HOUR},
         {"ts": NOON},
     ]
-    found = [
-        _reason_of(NOTICES, None, wrong),
-        _reason_of(NOTICES, b"x", {**wrong, "ref": 7}),
-    ]
+    found = [_reason_of(NOTICES, None, sent)]
     for mend in mends:
-        wrong |= mend
-        found.append(_reason_of(NOTICES, b"x", wrong))
+        sent |= mend
+        found.append(_reason_of(NOTICES, None, sent))
 
-    assert found == order
+    assert found == [
+        *("invalid", "unknown_kind", "reserved_id", "placeholder_id"),
+        *("bad_time", "from_the_future", "null_key"),
+    ]
 
 
 def _reason_of(topic: str, key: bytes | None, value: object) -> str:
     found = read_reference(topic, key, msgspec.json.encode(value), NOON)
-    assert isinstance(found, Rejection)
+    assert isinstance(found, Refused)
     return found.reason.label
 
 
@@ -291,7 +291,7 @@ def test_every_reason_of_the_list_can_be_reached() -> None:
 def test_reading_never_raises(topic: str, key: bytes | None, value: bytes | None) -> None:
     found = read_reference(topic, key, value, NOON)
 
-    assert isinstance(found, Rejection | Tombstone | Reference)
+    assert isinstance(found, Refused | Tombstone | Reference)
 
 
 @settings(max_examples=40)
@@ -313,7 +313,7 @@ def test_an_error_never_quotes_who_it_is_about(data: st.DataObject) -> None:
     found = [read_reference(topic, secret.encode(), value, NOON) for value in values]
     found.append(read_reference(topic, f"{secret}/{secret}".encode(), None, NOON))
 
-    assert not [one for one in found if isinstance(one, Rejection) and secret in one.error]
+    assert not [one for one in found if isinstance(one, Refused) and secret in one.error]
 
 
 # Keys
@@ -357,6 +357,26 @@ def test_a_record_without_a_value_takes_back_what_its_key_names() -> None:
     assert reason(IDENTITIES, None, b"a/1/5") == "wrong_key"
     assert reason(IDENTITIES, None, b"a/x") == "wrong_key"
     assert reason(SPEND, None, b"k1/618/2026-02-30") == "wrong_key"
+
+
+def test_a_record_that_is_refused_takes_back_what_its_key_names_as_compaction_does() -> None:
+    bad = read(NOTICES, b"{oops", b"k1/violation/r1")
+    other = read(PROFILES, {"kol_id": "k1"}, b"k2")
+
+    assert isinstance(bad, Refused)
+    assert (bad.reason, bad.key) == (RejectReason.NOT_JSON, ("k1", "violation", "r1"))
+    assert isinstance(other, Refused)
+    assert (other.reason, other.key) == (RejectReason.WRONG_KEY, ("k2",))
+
+
+def test_a_record_on_a_wrong_partition_or_without_a_key_takes_nothing_back() -> None:
+    elsewhere = 1 - partition_of(b"k1", 2)
+
+    for value in (b"{oops", b'{"kol_id":"k1"}', None):
+        for key, place in ((b"k1", (elsewhere, 2)), (None, (0, 1))):
+            found = read(PROFILES, value, key, *place)
+            assert isinstance(found, Refused)
+            assert found.key is None
 
 
 # The schema

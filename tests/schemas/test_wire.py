@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode
 from schemas.events import INPUTS, MAX_CENTS
-from schemas.messages import Rejection
-from schemas.reference import read_reference
+from schemas.reference import Refused, read_reference
 from schemas.reference_keys import KEYS, key_from
 from schemas.reference_types import REFERENCES
 from schemas.wire import (
@@ -108,7 +107,7 @@ def test_every_example_is_valid_and_taken(path: Path) -> None:
     assert set(sent) <= set(SENT[topic].__struct_fields__)
     if topic in REFERENCES:
         key = key_from(topic, [sent[name] for name in KEYS[topic]])
-        assert not isinstance(read_reference(topic, key, raw, sent.get("ts", 0)), Rejection)
+        assert not isinstance(read_reference(topic, key, raw, sent.get("ts", 0)), Refused)
         return
     result = decode(record_batch(topic, [raw], received_at=sent["ts"]))
 

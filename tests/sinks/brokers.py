@@ -5,6 +5,7 @@ from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -27,6 +28,7 @@ class Brokers:
 
     last: ClassVar["Brokers"]
     partitions = 4
+    counts: ClassVar[dict[str, int]] = {"kol-profile": 3, "kol-notice": 1, "kol-consents": 4}
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # as the producer's
         self.options = options
@@ -50,6 +52,12 @@ class Brokers:
 
     async def _tear_down(self) -> None:
         self.is_torn_down = True
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        await asyncio.sleep(0)
+        if topic not in self.counts:
+            raise UnknownTopicOrPartitionError
+        return set(range(self.counts[topic]))
 
     def create_batch(self) -> BatchBuilder:
         return BatchBuilder(self.options["max_batch_size"], 0)

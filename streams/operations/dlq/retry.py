@@ -19,18 +19,23 @@ from schemas.letters import INPUT, IS_AMONG, NEW, TABLE, Letter, keys
 from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
 from schemas.placeholders import DEFAULT, Placeholders
+from schemas.reference import own_key
+from schemas.reference_types import REFERENCES
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS
 from schemas.version import MARKS
 from sinks.feed import Feed, FeedError
 from streams.clients.clickhouse import ReadingError, connect
-from streams.clients.kafka_admin import security_options
+from streams.clients.kafka_admin import kafka_admin, security_options
 from streams.clients.kafka_reader import Place, RecordReader, TopicRecord, record_reader
 from streams.core.moments import HORIZON_MS
 from streams.operations.dlq.letters import LetterError, parse_id
+from streams.operations.dlq.reference import Standing, newest_of_keys, reference_target
+from streams.operations.dlq.target import RetryTarget
 from streams.settings import Settings
 
 RETRIED = "retried"
+MISSING: Final = f"its bytes are not on {DEAD_LETTERS} any more"
 TAIL: Final = 500  # newest records that are read for the greatest time of a partition
 SKEW_MS: Final = 3_600_000  # clocks of workers, which date letters, against the brokers'
 MARK_AT_ONCE: Final = 1_000  # letters
@@ -38,30 +43,11 @@ GreatestTimes = Mapping[Place, int]  # topic partition -> greatest event time kn
 OnSent = Callable[[int], None]  # how many were sent
 
 
-@dataclass(frozen=True, slots=True)
-class RetryTarget:
-    """Where a letter's bytes are sent again, or why they are not."""
-
-    letter: Letter
-    why_not: str | None = None
-    value: bytes = b""
-    key: bytes | None = None
-    partition: int = 0
-    ts: int = 0  # event time; 0 where it cannot be read
-
-    def as_dict(self) -> dict[str, Any]:
-        """The letter and where it goes, or why not, for JSON."""
-        if self.why_not:
-            return {"id": self.letter.id, "reason": self.letter.reason, "why_not": self.why_not}
-        to = f"{self.letter.topic}/{self.partition}"
-        return {"id": self.letter.id, "reason": self.letter.reason, "to": to}
-
-
 def why_not_retryable(letter: Letter) -> str | None:
     """Why a letter cannot be retried, whatever it holds; None if that depends on its bytes."""
     if letter.state != NEW:
         return f"was {letter.state} already"
-    if letter.target != INPUT or letter.topic not in INPUTS:
+    if letter.target != INPUT or letter.topic not in (*INPUTS, *REFERENCES):
         return (
             "is a row that the database refused, not a message: "
             "the row is written again when its key changes or its partition is replayed"
@@ -103,7 +89,7 @@ def retry_target(
     if why_not:
         return RetryTarget(letter, why_not)
     if raw is None:
-        return RetryTarget(letter, f"its bytes are not on {DEAD_LETTERS} any more")
+        return RetryTarget(letter, MISSING)
     user_id, ts = user_and_time(raw)
     user = None if user_id is None else user_id.encode()
     at = letter.partition % partitions if user is None else partition_of(user, partitions)
@@ -133,6 +119,11 @@ def _rejection(batch: RecordBatch, placeholders: Placeholders) -> str | None:
     return f"{read.rejected[0].reason} ({read.rejected[0].error})" if read.rejected else None
 
 
+def _order(target: RetryTarget) -> tuple[int, str, int, int]:
+    letter = target.letter
+    return target.ts, letter.topic, letter.partition, letter.offset
+
+
 @dataclass(slots=True)
 class Outcome:
     """What happened, or would happen, to the chosen letters."""
@@ -142,8 +133,8 @@ class Outcome:
 
     @property
     def accepted(self) -> list[RetryTarget]:
-        """Those that can be retried, the oldest event first."""
-        return sorted((t for t in self.targets if not t.why_not), key=lambda t: (t.ts, t.letter.id))
+        """Those that can be retried, the oldest first."""
+        return sorted((t for t in self.targets if not t.why_not), key=_order)
 
     @property
     def refused(self) -> list[RetryTarget]:
@@ -173,16 +164,56 @@ async def assess(
     candidates = [letter for letter in chosen if not why_not_retryable(letter)]
     if not candidates:
         return Outcome([RetryTarget(one, why_not_retryable(one)) for one in chosen])
+    references = [one for one in candidates if one.topic in REFERENCES]
     async with record_reader(settings.kafka) as records:
         raws = await _original_bytes(records, candidates)
+        counts = await asyncio.to_thread(_counts, settings) if references else {}
+        standing = await _standing(records, settings, references, raws, counts)
         topics = {topic for topic in INPUTS if any(one.topic == topic for one in candidates)}
         places = [(topic, at) for topic in sorted(topics) for at in range(partitions)]
         newest = await records.newest(places, TAIL)
     nobody = settings.placeholders
     greatest = greatest_times(newest, partitions, reported, nobody)
-    target = partial(retry_target, anyway=anyway, placeholders=nobody)
-    return Outcome(
-        [target(one, raws.get(parse_id(one.id)), partitions, greatest, now) for one in chosen]
+    of_event = partial(retry_target, anyway=anyway, placeholders=nobody)
+    of_reference = partial(reference_target, anyway=anyway, placeholders=nobody)
+    targets = []
+    for one in chosen:
+        raw = raws.get(parse_id(one.id))
+        why_not = why_not_retryable(one) or (MISSING if raw is None else None)
+        if raw is None or why_not:
+            targets.append(RetryTarget(one, why_not))
+        elif one.topic in REFERENCES:
+            targets.append(of_reference(one, raw, counts.get(one.topic, 0), standing, now))
+        else:
+            targets.append(of_event(one, raw, partitions, greatest, now))
+    return Outcome(targets)
+
+
+def _counts(settings: Settings) -> dict[str, int]:
+    with kafka_admin(settings.kafka) as broker:
+        return broker.counts()
+
+
+async def _standing(
+    records: RecordReader,
+    settings: Settings,
+    references: Sequence[Letter],
+    raws: Mapping[tuple[Any, ...], bytes],
+    counts: Mapping[str, int],
+) -> Standing:
+    """The newest record of each key that these letters have, as far as it is newer than one."""
+    keys = {
+        (one.topic, own_key(one.topic, raws[parse_id(one.id)]))
+        for one in references
+        if parse_id(one.id) in raws
+    }
+    topics = sorted({topic for topic, _ in keys})
+    places = [(topic, at) for topic in topics for at in range(counts.get(topic, 0))]
+    if not places:
+        return {}
+    since = records.since(places, min(one.at for one in references))
+    return newest_of_keys(
+        [one async for one in since if (one.topic, one.key) in keys], counts, settings.placeholders
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.mentions import user_of
 from schemas.partitioner import partition_of
-from schemas.topics import TOPICS, alter_command
+from schemas.topics import OPTIONAL, TOPICS, alter_command, suffices
 from streams.clients.kafka_admin import OpenTransaction, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
 from streams.operations.doctor.findings import (
@@ -74,7 +74,11 @@ def topics(
         broker_topic: gives the name of a topic on the brokers.
 
     """
-    return [*_topic_settings(counts, configs, broker_topic), _co_partitioning(counts, n)]
+    return [
+        *_topic_settings(counts, configs, broker_topic),
+        *_references(counts),
+        _co_partitioning(counts, n),
+    ]
 
 
 def _topic_settings(
@@ -83,7 +87,7 @@ def _topic_settings(
     broker_topic: Callable[[str], str],
 ) -> list[Finding]:
     found = []
-    missing = [broker_topic(name) for name in TOPICS if name not in counts]
+    missing = [broker_topic(name) for name in TOPICS if name not in {*counts, *OPTIONAL}]
     if missing:
         what = f"{', '.join(missing)}: not there"
         found.append(fault("topics", what, "`kol topics` creates them"))
@@ -91,10 +95,19 @@ def _topic_settings(
         fault("topics", f"{name} has {key}={now}, not {value}", alter_command(name, key, value))
         for topic in TOPICS.values()
         for key, value in topic.required.items()
-        if topic.name in configs and (now := configs[topic.name].get(key)) != value
+        if topic.name in configs and not suffices(key, now := configs[topic.name].get(key), value)
         for name in [broker_topic(topic.name)]
     ]
-    return found or [fine("topics", f"{len(TOPICS)} with their settings")]
+    return found or [fine("topics", f"{len(configs)} with their settings")]
+
+
+def _references(counts: Mapping[str, int]) -> list[Finding]:
+    """Whether a topic is missing that everything runs without."""
+    missing = [name for name in TOPICS if name in OPTIONAL and name not in counts]
+    if not missing:
+        return []
+    what = f"{', '.join(missing)}: not there, so what needs it has no value"
+    return [warning("reference topics", what, "`kol topics` creates them")]
 
 
 def _co_partitioning(counts: Mapping[str, int], n: int) -> Finding:

@@ -1,8 +1,8 @@
 """What would become of files of events if they were sent now: refused or too late lines.
 
-Every line is decoded as a worker decodes it, and passes the gate of its topic partition in the
-order in which it would be sent. Memory does not grow with the files: only what a gate knows of
-the last two hours of event time is kept.
+A reference record is read as the trainer reads it. Every other line is decoded as a worker decodes
+it, and passes the gate of its topic partition in the order in which it would be sent. Memory does
+not grow with the files: only what a gate knows of the last two hours of event time is kept.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.doors import Door
 from schemas.events import INPUTS
+from schemas.reference import Refused, read_reference
 from streams.clients.kafka_reader import Place, record_reader
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.content import contents
@@ -153,9 +154,20 @@ class _Check:
         self.forecast.messages += len(batch)
         by_place: defaultdict[Place, list[Message]] = defaultdict(list)
         for message in batch:
+            if message.is_reference:
+                self._read_reference(message)
+                continue
             by_place[message.topic, message.partition(self._partitions)].append(message)
         for place, messages in by_place.items():
             self._decide(place, messages)
+
+    def _read_reference(self, message: Message) -> None:
+        nobody = self._placeholders
+        read = read_reference(
+            message.topic, message.key, message.value, self._now, placeholders=nobody
+        )
+        if isinstance(read, Refused):
+            self.forecast.refused[read.reason.label] += 1
 
     def _decide(self, place: Place, messages: Sequence[Message]) -> None:
         n = len(messages)

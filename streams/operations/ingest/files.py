@@ -1,8 +1,9 @@
 """Files of events, unpacked, line by line, and merged by event time.
 
 One file keeps its order; several are merged by `ts`, since a topic read far ahead of the others
-loses what comes after. A time that no event can have takes no part in that. Memory does not grow
-with a file: at most `MOST_LINE_BYTES` of a line are kept.
+loses what comes after. A time that no event can have takes no part in that. Reference records go
+before events of the same time. Memory does not grow with a file: at most `MOST_LINE_BYTES` of a
+line are kept.
 """
 
 import gzip
@@ -109,19 +110,27 @@ def merge_by_time(paths: Sequence[Path], now: int) -> Iterator[Message | Unusabl
 
     """
     files = [with_greatest_time(read_messages(path), now) for path in paths]
-    for _, message in heapq.merge(*files, key=itemgetter(0)):
+    for _, _, message in heapq.merge(*files, key=itemgetter(0, 1)):
         yield message
 
 
 def with_greatest_time(
     messages: Iterable[Message | Unusable], now: int
-) -> Iterator[tuple[int, Message | Unusable]]:
-    """Each message with the greatest possible time so far, which is its place in the merge."""
-    greatest = 0
+) -> Iterator[tuple[int, bool, Message | Unusable]]:
+    """Each message with its place in the merge: the greatest possible time so far, is an event.
+
+    After the first event of a file its reference records are placed as that event is: the time
+    of one may be anything, and must not hold up the events behind it.
+    """
+    greatest, has_events = 0, False
     for message in messages:
-        if isinstance(message, Message) and YEAR_2000 <= message.at <= now + FUTURE_MS:
-            greatest = max(greatest, message.at)
-        yield greatest, message
+        if isinstance(message, Message):
+            if not message.is_reference and not has_events:
+                greatest, has_events = 0, True
+            is_possible = YEAR_2000 <= message.at <= now + FUTURE_MS
+            if is_possible and not (message.is_reference and has_events):
+                greatest = max(greatest, message.at)
+        yield greatest, has_events, message
 
 
 def read_messages(path: Path) -> Iterator[Message | Unusable]:

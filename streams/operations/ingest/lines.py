@@ -2,9 +2,11 @@
 
     {"topic": "clickstream", "value": {…}, "key": "u1"}
     {"topic": "purchases", "raw": "bytes as given"}
+    {"topic": "kol-profile", "raw": null, "key": "k1"}
 
 `raw` is sent as UTF-8, where a lone surrogate U+DC80..U+DCFF is the byte 0x80..0xFF; `raw: null`
-is a record without a value. Without `key` it is the value's `user_id`.
+is a record without a value. Without `key` it is the value's `user_id`, of a reference record the
+key that its value says.
 """
 
 import json
@@ -19,8 +21,11 @@ import msgspec
 from schemas.events import INPUTS
 from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
+from schemas.reference import own_key
+from schemas.reference_types import REFERENCES
 from schemas.topics import MAX_MESSAGE_BYTES
 
+TOPICS: Final = (*INPUTS, *REFERENCES)
 MOST_BYTES: Final = MAX_MESSAGE_BYTES - 1_024  # of key and value: the rest is the batch's own
 
 
@@ -34,6 +39,11 @@ class Message:
     at: int  # milliseconds; 0 where none can be read
     path: Path = Path()
     line: int = 0
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it says what something is, not what happened."""
+        return self.topic in REFERENCES
 
     def partition(self, partitions: int) -> int:
         """Where the default partitioner puts it; 0 without a key."""
@@ -87,11 +97,14 @@ def parse_line(line: bytes, path: Path = Path(), number: int = 0) -> Message:
         topic, key, value = read.topic, read.key, _value(read.value, read.raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         topic, key, value = _parse_leniently(line)
-    if topic not in INPUTS:
-        raise ValueError(f"no input topic {topic!r}: one of {', '.join(INPUTS)}")
+    if topic not in TOPICS:
+        raise ValueError(f"no topic {topic!r} of events: one of {', '.join(TOPICS)}")
     user, at = user_and_time(value or b"")
-    given = user if key is msgspec.UNSET else key
-    sent_key = as_bytes(given) if given else None
+    if key is msgspec.UNSET and topic in REFERENCES:
+        sent_key = own_key(topic, value or b"")
+    else:
+        given = user if key is msgspec.UNSET else key
+        sent_key = as_bytes(given) if given else None
     size = len(value or b"") + len(sent_key or b"")
     if size > MOST_BYTES:
         raise ValueError(f"{size} bytes, more than a topic takes ({MOST_BYTES})")

@@ -82,7 +82,10 @@ async def _send_all(
                 sent.add_unusable(message)
             else:
                 topic = kafka.broker_topic(message.topic)
-                partition = message.partition(kafka.partitions)
+                count = kafka.partitions
+                if message.is_reference:
+                    count = await feed.partitions(topic)
+                partition = message.partition(count)
                 await feed.send(topic, partition, message.key, message.value)
             if number % PROGRESS_LINES == 0:
                 on_sent(feed.sent.total())

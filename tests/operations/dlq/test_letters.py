@@ -17,12 +17,12 @@ from streams.clients.kafka_reader import TopicRecord
 from streams.operations.dlq.letters import LetterError, Selection, as_text, parse_id
 from streams.operations.dlq.retry import (
     Outcome,
-    RetryTarget,
     greatest_times,
     mark,
     original_place,
     retry_target,
 )
+from streams.operations.dlq.target import RetryTarget
 from tests.builders import HOUR, NOON, Message, click, paid, reversal
 
 PARTITIONS = 4

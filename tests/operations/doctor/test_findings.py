@@ -134,6 +134,25 @@ def test_reference_topics_may_have_any_count_up_to_the_inputs() -> None:
     assert severities(broker_findings.topics(COUNTS | {"content": 3}, CONFIGS, N)) == [FINE, FINE]
 
 
+def test_a_missing_reference_topic_is_said_and_is_no_fault() -> None:
+    counts = {name: count for name, count in COUNTS.items() if name not in {"content", "policy"}}
+    wrong = worst(broker_findings.topics(counts, CONFIGS, N))
+
+    assert (wrong.about, wrong.severity) == ("reference topics", WARNING)
+    assert "content, policy: not there" in wrong.what
+
+
+def test_tombstones_may_be_kept_for_longer_but_not_for_less() -> None:
+    month = int(CONFIGS["content"]["delete.retention.ms"])
+
+    def kept(ms: int) -> list[Severity]:
+        configs = CONFIGS | {"content": CONFIGS["content"] | {"delete.retention.ms": str(ms)}}
+        return severities(broker_findings.topics(COUNTS, configs, N))
+
+    assert kept(month + 1) == kept(month) == [FINE, FINE]
+    assert kept(month - 1) == [FAULT, FINE]
+
+
 def test_a_required_setting_matters_and_an_initial_one_is_the_operators() -> None:
     required = CONFIGS | {CLICKSTREAM: CONFIGS[CLICKSTREAM] | {"cleanup.policy": "compact"}}
     initial = CONFIGS | {CLICKSTREAM: CONFIGS[CLICKSTREAM] | {"retention.ms": "1"}}

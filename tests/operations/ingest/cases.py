@@ -42,9 +42,15 @@ def click(event_id: str, ts: int = T0, user: str = "u1") -> dict[str, Any]:
     return {"event_id": event_id, "ts": ts, "user_id": user, "event": "click", "kol_id": "kol-1"}
 
 
+def profile(kol: str, ts: int = T0, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A profile of a KOL, as a value."""
+    return {"kol_id": kol, "ts": ts, "tier": "head"} | more
+
+
 def line(value: dict[str, Any]) -> bytes:
     """The line that sends a value to its topic."""
-    topic = "purchases" if "order_id" in value else "clickstream"
+    topic = "kol-profile" if "tier" in value else "clickstream"
+    topic = "purchases" if "order_id" in value else topic
     return json.dumps({"topic": topic, "value": value}).encode() + b"\n"
 
 

@@ -18,7 +18,18 @@ from streams.operations.ingest import check
 from streams.operations.ingest.check import Forecast, check_files
 from streams.operations.ingest.files import DamagedFileError
 from streams.settings import Kafka, Settings
-from tests.operations.ingest.cases import HOUR, NOW, T0, click, export, line, morning, paid, written
+from tests.operations.ingest.cases import (
+    HOUR,
+    NOW,
+    T0,
+    click,
+    export,
+    line,
+    morning,
+    paid,
+    profile,
+    written,
+)
 
 AT = partition_of(b"u1", 4)
 
@@ -52,6 +63,32 @@ def test_files_of_an_export_in_any_order_are_merged(tmp_path: Path) -> None:
     files = [written(tmp_path / str(n), days[20 * n : 20 * n + 20]) for n in range(3)]
 
     assert forecast(*files[::-1]).late.total() == 0
+
+
+def test_reference_records_that_would_be_refused_are_counted_with_their_reasons(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(
+        line(profile("k1"))
+        + line(profile("organic"))
+        + line(profile("k1", 5))
+        + b'{"topic":"kol-profile","raw":"{oops"}\n'
+        + b'{"topic":"kol-profile","key":"k2","value":{"kol_id":"k1"}}\n'
+        + b'{"topic":"kol-profile","key":"k2","raw":null}\n'
+        + b'{"topic":"kol-profile","raw":null}\n'
+    )
+    read = forecast(path)
+
+    assert read.messages == 7
+    assert read.refused == {
+        **dict.fromkeys(("reserved_id", "bad_time", "not_json", "wrong_key", "null_key"), 1)
+    }
+    assert read.late.total() == 0
+
+
+def test_a_reference_record_makes_no_event_late(tmp_path: Path) -> None:
+    assert forecast(written(tmp_path / "a", [profile("k1", NOW), *export(30)])).late.total() == 0
 
 
 def test_two_hours_below_is_in_time_and_a_millisecond_more_is_too_late(tmp_path: Path) -> None:

@@ -19,7 +19,17 @@ from streams.operations.ingest.files import (
     read_messages,
 )
 from streams.operations.ingest.lines import Message, Unusable
-from tests.operations.ingest.cases import HOUR, NOW, T0, click, line, morning, paid, written
+from tests.operations.ingest.cases import (
+    HOUR,
+    NOW,
+    T0,
+    click,
+    line,
+    morning,
+    paid,
+    profile,
+    written,
+)
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
@@ -60,6 +70,29 @@ def test_the_latest_time_that_a_worker_accepts_orders_a_file(tmp_path: Path) -> 
     assert [m.at for m in merge_by_time([a, b], NOW) if isinstance(m, Message)] == [
         *(T0 + 1, NOW + FUTURE_MS, T0)
     ]
+
+
+def test_reference_records_go_before_events_of_the_same_time_and_by_time_among_themselves(
+    tmp_path: Path,
+) -> None:
+    events = written(tmp_path / "events", [click("1", T0), click("2", T0 + 5)])
+    late = written(tmp_path / "late", [profile("k1", T0 + 5)])
+    early = written(tmp_path / "early", [profile("k1", T0), profile("k2", T0 + 9)])
+
+    sent = [m for m in merge_by_time([events, late, early], NOW) if isinstance(m, Message)]
+
+    assert [(m.topic, m.at - T0) for m in sent] == [
+        *(("kol-profile", 0), ("clickstream", 0)),
+        *(("kol-profile", 5), ("clickstream", 5), ("kol-profile", 9)),
+    ]
+
+
+def test_a_reference_record_among_events_does_not_hold_them_up(tmp_path: Path) -> None:
+    mixed = [click("1", T0), profile("k1", NOW), click("2", T0 + 2)]
+    first = written(tmp_path / "mixed", mixed)
+    other = written(tmp_path / "other", [click("3", T0 + 1), click("4", T0 + 3)])
+
+    assert times(first, other) == [0, NOW - T0, 1, 2, 3]
 
 
 def test_a_line_that_is_no_message_is_given_with_its_number(tmp_path: Path) -> None:

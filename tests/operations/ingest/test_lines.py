@@ -25,6 +25,23 @@ def test_the_key_is_the_user_unless_it_is_given() -> None:
     assert parse_line(b'{"topic":"clickstream","value":{"user_id":7}}').key is None
 
 
+def test_a_reference_record_gets_the_key_that_its_value_says() -> None:
+    notice = b'{"kol_id":"k/1","kind":"violation","ref":"r","ts":5}'
+
+    assert parse_line(b'{"topic":"kol-notice","value":' + notice + b"}").key == b"k%2F1/violation/r"
+    assert parse_line(b'{"topic":"kol-consents","value":{"user_id":"u1","ts":5}}').key == b"u1"
+    assert parse_line(b'{"topic":"kol-profile","value":{"kol_id":7}}').key is None
+    given = parse_line(b'{"topic":"kol-notice","key":"x","value":' + notice + b"}")
+    assert (given.key, given.value, given.at) == (b"x", notice, 5)
+
+
+def test_a_reference_record_without_a_value_needs_a_key() -> None:
+    gone = parse_line(b'{"topic":"kol-profile","key":"k1","raw":null}')
+
+    assert (gone.key, gone.value) == (b"k1", None)
+    assert parse_line(b'{"topic":"kol-profile","raw":null}').key is None
+
+
 def test_raw_is_sent_as_it_is_given_even_when_it_is_no_utf8() -> None:
     assert parse_line(b'{"topic":"clickstream","raw":"{oops"}').value == b"{oops"
     assert (

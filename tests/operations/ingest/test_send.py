@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
+from schemas.partitioner import partition_of
 from sinks import feed as feeding
 from streams.operations.ingest.send import SHOWN_LINES, Sent, send_files
 from streams.settings import Kafka
-from tests.operations.ingest.cases import NOW, T0, export, line, paid, written
+from tests.operations.ingest.cases import NOW, T0, export, line, paid, profile, written
 from tests.sinks.brokers import Brokers
 
 
@@ -41,6 +42,32 @@ async def test_all_lines_arrive_byte_for_byte(tmp_path: Path) -> None:
         for _, value, _ in records
     )
     assert sorted(arrived.splitlines()) == sorted(b"".join(map(line, values)).splitlines())
+
+
+async def test_reference_records_go_where_their_topics_have_room_for_their_keys(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path / "a", [profile(f"k{n}") for n in range(20)])
+    sent = await send(path)
+
+    assert sent.delivered == {"kol-profile": 20}
+    places = {
+        key: partition
+        for (_, partition), records in Brokers.last.kept.items()
+        for key, _, _ in records
+    }
+    assert places == {b"k%d" % n: partition_of(b"k%d" % n, 3) for n in range(20)}  # of its three
+
+
+async def test_a_reference_topic_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    policy = b'{"topic":"policy","value":{"policy_id":"p1","ts":5}}\n'
+    path.write_bytes(line(paid("1")) + policy + line(paid("2")))
+    sent = await send(path)
+
+    assert sent.why is not None
+    assert "the brokers know no topic policy: `kol topics` creates it" in sent.why
+    assert sent.delivered.total() + sent.unacknowledged == 1
 
 
 async def test_a_damaged_archive_says_why_and_what_stands_before_it_arrives(tmp_path: Path) -> None:
