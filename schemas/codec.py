@@ -1,9 +1,9 @@
 """Decode record batches: every message becomes a row of columns or one rejection.
 
 Decoding never raises, whatever the bytes, and depends only on the bytes, the record time, the
-partition and the ids that mean nobody. If several reasons to reject a message hold, the first
-of this order counts: null_value, too_large, not_json, invalid, unknown_kind, reserved_id,
-placeholder_id, bad_time, from_the_future, wrong_partition.
+partition, the ids that mean nobody and the key of names. If several reasons to reject a message
+hold, the first of this order counts: null_value, too_large, not_json, invalid, unknown_kind,
+reserved_id, placeholder_id, bad_time, from_the_future, wrong_partition.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,7 +41,8 @@ from schemas.events import (
     Kind,
     Purchase,
 )
-from schemas.identity import order_keys
+from schemas.identity import hashed, paired
+from schemas.keyed_names import KeyedNames, What
 from schemas.messages import (
     CLICKS,
     INTERACTED,
@@ -87,13 +88,20 @@ class _Common(TypedDict):
     kind: NDArray[np.uint8]
 
 
-def decode(batch: RecordBatch, placeholders: Placeholders = DEFAULT) -> Decoded:
-    """The facts and the rejections of a record batch of an input topic, both in log order."""
+def decode(batch: RecordBatch, names: KeyedNames, placeholders: Placeholders = DEFAULT) -> Decoded:
+    """The facts and the rejections of a record batch of an input topic, both in log order.
+
+    Args:
+        batch: as fetched.
+        names: users, events and orders get theirs here; digests of their ids go no further.
+        placeholders: ids that mean nobody.
+
+    """
     if batch.topic == PURCHASES:
-        return _purchases(parse(batch, PURCHASED, placeholders))
+        return _purchases(parse(batch, PURCHASED, names, placeholders), names)
     if batch.topic == CLICKSTREAM:
-        return _clicks(parse(batch, CLICKS, placeholders), placeholders)
-    return _interactions(parse(batch, INTERACTED, placeholders), placeholders)
+        return _clicks(parse(batch, CLICKS, names, placeholders), placeholders)
+    return _interactions(parse(batch, INTERACTED, names, placeholders), placeholders)
 
 
 def _clicks(messages: Messages, placeholders: Placeholders) -> Decoded:
@@ -146,7 +154,7 @@ def _interactions(messages: Messages, placeholders: Placeholders) -> Decoded:
     return Decoded(facts, _rejected(messages))
 
 
-def _purchases(messages: Messages) -> Decoded:
+def _purchases(messages: Messages, names: KeyedNames) -> Decoded:
     has_price = np.array([e.pay_cents is not None for e in messages.columns[ITSELF]], np.bool_)
     needs_price = np.isin(_kinds(messages, "kind"), PRICED)
     own_violations = {RejectReason.INVALID: needs_price & ~has_price}
@@ -165,7 +173,7 @@ def _purchases(messages: Messages) -> Decoded:
     pay_cents[common["kind"] == Kind.CANCEL] = 0
     facts = Purchases(
         **common,
-        order=order_keys(user_ids, order_ids),
+        order=names.of_hashes(What.ORDER, hashed(paired("", user_ids, order_ids))),
         user_ids=user_ids,
         order_ids=order_ids,
         event_ids=event_ids,

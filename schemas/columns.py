@@ -64,8 +64,8 @@ class Facts:
     offset: NDArray[np.int64]
     at: Moments
     received_at: Moments
-    identity: Keys  # xxh3_128 of topic, user_id, event_id
-    user: Keys  # xxh3_128 of user_id
+    identity: Keys  # the keyed name of topic, user_id, event_id (`keyed_names`)
+    user: Keys  # that of user_id
     kind: NDArray[np.uint8]  # `schemas.events.Kind`
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ class Behaviour(Facts):
 class Purchases(Facts):
     """Events of `purchases`; of all but a `paid`, `order` is the one they concern."""
 
-    order: Keys  # xxh3_128 of user_id, order (ref_order_id if given, else order_id)
+    order: Keys  # the keyed name of user_id, order (ref_order_id if given, else order_id)
     user_ids: Sequence[str]
     order_ids: Sequence[str]  # of the order the row is about, as `order`
     event_ids: Sequence[str]

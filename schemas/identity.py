@@ -1,4 +1,4 @@
-"""Identities of events, users and orders: 128-bit hashes, the same in every process and version.
+"""Digests of events, users and orders: 128-bit hashes, the same in every process and version.
 
     identity = xxh3_128(topic NUL user_id NUL event_id)
     user_key = xxh3_128(user_id)
@@ -7,6 +7,9 @@
 Kept as two uint64, the low word first. A `user_id` that contains a NUL is hashed with its length,
 so that no two pairs of names share their bytes. Among 10^9 ids the probability that any two
 collide is below 10^-20.
+
+Anybody who knows an id can compute its digest, so none of them is kept: the decoder makes a name
+of each that only the key links to it (`keyed_names`).
 """
 
 from collections.abc import Sequence

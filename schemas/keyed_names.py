@@ -3,6 +3,8 @@
     name     AES-128(subkey, digest)                            one block, 16 bytes
     subkey   HMAC-SHA256(key, "kol-streams/" + what)[:16]       `What` it is a name of
     digest   the xxh3_128 that `identity` computes, high word first
+    later    AES-128(subkey of `person`, name xor since)        who came after an erased person
+    check    AES-128(subkey of `check`, zeros)                  tells keys apart, and no more
 
 A block cipher is a permutation: distinct digests have distinct names, so whatever is counted or
 joined by digests comes out the same by names. Without the key a name can not be told from a
@@ -18,11 +20,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from schemas.columns import Keys
+from schemas.columns import Keys, Moments
 from schemas.identity import hashed, hashes_of, keys_of
 
 SIZE: Final = 16  # bytes of a name: 32 hex digits
@@ -40,6 +43,8 @@ class What(StrEnum):
     SHARE = "share"
     RESPONDENT = "respondent"  # of a survey
     ANON = "anon"  # a visitor before sign-in
+    PERSON = "person"  # who has a user_id after another person with it was erased
+    CHECK = "check"  # nothing: the name of zeros tells keys apart
 
 
 class KeyedNames:
@@ -47,6 +52,7 @@ class KeyedNames:
 
     def __init__(self, key: bytes) -> None:
         self._ciphers: Final = {what: _cipher(_subkey(key, what)) for what in What}
+        self.check: Final[Keys] = self.of(What.CHECK, np.zeros((1, 2), np.uint64))
 
     def of(self, what: What, digests: Keys) -> Keys:
         """The names of digests, both shape `(n, 2)`, the low word first as in all keys."""
@@ -61,6 +67,18 @@ class KeyedNames:
         """The names of users, shape `(n, 2)`."""
         return self.of_hashes(What.USER, hashed([user_id.encode() for user_id in user_ids]))
 
+    def later(self, users: Keys, since: Moments) -> Keys:
+        """The names of the persons who came after others with the same user_id, `(n, 2)`.
+
+        Args:
+            users: the names of the user_ids.
+            since: when the person before was erased, milliseconds since the epoch.
+
+        """
+        mixed = users.copy()
+        mixed[:, 0] ^= since.astype(np.uint64)
+        return self.of(What.PERSON, mixed)
+
 
 def as_hex(name: Sequence[int]) -> str:
     """A name as rows have it, 32 digits, of its low and its high word.
@@ -70,6 +88,15 @@ def as_hex(name: Sequence[int]) -> str:
     """
     low, high = name
     return f"{high:016x}{low:016x}"
+
+
+def of_hex(text: str) -> tuple[int, int]:
+    """The name that has these 32 digits.
+
+    >>> of_hex("00000000000000020000000000000001")
+    (1, 2)
+    """
+    return int(text[16:], 16), int(text[:16], 16)
 
 
 def _subkey(key: bytes, what: What) -> bytes:

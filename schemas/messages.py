@@ -27,6 +27,7 @@ from schemas.events import (
     Purchase,
 )
 from schemas.identity import hashed, keys_of, paired
+from schemas.keyed_names import KeyedNames, What
 from schemas.placeholders import Placeholders
 from schemas.surrogates import substituted
 
@@ -159,7 +160,9 @@ class Messages:
         )
 
 
-def parse(batch: RecordBatch, reader: Reader, placeholders: Placeholders) -> Messages:
+def parse(
+    batch: RecordBatch, reader: Reader, names: KeyedNames, placeholders: Placeholders
+) -> Messages:
     """Every message as read by the topic's decoder, or rejected."""
     columns: dict[str, list[Any]] = {name: [] for name in reader.fields}
     numbering = {name: Numbering() for name in reader.numbered}
@@ -179,7 +182,8 @@ def parse(batch: RecordBatch, reader: Reader, placeholders: Placeholders) -> Mes
             messages.nobody.update(map(str.encode, placeholders.among(user_ids)))
             identities += hashed(paired(f"{batch.topic}\0", user_ids, event_ids))
             users += hashed(as_utf8)
-    messages.identity, messages.user = keys_of(identities), keys_of(users)
+    messages.identity = names.of_hashes(What.IDENTITY, identities)
+    messages.user = names.of_hashes(What.USER, users)
     messages.place = np.delete(np.arange(len(batch.values)), list(messages.rejections))
     return messages
 

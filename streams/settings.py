@@ -41,6 +41,7 @@ from pydantic_settings import (
 
 from schemas.currencies import CURRENCY, DECIMALS, folded
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
+from schemas.keyed_names import KeyedNames
 from schemas.placeholders import PLACEHOLDER_IDS, Placeholders
 from schemas.topics import OWN, TOPICS
 from streams.errors import ExpectedError
@@ -302,7 +303,9 @@ class Settings(BaseSettings):
     )
     hmac_key: SecretStr = Field(
         SecretStr(""),
-        description="Secret key of user_hash, at least 16 characters; required in production.",
+        description="Secret key of the names of users, events and orders in tables and state "
+        "(`user_hash` is one), at least 16 characters; required in production. Keep it safe: it "
+        "cannot be changed, and without it nobody is forgotten.",
     )
     placeholder_ids: str = Field(
         ", ".join(PLACEHOLDER_IDS),
@@ -316,6 +319,11 @@ class Settings(BaseSettings):
     clickhouse: ClickHouse = ClickHouse()
     worker: Worker = Worker()
     trainer: Trainer = Trainer()
+
+    @property
+    def keyed_names(self) -> KeyedNames:
+        """The names that this deployment gives to users, events and orders."""
+        return KeyedNames(self.hmac_key.get_secret_value().encode())
 
     @property
     def placeholders(self) -> Placeholders:

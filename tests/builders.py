@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from schemas.codec import decode
 from schemas.columns import Decoded, RecordBatch
 from schemas.events import CLICKSTREAM, INTERACTIONS, KINDS, PURCHASES
+from schemas.keyed_names import KeyedNames
 
 Message = dict[str, Any]
 
@@ -22,6 +23,8 @@ SECOND = 1_000  # milliseconds
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+KEY = b"the key of these tests"  # of names
+NAMES = KeyedNames(KEY)
 NOON = 1_716_206_400_000  # 2024-05-20 12:00:00 UTC: the time of an event that is given no other
 
 
@@ -93,7 +96,8 @@ def decoded(
     received_at: int | Sequence[int] | None = None,
 ) -> Decoded:
     """The record batch of `messages`, read."""
-    return decode(record_batch(topic, messages, partition, partitions, first_offset, received_at))
+    batch = record_batch(topic, messages, partition, partitions, first_offset, received_at)
+    return decode(batch, NAMES)
 
 
 def copied(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -100,7 +100,8 @@ class World:
 
     def fold(self, batch: RecordBatch) -> None:
         """Take one record batch in."""
-        self.users[batch.partition].fold(decode(batch))
+        user = self.users[batch.partition]
+        user.fold(decode(batch, user.keyed_names))
 
     def collect(self) -> list[Rows]:
         """What changed on the user side, and through blocks of cells on the KOL side."""

@@ -26,7 +26,7 @@ from streams.core.user import door_counts
 from streams.settings import NOT_SETTINGS, descriptions
 from streams.trainer import telemetry as trainer
 from streams.worker.telemetry import METRICS
-from tests.builders import record_batch
+from tests.builders import NAMES, record_batch
 from tests.docs import GENERATED, PAGES, ROOT, commands, meanings, options, with_tables
 
 ROOMS: Final = ("schemas", "streams", "sinks", "deploy", "tests")
@@ -437,7 +437,7 @@ def test_the_readme_shows_an_event_of_every_topic() -> None:
 def test_an_event_of_the_readme_is_read_as_it_stands(topic: str, event: bytes) -> None:
     sent = msgspec.json.decode(event)
     partition = partition_of(sent["user_id"].encode(), 8)
-    read = decode(record_batch(topic, [event], partition, 8, received_at=sent["ts"]))
+    read = decode(record_batch(topic, [event], partition, 8, received_at=sent["ts"]), NAMES)
 
     assert not read.rejected
     assert read.facts.at.tolist() == [sent["ts"]]
@@ -450,4 +450,7 @@ def test_what_the_readme_says_an_event_needs_it_needs() -> None:
             rest = {key: value for key, value in sent.items() if key != name}
             batch = record_batch(topic, [rest], received_at=sent["ts"])
 
-            assert [one.reason for one in decode(batch).rejected] == ["invalid"], (topic, name)
+            assert [one.reason for one in decode(batch, NAMES).rejected] == ["invalid"], (
+                topic,
+                name,
+            )

@@ -5,7 +5,6 @@ What stands is compared three times: with the reviewed file, with the definition
 """
 
 import base64
-import hmac
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from tests.golden_paths import (
     tables_after,
     written,
 )
+from tests.keyed import user_hash
 from tests.oracle import PRODUCT, Expected, Order, oracle
 
 GIVEN_BACK = ("excess_cents", "reversed_cents", "refunds_outside", "refunds_foreign")
@@ -195,7 +195,7 @@ def sides(shares: Mapping[str, tuple[int, int]]) -> tuple[dict[str, int], dict[s
 
 
 def hashed(one: Order) -> str:
-    return hmac.new(KEY, one.user_id.encode(), "sha256").hexdigest()[:32]  # 128 bits
+    return user_hash(KEY, one.user_id)
 
 
 @pytest.mark.parametrize("case", CASES)

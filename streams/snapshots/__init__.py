@@ -18,6 +18,7 @@ from streams.snapshots.pace import Pace
 from streams.snapshots.start_offsets import (
     LogOffsets,
     OldStateError,
+    OtherKeyError,
     OtherTopicError,
     StateMissingError,
     check_topic_names,
@@ -38,6 +39,7 @@ __all__ = [
     "NewerFormatError",
     "OldStateError",
     "Opened",
+    "OtherKeyError",
     "OtherTopicError",
     "Pace",
     "StateLog",

@@ -71,6 +71,18 @@ def check_topic_names(partition: int, kept: Mapping[str, str], now: Mapping[str,
         raise OtherTopicError(partition, kept, now)
 
 
+class OtherKeyError(Exception):
+    """Users are named by another key."""
+
+    def __init__(self, partition: int, what: str) -> None:
+        super().__init__(
+            f"partition {partition}: {what} names users by another KOL_HMAC_KEY. With this one "
+            "they would be strangers: what comes twice would count twice, and who was forgotten "
+            "would come back. Start with the key that was there before; where that is lost: "
+            'deploy/operations.md, "The key of names"'
+        )
+
+
 class OldStateError(Exception):
     """The group has committed events that the newest snapshot does not hold."""
 

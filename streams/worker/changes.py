@@ -49,6 +49,7 @@ def collect_changes(
 def user_changes(lane: UserLane, now: float) -> LaneChanges:
     """What a partition of the user side adds to a flush."""
     updates = collect_updates(lane.memory)
+    lane.is_dirty |= bool(updates.rows)  # what waited to be said does not any more
     return LaneChanges(updates.rows, updates.letters, _source(lane, updates.cells, now))
 
 

@@ -5,19 +5,21 @@ formats stand in the protocol of the consumer group, which the broker lets all m
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from schemas import blocks
+from schemas.keyed_names import KeyedNames
 from streams.core.kol import formats as kol_formats
 from streams.core.sides import Side
 from streams.core.user import formats as user_formats
 from streams.snapshots import WAY_BACK, Conversion, format_number
 
-CONVERSIONS: Final[dict[Side, Sequence[Conversion]]] = {
-    Side.USER: user_formats.CONVERSIONS,
-    Side.KOL: kol_formats.CONVERSIONS,
+CONVERSIONS: Final[dict[Side, Callable[[KeyedNames], Sequence[Conversion]]]] = {
+    Side.USER: user_formats.conversions,
+    Side.KOL: lambda _: kol_formats.CONVERSIONS,
 }
+_ANY: Final = KeyedNames(b"")  # how many conversions there are does not depend on the key
 
 
 class Formats(NamedTuple):
@@ -38,9 +40,8 @@ NAMED: Final = re.compile(r"kol-formats-(\d+)-(\d+)-(\d+)")
 
 def formats() -> Formats:
     """Those of this version."""
-    return Formats(
-        format_number(CONVERSIONS[Side.USER]), format_number(CONVERSIONS[Side.KOL]), blocks.FORMAT
-    )
+    user, kol = (format_number(CONVERSIONS[side](_ANY)) for side in (Side.USER, Side.KOL))
+    return Formats(user, kol, blocks.FORMAT)
 
 
 def protocol(of: Formats) -> str:

@@ -21,6 +21,7 @@ from streams.worker.flush import FlushLoop
 from streams.worker.intake import export_counts
 from streams.worker.kol_lane import KolLane
 from streams.worker.lane_table import LaneTable
+from streams.worker.renewing import renew_erasures
 from streams.worker.restore import TOPICS, Logs, Restorer
 from streams.worker.telemetry import Telemetry
 from streams.worker.user_lane import UserLane
@@ -85,8 +86,12 @@ class Rebalancer:
         places = {(ERASURES, lane.partition): lane for lane in lanes}
         async with record_reader(self._settings.kafka) as records:
             whole = await records.read_all(places)
+        renewed = []
         for place, lane in places.items():
             lane.learn_erasures(whole[place])
+            renewed += [(lane.partition, one) for one in lane.former_erasures(whole[place])]
+        if renewed:
+            await renew_erasures(self._settings.kafka, renewed)
 
     def _topic_logs(self) -> Logs:
         """What the brokers say of every topic partition."""

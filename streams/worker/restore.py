@@ -11,9 +11,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.events import INPUTS
+from schemas.keyed_names import KeyedNames
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import client_options
 from streams.clients.kafka_reader import record_reader
@@ -25,6 +29,7 @@ from streams.snapshots import (
     LogOffsets,
     OldStateError,
     Opened,
+    OtherKeyError,
     Pace,
     StateLog,
     check_topic_names,
@@ -173,7 +178,7 @@ class Restorer:
             side.value,
             settings.kafka.broker_topic(STATE[side]),
             partition,
-            CONVERSIONS[side],
+            CONVERSIONS[side](settings.keyed_names),
             epoch=settings.epoch,
             meta={TOPIC + topic: name for topic, name in self._topic_names(side).items()},
         )
@@ -196,7 +201,14 @@ def _continue(memory: UserMemory | KolMemory, it: TakenOver) -> None:
 
 
 def restored_user_memory(settings: Settings, partition: int, opened: Opened) -> UserMemory:
-    """The memory of a snapshot, or an empty one where there is none."""
+    """The memory of a snapshot, or an empty one where there is none.
+
+    Raises:
+        OtherKeyError: the snapshot has names that were made with another key.
+
+    """
+    if opened.arrays is not None:
+        _check_key(partition, opened.arrays["key"], settings.keyed_names)
     key, clock = settings.hmac_key.get_secret_value().encode(), time.perf_counter
     memory = (
         UserMemory(partition, hmac_key=key, clock=clock, currency=settings.currency)
@@ -213,6 +225,11 @@ def restored_user_memory(settings: Settings, partition: int, opened: Opened) -> 
     if opened.life > 1 or opened.epoch > 0:  # a former owner may have written larger totals
         memory.resend_totals()
     return memory
+
+
+def _check_key(partition: int, kept: NDArray[Any], names: KeyedNames) -> None:
+    if not np.array_equal(kept, names.check):
+        raise OtherKeyError(partition, "the state")
 
 
 def restored_kol_memory(settings: Settings, partition: int, opened: Opened) -> KolMemory:

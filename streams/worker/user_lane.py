@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from schemas.codec import decode
 from schemas.columns import RecordBatch
-from schemas.erasures import read_erasures
+from schemas.erasures import Renewed, read_erasures, renewed
 from schemas.events import INPUTS
 from schemas.placeholders import DEFAULT, Placeholders
 from schemas.topics import ERASURES
@@ -13,7 +13,7 @@ from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
-from streams.snapshots import Pace, StateLog
+from streams.snapshots import OtherKeyError, Pace, StateLog
 from streams.worker.lanes import Lane, Mute, PendingSnapshot
 
 FIRST_SECONDS = 2.0  # after its first message a partition holds its watermark: others begin, too
@@ -66,19 +66,40 @@ class UserLane(Lane):
         """Fold events, or who is to be forgotten."""
         self.is_dirty, self.idle_since = True, now
         if batch.topic == ERASURES:
-            self.memory.fold_erasures(read_erasures(batch.values, batch.offsets), batch.next_offset)
+            erasures = read_erasures(batch.values, batch.offsets, self.memory.keyed_names)
+            self.memory.fold_erasures(erasures, batch.next_offset)
             return  # it is no event: the partition has not begun by it
-        self.memory.fold(self.memory.steps.run("decode", decode, batch, self._placeholders))
+        self.memory.fold(
+            self.memory.steps.run(
+                "decode", decode, batch, self.memory.keyed_names, self._placeholders
+            )
+        )
         self._note_folded(batch)
         self.is_empty = False
         if self.begun_at is None:
             self.begun_at = now
 
     def learn_erasures(self, erasures: PartitionRecords) -> None:
-        """Take in all of a partition of `kol-erasures`; the same again changes nothing."""
+        """Take in all of a partition of `kol-erasures`; the same again changes nothing.
+
+        Raises:
+            OtherKeyError: it names users whom this worker could not recognise.
+
+        """
         values = [record.value for record in erasures.records]
         offsets = [record.offset for record in erasures.records]
-        self.memory.fold_erasures(read_erasures(values, offsets), erasures.end)
+        found = read_erasures(values, offsets, self.memory.keyed_names)
+        if found.foreign:
+            raise OtherKeyError(self.partition, ERASURES)
+        self.memory.fold_erasures(found, erasures.end)
+
+    def former_erasures(self, erasures: PartitionRecords) -> Iterator[Renewed]:
+        """What is to be written to the partition instead of records of former versions."""
+        names = self.memory.keyed_names
+        newest = {record.key: record.value for record in erasures.records}
+        for value in newest.values():
+            if (one := renewed(value, names)) is not None:
+                yield one
 
     def watermark(self, now: float) -> int | None:
         """The least event time still open; None while something older may still begin."""

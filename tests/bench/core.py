@@ -33,7 +33,6 @@ from streams.core.moments import DAY_MS, MINUTE_MS
 from streams.core.user.memory import UserMemory
 from streams.core.user.observations import AGES_D, observe
 from streams.core.user.orders import Orders
-from streams.core.user.pseudonyms import Pseudonyms
 from streams.core.user.updates import collect_updates
 from tests.builders import NOON, decoded, paid, record_batch, refund
 
@@ -73,7 +72,7 @@ def folded(
     last = len(fetched) - 1
     for number, batch in enumerate(fetched):
         began = time.process_time()
-        read = decode(batch)
+        read = decode(batch, memory.keyed_names)
         seconds["decode"] += time.process_time() - began
         memory.fold(read)
         events += len(batch.values)
@@ -113,7 +112,7 @@ def clients_block(table: str, columns: Sequence[list[Any]]) -> bytes:
 
 def observed(orders: int) -> dict[str, float]:
     """Milliseconds of a look at orders where none is due; microseconds an order and age."""
-    of = Orders(1 << 16, Pseudonyms(b"k" * 32))
+    of = Orders(1 << 16)
     key = np.arange(orders, dtype=np.uint64)
     of.table.add(key, key)
     of.table["at"][:] = of.table["due_at"][:] = NOON + np.arange(orders) % DAY_MS

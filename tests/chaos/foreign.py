@@ -24,7 +24,6 @@ from aiokafka.errors import KafkaError
 
 from schemas.blocks import Block, pack
 from schemas.cells import NAMES
-from schemas.erasures import erasure_record
 from schemas.topics import CELLS, ERASURES, KOL_STATE, SNAPSHOTS, USER_STATE
 from streams.clients.kafka_admin import client_options
 from streams.settings import Kafka
@@ -135,7 +134,9 @@ def _harmless(partitions: int) -> Iterator[Sent]:
     """A record for each partition of each topic beside the inputs."""
     name = NOBODY.encode()
     yield Sent(SNAPSHOTS, 0, name, name)
-    forgotten = erasure_record(NOBODY, time.time_ns() // 1_000_000)
+    at = time.time_ns() // 1_000_000
+    # as former versions wrote it: of nobody under any key
+    forgotten = f"{NOBODY}/{at}".encode(), f'{{"user":"{NOBODY}","at":{at}}}'.encode()
     for partition in range(partitions):
         yield Sent(CELLS, partition, None, EMPTY_BLOCK)
         yield Sent(ERASURES, partition, *forgotten)

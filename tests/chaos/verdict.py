@@ -160,7 +160,8 @@ async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Tol
     for turn in _turns(log, partitions):
         said, sources = [], []
         for batch in turn:
-            users[batch.partition].fold(decode(batch))
+            user = users[batch.partition]
+            user.fold(decode(batch, user.keyed_names))
         for memory in users:
             stated = collect_updates(memory)
             said += stated.rows

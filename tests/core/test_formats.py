@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.cells import NAMES
+from schemas import cells
 from streams.core.kol import memory as kol_memory
 from streams.core.kol.cells import SCORED
 from streams.core.kol.memory import KolMemory
@@ -18,7 +18,7 @@ from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
 from streams.snapshots import format_number
 from streams.worker.formats import CONVERSIONS
-from tests.core.user.test_memory_laws import KEY
+from tests.builders import KEY, NAMES
 
 LAYOUTS = Path(__file__).parent / "layouts"
 
@@ -27,7 +27,7 @@ def layout(side: Side) -> list[str]:
     """What a snapshot of an empty memory holds, and the meaning of its numbers by place."""
     if side is Side.USER:
         arrays, places = UserMemory(0, hmac_key=KEY).arrays(), door_counts.SERIES
-        fields = NAMES
+        fields = cells.NAMES
     else:
         arrays, places = KolMemory(0, 4).arrays(), kol_memory.SERIES
         fields = SCORED
@@ -40,7 +40,7 @@ def layout(side: Side) -> list[str]:
 
 @pytest.mark.parametrize("side", list(Side))
 def test_the_arrays_of_a_format_never_change(side: Side) -> None:
-    path = LAYOUTS / f"{side.value}-{format_number(CONVERSIONS[side])}.txt"
+    path = LAYOUTS / f"{side.value}-{format_number(CONVERSIONS[side](NAMES))}.txt"
     found = "".join(f"{line}\n" for line in layout(side))
 
     assert path.exists(), f"a new format: write what it holds to {path.name}\n{found}"
@@ -54,7 +54,7 @@ def test_the_arrays_of_a_format_never_change(side: Side) -> None:
 def test_every_older_format_has_its_layout(side: Side) -> None:
     """So that its conversion can be read beside both."""
     first = {Side.USER: 2, Side.KOL: 1}[side]  # the first that was written down
-    numbers = range(first, format_number(CONVERSIONS[side]) + 1)
+    numbers = range(first, format_number(CONVERSIONS[side](NAMES)) + 1)
 
     assert {path.name for path in LAYOUTS.glob(f"{side.value}-*")} == {
         f"{side.value}-{number}.txt" for number in numbers

@@ -18,6 +18,7 @@ from deploy.demo.world import World
 from schemas.codec import decode
 from schemas.columns import Decoded, RecordBatch
 from schemas.events import INPUTS, PURCHASES
+from tests.builders import NAMES
 
 LIVE = 1_760_000_000_000  # 2025-10-09 08:53 UTC
 HISTORY_MS = 90 * 60_000
@@ -52,7 +53,9 @@ def read(messages: Iterable[tuple[str, bytes]]) -> list[Decoded]:
         n = len(values)
         moments = np.full(n, LIVE + 3_600_000)
         batches.append(
-            decode(RecordBatch(topic, 0, 1, 0, n, values, np.arange(n, dtype=np.int64), moments))
+            decode(
+                RecordBatch(topic, 0, 1, 0, n, values, np.arange(n, dtype=np.int64), moments), NAMES
+            )
         )
     return batches
 

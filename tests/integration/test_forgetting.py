@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client
 
-from schemas.erasures import NOBODY, user_hex
+from schemas.erasures import NOBODY, erasure_record
 from schemas.identity import user_key
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.clickhouse import connect, query
+from streams.clients.kafka_admin import client_options
 from streams.clients.kafka_reader import record_reader
 from streams.settings import Settings
 from tests.builders import HOUR, MINUTE, click, interaction, paid, refund
 from tests.chaos.stack import Stack, forget_state, running
+from tests.keyed import user_hash
 
 pytestmark = pytest.mark.integration
 
@@ -156,15 +159,27 @@ def in_topics(
 
 
 def assert_nowhere(settings: Settings, engine: Client) -> None:
-    """Neither id nor hash nor key; only what says who is forgotten names the key."""
-    hashed = old_hash(settings)
-    assert in_tables(engine, [USER, hashed]) == {}
+    """Neither id nor hash nor name; only what says who is forgotten names the user."""
+    key = settings.hmac_key.get_secret_value().encode()
+    digest, former, name = digest_of(USER), old_hash(settings), user_hash(key, USER)
+    assert in_tables(engine, [USER, digest, former, name]) == {}
     assert len(others_letters(engine)) == 1
-    low = user_key(USER)[0].to_bytes(8, "little")
-    signs = [f'"{USER}"'.encode(), f" {USER} ".encode(), hashed.encode(), bytes.fromhex(hashed)]
+    signs = [f'"{USER}"'.encode(), f" {USER} ".encode(), digest.encode(), former.encode()]
+    bare = [bytes.fromhex(one) for one in (digest, former, name)]
+    words = [one[half][::-1] for one in bare for half in (slice(8), slice(8, 16))]
     latest = asyncio.run(newest(settings))
-    assert in_topics(latest, [*signs, low]) == []
-    assert in_topics(latest, [user_hex(USER).encode()]) != []
+    assert in_topics(latest, [*signs, *bare, *words]) == []
+    assert in_topics(latest, [name.encode()]) == [
+        f"{ERASURES}/{at}: {one!r}"
+        for at in range(PARTITIONS)
+        for one in latest[ERASURES, at]
+        if one.startswith(name.encode())
+    ]
+
+
+def digest_of(user_id: str) -> str:
+    low, high = user_key(user_id)
+    return f"{high:016x}{low:016x}"
 
 
 def others_letters(engine: Client) -> list[dict[str, Any]]:
@@ -185,7 +200,8 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
         send(stack, lived(now))
         settings = stack.settings
         engine = connect(settings.clickhouse)
-        age(engine)
+        age(engine, "old", hashed="user_hash")
+        age(engine, "older", hashed=f"'{old_hash(settings)}'")  # as former versions wrote it
         before, owed, counted = cents(engine), credits(engine), cells(engine)
         assert in_tables(engine, [USER]).keys() >= {
             "order_credit.coupon_id",
@@ -210,6 +226,7 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
         assert_nowhere(settings, engine)
         hashes = told_hashes(engine)
         engine.close()
+        asyncio.run(publish_as_former_versions(settings, "u-former", now))
 
         stack.kol("down")
         forget_state(stack, settings)
@@ -219,19 +236,48 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
         engine = connect(settings.clickhouse)
         assert cents(engine) == after
         assert told_hashes(engine) == hashes
-        assert hashes["o-fo"] == hashes["old"] == NOBODY
+        assert hashes["o-fo"] == hashes["old"] == hashes["older"] == NOBODY
+        assert_is_renewed(settings, "u-former", now)
         assert_nowhere(settings, engine)
         engine.close()
 
 
-def age(engine: Client) -> None:
+def age(engine: Client, order_id: str, hashed: str) -> None:
     """One of the user's orders is so old that no worker remembers it."""
     columns = ", ".join(f"`{name}`" for name in TABLES["order_credit"].columns)
     engine.command(
-        f"INSERT INTO order_credit ({columns}) SELECT * REPLACE ('old' AS order_id,"  # noqa: S608  # names of ours
+        f"INSERT INTO order_credit ({columns}) SELECT * REPLACE ('{order_id}' AS order_id,"  # noqa: S608  # names of ours
+        f" {hashed} AS user_hash,"
         f" ordered_at - INTERVAL 400 DAY AS ordered_at) FROM"
         f" (SELECT {columns} FROM order_credit FINAL WHERE order_id = 'o-fo')"
     )
+
+
+async def publish_as_former_versions(settings: Settings, user_id: str, at: int) -> None:
+    """Erase a user by the digest of the id."""
+    name = digest_of(user_id)
+    producer = AIOKafkaProducer(**client_options(settings.kafka))
+    await producer.start()
+    try:
+        for partition in range(PARTITIONS):
+            await producer.send_and_wait(
+                ERASURES,
+                f'{{"user":"{name}","at":{at}}}'.encode(),
+                key=f"{name}/{at}".encode(),
+                partition=partition,
+            )
+    finally:
+        await producer.stop()
+
+
+def assert_is_renewed(settings: Settings, user_id: str, at: int) -> None:
+    """The workers that read it wrote it anew, under the keyed name."""
+    latest = asyncio.run(newest(settings))
+    key, value = erasure_record(user_id, at, settings.keyed_names)
+    for partition in range(PARTITIONS):
+        records = latest[ERASURES, partition]
+        assert records[f"{digest_of(user_id)}/{at}".encode()] is None
+        assert records[key] == value
 
 
 def told_hashes(engine: Client) -> dict[str, str]:

@@ -28,6 +28,7 @@ from streams.snapshots.stable_end import OpenTransactionError, stable_ends
 from streams.worker.restore import Restorer
 from streams.worker.telemetry import Telemetry
 from streams.worker.user_lane import UserLane
+from tests.builders import KEY
 from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
@@ -186,7 +187,7 @@ async def snapshot(settings: Settings, clicks: int) -> None:
     log = StateLog(client, settings.app_id, "user", topic, 0, CONVERSIONS)
     async with log:
         await log.open()
-        memory = UserMemory(0, hmac_key=b"key")
+        memory = UserMemory(0, hmac_key=KEY)
         memory.offsets[CLICKSTREAM] = clicks
         await log.write(log.capture(memory.arrays()), memory.offsets)
 

@@ -14,7 +14,8 @@ from sinks.clickhouse import ClickHouse
 from sinks.connection import ConnectionSettings
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
-from tests.core.user.test_memory_laws import KEY, NOW, batch
+from tests.builders import KEY
+from tests.core.user.test_memory_laws import NOW, batch
 from tests.embedded.gateway.running import gateway
 from tests.integration.engine import connection_settings, fresh
 from tests.messy import messy_lines, records
@@ -33,7 +34,8 @@ def messy_log() -> list[Record]:
 def stated(log: Sequence[Record]) -> list[Rows]:
     memory = UserMemory(0, hmac_key=KEY)
     for topic in ("clickstream", "content-interactions", "purchases"):
-        memory.fold(decode(batch([one for one in log if one.topic == topic], 1)))
+        records_of = [one for one in log if one.topic == topic]
+        memory.fold(decode(batch(records_of, 1), memory.keyed_names))
     return collect_updates(memory).rows
 
 

@@ -33,6 +33,8 @@ from schemas.partitioner import partition_of
 from schemas.values import plain
 from tests.builders import (
     HOUR,
+    KEY,
+    NAMES,
     NOON,
     Message,
     cancel,
@@ -43,6 +45,7 @@ from tests.builders import (
     record_batch,
     refund,
 )
+from tests.keyed import words
 from tests.schemas.plain import plain_reason
 from tests.strategies import BAD, events, json_values, messages, record_batches
 
@@ -112,7 +115,7 @@ def names(known: Iterable[str], codes: Codes) -> list[str | None]:
 def test_every_message_is_either_a_fact_or_refused_with_one_known_reason(
     batch: RecordBatch,
 ) -> None:
-    result = decode(batch)
+    result = decode(batch, NAMES)
     offsets = [*result.facts.offset.tolist(), *(rejected.offset for rejected in result.rejected)]
 
     assert sorted(offsets) == batch.offsets.tolist()
@@ -121,7 +124,7 @@ def test_every_message_is_either_a_fact_or_refused_with_one_known_reason(
 
 @given(record_batches())
 def test_facts_and_refusals_stand_in_the_order_of_the_log(batch: RecordBatch) -> None:
-    result = decode(batch)
+    result = decode(batch, NAMES)
     rejected_offsets = [rejected.offset for rejected in result.rejected]
 
     assert result.facts.offset.tolist() == sorted(result.facts.offset.tolist())
@@ -143,10 +146,11 @@ def test_the_cut_into_batches_does_not_matter(batch: RecordBatch, data: st.DataO
                 batch.values[piece],
                 batch.offsets[piece],
                 batch.received_at[piece],
-            )
+            ),
+            NAMES,
         )
 
-    whole, head, tail = decode(batch), part(slice(cut)), part(slice(cut, None))
+    whole, head, tail = decode(batch, NAMES), part(slice(cut)), part(slice(cut, None))
 
     assert rows(whole) == rows(head) + rows(tail)
     assert list(whole.rejected) == [*head.rejected, *tail.rejected]
@@ -165,7 +169,7 @@ def test_a_refused_message_is_kept_as_it_came_with_its_place(
 ) -> None:
     sent = data.draw(st.lists(messages(topic), max_size=4))
     batch = record_batch(topic, sent, first_offset=40)
-    by_offset = {rejected.offset: rejected for rejected in decode(batch).rejected}
+    by_offset = {rejected.offset: rejected for rejected in decode(batch, NAMES).rejected}
 
     for offset, rejected in by_offset.items():
         assert rejected.raw == batch.values[offset - 40]
@@ -205,10 +209,10 @@ def test_the_columns_say_what_the_events_say(topic: str, data: st.DataObject) ->
 
     assert facts.at.tolist() == [m["ts"] for m in sent]
     assert facts.kind.tolist() == [KINDS[topic][m.get("event") or m["kind"]] for m in sent]
-    assert [tuple(key) for key in facts.user.tolist()] == [user_key(m["user_id"]) for m in sent]
-    assert [tuple(key) for key in facts.identity.tolist()] == [
-        identity(topic, m["user_id"], m["event_id"]) for m in sent
-    ]
+    users = [user_key(m["user_id"]) for m in sent]
+    ids = [identity(topic, m["user_id"], m["event_id"]) for m in sent]
+    assert facts.user.tolist() == [words(KEY, "user", one) for one in users]
+    assert facts.identity.tolist() == [words(KEY, "identity", one) for one in ids]
 
 
 @pytest.mark.parametrize("topic", [CLICKSTREAM, INTERACTIONS])
@@ -241,8 +245,9 @@ def test_the_columns_of_purchases_say_what_the_events_say(sent: list[Message]) -
     assert facts.user_ids == [m["user_id"] for m in sent]
     assert facts.event_ids == [m["event_id"] for m in sent]
     assert facts.raw == [msgspec.json.encode(m) for m in sent]
-    assert [tuple(key) for key in facts.order.tolist()] == [
-        order_key(m["user_id"], order) for m, order in zip(sent, about, strict=True)
+    assert facts.order.tolist() == [
+        words(KEY, "order", order_key(m["user_id"], order))
+        for m, order in zip(sent, about, strict=True)
     ]
     assert names(facts.brands, facts.brand) == [m.get("brand_id") or None for m in sent]
     assert names(facts.platforms, facts.platform) == [m.get("platform") or None for m in sent]
@@ -550,7 +555,7 @@ def test_a_word_we_do_not_know_is_an_unknown_kind(topic: str, sent: Message) -> 
     ],
 )
 def test_an_unknown_kind_names_the_word(topic: str, sent: Message, shown: str) -> None:
-    (rejected,) = decode(record_batch(topic, [sent])).rejected
+    (rejected,) = decode(record_batch(topic, [sent]), NAMES).rejected
 
     assert rejected.error.startswith(shown)
 
@@ -723,7 +728,7 @@ def test_names_are_coded_by_first_appearance_among_the_taken() -> None:
 
 def test_a_batch_of_nothing_is_nothing_with_the_next_offset() -> None:
     batch = RecordBatch(PURCHASES, 2, 4, 7, 19, [], np.array([], np.int64), np.array([], np.int64))
-    result = decode(batch)
+    result = decode(batch, NAMES)
 
     assert (len(result.facts), list(result.rejected)) == (0, [])
     assert (result.facts.next_offset, result.facts.partition) == (19, 2)

@@ -50,6 +50,7 @@ def test_a_name_is_the_documented_block_of_the_digest(what: What, user_id: str) 
 def test_the_words_of_the_subkeys_never_change() -> None:
     assert [what.value for what in What] == [
         *("user", "identity", "order", "session", "device", "ip", "share", "respondent", "anon"),
+        *("person", "check"),
     ]
 
 
@@ -75,8 +76,7 @@ def test_one_digest_has_another_name_of_each_thing_and_under_each_key(
 def test_users_are_named_by_their_ids() -> None:
     names = KeyedNames(KEY)
     ids = ["u1", "妈妈", "a\0b"]
+    digests = user_keys([one.encode() for one in ids])
 
-    assert np.array_equal(
-        names.users(ids), names.of(What.USER, user_keys([one.encode() for one in ids]))
-    )
+    assert np.array_equal(names.users(ids), names.of(What.USER, digests))
     assert names.users([]).shape == (0, 2)

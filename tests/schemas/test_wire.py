@@ -23,7 +23,7 @@ from schemas.wire import (
     wire_schema,
     write,
 )
-from tests.builders import Message, cancel, paid, record_batch
+from tests.builders import NAMES, Message, cancel, paid, record_batch
 from tests.schemas.plain import VALIDATORS
 from tests.strategies import bent, events
 
@@ -40,7 +40,7 @@ def is_accepted(topic: str, sent: Message) -> bool:
 
     That is time, place, placeholders, which are a setting, and other spellings of reserved names.
     """
-    refused = [rejected.reason for rejected in decode(record_batch(topic, [sent])).rejected]
+    refused = [rejected.reason for rejected in decode(record_batch(topic, [sent]), NAMES).rejected]
     if refused == ["reserved_id"]:
         return not sent["kol_id"].startswith("~") and sent["kol_id"] != "organic"
     return refused in ([], ["bad_time"], ["from_the_future"], ["placeholder_id"])
@@ -109,7 +109,7 @@ def test_every_example_is_valid_and_taken(path: Path) -> None:
         key = key_from(topic, [sent[name] for name in KEYS[topic]])
         assert not isinstance(read_reference(topic, key, raw, sent.get("ts", 0)), Refused)
         return
-    result = decode(record_batch(topic, [raw], received_at=sent["ts"]))
+    result = decode(record_batch(topic, [raw], received_at=sent["ts"]), NAMES)
 
     assert [len(result.facts), len(result.rejected)] == [1, 0]
 

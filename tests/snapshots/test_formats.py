@@ -13,6 +13,7 @@ from streams.snapshots.chunks import Manifest, capture, encode_manifest
 from streams.snapshots.formats import Arrays, check_format, converted
 from streams.snapshots.history import MANIFEST, History, restore
 from streams.worker.formats import CONVERSIONS
+from tests.builders import NAMES
 
 
 def with_ends(arrays: Arrays) -> Arrays:
@@ -56,8 +57,8 @@ def is_same(found: Arrays, expected: Arrays) -> bool:
 
 @pytest.mark.parametrize("side", list(Side))
 def test_the_format_of_today_becomes_the_next_one(side: Side) -> None:
-    today = format_number(CONVERSIONS[side])
-    restored = restore(history(arrays_of(side), today), (*CONVERSIONS[side], NEXT[side]))
+    today = format_number(CONVERSIONS[side](NAMES))
+    restored = restore(history(arrays_of(side), today), (*CONVERSIONS[side](NAMES), NEXT[side]))
 
     assert restored is not None
     assert restored.manifest.format == today
@@ -66,10 +67,10 @@ def test_the_format_of_today_becomes_the_next_one(side: Side) -> None:
 
 @pytest.mark.parametrize("side", list(Side))
 def test_the_next_format_is_refused_today_with_the_way_back(side: Side) -> None:
-    today = format_number(CONVERSIONS[side])
+    today = format_number(CONVERSIONS[side](NAMES))
 
     with pytest.raises(NewerFormatError, match=rf"format {today + 1}, .* up to {today}.* replay"):
-        restore(history(arrays_of(side), today, today + 1), CONVERSIONS[side])
+        restore(history(arrays_of(side), today, today + 1), CONVERSIONS[side](NAMES))
 
 
 def test_a_newer_format_is_refused_before_a_damaged_snapshot_gives_way_to_an_older_one() -> None:

@@ -56,8 +56,10 @@ def test_consumers_that_are_no_workers_are_named(other: str) -> None:
 @pytest.mark.parametrize("side", list(Side))
 def test_a_conversion_more_is_another_protocol(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     before = formats.formats()
-    more = (*formats.CONVERSIONS[side], lambda arrays: arrays)
-    monkeypatch.setitem(formats.CONVERSIONS, side, more)
+    conversions = formats.CONVERSIONS[side]
+    monkeypatch.setitem(
+        formats.CONVERSIONS, side, lambda names: (*conversions(names), lambda arrays: arrays)
+    )
     fault = conflict("kol", protocol(before), formats.formats())
 
     assert "stop all of them" in str(fault)

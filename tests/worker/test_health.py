@@ -28,7 +28,7 @@ from streams.worker.lanes import Mute
 from streams.worker.outputs import SinkMetrics
 from streams.worker.telemetry import OUT, READ, Telemetry
 from streams.worker.user_lane import UserLane
-from tests.builders import decoded, paid, refund
+from tests.builders import KEY, decoded, paid, refund
 
 SINK_SECONDS = 60.0
 
@@ -62,7 +62,7 @@ class World:
         self.telemetry = Telemetry()
         self.lanes = LaneTable(1, 30.0, lambda _: None, clock=lambda: self.now)
         log, pace = cast("StateLog", None), Pace(due_at=0.0)
-        user, kol = UserMemory(0, hmac_key=b"key"), KolMemory(0, 1)
+        user, kol = UserMemory(0, hmac_key=KEY), KolMemory(0, 1)
         self.lanes.add(UserLane(0, user, log, pace, Mute()), KolLane(0, kol, log, pace, Mute()))
         self.backpressure = SimpleNamespace(paused_s=None)
         self.intake = SimpleNamespace(

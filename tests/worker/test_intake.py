@@ -5,7 +5,7 @@ from streams.core.moments import HORIZON_MS
 from streams.core.sides import Side
 from streams.core.user.memory import UserMemory
 from streams.worker.intake import export_counts
-from tests.builders import click, decoded, paid, record_batch, refund
+from tests.builders import KEY, click, decoded, paid, record_batch, refund
 from tests.worker.world import LONG, NOW, World, shown
 
 
@@ -52,7 +52,7 @@ async def test_what_a_partition_counted_stays_when_it_goes_elsewhere() -> None:
 
 async def test_what_others_counted_before_a_partition_came_is_not_told_again() -> None:
     world = World()
-    memory = UserMemory(0, hmac_key=b"key")
+    memory = UserMemory(0, hmac_key=KEY)
     memory.fold(decoded(CLICKSTREAM, [click(ts=NOW, event_id="a")]))
     world.add_lane(0, begun_at=None, memory=memory)
     await world.fold(click(ts=NOW, event_id="a"), first_offset=1)
@@ -70,7 +70,7 @@ async def test_a_counter_that_an_order_may_take_back_is_no_counter_for_prometheu
 
 async def test_what_limits_left_out_is_a_counter() -> None:
     world = World()
-    memory = UserMemory(0, hmac_key=b"key", name_limit=1)
+    memory = UserMemory(0, hmac_key=KEY, name_limit=1)
     world.add_lane(0, begun_at=None, memory=memory)
     await world.fold(click(ts=NOW), click(ts=NOW, kol_id="k2"))
 
@@ -89,7 +89,7 @@ async def test_messages_that_are_handed_in_again_are_counted_as_skipped() -> Non
 async def test_the_time_of_each_step_is_counted_once_also_of_a_partition_that_goes() -> None:
     world = World()
     seconds = iter(range(100))
-    memory = UserMemory(0, hmac_key=b"key", clock=lambda: float(next(seconds)))
+    memory = UserMemory(0, hmac_key=KEY, clock=lambda: float(next(seconds)))
     world.add_lane(0, begun_at=None, memory=memory)
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
 

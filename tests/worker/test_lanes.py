@@ -20,7 +20,7 @@ from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import IDLE_SECONDS, Mute
 from streams.worker.restore import in_threads
 from streams.worker.user_lane import SKEW_MS, InputEnd, UserLane
-from tests.builders import NOON, click, record_batch
+from tests.builders import KEY, NAMES, NOON, click, record_batch
 
 LATER = 1e6
 READ_AT = NOON + 1 + SKEW_MS  # beyond the erasure, whatever the clocks
@@ -37,7 +37,7 @@ class StubLog:
 
 
 def lane(partition: int = 0, *, due_at: float = LATER) -> UserLane:
-    memory = UserMemory(partition, hmac_key=b"key")
+    memory = UserMemory(partition, hmac_key=KEY)
     one = UserLane(partition, memory, StubLog(), Pace(due_at), Mute())  # type: ignore[arg-type]
     one.idle_since = 10.0
     return one
@@ -78,8 +78,8 @@ def test_the_lanes_a_worker_holds_share_its_core(partitions: int) -> None:
 
 def test_a_memory_restored_in_threads_is_the_one_restored_in_turn() -> None:
     arrays = lane().memory.arrays()
-    one = UserMemory.restored(arrays, 0, hmac_key=b"key")
-    other = UserMemory.restored(arrays, 0, hmac_key=b"key", run=in_threads)
+    one = UserMemory.restored(arrays, 0, hmac_key=KEY)
+    other = UserMemory.restored(arrays, 0, hmac_key=KEY, run=in_threads)
 
     assert {name: array.tobytes() for name, array in one.arrays().items()} == {
         name: array.tobytes() for name, array in other.arrays().items()
@@ -94,11 +94,11 @@ def test_what_goes_wrong_in_one_part_is_raised() -> None:
         "letters": np.array([144], np.uint8),
     }
     with pytest.raises(KeyError):
-        UserMemory.restored(arrays, 0, hmac_key=b"key", run=in_threads)
+        UserMemory.restored(arrays, 0, hmac_key=KEY, run=in_threads)
 
 
 def erasure(at: int = NOON) -> bytes:
-    return erasure_record("u1", at)[1]
+    return erasure_record("u1", at, NAMES)[1]
 
 
 def test_an_erasure_is_no_event_but_worth_a_snapshot() -> None:

@@ -21,7 +21,7 @@ from streams.worker.pending import PendingFlushes
 from streams.worker.snapshotting import SnapshotWriter
 from streams.worker.telemetry import Telemetry
 from streams.worker.user_lane import InputEnd, UserLane
-from tests.builders import record_batch
+from tests.builders import KEY, record_batch
 
 NOW = 1_790_000_000_000
 WIDE = Capacity(400_000, 1 << 27)
@@ -111,7 +111,7 @@ class World:
     ) -> UserLane:
         lane = UserLane(
             partition,
-            memory or UserMemory(partition, hmac_key=b"key"),
+            memory or UserMemory(partition, hmac_key=KEY),
             StubLog(self.outputs.events),  # type: ignore[arg-type]  # a stand-in
             Pace(due_at=5.0),
             Mute(mute_until or {}),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Codes, Keys, Mask
-from schemas.identity import user_keys
+from schemas.keyed_names import KeyedNames
 from streams.core.arrays.arena import Arena, Arrays
 
 NO_TEXT: Final = -1  # the number of an empty text that is not kept
@@ -93,7 +93,7 @@ class Names:
         self._strings = Strings()
         self._sorted = np.zeros(0, np.int64)  # codes in order of the names
         self._rank = np.zeros(0, np.int64)
-        self._user_keys = Arena(key=(np.uint64, (2,)))
+        self._as_users = Arena(key=(np.uint64, (2,)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -137,18 +137,17 @@ class Names:
             self._rank[self._sorted] = np.arange(count)
         return self._rank
 
-    def user_keys(self) -> Keys:
-        """Every name's `user_key`, as if it were a user_id, shape `(names, 2)`."""
-        known, count = len(self._user_keys), len(self.names)
+    def as_users(self, keyed: KeyedNames) -> Keys:
+        """Every name's keyed name, as if it were a user_id, `(names, 2)`; of one key always."""
+        known, count = len(self._as_users), len(self.names)
         if known < count:
-            new = [name.encode() for name in self.names[known:]]
-            self._user_keys.append(key=user_keys(new))
-        keys: Keys = self._user_keys["key"]
+            self._as_users.append(key=keyed.users(self.names[known:]))
+        keys: Keys = self._as_users["key"]
         return keys
 
     def keep(self, which: Mask) -> None:
         """Drop all names but these; the others are renumbered in their order."""
-        self._user_keys.keep(which[: len(self._user_keys)])
+        self._as_users.keep(which[: len(self._as_users)])
         self.names = [self.names[code] for code in np.flatnonzero(which).tolist()]
         self._code = {name: code for code, name in enumerate(self.names)}
         self._strings.keep(which)

@@ -3,10 +3,10 @@
 An erasure ends a person: what was appended to the inputs up to its moment is that person's,
 what is appended later under the same user_id is a new person's, whom nothing links to the
 former. So whose an event is follows from the log alone: its user_id, its record time, and the
-moments on `kol-erasures`. Of a person
+moments on `kol-erasures`. Without the key nothing links them either. Of a person
 
     since      the moment that ended the one before, NEVER of the first
-    key        user_key of the first; of the others user_key and `since`, mixed
+    key        the keyed name of the user_id of the first; of the others `KeyedNames.later`
     is_erased  a later moment is known: orders are written under NOBODY, all else is dropped
 
 A moment is pending (`held`) while memory may know something of persons it ended.
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from schemas.columns import Keys, Mask, Moments, Rejected
 from schemas.erasures import Erasures
-from schemas.identity import user_keys
+from schemas.identity import hashed
+from schemas.keyed_names import KeyedNames, What
 from schemas.mentions import users
 from streams.core.arrays.arena import Arrays
-from streams.core.arrays.index import Keyed, RowNumbers, Words, mix
+from streams.core.arrays.index import Keyed, RowNumbers
 from streams.core.moments import NEVER
 
 
@@ -37,10 +38,20 @@ class Persons:
     is_erased: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Erased persons, shape `(n,)`."""
+
+    key: Keys
+    until: Moments  # the last moment of their user_id
+    later: Keys  # the key of whoever has that user_id after it
+
+
 class ErasedPersons:
     """The moments of all erasures, by user."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: KeyedNames) -> None:
+        self._names = names
         self._users = Keyed()
         self._moment = Keyed(offset=np.int64, held=np.bool_)  # by user and moment
         self._derive()
@@ -75,7 +86,7 @@ class ErasedPersons:
         is_erased[hit] = at <= last
         key = user.copy()
         again = hit[since[hit] != NEVER]
-        key[again] = keys(user[again], since[again])
+        key[again] = self._names.later(user[again], since[again])
         self._hold(np.unique(who[at <= last]))
         return Persons(key, since, is_erased)
 
@@ -87,7 +98,9 @@ class ErasedPersons:
 
     def _mentions_erased(self, rejected: Rejected) -> bool:
         ids = users(rejected.raw or b"")
-        persons = self.persons(user_keys(ids), np.full(len(ids), rejected.received_at))
+        persons = self.persons(
+            self._names.of_hashes(What.USER, hashed(ids)), np.full(len(ids), rejected.received_at)
+        )
         return persons is not None and bool(persons.is_erased.any())
 
     def _before(self, who: RowNumbers, at: Moments) -> Moments:
@@ -108,11 +121,13 @@ class ErasedPersons:
         """Let the moments of users be pending: memory may know somebody again who was erased."""
         self._moment["held"][np.isin(self._moment["lo"], who.astype(np.uint64))] = True
 
-    def keys_of(self, erasures: Erasures) -> tuple[Keys, Moments]:
-        """The keys of all erased persons of some users, and their user's last moment."""
-        who = self._users.find(erasures.user[:, 0], erasures.user[:, 1])
-        which = np.flatnonzero(np.isin(self._moment["lo"], who.astype(np.uint64)))
-        return self._keys(which), self._last(self._moment["lo"][which].astype(np.int64))
+    def ended(self, erasures: Erasures) -> Ended:
+        """All erased persons of the users of some erasures."""
+        found = self._users.find(erasures.user[:, 0], erasures.user[:, 1])
+        which = np.flatnonzero(np.isin(self._moment["lo"], found.astype(np.uint64)))
+        who = self._moment["lo"][which].astype(np.int64)
+        last = self._last(who)
+        return Ended(self._keys(which), last, self._names.later(self._user_ids(who), last))
 
     def is_due(self, read_to: int) -> bool:
         """Whether `collect_due` would give any."""
@@ -139,9 +154,14 @@ class ErasedPersons:
     def _keys(self, which: NDArray[np.intp]) -> Keys:
         """The keys of the persons whom moments ended."""
         who, at = (self._moment[name][which].astype(np.int64) for name in ("lo", "hi"))
-        user = np.stack([self._users["lo"][who], self._users["hi"][who]], axis=1)
+        user = self._user_ids(who)
         since = self._before(who, at)
-        return np.where((since == NEVER)[:, None], user, keys(user, since))
+        later = self._names.later(user, since)
+        return np.where((since == NEVER)[:, None], user, later)
+
+    def _user_ids(self, who: RowNumbers) -> Keys:
+        """The names of the user_ids."""
+        return np.stack([self._users["lo"][who], self._users["hi"][who]], axis=1)
 
     def _derive(self) -> None:
         """Sort moments by user."""
@@ -159,10 +179,3 @@ class ErasedPersons:
         self._moment.restore(f"{prefix}.moment", arrays)
         self._users.restore(f"{prefix}.user", arrays)
         self._derive()
-
-
-def keys(user: Keys, since: Moments) -> Keys:
-    """The keys of persons that are not the first of their user_id."""
-    moment: Words = since.astype(np.uint64)
-    low, high = mix(user[:, 0], moment), mix(user[:, 1] ^ user[:, 0], moment)
-    return np.stack([low, high], axis=1)

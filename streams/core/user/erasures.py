@@ -18,9 +18,10 @@ def fold_erasures(state: UserState, erasures: Erasures, next_offset: int) -> Non
     if is_new.any():
         late = int(np.count_nonzero(erasures.at[is_new] < read_to))
         state.door_counts.add(ERASURES, "erasure_late", late)
-        key, until = state.erased.keys_of(erasures)
-        user = state.users.find(key[:, 0], key[:, 1])
-        state.orders.anonymize(user[user >= 0], until[user >= 0])
+        ended = state.erased.ended(erasures)
+        user = state.users.find(ended.key[:, 0], ended.key[:, 1])
+        known = user >= 0
+        state.orders.anonymize(user[known], ended.until[known], ended.later[known])
     if next_offset > state.offsets[ERASURES]:
         state.door_counts.add(ERASURES, "erasure_unreadable", erasures.unreadable)
         state.offsets[ERASURES] = next_offset

@@ -1,19 +1,24 @@
 """The formats of a snapshot's arrays on the user side, and how an older one becomes the next.
 
 Every change of what `snapshot.arrays_of` gives, or of what it means, is a new format. The function
-appended to `CONVERSIONS` makes its arrays from those of the format before: a pure function that
+appended to `conversions` makes its arrays from those of the format before: a pure function that
 knows names and dtypes of its own two formats and nothing of today's classes.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.columns import Keys
+from schemas.keyed_names import KeyedNames, What
 from streams.core.arrays.arena import Arrays
 from streams.core.moments import NEVER
+
+Conversion = Callable[[Arrays], Arrays]
 
 
 def _with_erased_persons(arrays: Arrays) -> Arrays:
@@ -200,8 +205,97 @@ def _with_observations(arrays: Arrays) -> Arrays:
 _OPEN_MS: Final = 2 * 3_600_000 + 60_000  # the lateness horizon and a minute
 
 
-CONVERSIONS: Final[tuple[Callable[[Arrays], Arrays], ...]] = (
+def _with_keyed_names(arrays: Arrays, names: KeyedNames) -> Arrays:
+    """Format 5: every digest of a user, event or order is its keyed name.
+
+    Orders of known persons get these as their user_hash, too: the keys their rows had are to be
+    emptied. What is known of no person any more keeps its hash.
+    """
+    users, erased = _keys(arrays, "users"), _keys(arrays, "forgotten.user")
+    erased_names = names.of(What.USER, erased)
+    whose, at = (arrays[f"forgotten.moment.{half}"].astype(np.int64) for half in ("lo", "hi"))
+    later = names.later(erased_names[whose], at)
+    # of each user the erased one it is a person of, and the name of the person
+    named, of = names.of(What.USER, users), _places(erased, users)
+    again = _places(_person_after(erased[whose], at), users)
+    named[again >= 0] = later[again[again >= 0]]
+    of[again >= 0] = whose[again[again >= 0]]
+
+    user, former = arrays["orders.order.user"], arrays["orders.order.user_hash"]
+    row = np.flatnonzero((user >= 0) & (arrays["orders.order.at"] != NEVER) & former.any(axis=1))
+    name = named[user[row]]
+    was_erased = np.flatnonzero(of[user[row]] >= 0)
+    received = arrays["orders.order.received"][row[was_erased]]
+    for i, one, then in zip(
+        was_erased.tolist(), of[user[row[was_erased]]].tolist(), received.tolist(), strict=True
+    ):
+        before = np.flatnonzero((whose == one) & (at < then))
+        name[i] = later[before[at[before].argmax()]] if before.size else erased_names[one]
+    user_hash = former.copy()
+    user_hash[row] = np.frombuffer(name[:, ::-1].astype(">u8").tobytes(), np.uint8).reshape(-1, 16)
+    moved = {
+        "order": row.astype(np.int32),
+        "at": arrays["orders.order.at"][row],
+        "user_hash": former[row],
+    }
+    return {
+        **arrays,
+        "key": names.check,
+        **_halves("users", named),
+        **_halves("forgotten.user", erased_names),
+        **_halves("orders.order", names.of(What.ORDER, _keys(arrays, "orders.order"))),
+        **{
+            half: array
+            for gate in (f"gate.{topic}" for topic in _INPUTS)
+            for half, array in _halves(gate, names.of(What.IDENTITY, _keys(arrays, gate))).items()
+        },
+        "orders.order.user_hash": user_hash,
+        **{
+            f"orders.moved.{column}": np.concatenate([arrays[f"orders.moved.{column}"], more])
+            for column, more in moved.items()
+        },
+    }
+
+
+def _keys(arrays: Arrays, prefix: str) -> Keys:
+    return np.stack([arrays[f"{prefix}.lo"], arrays[f"{prefix}.hi"]], axis=1)
+
+
+def _halves(prefix: str, keys: Keys) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}.lo": keys[:, 0].copy(), f"{prefix}.hi": keys[:, 1].copy()}
+
+
+def _places(some: Keys, keys: Keys) -> NDArray[np.int64]:
+    """The place of every key among some distinct ones, -1 where it is not there."""
+    place = np.full(len(keys), -1)
+    known = {key: i for i, key in enumerate(map(tuple, some.tolist()))}
+    for i in np.flatnonzero(np.isin(keys[:, 0], some[:, 0])).tolist():
+        place[i] = known.get(tuple(keys[i].tolist()), -1)
+    return place
+
+
+def _person_after(user: Keys, at: NDArray[np.int64]) -> Keys:
+    """The keys that persons of format 4 had after these moments of their user_ids."""
+    moment = at.astype(np.uint64)
+    return np.stack([_mixed(user[:, 0], moment), _mixed(user[:, 1] ^ user[:, 0], moment)], axis=1)
+
+
+def _mixed(lo: NDArray[np.uint64], hi: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    word = lo * np.uint64(0x9E3779B97F4A7C15)
+    word ^= word >> np.uint64(32)
+    word += hi
+    word *= np.uint64(0xD6E8FEB86659FD93)
+    word ^= word >> np.uint64(32)
+    return word
+
+
+CONVERSIONS: Final[tuple[Conversion, ...]] = (  # those that need no key
     _with_erased_persons,
     _with_all_moments,
     _with_more_said,
 )
+
+
+def conversions(names: KeyedNames) -> tuple[Conversion, ...]:
+    """All of them, for a deployment with these names."""
+    return *CONVERSIONS, partial(_with_keyed_names, names=names)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.columns import Decoded
 from schemas.erasures import Erasures
+from schemas.keyed_names import KeyedNames
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.names import Names
 from streams.core.moments import NEVER
@@ -66,6 +67,11 @@ class UserMemory:
     def totals(self) -> NDArray[np.int64]:
         """What was counted since the partition's beginning, in order of `door_counts.SERIES`."""
         return self.door_counts.totals
+
+    @property
+    def keyed_names(self) -> KeyedNames:
+        """Who gives users, events and orders their names: the decoder of its events, too."""
+        return self.state.keyed
 
     @property
     def names(self) -> Names:

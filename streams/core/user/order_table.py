@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Codes, Mask, Moments, Purchases
+from schemas.keyed_names import SIZE
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.index import Keyed, RowNumbers
 from streams.core.arrays.names import NO_TEXT, Strings
 from streams.core.moments import NEVER
-from streams.core.user.pseudonyms import SIZE
 
 LABELS: Final = ("platform", "channel", "currency", "category", "price_tier", "size")
 
@@ -61,7 +61,6 @@ class CodedPurchases:
     price_tier: Codes
     size: Codes
     before: Moments  # the greatest accepted time before each
-    since: Moments  # of each person, NEVER of the first of a user_id
     is_erased: Mask  # whether the person is erased
 
     def __len__(self) -> int:

@@ -23,8 +23,10 @@ from typing import Any, Final, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import Mask, Moments
+from schemas.columns import Keys, Mask, Moments
 from schemas.events import Kind
+from schemas.identity import hashes_of
+from schemas.keyed_names import SIZE
 from streams.core.arrays.arena import Arena, Arrays
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
@@ -40,7 +42,6 @@ from streams.core.user.order_table import (
     OrderTable,
 )
 from streams.core.user.order_touches import OrderTouches
-from streams.core.user.pseudonyms import SIZE, Pseudonyms
 from streams.core.user.refunds import (
     AFTER_MS,
     BEFORE_MS,
@@ -96,8 +97,7 @@ class OrderChanges:
 class Orders:
     """All orders that a refund may still meet, and the refunds that may still meet an order."""
 
-    def __init__(self, slack: int, pseudonyms: Pseudonyms) -> None:
-        self._pseudonyms = pseudonyms
+    def __init__(self, slack: int) -> None:
         self.table = OrderTable()
         self.refunds = Refunds(self.table)
         self.touches = OrderTouches(self.table, slack)
@@ -192,21 +192,12 @@ class Orders:
         table.write_standing(row, paid)
         table["since"][row] = paid.before - HORIZON_MS - BEFORE_MS
         table["user"][row] = paid.user
-        table["user_hash"][row] = self._hashes(paid)
+        table["user_hash"][row] = hashes(paid["user"])
+        table["user_hash"][row[paid.is_erased]] = 0
         by_nobody = paid["placeholder_user"]
         # frozen: what strangers did under that id never counts
         table["touches"][row[by_nobody]] = 0
         self.touches.unfreeze(row[~by_nobody])
-
-    def _hashes(self, purchases: CodedPurchases) -> NDArray[np.uint8]:
-        """The user_hash of each purchase's person."""
-        hashes = self._pseudonyms(purchases.texts("user_ids"))
-        later = purchases.since != NEVER
-        if later.any() or purchases.is_erased.any():
-            hashes = hashes.copy()
-            hashes[later] = self._pseudonyms.later(hashes[later], purchases.since[later])
-            hashes[purchases.is_erased] = 0
-        return hashes
 
     def _outcome(self, paid: CodedPurchases, row: int, known: int) -> Paid:
         """What becomes of one `paid` after the first and `known` refunds; notes other amounts."""
@@ -233,25 +224,34 @@ class Orders:
         table = self.table
         self.moved.append(order=row, at=table["at"][row], user_hash=table["user_hash"][row])
 
-    def anonymize(self, user: RowNumbers, until: Moments) -> None:
+    def mark_moved(self, count: int) -> None:
+        """Let orders be written whose former keys are to be emptied, about so many at a time.
+
+        Those that changed are written with theirs anyway; after an upgrade all may wait.
+        """
+        self.table["dirty"][self.moved["order"][:count]] = True
+
+    def anonymize(self, user: RowNumbers, until: Moments, later: Keys) -> None:
         """Write the orders of persons who were up to these moments under NOBODY.
 
-        What was appended later, before the moment was known, goes to who came after them.
+        What was appended later, before the moment was known, goes to who came after them,
+        whose keys are `later`.
         """
         table = self.table
         users = np.concatenate([user, self.users()])
         last = np.full(int(users.max(initial=NO_USER)) + 2, NEVER)  # NO_USER has none
         last[user] = until
+        after = np.zeros((len(last), SIZE), np.uint8)
+        after[user] = hashes(later)
         self.refunds.drop_reasons(last)
         erased = last[table["user"]]
         row = np.flatnonzero((erased != NEVER) & (table["at"] != NEVER))
         row = row[table["user_hash"][row].any(axis=1)]
         self._bury(row)
         table["dirty"][row] = True
-        later = row[table["received"][row] > erased[row]]
-        hashes = self._pseudonyms.later(table["user_hash"][later], erased[later])
+        goes_on = row[table["received"][row] > erased[row]]
         table["user_hash"][row] = 0
-        table["user_hash"][later] = hashes
+        table["user_hash"][goes_on] = after[table["user"][goes_on]]
         table.drop_coupons(row[~table["user_hash"][row].any(axis=1)])
 
     def detach_users(self, is_dropped: Mask, lookup: Lookup) -> None:
@@ -280,6 +280,7 @@ class Orders:
             self.refunds.latest() + WAITS_MS < watermark,
         )
         expired &= ~table["dirty"] & (table["due_at"] == NOT_DUE)
+        expired[self.moved["order"]] = False
         if self._compaction.is_worth(expired):
             self._keep(~expired)
         self._compaction.reset(len(table))
@@ -341,6 +342,11 @@ class Orders:
         self.touches.restore(prefix, arrays)
         self.moved.restore(f"{prefix}.moved", arrays)
         self._link()
+
+
+def hashes(keys: Keys) -> NDArray[np.uint8]:
+    """Keys of persons as bytes of their hex digits: the user_hash of their orders."""
+    return np.frombuffer(hashes_of(keys), np.uint8).reshape(-1, SIZE)
 
 
 def _joined(parts: Sequence[_Columns]) -> _Columns:

@@ -25,7 +25,6 @@ from schemas.currencies import DECIMALS
 from schemas.doors import Door
 from schemas.events import PURCHASES, Kind
 from streams.core.arrays.index import RowNumbers
-from streams.core.moments import NEVER
 from streams.core.user.admission import named
 from streams.core.user.content import contents
 from streams.core.user.counting import count_behaviour, count_purchases
@@ -96,7 +95,7 @@ class Pipeline:
 
     def _own(self, topic: str, kol: Codes, user_id: Keys) -> Mask:
         """Which events are of their KOL's own account: they are counted, and speak for nobody."""
-        own = own_events(self._state.names, kol, user_id)
+        own = own_events(self._state.names, self._state.keyed, kol, user_id)
         self._state.door_counts.add(topic, "own_event", int(np.count_nonzero(own)))
         return own
 
@@ -168,7 +167,6 @@ class Pipeline:
             self._label("price_tier", events.price_tiers, events, accepted),
             self._label("size", events.sizes, events, accepted),
             before[accepted],
-            np.full(count, NEVER) if persons is None else persons.since[accepted],
             np.zeros(count, np.bool_) if persons is None else persons.is_erased[accepted],
         )
 

@@ -38,6 +38,7 @@ def arrays_of(state: UserState) -> dict[str, NDArray[Any]]:
         "offsets": np.array(list(state.durable_offsets.values()), np.int64),
         "reached": np.array(list(state.read_to.values()), np.int64),
         "scalars": np.array([state.folded, state.pruned_to], np.int64),
+        "key": state.keyed.check,  # whose names these are
         "letters": np.frombuffer(msgspec.msgpack.encode(state.letters), np.uint8),
     }
     for name, part in _parts(state).items():

@@ -8,6 +8,7 @@ import numpy as np
 from schemas.columns import Mask, Rejected
 from schemas.currencies import CURRENCY
 from schemas.events import INPUTS
+from schemas.keyed_names import KeyedNames
 from schemas.topics import ERASURES
 from streams.core.arrays.coded import CodedPart
 from streams.core.arrays.index import Keyed
@@ -24,7 +25,6 @@ from streams.core.user.erased_persons import ErasedPersons
 from streams.core.user.evidence import Allowances
 from streams.core.user.journeys import Lookup
 from streams.core.user.orders import Orders
-from streams.core.user.pseudonyms import Pseudonyms
 from streams.core.user.share_reach import ShareReach
 from streams.core.user.touches import Touches
 from streams.core.user.uncounted import Uncounted
@@ -57,6 +57,7 @@ class UserState:
         currency: str = CURRENCY,
     ) -> None:
         """Begin with nothing."""
+        self.keyed: Final = KeyedNames(hmac_key)  # gives users, events and orders their names
         self.currency: Final = currency
         self.offsets = dict.fromkeys((*INPUTS, ERASURES), 0)  # where reading goes on
         self.read_to = dict.fromkeys(INPUTS, NEVER)  # all that was appended before is folded
@@ -68,9 +69,9 @@ class UserState:
         self.gates = {topic: Gate(slack) for topic in INPUTS}
         self.users = Keyed()
         self.names, self.labels = Names(), Names()  # KOLs, brands, words with a limit; labels
-        self.erased = ErasedPersons()
+        self.erased = ErasedPersons(self.keyed)
         self.touches = Touches(slack, touch_limit)
-        self.orders = Orders(slack, Pseudonyms(hmac_key))
+        self.orders = Orders(slack)
         self.uncounted = Uncounted()
         self.admission = Admission(slack, name_limit, label_limit)
         self.cells = Cells(slack)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from streams.core.user.rows import (
 )
 from streams.core.user.state import UserState
 
+AT_ONCE: Final = 2_000  # orders in one flush that are only written because they got another key
+
 
 @dataclass(frozen=True, slots=True)
 class Updates:
@@ -44,8 +47,9 @@ def collect_updates(memory: UserMemory) -> Updates:
     """What changed in a memory since the last call; nothing where nothing did."""
     memory.count()
     state, partition = memory.state, memory.partition
+    state.orders.mark_moved(AT_ONCE)
     row, given_back = collect_changed_orders(state.orders)
-    tombstones = collect_tombstones(state.orders)
+    tombstones = collect_tombstones(state.orders, row)
     changed = _with_credits(state, row, given_back) if row.size else None
     if changed:
         state.orders.table["whose"][changed.row] = largest(changed.credits, len(changed.row))
@@ -98,12 +102,14 @@ def collect_changed_orders(orders: Orders) -> tuple[RowNumbers, GivenBack]:
     return row[is_known], GivenBack(given_back.cents[is_known], entries)
 
 
-def collect_tombstones(orders: Orders) -> Tombstones:
-    """The keys that orders had, of those that got another since the last call."""
-    row = orders.moved["order"].astype(np.int64)
-    at, user_hash = orders.moved["at"].copy(), orders.moved["user_hash"].copy()
-    orders.moved.keep(np.zeros(len(at), np.bool_))
-    return Tombstones(row, at, user_hash)
+def collect_tombstones(orders: Orders, changed: RowNumbers) -> Tombstones:
+    """The keys that changed orders had, of those that got another since they were written."""
+    is_changed = np.zeros(len(orders.table), np.bool_)
+    is_changed[changed] = True
+    goes = is_changed[orders.moved["order"]]
+    row, at, user_hash = (orders.moved[name][goes] for name in ("order", "at", "user_hash"))
+    orders.moved.keep(~goes)
+    return Tombstones(row.astype(np.int64), at, user_hash)
 
 
 def _set_counters(state: UserState) -> None:

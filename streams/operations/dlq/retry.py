@@ -15,6 +15,7 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.doors import Door, RejectReason
 from schemas.events import INPUTS
+from schemas.keyed_names import KeyedNames
 from schemas.letters import INPUT, IS_AMONG, NEW, TABLE, Letter, keys
 from schemas.mentions import user_and_time
 from schemas.partitioner import partition_of
@@ -36,6 +37,7 @@ from streams.settings import Settings
 
 RETRIED = "retried"
 MISSING: Final = f"its bytes are not on {DEAD_LETTERS} any more"
+_ANY: Final = KeyedNames(b"")  # of the key nothing depends here: no name is kept
 TAIL: Final = 500  # newest records that are read for the greatest time of a partition
 SKEW_MS: Final = 3_600_000  # clocks of workers, which date letters, against the brokers'
 MARK_AT_ONCE: Final = 1_000  # letters
@@ -115,7 +117,7 @@ def _one_record(topic: str, partition: int, partitions: int, raw: bytes, now: in
 
 def _rejection(batch: RecordBatch, placeholders: Placeholders) -> str | None:
     """Why this version would reject the only record of a batch; None if it accepts it."""
-    read = decode(batch, placeholders)
+    read = decode(batch, _ANY, placeholders)
     return f"{read.rejected[0].reason} ({read.rejected[0].error})" if read.rejected else None
 
 
@@ -269,6 +271,7 @@ def greatest_times(
                 np.array([one.offset for one in some]),
                 np.array([one.at for one in some]),
             ),
+            _ANY,
             placeholders,
         )
         if len(read.facts):

@@ -25,7 +25,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.erasures import NOBODY, erasure_record, read_erasures
 from schemas.events import INPUTS
-from schemas.identity import user_key
+from schemas.keyed_names import as_hex
 from schemas.letters import IS_AMONG, TABLE, keys
 from schemas.partitioner import partition_of
 from schemas.rows import TABLES
@@ -35,9 +35,9 @@ from sinks.deadletter import key
 from streams.clients.clickhouse import ReadingError, command, connect, delete, query
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
-from streams.core.user.pseudonyms import Pseudonyms
 from streams.errors import ExpectedError, named
 from streams.operations.drain import Observer, drain
+from streams.operations.forget.former_hashes import Pseudonyms
 from streams.operations.forget.search import (
     OnStep,
     Person,
@@ -161,10 +161,10 @@ async def _publish_erasure(settings: Settings, user_id: str) -> Person:
     async with _producer(settings.kafka) as producer:
         probe = await producer.send_and_wait(ERASURES, None, key=b"clock", partition=home)
         at = int(probe.timestamp) + AHEAD_MS
-        name, value = erasure_record(user_id, at)
+        name, value = erasure_record(user_id, at, settings.keyed_names)
         for partition in range(n):
             await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
-    moments = await _erased_at(settings.kafka, user_id, home)
+    moments = await _erased_at(settings, user_id, home)
     return Person(user_id, home, at, hashes(settings, user_id, moments))
 
 
@@ -172,29 +172,38 @@ async def _present(settings: Settings, user_id: str) -> Person:
     """Whom an erasure would concern if it were published now."""
     home = partition_of(user_id.encode(), settings.kafka.partitions)
     at = time.time_ns() // 1_000_000 + AHEAD_MS
-    moments = [*await _erased_at(settings.kafka, user_id, home), at]
+    moments = [*await _erased_at(settings, user_id, home), at]
     return Person(user_id, home, at, hashes(settings, user_id, moments))
 
 
-async def _erased_at(kafka: Kafka, user_id: str, home: int) -> list[int]:
+async def _erased_at(settings: Settings, user_id: str, home: int) -> list[int]:
     """Up to when the persons of this id were erased, milliseconds; read in its own partition."""
-    async with record_reader(kafka) as reader:
+    names = settings.keyed_names
+    async with record_reader(settings.kafka) as reader:
         log = await reader.read_all([(ERASURES, home)])
     records = log[ERASURES, home].records
     if not records:
         return []
-    erasures = read_erasures(*zip(*((one.value, one.offset) for one in records), strict=True))
-    mine = (erasures.user == np.array(user_key(user_id), np.uint64)).all(axis=1)
+    values, offsets = zip(*((one.value, one.offset) for one in records), strict=True)
+    erasures = read_erasures(values, offsets, names)
+    mine = (erasures.user == names.users([user_id])).all(axis=1)
     return [int(at) for at in erasures.at[mine]]
 
 
 def hashes(settings: Settings, user_id: str, moments: Iterable[int]) -> tuple[str, ...]:
-    """The user_hash of everybody who had this id up to the last of these moments, milliseconds."""
+    """The user_hash of everybody who had this id up to the last of these moments, milliseconds.
+
+    Those of today, then those of rows that former versions wrote.
+    """
+    since = np.array(sorted(set(moments))[:-1], np.int64)  # after the last one comes another person
+    names = settings.keyed_names
+    name = names.users([user_id])
+    named = np.concatenate([name, names.later(np.repeat(name, len(since), axis=0), since)])
     pseudonyms = Pseudonyms(settings.hmac_key.get_secret_value().encode())
     first = pseudonyms([user_id])
-    since = np.array(sorted(set(moments))[:-1], np.int64)  # after the last one comes another person
     later = pseudonyms.later(np.repeat(first, len(since), axis=0), since)
-    return tuple(one.tobytes().hex() for one in (*first, *later))
+    former = (one.tobytes().hex() for one in (*first, *later))
+    return *map(as_hex, named.tolist()), *former
 
 
 def _wait_for_workers(settings: Settings, timeout: float, on_step: OnStep) -> None:

@@ -6,7 +6,7 @@ it replaced goes with compaction.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,7 +187,7 @@ def _search_snapshot(history: History, person: Person) -> Sequence[tuple[str, bo
 
 
 def in_arrays(
-    arrays: Mapping[str, Any], user_id: str, old_hashes: Iterable[str]
+    arrays: Mapping[str, Any], user_id: str, old_hashes: Sequence[str]
 ) -> list[tuple[str, bool]]:
     """The arrays that hold an id, its key or a hash of it, and whether as the user's.
 
@@ -207,11 +207,16 @@ def in_arrays(
     return found
 
 
-def _byte_patterns(user_id: str, old_hashes: Iterable[str]) -> tuple[bytes, ...]:
+def _byte_patterns(user_id: str, old_hashes: Sequence[str]) -> tuple[bytes, ...]:
     """What represents a user in the bytes of a memory, beside the id."""
-    low = user_key(user_id)[0].to_bytes(8, "little")
-    pairs = [(bytes.fromhex(one), one.encode()) for one in old_hashes]
-    return (low, *(pattern for pair in pairs for pattern in pair))
+    low = user_key(user_id)[0].to_bytes(8, "little")  # in the state of former versions
+    whole = [bytes.fromhex(one) for one in old_hashes]
+    return (
+        low,
+        *(one.encode() for one in old_hashes),
+        *whole,
+        *(one[: len(one) // 2 - 1 : -1] for one in whole),  # the low word of a name, in a column
+    )
 
 
 def _texts(arrays: Mapping[str, Any], name: str) -> set[bytes]:

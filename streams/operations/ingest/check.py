@@ -18,6 +18,7 @@ from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.doors import Door
 from schemas.events import INPUTS
+from schemas.keyed_names import KeyedNames
 from schemas.reference import Refused, read_reference
 from streams.clients.kafka_reader import Place, record_reader
 from streams.core.moments import HORIZON_MS, NEVER
@@ -28,6 +29,7 @@ from streams.operations.ingest.files import merge_by_time
 from streams.operations.ingest.lines import Message, Unusable
 from streams.settings import Settings
 
+_ANY: Final = KeyedNames(b"")  # of the key nothing depends here: no name is kept
 BATCH_MESSAGES: Final = 2_000  # decoded at a time
 BATCH_BYTES: Final = 8 << 20
 SLACK: Final = 2_000  # identities beyond those that count, before a gate drops them
@@ -174,7 +176,7 @@ class _Check:
         values = [message.value for message in messages]
         received_at = np.full(n, self._now)
         records = RecordBatch(*place, self._partitions, 0, n, values, np.arange(n), received_at)
-        read = decode(records, self._placeholders)
+        read = decode(records, _ANY, self._placeholders)
         self.forecast.refused.update(rejected.reason for rejected in read.rejected)
         gate = self._gate(place)
         facts = read.facts

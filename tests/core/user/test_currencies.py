@@ -14,6 +14,7 @@ from streams.core.user.memory import UserMemory
 from tests.builders import (
     DAY,
     HOUR,
+    KEY,
     MINUTE,
     NOON,
     Message,
@@ -24,7 +25,7 @@ from tests.builders import (
     refund,
     reversal,
 )
-from tests.core.user.test_memory import KEY, Reader, latest_rows, read
+from tests.core.user.test_memory import Reader, latest_rows, read
 
 BRAND = "~brand:b"
 LAYOUTS = Path(__file__).parents[1] / "layouts"

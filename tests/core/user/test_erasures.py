@@ -5,7 +5,6 @@ its moment is another user's, with the first one's orders under NOBODY. `tests.o
 them.
 """
 
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -24,8 +23,11 @@ from schemas.topics import ERASURES
 from schemas.values import plain
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
+from tests import keyed
 from tests.builders import (
+    KEY,
     MINUTE,
+    NAMES,
     NOON,
     Message,
     click,
@@ -38,7 +40,6 @@ from tests.builders import (
 )
 from tests.core.user.test_memory_laws import (
     ACTS,
-    KEY,
     NOW,
     TIMES,
     Table,
@@ -60,7 +61,7 @@ ENDLESS: Final = 1 << 47  # later than everything
 
 def later_hash(before: str, since: int) -> str:
     """The user_hash of who came after `before` was forgotten."""
-    return hmac.new(KEY, bytes.fromhex(before) + since.to_bytes(8), "sha256").hexdigest()[:32]
+    return keyed.later_hash(KEY, before, since)
 
 
 # ---------------------------------------------------------------- a log in which u1 is forgotten
@@ -169,8 +170,10 @@ class Reader:
     def fold_erasures(self, count: int) -> None:
         """Read the erasures from the beginning up to the first `count`."""
         self.erasures_read = max(self.erasures_read, count)
-        values = [erasure_record("u1", at)[1] for at in self.case.moments[: self.erasures_read]]
-        self.memory.fold_erasures(read_erasures(values, range(len(values))), len(values))
+        values = [
+            erasure_record("u1", at, NAMES)[1] for at in self.case.moments[: self.erasures_read]
+        ]
+        self.memory.fold_erasures(read_erasures(values, range(len(values)), NAMES), len(values))
 
     def run(self) -> Table:
         lives = 4
@@ -200,7 +203,7 @@ class Reader:
         self.fold_erasures(sum(at < part[-1].received_at for at in self.case.moments))
         if self.erasures_read < len(self.case.ends) and self.rng.random() < 0.3:
             self.fold_erasures(self.erasures_read + 1)
-        self.memory.fold(decode(batch(part, 1)))
+        self.memory.fold(decode(batch(part, 1), NAMES))
         self.at[topic] += len(part)
 
     def crash(self) -> None:
@@ -274,8 +277,9 @@ def test_what_is_forgotten_is_nowhere_in_memory(case: Case, seed: int) -> None:
 
 def traces(memory: UserMemory, user_id: str) -> list[str]:
     """The arrays that hold the user's id, key or hash; those that list the erased left out."""
-    low, high = (word.to_bytes(8, "little") for word in user_key(user_id))
-    signs = (user_id.encode(), low, high, bytes.fromhex(user_hash(user_id)))
+    name = keyed.words(KEY, "user", user_key(user_id))
+    halves = [word.to_bytes(8, "little") for word in (*user_key(user_id), *name)]
+    signs = (user_id.encode(), *halves, bytes.fromhex(user_hash(user_id)))
     arrays = {n: a for n, a in memory.arrays().items() if not n.startswith("forgotten.user")}
     texts = {n: a for n, a in arrays.items() if n.endswith("utf8") or n == "letters"}
     return [
@@ -306,7 +310,8 @@ class Shop:
             self.offsets[topic] += 1
 
     def forget(self, at: int = END, user_id: str = "u1") -> None:
-        self.memory.fold_erasures(read_erasures([erasure_record(user_id, at)[1]], [0]), 1)
+        value = erasure_record(user_id, at, NAMES)[1]
+        self.memory.fold_erasures(read_erasures([value], [0], NAMES), 1)
 
     def erase(self) -> None:
         self.collect()
@@ -473,7 +478,7 @@ def test_memory_stays_until_every_input_is_read_beyond_the_moment() -> None:
 def test_an_offset_is_safe_once_all_is_gone() -> None:
     shop = Shop()
     shop.fold(click())
-    shop.memory.fold_erasures(read_erasures([erasure_record("u1", END)[1]], [5]), 8)
+    shop.memory.fold_erasures(read_erasures([erasure_record("u1", END, NAMES)[1]], [5], NAMES), 8)
     before = shop.memory.durable_offsets[ERASURES]
     shop.erase()
 
@@ -521,11 +526,11 @@ def test_records_that_name_nobody_are_counted_once() -> None:
     values = [
         b"{",
         None,
-        erasure_record("u1", 5)[1],
+        erasure_record("u1", 5, NAMES)[1],
         b'{"user":"U","at":1}',
         b'{"user":"' + b"0" * 32,
     ]
     for _ in range(2):
-        shop.memory.fold_erasures(read_erasures(values, range(len(values))), len(values))
+        shop.memory.fold_erasures(read_erasures(values, range(len(values)), NAMES), len(values))
 
     assert shop.count("erasure_unreadable") == 3

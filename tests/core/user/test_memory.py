@@ -1,6 +1,5 @@
 """The memory of the user side: laws of reading, golden examples by hand."""
 
-import hmac
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from streams.core.user.updates import Updates, collect_updates
 from tests.builders import (
     DAY,
     HOUR,
+    KEY,
     MINUTE,
     NOON,
     SECOND,
@@ -35,10 +35,10 @@ from tests.builders import (
     refund,
     topic_of,
 )
+from tests.keyed import user_hash
 from tests.messy import messy_lines, records
 from tests.strategies import events
 
-KEY = b"key"
 IN_FULL: dict[str, Any] = {
     "category": "奶粉",
     "price_tier": 3,
@@ -266,7 +266,7 @@ def test_an_order_says_all_that_was_paid_and_by_which_touches() -> None:
     assert reader.order() == {
         "ordered_at": NOON,
         "order_id": "o1",
-        "user_hash": hmac.digest(KEY, b"u1", "sha256").hex()[:32],
+        "user_hash": user_hash(KEY, "u1"),
         "brand_id": "x",
         "platform": "tmall",
         "channel": "live",

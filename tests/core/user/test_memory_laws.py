@@ -6,7 +6,6 @@ stand in a replacing table in the end are those of the definitions in `tests.ora
 """
 
 import base64
-import hmac
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,8 @@ from schemas.rows import MODELS, TABLES, Rows
 from schemas.values import plain
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
-from tests.builders import copied
+from tests import keyed
+from tests.builders import KEY, copied
 from tests.messy import KOLS, Line, messy_lines, records
 from tests.oracle import (
     DAY_MS,
@@ -47,7 +47,6 @@ from tests.oracle import (
 )
 
 NOW: Final = 1_760_000_400_000  # when everything is appended; a whole half hour
-KEY: Final = b"the key of these tests"
 UNEXPECTED: Final = ("for_", "against_", "square_")  # by the oracle's cells
 
 REFUNDS: Final = ("refund_at", "refund_cents", "refund_kind", "refund_reason")
@@ -172,7 +171,7 @@ class _Reader:
     def fold(self, topic: str) -> None:
         first = self.at[topic]
         part = self.topics[topic][first : first + self.rng.randint(1, self.way.longest)]
-        self.memory.fold(decode(batch(part, self.partitions)))
+        self.memory.fold(decode(batch(part, self.partitions), self.memory.keyed_names))
         self.at[topic] += len(part)
 
     def collect(self) -> None:
@@ -214,7 +213,7 @@ def batch(part: Topic, partitions: int) -> RecordBatch:
 
 
 def user_hash(user_id: str) -> str:
-    return hmac.new(KEY, user_id.encode(), "sha256").hexdigest()[:32]  # 128 bits
+    return keyed.user_hash(KEY, user_id)
 
 
 def latest_orders(table: Table) -> dict[tuple[int, str, str], dict[str, Any]]:

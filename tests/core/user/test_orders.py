@@ -11,7 +11,6 @@ from streams.core.user.journey_lookup import AHEAD_MS
 from streams.core.user.observations import final_to, observe
 from streams.core.user.order_table import UNFROZEN, CodedPurchases
 from streams.core.user.orders import KEPT_MS, Orders
-from streams.core.user.pseudonyms import Pseudonyms
 from streams.core.user.refunds import WAITS_MS
 from streams.core.user.touches import Touches
 from streams.core.user.updates import collect_changed_orders, collect_tombstones
@@ -24,7 +23,7 @@ class Shop:
     """Orders of one user, u1, and the touches of KOL 0."""
 
     def __init__(self, slack: int) -> None:
-        self.orders = Orders(slack, Pseudonyms(b"key"))
+        self.orders = Orders(slack)
         self.touches = Touches(slack)
         self.lookup = partial(self.touches.journeys, rank=RANK)
         self.greatest = NEVER
@@ -36,10 +35,8 @@ class Shop:
             none = np.array([-1], np.int32)
             labels = (none, none, none, none, none, none)
             first, before = np.array([0]), np.array([self.greatest])
-            since, erased = np.array([NEVER]), np.array([False])
-            self.orders.fold(
-                CodedPurchases(facts, 0, first, first, none, *labels, before, since, erased)
-            )
+            erased = np.array([False])
+            self.orders.fold(CodedPurchases(facts, 0, first, first, none, *labels, before, erased))
             self.greatest = max(self.greatest, message["ts"])
 
     def touch(self, at: int) -> None:
@@ -131,11 +128,12 @@ def test_a_tombstone_follows_its_order() -> None:
     late = NOON + KEPT_MS + 1
     shop.fold(paid("moves", ts=late), paid("moves", ts=late - MINUTE))
     shop.prune(late)
-    tombstones = collect_tombstones(shop.orders)
+    row, _ = collect_changed_orders(shop.orders)
+    tombstones = collect_tombstones(shop.orders, row)
 
     assert shop.orders.table.order_ids(tombstones.row) == ["moves"]
     assert tombstones.at.tolist() == [late]
-    assert collect_tombstones(shop.orders).at.tolist() == []
+    assert collect_tombstones(shop.orders, row).at.tolist() == []
 
 
 def test_a_frozen_order_is_not_touched_any_more() -> None:

@@ -7,13 +7,13 @@ from schemas.cells import AT
 from schemas.codec import decode
 from schemas.columns import Codes
 from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
-from schemas.identity import user_keys
 from schemas.placeholders import Placeholders
 from streams.core.arrays.names import Names
 from streams.core.user.own_events import own_events
 from tests.builders import (
     HOUR,
     MINUTE,
+    NAMES,
     NOON,
     Message,
     cancel,
@@ -29,12 +29,12 @@ from tests.core.user.test_memory import Reader, credit, given_back, read
 def test_an_event_is_ones_own_if_its_user_and_kol_have_one_id() -> None:
     names = Names()
     code: Codes = names.codes(["k1", "k2", "妈妈"])
-    user = user_keys([b"k1", b"k1", "妈妈".encode()])
+    user = NAMES.users(["k1", "k1", "妈妈"])
 
-    assert own_events(names, code, user).tolist() == [True, False, True]
+    assert own_events(names, NAMES, code, user).tolist() == [True, False, True]
     names.keep(np.array([False, True, True]))
     code = names.codes(["k2", "k3", "妈妈"])
-    assert own_events(names, code, user_keys([b"k2", b"k3", b"K2"])).tolist() == [1, 1, 0]
+    assert own_events(names, NAMES, code, NAMES.users(["k2", "k3", "K2"])).tolist() == [1, 1, 0]
 
 
 def test_a_kol_who_buys_from_himself_earns_nothing_and_gains_no_trust() -> None:
@@ -101,7 +101,7 @@ def test_touches_from_before_an_id_was_listed_count_for_its_old_orders_only() ->
         paid(**guest, ts=NOON + MINUTE, order_id="o2", pay_cents=300, event_id="earlier"),
     ]
     batch = record_batch(PURCHASES, later, first_offset=reader.read[PURCHASES])
-    reader.memory.fold(decode(batch, Placeholders(["guest"])))
+    reader.memory.fold(decode(batch, NAMES, Placeholders(["guest"])))
     reader.read[PURCHASES] += len(later)
     reader.prune()
     reader.restart(life=2)

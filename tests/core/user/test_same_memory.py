@@ -25,7 +25,8 @@ from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from streams.worker.changes import Source
 from streams.worker.outgoing import blocks
-from tests.core.user.test_memory_laws import KEY, Table, batch, messy_log
+from tests.builders import KEY
+from tests.core.user.test_memory_laws import Table, batch, messy_log
 from tests.oracle import Record
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +43,7 @@ def fold(log: Sequence[Record], cut: int) -> tuple[UserMemory, KolMemory, Table]
         for records in topics.values():
             part = records[start : start + FLUSH]
             for at in range(0, len(part), cut):
-                user.fold(decode(batch(part[at : at + cut], 1)))
+                user.fold(decode(batch(part[at : at + cut], 1), user.keyed_names))
         watermark = user.watermark(INPUTS)
         updates = collect_updates(user)
         table.take(updates.rows)

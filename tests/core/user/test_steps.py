@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 from streams.core.user.memory import UserMemory
 from streams.core.user.steps import STEPS, StepTimer
-from tests.builders import click, decoded, paid, topic_of
+from tests.builders import KEY, click, decoded, paid, topic_of
 
 STEPS_OF_BEHAVIOUR = {"persons", "dedup", "codes", "touches", "orders", "cells"}
 
@@ -16,7 +16,7 @@ def ticking() -> Iterator[float]:
 
 
 def test_each_step_is_measured_under_its_own_name() -> None:
-    memory = UserMemory(0, hmac_key=b"key", clock=ticking().__next__)
+    memory = UserMemory(0, hmac_key=KEY, clock=ticking().__next__)
     memory.fold(decoded(topic_of(click()), [click()]))
     assert memory.step_seconds["cells"] == 0.0  # it waits for more
     memory.count()
@@ -25,7 +25,7 @@ def test_each_step_is_measured_under_its_own_name() -> None:
 
 
 def test_a_batch_of_purchases_has_no_step_of_touches() -> None:
-    memory = UserMemory(0, hmac_key=b"key", clock=ticking().__next__)
+    memory = UserMemory(0, hmac_key=KEY, clock=ticking().__next__)
     memory.fold(decoded(topic_of(paid()), [paid()]))
 
     assert {step for step, seconds in memory.step_seconds.items() if seconds} == (
@@ -41,7 +41,7 @@ def test_the_worker_measures_the_step_before_the_memory() -> None:
 
 
 def test_without_a_clock_no_step_takes_time() -> None:
-    memory = UserMemory(0, hmac_key=b"key")
+    memory = UserMemory(0, hmac_key=KEY)
     memory.fold(decoded(topic_of(click()), [click()]))
 
     assert set(memory.step_seconds.values()) == {0.0}

@@ -5,8 +5,8 @@ import pytest
 from streams.core.user import uncounted
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
-from tests.builders import MINUTE, NOON, click, decoded, interaction, topic_of
-from tests.core.user.test_memory import KEY, Reader, read
+from tests.builders import KEY, MINUTE, NOON, click, decoded, interaction, topic_of
+from tests.core.user.test_memory import Reader, read
 
 MESSAGES = [
     click(ts=NOON),

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from schemas.erasures import erasure_record, read_erasures
 from streams.core.user.memory import UserMemory
 from streams.operations.forget.search import in_arrays, word_pattern
-from tests.builders import NOON, click, copied, decoded, paid
-from tests.core.user.test_memory_laws import KEY, user_hash
+from tests.builders import KEY, NAMES, NOON, click, copied, decoded, paid
+from tests.core.user.test_memory_laws import user_hash
 
 
 def memory(*user_ids: str, order_id: str = "o1", raw: bytes = b"{") -> UserMemory:
@@ -44,7 +44,7 @@ def test_an_order_of_the_same_name_is_not_the_users() -> None:
 
 def test_the_list_of_the_forgotten_is_left_out() -> None:
     found = memory("u2")
-    found.fold_erasures(read_erasures([erasure_record("u1", NOON)[1]], [0]), 1)
+    found.fold_erasures(read_erasures([erasure_record("u1", NOON, NAMES)[1]], [0], NAMES), 1)
 
     assert found_in(found) == {}
 

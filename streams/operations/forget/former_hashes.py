@@ -1,4 +1,6 @@
-"""Pseudonyms of users: a keyed hash, HMAC-SHA256 of the user_id, 128 bits of it.
+"""Pseudonyms: what `user_hash` was before keyed names; older rows have it still.
+
+    HMAC-SHA256(key, user_id), 128 bits of it
 
 Who has the key can tell whether a hash is a given user's; nobody else can link a row to a
 user. Krawczyk, Bellare, Canetti, HMAC: Keyed-Hashing for Message Authentication, RFC 2104.
@@ -6,14 +8,12 @@ user. Krawczyk, Bellare, Canetti, HMAC: Keyed-Hashing for Message Authentication
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Moments
-
-SIZE: Final = 16  # bytes that are kept: 32 hex digits on rows
+from schemas.keyed_names import SIZE
 
 _BLOCK = 64  # bytes SHA-256 takes at a time
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
@@ -21,7 +21,7 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Pseudonyms:
-    """The keyed hash of a deployment; the key is read once."""
+    """The former hash of a deployment; the key is read once."""
 
     def __init__(self, key: bytes) -> None:
         block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")

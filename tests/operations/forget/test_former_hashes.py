@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.user.pseudonyms import SIZE, Pseudonyms
+from schemas.keyed_names import SIZE
+from streams.operations.forget.former_hashes import Pseudonyms
 
 
 @given(st.binary(max_size=150), st.lists(st.text(st.characters(codec="utf-8"), max_size=90)))
