@@ -1,13 +1,25 @@
 """Files that broke us, on a real stack: what counts in the end, and what is said of the others."""
 
+import asyncio
 import gzip
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 
+from schemas.columns import Rejected
+from schemas.letters import NEW, Letter
 from schemas.partitioner import partition_of
+from schemas.reference import Refused, Tombstone, read_reference
+from schemas.reference_types import CONSENTS, PROFILES, REFERENCES
+from schemas.wire import FOLDER
+from sinks.deadletter import DeadLetters
+from streams.clients.kafka_admin import client_options, kafka_admin
+from streams.clients.kafka_reader import TopicRecord, record_reader
+from streams.operations.dlq.retry import Outcome, assess
 from tests.commands import command
 from tests.integration.conftest import Product, running
 from tests.operations.ingest.cases import HOUR, T0, export, line, morning, paid, written
@@ -72,6 +84,91 @@ def test_files_on_a_running_stack(product: Product, tmp_path: Path) -> None:
     half = written(tmp_path / "half", [paid("half", LAST, note="\udc00", score=1.10)])
     assert ingest(product, half)[0] == 0
     assert paid_orders(product) == 80 + 29 + 1
+
+
+def test_the_examples_of_reference_topics_arrive_under_their_keys(
+    product: Product, tmp_path: Path
+) -> None:
+    examples = [
+        (topic, path.read_bytes())
+        for topic in REFERENCES
+        for path in sorted((FOLDER / "examples" / topic / "v1").glob("*.json"))
+    ]
+    lines = [
+        b'{"topic":"%b","value":%b}\n' % (topic.encode(), msgspec.json.format(raw, indent=-1))
+        for topic, raw in examples
+    ]
+    path = tmp_path / "reference"
+    path.write_bytes(b"".join(lines) + b'{"topic":"content","key":"c-1","raw":null}\n')
+
+    code, text = ingest(product, path)
+    records, counts = asyncio.run(reference_records(product))
+    read = [
+        read_reference(
+            one.topic,
+            one.key,
+            one.value,
+            one.at,
+            partition=one.partition,
+            partitions=counts[one.topic],
+        )
+        for one in records
+    ]
+
+    assert (code, "rejected" in text) == (0, False)
+    assert len(read) == len(examples) + 1
+    assert not [one for one in read if isinstance(one, Refused)]
+    assert [one for one in read if isinstance(one, Tombstone)] == [Tombstone("content", ("c-1",))]
+    assert all(one.by_broker for one in records)
+    assert counts == dict.fromkeys(REFERENCES, 1) | {CONSENTS: 4}
+
+
+async def reference_records(product: Product) -> tuple[list[TopicRecord], dict[str, int]]:
+    """What stands on the reference topics, and how many partitions they have."""
+    kafka = product.settings.kafka
+    with kafka_admin(kafka) as broker:
+        counts = {name: count for name, count in broker.counts().items() if name in REFERENCES}
+    async with record_reader(kafka) as reader:
+        places = [(topic, at) for topic, count in counts.items() for at in range(count)]
+        return await reader.newest(places, 100), counts
+
+
+def test_a_refused_reference_record_goes_back_unless_a_newer_one_stands(
+    product: Product, tmp_path: Path
+) -> None:
+    path = tmp_path / "profiles"
+    first, second = ({"kol_id": kol, "tier": "koc"} for kol in ("kol-once", "kol-twice"))
+    wrong = [json.dumps({"topic": PROFILES, "key": "x", "value": one}) for one in (first, second)]
+    right = json.dumps({"topic": PROFILES, "value": second | {"tier": "head"}})
+    path.write_text("\n".join([*wrong, right]))
+    code, text = ingest(product, path)
+    assert (code, "2 as wrong_key" in text) == (0, True)
+
+    outcome = asyncio.run(retried(product))
+
+    (back,), (stays,) = outcome.accepted, outcome.refused
+    assert (back.key, json.loads(back.value)) == (b"kol-once", first)
+    assert "a newer record of its key stands" in (stays.why_not or "")
+
+
+async def retried(product: Product) -> Outcome:
+    """What would become of the letters of profiles with a wrong key, sent as whoever reads them."""
+    settings = product.settings
+    found, _ = await reference_records(product)
+    letters = [
+        Rejected(PROFILES, one.partition, one.offset, one.at, "wrong_key", "", one.value)
+        for one in found
+        if one.key == b"x"
+    ]
+    sink = DeadLetters(client_options(settings.kafka))
+    await sink.start()
+    await sink.send(letters)
+    await sink.stop()
+    chosen = [
+        Letter(one.topic, one.partition, one.offset, "input", one.received_at, "wrong_key", "", NEW)
+        for one in letters
+    ]
+    return await assess(settings, chosen, {}, found[-1].at + HOUR)
 
 
 def test_an_order_that_was_too_late_is_explained(product: Product, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Records of reference topics: what is taken, what is refused and why, and their keys."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -377,6 +379,69 @@ def test_a_record_on_a_wrong_partition_or_without_a_key_takes_nothing_back() -> 
             found = read(PROFILES, value, key, *place)
             assert isinstance(found, Refused)
             assert found.key is None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A record as it lies in the log of a partition."""
+
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+def standing(log: Sequence[Sent], topic: str) -> dict[tuple[str | int, ...], Reference]:
+    """What a reader of these records knows in the end."""
+    known: dict[tuple[str | int, ...], Reference] = {}
+    for one in log:
+        place = {"partition": one.partition, "partitions": 2}
+        found = read_reference(topic, one.key, one.value, NOON, **place)  # type: ignore[arg-type]
+        if isinstance(found, Refused | Tombstone):
+            known.pop(found.key or (), None)
+        else:
+            parts = key_parts(topic, key_of(topic, found))
+            assert parts is not None
+            known[parts] = found
+    return known
+
+
+def compacted(log: Sequence[Sent], untouched: int) -> list[Sent]:
+    """What a broker leaves: of each partition and key the newest, and the end of the log."""
+    newest = {(one.partition, one.key): at for at, one in enumerate(log)}
+    return [
+        one
+        for at, one in enumerate(log)
+        if at >= len(log) - untouched or newest[one.partition, one.key] == at
+    ]
+
+
+@st.composite
+def logs(draw: st.DrawFn, topic: str) -> list[Sent]:
+    """Records of few keys: readable, not readable, taken back, under a key of others, elsewhere."""
+    some = [draw(records(topic)) for _ in range(2)]
+    keys = [key_from(topic, [one[name] for name in KEYS[topic]]) for one in some]
+    values = [*map(msgspec.json.encode, some), b"{oops", None]
+    made = st.builds(
+        lambda at, key, value: Sent(partition_of(key, 2) if at else 0, key, value),
+        st.sampled_from([True, True, True, False]),
+        st.sampled_from(keys),
+        st.sampled_from(values),
+    )
+    return draw(st.lists(made, max_size=8))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_who_reads_after_compaction_knows_what_who_read_before_it_knows(
+    data: st.DataObject,
+) -> None:
+    topic = data.draw(st.sampled_from(TOPICS))
+    log = data.draw(logs(topic))
+    left = compacted(log, data.draw(st.integers(0, len(log))))
+    without_tombstones = [one for one in compacted(log, 0) if one.value is not None]
+
+    assert standing(left, topic) == standing(log, topic)
+    assert standing(without_tombstones, topic) == standing(log, topic)
 
 
 # The schema
