@@ -111,6 +111,11 @@ class Values:
         new = np.arange(len(self._delta), dtype=np.int64) + len(base)
         return np.concatenate([base[is_there], new])
 
+    def entries(self) -> Entries:
+        """All of them, with the columns of the kind."""
+        found = [entries.take(row) for _, entries, row in self._split(self.all_rows())]
+        return Entries.joined([self._base.take(np.empty(0, np.int64)), *found])
+
     def flags(self, name: str, rows: Rows) -> NDArray[np.int8]:
         """The flag of each row: 1, 0, or UNKNOWN, also where the row is NONE."""
         found: NDArray[np.int8] = self._taken(name, rows, np.full(len(rows), UNKNOWN, np.int8))
@@ -266,6 +271,11 @@ class NumberLog:
     def numbers(self, kind: str) -> list[Number]:
         """The whole numbers of a kind, the least first."""
         return [one for _, one in sorted(self._numbers.items()) if one.manifest.kind == kind]
+
+    def newest(self, kind: str) -> Number | None:
+        """The greatest whole number of a kind, whether it holds yet or not."""
+        numbers = self.numbers(kind)
+        return numbers[-1] if numbers else None
 
     def faults(self) -> list[Fault]:
         """The numbers that are not whole, the least first."""

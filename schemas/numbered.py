@@ -106,6 +106,7 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True, tag=LAYOUT):
     removed: int  # removed ids in its parts
     sums: list[int]  # xxh3_64 of each part, in order
     made_at: int  # milliseconds by the clock of its trainer; for people
+    app: str  # whose trainer it was
 
     @property
     def is_base(self) -> bool:
@@ -148,6 +149,7 @@ def encode_number(
     removed: Lists | None = None,
     rows: int | None = None,
     made_at: int = 0,
+    app: str = "",
 ) -> tuple[list[Record], Record]:
     """The records of a number: those of its transaction, in order, and its seal.
 
@@ -159,6 +161,7 @@ def encode_number(
         removed: the ids of the base that are no more.
         rows: how many ids have values once it holds; of a base all of them.
         made_at: milliseconds by the clock of its trainer.
+        app: whose trainer it is.
 
     Raises:
         ValueError: an id is there twice.
@@ -178,6 +181,7 @@ def encode_number(
             len(removed),
             [xxh3_64_intdigest(part) for part in parts],
             made_at,
+            app,
         )
     )
     records = [

@@ -132,7 +132,14 @@ _ALL: Final = (
     ),
     Topic(USER_STATE, "chunk", "N", "snapshots of the user side", _COMPACTED, _STATE),
     Topic(KOL_STATE, "chunk", "N", "snapshots of the KOL side", _COMPACTED, _STATE),
-    Topic(SNAPSHOTS, "kind", "1", "numbered population values", _COMPACTED, {}),
+    Topic(
+        SNAPSHOTS,
+        "kind/number/part",
+        "1",
+        "numbered values: what all workers take for known from a record time on",
+        {**_COMPACTED, "message.timestamp.type": "LogAppendTime"},
+        {"segment.bytes": str(64 << 20), "segment.ms": "86400000"},  # superseded numbers go by days
+    ),
     Topic(CRISES, "kol_id", "N", "crises opened, closed, superseded", _COMPACTED, {}),
     Topic(REVIEWS, "crisis_id", "1", "a person's verdict on a crisis", _COMPACTED, {}),
     Topic(
@@ -165,6 +172,9 @@ TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({topic.name: topic for top
 # Topics without which everything runs: what needs one of them has no value, and says so.
 OPTIONAL: Final = frozenset({PROFILES, CONTENTS, SPEND, PERCEPTIONS, IDENTITIES, POLICIES, NOTICES})
 
+# Topics that versions which did not use them have created, with settings of that time
+ONCE_PLANNED: Final = frozenset({*OPTIONAL, SNAPSHOTS})
+
 AT_LEAST: Final = frozenset({"delete.retention.ms"})  # settings that may also be greater
 
 
@@ -188,4 +198,4 @@ DECISIVE: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 # Created, but nothing reads or nothing writes them yet: the docs do not list them.
-PLANNED: Final = frozenset({SNAPSHOTS, CRISES, REVIEWS})
+PLANNED: Final = frozenset({CRISES, REVIEWS})

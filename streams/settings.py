@@ -267,6 +267,12 @@ class Trainer(_Part):
         description="Seconds from one turn that brings the roll-ups up to date to the next; five "
         "times as long as a turn takes, if that is more, but for pauses of over 150 s.",
     )
+    numbers_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        description="Seconds from one turn that publishes what has changed of contents and KOLs as "
+        "numbered values to the next.",
+    )
     session_seconds: float = Field(
         10.0, ge=6, description="Seconds without a heartbeat until another trainer takes over."
     )

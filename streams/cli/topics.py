@@ -8,11 +8,13 @@ from streams.cli.screen import out, print_json
 
 def topics(*, home: Home = HOME, as_json: Json = False) -> None:
     """Create missing topics, and check partitions and settings of the others."""
-    from streams.clients.kafka_admin import kafka_admin
+    from streams.clients.kafka_admin import adopt_topics, kafka_admin
     from streams.settings import load
 
     use_home(home)
-    with kafka_admin(load(("kafka",)).kafka) as broker:
+    kafka = load(("kafka",)).kafka
+    with kafka_admin(kafka) as broker:
+        adopt_topics(broker, kafka.partitions)
         created = broker.create()
         differences = broker.differences()
     if as_json:

@@ -20,6 +20,7 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from schemas.topics import (
     DEAD_LETTERS,
     DECISIVE,
+    ONCE_PLANNED,
     OPTIONAL,
     PLANNED,
     TOPICS,
@@ -243,6 +244,11 @@ class Broker:
         answer = self._client.describe_configs([resource], config_filter="all")
         return {key: value["value"] for key, value in answer["topic"][name].items()}
 
+    def set_configs(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Give settings to one topic; the others stay."""
+        name = self._kafka.broker_topic(topic)
+        self._client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(configs))])
+
     def first_offsets(self, topics: Iterable[str]) -> Offsets:
         """The oldest offset that still exists, per partition."""
         return self._offsets(topics, OffsetSpec.EARLIEST)
@@ -393,6 +399,22 @@ class Broker:
 
     def _plan(self) -> Mapping[str, tuple[int, Mapping[str, str]]]:
         return plan(self._kafka.partitions)
+
+
+def adopt_topics(broker: Broker, n: int) -> None:
+    """Give the settings of the plan to topics that an older version created and nobody has used.
+
+    Args:
+        broker: where they are.
+        n: partitions of the deployment.
+
+    """
+    written = {topic for (topic, _), end in broker.end_offsets(ONCE_PLANNED).items() if end}
+    for topic in sorted((ONCE_PLANNED & broker.counts().keys()) - written):
+        now, wanted = broker.configs(topic), plan(n)[topic][1]
+        missing = {key: one for key, one in wanted.items() if not suffices(key, now.get(key), one)}
+        if missing:
+            broker.set_configs(topic, missing)
 
 
 def _setting_difference(topic: str, name: str, key: str, what: str, value: str) -> Difference:

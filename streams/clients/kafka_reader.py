@@ -108,6 +108,26 @@ class RecordReader:
                 raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
         return found
 
+    async def committed_end(self, place: Place) -> int:
+        """Where what is committed of a partition ends now; an open transaction ends it, too."""
+        tp = self._tp(place)
+        return int((await self._consumer.end_offsets([tp]))[tp])
+
+    async def between(self, place: Place, begin: int, end: int) -> AsyncIterator[TopicRecord]:
+        """The committed records of a partition from an offset on up to another one.
+
+        Raises:
+            BrokerError: they cannot be read.
+
+        """
+        tp = self._tp(place)
+        first = (await self._consumer.beginning_offsets([tp]))[tp]
+        start = max(first, begin)
+        async for record in self._read_range({tp: start}, {tp: end}):
+            yield record
+        if start < end and await self._consumer.position(tp) < end:
+            raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
+
     async def _read_range(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
     ) -> AsyncIterator[TopicRecord]:
@@ -143,6 +163,18 @@ def _topic_record(record: Any, kafka: Kafka) -> TopicRecord:  # noqa: ANN401  # 
         dict(record.headers),
         record.timestamp_type == LOG_APPEND_TIME,
     )
+
+
+async def oldest_at(kafka: Kafka, begins: Mapping[Place, int]) -> int | None:
+    """The record time of the oldest record of some partitions, ms; None where none has any.
+
+    Args:
+        kafka: the brokers.
+        begins: the offset at which each partition begins.
+
+    """
+    async with record_reader(kafka) as records:
+        return min((one.at for one in await records.first_at(begins)), default=None)
 
 
 @asynccontextmanager

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from schemas.numbered import KINDS
 from streams.runtime.metrics import MetricSet
 from streams.trainer.report import Report
 from streams.trainer.standing import LATE_SECONDS, Notes
 from streams.trainer.telemetry import METRICS
+from streams.trainer.turns import MINUTES, NUMBERS
 
 
 @dataclass(slots=True)
@@ -84,11 +86,22 @@ class Health:
         self.last[turn] = LastTurn(now, seconds, report)
         self.metrics.observe("kol_trainer_turn_seconds", seconds, turn)
         self.metrics.set("kol_trainer_last_success_timestamp_seconds", now, turn)
-        self.metrics.set("kol_trainer_waiting_rollups", len(report.waiting))
+        if turn == MINUTES:
+            self.metrics.set("kol_trainer_waiting_rollups", len(report.waiting))
+        if turn == NUMBERS:
+            self._show_numbers(report)
         for table, n in report.buckets.items():
             self.metrics.add("kol_trainer_buckets_total", n, table)
         for table, n in report.rows.items():
             self.metrics.add("kol_trainer_rows_total", n, table)
+
+    def _show_numbers(self, report: Report) -> None:
+        for kind, one in report.newest.items():
+            self.metrics.set("kol_trainer_newest_number", one.number, kind)
+            self.metrics.set("kol_trainer_number_rows", one.rows, kind)
+            self.metrics.set("kol_trainer_number_timestamp_seconds", one.sealed_at / 1000, kind)
+        for kind in KINDS:
+            self.metrics.set("kol_trainer_number_refused", float(kind in report.refused), kind)
 
     def fail(self, turn: str, why: str) -> None:
         """It failed."""
@@ -120,6 +133,10 @@ class Health:
             for name, one in self.last.items()
             if (since := one.succeeded_at or self._began) < now - LATE_SECONDS - self._every[name]
             or one.failure
+        ] + [
+            f"{name}: {one.report.complaint}"
+            for name, one in self.last.items()
+            if one.report.complaint
         ]
 
     def status(self) -> dict[str, Any]:

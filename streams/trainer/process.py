@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
-from schemas.topics import TRAINER
+from schemas.topics import SNAPSHOTS, TRAINER
 from sinks.migrate import check as schema_fault
 from streams.clients.app_names import name_conflict
 from streams.clients.clickhouse import connect
@@ -53,7 +53,7 @@ def check(settings: Settings) -> None:
 
     """
     with kafka_admin(settings.kafka, OUTAGE_SECONDS) as broker:
-        fatal = [one for one in broker.differences(TRAINER) if one.fatal]
+        fatal = [one for one in broker.differences(TRAINER, SNAPSHOTS) if one.fatal]
     if fatal:
         raise NotReadyError("; ".join(f"topic {one.topic} {one.what}" for one in fatal))
     conf = settings.clickhouse

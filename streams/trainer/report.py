@@ -1,7 +1,15 @@
 """What a turn did."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class NewestNumber(NamedTuple):
+    """The newest whole number of a kind of numbered values."""
+
+    number: int
+    rows: int  # ids that have values
+    sealed_at: int  # record time of its seal, ms
 
 
 @dataclass(slots=True)
@@ -12,11 +20,21 @@ class Report:
     rows: dict[str, int] = field(default_factory=dict)  # roll-up -> rows written
     waiting: list[str] = field(default_factory=list)  # roll-ups whose changed days are collected
     seconds: float = 0.0
+    newest: dict[str, NewestNumber] = field(default_factory=dict)  # kind -> its newest number
+    refused: dict[str, str] = field(default_factory=dict)  # kind -> why no number is published
+    others: str = ""  # who publishes the numbers instead
 
     @property
     def is_complete(self) -> bool:
         """Whether all that had changed when the turn began was added up."""
         return not self.waiting
+
+    @property
+    def complaint(self) -> str:
+        """What a person should look at although the turn succeeded; empty: nothing."""
+        return "; ".join(
+            f"no number of {kind} is published: {why}" for kind, why in self.refused.items()
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -25,4 +43,7 @@ class Report:
             "rows": self.rows,
             "waiting": self.waiting,
             "seconds": round(self.seconds, 3),
+            "newest": {kind: one._asdict() for kind, one in self.newest.items()},
+            "refused": self.refused,
+            "others": self.others,
         }

@@ -13,6 +13,7 @@ from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError
 from schemas.topics import TRAINER
 from streams.clients.kafka_admin import Broker
 
+LONGEST_COMPLAINT: Final = 300  # characters: brokers keep 4 KiB of notes
 LATE_SECONDS: Final = 300.0  # without a turn that succeeded: roll-ups stand still
 
 
@@ -24,6 +25,7 @@ class Notes(msgspec.Struct, frozen=True):
     since: int  # when it took over
     settled: int = 0  # the last generation in which a turn has left nothing waiting
     succeeded: dict[str, int] = {}  # turn -> when it last did; msgspec copies the default
+    complaints: dict[str, str] = {}  # turn -> what a person should look at, although it did
 
     @property
     def who(self) -> str:
@@ -34,10 +36,15 @@ class Notes(msgspec.Struct, frozen=True):
         """
         return f"process {self.pid} of {self.host}"
 
-    def after(self, turn: str, settled: int, now_ms: int) -> "Notes":
+    def after(self, turn: str, settled: int, now_ms: int, complaint: str = "") -> "Notes":
         """These notes after a turn that succeeded."""
         succeeded = {**self.succeeded, turn: now_ms}
-        return msgspec.structs.replace(self, settled=settled, succeeded=succeeded)
+        complaints = {one: why for one, why in self.complaints.items() if one != turn}
+        if complaint:
+            complaints[turn] = complaint[:LONGEST_COMPLAINT]
+        return msgspec.structs.replace(
+            self, settled=settled, succeeded=succeeded, complaints=complaints
+        )
 
     def encode(self) -> str:
         """As it is committed.

@@ -5,12 +5,14 @@ Timestamps instead of ages, so that a dead trainer looks old.
 
 from typing import Final
 
+from schemas.numbered import KINDS
 from schemas.rollups import ROLL_UPS
 from streams.runtime.metrics import Metric
 from streams.trainer.turns import TURNS
 
 TURN: Final = tuple((name,) for name in TURNS)
 TABLE: Final = tuple((name,) for name in ROLL_UPS)
+KIND: Final = tuple((name,) for name in KINDS)
 LENGTHS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 METRICS: Final[dict[str, Metric]] = {
@@ -40,5 +42,15 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "kol_trainer_waiting_rollups": Metric(
         "gauge", "Roll-ups by day whose source has changed since all changed days were added up."
+    ),
+    "kol_trainer_newest_number": Metric(
+        "gauge", "The newest number of numbered values on kol-snapshots.", ("kind",)
+    ),
+    "kol_trainer_number_rows": Metric("gauge", "Ids that have values in it.", ("kind",)),
+    "kol_trainer_number_timestamp_seconds": Metric(
+        "gauge", "When it was sealed: it holds ten seconds later.", ("kind",)
+    ),
+    "kol_trainer_number_refused": Metric(
+        "gauge", "1 while a change is kept back because it looks like a mishap.", ("kind",)
     ),
 }

@@ -185,7 +185,7 @@ class Trainer:
         """Whether this process holds the lock, no turn is due, and nobody asks for one."""
         if not (self.health.generation and self._lock.is_assigned):
             return False
-        if self._number and await self._lock.is_overtaken():
+        if self._number and MINUTES in self._due and await self._lock.is_overtaken():
             self._due[MINUTES] = 0.0
         return min(self._due.values()) > self._clock()
 
@@ -258,7 +258,7 @@ class Trainer:
         finally:
             self.health.end()
         settled = generation if name == MINUTES else self._notes.settled
-        notes = self._notes.after(name, settled, self._now_ms())
+        notes = self._notes.after(name, settled, self._now_ms(), report.complaint)
         if await self._lock.note(notes.encode()):
             self._notes = notes
             self.health.succeed(name, self._clock() - begun, report)

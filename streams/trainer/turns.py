@@ -8,6 +8,7 @@ all turns before it, and smaller than those of all that begin after it.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -16,10 +17,12 @@ from clickhouse_connect.driver.client import Client
 from streams.clients.clickhouse import connect, query
 from streams.settings import Settings
 from streams.trainer.generations import TURN_BITS, Version
+from streams.trainer.numbering import Numbering
 from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps
 
 MINUTES: Final = "minutes"
+NUMBERS: Final = "numbers"
 KEPT: Final = ("rollup_floor", "rollup_cursor")  # tables that say how far turns have come
 
 
@@ -78,11 +81,25 @@ def _roll_ups(work: Work) -> Report:
     return rollups.turn(version, now_ms=work.now_ms, at_once=work.settles)
 
 
+@cache
+def _numbering(settings: Settings) -> Numbering:
+    """What this process keeps of numbers from one turn to the next."""
+    return Numbering(settings)
+
+
+def _numbers(work: Work) -> Report:
+    return _numbering(work.settings).turn(work.client, work.before, work.now_ms)
+
+
 TURNS: Final[Mapping[str, Turn]] = MappingProxyType(
     {
         MINUTES: Turn(
             lambda settings: settings.trainer.minutes_seconds,
             _roll_ups,
+        ),
+        NUMBERS: Turn(
+            lambda settings: settings.trainer.numbers_seconds,
+            _numbers,
         ),
     }
 )

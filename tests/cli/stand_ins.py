@@ -187,7 +187,12 @@ def topics(text: str) -> Callable[..., Any]:
 
     @contextmanager
     def connect(*_: object) -> Iterator[Any]:
-        yield SimpleNamespace(create=lambda: [text], differences=lambda: [difference])
+        yield SimpleNamespace(
+            create=lambda: [text],
+            differences=lambda: [difference],
+            end_offsets=lambda _: {},
+            counts=dict,
+        )
 
     return connect
 

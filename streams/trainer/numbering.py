@@ -1,0 +1,126 @@
+"""The turn "numbers": what the dimensions say becomes numbered values, and old numbers go.
+
+Of all apps on the brokers one publishes: the one whose trainer published last, as long as a trainer
+of it runs. So a replay, whose dimensions are read later, contradicts nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+from kafka.errors import KafkaError
+
+from schemas.events import INPUTS
+from schemas.number_log import FOREVER, NumberLog
+from schemas.numbered import KINDS
+from streams.clients.kafka_admin import BrokerError, kafka_admin
+from streams.clients.kafka_reader import oldest_at
+from streams.settings import Settings
+from streams.trainer.population import Population
+from streams.trainer.publishing import Numbers
+from streams.trainer.report import NewestNumber, Report
+from streams.trainer.standing import group_of
+
+REMOVAL_MS: Final = 3_600_000  # between two looks for numbers that nobody asks for any more
+SLACK_MS: Final = 3_600_000  # before the oldest input record: who folds older ones has them anyway
+
+log = logging.getLogger("kol.trainer")
+
+
+class Numbering:
+    """What a process keeps between two turns: how far it has read, what it has looked at.
+
+    Args:
+        settings: of the deployment.
+
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._numbers = Numbers(settings.kafka, settings.app_id)
+        self._population = Population(settings.clickhouse.database)
+        self._refused: dict[str, str] = {}
+        self._looked_at = -REMOVAL_MS  # when numbers were last removed, ms
+
+    def turn(
+        self, client: Client, before: Callable[[], None], now_ms: int, *, anyway: bool = False
+    ) -> Report:
+        """Publish what has changed; gives the newest numbers, and what is kept back.
+
+        Args:
+            client: of an account that reads the dimensions.
+            before: each statement; raises where the turn is to end.
+            now_ms: milliseconds since the epoch.
+            anyway: also publish what is kept back.
+
+        Raises:
+            ExpectedError: ClickHouse or the brokers refuse, or a number did not come about.
+
+        """
+        found = asyncio.run(self._numbers.read())
+        other = "" if anyway else self._publisher(found)
+        if other:
+            why = f"a trainer of {other} publishes the numbers"
+            return Report(newest=newest_of(found), others=why)
+        if anyway:
+            self._population.forget()
+        changed = self._population.changed(client, before)
+        states = {kind: entries for kind, (entries, _) in changed.items()}
+        if states:
+            before()
+            done = asyncio.run(self._numbers.publish(states, now_ms, anyway=anyway))
+            for kind, (_, marks) in changed.items():
+                self._population.take(kind, marks)
+                self._refused.pop(kind, None)
+            for kind, number in done.published.items():
+                base = "a base" if number.base is None else f"to {number.manifest.base}"
+                rows, size = number.manifest.rows, number.stored_bytes
+                log.info(
+                    "number %d of %s: %d rows, %d bytes, %s",
+                    *(number.manifest.number, kind, rows, size, base),
+                )
+            for kind, why in done.refused.items():
+                log.warning("no number of %s is published: %s", kind, why)
+            self._refused |= done.refused
+        if now_ms - self._looked_at >= REMOVAL_MS:
+            before()
+            self._remove(now_ms)
+            self._looked_at = now_ms
+        return Report(newest=newest_of(self._numbers.log), refused=dict(self._refused))
+
+    def _publisher(self, found: NumberLog) -> str:
+        """The other app whose trainer published last, if one of its trainers runs."""
+        newest = [one for kind in KINDS if (one := found.newest(kind)) is not None]
+        if not newest:
+            return ""
+        app = max(newest, key=lambda one: one.manifest.number).manifest.app
+        if app == self._settings.app_id:
+            return ""
+        try:
+            with kafka_admin(self._settings.kafka) as broker:
+                return app if broker.members(group_of(app)) else ""
+        except KafkaError as error:
+            raise BrokerError(f"whether a trainer of {app} runs is not known: {error!r}") from error
+
+    def _remove(self, now_ms: int) -> None:
+        """Remove the numbers that were superseded before the oldest record of the inputs."""
+        if not any(self._numbers.log.superseded(kind, FOREVER) for kind in KINDS):
+            return
+        kafka = self._settings.kafka
+        with kafka_admin(kafka) as broker:
+            first = broker.first_offsets(INPUTS)
+        oldest = asyncio.run(oldest_at(kafka, first))
+        since = min(now_ms if oldest is None else oldest, now_ms) - SLACK_MS
+        if gone := asyncio.run(self._numbers.remove_before(since)):
+            log.info("%d numbers removed: all inputs are newer than what superseded them", gone)
+
+
+def newest_of(found: NumberLog) -> dict[str, NewestNumber]:
+    """The newest whole number of each kind that has one."""
+    return {
+        kind: NewestNumber(one.manifest.number, one.manifest.rows, one.sealed_at)
+        for kind in KINDS
+        if (one := found.newest(kind)) is not None
+    }
