@@ -419,8 +419,9 @@ def adopt_topics(broker: Broker, n: int) -> None:
 
 def _setting_difference(topic: str, name: str, key: str, what: str, value: str) -> Difference:
     """A setting with another value than the plan's; fatal where numbers would be wrong."""
-    is_needed = topic not in PLANNED | OPTIONAL
-    if key in DECISIVE and key in TOPICS[topic].required and is_needed:
-        what += f": {DECISIVE[key]}; `{alter_command(name, key, value)}`"
-        return Difference(name, what, fatal=True)
-    return Difference(name, what + CAUTIONS.get((topic, key), ""), fatal=False)
+    is_required = key in TOPICS[topic].required and topic not in PLANNED
+    command = f"`{alter_command(name, key, value)}`"
+    if is_required and key in DECISIVE and topic not in OPTIONAL:
+        return Difference(name, f"{what}: {DECISIVE[key]}; {command}", fatal=True)
+    mend = f": {command}" if is_required else ""
+    return Difference(name, what + (CAUTIONS.get((topic, key)) or mend), fatal=False)

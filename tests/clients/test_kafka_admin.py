@@ -67,6 +67,7 @@ def test_no_worker_stands_still_for_a_reference_topic(name: str) -> None:
     ]
 
     assert [(one.topic, one.fatal) for one in found] == [(name, False)] * 4
+    assert f"--entity-name {name} --add-config delete.retention.ms=2592000000" in found[3].what
 
 
 def test_tombstones_may_be_kept_for_longer() -> None:
@@ -106,7 +107,7 @@ def test_a_setting_that_makes_numbers_wrong_stops_the_worker(
     [
         ("purchases", "retention.ms", "1"),
         (DEAD_LETTERS, "cleanup.policy", "delete"),
-        ("identity", "cleanup.policy", "delete"),  # nothing reads it
+        ("kol-reviews", "cleanup.policy", "delete"),  # nothing reads it
     ],
 )
 def test_a_setting_of_the_operator_does_not(topic: str, key: str, value: str) -> None:

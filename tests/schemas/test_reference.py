@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.doors import OF_REFERENCES, RejectReason
 from schemas.events import MAX_EVENT_BYTES
 from schemas.partitioner import partition_of
-from schemas.reference import Refused, Tombstone, read_reference
+from schemas.reference import Refused, Tombstone, own_key, read_reference
 from schemas.reference_keys import KEYS, key_from, key_of, key_parts
 from schemas.reference_types import (
     CONSENTS,
@@ -351,6 +351,16 @@ def test_the_key_of_a_record_is_made_of_its_fields() -> None:
     notice = Notice(kol_id="k/1", kind="violation", ref="100%", ts=NOON)
 
     assert key_of(NOTICES, notice) == b"k%2F1/violation/100%25"
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_value_alone_says_which_key_it_must_have(topic: str) -> None:
+    value = msgspec.json.encode(LEAST[topic])
+    key = own_key(topic, value)
+
+    assert key == key_from(topic, [LEAST[topic][name] for name in KEYS[topic]])
+    assert read_reference(topic, key, value, NOON) == read(topic, LEAST[topic])
+    assert own_key(topic, value[:-1]) is None
 
 
 def test_a_record_without_a_value_takes_back_what_its_key_names() -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from schemas.mentions import user_of
 from schemas.partitioner import partition_of
+from schemas.reference_types import REFERENCES
 from schemas.topics import OPTIONAL, TOPICS, alter_command, suffices
 from streams.clients.kafka_admin import OpenTransaction, Replicas
 from streams.clients.kafka_reader import Place, TopicRecord
@@ -127,28 +128,31 @@ def _co_partitioning(counts: Mapping[str, int], n: int) -> Finding:
     )
 
 
-def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Finding]:
-    """Whether the newest records are in the partition that murmur2 of their user_id gives.
+def partitioners(
+    newest: Iterable[TopicRecord], counts: Mapping[str, int], now: int
+) -> list[Finding]:
+    """Whether the newest records are in the partition that murmur2 of what they belong to gives.
 
     Args:
-        newest: records of input topics.
-        n: partitions of them.
+        newest: records of input topics, by their user_id, and of reference topics, by their key.
+        counts: topic -> number of partitions.
         now: milliseconds; records older than an hour say nothing about today's producers.
 
     """
     seen: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for record in newest:
-        user = user_of(record.value or b"") if record.at > now - RECENT_MS else None
-        if user is not None:
+        key = _partitioned_by(record) if record.at > now - RECENT_MS else None
+        if key:
             seen[record.topic] += 1
-            wrong[record.topic] += partition_of(user.encode(), n) != record.partition
+            wrong[record.topic] += partition_of(key, counts[record.topic]) != record.partition
     found = [
         fault(
             "partitioners",
             f"{count} of the newest {seen[topic]} records of {topic} are in another partition than"
-            " murmur2 of their user_id",
-            "its producers must key by user_id with the murmur2 partitioner (librdkafka: "
+            f" murmur2 of their {'key' if topic in REFERENCES else 'user_id'}",
+            "its producers must key by "
+            f"{TOPICS[topic].key} with the murmur2 partitioner (librdkafka: "
             f"partitioner=murmur2_random); then `kol dlq retry --reason {WRONG_PARTITION}`",
         )
         for topic, count in sorted(wrong.items())
@@ -157,6 +161,14 @@ def partitioners(newest: Iterable[TopicRecord], n: int, now: int) -> list[Findin
     return found or [
         fine("partitioners", f"{seen.total()} of the newest records are in the right partition")
     ]
+
+
+def _partitioned_by(record: TopicRecord) -> bytes | None:
+    """What the partition of a record goes by."""
+    if record.topic in REFERENCES:
+        return record.key
+    user = user_of(record.value or b"")
+    return None if user is None else user.encode()
 
 
 def open_transactions(found: Iterable[OpenTransaction], now: int) -> list[Finding]:

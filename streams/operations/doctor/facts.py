@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.events import INPUTS
+from schemas.reference_types import REFERENCES
 from schemas.topics import KOL_STATE, TOPICS, TRAINER, USER_STATE
 from sinks.migrate import check
 from sinks.probe import insert_fault
@@ -102,7 +103,7 @@ async def _records(
     n = settings.kafka.partitions
     unsafe = {at: committed.get(at, 0) for at, end in ends.items() if end > committed.get(at, 0)}
     async with record_reader(settings.kafka) as records:
-        newest = await records.newest(_places(counts, INPUTS), NEWEST)
+        newest = await records.newest(_places(counts, (*INPUTS, *REFERENCES)), NEWEST)
         states = {
             side: await records.newest(_places(counts, [topic]), TAIL)
             for side, (topic, _) in reading_findings.STATES.items()
@@ -110,7 +111,7 @@ async def _records(
         waiting = await records.first_at(unsafe) if unsafe else []
     now = _now()
     oldest = {(one.topic, one.partition): one.at for one in waiting}
-    found = broker_findings.partitioners(newest, n, now)
+    found = broker_findings.partitioners(newest, {**counts, **dict.fromkeys(INPUTS, n)}, now)
     found += reading_findings.lag(ends, committed, oldest, now)
     for side, (_, inputs) in reading_findings.STATES.items():
         known = {at for (topic, at), offset in committed.items() if topic in inputs and offset}

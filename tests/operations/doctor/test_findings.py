@@ -204,7 +204,7 @@ def test_a_record_in_another_partition_than_murmur2_says_is_found() -> None:
     value = msgspec.json.encode(click())
     wrong = worst(
         broker_findings.partitioners(
-            [record(value), record(value, partition=(HOME + 1) % N)], N, NOON
+            [record(value), record(value, partition=(HOME + 1) % N)], COUNTS, NOON
         )
     )
 
@@ -215,13 +215,30 @@ def test_a_record_in_another_partition_than_murmur2_says_is_found() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"{oops", b"[]", b'{"user_id":""}', b'{"user_id":7}'])
 def test_a_record_that_names_no_user_says_nothing_of_partitioners(value: bytes | None) -> None:
-    assert severities(broker_findings.partitioners([record(value, partition=0)], N, NOON)) == [FINE]
+    assert severities(broker_findings.partitioners([record(value, partition=0)], COUNTS, NOON)) == [
+        FINE
+    ]
+
+
+def test_a_reference_record_belongs_where_its_key_says_of_the_partitions_of_its_topic() -> None:
+    counts = COUNTS | {"content": 3}
+    right = partition_of(b"c1", 3)
+
+    def at(partition: int, key: bytes | None = b"c1") -> list[Finding]:
+        sent = record(b"{}", topic="content", key=key, partition=partition)
+        return broker_findings.partitioners([sent], counts, NOON)
+
+    assert severities(at(right)) == [FINE]
+    assert severities(at((right + 1) % 3, None)) == [FINE]
+    wrong = worst(at((right + 1) % 3))
+    assert "murmur2 of their key" in wrong.what
+    assert "key by content_id" in wrong.mend
 
 
 def test_what_was_sent_long_ago_says_nothing_of_todays_producers() -> None:
     old = record(msgspec.json.encode(click()), partition=(HOME + 1) % N, at=NOON - HOUR)
 
-    assert severities(broker_findings.partitioners([old], N, NOON)) == [FINE]
+    assert severities(broker_findings.partitioners([old], COUNTS, NOON)) == [FINE]
 
 
 # ---------------------------------------------------------------- how far
