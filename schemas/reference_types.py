@@ -32,11 +32,11 @@ _Words = Annotated[tuple[Label, ...], Meta(max_length=MAX_LIST)]
 _Weights = Annotated[dict[Label, float], Meta(max_length=MAX_LIST)]
 _Shares = Annotated[dict[Label, Share], Meta(max_length=MAX_LIST)]
 
-# A day of the calendar from 2000 on: months of 31 and 30 days, February, its 29th in leap years
+# A day of this century: months of 31 and 30 days, February, its 29th in leap years
 _CALENDAR: Final = (
-    "^(?:[2-9][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "^20(?:[0-9]{2}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
-    "|(?:[2-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[3579][26])00)-02-29)$"
+    "|(?:[02468][048]|[13579][26])-02-29)$"
 )
 Day = Annotated[str, Meta(pattern=_CALENDAR, min_length=10, max_length=10)]
 Month = Annotated[str, Meta(pattern="^[0-9]{4}-(?:0[1-9]|1[0-2])$", min_length=7, max_length=7)]

@@ -27,7 +27,7 @@ _ids = text_ids.map(lambda text: f"x{text}")  # never nobody
 _past = times.map(lambda at: min(at, NOON))
 _words = st.lists(labels, max_size=3)
 _flags = {"verified": st.booleans(), "virtual_kol": st.booleans()}
-_days = st.dates(min_value=date(2000, 1, 1)).map(str)
+_days = st.dates(date(2000, 1, 1), date(2099, 12, 31)).map(str)
 
 _NEEDED: Final[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "kol-profile": {"kol_id": kols | _ids},
