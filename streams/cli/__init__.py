@@ -23,6 +23,7 @@ from streams.cli import (
     migrate,
     replay,
     rollup,
+    snapshots,
     sql,
     status,
     top,
@@ -76,6 +77,7 @@ for name, command in COMMANDS.items():
 app.add_typer(explain.explain, name="explain")
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(replay.replay, name="replay")
+app.add_typer(snapshots.snapshots, name="snapshots")
 
 
 def print_version(is_given: bool) -> None:  # noqa: FBT001  # as typer calls it

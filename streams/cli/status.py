@@ -58,5 +58,6 @@ def _print_trainer(trainer: dict[str, Any]) -> None:
     waiting = sum(len(one["waiting"]) for one in page.get("turns", {}).values())
     waits = f", old days of {waiting} roll-ups wait for a later one" if waiting else ""
     out.print(f"trainer: {trainer['text']}{waits}")
-    for fault in filter(None, [trainer["fault"], *page.get("ready", []), *page.get("live", [])]):
+    said = [trainer["fault"], "" if page else trainer["numbers"]]  # its page says it, too
+    for fault in filter(None, [*said, *page.get("ready", []), *page.get("live", [])]):
         out.print(styled(f"trainer: {fault}", "bold red"))

@@ -97,6 +97,7 @@ def trainer_report(settings: Settings, url: str) -> dict[str, Any] | None:
         "page": page,
         "text": trainer_standing.summary(found, now),
         "fault": trainer_standing.fault(found, now),
+        "numbers": trainer_standing.numbers_fault(found, now),
     }
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from streams.operations.durations import duration_text
 from streams.trainer.standing import LATE_SECONDS, Standing
-from streams.trainer.turns import MINUTES
+from streams.trainer.turns import MINUTES, NUMBERS
 
 STARTED_BY: Final = "`kol up` or `kol trainer` starts one"
 
@@ -40,6 +40,25 @@ def absence(standing: Standing, now_ms: int) -> str:
         return "nobody holds the lock, or ever has"
     age = max(0, now_ms - max(notes.since, last or 0))
     return f"nobody holds the lock; last was {notes.who}, {duration_text(age)} ago"
+
+
+def numbers_fault(standing: Standing, now_ms: int) -> str:
+    """Why what workers take for known may be old; empty while the trainer keeps it up to date.
+
+    >>> numbers_fault(Standing(0, 0, None), 0)
+    ''
+    """
+    notes = standing.notes
+    if notes is None:
+        return ""
+    if why := notes.complaints.get(NUMBERS):
+        return why
+    last = standing.last_success(NUMBERS)
+    age = now_ms - (notes.since if last is None else last)
+    if age <= LATE_SECONDS * 1000:
+        return ""
+    ago = "never succeeded" if last is None else f"last succeeded {duration_text(age)} ago"
+    return f"the turn that publishes numbered values {ago}"
 
 
 def summary(standing: Standing, now_ms: int) -> str:

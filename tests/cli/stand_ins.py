@@ -22,6 +22,7 @@ from streams.operations.ingest.check import Forecast, LateLine
 from streams.operations.ingest.lines import Unusable
 from streams.operations.ingest.send import Sent
 from streams.operations.leaderboard import Fall, Leaderboard, Score, Split
+from streams.operations.numbers import Holding, Listed
 from streams.trainer.by_hand import ByHand
 from streams.trainer.report import Report as Done
 
@@ -134,6 +135,7 @@ def status(text: str) -> dict[str, Any]:
         "trainer": {
             "text": text,
             "fault": text,
+            "numbers": text,
             "page": {"ready": [text], "live": [text], "turns": {text: {"waiting": [text]}}},
         },
         **{name: {text: 1} for name in ("doors", "rejected", "counters")},
@@ -278,6 +280,19 @@ def stand_ins(text: str) -> dict[str, Replacements]:
         "replay run": second | {"streams.operations.replay.run:catch_up": refused},
         "replay swap": second
         | {"streams.operations.replay.run:swap_once_caught_up": returns(None)},
+        "snapshots list": {
+            "streams.operations.numbers:read_numbers": awaits(None),
+            "streams.operations.numbers:listed": returns([Listed(text, 1, text, valid=True)]),
+        },
+        "snapshots publish": {
+            "streams.operations.numbers:publish": returns(Done(refused={text: text}, others=text))
+        },
+        "snapshots show": {
+            "streams.operations.numbers:read_numbers": awaits(None),
+            "streams.operations.numbers:what_holds": returns(
+                Holding(text, 0, 1, 0, 1, [{"id": text, "tier": text, "accounts": [text]}])
+            ),
+        },
         "sql": READER | {"streams.clients.clickhouse:query": returns([{text: text, "n": 1}])},
         "status": {"streams.operations.status:status_report": returns(status(text))},
         "top": {

@@ -93,7 +93,9 @@ async def _kafka(settings: Settings) -> list[Finding]:
         logs = [name for name in (*read, USER_STATE, KOL_STATE) if name in counts]
         found += broker_findings.open_transactions(broker.open_transactions(logs), _now())
         if TRAINER in counts:  # else the topics have a finding of their own
-            found.append(trainer_findings.roll_ups(standing(broker, settings.app_id), _now()))
+            trainers = standing(broker, settings.app_id)
+            found.append(trainer_findings.roll_ups(trainers, _now()))
+            found += trainer_findings.numbers(trainers, _now())
     return found + await _records(settings, counts, committed, ends)
 
 

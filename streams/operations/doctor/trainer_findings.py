@@ -5,6 +5,18 @@ from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.trainer.standing import Standing
 
 
+def numbers(standing: Standing, now: int) -> list[Finding]:
+    """Whether what workers take for known follows the dimensions; `now` is milliseconds."""
+    why = trainer_standing.numbers_fault(standing, now)
+    if not why:
+        return [] if standing.notes is None else [fine("numbers", "as the dimensions say")]
+    mend = (
+        "its log says why; workers go on with the newest number. Is the change meant: "
+        "`kol snapshots publish --accept-jump`"
+    )
+    return [warning("numbers", why, mend)]
+
+
 def roll_ups(standing: Standing, now: int) -> Finding:
     """Whether roll-ups follow what workers write; `now` is milliseconds."""
     wrong = trainer_standing.fault(standing, now)
