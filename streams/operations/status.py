@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 
 from deploy.embedded.state_folder import StateFolder
 from schemas.events import INPUTS
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES
 from streams.clients.clickhouse import ReadingError, query, reader
 from streams.clients.kafka_admin import BrokerError, kafka_admin
@@ -70,7 +71,7 @@ def held_back(settings: Settings) -> list[dict[str, Any]]:
     now = time.time_ns() // 1_000_000
     try:
         with kafka_admin(settings.kafka, ANSWER_SECONDS) as broker:
-            found = long_open(broker.open_transactions((*INPUTS, ERASURES, CELLS)), now)
+            found = long_open(broker.open_transactions((*INPUTS, ERASURES, CONSENTS, CELLS)), now)
     except (BrokerError, KafkaError):
         return []
     return [one.as_dict() | {"text": held_text(one, now)} for one in found]

@@ -7,13 +7,16 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import faust
 from faust.types import StreamT
 
 from schemas.columns import RecordBatch
+from schemas.consents import HOLDS_AFTER_MS
 from schemas.events import INPUTS
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES
 from streams.core.moments import HORIZON_MS
 from streams.core.sides import Side
@@ -36,13 +39,16 @@ from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
 from streams.worker.naming import member_finder
+from streams.worker.numbers_reader import NumbersReader
 from streams.worker.outputs import Outputs
+from streams.worker.read_ahead import Beside, Progress, ReachedEnd
 from streams.worker.snapshotting import Release
-from streams.worker.user_lane import InputEnd
+from streams.worker.user_lane import SKEW_MS, InputEnd
 
 TICK_SECONDS = 1.0
 METADATA_SECONDS = 5.0  # a topic that gets more partitions is noticed within this
 STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
+GIVE_UP_SECONDS = 60.0  # numbered values that no record asks for any more leave memory
 COMMIT_SECONDS = 0.25  # offsets follow snapshots at once; `kol drain` waits for them
 
 
@@ -97,9 +103,10 @@ def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: 
         app,
         Wiring(
             inputs=tuple(map(kafka.broker_topic, INPUTS)),
-            others=(ERASURES, kafka.broker_topic(CELLS)),
+            others=(ERASURES, CONSENTS, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
+            keyed=frozenset({CONSENTS}),
             protocol=protocol(formats()),
             leaves=leaves,
             find_holder=find_holder if settings.worker.name else None,
@@ -109,11 +116,13 @@ def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: 
 
 
 def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
-    """An agent for each side."""
+    """An agent for each side, and one for what inputs may have to wait for."""
 
     async def fold(side: Side, stream: StreamT[RecordBatch]) -> None:
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
             await intake.backpressure.wait_for_capacity()
+            if side is Side.USER:
+                await intake.read_ahead.wait(event.value, partial(is_current, app, event))
             if is_current(app, event):  # asked last: nothing may come between it and the fold
                 intake.fold(side, with_known_topic(kafka, event.value))
                 await asyncio.sleep(0)  # flushes and heartbeats get their turn
@@ -121,6 +130,13 @@ def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
     @app.agent(batch_topic(app, (*map(kafka.broker_topic, INPUTS), ERASURES)), name="user_side")
     async def user_side(stream: StreamT[RecordBatch]) -> None:
         await fold(Side.USER, stream)
+
+    @app.agent(batch_topic(app, (CONSENTS,)), name="consents")
+    async def consents(stream: StreamT[RecordBatch]) -> None:
+        async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
+            if is_current(app, event):
+                intake.fold(Side.USER, event.value)
+                await asyncio.sleep(0)
 
     @app.agent(batch_topic(app, (kafka.broker_topic(CELLS),)), name="kol_side")
     async def kol_side(stream: StreamT[RecordBatch]) -> None:
@@ -170,6 +186,22 @@ def add_outputs(app: faust.App, outputs: Outputs) -> None:
         await outputs.close()
 
 
+def add_numbers(app: faust.App, numbers: NumbersReader, lanes: LaneTable) -> None:
+    """Let go what nobody asks for any more; end the reading of numbers with the app."""
+
+    async def give_up() -> None:
+        if lanes.user:
+            numbers.give_up(min(lane.read_to for lane in lanes.user.values()))
+
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def give_up_numbers() -> None:
+        await repeat(app, GIVE_UP_SECONDS, give_up)
+
+    @app.on_before_shutdown.connect
+    async def stop_numbers(*_: object, **__: object) -> None:
+        numbers.stop()
+
+
 def add_pages(app: faust.App, settings: Settings, health: Health) -> None:
     """Metrics, health and status over HTTP."""
 
@@ -205,6 +237,22 @@ def inputs_at_end(app: faust.App, kafka: Kafka, partition: int) -> dict[str, Inp
         for topic, at in positions.items()
         if at.is_at_high_watermark and at.delivered is not None and at.end_at is not None
     }
+
+
+def consents_beside(app: faust.App, lanes: LaneTable) -> Beside:
+    """What a batch waits for: the consents of its users, its partition of `kol-consents`."""
+
+    def progress(partition: int) -> Progress | None:
+        lane = lanes.user.get(partition)
+        if lane is None:
+            return None
+        return lane.progress(CONSENTS, consumer_of(app).read_position(TP(CONSENTS, partition)))
+
+    def reached(partition: int) -> ReachedEnd | None:
+        lane = lanes.user.get(partition)
+        return None if lane is None else lane.consents
+
+    return Beside(CONSENTS, HOLDS_AFTER_MS - SKEW_MS, progress, reached)
 
 
 def with_known_topic(kafka: Kafka, batch: RecordBatch) -> RecordBatch:

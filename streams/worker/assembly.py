@@ -15,8 +15,10 @@ from streams.worker.flush import FlushLoop
 from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
+from streams.worker.numbers_reader import NumbersReader
 from streams.worker.outputs import Outputs
 from streams.worker.pending import PendingFlushes
+from streams.worker.read_ahead import ReadAhead
 from streams.worker.rebalance import Rebalancer
 from streams.worker.snapshotting import SnapshotWriter
 from streams.worker.telemetry import Telemetry
@@ -37,15 +39,24 @@ def build(settings: Settings, datadir: Path, *, leaves: bool = False) -> faust.A
     pending = PendingFlushes()
     outputs = Outputs(settings, telemetry)
     backpressure = Backpressure(_capacity(settings), lanes, pending, telemetry)
-    intake = Intake(lanes, backpressure, telemetry)
+    numbers = NumbersReader(settings.kafka, lanes.crash)
+    read_ahead = ReadAhead([apps.consents_beside(app, lanes), numbers.beside()], telemetry)
+    intake = Intake(lanes, backpressure, read_ahead, telemetry)
     snapshots = SnapshotWriter(lanes, telemetry, apps.offset_release(app, settings.kafka))
     flush_loop = FlushLoop(lanes, pending, outputs, snapshots, backpressure, telemetry)
     health = Health(app, settings, lanes, intake, telemetry, outputs.health)
-    rebalancer = Rebalancer(settings, lanes, flush_loop, telemetry)
+    rebalancer = Rebalancer(settings, lanes, flush_loop, numbers, telemetry)
     apps.wire_transport(app, settings, rebalancer, leaves=leaves)
     apps.add_agents(app, settings.kafka, intake)
-    apps.add_loops(app, settings, flush_loop, lanes, (intake.export_metrics, health.tick))
+    apps.add_loops(
+        app,
+        settings,
+        flush_loop,
+        lanes,
+        (intake.look_ahead, intake.export_metrics, health.tick),
+    )
     apps.add_outputs(app, outputs)
+    apps.add_numbers(app, numbers, lanes)
     apps.add_pages(app, settings, health)
     return app
 

@@ -179,6 +179,10 @@ class Health:
         ]
         if self._intake.backpressure.paused_s is not None:
             faults.append("reading waits for the sink")
+        faults += [
+            f"inputs have waited {seconds:.0f} s for {topic} to be read to its end"
+            for topic, seconds in self._intake.read_ahead.long_waits.items()
+        ]
         now = self._lanes.clock()
         faults += [
             f"{tp.topic}/{tp.partition}: nothing became safe for {now - since:.0f} s"

@@ -9,15 +9,23 @@ from streams.core.user.door_counts import MAY_DECREASE
 from streams.worker.backpressure import Backpressure
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane
+from streams.worker.read_ahead import ReadAhead
 from streams.worker.telemetry import COUNTED, Telemetry
 
 
 class Intake:
     """Folds batches and counts them."""
 
-    def __init__(self, lanes: LaneTable, backpressure: Backpressure, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        lanes: LaneTable,
+        backpressure: Backpressure,
+        read_ahead: ReadAhead,
+        telemetry: Telemetry,
+    ) -> None:
         self.messages = 0  # folded since this process began
         self.backpressure = backpressure
+        self.read_ahead = read_ahead
         self._lanes = lanes
         self._telemetry = telemetry
 
@@ -37,6 +45,10 @@ class Intake:
         self._telemetry.add("kol_read_messages_total", messages, batch.topic)
         self.messages += messages
         self.backpressure.update()
+
+    def look_ahead(self) -> None:
+        """Take in how far is read what inputs may have to wait for."""
+        self.read_ahead.refresh(self._lanes.held)
 
     def export_metrics(self) -> None:
         """Refresh what metrics say of doors, counters, steps and back-pressure."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from faust.types import TP
 
 from schemas.events import INPUTS
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES
 from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
 from streams.clients.kafka_reader import record_reader
@@ -21,6 +22,7 @@ from streams.worker.flush import FlushLoop
 from streams.worker.intake import export_counts
 from streams.worker.kol_lane import KolLane
 from streams.worker.lane_table import LaneTable
+from streams.worker.numbers_reader import NumbersReader
 from streams.worker.renewing import renew_erasures
 from streams.worker.restore import TOPICS, Logs, Restorer
 from streams.worker.telemetry import Telemetry
@@ -31,18 +33,27 @@ class Rebalancer:
     """Keeps the lanes in step with the partitions that the group gives this worker."""
 
     def __init__(
-        self, settings: Settings, lanes: LaneTable, flush_loop: FlushLoop, telemetry: Telemetry
+        self,
+        settings: Settings,
+        lanes: LaneTable,
+        flush_loop: FlushLoop,
+        numbers: NumbersReader,
+        telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._lanes = lanes
         self._flush_loop = flush_loop
+        self._numbers = numbers
         self._telemetry = telemetry
         self._restorer = Restorer(settings, telemetry, lanes.clock)
 
     async def assigned(self, added: frozenset[int], held: frozenset[int]) -> Mapping[TP, int]:
         """Restore what is new, keep what is retained; gives where each topic goes on."""
         if added:
-            for user, kol in await self._restored(sorted(added)):
+            restored = await self._restored(sorted(added))
+            self._numbers.need(min(user.read_to for user, _ in restored))
+            for user, kol in restored:
+                user.memory.ask(self._numbers.known)
                 self._lanes.add(user, kol)
                 for lane in (user, kol):
                     labels = lane.side.value, str(lane.partition)
@@ -95,7 +106,7 @@ class Rebalancer:
 
     def _topic_logs(self) -> Logs:
         """What the brokers say of every topic partition."""
-        topics = (*INPUTS, ERASURES, CELLS)
+        topics = (*INPUTS, ERASURES, CONSENTS, CELLS)
         with kafka_admin(self._settings.kafka, OUTAGE_SECONDS) as broker:
             oldest, ends = broker.first_offsets(topics), broker.end_offsets(topics)
             committed = broker.committed(self._settings.app_id)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from schemas.events import INPUTS
 from schemas.keyed_names import KeyedNames
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import client_options
 from streams.clients.kafka_reader import record_reader
@@ -44,7 +45,7 @@ from streams.worker.user_lane import UserLane
 
 Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic partitions
 
-TOPICS: Final = {Side.USER: (*INPUTS, ERASURES), Side.KOL: (CELLS,)}
+TOPICS: Final = {Side.USER: (*INPUTS, ERASURES, CONSENTS), Side.KOL: (CELLS,)}
 STATE: Final = {Side.USER: USER_STATE, Side.KOL: KOL_STATE}
 LONG_AGO: Final = float("-inf")
 TOPIC: Final = "topic "  # before an input topic among the facts of a snapshot: its broker's name
@@ -143,9 +144,13 @@ class Restorer:
             opened=opened,
             offsets=begins.offsets,
             is_fresh=all(
-                begins.offsets[topic] == own[topic].oldest for topic in own if topic != ERASURES
+                begins.offsets[topic] == own[topic].oldest
+                for topic in own
+                if topic not in {ERASURES, CONSENTS}
             ),
-            mute_until={} if opened.life == 1 else {t: found.end for t, found in own.items()},
+            mute_until={}
+            if opened.life == 1
+            else {topic: found.end for topic, found in own.items() if topic != CONSENTS},
         )
 
     async def _check_age(

@@ -17,8 +17,9 @@ from prometheus_client.registry import Collector
 
 from schemas.events import INPUTS
 from schemas.latency import LATENCY
+from schemas.reference_types import CONSENTS
 from schemas.rows import TABLES, Rows
-from schemas.topics import CELLS, ERASURES
+from schemas.topics import CELLS, ERASURES, SNAPSHOTS
 from sinks.base import Fault
 from streams.core.kol import memory as kol_memory
 from streams.core.sides import Side
@@ -28,13 +29,14 @@ from streams.runtime.metrics import Metric, MetricSet
 
 END_TO_END = "kol_end_to_end_latency_seconds"
 TRUST = "kol_trust_ratio"
+READ_AHEAD = "kol_read_ahead_seconds_total"
 TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 COUNTED = {  # kind of a number that memory counts -> its metric
     "door": "kol_events_total",
     "rejected": "kol_rejected_total",
     "counter": "kol_counted_total",
 }
-READ = (*INPUTS, ERASURES, CELLS)  # topics, partition by partition
+READ = (*INPUTS, ERASURES, CONSENTS, CELLS)  # topics, partition by partition
 TOPIC = tuple((topic,) for topic in READ)
 SIDE = tuple((side.value,) for side in Side)
 OUT = tuple((name,) for name, table in TABLES.items() if not table.derived)
@@ -147,6 +149,12 @@ METRICS: dict[str, Metric] = {
     "kol_waiting_bytes": Metric("gauge", "Bytes of these messages."),
     "kol_backpressure_seconds_total": Metric(
         "counter", "Time that reading was paused because the sink was behind."
+    ),
+    READ_AHEAD: Metric(
+        "counter",
+        "Time that messages waited for what is read beside them.",
+        ("topic",),
+        series=((CONSENTS,), (SNAPSHOTS,)),
     ),
     "kol_sink_buffer_rows": Metric("gauge", "Rows sent and not acknowledged.", ("table",)),
     "kol_sink_rows_total": Metric("counter", "Rows acknowledged.", ("table",), series=OUT),

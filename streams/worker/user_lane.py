@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from schemas.codec import decode
 from schemas.columns import RecordBatch
+from schemas.consents import read_consents
 from schemas.erasures import Renewed, read_erasures, renewed
 from schemas.events import INPUTS
 from schemas.placeholders import DEFAULT, Placeholders
+from schemas.reference_types import CONSENTS
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.memory import UserMemory
 from streams.snapshots import OtherKeyError, Pace, StateLog
+from streams.transport import ReadPosition
 from streams.worker.lanes import Lane, Mute, PendingSnapshot
+from streams.worker.read_ahead import Progress, ReachedEnd
 
 FIRST_SECONDS = 2.0  # after its first message a partition holds its watermark: others begin, too
 SKEW_MS = 1_000  # between our clock and the brokers'
@@ -60,15 +64,20 @@ class UserLane(Lane):
         self.begun_at = begun_at
         self._placeholders = placeholders
         self._exported_seconds = dict(memory.step_seconds)
+        self.consents = ReachedEnd()  # of kol-consents
         self.is_empty = False  # no message yet, and idle: it holds back nobody's watermark
 
     def fold(self, batch: RecordBatch, now: float) -> None:
-        """Fold events, or who is to be forgotten."""
+        """Fold events, who is to be forgotten, or what users allow."""
         self.is_dirty, self.idle_since = True, now
         if batch.topic == ERASURES:
             erasures = read_erasures(batch.values, batch.offsets, self.memory.keyed_names)
             self.memory.fold_erasures(erasures, batch.next_offset)
             return  # it is no event: the partition has not begun by it
+        if batch.topic == CONSENTS:
+            consents = read_consents(batch, self.memory.keyed_names, self._placeholders)
+            self.memory.fold_consents(consents, batch.next_offset)
+            return
         self.memory.fold(
             self.memory.steps.run(
                 "decode", decode, batch, self.memory.keyed_names, self._placeholders
@@ -100,6 +109,17 @@ class UserLane(Lane):
         for value in newest.values():
             if (one := renewed(value, names)) is not None:
                 yield one
+
+    @property
+    def read_to(self) -> int:
+        """Record time before which everything is folded that was appended to any input."""
+        return min(self.memory.state.read_to.values())
+
+    def progress(self, topic: str, at: ReadPosition) -> Progress:
+        """How far a topic is folded; what was delivered may wait to be, or be thrown away."""
+        is_folded = at.delivered is not None and self.offsets[topic] >= at.delivered
+        read = at.position if is_folded and at.position is not None else self.offsets[topic]
+        return Progress(read, at.end, at.end_at)
 
     def watermark(self, now: float) -> int | None:
         """The least event time still open; None while something older may still begin."""

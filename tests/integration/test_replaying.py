@@ -17,6 +17,7 @@ from deploy.embedded import ports
 from schemas.erasures import NOBODY
 from schemas.events import INPUTS
 from schemas.partitioner import partition_of
+from schemas.reference_types import CONSENTS
 from schemas.rows import VIEWS
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, OWN
 from schemas.version import MARKS
@@ -323,7 +324,7 @@ def assert_apart(live: Settings, second: Settings) -> None:
     """Each app reads and writes its own topics; letters are on each once."""
     with kafka_admin(live.kafka) as broker:
         names = {group: {at[0] for at in broker.committed(group)} for group in ("kol", "kol-2")}
-    both = {*INPUTS, ERASURES}
+    both = {*INPUTS, ERASURES, CONSENTS}
     assert names == {"kol": both | {CELLS}, "kol-2": both | {f"kol-2.{CELLS}"}}
     ours, theirs = letters(live), letters(second)
     assert len(set(ours)) == len(ours)

@@ -12,10 +12,14 @@ from schemas.columns import RecordBatch
 from schemas.consents import ALLOWED, read_consents
 from schemas.keyed_names import KeyedNames
 from schemas.partitioner import partition_of
+from schemas.placeholders import DEFAULT
+from schemas.reference_types import CONSENTS
 from tests.builders import NOON
 
 NAMES = KeyedNames(b"a key of at least 16 bytes")
-ids = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
+ids = st.text(min_size=1, max_size=20).filter(
+    lambda text: text not in DEFAULT and text.isprintable()
+)
 flags = st.tuples(st.booleans(), st.booleans(), st.booleans())
 
 
@@ -24,7 +28,7 @@ def batch_of(
 ) -> RecordBatch:
     count = len(records)
     return RecordBatch(
-        topic="kol-consents",
+        topic=CONSENTS,
         partition=partition,
         partitions=partitions,
         first_offset=0,
@@ -73,7 +77,7 @@ def test_a_tombstone_allows_nothing_and_is_readable() -> None:
         b"\xff",
         b"[" * 5_000,
         value("u1", geo="yes"),
-        value("u1", geo=None),
+        value("u1", geo=True, ts=0),
         value("u2", geo=True),  # another user than the key's
         b'{"geo":true}',
     ],

@@ -67,6 +67,7 @@ class World:
         self.backpressure = SimpleNamespace(paused_s=None)
         self.intake = SimpleNamespace(
             backpressure=self.backpressure,
+            read_ahead=SimpleNamespace(long_waits={}),
             messages=0,
             export_metrics=lambda: self.telemetry.add(
                 "kol_events_total", 3, CLICKSTREAM, "written"

@@ -88,7 +88,7 @@ def test_a_memory_restored_in_threads_is_the_one_restored_in_turn() -> None:
 
 def test_what_goes_wrong_in_one_part_is_raised() -> None:
     arrays: dict[str, NDArray[Any]] = {
-        "offsets": np.zeros(4),
+        "offsets": np.zeros(5),
         "reached": np.zeros(3),
         "scalars": np.zeros(2),
         "letters": np.array([144], np.uint8),

@@ -18,6 +18,7 @@ from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Mute
 from streams.worker.pending import PendingFlushes
+from streams.worker.read_ahead import ReadAhead
 from streams.worker.snapshotting import SnapshotWriter
 from streams.worker.telemetry import Telemetry
 from streams.worker.user_lane import InputEnd, UserLane
@@ -87,7 +88,9 @@ class World:
         self.lanes = LaneTable(1, 30.0, self.crashes.append, clock=lambda: self.time)
         pending = PendingFlushes()
         self.backpressure = Backpressure(capacity, self.lanes, pending, self.telemetry)
-        self.intake = Intake(self.lanes, self.backpressure, self.telemetry)
+        self.intake = Intake(
+            self.lanes, self.backpressure, ReadAhead([], self.telemetry), self.telemetry
+        )
         self.snapshots = SnapshotWriter(
             self.lanes, self.telemetry, lambda offsets: self.released.append(dict(offsets))
         )

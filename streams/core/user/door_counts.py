@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from schemas.columns import Rejected
 from schemas.doors import OF_EVENTS, Door
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
+from schemas.reference_types import CONSENTS
 from schemas.rows import Rows
 from schemas.topics import ERASURES
 from schemas.values import Coded
@@ -67,6 +68,9 @@ COUNTERS: Final = {
     (PURCHASES, "foreign_currency"): "orders and refunds in another currency than the shop's:"
     " in no cell and no hourly credit",
     (PURCHASES, "currency_unknown"): "accepted purchases whose currency is not of ISO 4217",
+    (CONSENTS, "consent_unreadable"): "records that are no consent of the user of their key",
+    (CONSENTS, "consent_misplaced"): "records on the partition of other users: not heard",
+    (CONSENTS, "consent_late"): "consents a worker heard of after events that they speak of",
 }
 
 MAY_DECREASE: Final = frozenset(  # an order that comes after its refund takes these back

@@ -103,6 +103,14 @@ class ErasedPersons:
         )
         return persons is not None and bool(persons.is_erased.any())
 
+    def last_moments(self, user: Keys) -> Moments:
+        """The last moment of each user, NEVER of who was never erased."""
+        last = np.full(len(user), NEVER)
+        if len(self):
+            found = self._users.find(user[:, 0], user[:, 1])
+            last[found >= 0] = self._last(found[found >= 0])
+        return last
+
     def _before(self, who: RowNumbers, at: Moments) -> Moments:
         """The last moment of each user before a time, NEVER where there is none."""
         first, count, moments = self._first[who], self._count[who], self._moments

@@ -22,6 +22,7 @@ def fold_erasures(state: UserState, erasures: Erasures, next_offset: int) -> Non
         user = state.users.find(ended.key[:, 0], ended.key[:, 1])
         known = user >= 0
         state.orders.anonymize(user[known], ended.until[known], ended.later[known])
+        state.consents.erase(erasures.user, state.erased.last_moments(erasures.user))
     if next_offset > state.offsets[ERASURES]:
         state.door_counts.add(ERASURES, "erasure_unreadable", erasures.unreadable)
         state.offsets[ERASURES] = next_offset

@@ -205,8 +205,13 @@ def _with_observations(arrays: Arrays) -> Arrays:
 _OPEN_MS: Final = 2 * 3_600_000 + 60_000  # the lateness horizon and a minute
 
 
+def _with_names_and_consents(arrays: Arrays, names: KeyedNames) -> Arrays:
+    """Format 5: keyed names, and what users allow."""
+    return with_consents(_with_keyed_names(arrays, names))
+
+
 def _with_keyed_names(arrays: Arrays, names: KeyedNames) -> Arrays:
-    """Format 5: every digest of a user, event or order is its keyed name.
+    """Every digest of a user, event or order is its keyed name.
 
     Orders of known persons get these as their user_hash, too: the keys their rows had are to be
     emptied. What is known of no person any more keeps its hash.
@@ -257,6 +262,18 @@ def _with_keyed_names(arrays: Arrays, names: KeyedNames) -> Arrays:
     }
 
 
+def with_consents(arrays: Arrays) -> Arrays:
+    """Nobody is known to allow anything: nothing of `kol-consents` is read."""
+    return {
+        **arrays,
+        "offsets": np.append(arrays["offsets"], 0),
+        "consents.lo": np.zeros(0, np.uint64),
+        "consents.hi": np.zeros(0, np.uint64),
+        "consents.at": np.zeros(0, np.int64),
+        "consents.allowed": np.zeros(0, np.uint8),
+    }
+
+
 def _keys(arrays: Arrays, prefix: str) -> Keys:
     return np.stack([arrays[f"{prefix}.lo"], arrays[f"{prefix}.hi"]], axis=1)
 
@@ -298,4 +315,4 @@ CONVERSIONS: Final[tuple[Conversion, ...]] = (  # those that need no key
 
 def conversions(names: KeyedNames) -> tuple[Conversion, ...]:
     """All of them, for a deployment with these names."""
-    return *CONVERSIONS, partial(_with_keyed_names, names=names)
+    return *CONVERSIONS, partial(_with_names_and_consents, names=names)

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Decoded
+from schemas.consents import Consents
 from schemas.erasures import Erasures
 from schemas.keyed_names import KeyedNames
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.names import Names
 from streams.core.moments import NEVER
-from streams.core.user import erasures
+from streams.core.user import consents, erasures
 from streams.core.user.door_counts import DoorCounts
+from streams.core.user.known_values import KnownValues
 from streams.core.user.pipeline import Pipeline
 from streams.core.user.retention import Retention
 from streams.core.user.snapshot import Run, arrays_of, in_turn, restore
@@ -93,6 +95,14 @@ class UserMemory:
         them goes with `erase`.
         """
         erasures.fold_erasures(self.state, records, next_offset)
+
+    def fold_consents(self, records: Consents, next_offset: int) -> None:
+        """Take in records of `kol-consents`, in the order of the log."""
+        consents.fold_consents(self.state, records, next_offset)
+
+    def ask(self, known: KnownValues) -> None:
+        """Ask these numbered values from now on, which all partitions of a process share."""
+        self.state.known = known
 
     def mark_read_to(self, topic: str, at: int) -> None:
         """Take in that all which was appended to an input before `at` is folded."""

@@ -1,8 +1,9 @@
 """Events of a KOL's own account: who is the KOL earns nothing from, and says nothing about himself.
 
-An event is the KOL's own if its user_id equals its kol_id. It is no touch, no evidence and adds
-no depth; the plain counts of cells have it. It is decided by keyed names, so also for a user_id
-whose former person was erased.
+An event is the KOL's own if its user_id equals its kol_id, or is one of the accounts that
+`kol-profile` gives for the KOL (`known_values`: by the numbered values that hold for the event).
+It is no touch, no evidence and adds no depth; the plain counts of cells have it. It is decided by
+keyed names, so also for a user_id whose former person was erased.
 """
 
 import numpy as np
@@ -13,10 +14,10 @@ from streams.core.arrays.names import Names
 
 
 def own_events(names: Names, keyed: KeyedNames, kol: Codes, user_id: Keys) -> Mask:
-    """Which events are of the account of their KOL, shape `(n,)`.
+    """Which events have the id of their KOL as their user_id, shape `(n,)`.
 
     Args:
-        names: the KOLs; every source of accounts of theirs is asked here.
+        names: the KOLs.
         keyed: gives users their names.
         kol: codes of the events' KOLs.
         user_id: the names of the events' user_ids as sent, shape `(n, 2)`.

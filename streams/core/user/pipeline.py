@@ -82,7 +82,7 @@ class Pipeline:
         if not which.size:
             return
         events, user, kol = self._run("codes", self._behaviour_codes, events.take(which))
-        own = self._own(events.topic, kol, user_id[which])
+        own = self._own(events, kol, user_id[which])
         touched = self._run("touches", self._touches, events, user, kol, own)
         self._run("orders", self._state.orders.touches.mark_touched, *touched)
         if self._state.uncounted.add(Acts(events, user, kol, own)):
@@ -93,10 +93,12 @@ class Pipeline:
         for acts in self._state.uncounted.take():
             self._run("cells", count_behaviour, self._state, acts)
 
-    def _own(self, topic: str, kol: Codes, user_id: Keys) -> Mask:
+    def _own(self, events: Behaviour, kol: Codes, user_id: Keys) -> Mask:
         """Which events are of their KOL's own account: they are counted, and speak for nobody."""
         own = own_events(self._state.names, self._state.keyed, kol, user_id)
-        self._state.door_counts.add(topic, "own_event", int(np.count_nonzero(own)))
+        known = self._state.known
+        own |= known.own_accounts(events.kols, events.kol, user_id, events.received_at)
+        self._state.door_counts.add(events.topic, "own_event", int(np.count_nonzero(own)))
         return own
 
     def _fold_purchases(

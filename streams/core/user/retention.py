@@ -27,6 +27,7 @@ class Retention:
         state = self._state
         for gate in state.gates.values():
             gate.prune()
+        state.consents.prune()
         if watermark is None:
             return
         state.pruned_to = max(state.pruned_to, watermark)

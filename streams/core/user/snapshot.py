@@ -80,4 +80,5 @@ def _parts(state: UserState) -> dict[str, Part]:
         "unfollowers": state.unfollowers,
         "admission": state.admission,
         "forgotten": state.erased,
+        "consents": state.consents,
     }

@@ -9,6 +9,7 @@ from schemas.columns import Mask, Rejected
 from schemas.currencies import CURRENCY
 from schemas.events import INPUTS
 from schemas.keyed_names import KeyedNames
+from schemas.reference_types import CONSENTS
 from schemas.topics import ERASURES
 from streams.core.arrays.coded import CodedPart
 from streams.core.arrays.index import Keyed
@@ -16,6 +17,7 @@ from streams.core.arrays.names import Names
 from streams.core.moments import NEVER
 from streams.core.user import admission, touches
 from streams.core.user.admission import Admission
+from streams.core.user.allowed_users import AllowedUsers
 from streams.core.user.cells import Cells
 from streams.core.user.dedup import Gate
 from streams.core.user.depth import Depth
@@ -24,6 +26,7 @@ from streams.core.user.door_counts import DoorCounts
 from streams.core.user.erased_persons import ErasedPersons
 from streams.core.user.evidence import Allowances
 from streams.core.user.journeys import Lookup
+from streams.core.user.known_values import KnownValues
 from streams.core.user.orders import Orders
 from streams.core.user.share_reach import ShareReach
 from streams.core.user.touches import Touches
@@ -59,7 +62,7 @@ class UserState:
         """Begin with nothing."""
         self.keyed: Final = KeyedNames(hmac_key)  # gives users, events and orders their names
         self.currency: Final = currency
-        self.offsets = dict.fromkeys((*INPUTS, ERASURES), 0)  # where reading goes on
+        self.offsets = dict.fromkeys((*INPUTS, ERASURES, CONSENTS), 0)  # where reading goes on
         self.read_to = dict.fromkeys(INPUTS, NEVER)  # all that was appended before is folded
         self.folded = 0  # updates of this life
         self.pruned_to = NEVER  # the watermark up to which expired rows were dropped
@@ -70,6 +73,8 @@ class UserState:
         self.users = Keyed()
         self.names, self.labels = Names(), Names()  # KOLs, brands, words with a limit; labels
         self.erased = ErasedPersons(self.keyed)
+        self.consents = AllowedUsers(slack)
+        self.known = KnownValues()  # of the process, not of the partition: no snapshot has it
         self.touches = Touches(slack, touch_limit)
         self.orders = Orders(slack)
         self.uncounted = Uncounted()

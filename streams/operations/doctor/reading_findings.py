@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from schemas.events import INPUTS
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, USER_STATE
 from streams.clients.kafka_admin import Offsets
 from streams.clients.kafka_reader import Place, TopicRecord
@@ -18,7 +19,12 @@ from streams.operations.doctor.findings import (
 )
 from streams.operations.durations import duration_text
 
-READ_TOPICS: Final = (*INPUTS, ERASURES, CELLS)  # what workers read, partition by partition
+READ_TOPICS: Final = (
+    *INPUTS,
+    ERASURES,
+    CONSENTS,
+    CELLS,
+)  # read partition by partition
 STATES: Final = {"user": (USER_STATE, INPUTS), "kol": (KOL_STATE, (CELLS,))}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.consents import HOLDS_AFTER_MS, Consents
 from streams.core.moments import NEVER
-from streams.core.user.consents import AllowedByUser
+from streams.core.user.allowed_users import AllowedUsers
 from tests.builders import NOON, SECOND
 
 USERS = 3
@@ -41,13 +41,13 @@ def keys(users: list[int]) -> np.ndarray:
     return np.array([(user, 7) for user in users], np.uint64).reshape(-1, 2)
 
 
-def told(*said: Said, erased_to: int = NEVER) -> AllowedByUser:
-    table = AllowedByUser(slack=0)
+def told(*said: Said, erased_to: int = NEVER) -> AllowedUsers:
+    table = AllowedUsers(slack=0)
     table.add(records(*said), np.full(len(said), erased_to))
     return table
 
 
-def allowed(table: AllowedByUser, user: int, at: int) -> tuple[bool, ...]:
+def allowed(table: AllowedUsers, user: int, at: int) -> tuple[bool, ...]:
     [found] = table.allowed(keys([user]), np.array([at])).tolist()
     return tuple(found)
 
@@ -124,7 +124,7 @@ def by_the_book(
 def test_batches_restarts_erasures_and_compaction_in_any_order_end_alike(
     log: list[Said], erased: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    table, known = AllowedByUser(slack=0), dict[int, int]()
+    table, known = AllowedUsers(slack=0), dict[int, int]()
     waiting, to_erase = list(log), list(erased)
     while waiting or to_erase:
         step = data.draw(st.sampled_from(["read", "erase", "restart", "prune", "compact"]))
@@ -142,7 +142,7 @@ def test_batches_restarts_erasures_and_compaction_in_any_order_end_alike(
             waiting = [one for one in waiting if last[one.user] is one]
         elif step == "restart":
             arrays = {name: array.copy() for name, array in table.arrays("c").items()}
-            table = AllowedByUser(slack=0)
+            table = AllowedUsers(slack=0)
             table.restore("c", arrays)
         else:
             table.prune()

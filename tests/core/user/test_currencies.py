@@ -9,7 +9,7 @@ import pytest
 
 from schemas.events import PURCHASES
 from streams.core.moments import HORIZON_MS
-from streams.core.user.formats import CONVERSIONS
+from streams.core.user.formats import CONVERSIONS, with_consents
 from streams.core.user.memory import UserMemory
 from tests.builders import (
     DAY,
@@ -324,6 +324,7 @@ def of_format_2(reader: Reader) -> dict[str, Any]:
     doors = [place[f"{line[1]} {line[2]}"] for line in words if line[0] == "door"]
     former = {
         **arrays,
+        "offsets": arrays["offsets"][:4],
         "touches.at": arrays["touches.last"],
         "orders.pool.at": arrays["orders.pool.last"],
         "orders.totals": arrays["orders.totals"][:3],
@@ -337,6 +338,7 @@ def upgraded(arrays: dict[str, Any]) -> Reader:
     reader = Reader()
     for convert in CONVERSIONS[1:]:
         arrays = dict(convert(arrays))
+    arrays = dict(with_consents(arrays))
     reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
     reader.memory.life = 1
     return reader

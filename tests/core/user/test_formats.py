@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.core.user.formats import CONVERSIONS, conversions
+from streams.core.user.formats import CONVERSIONS, conversions, with_consents
 from streams.core.user.memory import UserMemory
 from tests.builders import (
     DAY,
@@ -109,6 +109,7 @@ def of_format_3(reader: Reader) -> dict[str, np.ndarray[Any, Any]]:
     words = (ROOM.parent / "layouts" / "user-3.txt").read_text("utf-8").splitlines()
     names = [line.split()[0] for line in words if line[:5] not in {"door ", "cell "}]
     former = {name: arrays[name] for name in names}
+    former["offsets"] = former["offsets"][:4]
     former["cells.field"] = former["cells.field"][:, : sum(line[:5] == "cell " for line in words)]
     return former
 
@@ -116,7 +117,7 @@ def of_format_3(reader: Reader) -> dict[str, np.ndarray[Any, Any]]:
 def restored_from_3(before: Reader) -> Reader:
     """A memory that goes on where one of format 3 stopped."""
     reader = Reader()
-    arrays = CONVERSIONS[2](of_format_3(before))
+    arrays = with_consents(CONVERSIONS[2](of_format_3(before)))
     reader.memory = UserMemory.restored(arrays, 3, hmac_key=KEY)
     reader.memory.life = 1
     reader.read |= reader.memory.offsets

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemas.cells import BRAND, NAMES
 from schemas.columns import Purchases
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
+from schemas.reference_types import CONSENTS
 from schemas.rows import MODELS, TABLES, Rows
 from schemas.topics import ERASURES
 from schemas.values import plain
@@ -947,7 +948,9 @@ def test_offsets_say_where_reading_goes_on() -> None:
     reader = Reader()
     reader.fold_batch(CLICKSTREAM, [click(), b"{"])
 
-    assert reader.memory.offsets == {CLICKSTREAM: 2, INTERACTIONS: 0, PURCHASES: 0, ERASURES: 0}
+    assert reader.memory.offsets == {CLICKSTREAM: 2} | dict.fromkeys(
+        (INTERACTIONS, PURCHASES, ERASURES, CONSENTS), 0
+    )
 
 
 def test_an_empty_batch_only_moves_the_offset() -> None:
