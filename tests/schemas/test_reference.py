@@ -188,6 +188,7 @@ def test_a_wrong_value_is_refused_as_an_event_is() -> None:
     assert reason(PROFILES, b"{oops", b"k1") == "not_json"
     assert reason(PROFILES, b"\xff", b"k1") == "not_json"
     assert reason(PROFILES, rb'{"kol_id":"\ud83d"}', b"k1") == "not_json"
+    assert reason(PROFILES, rb'{"kol_id":"\ud83d"', b"k1") == "not_json"
     assert reason(PROFILES, rb'{"kol_id":"k1","coupon_ids":[{"coupon_id":"\ud83d"}]}', b"k1") == (
         "not_json"
     )
