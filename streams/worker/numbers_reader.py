@@ -100,9 +100,9 @@ class NumbersReader:
             except KafkaError as error:
                 log.warning("%s cannot be read, trying again: %r", SNAPSHOTS, error)
                 await asyncio.sleep(AGAIN_SECONDS)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is ends the worker
                 self._on_crash(error)
-                raise
+                return
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(

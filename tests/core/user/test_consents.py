@@ -1,6 +1,7 @@
 """What users allow: the newest record that holds, and nothing of who was erased."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.consents import HOLDS_AFTER_MS, Consents
+from schemas.erasures import Erasures
+from schemas.events import CLICKSTREAM, INPUTS
+from schemas.reference_types import CONSENTS
+from schemas.topics import ERASURES
 from streams.core.moments import NEVER
 from streams.core.user.allowed_users import AllowedUsers
-from tests.builders import NOON, SECOND
+from streams.core.user.memory import UserMemory
+from tests.builders import HOUR, KEY, NOON, SECOND, copied
 
 USERS = 3
 ALL = (True, True, True)
@@ -151,6 +157,96 @@ def test_batches_restarts_erasures_and_compaction_in_any_order_end_alike(
     assert {one: allowed(table, *one) for one in asked} == {
         one: by_the_book(log, erased, *one) for one in asked
     }
+
+
+# ---------------------------------------------------------------- in a memory
+
+
+class Life:
+    """A partition that is restored from snapshots and reads its topics on from there."""
+
+    def __init__(self, log: list[Said], erased: list[tuple[int, int]]) -> None:
+        self.log, self.erased = log, erased
+        self.memory = UserMemory(0, hmac_key=KEY, slack=0)
+
+    def restart(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.memory = UserMemory.restored(arrays, 0, hmac_key=KEY, slack=0)
+
+    def read_consents(self, count: int) -> None:
+        at = self.memory.offsets[CONSENTS]
+        some = self.log[at : at + count]
+        self.memory.fold_consents(records(*some), at + len(some))
+
+    def read_erasures(self, count: int) -> None:
+        at = self.memory.offsets[ERASURES]
+        some = self.erased[at : at + count]
+        found = Erasures(
+            keys([who for who, _ in some]),
+            np.array([until for _, until in some], np.int64),
+            np.arange(at, at + len(some)),
+            0,
+        )
+        self.memory.fold_erasures(found, at + len(some))
+
+    def purge(self) -> None:
+        for topic in INPUTS:
+            self.memory.mark_read_to(topic, NOON + HOUR)
+        self.memory.erase()
+
+    def answers(self) -> dict[tuple[int, int], tuple[bool, ...]]:
+        asked = [(user, NOON + s * SECOND) for user in range(1, USERS + 1) for s in range(0, 30, 3)]
+        return {one: allowed(self.memory.state.consents, *one) for one in asked}
+
+
+@given(
+    st.lists(said, max_size=8).map(lambda log: sorted(log, key=lambda one: one.at)),
+    erasures,
+    st.data(),
+)
+def test_a_life_with_crashes_ends_as_one_that_reads_everything_at_once(
+    log: list[Said], erased: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    life = Life(log, erased)
+    snapshot = copied(life.memory.arrays())
+    for step in data.draw(
+        st.lists(st.sampled_from(["consents", "erasures", "snapshot", "crash", "purge"]))
+    ):
+        if step == "snapshot":
+            snapshot = copied(life.memory.arrays())
+        elif step == "crash":
+            life.restart(snapshot)
+        elif step == "purge":
+            life.purge()
+        elif step == "consents":
+            life.read_consents(data.draw(st.integers(1, 4)))
+        else:
+            life.read_erasures(1)
+    life.read_erasures(len(erased))
+    life.read_consents(len(log))
+
+    assert life.answers() == {one: by_the_book(log, erased, *one) for one in life.answers()}
+    assert life.memory.offsets[CONSENTS] == len(log)
+
+
+def test_what_says_nothing_and_what_comes_late_is_counted_once() -> None:
+    memory = UserMemory(0, hmac_key=KEY)
+    memory.mark_read_to(CLICKSTREAM, NOON + HOLDS_AFTER_MS)
+    heard = replace(records(Said(1, NOON, ALL), Said(2, NOON + 1, ALL)), unreadable=2, misplaced=3)
+    memory.fold_consents(heard, 7)
+    memory.fold_consents(heard, 7)
+    counters = ("consent_late", "consent_unreadable", "consent_misplaced")
+
+    assert [memory.door_counts[CONSENTS, one] for one in counters] == [1, 2, 3]
+    assert memory.offsets[CONSENTS] == 7
+
+
+def test_no_trace_stays_of_an_erased_person_whose_consent_is_read_afterwards() -> None:
+    life = Life([Said(1, NOON, ALL), Said(2, NOON, ALL)], [(1, NOON + SECOND)])
+    life.read_erasures(1)
+    life.purge()
+    life.read_consents(2)
+
+    assert life.memory.arrays()["consents.lo"].tolist() == [2]
 
 
 def test_who_allows_nothing_takes_no_room() -> None:
