@@ -6,9 +6,13 @@ import pytest
 from schemas.cells import AT
 from schemas.codec import decode
 from schemas.columns import Codes
+from schemas.entries import Entries, texts
 from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
+from schemas.numbered import HOLDS_AFTER_MS, KOL, encode_number
 from schemas.placeholders import Placeholders
+from schemas.values import Lists
 from streams.core.arrays.names import Names
+from streams.core.user.known_values import KnownValues
 from streams.core.user.own_events import own_events
 from tests.builders import (
     HOUR,
@@ -63,6 +67,48 @@ def test_a_kol_who_buys_from_himself_earns_nothing_and_gains_no_trust() -> None:
     }
     assert cell == {name: n for name, n in other.items() if name not in spoken}
     assert (own.doors()[CLICKSTREAM, "own_event"], own.doors()[INTERACTIONS, "own_event"]) == (1, 2)
+
+
+def accounts_of_k1(*user_ids: str) -> Entries:
+    """What a number says of the KOL k1: these accounts are its own."""
+    empty = texts([""])
+    accounts = Lists(NAMES.users(list(user_ids)), np.array([len(user_ids)]))
+    columns = {"tier": empty, "vertical": empty, "display_name": empty, "accounts": accounts}
+    return Entries(texts(["k1"]), columns)
+
+
+def test_a_kol_who_buys_with_an_account_of_the_profile_earns_nothing_for_that() -> None:
+    """From the record time on at which the number holds that names the account."""
+    reader = Reader()
+    known = KnownValues()
+    records, seal = encode_number(KOL, 1, accounts_of_k1("mum", "mum-2"))
+    for key, value in [*records, seal]:
+        known.log.add(key, value, NOON - HOLDS_AFTER_MS + HOUR)
+    reader.memory.ask(known)
+    for user, ts in (
+        ("mum", NOON),
+        ("mum", NOON + HOUR),
+        ("mum-2", NOON + HOUR),
+        ("u", NOON + HOUR),
+    ):
+        reader.fold(
+            click(user_id=user, kol_id="k1", ts=ts),
+            click(user_id=user, kol_id="k2", ts=ts),
+            paid(f"{user}-{ts}", 500, user_id=user, ts=ts + MINUTE),
+        )
+    early, later, second, other = (
+        {kol for kol, cents in credit(reader.order(f"{user}-{ts}")).items() if cents}
+        for user, ts in (
+            ("mum", NOON),
+            ("mum", NOON + HOUR),
+            ("mum-2", NOON + HOUR),
+            ("u", NOON + HOUR),
+        )
+    )
+
+    assert (early, later) == ({"k1", "k2"}, {"k1", "k2"})  # the first touch was nobody's own yet
+    assert (second, other) == ({"k2"}, {"k1", "k2"})
+    assert reader.doors()[CLICKSTREAM, "own_event"] == 2
 
 
 @pytest.mark.parametrize("name", ["undefined", " ", "00000000-0000-0000-0000-000000000000"])
