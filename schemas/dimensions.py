@@ -3,7 +3,7 @@
 A row is of a reading: the records of a topic from its beginning on, each under its offset. So
 within a reading a later record of a key replaces an earlier one, whoever writes it and when. A
 topic that was made anew is another reading. `dimension_cursor` says which one counts; rows of
-others are as good as gone. Decision 0026 says why.
+others are as good as gone. Decision 0029 says why.
 """
 
 from collections.abc import Mapping

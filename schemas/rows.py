@@ -732,6 +732,7 @@ _DIMENSION_CURSOR: Final = Table(
         **_columns(
             topic=(NAME, "the reference topic"),
             topic_id=("String", "its UUID, which one made anew has not; empty: there is none"),
+            table_id=("String", "UUID of the dimension, which one made anew or restored has not"),
             reading=("UInt64", "the reading that goes on, since the beginning of the topic"),
             shown=("UInt64", "the reading whose rows count: of a new one once it was complete"),
             partitions=("Array(UInt16)", "partitions of the topic"),

@@ -267,6 +267,12 @@ class Trainer(_Part):
         description="Seconds from one turn that brings the roll-ups up to date to the next; five "
         "times as long as a turn takes, if that is more, but for pauses of over 150 s.",
     )
+    dimensions_seconds: float = Field(
+        5.0,
+        ge=0.1,
+        description="Seconds from one turn that reads reference topics to the next; five times as "
+        "long as a turn takes, if that is more.",
+    )
     numbers_seconds: float = Field(
         30.0,
         ge=0.1,

@@ -201,6 +201,7 @@ CREATE TABLE IF NOT EXISTS ${database}.dimension_cursor ${on_cluster}
 (
     `topic` LowCardinality(String) COMMENT 'the reference topic',
     `topic_id` String COMMENT 'its UUID, which one made anew has not; empty: there is none' CODEC(ZSTD(3)),
+    `table_id` String COMMENT 'UUID of the dimension, which one made anew or restored has not' CODEC(ZSTD(3)),
     `reading` UInt64 COMMENT 'the reading that goes on, since the beginning of the topic' CODEC(T64, ZSTD(1)),
     `shown` UInt64 COMMENT 'the reading whose rows count: of a new one once it was complete' CODEC(T64, ZSTD(1)),
     `partitions` Array(UInt16) COMMENT 'partitions of the topic' CODEC(ZSTD(1)),

@@ -7,7 +7,8 @@ from streams.cli.screen import out, print_json, print_notice, progress
 def drain(*, timeout: Timeout = 600.0, home: Home = HOME, as_json: Json = False) -> None:
     """Wait until everything sent so far is read, written to ClickHouse and in a snapshot.
 
-    Where a trainer runs, roll-ups by hour and day are up to date then, too.
+    Where a trainer runs, roll-ups by hour and day are up to date then, too, and reference topics
+    are in their tables.
     """
     from streams.clients.kafka_admin import OUTAGE_SECONDS, kafka_admin
     from streams.operations import drain as operation

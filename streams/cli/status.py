@@ -58,6 +58,12 @@ def _print_trainer(trainer: dict[str, Any]) -> None:
     waiting = sum(len(one["waiting"]) for one in page.get("turns", {}).values())
     waits = f", old days of {waiting} roll-ups wait for a later one" if waiting else ""
     out.print(f"trainer: {trainer['text']}{waits}")
+    for one in page.get("turns", {}).values():
+        if absent := one.get("absent"):
+            out.print(f"no such topic, so nothing is known of it: {', '.join(absent)}")
+        for topic, left in one.get("behind", {}).items():
+            if left:
+                out.print(f"{topic}: {left:,} records are not in its dimension yet")
     said = [trainer["fault"], "" if page else trainer["numbers"]]  # its page says it, too
     for fault in filter(None, [*said, *page.get("ready", []), *page.get("live", [])]):
         out.print(styled(f"trainer: {fault}", "bold red"))

@@ -18,15 +18,18 @@ def trainer(
     turn: Annotated[
         list[str] | None,
         typer.Option(
-            "--turn", help="Take only the turn of this name: minutes, numbers. May be given again."
+            "--turn",
+            help="Take only the turn of this name: minutes, dimensions, numbers. May be given "
+            "again.",
         ),
     ] = None,
     home: Home = HOME,
 ) -> None:
-    """Run the process that keeps the roll-ups by hour and day up to date, until SIGTERM.
+    """Run the process that keeps roll-ups and dimensions up to date, until SIGTERM.
 
-    A turn is a pass over what has changed since the last one: "minutes" brings roll-ups up to
-    date, "numbers" publishes what changed of contents and KOLs for all workers.
+    A turn is a pass over what has changed since the last one: "minutes" adds up by hour and day,
+    "dimensions" reads the reference topics, "numbers" publishes what changed of contents and KOLs
+    for all workers.
 
     Of all that run for a deployment one holds the lock and takes turns; the others stand by and
     take over once it ends or its session does. Where it is down roll-ups stand still, and nothing

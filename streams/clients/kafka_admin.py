@@ -253,15 +253,19 @@ class Broker:
         """The oldest offset that still exists, per partition."""
         return self._offsets(topics, OffsetSpec.EARLIEST)
 
-    def end_offsets(self, topics: Iterable[str]) -> Offsets:
-        """The offset the next message will get, per partition."""
-        return self._offsets(topics, OffsetSpec.LATEST)
+    def end_offsets(self, topics: Iterable[str], *, stable: bool = False) -> Offsets:
+        """The offset the next message will get, or the first one that a transaction holds back."""
+        return self._offsets(topics, OffsetSpec.LATEST, stable=stable)
+
+    def topic_ids(self) -> dict[str, str]:
+        """Every topic with its UUID; one made anew has another."""
+        return {name: str(topic["topic_id"]) for name, topic in self._topics().items()}
 
     def open_transactions(self, topics: Iterable[str]) -> list[OpenTransaction]:
         """Transactions that hide records of these topics from who reads committed ones."""
         topics = list(topics)
         ends = self._offsets(topics, OffsetSpec.LATEST)
-        stable = self._offsets(topics, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED)
+        stable = self._offsets(topics, OffsetSpec.LATEST, stable=True)
         hidden = {place: end - stable[place] for place, end in ends.items() if end > stable[place]}
         tps = {TopicPartition(self._kafka.broker_topic(t), p): (t, p) for t, p in hidden}
         states = self._client.describe_producers(list(tps)) if tps else {}
@@ -369,12 +373,8 @@ class Broker:
         while set(topics) & self.counts().keys():
             time.sleep(0.1)
 
-    def _offsets(
-        self,
-        topics: Iterable[str],
-        spec: OffsetSpec,
-        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-    ) -> Offsets:
+    def _offsets(self, topics: Iterable[str], spec: OffsetSpec, *, stable: bool = False) -> Offsets:
+        isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         counts = self.counts()
         specs = {
             TopicPartition(self._kafka.broker_topic(topic), partition): spec

@@ -87,6 +87,23 @@ class RecordReader:
         async for record in self._read_range(starts, ends):
             yield record
 
+    async def ranges(
+        self, starts: Mapping[Place, int], ends: Mapping[Place, int]
+    ) -> AsyncIterator[TopicRecord]:
+        """The records of these partitions from an offset of each up to another.
+
+        Raises:
+            BrokerError: a partition cannot be read to its end.
+
+        """
+        tps = {self._tp(place): place for place in starts}
+        left = {tp: ends[place] for tp, place in tps.items() if starts[place] < ends[place]}
+        async for record in self._read_range({tp: starts[tps[tp]] for tp in left}, left):
+            yield record
+        for tp, end in left.items():
+            if await self._consumer.position(tp) < end:
+                raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
+
     async def read_all(self, places: Iterable[Place]) -> dict[Place, "PartitionRecords"]:
         """All records of these partitions up to where they end now.
 

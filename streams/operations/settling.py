@@ -1,4 +1,4 @@
-"""Waiting until the roll-ups say what the tables say.
+"""Waiting until the roll-ups say what the tables say, and the dimensions what their topics say.
 
 Whoever waits asks the trainer by a record of its topic. The holder of the lock sees it, begins a
 generation above it, and takes a turn that leaves nothing for later; its notes say so. So this
@@ -46,16 +46,16 @@ def settle(broker: Broker, settings: Settings, timeout: float, observer: Observe
             observer.notice(NO_TRAINER)
             return False
         observer.sleep(PAUSE_SECONDS)
-    observer.step("waiting for the roll-ups")
+    observer.step("waiting for the roll-ups and the reference topics")
     mine = claim(observer.now_ms())
     asked = retry(lambda: asyncio.run(begin_generation(settings.kafka, mine)))
     is_reported = False
-    while not (found.notes is not None and found.notes.settled > asked):
+    while what := _left(found, asked):
         if observer.clock() - started > timeout:
             now = observer.now_ms()
             why = trainer_standing.fault(found, now) or trainer_standing.summary(found, now)
             raise NotDrainedError(
-                f"the roll-ups are not up to date after {max(0.0, timeout):.0f} s: {why}. {SAFE}"
+                f"{what} are not up to date after {max(0.0, timeout):.0f} s: {why}. {SAFE}"
             )
         if not (found.members or is_reported):
             is_reported = True
@@ -63,3 +63,14 @@ def settle(broker: Broker, settings: Settings, timeout: float, observer: Observe
         observer.sleep(PAUSE_SECONDS)
         found = stands()
     return True
+
+
+def _left(found: Standing, asked: int) -> str:
+    """What no turn of a generation above this one has finished; empty once all is done.
+
+    >>> _left(Standing(1, 3, None), 3)
+    'the roll-ups'
+    """
+    if found.notes is None or found.notes.settled <= asked:
+        return "the roll-ups"
+    return "" if found.notes.read > asked else "the dimensions of reference topics"

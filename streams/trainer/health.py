@@ -90,6 +90,11 @@ class Health:
             self.metrics.set("kol_trainer_waiting_rollups", len(report.waiting))
         if turn == NUMBERS:
             self._show_numbers(report)
+        for topic, n in report.behind.items():
+            self.metrics.set("kol_trainer_behind", n, topic)
+            self.metrics.set("kol_trainer_is_absent", float(topic in report.absent), topic)
+        for reason, n in report.rejected.items():
+            self.metrics.add("kol_trainer_rejected_total", n, reason)
         for table, n in report.buckets.items():
             self.metrics.add("kol_trainer_buckets_total", n, table)
         for table, n in report.rows.items():

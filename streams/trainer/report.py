@@ -14,11 +14,14 @@ class NewestNumber(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What a turn recomputed."""
+    """What a turn recomputed or read."""
 
     buckets: dict[str, int] = field(default_factory=dict)  # roll-up -> hours or days recomputed
     rows: dict[str, int] = field(default_factory=dict)  # roll-up -> rows written
     waiting: list[str] = field(default_factory=list)  # roll-ups whose changed days are collected
+    behind: dict[str, int] = field(default_factory=dict)  # topic -> records that are not read yet
+    rejected: dict[str, int] = field(default_factory=dict)  # reason -> records of these topics
+    absent: list[str] = field(default_factory=list)  # reference topics that do not exist
     seconds: float = 0.0
     newest: dict[str, NewestNumber] = field(default_factory=dict)  # kind -> its newest number
     refused: dict[str, str] = field(default_factory=dict)  # kind -> why no number is published
@@ -26,8 +29,8 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that had changed when the turn began was added up."""
-        return not self.waiting
+        """Whether all that had changed when the turn began was added up, or read."""
+        return not self.waiting and not any(self.behind.values())
 
     @property
     def complaint(self) -> str:
@@ -42,6 +45,9 @@ class Report:
             "buckets": self.buckets,
             "rows": self.rows,
             "waiting": self.waiting,
+            "behind": self.behind,
+            "rejected": self.rejected,
+            "absent": self.absent,
             "seconds": round(self.seconds, 3),
             "newest": {kind: one._asdict() for kind, one in self.newest.items()},
             "refused": self.refused,

@@ -23,7 +23,8 @@ class Notes(msgspec.Struct, frozen=True):
     host: str
     pid: int
     since: int  # when it took over
-    settled: int = 0  # the last generation in which a turn has left nothing waiting
+    settled: int = 0  # the last generation in which a turn has left no roll-up waiting
+    read: int = 0  # the last one in which a turn has left no record of a reference topic unread
     succeeded: dict[str, int] = {}  # turn -> when it last did; msgspec copies the default
     complaints: dict[str, str] = {}  # turn -> what a person should look at, although it did
 
@@ -36,14 +37,14 @@ class Notes(msgspec.Struct, frozen=True):
         """
         return f"process {self.pid} of {self.host}"
 
-    def after(self, turn: str, settled: int, now_ms: int, complaint: str = "") -> "Notes":
-        """These notes after a turn that succeeded."""
+    def after(self, turn: str, now_ms: int, complaint: str = "", **generations: int) -> "Notes":
+        """These notes after a turn that succeeded, with `settled` or `read` where it says that."""
         succeeded = {**self.succeeded, turn: now_ms}
         complaints = {one: why for one, why in self.complaints.items() if one != turn}
         if complaint:
             complaints[turn] = complaint[:LONGEST_COMPLAINT]
         return msgspec.structs.replace(
-            self, settled=settled, succeeded=succeeded, complaints=complaints
+            self, succeeded=succeeded, complaints=complaints, **generations
         )
 
     def encode(self) -> str:

@@ -5,13 +5,16 @@ Timestamps instead of ages, so that a dead trainer looks old.
 
 from typing import Final
 
+from schemas.dimensions import DIMENSIONS
+from schemas.doors import RejectReason
 from schemas.numbered import KINDS
 from schemas.rollups import ROLL_UPS
 from streams.runtime.metrics import Metric
 from streams.trainer.turns import TURNS
 
 TURN: Final = tuple((name,) for name in TURNS)
-TABLE: Final = tuple((name,) for name in ROLL_UPS)
+TABLE: Final = tuple((name,) for name in (*ROLL_UPS, *(one.table for one in DIMENSIONS)))
+TOPIC: Final = tuple((one.topic,) for one in DIMENSIONS)
 KIND: Final = tuple((name,) for name in KINDS)
 LENGTHS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
@@ -39,6 +42,16 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "kol_trainer_rows_total": Metric(
         "counter", "Rows that this process wrote.", ("table",), series=TABLE
+    ),
+    "kol_trainer_behind": Metric(
+        "gauge", "Records of a reference topic that are not in its dimension yet.", ("topic",)
+    ),
+    "kol_trainer_is_absent": Metric("gauge", "1 if there is no such reference topic.", ("topic",)),
+    "kol_trainer_rejected_total": Metric(
+        "counter",
+        "Records of reference topics that this process sent to the dead letters.",
+        ("reason",),
+        series=tuple((reason.label,) for reason in RejectReason),
     ),
     "kol_trainer_waiting_rollups": Metric(
         "gauge", "Roll-ups by day whose source has changed since all changed days were added up."

@@ -24,8 +24,10 @@ from streams.trainer.health import Health
 from streams.trainer.lock import Lock
 from streams.trainer.report import Report
 from streams.trainer.rollups import SupersededError
-from streams.trainer.standing import LATE_SECONDS, Notes, Standing, standing
+from streams.trainer.schedule import Schedule
+from streams.trainer.standing import Notes, Standing, standing
 from streams.trainer.turns import (
+    DIMENSIONS,
     MINUTES,
     TURNS,
     StoppedError,
@@ -36,10 +38,10 @@ from streams.trainer.turns import (
 )
 
 LOOK_SECONDS: Final = 0.5  # between two looks: is it the holder, does somebody ask for a turn
-RETRY_SECONDS: Final = 5.0  # after a failure, at the least
-SHARE: Final = 5  # a turn takes at most one in so many seconds, but for those that are asked for,
-LONGEST_PAUSE: Final = LATE_SECONDS / 2  # and those whose roll-ups would count as late
+RETRY_SECONDS: Final = 5.0  # after the lock could not be confirmed
 LOCK_SECONDS: Final = 10.0  # beyond a session, that `once` waits for the lock
+
+LEAVES_NOTHING: Final = {MINUTES: "settled", DIMENSIONS: "read"}  # notes of a turn that settles
 
 log = logging.getLogger("kol.trainer")
 
@@ -69,9 +71,9 @@ class Trainer:
         self.settings = settings
         self._turns = turns
         conf = settings.trainer
-        every = {name: turn.seconds(settings) for name, turn in turns.items()}
-        self.health = Health(every, 2 * conf.statement_seconds, lambda: now_ms() / 1000)
-        self._every = every
+        self._schedule = Schedule(turns, settings, clock, now_ms)
+        every, patience = self._schedule.every, 2 * conf.statement_seconds
+        self.health = Health(every, patience, lambda: now_ms() / 1000)
         self._now_ms = now_ms
         self._clock = clock
         self._lock = Lock(
@@ -82,7 +84,6 @@ class Trainer:
         self._client: Client | None = None
         self._notes: Notes | None = None  # while this process takes itself for the holder
         self._number = 0
-        self._due = dict.fromkeys(turns, 0.0)  # turn -> when, of the clock
 
     def stop(self) -> None:
         """End between two statements."""
@@ -129,7 +130,7 @@ class Trainer:
             await self._pause(LOOK_SECONDS)
             if self._stop.is_set():
                 return
-        for name in self._every:
+        for name in self._turns:
             self._log(name, await self._take_above_others(name, generation), logging.INFO)
 
     async def _take_above_others(self, name: str, generation: int) -> Report:
@@ -157,37 +158,30 @@ class Trainer:
             return RETRY_SECONDS
         if generation is None:
             return LOOK_SECONDS
-        for name, every in self._every.items():
-            begun = self._clock()
-            if begun < self._due[name] or self._stop.is_set():
+        for name in self._turns:
+            if not self._schedule.is_due(name) or self._stop.is_set():
                 continue
-            self._due[name] = begun + every
+            begun = self._clock()
             try:
                 self._log(name, await self._take(name, generation), logging.DEBUG)
-                self._due[name] = self._next(begun, every)
+                self._schedule.succeed(name, begun)
             except SupersededError:
                 log.info("turn %s: a later one has begun elsewhere, the next goes above it", name)
-                self._due[name] = begun + LOOK_SECONDS
+                self._schedule.again(name, LOOK_SECONDS)
             except (ExpectedError, ClickHouseError, OSError) as error:
                 log.warning("turn %s failed: %s", name, sentence(error))
                 self.health.fail(name, sentence(error))
                 self._drop_client()
-                self._due[name] = self._next(begun, max(every, RETRY_SECONDS))
-        return min(LOOK_SECONDS, max(0.0, min(self._due.values()) - self._clock()))
-
-    def _next(self, begun: float, every: float) -> float:
-        """When a turn is due again that began then and has ended now."""
-        now = self._clock()
-        pause = min((SHARE - 1) * (now - begun), LONGEST_PAUSE)
-        return max(begun + every, now + pause)
+                self._schedule.fail(name, begun)
+        return min(LOOK_SECONDS, self._schedule.wait())
 
     async def _is_idle(self) -> bool:
         """Whether this process holds the lock, no turn is due, and nobody asks for one."""
         if not (self.health.generation and self._lock.is_assigned):
             return False
-        if self._number and MINUTES in self._due and await self._lock.is_overtaken():
-            self._due[MINUTES] = 0.0
-        return min(self._due.values()) > self._clock()
+        if self._number and await self._lock.is_overtaken():
+            self._schedule.ask()
+        return self._schedule.wait() > 0
 
     def _complain(self, why: str) -> None:
         if why != self.health.broker_fault:
@@ -208,6 +202,7 @@ class Trainer:
         if generation != self.health.generation:
             log.info("holds the lock with generation %d", generation)
             self.health.take_over(self._notes.succeeded)
+            self._schedule.take_over(self._notes.succeeded)
         self.health.hold(generation, self._notes)
         return generation
 
@@ -222,7 +217,7 @@ class Trainer:
         former = self._standing().notes
         mine = claim(self._now_ms())
         succeeded = {} if former is None else former.succeeded
-        return Notes(mine.host, mine.pid, mine.since, 0, succeeded)
+        return Notes(mine.host, mine.pid, mine.since, succeeded=succeeded)
 
     def _standing(self) -> Standing:
         try:
@@ -247,7 +242,8 @@ class Trainer:
         self._number += 1
         begun = self._clock()
         self.health.begin(name)
-        settles = self._notes.settled != generation
+        field = LEAVES_NOTHING.get(name, "")
+        settles = bool(field) and getattr(self._notes, field) != generation
         try:
             report = await asyncio.to_thread(
                 self._take_in_thread, name, generation, self._number, settles
@@ -257,8 +253,8 @@ class Trainer:
             return Report()
         finally:
             self.health.end()
-        settled = generation if name == MINUTES else self._notes.settled
-        notes = self._notes.after(name, settled, self._now_ms(), report.complaint)
+        said = {field: generation} if field else {}
+        notes = self._notes.after(name, self._now_ms(), report.complaint, **said)
         if await self._lock.note(notes.encode()):
             self._notes = notes
             self.health.succeed(name, self._clock() - begun, report)

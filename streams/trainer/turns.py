@@ -16,14 +16,17 @@ from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import connect, query
 from streams.settings import Settings
+from streams.trainer.dimensions.turn import Dimensions
 from streams.trainer.generations import TURN_BITS, Version
 from streams.trainer.numbering import Numbering
 from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps
 
 MINUTES: Final = "minutes"
+DIMENSIONS: Final = "dimensions"
 NUMBERS: Final = "numbers"
-KEPT: Final = ("rollup_floor", "rollup_cursor")  # tables that say how far turns have come
+AWAITED: Final = (MINUTES, DIMENSIONS)  # turns that whoever asks for one waits for
+KEPT: Final = ("rollup_floor", "rollup_cursor", "dimension_cursor")  # say how far turns have come
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Turn(NamedTuple):
 
     seconds: Callable[[Settings], float]  # from the beginning of one to that of the next
     take: Callable[[Work], Report]
+    hour: Callable[[Settings], int] | None = None  # of the business day; None: at any time
 
 
 class StoppedError(Exception):
@@ -81,6 +85,12 @@ def _roll_ups(work: Work) -> Report:
     return rollups.turn(version, now_ms=work.now_ms, at_once=work.settles)
 
 
+def _dimensions(work: Work) -> Report:
+    dimensions = Dimensions(work.client, work.settings, work.before)
+    version = Version(work.generation, work.number)
+    return dimensions.turn(version, now_ms=work.now_ms, at_once=work.settles)
+
+
 @cache
 def _numbering(settings: Settings) -> Numbering:
     """What this process keeps of numbers from one turn to the next."""
@@ -96,6 +106,10 @@ TURNS: Final[Mapping[str, Turn]] = MappingProxyType(
         MINUTES: Turn(
             lambda settings: settings.trainer.minutes_seconds,
             _roll_ups,
+        ),
+        DIMENSIONS: Turn(
+            lambda settings: settings.trainer.dimensions_seconds,
+            _dimensions,
         ),
         NUMBERS: Turn(
             lambda settings: settings.trainer.numbers_seconds,

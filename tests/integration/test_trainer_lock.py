@@ -179,7 +179,7 @@ async def test_what_a_holder_notes_is_known_everywhere_and_outlives_it(conf: Kaf
     none = await asyncio.to_thread(stands, conf)
     async with locked(conf) as lock:
         generation = await held(lock)
-        notes = Notes("shop-2", 8, 5).after("minutes", generation, 99)
+        notes = Notes("shop-2", 8, 5).after("minutes", 99, settled=generation)
         is_noted = await lock.note(notes.encode())
     gone = await asyncio.to_thread(stands, conf)
 

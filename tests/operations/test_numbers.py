@@ -178,7 +178,7 @@ DONE = Notes("shop-1", 7, NOW, succeeded={"numbers": NOW})
     [
         (Standing(1, 1, DONE), Severity.FINE, "as the dimensions say"),
         (
-            Standing(1, 1, DONE.after("numbers", 1, NOW, "no number of kol is published: why")),
+            Standing(1, 1, DONE.after("numbers", NOW, "no number of kol is published: why")),
             Severity.WARNING,
             "no number of kol is published: why",
         ),
@@ -209,8 +209,8 @@ def test_before_any_trainer_ran_there_is_nothing_to_say_of_numbers() -> None:
 
 
 def test_a_complaint_ends_with_a_turn_that_has_none() -> None:
-    said = DONE.after("numbers", 1, NOW, "x" * 1_000)
+    said = DONE.after("numbers", NOW, "x" * 1_000)
 
     assert len(said.complaints["numbers"]) == 300
-    assert said.after("minutes", 1, NOW).complaints == said.complaints
-    assert said.after("numbers", 1, NOW).complaints == {}
+    assert said.after("minutes", NOW).complaints == said.complaints
+    assert said.after("numbers", NOW).complaints == {}

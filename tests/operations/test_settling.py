@@ -19,7 +19,7 @@ ASKED = 5
 
 
 def held(settled: int, members: int = 1) -> Standing:
-    notes = Notes("shop-1", 7, 0, settled=settled, succeeded={"minutes": 0})
+    notes = Notes("shop-1", 7, 0, settled, settled, {"minutes": 0})
     return Standing(members, settled, notes)
 
 

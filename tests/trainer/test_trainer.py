@@ -116,7 +116,7 @@ def played(outcomes: list[Report | Exception]) -> Report:
 async def rounds(trainer: Trainer, count: int) -> None:
     """Rounds in each of which a turn is due."""
     for _ in range(count):
-        trainer._due[MINUTES] = 0.0
+        trainer._schedule.due[MINUTES] = 0.0
         await trainer._round()
 
 
@@ -262,10 +262,10 @@ async def test_a_turn_takes_at_most_a_fifth_of_the_time() -> None:
         return Report()
 
     trainer = Tried(ScriptedLock([1]), take, every=5.0)
-    trainer._clock = lambda: seconds[0]
+    trainer._clock = trainer._schedule._clock = lambda: seconds[0]
     await rounds(trainer, 1)
 
-    assert trainer._due[MINUTES] == 1_000.0 + 5 * 7.0
+    assert trainer._schedule.due[MINUTES] == 1_000.0 + 5 * 7.0
 
 
 @pytest.mark.parametrize(
@@ -287,10 +287,10 @@ async def test_a_turn_takes_at_most_a_fifth_of_the_time_also_one_that_fails(
         return played([outcome])
 
     trainer = Tried(ScriptedLock([1]), take, every=5.0)
-    trainer._clock = lambda: seconds[0]
+    trainer._clock = trainer._schedule._clock = lambda: seconds[0]
     await rounds(trainer, 1)
 
-    assert trainer._due[MINUTES] == pytest.approx(1_000.0 + took + pause)
+    assert trainer._schedule.due[MINUTES] == pytest.approx(1_000.0 + took + pause)
 
 
 async def test_a_trainer_whose_turns_are_slow_but_succeed_is_ready_all_the_while() -> None:
@@ -302,10 +302,10 @@ async def test_a_trainer_whose_turns_are_slow_but_succeed_is_ready_all_the_while
         return Report()
 
     trainer = Tried(ScriptedLock([1]), take, every=5.0)
-    trainer._clock = lambda: seconds[0]
+    trainer._clock = trainer._schedule._clock = lambda: seconds[0]
     trainer.health._clock = trainer._clock
     await rounds(trainer, 1)
-    seconds[0] = trainer._due[MINUTES] + LATE_SECONDS / 2
+    seconds[0] = trainer._schedule.due[MINUTES] + LATE_SECONDS / 2
 
     assert trainer.health.ready() == []
 

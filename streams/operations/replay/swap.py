@@ -36,6 +36,7 @@ from streams.operations.replay.prepare import ReplayError, cluster_clause
 from streams.settings import Settings
 from streams.trainer.by_hand import roll_up
 from streams.trainer.carrying import copy_days
+from streams.trainer.dimensions.by_hand import read_dimensions
 from streams.trainer.generations import Version, begin_generation, claim
 from streams.trainer.standing import group_of, standing
 from streams.trainer.turns import greatest_generation, patient_client
@@ -208,12 +209,13 @@ def _earlier_than(column: str, since: int) -> str:
 
 
 def _roll_up(live: Settings, second: Settings, since: int | None) -> None:
-    """Bring a replay's roll-ups up to date; days from before `since` are copied first."""
+    """Bring a replay's roll-ups and dimensions up to date, behind days from before `since`."""
     trainer = second.trainer.model_copy(update={"statement_seconds": STATEMENT_SECONDS})
     patient = second.model_copy(update={"trainer": trainer})
     if since is not None:
         _carry_days(live, patient, since)
     asyncio.run(roll_up(patient))
+    asyncio.run(read_dimensions(patient))
 
 
 def _carry_days(live: Settings, second: Settings, since: int) -> None:

@@ -1,0 +1,341 @@
+"""Reference topics in their dimensions, on the real broker and the real engine."""
+
+import asyncio
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from clickhouse_connect.driver.client import Client
+
+from schemas.dimensions import DIMENSIONS, OF_TOPIC
+from schemas.erasures import erasure_record
+from schemas.keyed_names import as_hex
+from schemas.partitioner import partition_of
+from schemas.reference_keys import KEYS, key_from
+from schemas.rows import TABLES
+from schemas.topics import DEAD_LETTERS, ERASURES
+from streams.clients.clickhouse import query
+from streams.clients.kafka_admin import kafka_admin
+from streams.settings import ClickHouse, Kafka, Settings
+from streams.trainer.dimensions.cursor import ABSENT_MS
+from streams.trainer.dimensions.turn import Dimensions
+from streams.trainer.generations import Version
+from streams.trainer.report import Report
+from tests.embedded.gateway.running import Server, gateway
+from tests.embedded.waiting import until
+from tests.integration.engine import empty, fresh
+from tests.integration.topics import create_topics
+
+pytestmark = pytest.mark.integration
+
+REFERENCES: Final = tuple(dimension.topic for dimension in DIMENSIONS)
+PARTITIONS: Final = 2
+NOW: Final = time.time_ns() // 1_000_000
+TS: Final = 1_767_225_600_000
+
+_generations = itertools.count(1)
+
+
+class Shop:
+    """The shop's topics, and the dimensions that are made of them."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self.settings = settings
+        self.client = client
+        self.generation = next(_generations)
+        self._turns = itertools.count(1)
+        self.now = NOW
+
+    @property
+    def name(self) -> Any:  # noqa: ANN401  # a function
+        return lambda user: as_hex(self.settings.keyed_names.users([user])[0].tolist())
+
+    def turn(self, generation: int = 0) -> Report:
+        """A turn of the holder, some seconds after the last."""
+        self.now += 5_000
+        version = Version(generation or self.generation, next(self._turns))
+        return self.reader().turn(version, now_ms=self.now, at_once=True)
+
+    def reader(self) -> Dimensions:
+        return Dimensions(self.client, self.settings, lambda: None)
+
+    def send(self, topic: str, *records: dict[str, Any] | bytes, key: bytes | None = None) -> None:
+        """Values with the key that they say, or bytes with a key that is given."""
+
+        async def sent() -> None:
+            producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka.bootstrap)
+            await producer.start()
+            for one in records:
+                value = one if isinstance(one, bytes) else json.dumps(one).encode()
+                name = key or key_from(topic, [json.loads(value)[part] for part in KEYS[topic]])
+                at = partition_of(name, PARTITIONS)
+                await producer.send_and_wait(topic, value or None, key=name, partition=at)
+            await producer.stop()
+
+        asyncio.run(sent())
+
+    def take_back(self, topic: str, *parts: str | int) -> None:
+        self.send(topic, b"", key=key_from(topic, parts))
+
+    def erase(self, user: str, at: int) -> None:
+        """As `kol forget` publishes it."""
+        name, value = erasure_record(user, at, self.settings.keyed_names)
+
+        async def sent() -> None:
+            producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka.bootstrap)
+            await producer.start()
+            topic = self.settings.kafka.broker_topic(ERASURES)
+            for partition in range(PARTITIONS):
+                await producer.send_and_wait(topic, value, key=name, partition=partition)
+            await producer.stop()
+
+        asyncio.run(sent())
+
+    def shown(self, topic: str, columns: str) -> list[tuple[Any, ...]]:
+        sql = OF_TOPIC[topic].select(columns) + " ORDER BY ALL"
+        return [tuple(row.values()) for row in query(self.client, sql)]
+
+    def traces(self, *texts: str) -> dict[str, int]:
+        """In which columns any of these texts stands, whether a row counts or not."""
+        found: dict[str, int] = {}
+        for name, table in TABLES.items():
+            for column in table.all_columns:
+                sql = (
+                    f"SELECT countIf(multiSearchAny(toString(`{column}`), {{texts:Array(String)}}))"  # noqa: S608
+                    f" AS n FROM {name}"
+                )
+                if n := int(query(self.client, sql, {"texts": list(texts)})[0]["n"]):
+                    found[f"{name}.{column}"] = n
+        return found
+
+    def make(self, *topics: str, partitions: int = PARTITIONS) -> None:
+        asyncio.run(
+            create_topics(
+                self.settings.kafka.bootstrap, topics, partitions, cleanup__policy="compact"
+            )
+        )
+
+    def delete(self, *topics: str) -> None:
+        async def deleted() -> None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap)
+            await admin.start()
+            there = set(await admin.list_topics())
+            await admin.delete_topics([topic for topic in topics if topic in there])
+            await admin.close()
+
+        asyncio.run(deleted())
+        with kafka_admin(self.settings.kafka) as admin:
+            until(lambda: not admin.counts().keys() & set(topics))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with gateway(tmp_path_factory.mktemp("engine")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shop_once(server: Server, broker: str) -> Iterator[Shop]:
+    client = fresh(server, "dimensions")
+    kafka = Kafka(bootstrap=broker, prefix="dimensions.", partitions=PARTITIONS)
+    conf = ClickHouse(
+        host=server.host,
+        port=server.port,
+        database="dimensions",
+        username=server.admin,
+        password=server.passwords[server.admin],
+    )
+    shop = Shop(Settings(kafka=kafka, clickhouse=conf, hmac_key="k" * 32), client)
+    shop.make(kafka.broker_topic(ERASURES), kafka.broker_topic(DEAD_LETTERS))
+    yield shop
+    shop.delete(*REFERENCES, kafka.broker_topic(ERASURES))
+    client.close()
+
+
+@pytest.fixture
+def shop(shop_once: Shop) -> Shop:
+    """A shop without reference topics and without rows."""
+    shop_once.delete(*REFERENCES)
+    empty(shop_once.client)
+    return shop_once
+
+
+def test_a_later_record_of_a_key_replaces_the_earlier_one_and_a_tombstone_leaves_no_trace(
+    shop: Shop,
+) -> None:
+    shop.make(*REFERENCES)
+    shop.send("kol-profile", {"kol_id": "k1", "display_name": "夏天"}, {"kol_id": "k2"})
+    shop.send("policy", {"policy_id": "p1", "ts": TS, "type": "subsidy-of-old"})
+    shop.turn()
+    before = shop.shown("kol-profile", "kol_id, display_name"), shop.shown("policy", "type")
+    shop.send("kol-profile", {"kol_id": "k1", "display_name": "秋天", "tier": "head"})
+    shop.take_back("policy", "p1")
+    report = shop.turn()
+    after = shop.shown("kol-profile", "kol_id, display_name"), shop.shown("policy", "type")
+
+    assert before == ([("k1", "夏天"), ("k2", "")], [("subsidy-of-old",)])
+    assert after == ([("k1", "秋天"), ("k2", "")], [])
+    assert shop.traces("subsidy-of-old") == {}
+    assert report.rows == {"kol_dim": 1, "policy_dim": 1}
+    assert set(report.behind.values()) == {0}
+    assert not report.absent
+
+
+def test_every_topic_says_all_it_knows(shop: Shop) -> None:
+    shop.make(*REFERENCES)
+    shop.send(
+        "kol-profile",
+        {
+            "kol_id": "k1",
+            "user_id": "u1",
+            "tier": "koc",
+            "verified": True,
+            "ts": TS,
+            "coupon_ids": [{"coupon_id": "c", "since": TS + 1}],
+            "value_tags": ["calm"],
+        },
+    )
+    shop.send(
+        "campaign-spend",
+        {
+            "kol_id": "k1",
+            "campaign": "618",
+            "day": "2026-06-18",
+            "spend_cents": {"fee": 7},
+            "target_segment": {"0-6m": 0.5},
+        },
+    )
+    shop.send("perception", {"kol_id": "k1", "respondent": "r1", "wave": "w", "ts": TS, "nps": 9})
+    shop.send(
+        "identity", {"anon_id": "a1", "ts": TS, "user_id": "u1", "tags": {"sleep": 0.25}, "geo": 3}
+    )
+    shop.send("content", {"content_id": "content-1", "ts": TS, "kol_id": "k1", "sponsored": True})
+    shop.send("kol-notice", {"kol_id": "k1", "kind": "violation", "ref": "1", "ts": TS})
+    shop.send("kol-consents", {"user_id": "u1", "ts": TS, "geo": True})
+    shop.turn()
+    name = shop.name
+
+    assert shop.shown(
+        "kol-profile", "tier, verified, virtual_kol, user_hash, coupon_ids, coupons_since, said_at"
+    ) == [
+        (
+            *("koc", True, None, name("u1"), ["c"], ["2026-01-01 00:00:00.001"]),
+            "2026-01-01 00:00:00.000",
+        )
+    ]
+    assert shop.shown("campaign-spend", "day, fee_cents, seeding_cents, target_segment") == [
+        ("2026-06-18", 7, 0, {"0-6m": 0.5})
+    ]
+    assert shop.shown("perception", "respondent_hash, nps, authenticity") == [(name("r1"), 9, None)]
+    assert shop.shown("identity", "anon_hash, user_hash, tags, geo") == [
+        (name("a1"), name("u1"), {"sleep": 0.25}, "3")
+    ]
+    assert shop.shown("content", "kol_id, sponsored, disclosed") == [("k1", True, None)]
+    assert shop.shown("kol-notice", "kind, ref") == [("violation", "1")]
+    assert shop.shown("kol-consents", "user_hash, stage, geo") == [(name("u1"), False, True)]
+
+
+def test_what_is_wrong_becomes_a_dead_letter_takes_its_key_back_and_the_rest_is_read(
+    shop: Shop,
+) -> None:
+    shop.make(*REFERENCES)
+    shop.send("policy", b"{", {"policy_id": "p2", "ts": TS}, key=b"p2")
+    shop.send("policy", {"policy_id": "p3", "ts": TS})
+    shop.turn()
+    shop.send("policy", b'{"policy_id": "p3"}', key=b"p3")
+    shop.send("policy", {"policy_id": "p4", "ts": TS}, key=b"other")
+    report = shop.turn()
+    letters = query(shop.client, "SELECT topic, reason, payload FROM dead_letter ORDER BY reason")
+
+    assert shop.shown("policy", "policy_id") == [("p2",)]
+    assert report.rejected == {"invalid": 1, "wrong_key": 1}
+    assert [(one["topic"], one["reason"], one["payload"][:2]) for one in letters] == [
+        ("policy", "invalid", '{"'),
+        ("policy", "not_json", "{"),
+        ("policy", "wrong_key", '{"'),
+    ]
+
+
+def test_of_a_topic_that_was_made_anew_what_the_old_one_said_is_gone(shop: Shop) -> None:
+    shop.make(*REFERENCES)
+    shop.send("content", *({"content_id": f"old-{n}", "ts": TS} for n in range(5)))
+    shop.turn()
+    shop.delete("content")
+    shop.make("content")
+    shop.send("content", {"content_id": "new", "ts": TS}, {"content_id": "old-1", "ts": TS + 1})
+    shop.turn()
+
+    assert shop.shown("content", "content_id, toUnixTimestamp64Milli(published_at) AS at") == [
+        ("new", TS),
+        ("old-1", TS + 1),
+    ]
+    assert shop.traces("old-0", "old-2", "old-3", "old-4") == {}
+
+
+def test_a_topic_that_does_not_exist_has_an_empty_dimension_and_is_told(shop: Shop) -> None:
+    shop.make(*(topic for topic in REFERENCES if topic != "policy"))
+    shop.send("content", {"content_id": "content-1", "ts": TS})
+    first = shop.turn()
+    shop.delete("content")
+    at_once = shop.turn(), shop.shown("content", "content_id")
+    shop.now += ABSENT_MS
+    later = shop.turn(), shop.shown("content", "content_id")
+
+    assert first.absent == ["policy"]
+    assert (at_once[0].absent, at_once[1]) == (["content", "policy"], [("content-1",)])
+    assert (later[0].absent, later[1]) == (["content", "policy"], [])
+    assert shop.traces("content-1") == {}
+
+
+def test_what_a_paused_holder_writes_late_changes_nothing_that_is_read(shop: Shop) -> None:
+    """It was stopped behind each of its statements in turn, and goes on when others are done."""
+    shop.make(*REFERENCES)
+    for stops in range(30):
+        key = f"k{stops}"
+        shop.send("content", {"content_id": key, "ts": TS}, {"content_id": "gone", "ts": TS})
+        held = _held_turn(shop, stops)
+        shop.send("content", {"content_id": key, "ts": TS + 1})
+        shop.take_back("content", "gone")
+        shop.generation = next(_generations)
+        shop.turn()
+        expected = shop.shown("content", "content_id, published_at")
+        next(held, None)
+        assert shop.shown("content", "content_id, published_at") == expected, stops
+        shop.generation = next(_generations)
+        shop.turn()
+        assert shop.shown("content", "content_id, published_at") == expected, stops
+
+
+def _held_turn(shop: Shop, stops: int) -> Iterator[bool]:
+    """Begin a turn that waits before its statement of this number; then it ends."""
+    before, go_on, count = threading.Event(), threading.Event(), itertools.count()
+
+    def check() -> None:
+        if next(count) == stops:
+            before.set()
+            go_on.wait()
+
+    reader = Dimensions(shop.client, shop.settings, check)
+    shop.now += 5_000
+    version = Version(shop.generation, 10_000 + stops)
+
+    def turn() -> None:
+        reader.turn(version, now_ms=shop.now, at_once=True)
+        before.set()
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    before.wait()
+
+    def rest() -> Iterator[bool]:
+        go_on.set()
+        thread.join()
+        yield next(count) <= stops
+
+    return rest()
