@@ -254,7 +254,9 @@ class World:
         rng = self._rng
         self_ = self._audience.account(kol)
         other = self._audience.kol()
-        self._outbox.interact(at, self_, other, "view", content_id=content_id(other, 1))
+        self._outbox.interact(
+            at, self_, other, "view", content_id=content_id(other, 1), dwell_ms=20_000
+        )
         led = {"kol_id": kol.kol_id, "content_id": content_id(kol, rng.randrange(CONTENTS))}
         at += 20 * SECOND
         self._outbox.interact(at, self_, kol, "like", content_id=led["content_id"])

@@ -44,8 +44,8 @@ def simulated() -> tuple[list[tuple[int, str, Event]], list[Message]]:
         for topic, record in world.reference(start, end, LIVE)
     ]
     events = [
-        *world.events(LIVE - HISTORY_MS, LIVE, 6, LIVE),
-        *world.events(LIVE, LIVE + SHOW_MS, 200, LIVE),
+        *world.events(LIVE - HISTORY_MS, LIVE, 3, LIVE),
+        *world.events(LIVE, LIVE + SHOW_MS, 120, LIVE),
     ]
     return records, [one for one in events if is_sound(*one)]
 
