@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import NONE, Moments
+from schemas.columns import NONE, Keys, Mask, Moments
 from schemas.entries import UNKNOWN, Entries, Index, Rows, digests, strings
 from schemas.identity import hashed, keys_of
+from schemas.key_filter import KeyFilter
 from schemas.numbered import (
     HOLDS_AFTER_MS,
     MANIFEST,
@@ -81,6 +82,7 @@ class Values:
         self._base = base.said.upserts
         self._delta = None if number.base is None else number.said.upserts
         self._removed = None if number.base is None else Index(digests(number.said.removed))
+        self._filters: dict[str, KeyFilter] = {}  # of columns of names that were asked
 
     def __len__(self) -> int:
         return self.number.manifest.rows
@@ -152,6 +154,29 @@ class Values:
             for place, keys in zip(which.tolist(), parts, strict=True):
                 found[place] = keys
         return found
+
+    def has(self, name: str, rows: Rows, keys: Keys) -> Mask:
+        """Whether each of these names is one of the row beside it, shape (n,)."""
+        found = np.zeros(len(rows), np.bool_)
+        for which, entries, row in self._split(rows):
+            column = entries.columns[name]
+            assert isinstance(column, Lists)  # noqa: S101  # as `KINDS` says
+            taken = column.take(row)
+            beside = np.repeat(which, taken.sizes)
+            same = (np.asarray(taken.flat) == keys[beside]).all(axis=1)
+            found[beside[same]] = True
+        return found
+
+    def near(self, name: str, keys: Keys) -> Mask:
+        """Which of many names may be one of a row, shape (n,): all that are, and few others."""
+        if name not in self._filters:
+            flat = [
+                np.asarray(entries.columns[name].flat)
+                for entries in (self._base, self._delta)
+                if entries is not None
+            ]
+            self._filters[name] = KeyFilter(np.concatenate(flat))
+        return self._filters[name].near(keys)
 
     def ids(self, rows: Rows) -> list[str]:
         """The id of each row."""

@@ -368,6 +368,10 @@ def test_kols_have_texts_and_the_names_of_their_own_accounts() -> None:
 
     assert values.texts("display_name", rows) == ["小夏 5", "", "小夏 3", "小夏 0"]
     assert [one.tolist() for one in values.keys("accounts", rows)] == [[[4, 5]], [], [[2, 3]], []]
+    beside = np.array([[4, 5], [4, 5], [2, 4], [0, 1]], np.uint64)
+    assert values.has("accounts", rows, beside).tolist() == [True, False, False, False]
+    assert values.near("accounts", beside + np.uint64(1)).tolist() == [False] * 4
+    assert values.near("accounts", beside).tolist() == [True] * 4  # by their first words
     assert values.ids(values.all_rows()) == ["kol-0", "kol-2", "kol-3", "kol-5", "kol-1"]
 
 

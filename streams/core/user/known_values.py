@@ -73,12 +73,10 @@ class KnownValues:
         everything = np.arange(len(kol))
         for number, which in self._by_number(KOL, received_at, everything):
             values = self.log.values_of(number)
-            used = np.unique(kol[which])
-            names = [kols[code] for code in used.tolist()]
-            accounts = values.keys("accounts", values.rows(names))
-            own[which] = _are_accounts(
-                dict(zip(used.tolist(), accounts, strict=True)), kol[which], user[which]
-            )
+            near = which[values.near("accounts", user[which])]
+            if near.size:  # few: those of the accounts of any KOL
+                row = _rows(values, kols, kol[near])
+                own[near] = values.has("accounts", row, user[near])
         return own
 
     def _by_number(
@@ -98,15 +96,3 @@ def _rows(values: Values, names: Sequence[str], code: Codes) -> RowNumbers:
     used = np.unique(code)
     row[used] = values.rows([names[one] for one in used.tolist()])
     return row[code]
-
-
-def _are_accounts(accounts: dict[int, Keys], kol: Codes, user: Keys) -> Mask:
-    """Which users are among the accounts of the KOL beside them; few are of any KOL's."""
-    own = np.zeros(len(kol), np.bool_)
-    known = np.sort(np.concatenate([*accounts.values()])[:, 0])
-    if not known.size:
-        return own
-    nearest = np.minimum(np.searchsorted(known, user[:, 0]), len(known) - 1)
-    for row in np.flatnonzero(known[nearest] == user[:, 0]).tolist():
-        own[row] = bool((accounts[int(kol[row])] == user[row]).all(axis=1).any())
-    return own
