@@ -30,11 +30,11 @@ from schemas.columns import (
 )
 from schemas.currencies import folded
 from schemas.doors import RejectReason
+from schemas.event_details import event_details
 from schemas.events import (
     CLICKSTREAM,
     FUTURE_MS,
     KINDS,
-    MAX_ID,
     PRICED,
     PURCHASES,
     YEAR_2000,
@@ -45,7 +45,9 @@ from schemas.identity import hashed, paired
 from schemas.keyed_names import KeyedNames, What
 from schemas.messages import (
     CLICKS,
+    CLICKS_IN_FULL,
     INTERACTED,
+    INTERACTED_IN_FULL,
     ITSELF,
     PURCHASED,
     Messages,
@@ -55,13 +57,13 @@ from schemas.messages import (
 )
 from schemas.partitioner import partitions_of
 from schemas.placeholders import DEFAULT, Placeholders
+from schemas.tags import tag_text
 
 _UNKNOWN: Final = 255  # no kind has this code
 _CODES: Final = {topic: {w: int(k) for w, k in kinds.items()} for topic, kinds in KINDS.items()}
 _PAID: Final = Kind.PAID.label
 _VALID: Final = -1  # no reason to reject
 MAX_REASON: Final = 200  # characters that are kept of why an order was refunded: a free text
-_EXACT: Final = 2.0**53  # below it every whole number is a float of its own
 _SHOWN_WORD: Final = 64  # characters of an unknown word in an error: longer than any of ours
 
 _ERRORS: Final = {
@@ -88,23 +90,36 @@ class _Common(TypedDict):
     kind: NDArray[np.uint8]
 
 
-def decode(batch: RecordBatch, names: KeyedNames, placeholders: Placeholders = DEFAULT) -> Decoded:
+def decode(
+    batch: RecordBatch,
+    names: KeyedNames,
+    placeholders: Placeholders = DEFAULT,
+    *,
+    in_full: bool = False,
+) -> Decoded:
     """The facts and the rejections of a record batch of an input topic, both in log order.
 
     Args:
         batch: as fetched.
         names: users, events and orders get theirs here; digests of their ids go no further.
         placeholders: ids that mean nobody.
+        in_full: whether behaviour has its `details`, too; else they are not read, and cost nothing.
 
     """
     if batch.topic == PURCHASES:
         return _purchases(parse(batch, PURCHASED, names, placeholders), names)
-    if batch.topic == CLICKSTREAM:
-        return _clicks(parse(batch, CLICKS, names, placeholders), placeholders)
-    return _interactions(parse(batch, INTERACTED, names, placeholders), placeholders)
+    is_click = batch.topic == CLICKSTREAM
+    if in_full:
+        reader = CLICKS_IN_FULL if is_click else INTERACTED_IN_FULL
+    else:
+        reader = CLICKS if is_click else INTERACTED
+    messages = parse(batch, reader, names, placeholders)
+    facts = (_clicks if is_click else _interactions)(messages, placeholders)
+    details = event_details(messages, names) if in_full else None
+    return Decoded(facts, _rejected(messages), details)
 
 
-def _clicks(messages: Messages, placeholders: Placeholders) -> Decoded:
+def _clicks(messages: Messages, placeholders: Placeholders) -> Behaviour:
     columns, names = messages.columns, list(messages.numbering["kol_id"])
     nobody, reserved = placeholders.among_kols(_there(names))
     own_violations = {
@@ -114,7 +129,7 @@ def _clicks(messages: Messages, placeholders: Placeholders) -> Decoded:
     common = _reject_invalid(messages, "event", own_violations)
     kols, kol = _names_and_codes(names, messages.numbers("kol_id"), nobody)
     absent = np.full(len(messages), nan)
-    facts = Behaviour(
+    return Behaviour(
         **common,
         kols=kols,
         kol=kol,
@@ -122,14 +137,13 @@ def _clicks(messages: Messages, placeholders: Placeholders) -> Decoded:
         visible_ms=_counts(columns["visible_ms"]),
         completion=absent,
         account_age_d=absent,
-        shared=_mask(columns["share_id"]),
+        shared=_there_are(messages, "share_id"),
         live=np.zeros(len(messages), np.bool_),
         share_depth=_rare(columns["share_depth"]),
     )
-    return Decoded(facts, _rejected(messages))
 
 
-def _interactions(messages: Messages, placeholders: Placeholders) -> Decoded:
+def _interactions(messages: Messages, placeholders: Placeholders) -> Behaviour:
     columns, names = messages.columns, list(messages.numbering["kol_id"])
     nobody, reserved = placeholders.among_kols(_there(names))
     number = messages.numbers("kol_id")
@@ -139,7 +153,7 @@ def _interactions(messages: Messages, placeholders: Placeholders) -> Decoded:
     }
     common = _reject_invalid(messages, "event", own_violations)
     kols, kol = _names_and_codes(names, messages.numbers("kol_id"))
-    facts = Behaviour(
+    return Behaviour(
         **common,
         kols=kols,
         kol=kol,
@@ -147,11 +161,10 @@ def _interactions(messages: Messages, placeholders: Placeholders) -> Decoded:
         visible_ms=np.full(len(messages), NONE, np.int64),
         completion=_floats(columns["completion"]),
         account_age_d=_floats(columns["account_age_d"]),
-        shared=_mask(columns["share_id"]),
-        live=_mask(columns["live_id"]),
+        shared=_there_are(messages, "share_id"),
+        live=_there_are(messages, "live_id"),
         share_depth=_rare(columns["share_depth"]),
     )
-    return Decoded(facts, _rejected(messages))
 
 
 def _purchases(messages: Messages, names: KeyedNames) -> Decoded:
@@ -334,18 +347,7 @@ def _currencies_and_codes(words: Sequence[str | None]) -> tuple[list[str], Codes
 
 def _tags_and_codes(tags: Sequence[str | float | None]) -> tuple[list[str], Codes]:
     """The distinct tags as texts, and the code of each row; empty is absent."""
-    return _coded([tag if type(tag) is str else _tag(tag) for tag in tags])
-
-
-def _tag(tag: str | float | None) -> str | None:
-    """A producer's own word or number as a text: 900 and 900.0 are one tag.
-
-    >>> [_tag(tag) for tag in ("900g", 900, 900.0, 0.5, 1e300, None)]
-    ['900g', '900', '900', '0.5', '1e+300', None]
-    """
-    if isinstance(tag, float) and tag.is_integer() and abs(tag) < _EXACT:
-        tag = int(tag)
-    return None if tag is None else str(tag)[:MAX_ID]
+    return _coded([tag if type(tag) is str else tag_text(tag) for tag in tags])
 
 
 def _counts(values: Sequence[int | None], absent: int = NONE) -> NDArray[np.int64]:
@@ -365,6 +367,13 @@ def _cents(values: Sequence[int | None]) -> NDArray[np.int64]:
 
 def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.array([nan if value is None else value for value in values], np.float64)
+
+
+def _there_are(messages: Messages, name: str) -> Mask:
+    """Which messages have a text in a field of flags, or of numbers where they are read in full."""
+    if name not in messages.numbering:
+        return _mask(messages.columns[name])
+    return _mask(list(messages.numbering[name]))[messages.numbers(name)]
 
 
 def _mask(values: Sequence[object]) -> Mask:

@@ -6,14 +6,14 @@ Names (KOLs, brands, ...) are codes into the batch's own list of distinct names;
 folds the batch maps them to its own codes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.values import NULL
+from schemas.values import NULL, Values
 
 Moments = NDArray[np.int64]
 Codes = NDArray[np.int32]
@@ -156,3 +156,4 @@ class Decoded:
 
     facts: Behaviour | Purchases
     rejected: Sequence[Rejected]
+    details: Mapping[str, Values] | None = None  # of `event_details`, for each row of `facts`

@@ -147,6 +147,7 @@ class Clickstream(_Event, frozen=True, kw_only=True, gc=False):
     price_tier: Annotated[Tag | None, about("of the product")] = None
     baby_stage: Annotated[Tag | None, about("of the user's child")] = None
     geo: Annotated[Tag | None, about("region or city of the user")] = None
+    age_band: Annotated[Tag | None, about("age of the user, as a range")] = None
     exp_id: Annotated[Ref | None, about("the experiment")] = None
     arm: Annotated[Label | None, about("the arm of the experiment: treat, holdout")] = None
     visible_ms: Annotated[

@@ -12,7 +12,7 @@ Anybody who knows an id can compute its digest, so none of them is kept: the dec
 of each that only the key links to it (`keyed_names`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from xxhash import xxh3_128_digest
@@ -64,7 +64,7 @@ def _marked(user_id: str) -> str:
     return f"\0{len(user_id)}\0{user_id}" if "\0" in user_id else user_id
 
 
-def hashed(data: Sequence[bytes]) -> bytes:
+def hashed(data: Iterable[bytes]) -> bytes:
     """The xxh3_128 of each, 16 bytes, one after the other."""
     return b"".join(map(xxh3_128_digest, data))
 

@@ -6,7 +6,7 @@ ids become hashes while they are there.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, filterfalse
 from operator import attrgetter
@@ -43,6 +43,12 @@ _INTERACTION_FIELDS: Final = (
     *("share_id", "share_depth", "live_id"),
 )
 _PURCHASE_FIELDS: Final = (*_IDS, "ts", "kind", ITSELF)
+_DEVICE: Final = ("device_hash", "ip_hash")  # as keyed names in table `event`
+_CLICK_LABELS: Final = (
+    *("platform", "channel_type", "content_id", "brand_id", "category", "slot_id", "reco_id"),
+    *("reco_version", "exp_id", "arm", "baby_stage", "geo", "age_band"),
+)
+_INTERACTION_LABELS: Final = ("content_id", "parent_share_id", "root_kol_id")
 _BEHAVIOUR_NAMES: Final = (*_IDS, "event", "kol_id")
 _PURCHASE_NAMES: Final = (
     *(*_IDS, "kind", "order_id", "ref_order_id"),
@@ -64,6 +70,7 @@ class Reader(NamedTuple):
     numbered: Sequence[str]  # texts that come again and again
     flags: Sequence[str]  # of these only whether they are there, and not empty
     names: Sequence[str]  # texts that may not hold half a surrogate pair
+    hashed: Sequence[str] = ()  # texts of which only hashes are needed, that of "" where absent
 
 
 def _purchase_values(event: Purchase) -> _Values:
@@ -87,6 +94,20 @@ INTERACTED: Final = Reader(
     numbered=("event", "kol_id"),
     flags=("share_id", "live_id"),
     names=_BEHAVIOUR_NAMES,
+)
+CLICKS_IN_FULL: Final = CLICKS._replace(
+    take=attrgetter(*_CLICK_FIELDS, *_CLICK_LABELS, *_DEVICE, "session_id", "first_screen"),
+    fields=(*_CLICK_FIELDS, *_CLICK_LABELS, *_DEVICE, "session_id", "first_screen"),
+    numbered=(*CLICKS.numbered, *_CLICK_LABELS, "share_id", "first_screen"),
+    flags=(),
+    hashed=(*_DEVICE, "session_id"),
+)
+INTERACTED_IN_FULL: Final = INTERACTED._replace(
+    take=attrgetter(*_INTERACTION_FIELDS, *_INTERACTION_LABELS, *_DEVICE),
+    fields=(*_INTERACTION_FIELDS, *_INTERACTION_LABELS, *_DEVICE),
+    numbered=(*INTERACTED.numbered, *_INTERACTION_LABELS, "share_id", "live_id"),
+    flags=(),
+    hashed=_DEVICE,
 )
 PURCHASED: Final = Reader(
     msgspec.json.Decoder(Purchase).decode,
@@ -134,6 +155,7 @@ class Messages:
     nobody: set[bytes] = field(default_factory=set)  # those that are placeholders
     identity: Keys = field(default_factory=lambda: keys_of(b""))
     user: Keys = field(default_factory=lambda: keys_of(b""))
+    hashed: dict[str, Keys] = field(default_factory=dict)  # by field
 
     def __len__(self) -> int:
         return len(self.place)
@@ -158,6 +180,7 @@ class Messages:
             self.identity[which],
             self.user[which],
         )
+        self.hashed = {name: keys[which] for name, keys in self.hashed.items()}
 
 
 def parse(
@@ -168,6 +191,7 @@ def parse(
     numbering = {name: Numbering() for name in reader.numbered}
     messages = Messages(batch, reader, columns, numbering)
     identities, users = bytearray(), bytearray()
+    others = {name: bytearray() for name in reader.hashed}
     for start in range(0, len(batch.values), _CHUNK):
         values = batch.values[start : start + _CHUNK]
         try:
@@ -177,6 +201,9 @@ def parse(
         if rows:
             event_ids, user_ids, *_ = taken = tuple(zip(*rows, strict=True))
             _add(messages, taken)
+            for name in reader.hashed:
+                values = taken[reader.fields.index(name)]
+                others[name] += hashed(_as_utf8(values))
             as_utf8 = list(map(str.encode, user_ids))
             messages.users += as_utf8
             messages.nobody.update(map(str.encode, placeholders.among(user_ids)))
@@ -184,6 +211,7 @@ def parse(
             users += hashed(as_utf8)
     messages.identity = names.of_hashes(What.IDENTITY, identities)
     messages.user = names.of_hashes(What.USER, users)
+    messages.hashed = {name: keys_of(hashes) for name, hashes in others.items()}
     messages.place = np.delete(np.arange(len(batch.values)), list(messages.rejections))
     return messages
 
@@ -193,11 +221,27 @@ def _add(messages: Messages, taken: Collection[Sequence[Any]]) -> None:
     reader, columns, numbering = messages.reader, messages.columns, messages.numbering
     for name, values in zip(reader.fields, taken, strict=True):
         if name in numbering:
-            columns[name] += map(numbering[name].__getitem__, values)
+            columns[name] += _numbers(values, numbering[name])
         elif name in reader.flags:
             columns[name] += map(bool, values)
+        elif name in reader.hashed:
+            continue
         elif reader.keeps_ids or name not in _IDS:
             columns[name] += values
+
+
+def _numbers(values: Sequence[Any], numbering: Numbering) -> Iterable[int]:
+    """The number of each; most fields that may be absent are absent from whole chunks."""
+    if values[0] is None and values.count(None) == len(values):
+        return [numbering[None]] * len(values)
+    return map(numbering.__getitem__, values)
+
+
+def _as_utf8(values: Sequence[str | None]) -> Iterable[bytes]:
+    """Texts as UTF-8, empty where absent."""
+    if None in values:
+        return [value.encode() if value else b"" for value in values]
+    return map(str.encode, cast("Sequence[str]", values))
 
 
 def _read_plain(values: Sequence[bytes | None], reader: Reader) -> list[_Values]:

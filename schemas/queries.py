@@ -77,6 +77,27 @@ WHERE stream = 'promo' AND minute >= now() - INTERVAL 7 DAY
 GROUP BY kol_id
 ORDER BY share DESC""",
     ),
+    "v_event": Query(
+        "Of those who clicked on a KOL's content in the last seven days, how many ordered since?",
+        """\
+SELECT kol_id, count() AS clicked, countIf(at_last >= clicked_at) AS ordered
+FROM
+(
+    SELECT kol_id, user_hash, min(moment) AS clicked_at
+    FROM v_event
+    WHERE kind = 'click' AND kol_id != '' AND moment >= now() - INTERVAL 7 DAY
+    GROUP BY kol_id, user_hash
+) AS c
+LEFT JOIN
+(
+    SELECT user_hash, max(ordered_at) AS at_last
+    FROM v_order
+    WHERE ordered_at >= now() - INTERVAL 7 DAY
+    GROUP BY user_hash
+) AS o USING (user_hash)
+GROUP BY kol_id
+ORDER BY clicked DESC""",
+    ),
     "v_score": Query(
         "Who is trusted now, and how sure is that?",
         """\

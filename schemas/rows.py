@@ -49,10 +49,13 @@ class Table:
     key: tuple[str, ...]  # ORDER BY: rows with equal values replace each other
     partition: str = ""  # a part holds one value of this expression; empty: one partition
     moment: str = ""  # the column of the key behind `partition`
-    keep: str = ""  # rows are deleted so long after `stated_at`; empty: never
+    keep: str = ""  # rows are deleted so long after `aged_by`; empty: never
     searched: tuple[str, ...] = ()  # columns beside the key by whose value rows are looked up
     derived: bool = False  # only the trainer writes it, from other tables or reference topics
     numbered: bool = False  # its rows know the number of their insert: roll-ups are made of them
+    sorted_first: str = ""  # an expression of the key by which rows are sorted before it
+    aged_by: str = "stated_at"  # another one: the server fills no `stated_at` in
+    at_once: int = 20_000  # most rows of one insert
 
     @property
     def columns(self) -> dict[str, str]:
@@ -73,8 +76,8 @@ class Table:
 
     @property
     def all_columns(self) -> dict[str, Column]:
-        """All columns in order; the one that the server fills is last."""
-        return {**self.described, **SERVER}
+        """All columns in order; the one that the server fills is last, where it fills one."""
+        return {**self.described, **(SERVER if self.aged_by in SERVER else {})}
 
 
 SERVER: Final[Mapping[str, Column]] = {
@@ -327,6 +330,78 @@ _DETECTOR_CELL: Final = Table(
     partition=_MONTH_OF_MINUTE,
     moment="minute",
     keep="90 DAY",
+)
+
+_NAMED: Final = "UInt64"  # the low word of a keyed name
+_COUNT: Final = "Int64"  # -1 where unknown
+_ZSTD: Final = "ZSTD(1)"  # of what is equal for the events of a user, or random
+
+_EVENT: Final = Table(
+    "event",
+    "One row per accepted event of clickstream and content-interactions, with or without a KOL. "
+    "No text, no query, and nothing a person could be known by without the key.",
+    {
+        **_columns(
+            moment=(MOMENT, "event time", _ZSTD),
+            received_at=(
+                MOMENT,
+                "the broker's time of the record; the age of the row counts from here",
+                _ZSTD,
+            ),
+            topic=(NAME, "clickstream or content-interactions"),
+            kind=(NAME, "what was done, as on the wire: click, view, like, ..."),
+            user_hash=("String", "keyed name of the user, 32 hex digits, as in order_credit"),
+            kol_id=(NAME, "the KOL, empty where none is named"),
+            content_id=("String", "the content, empty where unknown"),
+            share=(_NAMED, "keyed name of the share made or followed, 0 where none", _ZSTD),
+            parent_share=(
+                _NAMED,
+                "keyed name of the share that this one re-shares, 0 where none",
+                _ZSTD,
+            ),
+            root_kol_id=(NAME, "the KOL where the chain of shares began, empty where unknown"),
+            share_depth=("Int64", "how far from the KOL the share is, 0 where unknown"),
+            live_id=(NAME, "the live room, empty where none"),
+            brand_id=(NAME, "brand, empty where unknown"),
+            category=(NAME, "category of the product, empty where unknown"),
+            platform=(NAME, "platform, empty where unknown"),
+            channel=(NAME, "channel, empty where unknown"),
+            session=(_NAMED, "keyed name of the visit, 0 where unknown", _ZSTD),
+            slot_id=(NAME, "slot on the page, empty where unknown"),
+            reco_id=("String", "recommendation, empty where none"),
+            reco_version=(NAME, "version of the recommender, empty where unknown"),
+            exp_id=(NAME, "experiment, empty where none"),
+            arm=(NAME, "arm of the experiment: treat, holdout; empty where none"),
+            stage=(NAME, "stage of the user's child; empty where unknown or not consented to"),
+            geo=(NAME, "region or city of the user; empty where unknown or not consented to"),
+            age_band=(NAME, "age of the user as a range; empty where unknown or not consented to"),
+            dwell_ms=(_COUNT, "how long it was viewed, -1 where unknown, ms"),
+            completion_ppm=(
+                "Int32",
+                "part of it that was viewed, -1 where unknown, millionths",
+                _ZSTD,
+            ),
+            visible_ms=(_COUNT, "how long an impression was visible, -1 where unknown, ms"),
+            account_age_d=(NUMBER, "age of the user's account; NULL where unknown"),
+            credibility_ppm=(
+                "Int32",
+                "weight of the account as evidence about a KOL, 0 of clickstream, millionths",
+                _ZSTD,
+            ),
+            first_screen=("Int8", "1 on the first screen of results, 0 not, -1 where unknown"),
+            device=(_NAMED, "keyed name of the device, 0 where unknown", _ZSTD),
+            ip=(_NAMED, "keyed name of the IP address, 0 where unknown", _ZSTD),
+            identity=(_NAMED, "keyed name of the event, by topic, user and event id", "NONE"),
+        ),
+        **_VERSION,
+    },
+    key=("user_hash", "moment", "identity"),
+    partition="toDate(moment)",
+    moment="moment",
+    keep="400 DAY",
+    sorted_first="toDate(moment)",
+    aged_by="received_at",
+    at_once=1 << 16,
 )
 
 _PARTS: Final = {
@@ -758,6 +833,7 @@ TABLES: Final[Mapping[str, Table]] = {
         _ORDER_CREDIT,
         _MINUTE_CELL,
         _DETECTOR_CELL,
+        _EVENT,
         _KOL_SCORE,
         _DEAD_LETTER,
         _DOOR_COUNT,
@@ -777,6 +853,8 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_refund_credit": "v_refund by model and KOL: what each gives back, by both dates.",
     "v_minute": "What was counted for a KOL (or ~brand:<brand_id>) in a minute.",
     "v_detector": "Observations of a stream about a KOL in a minute, and how many were bad.",
+    "v_event": "One row per accepted event of clickstream and content-interactions, with or "
+    "without a KOL; joins orders by user_hash. Ask for a span of time.",
     "v_score": "Trust and resonance of a KOL at the end of a minute, with 90 % intervals.",
     "v_dead_letter": "What could not be read or written, each once.",
     "v_door": "How many messages of a topic partition left by which door.",

@@ -17,7 +17,7 @@ DAY: Final = "day"
 JUDGEMENTS: Final = "judgements"
 
 _ENDS: Final = {"1e-6": "millionths", "1e-12": "trillionths", "milliseconds": MS}  # of a text
-_SUFFIXES: Final = {"_cents": CENTS, "_ms": MS}  # of a name
+_SUFFIXES: Final = {"_cents": CENTS, "_ms": MS, "_ppm": "millionths"}  # of a name
 _PREFIXES: Final = {
     "credit_": CENTS,
     "refunded_": CENTS,
@@ -32,6 +32,8 @@ _NAMED: Final = {
     ),
     **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
     "n_eff": JUDGEMENTS,
+    "account_age_d": "days",
+    "share_depth": "hops",
     "qty": "pieces or weight",
     "nps": "0 to 10",
     "brand_lift": "-1 to 1",

@@ -168,7 +168,8 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
     codes = []
     for column in columns:
         if len(column.names) <= len(column):
-            codes.append(np.where(column.code < 0, -1, column.code + len(names)))
+            code = column.code.astype(np.int64)  # a narrow one has no room for all names
+            codes.append(np.where(code < 0, -1, code + len(names)))
             names += column.names
         else:  # few of many names
             used, place = compact(column.code)

@@ -12,7 +12,7 @@ from schemas.cells import DIMENSIONS, FIELDS
 from schemas.dimensions import DIMENSIONS as REFERENCE
 from schemas.dimensions import Dimension
 from schemas.rows import TABLES, Table
-from schemas.units import CENTS, COUNT, SHARE, UTC, commented
+from schemas.units import CENTS, COUNT, MS, SHARE, UTC, commented
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,36 @@ _LAST_SCORE: Final = _of(
     _HOURLY_SCORE, ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff")
 )
 _SNAPSHOT: Final = _of(_SCORE, ("snapshot",))
+_EVENT: Final = TABLES["event"]
+_OTHERWISE_IN_VIEW: Final = {  # column of `event` -> the view's
+    "dwell_ms": ("dwell_ms", ViewColumn("how long it was viewed; NULL where unknown", MS)),
+    "completion_ppm": (
+        "completion",
+        ViewColumn("part of it that was viewed; NULL where unknown", SHARE),
+    ),
+    "visible_ms": (
+        "visible_ms",
+        ViewColumn("how long an impression was visible; NULL where unknown", MS),
+    ),
+    "credibility_ppm": (
+        "credibility",
+        ViewColumn("weight of the account as evidence about a KOL; 0 of clickstream", SHARE),
+    ),
+    "first_screen": (
+        "first_screen",
+        ViewColumn("true on the first screen of results, false not; NULL where unknown"),
+    ),
+}
+
+
+def _event_columns() -> dict[str, ViewColumn]:
+    """The columns of `v_event`: those of the table, NULL where it says -1."""
+    names = [name for name in _EVENT.described if name != "version"]
+    return dict(
+        _OTHERWISE_IN_VIEW.get(name, (name, column)) for name, column in _of(_EVENT, names).items()
+    )
+
+
 _MODEL: Final = ViewColumn("the model: first, last, linear, position, time_decay or shapley")
 _VIA: Final = ViewColumn("direct if one of the KOL's touches is, else share; none for organic")
 _CREDITED_KOL: Final = ViewColumn("the KOL, or organic where no touch counts")
@@ -168,6 +198,7 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         ),
         **_of(TABLES["detector_cell"], ("bucket", "n", "k")),
     },
+    "v_event": _event_columns(),
     "v_score": {
         **_KOL,
         **_MINUTE,

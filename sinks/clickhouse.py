@@ -32,7 +32,6 @@ from sinks.retrying import Insert, RetryingInsert, in_thread
 
 log = logging.getLogger(__name__)
 
-MOST_ROWS = 20_000  # of one insert
 MOST_PAYLOAD = 1_000_000  # characters of a refused row in its letter
 LAST_MS = 4_102_444_800_000  # 2100: a later time of a row makes no sense
 
@@ -45,7 +44,7 @@ class ClickHouse:
         refuse: takes a row that can never be written; without it the row becomes a row of
             `dead_letter`.
         observer: notified of what happens.
-        most_rows: of one insert.
+        most_rows: of one insert; None: as `schemas.rows` says of each table.
         monotonic: seconds that never go back.
         given: more of `RetryingInsert`, such as its clocks.
 
@@ -57,19 +56,19 @@ class ClickHouse:
         *,
         refuse: Refuse | None = None,
         observer: Observer | None = None,
-        most_rows: int = MOST_ROWS,
+        most_rows: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         **given: Any,  # noqa: ANN401  # of RetryingInsert
     ) -> None:
         self._insert = insert
         self._observer = observer or Observer()
         self._monotonic = monotonic
-        self._most = most_rows
         self._retrying = RetryingInsert(
             insert, refuse or self._to_letters, self._observer, monotonic=monotonic, **given
         )
         self.health = self._retrying.health  # of every table
-        self._buffers = {name: Buffer(self._retrying, most_rows) for name in self.health}
+        self._most = {name: most_rows or TABLES[name].at_once for name in self.health}
+        self._buffers = {name: Buffer(self._retrying, most) for name, most in self._most.items()}
 
     @classmethod
     def at(
@@ -109,8 +108,9 @@ class ClickHouse:
         health.waiting += len(rows)
         refused = 0
         try:
-            for start in range(0, len(rows), self._most):
-                part = rows.cut(start, min(start + self._most, len(rows)))
+            most = self._most[rows.table]
+            for start in range(0, len(rows), most):
+                part = rows.cut(start, min(start + most, len(rows)))
                 refused += await self._buffers[rows.table].put(part)
         finally:
             health.waiting -= len(rows)

@@ -55,14 +55,26 @@ def create_table(table: Table) -> str:
     clauses = [
         "ENGINE = ${engine}",
         *([f"PARTITION BY {table.partition}"] if table.partition else []),
-        f"ORDER BY ({', '.join(f'`{name}`' for name in table.key)})",
-        *([f"TTL stated_at + INTERVAL {table.keep} DELETE"] if table.keep else []),
+        f"ORDER BY ({', '.join(_sorting(table))})",
+        *([f"TTL {_age(table)} + INTERVAL {table.keep} DELETE"] if table.keep else []),
         "SETTINGS " + ",\n    ".join(_settings(table)),
         f"COMMENT {literal(table.description)};",
     ]
     body = ",\n".join([*columns, *_indexes(table)])
     head = f"CREATE TABLE IF NOT EXISTS ${{database}}.{table.name} ${{on_cluster}}"
     return "\n".join([head, "(", body, ")", *clauses])
+
+
+def _sorting(table: Table) -> Iterator[str]:
+    if table.sorted_first:
+        yield table.sorted_first
+    yield from (f"`{name}`" for name in table.key)
+
+
+def _age(table: Table) -> str:
+    """What the age of a row counts from, as a time of whole seconds."""
+    is_exact = table.all_columns[table.aged_by].type == MOMENT
+    return f"toDateTime({table.aged_by})" if is_exact else table.aged_by
 
 
 def add_columns(table: Table, there: Iterable[str]) -> str:
@@ -102,7 +114,8 @@ def _codec(column: Column) -> str:
 
 
 def _indexes(table: Table) -> Iterator[str]:
-    yield "    INDEX ix_stated stated_at TYPE minmax GRANULARITY 1"
+    if "stated_at" in table.all_columns:
+        yield "    INDEX ix_stated stated_at TYPE minmax GRANULARITY 1"
     for name in table.searched:
         index = f"ix_{name.removesuffix('_id')}"
         yield f"    INDEX {index} `{name}` TYPE bloom_filter(0.01) GRANULARITY 4"

@@ -200,6 +200,10 @@ class ClickHouse(_Part):
     password: SecretStr = Field(SecretStr(""), description="Password of `username`.")
     reader_username: str = Field("", description="Account that reads the views; empty: `username`.")
     reader_password: SecretStr = Field(SecretStr(""), description="Password of `reader_username`.")
+    events: bool = Field(
+        default=True,
+        description="Whether to write a row of `event` for each accepted click and interaction.",
+    )
     cluster: str = Field(
         "", description="Cluster name of ON CLUSTER statements; empty on a single server."
     )
@@ -228,6 +232,9 @@ class Worker(_Part):
         200, ge=10, description="Milliseconds between flushes of orders and cells."
     )
     score_ms: int = Field(500, ge=10, description="Milliseconds between flushes of scores.")
+    events_ms: int = Field(
+        1_000, ge=10, description="Milliseconds between flushes of rows of `event`."
+    )
     snapshot_seconds: float = Field(
         5.0, ge=0.2, description="Seconds between snapshots of a partition."
     )
@@ -247,6 +254,11 @@ class Worker(_Part):
         128,
         ge=1,
         description="Most megabytes of unacknowledged messages; above this, reading pauses.",
+    )
+    waiting_events: int = Field(
+        200_000,
+        ge=1,
+        description="Most unacknowledged rows of `event`; above this, reading pauses.",
     )
     from_empty: bool = Field(
         default=False, description="Start without state although offsets are committed."

@@ -46,6 +46,7 @@ from streams.worker.snapshotting import Release
 from streams.worker.user_lane import SKEW_MS, InputEnd
 
 TICK_SECONDS = 1.0
+EVENTS_SECONDS = 0.1  # from one look whether rows of `event` are due to the next
 METADATA_SECONDS = 5.0  # a topic that gets more partitions is noticed within this
 STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
 GIVE_UP_SECONDS = 60.0  # numbered values that no record asks for any more leave memory
@@ -160,6 +161,10 @@ def add_loops(
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def flush_kol_side() -> None:
         await repeat(app, worker.score_ms / 1000, lambda: flush_loop.flush(Side.KOL))
+
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def flush_events() -> None:
+        await repeat(app, min(worker.events_ms / 1000, EVENTS_SECONDS), flush_loop.flush_events)
 
     async def tick() -> None:
         for lane in lanes.user.values():

@@ -11,6 +11,7 @@ from streams.core.kol.memory import MODEL_VERSION
 from streams.settings import Settings
 from streams.worker import app as apps
 from streams.worker.backpressure import Backpressure, Capacity
+from streams.worker.event_flushes import EventFlushes
 from streams.worker.flush import FlushLoop
 from streams.worker.health import Health
 from streams.worker.intake import Intake
@@ -36,7 +37,7 @@ def build(settings: Settings, datadir: Path, *, leaves: bool = False) -> faust.A
     app = apps.create_app(settings, datadir)
     telemetry = _telemetry()
     lanes = _lane_table(app, settings)
-    pending = PendingFlushes()
+    pending = PendingFlushes(EventFlushes(settings.worker.events_ms / 1000))
     outputs = Outputs(settings, telemetry)
     backpressure = Backpressure(_capacity(settings), lanes, pending, telemetry)
     numbers = NumbersReader(settings.kafka, lanes.crash)
@@ -78,4 +79,5 @@ def _lane_table(app: faust.App, settings: Settings) -> LaneTable:
 
 
 def _capacity(settings: Settings) -> Capacity:
-    return Capacity(settings.worker.waiting_messages, settings.worker.waiting_mb << 20)
+    worker = settings.worker
+    return Capacity(worker.waiting_messages, worker.waiting_mb << 20, worker.waiting_events)

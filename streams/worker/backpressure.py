@@ -2,7 +2,8 @@
 
 Kafka keeps the rest. What memory holds of it is the changed keys, which it has anyway, the
 rows and blocks of one flush, and the dead letters: the bytes of refused messages, twice more
-while their rows are on their way.
+while their rows are on their way. Rows of `event` are no changed keys, each is memory of its own:
+they have a bound of their own.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ class Capacity:
     """The most that may be folded and not acknowledged."""
 
     messages: int
-    bytes: int  # of the messages' values
+    bytes: int  # of the messages' values; of those behind rows of `event` as much again
+    events: int = 200_000  # rows of `event`
 
 
 class Backpressure:
@@ -51,13 +53,22 @@ class Backpressure:
         parts += self._pending.unacknowledged_events()
         return sum(part.messages for part in parts), sum(part.bytes for part in parts)
 
+    def waiting_events(self) -> tuple[int, int]:
+        """Rows of `event` that are not acknowledged, and the bytes of their messages."""
+        return self._pending.events.waiting(self._lanes.user.values())
+
     def update(self) -> None:
         """Pause or resume by what is unacknowledged now.
 
         A pause ends the mute of restored lanes: a short dip is better than memory without end.
         """
         messages, size = self.unacknowledged()
-        if messages > self._capacity.messages or size > self._capacity.bytes:
+        events, event_size = self.waiting_events()
+        if (
+            messages > self._capacity.messages
+            or events > self._capacity.events
+            or max(size, event_size) > self._capacity.bytes
+        ):
             self._pause()
         else:
             self._resume()
@@ -80,6 +91,7 @@ class Backpressure:
         messages, size = self.unacknowledged()
         self._telemetry.set("kol_waiting_messages", messages)
         self._telemetry.set("kol_waiting_bytes", size)
+        self._telemetry.set("kol_waiting_events", self.waiting_events()[0])
         if self._paused_at is not None:
             self._count_pause()
 

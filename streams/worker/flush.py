@@ -4,6 +4,8 @@ A flush collects what changed in all lanes of a side, waits until every row, blo
 letter of it is acknowledged, and only then starts the snapshots that were copied at the same
 moment. What could not be sent stays pending and goes first in the next flush: rows carry
 versions, so writing them twice or late is harmless.
+
+Rows of `event` leave beside them, each second or so; a snapshot waits for those before it, too.
 """
 
 import asyncio
@@ -24,6 +26,8 @@ from streams.worker.telemetry import Telemetry
 from streams.worker.unacknowledged import Unacknowledged
 
 DRAIN_SECONDS = 8.0  # for the last flush and snapshot before partitions go
+
+Captured = tuple[Lane, PendingSnapshot, Awaitable[None] | None]  # and what it waits for
 
 _UNANNOUNCED = -1
 
@@ -59,6 +63,7 @@ class FlushLoop:
         self._backpressure = backpressure
         self._telemetry = telemetry
         self._turn = {side: asyncio.Lock() for side in Side}
+        self._events_turn = asyncio.Lock()
         self._announced: dict[int, int | None] = {}  # watermarks that the KOL side has been sent
 
     async def flush(self, side: Side, *, snapshot: bool = False) -> None:
@@ -67,10 +72,28 @@ class FlushLoop:
             now, lanes = self._lanes.clock(), self._lanes.unmuted(side)
             self._collect(side, lanes, now)
             captured = await self._send(side, lanes, now, snapshot=snapshot)
-            for lane, pending in captured:
-                self._snapshots.start(lane, pending)
+            for lane, pending, written in captured:
+                self._snapshots.start(lane, pending, written)
             for lane in lanes:
                 lane.prune(self._lanes.clock())
+        self._backpressure.update()
+
+    async def flush_events(self, *, at_once: bool = False) -> None:
+        """Write the rows of `event` that wait, if they are due, or with `at_once` all the same."""
+        events = self._pending.events
+        async with self._events_turn:
+            now, lanes = self._lanes.clock(), list(self._lanes.user.values())
+            if not (at_once or events.are_due(lanes, now)):
+                return
+            try:
+                events.take(lanes, now)
+            except Exception as error:
+                self._lanes.abandon(error)  # as below
+                raise
+            for flush in events.pending():
+                await self._outputs.write_rows(flush.rows)
+                events.acknowledge(flush)
+            events.acknowledge()
         self._backpressure.update()
 
     def _collect(self, side: Side, lanes: Sequence[Lane], now: float) -> None:
@@ -97,17 +120,26 @@ class FlushLoop:
 
     async def _send(
         self, side: Side, lanes: Sequence[Lane], now: float, *, snapshot: bool
-    ) -> list[tuple[Lane, PendingSnapshot]]:
+    ) -> list[Captured]:
         """Copy the lanes that are due, then send all that is pending; gives the copies."""
-        captured: list[tuple[Lane, PendingSnapshot]] = []
+        captured: list[Captured] = []
         try:
-            captured.extend(captures(lanes, now, all_of_them=snapshot))
+            captured.extend(
+                (lane, pending, self._events_written(side, lane))
+                for lane, pending in captures(lanes, now, all_of_them=snapshot)
+            )
             await self._send_pending(side)
         except BaseException:
-            for lane, _ in captured:
+            for lane, _, _ in captured:
                 lane.snapshot_failed()
             raise
         return captured
+
+    def _events_written(self, side: Side, lane: Lane) -> Awaitable[None] | None:
+        """What ends once the rows of `event` are acknowledged that a lane gave so far."""
+        if side is Side.KOL:
+            return None
+        return self._pending.events.written(self._lanes.user[lane.partition])
 
     async def _send_pending(self, side: Side) -> None:
         """Send all that is pending; it stays so until all of it is acknowledged."""
@@ -130,9 +162,11 @@ class FlushLoop:
         begun = self._lanes.clock()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
+                await self.flush_events(at_once=True)
                 await self._snapshots.wait()
                 for side in Side:
                     await self.flush(side, snapshot=True)
+                await self.flush_events(at_once=True)
                 await self._snapshots.wait()
         except TimeoutError:
             log.warning(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from streams.core.sides import Side
+from streams.worker.event_flushes import EventFlushes
 from streams.worker.outgoing import Flush
 from streams.worker.unacknowledged import Unacknowledged
 
@@ -16,9 +17,10 @@ class PendingFlush:
 
 
 class PendingFlushes:
-    """The flushes of both sides that are not acknowledged, the oldest first."""
+    """The flushes that are not acknowledged, the oldest first: of both sides, and of events."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventFlushes | None = None) -> None:
+        self.events = events or EventFlushes()
         self._by_side: dict[Side, list[PendingFlush]] = {side: [] for side in Side}
 
     def of(self, side: Side) -> list[PendingFlush]:

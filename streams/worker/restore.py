@@ -41,7 +41,7 @@ from streams.worker.formats import CONVERSIONS
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.telemetry import Telemetry
-from streams.worker.user_lane import UserLane
+from streams.worker.user_lane import Reading, UserLane
 
 Logs = Mapping[tuple[str, int], LogOffsets]  # what the brokers say of topic partitions
 
@@ -51,6 +51,10 @@ LONG_AGO: Final = float("-inf")
 TOPIC: Final = "topic "  # before an input topic among the facts of a snapshot: its broker's name
 
 log = logging.getLogger("kol.restore")
+
+
+def _reading(settings: Settings) -> Reading:
+    return Reading(settings.placeholders, in_full=settings.clickhouse.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Restorer:
         self._settings = settings
         self._telemetry = telemetry
         self._clock = clock
+        self._reading = _reading(settings)
 
     async def user_lane(self, partition: int, logs: Logs) -> UserLane:
         """The user side of a partition; the brokers were asked for `logs` before."""
@@ -89,7 +94,7 @@ class Restorer:
                 it.log,
                 *self._begin(Side.USER, it),
                 begun_at,
-                self._settings.placeholders,
+                self._reading,
             )
 
     async def kol_lane(self, partition: int, logs: Logs) -> KolLane:

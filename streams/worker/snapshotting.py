@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane, PendingSnapshot
@@ -29,9 +29,11 @@ class SnapshotWriter:
         self._release = release
         self._writing: set[asyncio.Task[None]] = set()
 
-    def start(self, lane: Lane, pending: PendingSnapshot) -> None:
-        """Begin to write one."""
-        task = asyncio.create_task(self._write(lane, pending))
+    def start(
+        self, lane: Lane, pending: PendingSnapshot, written: Awaitable[None] | None = None
+    ) -> None:
+        """Begin to write one, once `written` has ended."""
+        task = asyncio.create_task(self._write(lane, pending, written))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -41,8 +43,12 @@ class SnapshotWriter:
             await asyncio.wait(set(self._writing))
             await asyncio.sleep(0)
 
-    async def _write(self, lane: Lane, pending: PendingSnapshot) -> None:
+    async def _write(
+        self, lane: Lane, pending: PendingSnapshot, written_before: Awaitable[None] | None
+    ) -> None:
         try:
+            if written_before is not None:
+                await written_before
             written = await lane.log.write(pending.capture, pending.offsets)
         except Exception as error:  # noqa: BLE001  # fenced or worse: this worker is not the owner
             lane.snapshot_failed()

@@ -147,6 +147,7 @@ METRICS: dict[str, Metric] = {
     ),
     "kol_waiting_messages": Metric("gauge", "Messages folded whose rows are not acknowledged."),
     "kol_waiting_bytes": Metric("gauge", "Bytes of these messages."),
+    "kol_waiting_events": Metric("gauge", "Rows of `event` that are not acknowledged."),
     "kol_backpressure_seconds_total": Metric(
         "counter", "Time that reading was paused because the sink was behind."
     ),

@@ -10,6 +10,7 @@ from schemas.erasures import Renewed, read_erasures, renewed
 from schemas.events import INPUTS
 from schemas.placeholders import DEFAULT, Placeholders
 from schemas.reference_types import CONSENTS
+from schemas.rows import Rows
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
@@ -36,13 +37,21 @@ class InputEnd:
     quiet_s: float  # since the last records were delivered
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How messages are read."""
+
+    placeholders: Placeholders = DEFAULT  # ids that mean nobody
+    in_full: bool = False  # events become rows of `event`, too
+
+
 class UserLane(Lane):
     """One partition of the user side.
 
     Args:
         partition, memory, log, pace, mute: as of every lane.
         begun_at: when its first message came, or long ago; None: nothing yet.
-        placeholders: ids that mean nobody.
+        reading: how its messages are read.
 
     """
 
@@ -57,12 +66,13 @@ class UserLane(Lane):
         pace: Pace,
         mute: Mute,
         begun_at: float | None = None,
-        placeholders: Placeholders = DEFAULT,
+        reading: Reading = Reading(),  # a frozen value
     ) -> None:
         super().__init__(partition, memory, log, pace, mute)
         self.memory = memory
         self.begun_at = begun_at
-        self._placeholders = placeholders
+        self.event_bytes = 0  # of messages whose rows of `event` nobody has taken
+        self._reading = reading
         self._exported_seconds = dict(memory.step_seconds)
         self.consents = ReachedEnd()  # of kol-consents
         self.is_empty = False  # no message yet, and idle: it holds back nobody's watermark
@@ -74,16 +84,20 @@ class UserLane(Lane):
             erasures = read_erasures(batch.values, batch.offsets, self.memory.keyed_names)
             self.memory.fold_erasures(erasures, batch.next_offset)
             return  # it is no event: the partition has not begun by it
+        how, names = self._reading, self.memory.keyed_names
         if batch.topic == CONSENTS:
-            consents = read_consents(batch, self.memory.keyed_names, self._placeholders)
+            consents = read_consents(batch, names, how.placeholders)
             self.memory.fold_consents(consents, batch.next_offset)
             return
+        waiting = self.memory.waiting_events
         self.memory.fold(
             self.memory.steps.run(
-                "decode", decode, batch, self.memory.keyed_names, self._placeholders
+                "decode", decode, batch, names, how.placeholders, in_full=how.in_full
             )
         )
-        self._note_folded(batch)
+        size = self._note_folded(batch)
+        if self.memory.waiting_events > waiting:
+            self.event_bytes += size
         self.is_empty = False
         if self.begun_at is None:
             self.begun_at = now
@@ -120,6 +134,11 @@ class UserLane(Lane):
         is_folded = at.delivered is not None and self.offsets[topic] >= at.delivered
         read = at.position if is_folded and at.position is not None else self.offsets[topic]
         return Progress(read, at.end, at.end_at)
+
+    def take_events(self) -> Rows | None:
+        """The rows of `event` of what was folded since the last call; None where there are none."""
+        self.event_bytes = 0
+        return self.memory.take_events()
 
     def watermark(self, now: float) -> int | None:
         """The least event time still open; None while something older may still begin."""

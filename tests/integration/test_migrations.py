@@ -91,9 +91,12 @@ def test_a_table_is_as_the_schemas_say(migrated: Client, table: Any) -> None:  #
     assert about["comment"] == table.description
     assert about["engine"] == "ReplacingMergeTree"
     assert about["engine_full"].startswith("ReplacingMergeTree(version)")
-    assert about["sorting_key"].strip("()") == ", ".join(table.key)
+    assert about["sorting_key"].strip("()") == ", ".join(
+        [*([table.sorted_first] if table.sorted_first else []), *table.key]
+    )
     assert about["partition_key"] == table.partition
-    assert ("TTL stated_at" in about["engine_full"]) == bool(table.keep)
+    assert ("TTL " in about["engine_full"]) == bool(table.keep)
+    assert not table.keep or f"{table.aged_by}" in about["engine_full"].partition("TTL ")[2]
 
 
 def test_there_are_no_tables_and_views_but_those(migrated: Client) -> None:

@@ -129,7 +129,9 @@ def test_the_partition_derives_from_a_column_of_the_key(table: Table) -> None:
 def test_a_table_has_its_key_and_a_version(table: Table) -> None:
     assert set(table.key) <= table.columns.keys()
     assert "version" in table.columns
-    assert list(table.all_columns) == [*table.columns, "stated_at"]
+    by_server = ["stated_at"] if table.aged_by == "stated_at" else []
+    assert list(table.all_columns) == [*table.columns, *by_server]
+    assert table.aged_by in table.all_columns
 
 
 def test_signed_and_unsigned_columns_join_without_losing_a_bit() -> None:

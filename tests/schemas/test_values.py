@@ -99,6 +99,16 @@ def test_names_of_two_lists_join_by_what_they_say(one: list[int], other: list[in
     assert plain(joined) == named(one) + [names[code] if code >= 0 else "" for code in other]
 
 
+def test_narrow_codes_join_also_where_there_are_more_names_than_they_can_count() -> None:
+    first = Coded(np.array([0, -1], np.int8), ["a"])
+    many = Coded(np.arange(200, dtype=np.uint8), [f"n{n}" for n in range(200)])
+    last = Coded(np.array([0, 1], np.uint8), ["y", "z"])
+
+    found = join([first, many, last])
+
+    assert plain(found) == ["a", "", *(f"n{n}" for n in range(200)), "y", "z"]
+
+
 @pytest.mark.parametrize("other", [["x", ""], np.array([b"x", b""])])
 def test_forms_that_differ_join_as_plain_values(other: Values) -> None:
     assert join([coded([0]), other]) == ["a", "x", ""]

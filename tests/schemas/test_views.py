@@ -13,6 +13,7 @@ CODES = {  # numbers that count and measure nothing
     *("version", "snapshot", "partition", "source_partition", "offset", "final"),
     *("promo", "member", "blocks", "mutations", "settled", "bucket"),
     *("reading", "shown", "partitions", "offsets"),
+    *("share", "parent_share", "session", "device", "ip", "identity", "first_screen"),
 }
 
 

@@ -13,6 +13,7 @@ from streams.snapshots import Pace
 from streams.snapshots.chunks import Capture, capture
 from streams.snapshots.statelog import Written
 from streams.worker.backpressure import Backpressure, Capacity
+from streams.worker.event_flushes import EventFlushes
 from streams.worker.flush import FlushLoop
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
@@ -21,11 +22,14 @@ from streams.worker.pending import PendingFlushes
 from streams.worker.read_ahead import ReadAhead
 from streams.worker.snapshotting import SnapshotWriter
 from streams.worker.telemetry import Telemetry
-from streams.worker.user_lane import InputEnd, UserLane
+from streams.worker.user_lane import InputEnd, Reading, UserLane
 from tests.builders import KEY, record_batch
 
 NOW = 1_790_000_000_000
 WIDE = Capacity(400_000, 1 << 27)
+EVENTS_S = 1.0  # from one flush of events to the next
+PLAIN = Reading()
+IN_FULL = Reading(in_full=True)  # events become rows
 LONG = 60.0  # seconds ago: a partition that has not just begun
 
 
@@ -79,14 +83,16 @@ class World:
         mute_until: dict[str, int] | None = None,
         begun_at: float | None = None,
         capacity: Capacity = WIDE,
+        reading: Reading = PLAIN,
     ) -> None:
         self.time = 0.0
+        self.reading = reading
         self.outputs = FakeOutputs()
         self.released: list[dict[tuple[str, int], int]] = []
         self.crashes: list[BaseException] = []
         self.telemetry = Telemetry(now_ms=lambda: NOW)
         self.lanes = LaneTable(1, 30.0, self.crashes.append, clock=lambda: self.time)
-        pending = PendingFlushes()
+        pending = PendingFlushes(EventFlushes(EVENTS_S))
         self.backpressure = Backpressure(capacity, self.lanes, pending, self.telemetry)
         self.intake = Intake(
             self.lanes, self.backpressure, ReadAhead([], self.telemetry), self.telemetry
@@ -119,6 +125,7 @@ class World:
             Pace(due_at=5.0),
             Mute(mute_until or {}),
             begun_at,
+            self.reading,
         )
         self.lanes.user[partition] = lane
         return lane

@@ -16,6 +16,7 @@ from schemas.columns import Decoded
 from schemas.consents import Consents
 from schemas.erasures import Erasures
 from schemas.keyed_names import KeyedNames
+from schemas.rows import Rows
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.names import Names
 from streams.core.moments import NEVER
@@ -87,6 +88,15 @@ class UserMemory:
     def count(self) -> None:
         """Bring cells up to date with all that was folded; others here do so by themselves."""
         self._pipeline.count()
+
+    @property
+    def waiting_events(self) -> int:
+        """How many rows of `event` nobody has taken yet."""
+        return len(self.state.events)
+
+    def take_events(self) -> Rows | None:
+        """The rows of `event` of what was folded since the last call; None where there are none."""
+        return self.state.events.take(self.epoch, self.life)
 
     def fold_erasures(self, records: Erasures, next_offset: int) -> None:
         """Take in records of `kol-erasures`; the same ones again change nothing.

@@ -1,9 +1,9 @@
-"""How one batch is folded: decode -> persons -> dedup -> codes -> touches -> orders -> cells.
+"""How one batch is folded: decode, persons, dedup, events, codes, touches, orders, cells.
 
 `schemas.codec` has decoded the batch; `steps` describes and times each step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,6 +24,7 @@ from schemas.columns import (
 from schemas.currencies import DECIMALS
 from schemas.doors import Door
 from schemas.events import PURCHASES, Kind
+from schemas.values import Values
 from streams.core.arrays.index import RowNumbers
 from streams.core.user.admission import named
 from streams.core.user.content import contents
@@ -65,12 +66,34 @@ class Pipeline:
         door, before = self._run("dedup", self._dedup, facts, persons)
         accepted = np.flatnonzero(door == Door.WRITTEN)
         if isinstance(facts, Behaviour):
-            self._fold_behaviour(facts, accepted, decoded.facts.user)
+            user_id, details = decoded.facts.user, decoded.details
+            if details is not None:
+                self._run("events", self._state_events, facts, details, accepted, persons, user_id)
+            self._fold_behaviour(facts, accepted, user_id)
         elif accepted.size:
             dropped = self._fold_purchases(facts, accepted, before, persons)
             door[accepted[dropped]] = Door.DUPLICATE_ORDER
         self._state.door_counts.count_doors(facts.topic, door)
         self._state.offsets[facts.topic] = facts.next_offset
+
+    def _state_events(
+        self,
+        events: Behaviour,
+        details: Mapping[str, Values],
+        accepted: RowNumbers,
+        persons: Persons | None,
+        user_id: Keys,
+    ) -> None:
+        """Collect the rows of accepted events; of a person who was erased nothing is said again.
+
+        `user_id`: the names of all as sent, which consents are by.
+        """
+        if persons is not None:
+            accepted = accepted[~persons.is_erased[accepted]]
+        allowed = None
+        if len(self._state.consents):
+            allowed = self._state.consents.allowed(user_id, events.received_at)
+        self._state.events.add(events, details, accepted, allowed)
 
     def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers, user_id: Keys) -> None:
         """Fold accepted events; `user_id`: the keys of all, also of persons who were erased."""

@@ -24,6 +24,7 @@ from streams.core.user.depth import Depth
 from streams.core.user.distinct import Distinct, DistinctBuyers
 from streams.core.user.door_counts import DoorCounts
 from streams.core.user.erased_persons import ErasedPersons
+from streams.core.user.event_rows import EventRows
 from streams.core.user.evidence import Allowances
 from streams.core.user.journeys import Lookup
 from streams.core.user.known_values import KnownValues
@@ -78,6 +79,7 @@ class UserState:
         self.touches = Touches(slack, touch_limit)
         self.orders = Orders(slack)
         self.uncounted = Uncounted()
+        self.events = EventRows()
         self.admission = Admission(slack, name_limit, label_limit)
         self.cells = Cells(slack)
         self.distinct, self.buyers = Distinct(slack), DistinctBuyers(slack)

@@ -5,6 +5,7 @@
 | decode | bytes become columns; what cannot be read is rejected (`schemas.codec`) | the same |
 | persons | which person each event is of: an erasure ends one | the same |
 | dedup | each event is accepted, a duplicate or too late | the same; late ones are letters |
+| events | rows of table `event` are collected | |
 | codes | users and KOLs become dense numbers | users, brands and labels do |
 | touches | meetings with KOLs are remembered | |
 | orders | orders that new touches may count for are marked | orders and refunds are matched |
@@ -16,7 +17,7 @@ Cells of KOLs are counted for several batches at once (`uncounted`).
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, ParamSpec, TypeVar, get_args
 
-Step = Literal["decode", "persons", "dedup", "codes", "touches", "orders", "cells"]
+Step = Literal["decode", "persons", "dedup", "events", "codes", "touches", "orders", "cells"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
 
 Clock = Callable[[], float]  # seconds, from any beginning

@@ -1,0 +1,85 @@
+"""What rows of `event` say of an event beyond what rules read, column by column.
+
+Nothing else looks at it, so it is only read where such rows are written. What a person could be
+known by becomes a keyed name of 64 bits, the low word of `keyed_names`: 0 where absent. The texts
+of labels are those of the batch alone: however many a producer makes up, none of them stays.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Keys
+from schemas.identity import hashed, keys_of
+from schemas.keyed_names import KeyedNames, What
+from schemas.messages import Messages
+from schemas.tags import tag_text
+from schemas.values import Coded, Values
+
+LABELS: Final = MappingProxyType(  # column -> field
+    {
+        **{name: name for name in ("content_id", "root_kol_id", "live_id", "brand_id", "category")},
+        **{name: name for name in ("platform", "slot_id", "reco_id", "reco_version", "exp_id")},
+        **{name: name for name in ("arm", "geo", "age_band")},
+        "channel": "channel_type",
+        "stage": "baby_stage",
+    }
+)
+NAMED: Final = MappingProxyType(  # column -> field, what it is a name of
+    {
+        "session": ("session_id", What.SESSION),
+        "device": ("device_hash", What.DEVICE),
+        "ip": ("ip_hash", What.IP),
+        "share": ("share_id", What.SHARE),
+        "parent_share": ("parent_share_id", What.SHARE),
+    }
+)
+UNKNOWN: Final = -1  # of first_screen, beside 0 and 1
+_NO_TEXT: Final = keys_of(hashed([b""]))
+
+
+def event_details(messages: Messages, names: KeyedNames) -> Mapping[str, Values]:
+    """The columns of messages that were read in full, in their order; absent texts are empty."""
+    return {
+        **{column: _label(messages, field) for column, field in LABELS.items()},
+        **{column: _named(messages, *of, names) for column, of in NAMED.items()},
+        "first_screen": _first_screen(messages),
+    }
+
+
+def _label(messages: Messages, field: str) -> Coded:
+    if not _is_there(messages, field):
+        return Coded(np.full(len(messages), -1, np.int32), [])
+    texts = list(map(tag_text, messages.numbering[field]))
+    return Coded(messages.numbers(field), texts)
+
+
+def _is_there(messages: Messages, field: str) -> bool:
+    """Whether any message may have a text in a field that comes as numbers."""
+    return not messages.numbering.get(field, {}).keys() <= {None}
+
+
+def _named(messages: Messages, field: str, what: What, names: KeyedNames) -> NDArray[np.uint64]:
+    """The names of the texts of a field; few of those that come as numbers are distinct."""
+    if field in messages.hashed:
+        return _low_words(messages.hashed[field], what, names)
+    if not _is_there(messages, field):
+        return np.zeros(len(messages), np.uint64)
+    texts = [(text or "").encode() for text in messages.numbering[field]]
+    return _low_words(keys_of(hashed(texts)), what, names)[messages.numbers(field)]
+
+
+def _low_words(digests: Keys, what: What, names: KeyedNames) -> NDArray[np.uint64]:
+    low = names.of(what, digests)[:, 0]
+    low[(digests == _NO_TEXT).all(axis=1)] = 0
+    return low
+
+
+def _first_screen(messages: Messages) -> NDArray[np.int8]:
+    if not _is_there(messages, "first_screen"):
+        return np.full(len(messages), UNKNOWN, np.int8)
+    values = [UNKNOWN if value is None else value for value in messages.numbering["first_screen"]]
+    return np.array(values, np.int8)[messages.numbers("first_screen")]

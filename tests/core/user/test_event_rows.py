@@ -1,0 +1,253 @@
+"""Rows of `event`: each accepted event once, as it was sent, whatever the cuts and the restarts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from xxhash import xxh3_128_digest
+
+from schemas.codec import decode
+from schemas.columns import Behaviour, RecordBatch
+from schemas.consents import ALLOWED, HOLDS_AFTER_MS, read_consents
+from schemas.erasures import erasure_record, read_erasures
+from schemas.events import CLICKSTREAM, INTERACTIONS, KINDS, PURCHASES
+from schemas.keyed_names import KeyedNames, What
+from schemas.reference_types import CONSENTS
+from schemas.rows import TABLES, Rows
+from schemas.values import plain
+from schemas.version import version_of
+from streams.core.user.event_rows import EventRows
+from streams.core.user.memory import UserMemory
+from tests.builders import HOUR, KEY, NOON, Message, click, interaction, paid, record_batch
+
+NAMES = KeyedNames(KEY)
+
+
+class Reader:
+    """A memory that takes messages in, and the rows it gave."""
+
+    def __init__(self, life: int = 1) -> None:
+        self.memory = UserMemory(0, hmac_key=KEY)
+        self.memory.epoch, self.memory.life = 2, life
+        self.ends = dict.fromkeys((CLICKSTREAM, INTERACTIONS, PURCHASES), 0)
+
+    def read(self, topic: str, *messages: Message, received_at: int | None = None) -> None:
+        batch = record_batch(
+            topic, messages, first_offset=self.ends[topic], received_at=received_at
+        )
+        self.ends[topic] = batch.next_offset
+        self.memory.fold(decode(batch, NAMES, in_full=True))
+
+    def rows(self) -> list[dict[str, Any]]:
+        return as_dicts(self.memory.take_events())
+
+
+def as_dicts(rows: Rows | None) -> list[dict[str, Any]]:
+    if rows is None:
+        return []
+    rows.validate()
+    columns = [plain(column) for column in rows.columns.values()]
+    return [dict(zip(rows.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def test_a_click_is_a_row_also_where_it_names_no_kol() -> None:
+    reader = Reader(life=3)
+    reader.read(
+        CLICKSTREAM,
+        click(event_id="a", kol_id=None, event="search", brand_id="b", platform="p", ts=NOON),
+        received_at=NOON + 250,
+    )
+
+    (row,) = reader.rows()
+
+    assert row.keys() == TABLES["event"].columns.keys()
+    assert {name: value for name, value in row.items() if value not in {"", 0, -1, None}} == {
+        "moment": NOON,
+        "received_at": NOON + 250,
+        "topic": CLICKSTREAM,
+        "kind": "search",
+        "user_hash": hexed("u1"),
+        "brand_id": "b",
+        "platform": "p",
+        "identity": named(What.IDENTITY, f"{CLICKSTREAM}\0u1\0a")[0],
+        "version": version_of(2, 3, 1),
+    }
+
+
+def test_an_interaction_says_how_it_was_viewed_and_how_much_its_account_weighs() -> None:
+    """An account of 12 days weighs 12/30 of a quarter: a tenth."""
+    reader = Reader()
+    viewed = {"dwell_ms": 0, "completion": 0.7071, "account_age_d": 12, "share_depth": 2}
+    reader.read(INTERACTIONS, interaction("view", content_id="c", **viewed))
+
+    (row,) = reader.rows()
+
+    assert [row[name] for name in ("kind", "kol_id", "content_id")] == ["view", "k1", "c"]
+    assert [row[name] for name in ("dwell_ms", "visible_ms", "share_depth")] == [0, -1, 2]
+    assert [row["completion_ppm"], row["account_age_d"]] == [707_100, 12.0]
+    assert row["credibility_ppm"] == 100_000
+
+
+@pytest.mark.parametrize("topic", [CLICKSTREAM, INTERACTIONS])
+def test_every_kind_has_its_name(topic: str) -> None:
+    reader = Reader()
+    event = click if topic == CLICKSTREAM else interaction
+    reader.read(topic, *(event(event=kind) for kind in KINDS[topic]))
+
+    assert [row["kind"] for row in reader.rows()] == list(KINDS[topic])
+
+
+def test_duplicates_late_ones_rejected_ones_and_purchases_are_none() -> None:
+    reader = Reader()
+    reader.read(
+        CLICKSTREAM,
+        click(event_id="a", ts=NOON),
+        click(event_id="a", ts=NOON),
+        click(event_id="b", ts=NOON - 2 * HOUR - 1),
+        click(event_id="c", ts=NOON - 2 * HOUR),
+        click(event_id="d", event="of another version"),
+    )
+    reader.read(PURCHASES, paid())
+
+    assert [row["moment"] for row in reader.rows()] == [NOON, NOON - 2 * HOUR]
+    assert reader.rows() == []
+
+
+def test_a_kol_that_means_nobody_is_none_and_own_events_are_told() -> None:
+    reader = Reader()
+    reader.read(CLICKSTREAM, click(kol_id="undefined"), click(kol_id="u1", event_id="own"))
+
+    assert [row["kol_id"] for row in reader.rows()] == ["", "u1"]
+
+
+def test_the_cut_into_batches_does_not_matter() -> None:
+    clicks = [click(event_id=str(n), platform=f"p{n % 3}", kol_id=f"k{n % 5}") for n in range(40)]
+    together, apart = Reader(), Reader()
+    together.read(CLICKSTREAM, *clicks)
+    for start in range(0, len(clicks), 7):
+        apart.read(CLICKSTREAM, *clicks[start : start + 7])
+
+    assert apart.rows() == together.rows()
+
+
+def test_rows_of_both_topics_leave_together() -> None:
+    reader = Reader()
+    reader.read(CLICKSTREAM, click(platform="p", content_id="c"))
+    reader.read(INTERACTIONS, interaction("like", content_id="d", live_id="l"))
+    reader.read(CLICKSTREAM, click(event="search", kol_id="k2"))
+
+    told = [
+        [row[name] for name in ("topic", "kind", "kol_id", "content_id")] for row in reader.rows()
+    ]
+
+    assert told == [
+        [CLICKSTREAM, "click", "k1", "c"],
+        [INTERACTIONS, "like", "k1", "d"],
+        [CLICKSTREAM, "search", "k2", ""],
+    ]
+
+
+def test_who_reads_an_event_again_states_the_same_row_in_a_later_life() -> None:
+    rows = []
+    for life in (1, 2):
+        reader = Reader(life)
+        reader.read(CLICKSTREAM, click(session_id="v"))
+        rows += reader.rows()
+
+    first, second = ({**row, "version": 0} for row in rows)
+    assert first == second
+    assert rows[0]["version"] < rows[1]["version"]
+
+
+def test_a_snapshot_holds_no_rows() -> None:
+    """They are acknowledged before it is written."""
+    reader = Reader()
+    reader.read(CLICKSTREAM, click())
+
+    again = UserMemory.restored(reader.memory.arrays(), 0, hmac_key=KEY)
+
+    assert again.waiting_events == 0
+    assert reader.memory.waiting_events == 1
+
+
+def test_nothing_is_said_again_of_who_was_erased_and_who_comes_later_is_another_person() -> None:
+    reader = Reader()
+    erased_at = NOON + 1_000
+    name, value = erasure_record("u1", erased_at, NAMES)
+    assert name
+    reader.memory.fold_erasures(read_erasures([value], [0], NAMES), 1)
+    reader.read(CLICKSTREAM, click(event_id="a"), click(event_id="b", user_id="u2"))
+    reader.read(CLICKSTREAM, click(event_id="c", ts=NOON + 2_000))
+
+    users = [row["user_hash"] for row in reader.rows()]
+
+    assert len(users) == 2
+    assert hexed("u2") == users[0]
+    assert hexed("u1") not in users
+
+
+def named(what: What, text: str) -> tuple[int, int]:
+    """The name of a text, low word first."""
+    low, high = NAMES.of_hashes(what, xxh3_128_digest(text.encode()))[0].tolist()
+    return low, high
+
+
+def hexed(user_id: str) -> str:
+    low, high = named(What.USER, user_id)
+    return f"{high:016x}{low:016x}"
+
+
+COMBINATIONS = [
+    (False, False, False),
+    (True, False, False),
+    (False, True, True),
+    (True, True, True),
+]
+
+
+def consent(at: int, **allowed: bool) -> RecordBatch:
+    """A record of u1's consent."""
+    value = {"user_id": "u1", "ts": at, **allowed}
+    batch = record_batch(CONSENTS, [value], received_at=at)
+    return replace(batch, keys=[b"u1"])
+
+
+def test_what_may_be_said_is_what_the_user_allowed_when_the_event_was_appended() -> None:
+    reader = Reader()
+    said = {"baby_stage": "0-6m", "geo": "CN", "age_band": "25-29"}
+    reader.memory.fold_consents(read_consents(consent(NOON, stage=True), NAMES), 1)
+    holds = NOON + HOLDS_AFTER_MS
+    for number, (user, at) in enumerate([("u1", holds - 1), ("u1", holds), ("u2", holds)]):
+        sent = click(event_id=str(number), user_id=user, **said)
+        reader.read(CLICKSTREAM, sent, received_at=at)
+
+    told = [[row[name] for name in ALLOWED] for row in reader.rows()]
+
+    assert told == [["", "", ""], ["0-6m", "", ""], ["", "", ""]]
+
+
+def stated(allowed: Sequence[tuple[bool, bool, bool]] | None) -> list[dict[str, Any]]:
+    """The rows of four clicks of which so much may be said."""
+    said = {"baby_stage": "0-6m", "geo": "CN", "age_band": "25-29"}
+    read = decode(
+        record_batch(CLICKSTREAM, [click(event_id=str(n), **said) for n in range(4)]),
+        NAMES,
+        in_full=True,
+    )
+    assert isinstance(read.facts, Behaviour)
+    assert read.details is not None
+    rows = EventRows()
+    rows.add(read.facts, read.details, np.arange(4), None if allowed is None else np.array(allowed))
+    return as_dicts(rows.take(0, 1))
+
+
+def test_stage_place_and_age_are_said_only_where_that_is_allowed() -> None:
+    found = [tuple(bool(row[name]) for name in ALLOWED) for row in stated(COMBINATIONS)]
+
+    assert found == COMBINATIONS
+
+
+def test_without_a_word_on_consent_none_of_them_is_said() -> None:
+    assert {row[name] for row in stated(None) for name in ALLOWED} == {""}
