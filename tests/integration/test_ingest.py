@@ -10,16 +10,12 @@ import msgspec
 import pytest
 import zstandard
 
-from schemas.columns import Rejected
-from schemas.letters import NEW, Letter
 from schemas.partitioner import partition_of
 from schemas.reference import Refused, Tombstone, read_reference
 from schemas.reference_types import CONSENTS, PROFILES, REFERENCES
 from schemas.wire import FOLDER
-from sinks.deadletter import DeadLetters
-from streams.clients.kafka_admin import client_options, kafka_admin
+from streams.clients.kafka_admin import kafka_admin
 from streams.clients.kafka_reader import TopicRecord, record_reader
-from streams.operations.dlq.retry import Outcome, assess
 from tests.commands import command
 from tests.integration.conftest import Product, running
 from tests.operations.ingest.cases import HOUR, T0, export, line, morning, paid, written
@@ -143,32 +139,26 @@ def test_a_refused_reference_record_goes_back_unless_a_newer_one_stands(
     path.write_text("\n".join([*wrong, right]))
     code, text = ingest(product, path)
     assert (code, "2 as wrong_key" in text) == (0, True)
+    product.kol("drain")
 
-    outcome = asyncio.run(retried(product))
+    done = product.json("dlq", "retry", "--topic", PROFILES, "--yes")
+    product.kol("drain")
+    letters = product.json("dlq", "list", "--topic", PROFILES)["letters"]
 
-    (back,), (stays,) = outcome.accepted, outcome.refused
-    assert (back.key, json.loads(back.value)) == (b"kol-once", first)
-    assert "a newer record of its key stands" in (stays.why_not or "")
+    (stays,) = done["refused"]
+    assert "a newer record of its key stands" in stays["why_not"]
+    assert {one["state"]: one["reason"] for one in letters} == {
+        "retried": "wrong_key",
+        "new": "wrong_key",
+    }
+    (retried,) = [one for one in letters if one["state"] == "retried"]
+    assert product.json("dlq", "show", retried["id"])["value"] == first
+    assert tiers(product) == {"kol-once": "koc", "kol-twice": "head"}
 
 
-async def retried(product: Product) -> Outcome:
-    """What would become of the letters of profiles with a wrong key, sent as whoever reads them."""
-    settings = product.settings
-    found, _ = await reference_records(product)
-    letters = [
-        Rejected(PROFILES, one.partition, one.offset, one.at, "wrong_key", "", one.value)
-        for one in found
-        if one.key == b"x"
-    ]
-    sink = DeadLetters(client_options(settings.kafka))
-    await sink.start()
-    await sink.send(letters)
-    await sink.stop()
-    chosen = [
-        Letter(one.topic, one.partition, one.offset, "input", one.received_at, "wrong_key", "", NEW)
-        for one in letters
-    ]
-    return await assess(settings, chosen, {}, found[-1].at + HOUR)
+def tiers(product: Product) -> dict[str, str]:
+    rows = product.sql("SELECT kol_id, tier FROM v_kol WHERE kol_id IN ('kol-once', 'kol-twice')")
+    return {row["kol_id"]: row["tier"] for row in rows}
 
 
 def test_an_order_that_was_too_late_is_explained(product: Product, tmp_path: Path) -> None:
