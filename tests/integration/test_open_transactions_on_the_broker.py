@@ -17,9 +17,10 @@ from aiokafka.protocol.transaction import EndTxnRequest
 
 from deploy.embedded import kafka
 from schemas.events import CLICKSTREAM, INPUTS
+from schemas.reference_types import CONSENTS
 from schemas.topics import ERASURES, USER_STATE
 from streams.clients.kafka_admin import client_options, kafka_admin
-from streams.core.user.formats import CONVERSIONS
+from streams.core.user.formats import conversions
 from streams.core.user.memory import UserMemory
 from streams.operations import open_transactions, status
 from streams.settings import Kafka, Settings
@@ -28,7 +29,7 @@ from streams.snapshots.stable_end import OpenTransactionError, stable_ends
 from streams.worker.restore import Restorer
 from streams.worker.telemetry import Telemetry
 from streams.worker.user_lane import UserLane
-from tests.builders import KEY
+from tests.builders import KEY, NAMES
 from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
@@ -175,7 +176,9 @@ async def test_who_was_replaced_meanwhile_does_not_come_back_by_a_new_epoch(
 def settings(tmp_path: Path) -> Iterator[Settings]:
     """Everything of a deployment with one partition, on a broker of its own."""
     with kafka.broker(tmp_path) as bootstrap:
-        conf = Settings(app_id="old", kafka=Kafka(bootstrap=bootstrap, partitions=1))
+        conf = Settings(
+            app_id="old", kafka=Kafka(bootstrap=bootstrap, partitions=1), hmac_key=KEY.decode()
+        )
         with kafka_admin(conf.kafka) as broker:
             broker.create()
         yield conf
@@ -184,7 +187,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 async def snapshot(settings: Settings, clicks: int) -> None:
     """A snapshot of the user side that holds so many offsets of the clickstream."""
     topic, client = settings.kafka.broker_topic(USER_STATE), client_options(settings.kafka)
-    log = StateLog(client, settings.app_id, "user", topic, 0, CONVERSIONS)
+    log = StateLog(client, settings.app_id, "user", topic, 0, conversions(NAMES))
     async with log:
         await log.open()
         memory = UserMemory(0, hmac_key=KEY)
@@ -194,7 +197,7 @@ async def snapshot(settings: Settings, clicks: int) -> None:
 
 async def restore(settings: Settings) -> UserLane:
     with kafka_admin(settings.kafka) as broker:
-        topics = (*INPUTS, ERASURES)
+        topics = (*INPUTS, ERASURES, CONSENTS)
         ends, committed = broker.end_offsets(topics), broker.committed(settings.app_id)
     logs = {at: LogOffsets(0, end, committed.get(at)) for at, end in ends.items()}
     return await Restorer(settings, Telemetry(), time.monotonic).user_lane(0, logs)
