@@ -7,7 +7,8 @@
     values.flags("disclosed", row)
 
 See `numbered` for how far is far enough. A number that is not whole is never used: it is a
-`Fault`, and the one before it holds on.
+`Fault`, and the one before it holds on. Records may also be those of transactions that are open or
+were aborted: without a seal they say nothing, and whoever uses their number later replaces them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -203,7 +204,6 @@ class _Seen:
 
     kind: str
     keys: dict[str, bytes | None] = field(default_factory=dict)  # part -> value, None once sealed
-    stored_bytes: int = 0
 
     def seal(self) -> dict[str, bytes]:
         """The raw values, which are kept no longer."""
@@ -249,12 +249,11 @@ class NumberLog:
             self._remove(read)
             return
         seen = self._seen.setdefault(read.number, _Seen(read.kind))
-        is_new = read.part not in seen.keys
-        seen.stored_bytes += len(value) if is_new else 0
-        is_sealed = SEAL in seen.keys
-        if is_new:
-            seen.keys[read.part] = None if is_sealed else value
-        if read.part == SEAL and not is_sealed:
+        if SEAL in seen.keys:
+            seen.keys.setdefault(read.part, None)
+            return
+        seen.keys[read.part] = value  # in place of that of an aborted transaction
+        if read.part == SEAL:
             self._seal(read, seen, value, at if by_broker else None)
 
     def _remove(self, key: RecordKey) -> None:
@@ -286,12 +285,14 @@ class NumberLog:
         if (manifest.kind, manifest.number) != (key.kind, key.number):
             raise DamagedNumberError(f"the manifest is that of {manifest.kind}/{manifest.number}")
         said = decode_parts(manifest, raw)
+        named = [str(index) for index in range(len(manifest.sums))]
+        size = sum(len(raw[part]) for part in (*named, MANIFEST, SEAL))
         if manifest.is_base:
-            return Number(manifest, at, seen.stored_bytes, said, None)
+            return Number(manifest, at, size, said, None)
         base = self._numbers.get(manifest.base)
         if base is None or not base.manifest.is_base or base.manifest.kind != key.kind:
             raise DamagedNumberError(f"its base, number {manifest.base}, is not there or not whole")
-        return Number(manifest, at, seen.stored_bytes, said, base)
+        return Number(manifest, at, size, said, base)
 
     def numbers(self, kind: str) -> list[Number]:
         """The whole numbers of a kind, the least first."""

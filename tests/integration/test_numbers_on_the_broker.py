@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import SecretStr
 
 from schemas.dimensions import CURSOR
@@ -76,6 +76,18 @@ class Topic:
     async def read(self) -> NumberLog:
         return await self.numbers().read()
 
+    async def read_as_workers_do(self) -> NumberLog:
+        """What is known of all records, those of transactions that were aborted among them."""
+        tp, log = TopicPartition(self.name, 0), NumberLog()
+        consumer = AIOKafkaConsumer(auto_offset_reset="earliest", **client_options(self.kafka))
+        async with consumer:
+            consumer.assign([tp])
+            end = (await consumer.end_offsets([tp]))[tp]
+            while await consumer.position(tp) < end:
+                for one in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
+                    log.add(one.key, one.value, one.timestamp)
+        return log
+
     async def keys(self) -> list[bytes]:
         """The keys that compaction has left."""
         place = (self.name, 0)
@@ -94,17 +106,23 @@ async def topic(broker: str, request: pytest.FixtureRequest) -> Topic:
 # a publisher that is killed by its own hand at a step of its second number
 KILLED = """
 import asyncio, os, signal, sys
+import numpy as np
+from schemas.entries import Entries, texts
+from sinks.producer import Producer
+from streams.settings import Kafka
 from streams.snapshots.transactions import TransactionalWriter
 from streams.trainer.publishing import Numbers
-from sinks.producer import Producer
-from tests.integration.test_numbers_on_the_broker import Topic, contents, NOW
+
+def content(*ids):
+    flags = np.ones(len(ids), np.int8)
+    return {"content": Entries(texts(ids), {"disclosed": flags, "sponsored": flags})}
 
 def dies():
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def main(broker, topic, step):
-    numbers = Topic(broker, topic).numbers()
-    await numbers.publish({"content": contents({"a": 1})}, NOW)
+    numbers = Numbers(Kafka(bootstrap=broker), "kol", topic)
+    await numbers.publish(content("a"), 0)
     async def start(self, begun=TransactionalWriter.start):
         await begun(self)
         commit = self._producer.commit_transaction
@@ -118,7 +136,7 @@ async def main(broker, topic, step):
         dies()
     TransactionalWriter.start = start
     Producer.send = send
-    await numbers.publish({"content": contents({"a": 0, "b": 1})}, NOW)
+    await numbers.publish(content("a", "b"), 0)
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -133,16 +151,18 @@ async def test_a_number_amid_which_its_trainer_is_killed_is_never_used(
     died = await asyncio.to_thread(
         subprocess.run, words, check=False, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
     )
-    left = await topic.read()
+    left, seen = await topic.read(), await topic.read_as_workers_do()
     done = await topic.numbers().publish({CONTENT: contents({"a": 0, "c": 1})}, NOW)
     found = await topic.read()
 
     assert died.returncode == -signal.SIGKILL
-    assert held(left) == {"a": 1}
+    assert held(left) == held(seen) == {"a": 1}
+    assert seen.unsealed() == [(CONTENT, 2)]
     assert done.published[CONTENT].manifest.number == number
     assert done.published[CONTENT].manifest.base == 1
-    assert held(found) == {"a": 0, "c": 1}
-    assert not found.faults()
+    for log in (found, await topic.read_as_workers_do()):
+        assert held(log) == {"a": 0, "c": 1}
+        assert not log.faults()
 
 
 async def test_who_sleeps_while_another_one_publishes_is_fenced(topic: Topic) -> None:

@@ -28,6 +28,7 @@ class Stored(NamedTuple):
     key: bytes
     value: bytes | None
     at: int
+    is_aborted: bool = False  # only who reads uncommitted records sees it
 
 
 def contents(state: Flags) -> Entries:
@@ -70,6 +71,11 @@ class History:
         """Publish a number; `damage` says what becomes of it: nothing, or why it never holds."""
         self.number += 1
         entries = contents(state)
+        if damage == "aborted":
+            records, _ = encoded(CONTENT, self.number, entries)
+            self.records += [Stored(*one, self.now, is_aborted=True) for one in records]
+            self.number -= 1
+            return
         if base is None:
             records, seal = encoded(CONTENT, self.number, entries)
         else:
@@ -101,7 +107,7 @@ class History:
     def retire(self, since: int) -> None:
         """Write the tombstones that are due once the oldest input record is as new as `since`."""
         self.asked_from = max(self.asked_from, since)
-        for keys in read(self.records).superseded(CONTENT, self.asked_from).values():
+        for keys in read(committed(self.records)).superseded(CONTENT, self.asked_from).values():
             self.records += [Stored(key, None, self.now) for key in keys]
 
     def expected(self, at: int) -> Flags | None:
@@ -118,12 +124,16 @@ class History:
 
 def compacted(records: list[Stored], end: int, *, tombstones: bool) -> list[Stored]:
     """The topic after compaction up to an offset; old tombstones may go, too."""
-    last = {one.key: offset for offset, one in enumerate(records[:end])}
+    last = {one.key: at for at, one in enumerate(records[:end]) if not one.is_aborted}
     return [
         one
         for offset, one in enumerate(records)
-        if offset >= end or (last[one.key] == offset and (one.value is not None or tombstones))
+        if offset >= end or (last.get(one.key) == offset and (one.value is not None or tombstones))
     ]
+
+
+def committed(records: list[Stored]) -> list[Stored]:
+    return [one for one in records if not one.is_aborted]
 
 
 FLAG = st.sampled_from([-1, 0, 1])
@@ -140,7 +150,7 @@ def histories(draw: st.DrawFn) -> History:
             continue
         whole = [base for base in history.bases if base == max(history.bases)]
         base = draw(st.sampled_from([None, *whole]))
-        damage = draw(st.sampled_from(["", "", "", "lost", "bent", "unsealed"]))
+        damage = draw(st.sampled_from(["", "", "", "lost", "bent", "unsealed", "aborted"]))
         history.publish(draw(STATES), base, damage)
     return history
 
@@ -151,7 +161,8 @@ def test_at_every_record_time_that_may_be_asked_for_the_same_holds_after_compact
 ) -> None:
     end = data.draw(st.integers(0, len(history.records)))
     tombstones = data.draw(st.booleans())
-    log = read(compacted(history.records, end, tombstones=tombstones))
+    left = compacted(history.records, end, tombstones=tombstones)
+    log = read(left if data.draw(st.booleans()) else committed(left))
 
     for at in history.moments():
         assert said(log, at) == history.expected(at)
@@ -179,7 +190,8 @@ def test_what_a_reader_gives_up_is_what_nobody_asks_for(history: History, ago: i
 
 @given(histories())
 def test_a_number_is_never_used_twice(history: History) -> None:
-    compact = compacted(history.records, len(history.records), tombstones=True)
+    records = committed(history.records)
+    compact = compacted(records, len(records), tombstones=True)
 
     assert read(compact).next_number == history.number + 1
 
