@@ -29,6 +29,10 @@ from schemas.reference_types import NOTICE_KINDS, REFERENCES, KolProfile, Notice
 _FREE: Final = frozenset({"display_name", "text", "claims"})  # half a character harms nothing there
 _WHO: Final = ("kol_id", "user_id", "anon_id", "content_id", "respondent")  # ids that may be nobody
 
+_NO_KEY: Final = Rejection(RejectReason.NULL_KEY, "the record has no key")
+_ELSEWHERE: Final = Rejection(
+    RejectReason.WRONG_PARTITION, "not the partition of murmur2 of the key"
+)
 _OPTIONAL: Final[Mapping[type[Any], frozenset[str]]] = MappingProxyType(
     {
         record: frozenset(
@@ -95,24 +99,37 @@ def read_reference(
         placeholders: ids that mean nobody.
 
     """
-    read = None if value is None else read_value(topic, value, placeholders)
-    if read is not None and not isinstance(read, Rejection):
+    is_here = bool(key) and partition_of(key or b"", partitions) == partition
+    if value is None:
+        return _tombstone(topic, key, is_here=is_here)
+    read = read_value(topic, value, placeholders)
+    if not isinstance(read, Rejection):
         read = _wrong_time(read, received_at) or read
-    if not key:
-        wrong = Rejection(RejectReason.NULL_KEY, "the record has no key")
-        return Refused(*(read if isinstance(read, Rejection) else wrong), None)
-    parts, is_here = key_parts(topic, key), partition_of(key, partitions) == partition
     if isinstance(read, Rejection):
         wrong = read
-    elif parts is None or (read is not None and key != key_of(topic, read)):
-        names = "/".join(KEYS[topic])
-        wrong = Rejection(RejectReason.WRONG_KEY, f"the key is not `{names}` of the value")
+    elif not key:
+        wrong = _NO_KEY
+    elif key != key_of(topic, read):
+        wrong = _wrong_key(topic)
     elif not is_here:
-        error = "not the partition of murmur2 of the key"
-        wrong = Rejection(RejectReason.WRONG_PARTITION, error)
+        wrong = _ELSEWHERE
     else:
-        return Tombstone(topic, parts) if read is None else read
-    return Refused(*wrong, parts if is_here else None)
+        return read
+    return Refused(*wrong, key_parts(topic, key) if key and is_here else None)
+
+
+def _tombstone(topic: str, key: bytes | None, *, is_here: bool) -> Tombstone | Refused:
+    if not key:
+        return Refused(*_NO_KEY, None)
+    parts = key_parts(topic, key)
+    if parts is None:
+        return Refused(*_wrong_key(topic), None)
+    return Tombstone(topic, parts) if is_here else Refused(*_ELSEWHERE, None)
+
+
+def _wrong_key(topic: str) -> Rejection:
+    names = "/".join(KEYS[topic])
+    return Rejection(RejectReason.WRONG_KEY, f"the key is not `{names}` of the value")
 
 
 def read_value(
