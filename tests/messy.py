@@ -157,7 +157,41 @@ def _told(rng: Random, topic: str) -> Event:
         told["account_age_d"] = rng.choice(AGES)
     if rng.random() < 0.2:
         told["share_depth"] = rng.choice(HOPS)
+    for name, values in SAID_BESIDE[topic].items():
+        if rng.random() < 0.4:
+            told[name] = rng.choice(values)
     return told
+
+
+_OF_DEVICE: Final = {
+    "device_hash": ("d1", "d2", "设备", ""),
+    "ip_hash": ("i1", "i2", "i3", None),
+    "content_id": ("c1", "笔记-2", "c 3", ""),
+}
+SAID_BESIDE: Final[dict[str, dict[str, tuple[Any, ...]]]] = {  # what no rule reads
+    CLICKSTREAM: {
+        **_OF_DEVICE,
+        "session_id": ("v1", "v2", "会话", ""),
+        "platform": (*PLATFORMS, ""),
+        "channel_type": (*CHANNELS, "another one"),
+        "brand_id": BRANDS,
+        "category": CATEGORIES,
+        "slot_id": ("top", 3, 3.0, 0.5, ""),
+        "reco_id": ("r1", "r2", None),
+        "reco_version": ("2026-05", 7, 1e300),
+        "exp_id": ("x1", "x2", ""),
+        "arm": ("treat", "holdout"),
+        "baby_stage": ("0-6m", 12),
+        "geo": ("CN-310000", ""),
+        "age_band": ("25-29", 30),
+        "first_screen": (True, False, None),
+    },
+    INTERACTIONS: {
+        **_OF_DEVICE,
+        "parent_share_id": ("s1", "s2", "分享", ""),
+        "root_kol_id": (*KOLS[:3], ""),
+    },
+}
 
 
 @dataclass(slots=True)

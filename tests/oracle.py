@@ -73,10 +73,14 @@ KINDS: Final = {
 }
 TEXTS: Final = frozenset(
     {"event_id", "user_id", "event", "kind", "kol_id", "content_id", "share_id", "live_id"}
+    | {"anon_id", "device_hash", "ip_hash", "session_id", "reco_id", "exp_id", "arm"}
+    | {"parent_share_id", "root_kol_id"}
     | {"order_id", "ref_order_id", "brand_id", "platform", "channel_type", "currency"}
     | {"sku", "category", "coupon_id"}
 )
-TAGS: Final = frozenset({"price_tier", "size"})  # texts or numbers
+TAGS: Final = frozenset(  # texts or numbers
+    {"price_tier", "size", "baby_stage", "geo", "age_band", "slot_id", "reco_version"}
+)
 MOST_REASON: Final = 200  # characters of a reason that are kept
 MOST_LISTED: Final = 256  # refunds of an order that are listed one by one
 COUNTS: Final = frozenset(
@@ -248,6 +252,7 @@ class Expected:
     cells: Mapping[tuple[str, int], Mapping[str, int]]  # KOL or ~brand:, minute -> field -> sum
     depth: Mapping[str, int]  # KOL -> 1e-6, over all minutes
     watermarks: Mapping[int, float]  # partition -> the least of its topics' greatest times
+    stated: Sequence[tuple[str, Fields, int]] = ()  # topic, accepted behaviour, record time
 
     def credit_rows(self) -> Counter[tuple[str, str, int, str, str, int, int]]:
         """Model, kol_id, ordered_at, order_id, via, credit and refunded cents; zeros left out."""
@@ -367,6 +372,7 @@ def oracle(
         cells=cells_of(reading.counted, reading.felt, reading.bought, shop),
         depth=depth_of(reading.felt),
         watermarks={p: min(reading.newest[topic, p] for topic in KINDS) for p in range(partitions)},
+        stated=reading.stated,
     )
 
 
@@ -387,6 +393,7 @@ class Reading:
     bought: list["Bought"] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     newest: dict[tuple[str, int], float] = field(default_factory=lambda: defaultdict(_never))
+    stated: list[tuple[str, Fields, int]] = field(default_factory=list)
     nameless: int = 0
 
     def partition(self, part: Iterable[Record]) -> None:
@@ -398,6 +405,7 @@ class Reading:
             self.newest[record.topic, record.partition] = gate.newest
             if event is not None and record.topic != "purchases":
                 self.accepted.append((record.topic, event))
+                self.stated.append((record.topic, event, record.received_at))
                 self.behaved(record.topic, event, named[event["ts"] // FOUR_WEEKS_MS])
         self.bought += gate.bought
 
@@ -593,7 +601,7 @@ def _well_typed(name: str, value: object) -> bool:
         return type(value) in {int, float}
     if name == "reason":
         return isinstance(value, str)
-    if name in {"promo_flag", "is_member"}:
+    if name in {"promo_flag", "is_member", "first_screen"}:
         return isinstance(value, bool)
     if name == "margin_cents":
         return type(value) is int and -MOST <= value <= MOST

@@ -412,7 +412,7 @@ def _disturbed(
         *offsets,
         *_slow(phase, figures),
         *stack.faults,
-        *verdict.against_oracle(stands, expected, len(log)),
+        *verdict.against_oracle(stands, expected, len(log), hmac_key),
     ]
     wrong += verdict.against_quiet(stands, peace)
     wrong += roll_ups

@@ -57,12 +57,13 @@ def test_nothing_of_a_world_would_be_judged_otherwise_if_it_were_sent_later() ->
 
 
 def test_an_undisturbed_run_says_what_the_oracle_says(log: list[Record], peace: Told) -> None:
-    assert against_oracle(peace, oracle(log, PARTITIONS), len(log)) == []
+    assert against_oracle(peace, oracle(log, PARTITIONS), len(log), KEY) == []
     assert against_quiet(peace, peace) == []
     assert peace.scores
     assert peace.letters
     assert peace.credits
     assert peace.observations
+    assert peace.events
 
 
 def _first_cell(told: Told) -> None:
@@ -86,6 +87,7 @@ CHANGES: dict[str, Callable[[Told], None]] = {
     "cells": _first_cell,
     "observations": _no_observation,
     "doors": _first_door,
+    "events": lambda told: told.events.update([next(iter(told.events))]),
     "dead letters": lambda told: told.letters.clear(),
 }
 
@@ -97,20 +99,33 @@ def test_a_difference_is_told_by_both_comparisons(
     other = deepcopy(peace)
     CHANGES[name](other)
 
-    assert any(name in line for line in against_oracle(other, oracle(log, PARTITIONS), len(log)))
+    assert any(
+        name in line for line in against_oracle(other, oracle(log, PARTITIONS), len(log), KEY)
+    )
     assert any(name in line for line in against_quiet(other, peace))
 
 
 def test_refunds_of_a_kol_that_do_not_add_up_are_told(log: list[Record], peace: Told) -> None:
     other = replace(peace, unbalanced=[("linear", "k", "o", "hash", 1)])
 
-    assert against_oracle(other, oracle(log, PARTITIONS), len(log)) == [
+    assert against_oracle(other, oracle(log, PARTITIONS), len(log), KEY) == [
         "refunds of KOLs: [('linear', 'k', 'o', 'hash', 1)]"
     ]
 
 
+def test_another_record_time_of_an_event_is_told(log: list[Record], peace: Told) -> None:
+    other = deepcopy(peace)
+    identity, at = next(iter(other.appended))
+    other.appended[identity, at] -= 1
+    other.appended[identity, at + 1] += 1
+
+    (wrong,) = against_oracle(other, oracle(log, PARTITIONS), len(log), KEY)
+
+    assert wrong.startswith("record times: 1 too many, 1 missing")
+
+
 def test_a_message_that_left_by_no_door_is_told(log: list[Record], peace: Told) -> None:
-    wrong = against_oracle(peace, oracle(log, PARTITIONS), len(log) + 1)
+    wrong = against_oracle(peace, oracle(log, PARTITIONS), len(log) + 1, KEY)
 
     assert wrong == [f"{len(log) + 1} messages, but {len(log)} left by a door"]
 

@@ -23,6 +23,7 @@ from streams.core.user.updates import collect_updates
 from streams.settings import Settings
 from streams.worker.changes import Source
 from streams.worker.outgoing import blocks
+from tests.event_oracle import COLUMNS, event_rows, record_times
 from tests.oracle import PRODUCT, Expected, Record
 
 BATCH = 1_000  # messages a quiet worker reads at a time
@@ -54,6 +55,8 @@ _UNBALANCED = (
     f" GROUP BY {_PART} HAVING difference != 0"
 )
 
+_EVENTS = f"SELECT toUnixTimestamp64Milli(moment), {', '.join(COLUMNS[1:])} FROM event FINAL"  # noqa: S608  # names of ours
+
 
 @dataclass(slots=True)
 class Told:
@@ -70,6 +73,8 @@ class Told:
     refunds: Counter[Row] = field(default_factory=Counter)
     observations: dict[Row, Row] = field(default_factory=dict)
     unbalanced: list[Row] = field(default_factory=list)  # KOLs whose refunds do not add up
+    events: Counter[Row] = field(default_factory=Counter)
+    appended: Counter[Row] = field(default_factory=Counter, compare=False)  # event, record time
 
 
 def told(settings: Settings) -> Told:
@@ -136,6 +141,10 @@ def told(settings: Settings) -> Told:
             )
         },
         unbalanced=ask(_UNBALANCED),
+        events=Counter(ask(_EVENTS)),
+        appended=Counter(
+            ask("SELECT identity, toUnixTimestamp64Milli(received_at) FROM event FINAL")
+        ),
     )
     client.close()
     return found
@@ -161,10 +170,10 @@ async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Tol
         said, sources = [], []
         for batch in turn:
             user = users[batch.partition]
-            user.fold(decode(batch, user.keyed_names))
+            user.fold(decode(batch, user.keyed_names, in_full=True))
         for memory in users:
             stated = collect_updates(memory)
-            said += stated.rows
+            said += [*stated.rows, *filter(None, [memory.take_events()])]
             mark = memory.watermark(INPUTS)
             sources.append(Source(memory.partition, 1, stated.cells, mark is not None, mark))
             memory.prune(mark)
@@ -232,6 +241,9 @@ def _of(sink: Memory) -> Told:
     for row in sink.rows("door_count"):
         if row["kind"] != "counter" and row["n"]:
             found.doors[row["topic"], int(row["partition"]), row["door"]] = int(row["n"])
+    for row in sink.rows("event"):
+        found.events[tuple(row[name] for name in COLUMNS)] += 1
+        found.appended[row["identity"], row["received_at"]] += 1
     for row in sink.rows("kol_score"):
         if row["final"]:
             found.scores[row["kol_id"], row["minute"] // 60] = _floats([row[n] for n in FLOATS])
@@ -264,7 +276,7 @@ def _add_order(found: Told, row: Mapping[str, Any]) -> None:
 # ---------------------------------------------------------------- comparing
 
 
-def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]:
+def against_oracle(stands: Told, expected: Expected, messages: int, key: bytes) -> list[str]:
     """Where the tables and the definitions differ, in words; [] where nowhere."""
     cells = {
         key: tuple(fields.get(name, 0) for name in ORACLE_CELLS)
@@ -281,6 +293,8 @@ def against_oracle(stands: Told, expected: Expected, messages: int) -> list[str]
         *_sets("orders", Counter(row[:9] for row in stands.orders.elements()), _orders(expected)),
         *_sets("products", stands.products, expected.product_rows()),
         *_sets("refunds", stands.refunds, expected.refund_rows()),
+        *_sets("events", stands.events, event_rows(expected, key)),
+        *_sets("record times", stands.appended, record_times(expected, key)),
         *([f"refunds of KOLs: {stands.unbalanced[:SHOWN]}"] if stands.unbalanced else []),
         *_maps("cells", {k: v for k, v in ours.items() if any(v)}, _some(cells)),
         *_observed(
@@ -330,6 +344,7 @@ def against_quiet(stands: Told, peace: Told) -> list[str]:
         *_sets("orders (quiet)", stands.orders, peace.orders),
         *_sets("products (quiet)", stands.products, peace.products),
         *_sets("refunds (quiet)", stands.refunds, peace.refunds),
+        *_sets("events (quiet)", stands.events, peace.events),
         *_maps("cells (quiet)", stands.cells, peace.cells),
         *_observed("observations (quiet)", stands.observations, _older(peace.observations, stands)),
         *_maps("doors (quiet)", stands.doors, peace.doors),

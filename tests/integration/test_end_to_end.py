@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests import messy
+from tests.event_oracle import COLUMNS, event_rows
 from tests.integration.conftest import Product
 from tests.oracle import PRODUCT, Expected, oracle
 
@@ -20,6 +21,7 @@ CELL_FIELDS = (
     *("live_ms", "unfollowers"),
 )
 FIELDS = ", ".join(CELL_FIELDS)
+EVENT = ", ".join(COLUMNS[1:])
 SAYS_SOMETHING = " OR ".join(
     f"{field} != 0" for field in CELL_FIELDS
 )  # all zero: written, then taken back
@@ -49,6 +51,7 @@ def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
         "observations": "SELECT kol_id, intDiv(toUnixTimestamp(minute), 60), stream, bucket,"
         " source_partition, n, k FROM detector_cell FINAL",
         "letters": "SELECT topic, partition, offset FROM v_dead_letter",
+        "events": f"SELECT toUnixTimestamp64Milli(moment), {EVENT} FROM event FINAL",  # noqa: S608  # as above
     }
     return {
         name: Counter(tuple(row.values()) for row in product.sql(query))
@@ -56,8 +59,9 @@ def rows_of(product: Product) -> dict[str, Counter[tuple[object, ...]]]:
     }
 
 
-def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
+def meant(expected: Expected, product: Product) -> dict[str, Counter[tuple[object, ...]]]:
     """The same from the oracle."""
+    key = product.settings.hmac_key.get_secret_value().encode()
     letters = expected.rejected.keys() | expected.dropped.keys()
     cells = {
         key: tuple(fields.get(name, 0) for name in CELL_FIELDS)
@@ -72,6 +76,7 @@ def meant(expected: Expected) -> dict[str, Counter[tuple[object, ...]]]:
         "cells": Counter((*key, *values) for key, values in cells.items() if any(values)),
         "observations": Counter((*at, *nk) for at, nk in expected.observations().items()),
         "letters": Counter(letters),
+        "events": event_rows(expected, key),
     }
 
 
@@ -84,7 +89,7 @@ def test_a_messy_file_gives_what_the_definitions_say(start: Callable[..., Produc
     product.send([line.text for line in lines])
     stands = rows_of(product)
 
-    wanted = meant(expected)
+    wanted = meant(expected, product)
     for name, rows in wanted.items():
         assert stands[name] == rows, (name, rows - stands[name], stands[name] - rows)
 
@@ -103,7 +108,7 @@ def test_a_killed_worker_leaves_the_same_rows(start: Callable[..., Product]) -> 
     product.kol("drain")
     stands = rows_of(product)
 
-    wanted = meant(expected)
+    wanted = meant(expected, product)
     for name, rows in wanted.items():
         assert stands[name] == rows, (name, rows - stands[name], stands[name] - rows)
 

@@ -1,7 +1,9 @@
 """Rows of `event`: each accepted event once, as it was sent, whatever the cuts and the restarts."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,10 @@ from schemas.values import plain
 from schemas.version import version_of
 from streams.core.user.event_rows import EventRows
 from streams.core.user.memory import UserMemory
+from tests import messy
 from tests.builders import HOUR, KEY, NOON, Message, click, interaction, paid, record_batch
+from tests.event_oracle import COLUMNS, event_rows
+from tests.oracle import oracle
 
 NAMES = KeyedNames(KEY)
 
@@ -251,3 +256,35 @@ def test_stage_place_and_age_are_said_only_where_that_is_allowed() -> None:
 
 def test_without_a_word_on_consent_none_of_them_is_said() -> None:
     assert {row[name] for row in stated(None) for name in ALLOWED} == {""}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_messy_log_gives_each_accepted_event_once_with_its_fields(seed: int) -> None:
+    now = 1_767_225_600_000
+    log = messy.records(messy.messy_lines(seed, now, users=20), 1, now)
+    expected = oracle(log, 1)
+    dice, memory, found = Random(seed), UserMemory(0, hmac_key=KEY), Counter[tuple[Any, ...]]()
+    for topic in (CLICKSTREAM, INTERACTIONS):
+        part = [record for record in log if record.topic == topic]
+        start = 0
+        while start < len(part):
+            cut = part[start : start + dice.randint(1, 400)]
+            values = [record.value for record in cut]
+            memory.fold(
+                decode(
+                    record_batch(topic, values, first_offset=start, received_at=now),
+                    NAMES,
+                    in_full=True,
+                )
+            )
+            start += len(cut)
+            if dice.random() < 0.5:
+                found.update(as_tuples(memory.take_events()))
+    found.update(as_tuples(memory.take_events()))
+
+    assert found.total() > 500
+    assert found == event_rows(expected, KEY)
+
+
+def as_tuples(rows: Rows | None) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in COLUMNS) for row in as_dicts(rows)]

@@ -1,0 +1,114 @@
+"""What rows of `event` must say of a log, computed again in plain Python from what was sent.
+
+As `tests.oracle`: an independent reading of the definitions, slow and easy to check by eye.
+"""
+
+import hmac
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from xxhash import xxh3_128_digest
+
+from tests.oracle import MILLION, Expected, Fields, credibility, readable, tag
+
+TEXTS: Final[Mapping[str, str]] = MappingProxyType(  # column -> field, of either topic
+    {
+        "kol_id": "kol_id",
+        "content_id": "content_id",
+        "root_kol_id": "root_kol_id",
+        "live_id": "live_id",
+        "brand_id": "brand_id",
+        "category": "category",
+        "platform": "platform",
+        "channel": "channel_type",
+        "slot_id": "slot_id",
+        "reco_id": "reco_id",
+        "reco_version": "reco_version",
+        "exp_id": "exp_id",
+        "arm": "arm",
+    }
+)
+NAMED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(  # column -> field, what it names
+    {
+        "share": ("share_id", "share"),
+        "parent_share": ("parent_share_id", "share"),
+        "session": ("session_id", "session"),
+        "device": ("device_hash", "device"),
+        "ip": ("ip_hash", "ip"),
+    }
+)
+OF_TOPIC: Final[Mapping[str, frozenset[str]]] = MappingProxyType(  # fields that it has
+    {
+        "clickstream": frozenset({*TEXTS.values(), "share_id", "session_id"})
+        - {"root_kol_id", "live_id"}
+        | {"share_depth", "visible_ms", "first_screen", "device_hash", "ip_hash"},
+        "content-interactions": frozenset(
+            {"kol_id", "content_id", "root_kol_id", "live_id", "share_id", "parent_share_id"}
+            | {"share_depth", "dwell_ms", "completion", "account_age_d", "device_hash", "ip_hash"}
+        ),
+    }
+)
+COLUMNS: Final = (
+    *("moment", "topic", "kind", "user_hash", *TEXTS, *NAMED, "share_depth"),
+    *("stage", "geo", "age_band", "dwell_ms", "completion_ppm", "visible_ms", "account_age_d"),
+    *("credibility_ppm", "first_screen", "identity"),
+)
+
+Row = tuple[Any, ...]
+
+
+def event_rows(expected: Expected, key: bytes) -> Counter[Row]:
+    """The rows of all accepted events, `COLUMNS` of each; nobody has consented to anything."""
+    rows = (_row(topic, event, key) for topic, event, _ in expected.stated)
+    return Counter(tuple(row[name] for name in COLUMNS) for row in rows)
+
+
+def record_times(expected: Expected, key: bytes) -> Counter[Row]:
+    """The identity of each accepted event, and when the broker had it."""
+    return Counter(
+        (identity_of(key, topic, event), received_at)
+        for topic, event, received_at in expected.stated
+    )
+
+
+def identity_of(key: bytes, topic: str, event: Fields) -> int:
+    """The keyed name of an event, its low word."""
+    return name_of(key, "identity", f"{topic}\0{event['user_id']}\0{event['event_id']}") % 2**64
+
+
+def _row(topic: str, sent: Fields, key: bytes) -> dict[str, Any]:
+    known = OF_TOPIC[topic]
+    event = {name: value for name, value in sent.items() if name in known and value is not None}
+    user, is_click = sent["user_id"], topic == "clickstream"
+    return {
+        "moment": sent["ts"],
+        "topic": topic,
+        "kind": sent["event"],
+        "user_hash": f"{name_of(key, 'user', user):032x}",
+        **{column: tag(event.get(field)) for column, field in TEXTS.items()},
+        **{
+            column: name_of(key, what, readable(event[field])) % 2**64 if event.get(field) else 0
+            for column, (field, what) in NAMED.items()
+        },
+        "share_depth": event.get("share_depth", 0),
+        **dict.fromkeys(("stage", "geo", "age_band"), ""),
+        "dwell_ms": event.get("dwell_ms", -1),
+        "completion_ppm": round(MILLION * event["completion"]) if "completion" in event else -1,
+        "visible_ms": event.get("visible_ms", -1),
+        "account_age_d": float(event["account_age_d"]) if "account_age_d" in event else None,
+        "credibility_ppm": 0 if is_click else credibility(event.get("account_age_d")),
+        "first_screen": int(event.get("first_screen", -1)),
+        "identity": identity_of(key, topic, sent),
+    }
+
+
+def name_of(key: bytes, what: str, text: str) -> int:
+    """The keyed name of a text: AES of its digest, under a subkey for what is named."""
+    subkey = hmac.new(key, f"kol-streams/{what}".encode(), "sha256").digest()[:16]
+    encryptor = Cipher(AES(subkey), ECB()).encryptor()  # noqa: S305  # a single block
+    return int.from_bytes(encryptor.update(xxh3_128_digest(text.encode())), "big")
