@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from schemas.events import INPUTS
 from schemas.number_log import FOREVER, NumberLog
 from schemas.numbered import KINDS
+from schemas.topics import SNAPSHOTS
 from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.kafka_reader import oldest_at
 from streams.settings import Settings
@@ -41,6 +42,7 @@ class Numbering:
         self._settings = settings
         self._numbers = Numbers(settings.kafka, settings.app_id)
         self._population = Population(settings.clickhouse.database)
+        self._topic_id = ""  # that the numbers are of
         self._refused: dict[str, str] = {}
         self._looked_at = -REMOVAL_MS  # when numbers were last removed, ms
 
@@ -59,6 +61,7 @@ class Numbering:
             ExpectedError: ClickHouse or the brokers refuse, or a number did not come about.
 
         """
+        self._follow_topic()
         found = asyncio.run(self._numbers.read())
         other = "" if anyway else self._publisher(found)
         if other:
@@ -89,6 +92,20 @@ class Numbering:
             self._remove(now_ms)
             self._looked_at = now_ms
         return Report(newest=newest_of(self._numbers.log), refused=dict(self._refused))
+
+    def _follow_topic(self) -> None:
+        """Begin anew where the topic was made anew: nothing that was published is there."""
+        try:
+            with kafka_admin(self._settings.kafka) as broker:
+                topic_id = broker.topic_ids().get(SNAPSHOTS)
+        except KafkaError as error:
+            raise BrokerError(f"{SNAPSHOTS} cannot be asked for: {error!r}") from error
+        if topic_id is None:
+            raise BrokerError(f"{SNAPSHOTS} is not there: run `kol topics`")
+        if topic_id != self._topic_id:
+            self._topic_id = topic_id
+            self._numbers = Numbers(self._settings.kafka, self._settings.app_id)
+            self._population.forget()
 
     def _publisher(self, found: NumberLog) -> str:
         """The other app whose trainer published last, if one of its trainers runs."""

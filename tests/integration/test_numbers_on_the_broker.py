@@ -23,7 +23,7 @@ from schemas.reference_types import CONTENTS
 from schemas.topics import SNAPSHOTS, TRAINER
 from sinks.connection import connect as connect_to
 from streams.clients.clickhouse import connect
-from streams.clients.kafka_admin import adopt_topics, client_options, kafka_admin
+from streams.clients.kafka_admin import BrokerError, adopt_topics, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.settings import ClickHouse, Kafka, Settings
 from streams.trainer.lock import Lock
@@ -333,6 +333,26 @@ def test_a_dimension_that_was_emptied_is_said_and_kept_back(settings: Settings) 
     assert asked.newest[CONTENT].number == 2
     assert len(after_a_restart.values(CONTENT)) == 0
     assert asked.complaint == ""
+
+
+async def test_a_topic_that_was_made_anew_gets_a_number_at_once(settings: Settings) -> None:
+    turns = Turns(settings)
+    turns.shown("content")
+    turns.content("c1", disclosed=True)
+    turns.content("c2", disclosed=True)
+    before = await asyncio.to_thread(turns.take)
+    with kafka_admin(settings.kafka) as admin:
+        admin.delete_app("nobody", [SNAPSHOTS])
+    with pytest.raises(BrokerError, match="`kol topics`"):
+        await asyncio.to_thread(turns.take)
+    await create_topics(
+        settings.kafka.bootstrap, [SNAPSHOTS], 1, message__timestamp__type="LogAppendTime"
+    )
+    after = await asyncio.to_thread(turns.take)
+
+    assert before.newest[CONTENT].number == after.newest[CONTENT].number == 1
+    assert after.newest[CONTENT].sealed_at > before.newest[CONTENT].sealed_at
+    assert len(turns.values(CONTENT)) == 2
 
 
 async def test_the_app_that_published_last_goes_on_while_a_trainer_of_it_runs(
