@@ -88,9 +88,9 @@ ACTS: Final = (
     Act(Scenario.DEBUT, "kol-qinghe-yishi", 0, 900, 0.008),
     Act(Scenario.DEBUT, "kol-shanshan-zhibo", 0, 900, 0.005),
 )
-SELF_ACTS: Final = (  # what only profiles can tell
-    Act(Scenario.SELF, "kol-shanliang-lama", 0, 900, 0.0006),
-    Act(Scenario.SELF, "kol-xiaomi-mama", 0, 900, 0.0003),
+SELF_ACTS: Final = (  # what only profiles can tell, once they hold
+    Act(Scenario.SELF, "kol-shanliang-lama", 30, 900, 0.0006),
+    Act(Scenario.SELF, "kol-xiaomi-mama", 30, 900, 0.0003),
 )
 NOTICES: Final = (  # KOL, kind, case, second
     ("kol-lin-yisheng", "violation", "case-0990", -3 * 86_400),

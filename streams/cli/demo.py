@@ -102,3 +102,5 @@ def _print_report(report: dict[str, Any]) -> None:
         f" from message to row {report['end_to_end_ms']['p50']} ms (p50),"
         f" {report['end_to_end_ms']['p99']} ms (p99)",
     )
+    held = (f"{topic} {one['rows']:,}" for topic, one in report["dimensions"].items())
+    out.print(f"known beside: {', '.join(held)}")

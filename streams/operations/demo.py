@@ -56,7 +56,8 @@ def play(
     with kafka_admin(settings.kafka) as broker:
         messages = sum(broker.end_offsets(INPUTS).values())
         settle(broker, settings, DRAIN_SECONDS, Observer(notice=on_step, step=on_step))
-    return demo_report(settings, messages, _latency_counts(urls) - before)
+    said_of = {topic: len(keys) for topic, keys in traffic.keys.items()}
+    return demo_report(settings, messages, _latency_counts(urls) - before, said_of)
 
 
 def _drain(settings: Settings, step: str, on_step: Callable[[str], None]) -> None:

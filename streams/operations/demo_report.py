@@ -1,16 +1,17 @@
-"""The final report of the demo, and the three laws it has to keep.
+"""The final report of the demo, and the four laws it has to keep.
 
-Every message leaves by one door, every model credits exactly what was paid, and hours and days
-add up to the orders.
+Every message leaves by one door, every model credits exactly what was paid, hours and days add up
+to the orders, and every dimension holds what its topic says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
 from numpy.typing import NDArray
 
+from schemas.dimensions import DIMENSIONS
 from schemas.latency import quantile_ms
 from streams.clients.clickhouse import query, reader
 from streams.settings import Settings
@@ -22,6 +23,7 @@ def demo_report(
     settings: Settings,
     messages: int,
     latency_counts: Sequence[int] | Any,  # noqa: ANN401  # an array
+    said_of: Mapping[str, int],
 ) -> dict[str, Any]:
     """Where every message left and what every cent was credited to, from the views of record.
 
@@ -31,6 +33,7 @@ def demo_report(
         settings: of the stack.
         messages: on the input topics.
         latency_counts: of live messages, one number a bucket of `LATENCY`.
+        said_of: reference topic -> of how many keys it says something.
 
     """
     client = reader(settings.clickhouse)
@@ -56,6 +59,13 @@ def demo_report(
         "refunded_cents": {row["model"]: int(row["refunded"]) for row in models},
         "rolled_up": {view: _rolled_up(client, view) for view in ROLL_UPS},
         "scores": int(scores["n"]),
+        "dimensions": {
+            one.topic: {
+                "rows": int(query(client, one.select("count() AS n"))[0]["n"]),
+                "said": said_of.get(one.topic, 0),
+            }
+            for one in DIMENSIONS
+        },
         "end_to_end_ms": _quantiles(np.asarray(latency_counts)),
     }
 
@@ -92,7 +102,8 @@ def violations(report: dict[str, Any]) -> list[str]:
 
     >>> violations({"messages": 3, "doors": {"written": 2}, "rejected": {"invalid": 1}, "orders": 1,
     ...         "paid_cents": 5, "credited_cents": {"last": 5},
-    ...         "rolled_up": {"v_credit_1d": {"credited_cents": {"last": 4}}}})
+    ...         "rolled_up": {"v_credit_1d": {"credited_cents": {"last": 4}}},
+    ...         "dimensions": {"policy": {"rows": 2, "said": 2}}})
     ["v_credit_1d has {'last': 4} as credited_cents, the orders have {'last': 5}"]
     """
     faults = []
@@ -109,6 +120,11 @@ def violations(report: dict[str, Any]) -> list[str]:
         for view, sums in report["rolled_up"].items()
         for name, given in sums.items()
         if given != report[name]
+    ]
+    faults += [
+        f"the dimension of {topic} has {held['rows']} rows of {held['said']}"
+        for topic, held in report["dimensions"].items()
+        if held["rows"] != held["said"]
     ]
     if report["orders"] and not report["credited_cents"]:
         faults.append("orders without credits")

@@ -164,7 +164,7 @@ def connections(text: str) -> dict[str, Any]:
 def demo_report(text: str) -> dict[str, Any]:
     sums = {"credited_cents": {text: 1}, "refunded_cents": {text: 1}, "paid_cents": 1}
     counts = {"messages": 1, "orders": 1, "scores": 1, "end_to_end_ms": {"p50": 1, "p99": 1}}
-    return sums | counts | {"currency": text}
+    return sums | counts | {"currency": text, "dimensions": {text: {"rows": 1, "said": 1}}}
 
 
 def comparison(text: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.reference_types import REFERENCES
+
 pytestmark = pytest.mark.integration
 
 MODELS = {"first", "last", "linear", "position", "time_decay", "shapley"}
@@ -31,3 +33,5 @@ def test_the_demo_accounts_for_every_message_and_every_cent(tmp_path: Path) -> N
     assert set(report["refunded_cents"]) == MODELS
     assert min(report["orders"], report["scores"], report["doors"]["duplicate"]) > 0
     assert 0 < report["end_to_end_ms"]["p50"] <= report["end_to_end_ms"]["p99"]
+    assert set(report["dimensions"]) == set(REFERENCES)
+    assert all(held["rows"] == held["said"] > 0 for held in report["dimensions"].values())
