@@ -89,7 +89,7 @@ ACTS: Final = (
     Act(Scenario.DEBUT, "kol-shanshan-zhibo", 0, 900, 0.005),
 )
 SELF_ACTS: Final = (  # what only profiles can tell, once they hold
-    Act(Scenario.SELF, "kol-shanliang-lama", 30, 900, 0.0006),
+    Act(Scenario.SELF, "kol-shanliang-lama", 30, 900, 0.0005),
     Act(Scenario.SELF, "kol-xiaomi-mama", 30, 900, 0.0003),
 )
 NOTICES: Final = (  # KOL, kind, case, second

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams.cli.money import as_money
 from streams.cli.names import named
@@ -42,7 +42,7 @@ def order(
         print_json(found)
     else:
         for one in found:
-            _print_order(one)
+            print_order(one)
     _print_letters(letters)
     if not found:
         absent = "only dead letters name it" if letters else "not read yet, or another id"
@@ -58,7 +58,8 @@ def _print_letters(letters: "list[Letter]") -> None:
         print_notice(f"dead letter {letter.id}: {what} (see `kol dlq show`)")
 
 
-def _print_order(one: dict[str, Any]) -> None:
+def print_order(one: dict[str, Any]) -> None:
+    """Print an order with its touches and credits."""
     currency = one["currency"]
     out.print(
         styled(one["order_id"], "bold"),
@@ -77,8 +78,8 @@ def _print_order(one: dict[str, Any]) -> None:
     for difference in differences(one):
         out.print(difference)
     if one["touches"]:
-        columns = ("first (UTC)", "last (UTC)", "KOL", "class", "via", "last before the order")
-        touches = Table(*columns, title="touches")
+        columns = ("class", "via", "last before the order")
+        touches = Table("first (UTC)", "last (UTC)", _kols(), *columns, title="touches")
         for touch in one["touches"]:
             days, rest = divmod(touch["age_minutes"], 1440)
             age = f"{days} d {rest // 60} h {rest % 60} min"
@@ -88,7 +89,7 @@ def _print_order(one: dict[str, Any]) -> None:
         out.print(touches)
     else:
         out.print("no touch counts: the order is organic, nobody earned it")
-    credits_ = Table("model", "KOL", "weight", "credited", "given back", title="credits")
+    credits_ = Table("model", _kols(), "weight", "credited", "given back", title="credits")
     for model in one["models"]:
         for number, share in enumerate(model["shares"]):
             credits_.add_row(
@@ -99,6 +100,11 @@ def _print_order(one: dict[str, Any]) -> None:
                 as_money(share["refunded_cents"], currency),
             )
     out.print(credits_)
+
+
+def _kols() -> Column:
+    """KOLs and their names, none of them cut."""
+    return Column("KOL", overflow="fold")
 
 
 def bought(one: dict[str, Any]) -> str:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from rich.text import Text
 
-from streams.cli.explain import bought, differences
+from streams.cli.explain import bought, differences, print_order
+from tests.cli.stand_ins import explained
 
 
 def order(currency: str = "CNY", **fields: int) -> dict[str, Any]:
@@ -63,3 +65,21 @@ def test_of_a_product_that_is_known_is_said() -> None:
 
 def test_an_order_without_any_has_none() -> None:
     assert differences(order()) == []
+
+
+def test_no_id_and_no_name_of_a_kol_is_cut_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    kol = {"kol_id": "kol-" + "Q" * 60, "display_name": "很长的名字" * 8}
+    one = explained("o1")
+    one["touches"] = [one["touches"][0] | kol]
+    one["models"][0]["shares"] = [one["models"][0]["shares"][0] | kol]
+
+    print_order(one)
+
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert text.count("Q") == 2 * 60
+    assert text.count("很") == 2 * 8
+    assert all(Text(line).cell_len <= 80 for line in text.splitlines())

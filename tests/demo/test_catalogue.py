@@ -45,7 +45,7 @@ def simulated() -> tuple[list[tuple[int, str, Event]], list[Message]]:
     ]
     events = [
         *world.events(LIVE - HISTORY_MS, LIVE, 3, LIVE),
-        *world.events(LIVE, LIVE + SHOW_MS, 120, LIVE),
+        *world.events(LIVE, LIVE + SHOW_MS, 150, LIVE),
     ]
     return records, [one for one in events if is_sound(*one)]
 

@@ -45,7 +45,7 @@ def of_sellers() -> tuple[dict[str, str], list[Message]]:
     world = World(3, users=100)
     account = told(world)
     buyers = {account[kol] for kol in SELLERS}
-    events = world.events(NOON, NOON + SHOW_MS, 100, NOON)
+    events = world.events(NOON, NOON + SHOW_MS, 200, NOON)
     return account, [(topic, e) for topic, e in events if e.get("user_id") in buyers]
 
 
