@@ -110,6 +110,14 @@ _OTHERWISE_IN_VIEW: Final = {  # column of `event` -> the view's
         "first_screen",
         ViewColumn("true on the first screen of results, false not; NULL where unknown"),
     ),
+    "sponsored": (
+        "sponsored",
+        ViewColumn("true if somebody paid for the content, false not; NULL where unknown"),
+    ),
+    "disclosed": (
+        "disclosed",
+        ViewColumn("true if it says that somebody paid for it, false not; NULL where unknown"),
+    ),
 }
 
 

@@ -14,6 +14,7 @@ CODES = {  # numbers that count and measure nothing
     *("promo", "member", "blocks", "mutations", "settled", "bucket"),
     *("reading", "shown", "partitions", "offsets"),
     *("share", "parent_share", "session", "device", "ip", "identity", "first_screen"),
+    *("sponsored", "disclosed"),
 }
 
 

@@ -1,7 +1,8 @@
 """Rows of `event`: each accepted event once, as it was decoded.
 
-A row is a function of its event alone, so it is stated once in a life, at any time before its
-batch is durable, and stated again by who reads the event again: key and values are the same.
+A row is a function of its event and of what is known at its record time. So it is stated once in
+a life, at any time before its batch is durable, and stated again by who reads the event again: key
+and values are the same.
 What is collected here is no memory: no snapshot holds it.
 """
 
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import Behaviour, Keys, Mask
+from schemas.columns import Behaviour, Keys, Mask, Moments
 from schemas.consents import ALLOWED
 from schemas.events import INTERACTIONS, Kind
 from schemas.identity import hashes_of
@@ -20,6 +21,7 @@ from schemas.values import Coded, Values, pick
 from schemas.version import version_of
 from streams.core.arrays.index import RowNumbers
 from streams.core.user.evidence import credibility
+from streams.core.user.known_values import KnownValues
 
 TABLE: Final = "event"
 FOLDED: Final = 1  # an event is one statement
@@ -47,6 +49,7 @@ class EventRows:
         details: Mapping[str, Values],
         which: RowNumbers,
         allowed: Mask | None = None,
+        known: KnownValues | None = None,
     ) -> None:
         """Collect the rows of some events.
 
@@ -55,11 +58,16 @@ class EventRows:
             details: of the same events, as `schemas.event_details` gives them.
             which: the events that are stated.
             allowed: which of `ALLOWED` may be said of each of `events`, shape (n, 3); None: none.
+            known: what is known of contents at record times; None: nothing.
 
         """
         if not which.size:
             return
-        columns = {**_of(events), **_consented(details, allowed)}
+        columns = {
+            **_of(events),
+            **_consented(details, allowed),
+            **_disclosed(details, known or KnownValues(), events.received_at),
+        }
         self._parts.append({name: pick(column, which) for name, column in columns.items()})
         self._users.append(events.user[which])
         self._count += len(which)
@@ -103,6 +111,21 @@ def _of(events: Behaviour) -> dict[str, Values]:
         if speaks
         else np.zeros(count, np.int64),
         "identity": events.identity[:, 0],
+    }
+
+
+def _disclosed(
+    details: Mapping[str, Values], known: KnownValues, received_at: Moments
+) -> dict[str, Values]:
+    """Whether their contents are sponsored and say so, and by which number."""
+    content = details["content_id"]
+    if not isinstance(content, Coded):
+        raise TypeError("content_id is no label")
+    found = known.disclosure(content.names, content.code, received_at)
+    return {
+        "sponsored": found.sponsored,
+        "disclosed": found.disclosed,
+        "snapshot": found.number,
     }
 
 

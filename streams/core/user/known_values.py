@@ -38,7 +38,7 @@ class KnownValues:
         """Whether contents are sponsored, and say so.
 
         Args:
-            contents: the distinct content_ids of a batch.
+            contents: the content_ids of a batch; an empty one is none.
             content: of each event, into `contents`; negative where it names none.
             received_at: record times.
 
@@ -48,7 +48,8 @@ class KnownValues:
             np.full(len(content), UNKNOWN, np.int8),
             np.zeros(len(content), np.uint32),
         )
-        named = np.flatnonzero(content >= 0)
+        is_named = np.array([*map(bool, contents), False], np.bool_)  # negative: the last place
+        named = np.flatnonzero(is_named[np.maximum(content, -1)])
         for number, which in self._by_number(CONTENT, received_at, named):
             values = self.log.values_of(number)
             row = _rows(values, contents, content[which])

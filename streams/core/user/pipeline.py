@@ -93,7 +93,7 @@ class Pipeline:
         allowed = None
         if len(self._state.consents):
             allowed = self._state.consents.allowed(user_id, events.received_at)
-        self._state.events.add(events, details, accepted, allowed)
+        self._state.events.add(events, details, accepted, allowed, self._state.known)
 
     def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers, user_id: Keys) -> None:
         """Fold accepted events; `user_id`: the keys of all, also of persons who were erased."""

@@ -6,12 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.codec import decode
 from schemas.columns import Keys
 from schemas.entries import UNKNOWN, Entries, texts
+from schemas.events import CLICKSTREAM
 from schemas.numbered import CONTENT, HOLDS_AFTER_MS, KOL, encode_number
-from schemas.values import Lists
+from schemas.values import Lists, plain
 from streams.core.user.known_values import KnownValues
-from tests.builders import NOON, SECOND
+from streams.core.user.memory import UserMemory
+from tests.builders import KEY, NAMES, NOON, SECOND, click, record_batch
 
 Flags = Mapping[str, tuple[int, int]]  # content_id -> sponsored, disclosed
 Accounts = Mapping[str, Sequence[int]]  # kol_id -> low words of its accounts
@@ -81,6 +84,30 @@ def test_an_account_is_its_own_kol_s_and_nobody_else_s() -> None:
     )
 
     assert own.tolist() == [True, True, False, False, True, False, False]
+
+
+def test_a_row_of_an_event_says_whether_its_content_is_sponsored_as_far_as_that_is_known() -> None:
+    known = KnownValues()
+    number = publish(known, CONTENT, contents({"c1": (1, 0), "c2": (0, UNKNOWN)}), NOON + SECOND)
+    memory = UserMemory(0, hmac_key=KEY)
+    memory.ask(known)
+    said = [
+        click(content_id=content, ts=NOON + second * SECOND)
+        for content, second in (("c1", 0), ("c1", 1), ("c2", 1), ("c3", 1), (None, 1), ("", 2))
+    ]
+    memory.fold(decode(record_batch(CLICKSTREAM, said), NAMES, in_full=True))
+    rows = memory.take_events()
+
+    assert rows is not None
+    found = [plain(rows.columns[name]) for name in ("sponsored", "disclosed", "snapshot")]
+    unknown, said_by = (-1, -1, 0), (-1, -1, number)
+    assert sorted(zip(plain(rows.columns["content_id"]), *found, strict=True)) == [
+        *[("", *unknown)] * 2,
+        ("c1", *unknown),
+        ("c1", 1, 0, number),
+        ("c2", 0, -1, number),
+        ("c3", *said_by),
+    ]
 
 
 # ---------------------------------------------------------------- laws
