@@ -203,7 +203,7 @@ class Reader:
         self.fold_erasures(sum(at < part[-1].received_at for at in self.case.moments))
         if self.erasures_read < len(self.case.ends) and self.rng.random() < 0.3:
             self.fold_erasures(self.erasures_read + 1)
-        self.memory.fold(decode(batch(part, 1), NAMES))
+        self.memory.fold(decode(batch(part, 1), self.memory.keyed_names))
         self.at[topic] += len(part)
 
     def crash(self) -> None:
