@@ -216,7 +216,10 @@ _ORDER_CREDIT: Final = Table(
         **_columns(
             ordered_at=(MOMENT, "event time of the payment that stands"),
             order_id=("String", "the shop's number"),
-            user_hash=("String", "keyed hash (HMAC, hex) of the user_id"),
+            user_hash=(
+                "String",
+                "keyed name of the user, 32 hex digits; in rows of former versions an HMAC hash",
+            ),
         ),
         **_columns(
             brand_id=(NAME, "brand, empty where unknown"),

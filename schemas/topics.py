@@ -144,7 +144,7 @@ _ALL: Final = (
     Topic(REVIEWS, "crisis_id", "1", "a person's verdict on a crisis", _COMPACTED, {}),
     Topic(
         ERASURES,
-        "hash of user_id · moment",
+        "name of the user · moment",
         "N",
         "users to forget, each record on every partition",
         {**_COMPACTED, "message.timestamp.type": "LogAppendTime"},

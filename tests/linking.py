@@ -83,7 +83,7 @@ def found_in_tables(signs: Signs, engine: Client) -> dict[str, int]:
 
 def as_bytes(values: Sequence[Any]) -> bytes:
     """Values of rows as a table would show them."""
-    return "\n".join(map(str, values)).encode()
+    return b"\n".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
 
 
 def _digests(one: bytes) -> Iterator[tuple[str, bytes]]:

@@ -29,6 +29,7 @@ from streams.settings import Settings
 from tests.builders import HOUR, MINUTE, click, interaction, paid, refund
 from tests.chaos.stack import Stack, forget_state, running
 from tests.keyed import user_hash
+from tests.linking import found_in, found_in_tables, linkable, signs_of
 
 pytestmark = pytest.mark.integration
 
@@ -177,6 +178,20 @@ def assert_nowhere(settings: Settings, engine: Client) -> None:
     ]
 
 
+def assert_not_linkable(settings: Settings, engine: Client) -> None:
+    """Who knows everybody's ids and orders but not the key finds no hash of them."""
+    orders = [f"{letter}-{user[2:4]}" for letter in "op" for user in (USER, OTHER)]
+    signs = signs_of(linkable([USER, OTHER], ["late", *orders]))
+    latest = asyncio.run(newest(settings))
+    values = [value or b"" for entries in latest.values() for value in entries.values()]
+    names = [
+        str(name).encode() for entries in latest.values() for name in entries if name is not None
+    ]
+
+    assert found_in_tables(signs, engine) == {}
+    assert found_in(signs, *values, *names) == []
+
+
 def digest_of(user_id: str) -> str:
     low, high = user_key(user_id)
     return f"{high:016x}{low:016x}"
@@ -207,6 +222,8 @@ def test_a_forgotten_user_is_nowhere_refunded_later_and_not_revived_by_a_replay(
             "order_credit.coupon_id",
             "order_credit.refund_reason",
         }
+
+        assert_not_linkable(settings, engine)
 
         (done,) = forgotten(stack, USER)
         assert done["forgotten"], done

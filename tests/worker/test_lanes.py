@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from schemas.erasures import erasure_record
 from schemas.events import CLICKSTREAM, INPUTS
+from schemas.keyed_names import KeyedNames
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords, TopicRecord
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
-from streams.snapshots import Pace
+from streams.snapshots import OtherKeyError, Pace
 from streams.snapshots.chunks import capture
 from streams.snapshots.pace import SHARE
 from streams.worker.kol_lane import KolLane
@@ -21,6 +22,7 @@ from streams.worker.lanes import IDLE_SECONDS, Mute
 from streams.worker.restore import in_threads
 from streams.worker.user_lane import SKEW_MS, InputEnd, UserLane
 from tests.builders import KEY, NAMES, NOON, click, record_batch
+from tests.keyed import name as keyed_name
 
 LATER = 1e6
 READ_AT = NOON + 1 + SKEW_MS  # beyond the erasure, whatever the clocks
@@ -140,3 +142,36 @@ def test_what_is_to_be_forgotten_is_known_before_the_first_event() -> None:
     one.learn_erasures(PartitionRecords(records, 9))
 
     assert (one.memory.offsets[ERASURES], one.memory.durable_offsets[ERASURES]) == (9, 3)
+
+
+def record(offset: int, key: bytes, value: bytes | None) -> TopicRecord:
+    return TopicRecord(ERASURES, 0, offset, NOON, key, value, {}, by_broker=True)
+
+
+def test_erasures_under_names_of_another_key_are_refused_before_the_first_event() -> None:
+    key, value = erasure_record("u1", NOON, KeyedNames(b"another key"))
+    one = lane()
+
+    with pytest.raises(OtherKeyError, match="kol-erasures names users by another KOL_HMAC_KEY"):
+        one.learn_erasures(PartitionRecords([record(3, key, value)], 9))
+    assert one.memory.offsets[ERASURES] == 0
+
+
+def test_erasures_of_former_versions_are_to_be_written_anew_once() -> None:
+    former = [
+        (f"{name}/{NOON}".encode(), f'{{"user":"{name}","at":{NOON}}}'.encode())
+        for name in ("1" * 32, "2" * 32)
+    ]
+    records = [
+        *(record(at, *one) for at, one in enumerate(former)),
+        record(2, former[0][0], None),  # it was, already
+        record(3, *erasure_record("u1", NOON, NAMES)),
+    ]
+    found = list(lane().former_erasures(PartitionRecords(records, 9)))
+
+    assert [one.former_key for one in found] == [former[1][0]]
+    assert [(one.key, one.value) for one in found] == [
+        (f"{name}/{NOON}".encode(), f'{{"name":"{name}","at":{NOON},"key":"{own}"}}'.encode())
+        for name in [keyed_name(KEY, "user", bytes.fromhex("2" * 32)).hex()]
+        for own in [keyed_name(KEY, "check", bytes(16)).hex()]
+    ]

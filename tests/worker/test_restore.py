@@ -2,10 +2,12 @@
 
 import pytest
 
+from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from streams.settings import Settings
-from streams.snapshots import Opened
+from streams.snapshots import Opened, OtherKeyError
 from streams.worker.restore import restored_user_memory
+from tests.builders import KEY
 
 
 def opened(epoch: int, life: int) -> Opened:
@@ -27,3 +29,13 @@ def test_whoever_was_before_is_answered_total_by_total(
     memory = restored_user_memory(Settings(), 0, opened(epoch, life))
 
     assert bool(collect_updates(memory).rows) is tells
+
+
+def test_a_state_goes_on_only_with_the_key_that_named_its_users() -> None:
+    arrays = UserMemory(0, hmac_key=KEY).arrays()
+    kept = Opened(0, 1, None, arrays, None, {}, 0, 0.0, 0.0)
+    own, other = (Settings(hmac_key=key) for key in (KEY.decode(), "another key, as long"))
+
+    assert restored_user_memory(own, 0, kept).offsets
+    with pytest.raises(OtherKeyError, match="the state names users by another KOL_HMAC_KEY"):
+        restored_user_memory(other, 0, kept)

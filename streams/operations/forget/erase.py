@@ -111,6 +111,7 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
         await asyncio.to_thread(_check_may_delete, engine)
         await asyncio.to_thread(_check_workers, settings)
         before = await search(engine, settings.kafka, await _present(settings, user_id), on_step)
+        check_key(before, settings)
         on_step("publishing the erasure")
         person = await _publish_erasure(settings, user_id)
         report = Report(person.at, known=bool(before.found))
@@ -152,6 +153,15 @@ def _check_topics(broker: Broker) -> None:
     missing = {ERASURES, DEAD_LETTERS, USER_STATE, KOL_STATE, CELLS} - broker.counts().keys()
     if missing:
         raise ForgettingError(f"no such topic: {', '.join(sorted(missing))}; see `kol topics`")
+
+
+def check_key(traces: Traces, settings: Settings) -> None:
+    """Make sure that the workers would recognise whom this key names."""
+    if traces.keys - {tuple(settings.keyed_names.check[0].tolist())}:
+        raise ForgettingError(
+            "KOL_HMAC_KEY is not the one that the workers have: nobody would be recognised; "
+            "nothing was done"
+        )
 
 
 async def _publish_erasure(settings: Settings, user_id: str) -> Person:

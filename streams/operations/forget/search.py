@@ -8,10 +8,12 @@ it replaced goes with compaction.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import numpy as np
 from clickhouse_connect.driver.client import Client
+from numpy.typing import NDArray
 
 from schemas.columns import Rejected
 from schemas.identity import user_key
@@ -24,6 +26,9 @@ from streams.clients.kafka_reader import RecordReader, TopicRecord, record_reade
 from streams.settings import Kafka
 from streams.snapshots.history import History
 
+_NO_KEY: Final = np.zeros((0, 2), np.uint64)  # of a snapshot of before names had one
+
+Arrays = Mapping[str, NDArray[Any]]
 OnStep = Callable[[str], None]
 
 
@@ -43,6 +48,7 @@ class Traces:
 
     found: dict[str, int] = field(default_factory=dict)  # must be none
     mentions: dict[str, int] = field(default_factory=dict)  # the same text, not theirs
+    keys: set[tuple[int, ...]] = field(default_factory=set)  # that named users in state: checks
 
 
 async def search(engine: Client, kafka: Kafka, person: Person, on_step: OnStep) -> Traces:
@@ -137,7 +143,12 @@ async def _search_topics(kafka: Kafka, person: Person, traces: Traces, on_step: 
         for topic, side in ((USER_STATE, "user"), (KOL_STATE, "kol")):
             for partition in range(kafka.partitions):
                 on_step(f"searching {topic}/{partition}")
-                for array, is_own in await _search_state(records, (topic, partition), person):
+                history = await _history(records, (topic, partition))
+                arrays = await asyncio.to_thread(_newest, history)
+                traces.keys.update(map(tuple, arrays.get("key", _NO_KEY).tolist()))
+                for array, is_own in await asyncio.to_thread(
+                    _search_snapshot, history, arrays, person
+                ):
                     where = found if side == "user" and is_own else mentions
                     _add(where, f"{topic}: {array}")
         on_step(f"searching {CELLS}, {DEAD_LETTERS}, {ERASURES}")
@@ -162,20 +173,22 @@ def _add(counts: dict[str, int], place: str) -> None:
     counts[place] = counts.get(place, 0) + 1
 
 
-async def _search_state(
-    records: RecordReader, place: tuple[str, int], person: Person
-) -> Sequence[tuple[str, bool]]:
-    """The arrays of the newest snapshot that hold a trace, and whether it is the person's own."""
+async def _history(records: RecordReader, place: tuple[str, int]) -> History:
     history = History()
     async for record in records.since([place], 0):
         history.add(record.key or b"", record.value)
-    return await asyncio.to_thread(_search_snapshot, history, person)
+    return history
 
 
-def _search_snapshot(history: History, person: Person) -> Sequence[tuple[str, bool]]:
-    """Traces in the arrays, and in the chunks that deltas are applied to."""
+def _newest(history: History) -> Arrays:
     restored = history.restored(lambda _: None)
-    arrays = {} if restored is None else restored.arrays
+    return {} if restored is None else restored.arrays
+
+
+def _search_snapshot(
+    history: History, arrays: Arrays, person: Person
+) -> Sequence[tuple[str, bool]]:
+    """The newest arrays with a trace, and chunks that deltas are applied to; is it the person's?"""
     patterns = _byte_patterns(person.user_id, person.hashes)
     chunks = [
         (name.decode(), True)

@@ -107,7 +107,13 @@ def former_hashes(user_ids: tuple[str, ...], moments: list[int]) -> dict[bytes, 
 def format_4(memory: UserMemory, hashes: dict[bytes, bytes]) -> Arrays:
     """The snapshot of a memory that keeps digests, as that format was."""
     arrays = copied(memory.arrays())
-    del arrays["key"]
+    words = [line.split() for line in LAYOUT.read_text("utf-8").splitlines()]
+    series = [" ".join(place[1:3]) for place in words if place[0] == "door"]
+    arrays = {name: arrays[name] for name, *_ in words if name in arrays}
+    arrays["offsets"] = arrays["offsets"][:4]
+    arrays["tally.series"] = np.frombuffer("\n".join(series).encode(), np.uint8)
+    for name in ("tally.total", "tally.told"):
+        arrays[name] = arrays[name][: len(series)]
     for name in ("orders.order.user_hash", "orders.moved.user_hash"):
         arrays[name] = np.array(
             [list(hashes.get(row.tobytes(), row)) for row in arrays[name]], np.uint8
@@ -399,9 +405,11 @@ def everything(memory: UserMemory) -> list[bytes]:
     """What a memory of this log leaves: rows of every table, cells as records, its snapshot."""
     for topic, messages in lived():
         read = record_batch(topic, list(messages))
-        memory.fold(decode(read, memory.keyed_names))
-    said = updates.collect_updates(memory)
-    rows = [as_bytes(plain(column)) for part in said.rows for column in part.columns.values()]
+        memory.fold(decode(read, memory.keyed_names, in_full=True))
+    said, events = updates.collect_updates(memory), memory.take_events()
+    assert events is not None
+    parts = [*said.rows, events]
+    rows = [as_bytes(plain(column)) for part in parts for column in part.columns.values()]
     cells = [msgspec.msgpack.encode(said.cells.kols), said.cells.fields.tobytes()]
     return [*rows, *cells, *(array.tobytes() for array in memory.arrays().values())]
 
@@ -418,6 +426,7 @@ def test_the_attempt_would_have_linked_what_former_versions_kept() -> None:
         found
     )
     assert "xxh3_128 of b'u-known\\x00o-known'" in found
+    assert f"xxh3_128 of {DEVICE.encode()!r}" in found
 
 
 def test_no_device_ip_or_user_stands_in_the_clear() -> None:

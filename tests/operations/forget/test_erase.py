@@ -4,7 +4,9 @@ import hmac
 
 import pytest
 
-from streams.operations.forget.erase import hashes
+from schemas.keyed_names import KeyedNames
+from streams.operations.forget.erase import ForgettingError, check_key, hashes
+from streams.operations.forget.search import Traces
 from streams.settings import Settings
 from tests.builders import KEY
 from tests.core.user.test_erasures import later_hash
@@ -35,3 +37,12 @@ def test_everybody_up_to_the_last_moment_has_a_hash(
     moments: list[int], expected: list[str]
 ) -> None:
     assert hashes(SETTINGS, "u1", moments) == tuple(expected)
+
+
+def test_who_has_another_key_than_the_workers_forgets_nobody() -> None:
+    own, other = (tuple(KeyedNames(key).check[0].tolist()) for key in (KEY, b"another key"))
+
+    check_key(Traces(keys={own}), SETTINGS)
+    check_key(Traces(), SETTINGS)  # no snapshot says it
+    with pytest.raises(ForgettingError, match="KOL_HMAC_KEY is not the one"):
+        check_key(Traces(keys={own, other}), SETTINGS)
