@@ -7,7 +7,8 @@ blocks, erasures, and the product's own snapshots. What it writes changes no row
     kol-cells        an empty block
     kol-erasures     somebody who never was is to be forgotten
     states           a key that no manifest names
-    kol-snapshots    nothing reads it yet
+    kol-consents     somebody who never was allows nothing
+    kol-snapshots    a key that is no number's
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.blocks import Block, pack
 from schemas.cells import NAMES
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, SNAPSHOTS, USER_STATE
 from streams.clients.kafka_admin import client_options
 from streams.settings import Kafka
@@ -140,5 +142,6 @@ def _harmless(partitions: int) -> Iterator[Sent]:
     for partition in range(partitions):
         yield Sent(CELLS, partition, None, EMPTY_BLOCK)
         yield Sent(ERASURES, partition, *forgotten)
+        yield Sent(CONSENTS, partition, name, None)
         for topic in (USER_STATE, KOL_STATE):
             yield Sent(topic, partition, name, name)

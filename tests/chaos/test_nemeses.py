@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from deploy.embedded import kafka, ports
 from deploy.embedded.state_folder import StateFolder
 from schemas.events import CLICKSTREAM, INPUTS
+from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES, KOL_STATE, SNAPSHOTS, USER_STATE
 from streams.clients.kafka_admin import client_options, kafka_admin
 from streams.settings import Kafka, Settings
@@ -27,7 +28,7 @@ from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
 
-READ = (*INPUTS, CELLS, USER_STATE, KOL_STATE, ERASURES, SNAPSHOTS)
+READ = (*INPUTS, CELLS, USER_STATE, KOL_STATE, ERASURES, CONSENTS, SNAPSHOTS)
 PLACES = [TopicPartition(topic, 0) for topic in READ]
 PATIENCE = 60.0  # seconds; nothing here waits for so long
 CLIENT_MS = 1_000  # the client's request time-out; 40 s by default
