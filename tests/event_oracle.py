@@ -3,17 +3,14 @@
 As `tests.oracle`: an independent reading of the definitions, slow and easy to check by eye.
 """
 
-import hmac
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
 from xxhash import xxh3_128_digest
 
+from tests import keyed
 from tests.oracle import MILLION, Expected, Fields, credibility, readable, tag
 
 TEXTS: Final[Mapping[str, str]] = MappingProxyType(  # column -> field, of either topic
@@ -108,7 +105,5 @@ def _row(topic: str, sent: Fields, key: bytes) -> dict[str, Any]:
 
 
 def name_of(key: bytes, what: str, text: str) -> int:
-    """The keyed name of a text: AES of its digest, under a subkey for what is named."""
-    subkey = hmac.new(key, f"kol-streams/{what}".encode(), "sha256").digest()[:16]
-    encryptor = Cipher(AES(subkey), ECB()).encryptor()  # noqa: S305  # a single block
-    return int.from_bytes(encryptor.update(xxh3_128_digest(text.encode())), "big")
+    """The keyed name of a text, all 128 bits of it."""
+    return int.from_bytes(keyed.name(key, what, xxh3_128_digest(text.encode())))

@@ -1,13 +1,9 @@
 """What rows of `event` say beyond what rules read: labels as sent, and names that need the key."""
 
-import hmac
 from typing import Any
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
 from xxhash import xxh3_128_digest
 
 from schemas.codec import decode
@@ -16,6 +12,7 @@ from schemas.event_details import LABELS, NAMED
 from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
 from schemas.keyed_names import KeyedNames
 from schemas.values import plain
+from tests import keyed
 from tests.builders import Message, click, interaction, paid, record_batch
 
 KEY = b"0123456789abcdef"
@@ -29,10 +26,8 @@ def details(topic: str, *messages: Message | bytes) -> dict[str, list[Any]]:
 
 
 def low_word(what: str, text: str) -> int:
-    """The name by its definition: AES of the digest under HMAC-SHA256 of what it is, low word."""
-    subkey = hmac.digest(KEY, f"kol-streams/{what}".encode(), "sha256")[:16]
-    cipher = Cipher(AES(subkey), ECB()).encryptor()  # noqa: S305  # one block
-    return int.from_bytes(cipher.update(xxh3_128_digest(text.encode())), "big") % 2**64
+    """The low word of a name, by its definition."""
+    return int.from_bytes(keyed.name(KEY, what, xxh3_128_digest(text.encode()))[8:])
 
 
 def test_labels_of_a_click_are_as_they_were_sent() -> None:

@@ -7,7 +7,7 @@ What is collected here is no memory: no snapshot holds it.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,9 +133,7 @@ def _consented(details: Mapping[str, Values], allowed: Mask | None) -> dict[str,
     """The details, without what is not allowed to be said."""
     found = dict(details)
     for place, name in enumerate(ALLOWED):
-        label = found[name]
-        if not isinstance(label, Coded):
-            raise TypeError(f"{name} is no label")
+        label = cast("Coded", found[name])
         is_allowed = False if allowed is None else allowed[:, place]
         found[name] = Coded(np.where(is_allowed, label.code, -1), label.names)
     return found

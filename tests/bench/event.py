@@ -1,0 +1,299 @@
+"""What table `event` costs: CPU of the worker and of the engine, bytes on disk.
+
+    python -m tests.bench.event [--events 200000] [--batch 4000] [--pairs 7]
+                                [--rows 1000000] [--at-once 65536 16384]
+
+worker: the same events of `deploy/demo/bulk.py` are read by one partition with the table and
+without, by turns in one process: decoded, folded, collected and laid out as blocks. Medians of
+the pairs in microseconds of CPU an event, and what each part of it adds.
+engine: rows of one day, whose users come in visits from devices of their own, are inserted into
+the embedded engine. Its CPU a row without merges and with all of them; bytes of a row after them.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from clickhouse_connect.driver.client import Client
+from numpy.typing import NDArray
+
+from deploy.demo.bulk import bulk
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.events import CLICKSTREAM, INTERACTIONS
+from schemas.keyed_names import KeyedNames
+from schemas.rows import TABLES, Rows
+from schemas.values import Coded, Values
+from sinks.connection import INSERT_SETTINGS
+from sinks.native import block
+from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
+from tests.embedded.gateway.running import Server, gateway
+from tests.integration.engine import fresh
+
+NOW_MS: Final = 1_790_000_000_000
+DAY_MS: Final = 86_400_000
+KEY: Final = b"the key of the benchmark"
+COLLECTED: Final = 20_000  # events from one collection of rows to the next
+TABLE: Final = "event"
+
+
+# ---------------------------------------------------------------- worker
+
+
+def batches(events: int, size: int) -> list[RecordBatch]:
+    """The events as one partition of each topic, in batches."""
+    sent = defaultdict[str, list[bytes]](list)
+    cut: list[tuple[str, int, list[bytes]]] = []
+    for topic, _, value in bulk(7, events, NOW_MS, rate_per_second=20_000):
+        sent[topic].append(value)
+        if len(sent[topic]) % size == 0:
+            cut.append((topic, len(sent[topic]) - size, sent[topic][-size:]))
+    return [_batch(topic, first, values) for topic, first, values in cut]
+
+
+def _batch(topic: str, first: int, values: Sequence[bytes]) -> RecordBatch:
+    count = len(values)
+    offsets = np.arange(first, first + count)
+    times = np.full(count, NOW_MS + DAY_MS)
+    return RecordBatch(topic, 0, 1, first, first + count, values, offsets, times)
+
+
+def read(log: Sequence[RecordBatch], *, in_full: bool) -> dict[str, float]:
+    """CPU seconds of reading everything once, by part."""
+    names = KeyedNames(KEY)
+    memory = UserMemory(0, hmac_key=KEY, clock=time.process_time)
+    took: dict[str, float] = defaultdict(float)
+    seen, begun = 0, time.process_time()
+    for batch in log:
+        at = time.process_time()
+        decoded = decode(batch, names, in_full=in_full)
+        took["decode"] += time.process_time() - at
+        memory.fold(decoded)
+        seen += len(batch.values)
+        if seen >= COLLECTED:
+            seen = 0
+            for rows in collect_updates(memory).rows:
+                block(rows)
+            at = time.process_time()
+            found = memory.take_events()
+            took["take"] += time.process_time() - at
+            at = time.process_time()
+            if found is not None:
+                block(found)
+            took["block"] += time.process_time() - at
+    took["all"] = time.process_time() - begun
+    return took | {"collect": memory.step_seconds["events"]}
+
+
+def worker(events: int, size: int, pairs: int) -> dict[str, Any]:
+    """What an event costs with the table and without."""
+    log = batches(events, size)
+    count = sum(len(batch.values) for batch in log)
+    runs = [[read(log, in_full=in_full) for in_full in (False, True)] for _ in range(pairs)]
+
+    def median(part: str, which: int) -> float:
+        return statistics.median(pair[which][part] for pair in runs) / count * 1e6
+
+    added = {
+        part: round(statistics.median(on[part] - off[part] for off, on in runs) / count * 1e6, 3)
+        for part in ("all", "decode", "collect", "take", "block")
+    }
+    return {
+        "events": count,
+        "batch": size,
+        "pairs": pairs,
+        "us_without": round(median("all", 0), 3),
+        "us_with": round(median("all", 1), 3),
+        "us_added": added,
+    }
+
+
+# ---------------------------------------------------------------- engine
+
+
+class Days:
+    """Rows of days: users come in visits of some minutes, each from his own device.
+
+    Args:
+        seed: of all that is drawn.
+        users: who come on a day; few of them often.
+        rows: on each day.
+
+    """
+
+    def __init__(self, seed: int, users: int, rows: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._users = users
+        self._rows = rows
+
+    def day(self) -> Rows:
+        """All rows of a day, in the order of time."""
+        rng, n = self._rng, self._rows
+        visits = n // 5
+        of = np.sort(rng.integers(0, visits, n))  # which visit each row is of
+        user = (self._users * rng.random(visits) ** 1.5).astype(np.int64)[of]
+        begin = rng.integers(0, DAY_MS - 1_200_000, visits)[of]
+        at = NOW_MS // DAY_MS * DAY_MS + begin + rng.integers(0, 1_200_000, n)
+        order = np.argsort(at)
+        of, user, at = of[order], user[order], at[order]
+        clicks = rng.random(n) < 0.55
+        viewed = ~clicks & (rng.random(n) < 0.7)
+        named = ~clicks | (rng.random(n) < 0.5)
+        kol = np.where(named, (2_000 * rng.random(n) ** 2).astype(np.int64), -1)
+        content = np.where(named, kol * 30 + rng.integers(0, 30, n), -1)
+        shared = rng.random(n) < 0.05
+        age = np.where(clicks, np.nan, np.floor(user % 900))
+        numbers = np.arange(n, dtype=np.uint64)
+        columns: dict[str, Values] = {
+            "moment": at,
+            "received_at": at + rng.integers(5, 400, n),
+            "topic": Coded(clicks.astype(np.int8), [INTERACTIONS, CLICKSTREAM]),
+            "kind": Coded(
+                np.where(clicks, rng.integers(0, 8, n), 8 + rng.geometric(0.4, n) % 16),
+                [f"kind-{i}" for i in range(24)],
+            ),
+            "user_hash": _hex(_named(user, 1)),
+            "kol_id": Coded(kol, [f"kol-xiaomi-mama-{i}" for i in range(2_000)]),
+            "content_id": Coded(content, [f"kol-{i // 30}-c{i % 30}" for i in range(60_000)]),
+            "share": np.where(shared, _named(of, 2), 0).astype(np.uint64),
+            "parent_share": np.where(shared & ~clicks, _named(of // 3, 2), 0).astype(np.uint64),
+            "root_kol_id": Coded(
+                np.where(shared & ~clicks, kol, -1), [f"kol-xiaomi-mama-{i}" for i in range(2_000)]
+            ),
+            "share_depth": np.where(shared, rng.integers(1, 4, n), 0),
+            "live_id": Coded(
+                np.where(~clicks & (rng.random(n) < 0.1), kol, -1),
+                [f"kol-{i}-live" for i in range(2_000)],
+            ),
+            "brand_id": Coded(
+                np.where(clicks, rng.integers(0, 40, n), -1), [f"brand-{i}" for i in range(40)]
+            ),
+            "category": Coded(
+                np.where(clicks, rng.integers(0, 12, n), -1), [f"category-{i}" for i in range(12)]
+            ),
+            "platform": Coded(np.where(clicks, user % 5, -1), [f"platform-{i}" for i in range(5)]),
+            "channel": Coded(
+                np.where(clicks, rng.integers(0, 4, n), -1), ["shelf", "social", "live", "private"]
+            ),
+            "session": np.where(clicks, _named(of, 3), 0).astype(np.uint64),
+            "slot_id": Coded(
+                np.where(clicks, rng.integers(0, 9, n), -1), [f"slot-{i}" for i in range(9)]
+            ),
+            "reco_id": Coded(np.full(n, -1), []),
+            "reco_version": Coded(np.where(clicks, rng.integers(0, 3, n), -1), ["v1", "v2", "v3"]),
+            "exp_id": Coded(np.where(clicks, user % 4, -1), [f"exp-{i}" for i in range(4)]),
+            "arm": Coded(np.where(clicks, user // 4 % 2, -1), ["treat", "holdout"]),
+            **{
+                name: Coded(np.where(clicks, user // 8 % 6, -1), [f"{name}-{i}" for i in range(6)])
+                for name in ("stage", "geo", "age_band")
+            },
+            "dwell_ms": np.where(viewed, rng.geometric(1 / 9_000, n), -1),
+            "completion_ppm": np.where(viewed, rng.integers(0, 1_001, n) * 1_000, -1),
+            "visible_ms": np.where(clicks & (rng.random(n) < 0.2), rng.geometric(1 / 900, n), -1),
+            "account_age_d": age,
+            "credibility_ppm": np.where(
+                clicks, 0, np.rint(250_000 * np.clip(np.nan_to_num(age) / 30, 0, 1))
+            ).astype(np.int64),
+            "first_screen": np.full(n, -1),
+            "device": _named(user, 4),
+            "ip": _named(user * 3 + of % 2, 5),
+            "identity": _named(numbers, 6),
+            "version": np.full(n, 1 << 32 | 1, np.uint64),
+        }
+        return Rows(TABLE, {name: columns[name] for name in TABLES[TABLE].columns})
+
+
+def _named(number: NDArray[Any], salt: int) -> NDArray[np.uint64]:
+    """Random words, one for each number."""
+    word = number.astype(np.uint64) + np.uint64(salt << 40)
+    for shift, by in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        word = (word ^ (word >> np.uint64(shift))) * np.uint64(by)
+    return word ^ (word >> np.uint64(31))
+
+
+def _hex(word: NDArray[np.uint64]) -> NDArray[np.bytes_]:
+    both = np.stack([word, _named(word, 9)], axis=1).astype(">u8")
+    return np.frombuffer(both.tobytes().hex().encode(), "S32")
+
+
+def engine(rows: int, at_once: int) -> dict[str, Any]:
+    """What rows of one day cost the engine, inserted so many at once."""
+    day = Days(1, max(1, rows // 40), rows).day()
+    blocks = [block(day.cut(start, start + at_once)) for start in range(0, rows, at_once)]
+    with tempfile.TemporaryDirectory() as folder, gateway(Path(folder)) as server:
+        client = fresh(server, "bench")
+        client.command(f"SYSTEM STOP MERGES {TABLE}")
+        begun = cpu_seconds(server)
+        for one in blocks:
+            _insert(client, one)
+        inserted = cpu_seconds(server)
+        client.command(f"SYSTEM START MERGES {TABLE}")
+        client.command(f"OPTIMIZE TABLE {TABLE} FINAL")
+        merged = cpu_seconds(server)
+        (found,) = client.query(
+            "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts"  # noqa: S608  # a name of ours
+            f" WHERE active AND database = 'bench' AND table = '{TABLE}'"
+        ).result_rows
+        client.close()
+    return {
+        "rows": int(found[1]),
+        "at_once": at_once,
+        "us_a_row": round((inserted - begun) / rows * 1e6, 2),
+        "us_a_row_merged": round((merged - begun) / rows * 1e6, 2),
+        "bytes_a_row": round(int(found[0]) / int(found[1]), 1),
+    }
+
+
+def _insert(client: Client, body: bytes) -> None:
+    client.raw_insert(
+        TABLE,
+        column_names=list(TABLES[TABLE].columns),
+        insert_block=body,
+        fmt="Native",
+        settings=dict(INSERT_SETTINGS),
+    )
+
+
+def cpu_seconds(server: Server) -> float:
+    """CPU of the engine so far."""
+    assert server.process is not None
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def figures(arguments: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """All figures, one part after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=200_000, help="read by the worker")
+    parser.add_argument("--batch", type=int, default=4_000, help="messages of a fetch")
+    parser.add_argument("--pairs", type=int, default=7, help="with the table and without")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="inserted; 0: none")
+    parser.add_argument(
+        "--at-once", type=int, nargs="+", default=[1 << 16, 1 << 14], help="rows of one insert"
+    )
+    given = parser.parse_args(arguments)
+    if given.events:
+        yield {"part": "worker", **worker(given.events, given.batch, given.pairs)}
+    for at_once in given.at_once if given.rows else ():
+        yield {"part": "engine", **engine(given.rows, at_once)}
+
+
+def main() -> None:
+    """Print one line of JSON for each part."""
+    for found in figures():
+        print(json.dumps(found), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
