@@ -204,6 +204,9 @@ class Days:
                 clicks, 0, np.rint(250_000 * np.clip(np.nan_to_num(age) / 30, 0, 1))
             ).astype(np.int64),
             "first_screen": np.full(n, -1),
+            "sponsored": np.where(named, content % 3 == 0, -1),
+            "disclosed": np.where(named, content % 5 == 0, -1),
+            "snapshot": np.where(named, 7, 0),
             "device": _named(user, 4),
             "ip": _named(user * 3 + of % 2, 5),
             "identity": _named(numbers, 6),

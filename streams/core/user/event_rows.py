@@ -118,9 +118,7 @@ def _disclosed(
     details: Mapping[str, Values], known: KnownValues, received_at: Moments
 ) -> dict[str, Values]:
     """Whether their contents are sponsored and say so, and by which number."""
-    content = details["content_id"]
-    if not isinstance(content, Coded):
-        raise TypeError("content_id is no label")
+    content = cast("Coded", details["content_id"])
     found = known.disclosure(content.names, content.code, received_at)
     return {
         "sponsored": found.sponsored,
