@@ -44,7 +44,8 @@ def list_(
         )
         return
     table = Table(
-        *("kind", "number", "what", "rows", "set", "removed", "kB", "app", "holds from (UTC)"),
+        *("kind", "number", "what", "rows", "changes", "kB"),
+        Column("holds from (UTC)", no_wrap=True),
         Column("state", overflow="fold"),
         show_edge=False,
     )
@@ -54,9 +55,9 @@ def list_(
             one.kind,
             str(one.number),
             what,
-            *(_count(n) for n in (one.rows, one.upserts, one.removed)),
+            "" if one.rows is None else f"{one.rows:,}",
+            "" if one.upserts is None else f"+{one.upserts:,} -{one.removed or 0:,}",
             "" if one.stored_bytes is None else f"{one.stored_bytes / 1000:,.1f}",
-            one.app,
             "" if one.holds_from is None else moment_text(one.holds_from),
             one.state,
         )
@@ -141,10 +142,6 @@ def publish(
             out.print("nothing is known of contents or KOLs yet")
     if kept or done.others:
         raise typer.Exit(FAILED)
-
-
-def _count(n: int | None) -> str:
-    return "" if n is None else f"{n:,}"
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # of any form

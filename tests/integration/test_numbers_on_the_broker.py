@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from schemas.dimensions import CURSOR
 from schemas.entries import Entries, texts
+from schemas.events import INPUTS
 from schemas.number_log import FOREVER, NumberLog, Values
 from schemas.numbered import CONTENT, KOL
 from schemas.reference_types import CONTENTS
@@ -26,6 +27,7 @@ from streams.clients.clickhouse import connect
 from streams.clients.kafka_admin import BrokerError, adopt_topics, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.settings import ClickHouse, Kafka, Settings
+from streams.trainer import number_plan, numbering
 from streams.trainer.lock import Lock
 from streams.trainer.numbering import Numbering
 from streams.trainer.population import SOURCES
@@ -333,6 +335,31 @@ def test_a_dimension_that_was_emptied_is_said_and_kept_back(settings: Settings) 
     assert asked.newest[CONTENT].number == 2
     assert len(after_a_restart.values(CONTENT)) == 0
     assert asked.complaint == ""
+
+
+async def test_numbers_go_once_all_inputs_are_newer_than_what_superseded_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(number_plan, "DAY_MS", -FOREVER)  # each number is a base
+    monkeypatch.setattr(numbering, "SLACK_MS", 1_000)
+    turns = Turns(settings)
+    turns.shown("content")
+    for version in range(1, 5):
+        turns.content("c1", version, disclosed=bool(version % 2))
+        await asyncio.to_thread(turns.take)
+    await create_topics(settings.kafka.bootstrap, INPUTS, 1)
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
+        later = turns.numbering._numbers.log.numbers(CONTENT)[2].holds_from + 1_000
+        for topic, at in zip(INPUTS, (later + 9, later, later + 1), strict=True):
+            await producer.send_and_wait(topic, b"{}", timestamp_ms=at)
+    turns.numbering._looked_at = -numbering.REMOVAL_MS
+    await asyncio.to_thread(turns.numbering.turn, turns.client, lambda: None, 2 * later)
+    with kafka_admin(settings.kafka) as admin:
+        admin.delete_app("nobody", INPUTS)
+    left = await Numbers(settings.kafka, "kol").read()
+
+    assert [one.manifest.number for one in left.numbers(CONTENT)] == [3, 4]
+    assert left.next_number == 5
 
 
 async def test_a_topic_that_was_made_anew_gets_a_number_at_once(settings: Settings) -> None:
