@@ -44,6 +44,7 @@ class Numbering:
         self._population = Population(settings.clickhouse.database)
         self._topic_id = ""  # that the numbers are of
         self._refused: dict[str, str] = {}
+        self._told: set[str] = set()  # of damaged numbers, in the log
         self._looked_at = -REMOVAL_MS  # when numbers were last removed, ms
 
     def turn(
@@ -91,7 +92,12 @@ class Numbering:
             before()
             self._remove(now_ms)
             self._looked_at = now_ms
-        return Report(newest=newest_of(self._numbers.log), refused=dict(self._refused))
+        numbers = self._numbers.log
+        bad = damaged(numbers)
+        for line in set(bad) - self._told:
+            log.warning("%s", line)
+        self._told |= set(bad)
+        return Report(newest=newest_of(numbers), refused=dict(self._refused), damaged=bad)
 
     def _follow_topic(self) -> None:
         """Begin anew where the topic was made anew: nothing that was published is there."""
@@ -132,6 +138,16 @@ class Numbering:
         since = min(now_ms if oldest is None else oldest, now_ms) - SLACK_MS
         if gone := asyncio.run(self._numbers.remove_before(since)):
             log.info("%d numbers removed: all inputs are newer than what superseded them", gone)
+
+
+def damaged(found: NumberLog) -> list[str]:
+    """The numbers above the newest whole one of their kind that are not whole, and why."""
+    newest = newest_of(found)
+    return [
+        f"number {one.number} of {one.kind} is not used: {one.why}"
+        for one in found.faults()
+        if one.kind not in newest or one.number > newest[one.kind].number
+    ]
 
 
 def newest_of(found: NumberLog) -> dict[str, NewestNumber]:

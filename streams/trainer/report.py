@@ -25,6 +25,7 @@ class Report:
     seconds: float = 0.0
     newest: dict[str, NewestNumber] = field(default_factory=dict)  # kind -> its newest number
     refused: dict[str, str] = field(default_factory=dict)  # kind -> why no number is published
+    damaged: list[str] = field(default_factory=list)  # newer numbers that are not whole, and why
     others: str = ""  # who publishes the numbers instead
 
     @property
@@ -35,9 +36,8 @@ class Report:
     @property
     def complaint(self) -> str:
         """What a person should look at although the turn succeeded; empty: nothing."""
-        return "; ".join(
-            f"no number of {kind} is published: {why}" for kind, why in self.refused.items()
-        )
+        kept = [f"no number of {kind} is published: {why}" for kind, why in self.refused.items()]
+        return "; ".join([*kept, *self.damaged])
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -51,5 +51,6 @@ class Report:
             "seconds": round(self.seconds, 3),
             "newest": {kind: one._asdict() for kind, one in self.newest.items()},
             "refused": self.refused,
+            "damaged": self.damaged,
             "others": self.others,
         }

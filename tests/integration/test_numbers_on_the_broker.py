@@ -337,6 +337,25 @@ def test_a_dimension_that_was_emptied_is_said_and_kept_back(settings: Settings) 
     assert asked.complaint == ""
 
 
+async def test_a_number_that_is_not_whole_is_said_until_another_one_follows(
+    settings: Settings,
+) -> None:
+    turns = Turns(settings)
+    turns.shown("content")
+    turns.content("c1", disclosed=True)
+    await asyncio.to_thread(turns.take)
+    async with AIOKafkaProducer(**client_options(settings.kafka)) as producer:
+        await producer.send_and_wait(SNAPSHOTS, b"x", key=b"content/2/seal")
+    torn = await asyncio.to_thread(turns.take)
+    turns.content("c2", disclosed=True)
+    next_ = await asyncio.to_thread(turns.take)
+
+    assert torn.complaint == "number 2 of content is not used: the manifest is missing"
+    assert torn.newest[CONTENT].number == 1
+    assert next_.newest[CONTENT].number == 3
+    assert next_.complaint == ""
+
+
 async def test_numbers_go_once_all_inputs_are_newer_than_what_superseded_them(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
