@@ -285,6 +285,19 @@ class Trainer(_Part):
         description="Seconds from one turn that reads reference topics to the next; five times as "
         "long as a turn takes, if that is more.",
     )
+    consents_seconds: float = Field(
+        3600.0,
+        ge=0.1,
+        description="Seconds from one turn that empties what families do not allow any more to the "
+        "next: all of it with one statement, which rewrites columns of old events.",
+    )
+    night_hour: int = Field(
+        3,
+        ge=0,
+        le=23,
+        description="Hour of the business day, in KOL_BUSINESS_ZONE, of the turn that erases again "
+        "what came back of erased persons.",
+    )
     numbers_seconds: float = Field(
         30.0,
         ge=0.1,

@@ -60,6 +60,15 @@ def _print_report(report: "Report") -> None:
         out.print(f"{n:,} {what}")
     for place, n in report.traces.mentions.items():
         out.print(f"{place}: the same text {n:,} times, not as this user's id")
+    if report.hidden:
+        out.print(
+            f"{report.hidden:,} of these rows are hidden at once and leave the disks within 7 days,"
+            " by the turn `nightly` of the trainer"
+        )
+    for topic, n in report.references.items():
+        out.print(
+            f"{topic} is the shop's and has {n:,} records of this user until it takes them back"
+        )
     kept = ", ".join(f"{topic} {days:g} d" for topic, days in report.inputs.items())
     out.print(f"The input topics are the shop's and keep its events: {kept}")
     for place, n in report.traces.found.items():

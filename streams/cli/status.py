@@ -61,6 +61,8 @@ def _print_trainer(trainer: dict[str, Any]) -> None:
     for one in page.get("turns", {}).values():
         if absent := one.get("absent"):
             out.print(f"no such topic, so nothing is known of it: {', '.join(absent)}")
+        if found := sum(one.get("found", {}).values()):
+            out.print(f"last night {found:,} rows of erased persons were taken out again")
         for topic, left in one.get("behind", {}).items():
             if left:
                 out.print(f"{topic}: {left:,} records are not in its dimension yet")

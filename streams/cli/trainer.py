@@ -19,8 +19,8 @@ def trainer(
         list[str] | None,
         typer.Option(
             "--turn",
-            help="Take only the turn of this name: minutes, dimensions, numbers. May be given "
-            "again.",
+            help="Take only the turn of this name: minutes, dimensions, numbers, consents or "
+            "nightly. May be given again.",
         ),
     ] = None,
     home: Home = HOME,
@@ -29,7 +29,8 @@ def trainer(
 
     A turn is a pass over what has changed since the last one: "minutes" adds up by hour and day,
     "dimensions" reads the reference topics, "numbers" publishes what changed of contents and KOLs
-    for all workers.
+    for all workers, "consents" empties what families do not allow any more, and "nightly" erases
+    again what came back of erased persons.
 
     Of all that run for a deployment one holds the lock and takes turns; the others stand by and
     take over once it ends or its session does. Where it is down roll-ups stand still, and nothing

@@ -93,6 +93,8 @@ class Health:
         for topic, n in report.behind.items():
             self.metrics.set("kol_trainer_behind", n, topic)
             self.metrics.set("kol_trainer_is_absent", float(topic in report.absent), topic)
+        for table, n in report.found.items():
+            self.metrics.add("kol_trainer_found_total", n, table)
         for reason, n in report.rejected.items():
             self.metrics.add("kol_trainer_rejected_total", n, reason)
         for table, n in report.buckets.items():

@@ -21,6 +21,8 @@ class Report:
     waiting: list[str] = field(default_factory=list)  # roll-ups whose changed days are collected
     behind: dict[str, int] = field(default_factory=dict)  # topic -> records that are not read yet
     rejected: dict[str, int] = field(default_factory=dict)  # reason -> records of these topics
+    found: dict[str, int] = field(default_factory=dict)  # table -> rows that should not be there
+    removed: list[str] = field(default_factory=list)  # tables whose hidden rows leave the disks
     absent: list[str] = field(default_factory=list)  # reference topics that do not exist
     seconds: float = 0.0
     newest: dict[str, NewestNumber] = field(default_factory=dict)  # kind -> its newest number
@@ -48,6 +50,8 @@ class Report:
             "behind": self.behind,
             "rejected": self.rejected,
             "absent": self.absent,
+            "found": self.found,
+            "removed": self.removed,
             "seconds": round(self.seconds, 3),
             "newest": {kind: one._asdict() for kind, one in self.newest.items()},
             "refused": self.refused,

@@ -10,6 +10,7 @@ from schemas.doors import RejectReason
 from schemas.numbered import KINDS
 from schemas.rollups import ROLL_UPS
 from streams.runtime.metrics import Metric
+from streams.trainer.erased_rows import EMPTIED, PERSONS
 from streams.trainer.turns import TURNS
 
 TURN: Final = tuple((name,) for name in TURNS)
@@ -52,6 +53,13 @@ METRICS: Final[dict[str, Metric]] = {
         "Records of reference topics that this process sent to the dead letters.",
         ("reason",),
         series=tuple((reason.label,) for reason in RejectReason),
+    ),
+    "kol_trainer_found_total": Metric(
+        "counter",
+        "Rows that came back of erased persons, or say what is not allowed, found at night and "
+        "taken out.",
+        ("table",),
+        series=tuple((name,) for name in (*PERSONS, *EMPTIED)),
     ),
     "kol_trainer_waiting_rollups": Metric(
         "gauge", "Roll-ups by day whose source has changed since all changed days were added up."

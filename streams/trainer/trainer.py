@@ -267,10 +267,14 @@ class Trainer:
     def _take_in_thread(self, name: str, generation: int, number: int, settles: bool) -> Report:  # noqa: FBT001  # to_thread's
         if self._client is None:
             self._client = self._connect()
-        work = Work(
-            self._client, self._check, self.settings, generation, number, self._now_ms(), settles
+        assert self._notes is not None  # noqa: S101  # as above
+        last = self._notes.succeeded.get(name, 0)
+        return self._turns[name].take(
+            Work(
+                *(self._client, self._check, self.settings, generation, number),
+                *(self._now_ms(), settles, last),
+            )
         )
-        return self._turns[name].take(work)
 
     def _check(self) -> None:
         if self._is_stopping.is_set():

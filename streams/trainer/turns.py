@@ -16,8 +16,10 @@ from clickhouse_connect.driver.client import Client
 
 from streams.clients.clickhouse import connect, query
 from streams.settings import Settings
+from streams.trainer.consents import Consents
 from streams.trainer.dimensions.turn import Dimensions
 from streams.trainer.generations import TURN_BITS, Version
+from streams.trainer.night import Night
 from streams.trainer.numbering import Numbering
 from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps
@@ -25,7 +27,10 @@ from streams.trainer.rollups import RollUps
 MINUTES: Final = "minutes"
 DIMENSIONS: Final = "dimensions"
 NUMBERS: Final = "numbers"
+CONSENTS: Final = "consents"
+NIGHTLY: Final = "nightly"
 AWAITED: Final = (MINUTES, DIMENSIONS)  # turns that whoever asks for one waits for
+CLOCKS_MS: Final = 3_600_000  # that the clocks of ClickHouse and of the trainer differ at the most
 KEPT: Final = ("rollup_floor", "rollup_cursor", "dimension_cursor")  # say how far turns have come
 
 
@@ -40,6 +45,7 @@ class Work:
     number: int  # rises with every turn of the process
     now_ms: int  # milliseconds since the epoch, UTC
     settles: bool  # whether nothing may be left for a later turn
+    last_ms: int = 0  # when a turn of this kind last succeeded, milliseconds; 0: never
 
 
 class Turn(NamedTuple):
@@ -101,6 +107,16 @@ def _numbers(work: Work) -> Report:
     return _numbering(work.settings).turn(work.client, work.before, work.now_ms)
 
 
+def _consents(work: Work) -> Report:
+    since = max(0, work.last_ms - CLOCKS_MS) // 1000
+    emptied = Consents(work.client, work.before).empty(since)
+    return Report(rows={"event": emptied} if emptied else {})
+
+
+def _nightly(work: Work) -> Report:
+    return Night(work.client, work.settings, work.before).turn(work.now_ms, work.last_ms)
+
+
 TURNS: Final[Mapping[str, Turn]] = MappingProxyType(
     {
         MINUTES: Turn(
@@ -114,6 +130,15 @@ TURNS: Final[Mapping[str, Turn]] = MappingProxyType(
         NUMBERS: Turn(
             lambda settings: settings.trainer.numbers_seconds,
             _numbers,
+        ),
+        CONSENTS: Turn(
+            lambda settings: settings.trainer.consents_seconds,
+            _consents,
+        ),
+        NIGHTLY: Turn(
+            lambda _: 86_400.0,
+            _nightly,
+            lambda settings: settings.trainer.night_hour,
         ),
     }
 )

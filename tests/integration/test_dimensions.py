@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from clickhouse_connect.driver.client import Client
 
 from schemas.dimensions import DIMENSIONS, OF_TOPIC
-from schemas.erasures import erasure_record
+from schemas.erasures import NOBODY, erasure_record
 from schemas.keyed_names import as_hex
 from schemas.partitioner import partition_of
 from schemas.reference_keys import KEYS, key_from
@@ -22,10 +22,16 @@ from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS, ERASURES
 from streams.clients.clickhouse import query
 from streams.clients.kafka_admin import kafka_admin
+from streams.operations.forget.references import count_references
+from streams.operations.forget.search import Person
 from streams.settings import ClickHouse, Kafka, Settings
+from streams.trainer.consents import Consents
 from streams.trainer.dimensions.cursor import ABSENT_MS
+from streams.trainer.dimensions.rows import moment
 from streams.trainer.dimensions.turn import Dimensions
+from streams.trainer.erased_rows import ErasedRows
 from streams.trainer.generations import Version
+from streams.trainer.night import Night
 from streams.trainer.report import Report
 from tests.embedded.gateway.running import Server, gateway
 from tests.embedded.waiting import until
@@ -38,6 +44,8 @@ REFERENCES: Final = tuple(dimension.topic for dimension in DIMENSIONS)
 PARTITIONS: Final = 2
 NOW: Final = time.time_ns() // 1_000_000
 TS: Final = 1_767_225_600_000
+RECENT: Final = moment(NOW - 3_600_000)
+LATER: Final = moment(NOW + 86_400_000)
 
 _generations = itertools.count(1)
 
@@ -64,6 +72,9 @@ class Shop:
 
     def reader(self) -> Dimensions:
         return Dimensions(self.client, self.settings, lambda: None)
+
+    def night(self) -> Report:
+        return Night(self.client, self.settings, lambda: None).turn(self.now, 0)
 
     def send(self, topic: str, *records: dict[str, Any] | bytes, key: bytes | None = None) -> None:
         """Values with the key that they say, or bytes with a key that is given."""
@@ -105,13 +116,15 @@ class Shop:
         """In which columns any of these texts stands, whether a row counts or not."""
         found: dict[str, int] = {}
         for name, table in TABLES.items():
-            for column in table.all_columns:
-                sql = (
-                    f"SELECT countIf(multiSearchAny(toString(`{column}`), {{texts:Array(String)}}))"  # noqa: S608
-                    f" AS n FROM {name}"
-                )
-                if n := int(query(self.client, sql, {"texts": list(texts)})[0]["n"]):
-                    found[f"{name}.{column}"] = n
+            columns = list(table.all_columns)
+            held = [
+                f"countIf(multiSearchAny(toString(`{column}`), {{texts:Array(String)}}))"
+                for column in columns
+            ]
+            sql = f"SELECT [{', '.join(held)}] AS counts FROM {name}"  # noqa: S608  # names of ours
+            (row,) = query(self.client, sql, {"texts": list(texts)})
+            counts = zip(columns, map(int, row["counts"]), strict=True)
+            found |= {f"{name}.{column}": n for column, n in counts if n}
         return found
 
     def make(self, *topics: str, partitions: int = PARTITIONS) -> None:
@@ -293,10 +306,140 @@ def test_a_topic_that_does_not_exist_has_an_empty_dimension_and_is_told(shop: Sh
     assert shop.traces("content-1") == {}
 
 
-def test_what_a_paused_holder_writes_late_changes_nothing_that_is_read(shop: Shop) -> None:
-    """It was stopped behind each of its statements in turn, and goes on when others are done."""
+# ---------------------------------------------------------------- forgotten, and not allowed
+
+
+def state(shop: Shop, table: str, **values: object) -> None:
+    """A row with these values, and the defaults of all other columns."""
+    shop.client.command(
+        f"INSERT INTO {table} ({', '.join(values)}) SELECT "  # names of ours
+        + ", ".join(f"{{{name}:{TABLES[table].columns[name]}}}" for name in values),
+        parameters=values,
+    )
+
+
+def test_what_comes_back_of_a_forgotten_user_is_found_the_night_after(shop: Shop) -> None:
+    """Inserts that were under way land after the deletion, into every table with names."""
     shop.make(*REFERENCES)
-    for stops in range(30):
+    user, other = shop.name("u1"), shop.name("u2")
+
+    def live() -> None:
+        for one in (user, other):
+            state(shop, "event", user_hash=one, identity=1, received_at=RECENT, version=1)
+            state(
+                shop, "order_credit", user_hash=one, order_id=f"o-{one}", kols=["k"], paid_cents=7
+            )
+            state(shop, "identity_dim", anon_hash=one, user_hash=other, reading=1)
+            state(shop, "perception_dim", kol_id=f"k-{one}", user_hash=one, reading=1)
+            state(shop, "consent_dim", user_hash=one, reading=1)
+            state(shop, "kol_dim", kol_id=f"k-{one}", user_hash=one, tier="head", reading=1)
+
+    live()
+    shop.erase("u1", NOW)
+    erased = ErasedRows(shop.client, [user]).erase()
+    after_forgetting = set(shop.traces(user))
+    live()
+    first = shop.night()
+    after_the_night = set(shop.traces(user))
+    second = shop.night()
+
+    deleted = {"event": 1, "identity_dim": 1, "perception_dim": 1, "consent_dim": 1, "kol_dim": 1}
+    assert (erased.renamed, erased.deleted) == (1, deleted)
+    assert after_forgetting == after_the_night == {"kol_dim.kol_id", "order_credit.order_id"}
+    assert first.found == deleted | {"order_credit": 1}
+    assert second.found == {}
+    assert query(
+        shop.client,
+        "SELECT user_hash, sum(paid_cents) AS cents FROM order_credit FINAL GROUP BY 1 ORDER BY 1",
+    ) == [{"user_hash": NOBODY, "cents": 7}, {"user_hash": other, "cents": 7}]
+    assert query(shop.client, "SELECT tier FROM kol_dim FINAL") == 2 * [{"tier": "head"}]
+    assert len(query(shop.client, "SELECT 1 AS one FROM event FINAL")) == 1
+
+
+def test_what_reference_topics_still_say_of_a_forgotten_user_is_counted(shop: Shop) -> None:
+    shop.make(*REFERENCES)
+    shop.send("identity", *({"anon_id": one, "ts": TS, "user_id": "u1"} for one in ("a", "b", "c")))
+    shop.send("identity", {"anon_id": "c", "ts": TS, "user_id": "u2"})
+    shop.take_back("identity", "b", TS)
+    shop.send("kol-profile", {"kol_id": "u1"}, {"kol_id": "k", "user_id": "u1"})
+    shop.send("perception", {"kol_id": "k", "respondent": "u1", "wave": "w", "ts": TS})
+    person = Person("u1", 0, shop.now + 3_600_000, ())
+
+    assert asyncio.run(count_references(shop.settings, person)) == {
+        "identity": 1,
+        "kol-profile": 1,
+        "perception": 1,
+    }
+
+
+def test_hidden_rows_leave_the_disks_with_one_statement_a_week(shop: Shop) -> None:
+    hidden = (
+        "SELECT sum(rows) AS rows, countIf(has_lightweight_delete) AS hides FROM system.parts"
+        " WHERE active AND database = currentDatabase() AND table = 'event'"
+    )
+    for user in ("u1", "u2"):
+        state(shop, "event", user_hash=shop.name(user), identity=1, received_at=RECENT, version=1)
+    shop.client.command("OPTIMIZE TABLE event FINAL")
+    ErasedRows(shop.client, [shop.name("u1")]).erase()
+    before = query(shop.client, hidden)
+    nights = [shop.night().removed]
+    until(lambda: query(shop.client, hidden) == [{"rows": 1, "hides": 0}])
+    ErasedRows(shop.client, [shop.name("u2")]).erase()
+    nights.append(shop.night().removed)
+
+    assert before == [{"rows": 2, "hides": 1}]
+    assert nights == [["event"], []]
+
+
+def test_a_consent_begins_anew_and_empties_what_was_written_before_it(shop: Shop) -> None:
+    """Whatever it allows, so that life ends as a replay of what compaction has left."""
+    shop.make(*REFERENCES)
+    user, other = shop.name("c1"), shop.name("c2")
+    said = "SELECT user_hash, identity, stage, geo, age_band FROM event FINAL ORDER BY ALL"
+
+    def write(one: str, identity: int, received_at: str) -> None:
+        state(
+            shop,
+            "event",
+            user_hash=one,
+            identity=identity,
+            received_at=received_at,
+            stage="0-6m",
+            geo="hz",
+            age_band="25-29",
+            version=identity,
+        )
+
+    write(user, 1, RECENT)
+    write(user, 2, LATER)
+    write(other, 3, RECENT)
+    shop.send("kol-consents", {"user_id": "c1", "ts": TS, "geo": True})
+    shop.turn()
+    emptied = Consents(shop.client).empty(0)
+    left = Consents(shop.client).left()
+    write(user, 4, RECENT)
+    night = shop.night()
+
+    full = {"stage": "0-6m", "geo": "hz", "age_band": "25-29"}
+    assert (emptied, left, night.found) == (1, 0, {"event": 1})
+    assert {row["identity"]: row["geo"] for row in query(shop.client, said)} == {
+        1: "",
+        2: "hz",
+        3: "hz",
+        4: "",
+    }
+    assert [row for row in query(shop.client, said) if row["identity"] == 3] == [
+        {"user_hash": other, "identity": 3, **full}
+    ]
+    shop.take_back("kol-consents", "c2")
+    shop.turn()
+    assert Consents(shop.client).empty(0) == 1
+
+
+def test_what_a_paused_holder_writes_late_changes_nothing_that_is_read(shop: Shop) -> None:
+    """It was stopped before it reads, before its rows or its cursor, and goes on afterwards."""
+    shop.make(*REFERENCES)
+    for stops in (2, 3, 4):
         key = f"k{stops}"
         shop.send("content", {"content_id": key, "ts": TS}, {"content_id": "gone", "ts": TS})
         held = _held_turn(shop, stops)

@@ -2,13 +2,14 @@
 
     publish   a record to every partition of `kol-erasures`: who, and up to which record time
     wait      until every worker has applied, written, snapshotted and committed it (`drain`)
-    erase     rows: orders that workers do not remember become NOBODY's; other rows with a hash
+    erase     rows: orders that workers do not remember become NOBODY's; other rows with a name
               of the person, and the person's dead letters, are deleted
     search    every table and every topic of ours (`search.py`)
 
 Each step may be done again: running the command twice does no harm, and running it again is
-what mends one that was cut off. The shop's own input topics are not ours to change: they keep
-what was sent until their retention.
+what mends one that was cut off. The shop's own topics are not ours to change: inputs keep what
+was sent until their retention, reference topics until the shop sends tombstones. What an insert
+under way brings back afterwards, the trainer takes out at night (`streams/trainer/night.py`).
 """
 
 import asyncio
@@ -23,21 +24,21 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
 
-from schemas.erasures import NOBODY, erasure_record, read_erasures
+from schemas.erasures import erasure_record, read_erasures
 from schemas.events import INPUTS
 from schemas.keyed_names import as_hex
 from schemas.letters import IS_AMONG, TABLE, keys
 from schemas.partitioner import partition_of
-from schemas.rows import TABLES
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from sinks.batches import stop
 from sinks.deadletter import key
-from streams.clients.clickhouse import ReadingError, command, connect, delete, query
+from streams.clients.clickhouse import ReadingError, connect, delete
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
 from streams.errors import ExpectedError, named
 from streams.operations.drain import Observer, drain
 from streams.operations.forget.former_hashes import Pseudonyms
+from streams.operations.forget.references import count_references
 from streams.operations.forget.search import (
     OnStep,
     Person,
@@ -48,12 +49,11 @@ from streams.operations.forget.search import (
     search,
 )
 from streams.settings import Kafka, Settings
+from streams.trainer.erased_rows import HIDDEN, HIDDEN_DAYS, RENAMED, ErasedRows
 
 AHEAD_MS: Final = 4_000  # of the broker's clock: workers read of the moment before they reach it
 STOP_SECONDS: Final = 2.0  # for brokers that do not answer at the end
 AT_ONCE: Final = 1_000  # letters of one deletion
-HASHED: Final = tuple(name for name, table in TABLES.items() if "user_hash" in table.columns)
-RENAMED: Final = "order_credit"
 
 
 class ForgettingError(ExpectedError):
@@ -70,7 +70,13 @@ class Report:
     records: int = 0  # of `kol-dead-letters`
     traces: Traces = field(default_factory=Traces)
     inputs: dict[str, float] = field(default_factory=dict)  # topic -> days it keeps events
+    references: dict[str, int] = field(default_factory=dict)  # topic -> records about the person
     known: bool = False  # whether anything of the user was kept before
+
+    @property
+    def hidden(self) -> int:
+        """Rows that nobody can read any more and that leave the disks within `HIDDEN_DAYS + 1`."""
+        return sum(self.deleted.get(table, 0) for table in HIDDEN)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -81,6 +87,8 @@ class Report:
             "orders_renamed": self.renamed,
             "rows_deleted": self.deleted,
             "letters_deleted": self.records,
+            "hidden_up_to_days": HIDDEN_DAYS + 1 if self.hidden else 0,
+            "reference_records_left": self.references,
             "found": self.traces.found,
             "mentions": self.traces.mentions,
             "inputs_keep_days": self.inputs,
@@ -121,6 +129,8 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
         on_step("deleting dead letters")
         await _erase_records(settings, person, places, report)
         report.traces = await search(engine, settings.kafka, person, on_step)
+        on_step("counting what reference topics say")
+        report.references = await count_references(settings, person)
     finally:
         await asyncio.to_thread(engine.close)
     with kafka_admin(settings.kafka) as broker:
@@ -134,7 +144,7 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
 def _check_may_delete(engine: Client) -> None:
     """Make sure, before anything is done, that this account may delete rows."""
     try:
-        for table in (*HASHED, TABLE):
+        for table in (RENAMED, TABLE):
             delete(engine, table, "0")
     except ReadingError as error:
         raise ForgettingError(
@@ -243,52 +253,14 @@ async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
 
 def _erase_rows(engine: Client, person: Person, report: Report) -> list[tuple[str, int, int]]:
     """Rename and delete rows; gives topic, partition and offset of the person's dead letters."""
-    report.renamed = _rename_orders(engine, person)
-    for table in HASHED:
-        count = _count(engine, table, _HASHED, person)
-        delete(engine, table, _HASHED, {"hashes": list(person.hashes)})
-        if count and table != RENAMED:
-            report.deleted[table] = count
+    erased = ErasedRows(engine, person.hashes).erase()
+    report.renamed, report.deleted = erased.renamed, dict(erased.deleted)
     theirs = letters_of(engine, person)
     for start in range(0, len(theirs), AT_ONCE):
         delete(engine, TABLE, IS_AMONG, keys(theirs[start : start + AT_ONCE]))
     if theirs:
         report.deleted[TABLE] = len(theirs)
     return [(one.topic, one.partition, one.offset) for one in theirs if one.topic]
-
-
-_HASHED = "user_hash IN {hashes:Array(String)}"
-
-
-_NAMELESS: Final = {  # columns of an order that is nobody's, as workers write them
-    "`user_hash`": f"'{NOBODY}'",
-    "`coupon_id`": "''",
-    "`refund_reason`": "arrayMap(reason -> '', refund_reason)",
-}
-
-
-def _rename_orders(engine: Client, person: Person) -> int:
-    """Write orders that no worker remembers under NOBODY, with the version and age they have."""
-    condition = f"{_HASHED} AND notEmpty(kols)"
-    count = _count(engine, f"{RENAMED} FINAL", condition, person)
-    names = [f"`{name}`" for name in TABLES[RENAMED].all_columns]
-    picked = [_NAMELESS.get(name, name) for name in names]
-    command(
-        engine,
-        f"INSERT INTO {RENAMED} ({', '.join(names)}) SELECT {', '.join(picked)}"  # noqa: S608  # names of ours
-        f" FROM {RENAMED} FINAL WHERE {condition} SETTINGS insert_deduplicate = 0",
-        {"hashes": list(person.hashes)},
-    )
-    return count
-
-
-def _count(engine: Client, table: str, condition: str, person: Person) -> int:
-    found = query(
-        engine,
-        f"SELECT count() AS n FROM {table} WHERE {condition}",  # noqa: S608  # as above
-        {"hashes": list(person.hashes)},
-    )
-    return int(found[0]["n"])
 
 
 # ---------------------------------------------------------------- records

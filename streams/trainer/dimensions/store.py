@@ -152,6 +152,13 @@ class DimensionStore:
             self.run(f"DELETE FROM {table} WHERE NOT deleted AND version < {below}", given)  # noqa: S608
         return sum(int(row["n"]) for row in found)
 
+    def drop_old_marks(self, dimension: Dimension, until: int) -> None:
+        """Remove rows that took a key back before a second: no late row is under way any more."""
+        old = "deleted AND toUnixTimestamp(stated_at) < {until:UInt32}"
+        given = {"until": until}
+        if self.rows(f"SELECT 1 AS one FROM {dimension.table} WHERE {old} LIMIT 1", given):  # noqa: S608
+            self.run(f"DELETE FROM {dimension.table} WHERE {old}", given)  # noqa: S608
+
 
 def _key_hash(dimension: Dimension) -> str:
     return f"hex(sipHash128({', '.join(dimension.target.key)}))"
