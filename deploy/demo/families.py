@@ -63,7 +63,8 @@ class Family:
 
     def on_events(self) -> dict[str, str]:
         """What clicks of the family carry."""
-        return {"anon_id": self.anon_id, "baby_stage": self.stage, "geo": self.geo}
+        told = {"age_band": self.age_band} if self.has_told else {}
+        return {"anon_id": self.anon_id, "baby_stage": self.stage, "geo": self.geo, **told}
 
 
 class Families:

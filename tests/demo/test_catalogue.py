@@ -171,7 +171,7 @@ def test_clicks_carry_the_anonymous_id_that_identities_bind_to_their_user() -> N
     assert not {user for _, user in carried} & {event["user_id"] for event in bots}
 
 
-def test_the_stage_on_clicks_is_that_of_a_child_born_in_the_month_that_was_told() -> None:
+def test_stage_and_age_on_clicks_are_those_that_were_told() -> None:
     first = {"pregnancy": -9, "0-6m": 0, "6-12m": 6, "1-3y": 12, "3-6y": 36}
     last = {"pregnancy": -1, "0-6m": 5, "6-12m": 11, "1-3y": 35, "3-6y": 72}
     told = {
@@ -179,12 +179,16 @@ def test_the_stage_on_clicks_is_that_of_a_child_born_in_the_month_that_was_told(
         for one in said(IDENTITIES)
         if "birth_month" in one
     }
+    bands = {one["anon_id"]: one["age_band"] for one in said(IDENTITIES) if "age_band" in one}
     clicks = [event for event in events_with("anon_id") if event["anon_id"] in told]
+    silent = [event for event in events_with("anon_id") if event["anon_id"] not in told]
 
+    assert not any("age_band" in event for event in silent)
     assert len(clicks) > 1_000
     for event in clicks:
         year, month = told[event["anon_id"]]
         age = (2025 - year) * 12 + 10 - month  # in the October of LIVE
+        assert event["age_band"] == bands[event["anon_id"]]
         assert first[event["baby_stage"]] <= age <= last[event["baby_stage"]]
     assert len({event["baby_stage"] for event in clicks}) == 5
     assert len({event["geo"] for event in clicks}) == 10
