@@ -1,9 +1,10 @@
 """What families do not allow any more leaves the rows of `event` that were written before.
 
-A record of `kol-consents` begins anew: of events that were appended before it stage, geo and age
-band are emptied, whatever it allows. So life ends as a replay does, after compaction has left the
-newest record alone. Rows that are written afterwards, by an insert that was under way or by a
-worker that reads such events again, are found by the next turn that looks so far back.
+A record of `kol-consents` begins anew: of events that were appended before it holds, which is
+`HOLDS_AFTER_MS` after itself, stage, geo and age band are emptied, whatever it allows. So life ends
+as a replay does, after compaction has left the newest record alone. Rows that are written
+afterwards, by an insert that was under way or by a worker that reads such events again, are found
+by the next turn that looks so far back.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.consents import HOLDS_AFTER_MS
 from schemas.dimensions import OF_TOPIC
 from schemas.reference_types import CONSENTS
 from streams.clients.clickhouse import command, query
@@ -21,7 +23,7 @@ AT_ONCE: Final = 2_000  # users in one statement
 
 _SAYS: Final = f"({' OR '.join(f'{name} != {chr(39) * 2}' for name in COLUMNS)})"
 _BEGINNINGS: Final = f"""
-    SELECT user_hash, max(toUnixTimestamp64Milli(received_at)) AS begins
+    SELECT user_hash, max(toUnixTimestamp64Milli(received_at)) + {HOLDS_AFTER_MS} AS begins
     FROM {OF_TOPIC[CONSENTS].table} FINAL
     WHERE reading = (
         SELECT argMax(shown, version) FROM dimension_cursor FINAL WHERE topic = '{CONSENTS}'

@@ -415,18 +415,26 @@ def test_a_consent_begins_anew_and_empties_what_was_written_before_it(shop: Shop
     write(other, 3, RECENT)
     shop.send("kol-consents", {"user_id": "c1", "ts": TS, "geo": True})
     shop.turn()
+    (consent,) = query(
+        shop.client, "SELECT max(toUnixTimestamp64Milli(received_at)) AS at FROM consent_dim"
+    )
+    holds_from = int(consent["at"]) + 5_000
+    write(user, 5, moment(holds_from - 1))
+    write(user, 6, moment(holds_from))
     emptied = Consents(shop.client).empty(0)
     left = Consents(shop.client).left()
     write(user, 4, RECENT)
     night = shop.night()
 
     full = {"stage": "0-6m", "geo": "hz", "age_band": "25-29"}
-    assert (emptied, left, night.found) == (1, 0, {"event": 1})
+    assert (emptied, left, night.found) == (2, 0, {"event": 1})
     assert {row["identity"]: row["geo"] for row in query(shop.client, said)} == {
         1: "",
         2: "hz",
         3: "hz",
         4: "",
+        5: "",
+        6: "hz",
     }
     assert [row for row in query(shop.client, said) if row["identity"] == 3] == [
         {"user_hash": other, "identity": 3, **full}
