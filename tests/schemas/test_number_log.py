@@ -50,6 +50,7 @@ def said(log: NumberLog, at: int, kind: str = CONTENT) -> Flags | None:
         return None
     ids = values.ids(values.all_rows())
     assert len(ids) == len(values)
+    assert strings(values.entries().ids) == ids
     rows = values.rows([*ids, "nobody"])
     flags = [values.flags(name, rows).tolist() for name in ("disclosed", "sponsored")]
     assert (rows[-1], flags[0].pop(), flags[1].pop()) == (NONE, -1, -1)
@@ -216,6 +217,7 @@ def test_what_is_not_sealed_does_not_hold() -> None:
     log = read(one_number()[:-1])
 
     assert log.holding(CONTENT, FOREVER) is None
+    assert log.newest(CONTENT) is None
     assert log.unsealed() == [(CONTENT, 1)]
     assert not log.faults()
 
@@ -302,8 +304,12 @@ def test_bytes_that_are_no_part_are_a_fault(raw: bytes) -> None:
 
 def test_the_number_before_a_damaged_one_holds_on() -> None:
     later = [one._replace(at=one.at + 5_000) for one in one_number({"z": (0, 0)}, 2)]
+    log = read(one_number() + later[1:])
+    newest = log.newest(CONTENT)
 
-    assert said(read(one_number() + later[1:]), FOREVER) == ONE
+    assert said(log, FOREVER) == ONE
+    assert newest is not None
+    assert newest.manifest.number == 1
 
 
 def test_a_kind_of_a_later_version_is_not_read() -> None:
