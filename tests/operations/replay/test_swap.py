@@ -26,6 +26,7 @@ class Holder:
         self.noted = 0  # the last one with which the holder took a turn
         self.copied: list[Version] = []
         self.turns: list[Version] = []
+        self.read: list[str] = []  # databases whose dimensions were read to their ends
 
     async def begin(self, *_: object) -> int:
         self.newest += 1
@@ -36,6 +37,10 @@ class Holder:
         self.copied.append(given[-1])
         self.newest += 1
         self.noted = self.newest
+
+    async def read_dimensions(self, settings: Settings) -> Report:
+        self.read.append(settings.clickhouse.database)
+        return Report()
 
     def turn(self, version: Version, **_: object) -> Report:
         if version.generation < self.noted:
@@ -54,8 +59,10 @@ def test_days_are_carried_once_also_where_the_replays_trainer_takes_turns_meanwh
         monkeypatch.setattr(module, "patient_client", lambda _: client)
     monkeypatch.setattr(swap, "copy_days", holder.copy_days)
     monkeypatch.setattr(by_hand, "RollUps", lambda *_, **__: holder)
+    monkeypatch.setattr(swap, "read_dimensions", holder.read_dimensions)
 
     swap._roll_up(LIVE, SECOND, SINCE)
 
     assert holder.copied == [Version(1, 0)]
     assert holder.turns == [Version(3, 1)]
+    assert holder.read == [SECOND.clickhouse.database]
