@@ -11,6 +11,7 @@ from streams.trainer.turns import AWAITED, Turn
 
 RETRY_SECONDS: Final = 5.0  # after a failure, at the least
 RETRY_DAILY_SECONDS: Final = 600.0  # after one of a turn that is due once a day
+FIRST_SECONDS: Final = 60.0  # from a start to such a turn that no holder is known to have taken
 SHARE: Final = 5  # a turn takes at most one in so many seconds, but for those that are asked for,
 LONGEST_PAUSE: Final = LATE_SECONDS / 2  # and those whose roll-ups would count as late
 
@@ -38,7 +39,8 @@ class Schedule:
         self._zone = settings.business_zone
         self._hours = {name: turn.hour(settings) for name, turn in turns.items() if turn.hour}
         self.every = {name: turn.seconds(settings) for name, turn in turns.items()}
-        self.due = dict.fromkeys(turns, 0.0)
+        first = {name: FIRST_SECONDS if turn.hour else 0.0 for name, turn in turns.items()}
+        self.due = {name: clock() + seconds for name, seconds in first.items()}
 
     def take_over(self, succeeded: Mapping[str, int]) -> None:
         """Go on where the former holder's turns succeeded at these times, milliseconds."""

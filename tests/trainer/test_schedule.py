@@ -7,7 +7,7 @@ import pytest
 
 from streams.settings import Settings
 from streams.trainer.report import Report
-from streams.trainer.schedule import RETRY_DAILY_SECONDS, Schedule, next_hour
+from streams.trainer.schedule import FIRST_SECONDS, RETRY_DAILY_SECONDS, Schedule, next_hour
 from streams.trainer.turns import DIMENSIONS, MINUTES, Turn
 
 HOUR = 3_600.0
@@ -42,8 +42,15 @@ def schedule(clock: Clock) -> Schedule:
     return Schedule(turns, Settings(), clock, clock.now_ms)
 
 
-def test_all_turns_are_due_at_the_start(schedule: Schedule) -> None:
-    assert all(map(schedule.is_due, (MINUTES, DIMENSIONS, "nightly")))
+def test_all_turns_are_due_at_the_start_but_the_night_lets_the_others_begin(
+    schedule: Schedule, clock: Clock
+) -> None:
+    assert [schedule.is_due(name) for name in (MINUTES, DIMENSIONS, "nightly")] == [
+        True,
+        True,
+        False,
+    ]
+    assert schedule.due["nightly"] == clock() + FIRST_SECONDS
 
 
 def test_a_nightly_turn_that_succeeded_is_due_at_its_hour(schedule: Schedule, clock: Clock) -> None:
