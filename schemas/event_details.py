@@ -53,7 +53,8 @@ def event_details(messages: Messages, names: KeyedNames) -> Mapping[str, Values]
 def _label(messages: Messages, field: str) -> Coded:
     if not _is_there(messages, field):
         return Coded(np.full(len(messages), -1, np.int32), [])
-    texts = list(map(tag_text, messages.numbering[field]))
+    tags = messages.numbering[field]
+    texts = [tag if type(tag) is str else tag_text(tag) for tag in tags]
     return Coded(messages.numbers(field), texts)
 
 
