@@ -52,6 +52,9 @@ class KeyedNames:
 
     def __init__(self, key: bytes) -> None:
         self._ciphers: Final = {what: _cipher(_subkey(key, what)) for what in What}
+        # blocks know nothing of each other, so contexts go on: a new one costs as much as a
+        # thousand blocks
+        self._contexts: Final = {what: one.encryptor() for what, one in self._ciphers.items()}
         self.check: Final[Keys] = self.of(What.CHECK, np.zeros((1, 2), np.uint64))
 
     def of(self, what: What, digests: Keys) -> Keys:
@@ -60,8 +63,11 @@ class KeyedNames:
 
     def of_hashes(self, what: What, hashes: bytes | bytearray) -> Keys:
         """The same of digests as `identity.hashed` gives them, 16 bytes one after the other."""
-        encryptor = self._ciphers[what].encryptor()  # a new one each time: it serves one thread
-        return keys_of(encryptor.update(hashes))
+        try:
+            blocks = self._contexts[what].update(hashes)
+        except RuntimeError:  # another thread uses it just now
+            blocks = self._ciphers[what].encryptor().update(hashes)
+        return keys_of(blocks)
 
     def users(self, user_ids: Sequence[str]) -> Keys:
         """The names of users, shape `(n, 2)`."""

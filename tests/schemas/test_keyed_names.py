@@ -1,4 +1,6 @@
 import hmac
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -80,3 +82,23 @@ def test_users_are_named_by_their_ids() -> None:
 
     assert np.array_equal(names.users(ids), names.of(What.USER, digests))
     assert names.users([]).shape == (0, 2)
+
+
+def test_while_one_thread_is_at_it_another_gets_the_same_names() -> None:
+    names, digests = KeyedNames(KEY), user_keys([b"u1", b"u2"])
+    expected = names.of(What.USER, digests)
+    busy = mock.Mock(update=mock.Mock(side_effect=RuntimeError("Already borrowed")))
+
+    with mock.patch.dict(names._contexts, {What.USER: busy}):  # what threads share
+        assert np.array_equal(names.of(What.USER, digests), expected)
+
+
+def test_names_are_the_same_in_threads() -> None:
+    names = KeyedNames(KEY)
+    digests = keys([(n, n) for n in range(4_000)])
+    expected = names.of(What.USER, digests)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: names.of(What.USER, digests), range(40)))
+
+    assert all(np.array_equal(one, expected) for one in found)

@@ -1,7 +1,7 @@
 """Rows found by a 128-bit key: open addressing over key columns, a batch of keys at a time.
 
 The slots hold row numbers, at most half full. They are derived from the
-key columns and never part of a snapshot. Keys are either hashes of identities (xxh3) or
+key columns and never part of a snapshot. Keys are either keyed names or
 exact packings of small numbers; `mix` spreads both. The n-th step of a search goes n slots
 on (triangular numbers, which reach every slot of a power of two): all keys of a batch step
 together, and with steps of one slot the last of 4 000 keys takes 28 turns instead of 12. Once
