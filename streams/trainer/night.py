@@ -25,7 +25,7 @@ from streams.trainer.dimensions.erased import Persons
 from streams.trainer.dimensions.reading import read_persons
 from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.erased_rows import ErasedRows, remove_hidden
-from streams.trainer.failures import Failures
+from streams.trainer.failures import Failures, of_brokers
 from streams.trainer.report import Report
 
 DAY_MS: Final = 86_400_000
@@ -69,7 +69,8 @@ class Night:
         """
         started = time.perf_counter()
         report, failures = Report(), Failures()
-        oldest = self._oldest_input(now_ms)
+        with of_brokers("nobody says how long inputs are kept"):
+            oldest = self._oldest_input(now_ms)
         with failures.kept():
             self._erase(oldest, report)
         with failures.kept():

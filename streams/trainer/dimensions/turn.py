@@ -13,21 +13,18 @@ before it was written; of two the later holder's counts. Decision 0029 has the p
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
-from kafka.errors import KafkaError
 
 from schemas.columns import Rejected
 from schemas.dimensions import DIMENSIONS, OF_TOPIC
 from schemas.topics import DEAD_LETTERS
-from sinks.base import SinkStopped
 from sinks.deadletter import DeadLetters
-from streams.clients.kafka_admin import Broker, BrokerError, client_options, kafka_admin
-from streams.errors import ExpectedError, named
+from streams.clients.kafka_admin import Broker, client_options, kafka_admin
+from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.dimensions.cursor import HOUR_MS, Cursor, Found, looked, reached
 from streams.trainer.dimensions.erased import Persons
@@ -39,10 +36,11 @@ from streams.trainer.dimensions.reading import (
 )
 from streams.trainer.dimensions.rows import rows_of
 from streams.trainer.dimensions.store import DimensionStore
-from streams.trainer.failures import Failures
+from streams.trainer.failures import Failures, of_brokers
 from streams.trainer.generations import Version
 from streams.trainer.report import Report
 
+UNREAD: Final = "reference topics cannot be read"
 LONGEST_SECONDS: Final = 5.0  # of reading, unless everything is to be read
 
 
@@ -66,15 +64,6 @@ class _Topic:
     def is_behind(self) -> bool:
         is_there = bool(self.found.topic_id) and not self.has_failed
         return is_there and self.now.left(self.found) > 0
-
-
-@contextmanager
-def _expected() -> Iterator[None]:
-    """Failures of the brokers as failures that are expected."""
-    try:
-        yield
-    except (KafkaError, SinkStopped) as error:
-        raise BrokerError(f"reference topics cannot be read: {named(error)}") from error
 
 
 class Dimensions:
@@ -117,11 +106,11 @@ class Dimensions:
         report = Report()
         failures = Failures()
         with kafka_admin(self._settings.kafka) as broker:
-            with _expected():
+            with of_brokers(UNREAD):
                 topics = self._look(broker, version.number, now_ms)
             while behind := [one for one in topics if one.is_behind]:
                 for one in behind:
-                    with failures.kept(), _expected():
+                    with failures.kept(), of_brokers(UNREAD):
                         one.has_failed = True
                         self._read(broker, one, report)
                         one.has_failed = False
