@@ -1,5 +1,6 @@
 """Rows of `event`: each accepted event once, as it was sent, whatever the cuts and the restarts."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xxhash import xxh3_128_digest
+from xxhash import xxh3_64_digest, xxh3_128_digest, xxh64_digest
 
 from schemas.codec import decode
 from schemas.columns import Behaviour, RecordBatch
@@ -118,6 +119,51 @@ def test_duplicates_late_ones_rejected_ones_and_purchases_are_none() -> None:
 
     assert [row["moment"] for row in reader.rows()] == [NOON, NOON - 2 * HOUR]
     assert reader.rows() == []
+
+
+def test_a_batch_that_is_read_again_gives_no_row() -> None:
+    reader = Reader()
+    for _ in range(2):
+        reader.read(CLICKSTREAM, click(event_id="a"), click(event_id="b"))
+
+    assert len(reader.rows()) == 2
+    reader.read(CLICKSTREAM, click(event_id="a"))
+    assert reader.memory.waiting_events == 0
+
+
+def test_no_row_has_an_id_of_a_person_or_a_hash_of_one_that_anybody_could_compute() -> None:
+    ids = {
+        "user_id": "u-77",
+        "event_id": "e-77",
+        "device_hash": "d-77",
+        "ip_hash": "i-77",
+        "session_id": "v-77",
+        "share_id": "s-77",
+        "anon_id": "a-77",
+        "query": "q-77",
+    }
+    reader = Reader()
+    reader.read(CLICKSTREAM, click(**ids))
+    (row,) = reader.rows()
+    texts = [*ids.values(), f"{CLICKSTREAM}\0u-77\0e-77"]
+    digests = [digest for text in texts for digest in digests_of(text)]
+    words = {
+        int.from_bytes(digest[at : at + 8], order)
+        for digest in digests
+        for at in range(0, len(digest), 8)
+        for order in ("big", "little")
+    }
+
+    assert not [name for name, value in row.items() if value in words]
+    assert not [name for name, value in row.items() if "77" in str(value) and value in texts]
+    assert row["user_hash"] not in {digest.hex()[:32] for digest in digests}
+
+
+def digests_of(text: str) -> list[bytes]:
+    """Hashes of a text that need no key."""
+    data = text.encode()
+    known = [hashlib.new(name, data).digest() for name in ("md5", "sha1", "sha256", "blake2b")]
+    return [*known, xxh3_128_digest(data), xxh3_64_digest(data), xxh64_digest(data)]
 
 
 def test_a_kol_that_means_nobody_is_none_and_own_events_are_told() -> None:
