@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from schemas.cells import NAMES
-from schemas.doors import RejectReason
+from schemas.doors import OF_EVENTS
 from schemas.rows import MODELS
 from tests.golden_paths import (
     CASES,
@@ -507,7 +507,7 @@ def test_malformed_messages_leave_with_their_reasons() -> None:
 
     assert reasons.pop("too_late") == 1
     others = {"too_large", "placeholder_id"}  # the latter has a story of its own
-    assert set(rejected) == {reason.label for reason in RejectReason} - others
+    assert set(rejected) == {reason.label for reason in OF_EVENTS} - others
     more = {"not_json": 2, "invalid": 4, "reserved_id": 2}
     assert reasons == dict.fromkeys(rejected, 1) | more
     assert left == len(records("malformed_messages"))
