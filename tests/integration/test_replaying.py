@@ -16,8 +16,8 @@ from clickhouse_connect.driver.client import Client
 from deploy.embedded import ports
 from schemas.erasures import NOBODY
 from schemas.events import INPUTS
+from schemas.keyed_names import as_hex
 from schemas.partitioner import partition_of
-from schemas.reference_types import CONSENTS
 from schemas.rows import VIEWS
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, OWN
 from schemas.version import MARKS
@@ -255,7 +255,17 @@ def asked_ends(settings: Settings) -> Offsets:
 
 def against(settings: Settings, peace: verdict.Told) -> list[str]:
     """Where the views differ from a quiet run, which knows no erasures."""
-    return verdict.against_quiet(without_owner(verdict.told(settings)), without_owner(peace))
+    (gone,) = map(as_hex, settings.keyed_names.users([GONE]).tolist())
+    stands = without_owner(verdict.told(settings))
+    assert not [event for event in stands.events if gone in event]
+    return verdict.against_quiet(stands, without_events_of(gone, without_owner(peace)))
+
+
+def without_events_of(user_hash: str, told: verdict.Told) -> verdict.Told:
+    """Of an erased person events are no more, while orders stay without their owner."""
+    events = {event: n for event, n in told.events.items() if user_hash not in event}
+    assert len(events) < len(told.events)
+    return replace(told, events=Counter(events))
 
 
 def views(engine: Client) -> list[dict[str, Any]]:
@@ -324,7 +334,7 @@ def assert_apart(live: Settings, second: Settings) -> None:
     """Each app reads and writes its own topics; letters are on each once."""
     with kafka_admin(live.kafka) as broker:
         names = {group: {at[0] for at in broker.committed(group)} for group in ("kol", "kol-2")}
-    both = {*INPUTS, ERASURES, CONSENTS}
+    both = {*INPUTS, ERASURES}  # nobody has sent consents
     assert names == {"kol": both | {CELLS}, "kol-2": both | {f"kol-2.{CELLS}"}}
     ours, theirs = letters(live), letters(second)
     assert len(set(ours)) == len(ours)
