@@ -55,7 +55,15 @@ _UNBALANCED = (
     f" GROUP BY {_PART} HAVING difference != 0"
 )
 
-_EVENTS = f"SELECT toUnixTimestamp64Milli(moment), {', '.join(COLUMNS[1:])} FROM event FINAL"  # noqa: S608  # names of ours
+_AS_STORED = {  # column of `event` -> the same of its view, which is there also beside a replay
+    "moment": "toUnixTimestamp64Milli(moment)",
+    "dwell_ms": "ifNull(dwell_ms, -1)",
+    "completion_ppm": "ifNull(toInt32(round(completion * 1000000)), -1)",
+    "visible_ms": "ifNull(visible_ms, -1)",
+    "credibility_ppm": "toInt32(round(credibility * 1000000))",
+    "first_screen": "ifNull(toInt8(first_screen), -1)",
+}
+_EVENTS = f"SELECT {', '.join(_AS_STORED.get(name, name) for name in COLUMNS)} FROM v_event"  # noqa: S608  # names of ours
 
 
 @dataclass(slots=True)
@@ -142,9 +150,7 @@ def told(settings: Settings) -> Told:
         },
         unbalanced=ask(_UNBALANCED),
         events=Counter(ask(_EVENTS)),
-        appended=Counter(
-            ask("SELECT identity, toUnixTimestamp64Milli(received_at) FROM event FINAL")
-        ),
+        appended=Counter(ask("SELECT identity, toUnixTimestamp64Milli(received_at) FROM v_event")),
     )
     client.close()
     return found
