@@ -110,6 +110,15 @@ erasures = st.lists(
 )
 
 
+ASKED = [(user, NOON + s * SECOND) for user in range(1, USERS + 1) for s in range(0, 30, 3)]
+
+
+def answers(table: AllowedUsers) -> dict[tuple[int, int], tuple[bool, ...]]:
+    users, times = zip(*ASKED, strict=True)
+    found = table.allowed(keys(list(users)), np.array(times))
+    return dict(zip(ASKED, map(tuple, found.tolist()), strict=True))
+
+
 def by_the_book(
     log: list[Said], erased: list[tuple[int, int]], user: int, at: int
 ) -> tuple[bool, bool, bool]:
@@ -152,11 +161,7 @@ def test_batches_restarts_erasures_and_compaction_in_any_order_end_alike(
             table.restore("c", arrays)
         else:
             table.prune()
-    asked = [(user, NOON + s * SECOND) for user in range(1, USERS + 1) for s in range(0, 30, 3)]
-
-    assert {one: allowed(table, *one) for one in asked} == {
-        one: by_the_book(log, erased, *one) for one in asked
-    }
+    assert answers(table) == {one: by_the_book(log, erased, *one) for one in ASKED}
 
 
 # ---------------------------------------------------------------- in a memory
@@ -193,10 +198,6 @@ class Life:
             self.memory.mark_read_to(topic, NOON + HOUR)
         self.memory.erase()
 
-    def answers(self) -> dict[tuple[int, int], tuple[bool, ...]]:
-        asked = [(user, NOON + s * SECOND) for user in range(1, USERS + 1) for s in range(0, 30, 3)]
-        return {one: allowed(self.memory.state.consents, *one) for one in asked}
-
 
 @given(
     st.lists(said, max_size=8).map(lambda log: sorted(log, key=lambda one: one.at)),
@@ -224,7 +225,8 @@ def test_a_life_with_crashes_ends_as_one_that_reads_everything_at_once(
     life.read_erasures(len(erased))
     life.read_consents(len(log))
 
-    assert life.answers() == {one: by_the_book(log, erased, *one) for one in life.answers()}
+    found = answers(life.memory.state.consents)
+    assert found == {one: by_the_book(log, erased, *one) for one in ASKED}
     assert life.memory.offsets[CONSENTS] == len(log)
 
 
