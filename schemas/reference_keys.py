@@ -15,10 +15,11 @@ the one that its value says would replace another record, or never be replaced: 
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
+from schemas.events import YEAR_2000
 from schemas.reference_types import (
     CONSENTS,
     CONTENTS,
@@ -44,6 +45,8 @@ KEYS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(  # topic -> the fie
         CONSENTS: ("user_id",),
     }
 )
+
+LAST_MS: Final = 10_413_791_999_999  # the end of DateTime64; no record has a later record time
 
 _SEPARATOR: Final = "/"
 _TYPES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(  # topic -> field -> its type
@@ -76,10 +79,14 @@ def key_from(topic: str, parts: Sequence[str | int]) -> bytes:
 def key_parts(topic: str, key: bytes) -> tuple[str | int, ...] | None:
     """The fields that a key names; None if no record of the topic can have this key.
 
-    >>> key_parts("kol-notice", b"k%2F1/violation/100%25"), key_parts("identity", b"a/5")
-    (('k/1', 'violation', '100%'), ('a', 5))
-    >>> key_parts("identity", b"a"), key_parts("identity", b"a/x"), key_parts("identity", b"a/05")
-    (None, None, None)
+    >>> key_parts("kol-notice", b"k%2F1/violation/100%25")
+    ('k/1', 'violation', '100%')
+    >>> key_parts("identity", b"a/1767225600000")
+    ('a', 1767225600000)
+    >>> key_parts("identity", b"a"), key_parts("identity", b"a/x")
+    (None, None)
+    >>> key_parts("identity", b"a/01767225600000"), key_parts("identity", b"a/-9223372036854775808")
+    (None, None)
     """
     names = KEYS[topic]
     try:
@@ -90,6 +97,8 @@ def key_parts(topic: str, key: bytes) -> tuple[str | int, ...] | None:
             for name, word in zip(names, words, strict=True)
         )
     except ValueError:  # not UTF-8, too many or too few, or what no field can hold
+        return None
+    if topic == IDENTITIES and not YEAR_2000 <= cast("int", parts[1]) <= LAST_MS:
         return None
     return parts if key_from(topic, parts) == key else None
 

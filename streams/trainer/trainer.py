@@ -170,10 +170,16 @@ class Trainer:
                 self._schedule.again(name, LOOK_SECONDS)
             except (ExpectedError, ClickHouseError, OSError) as error:
                 log.warning("turn %s failed: %s", name, sentence(error))
-                self.health.fail(name, sentence(error))
-                self._drop_client()
-                self._schedule.fail(name, begun)
+                self._fail(name, error, begun)
+            except Exception as error:  # as with what is foreseen: the other turns go on
+                log.exception("turn %s failed in a way that nobody foresaw", name)
+                self._fail(name, error, begun)
         return min(LOOK_SECONDS, self._schedule.wait())
+
+    def _fail(self, name: str, error: Exception, begun: float) -> None:
+        self.health.fail(name, sentence(error))
+        self._drop_client()
+        self._schedule.fail(name, begun)
 
     async def _is_idle(self) -> bool:
         """Whether this process holds the lock, no turn is due, and nobody asks for one."""

@@ -348,6 +348,18 @@ def test_only_a_key_that_a_record_can_have_is_read(key: bytes, topic: str) -> No
     assert parts is None or key_from(topic, parts) == key
 
 
+@pytest.mark.parametrize("ts", [-(2**63), 0, 946_684_799_999, 10_413_792_000_000, 2**63 - 1])
+@pytest.mark.parametrize("value", [None, b"no JSON"])
+def test_a_key_with_a_time_that_no_record_has_takes_nothing_back(
+    ts: int, value: bytes | None
+) -> None:
+    found = read_reference(IDENTITIES, b"a/%d" % ts, value, NOON)
+
+    assert isinstance(found, Refused)
+    assert found.key is None
+    assert key_parts(IDENTITIES, b"a/946684800000") == ("a", 946_684_800_000)
+
+
 def test_the_key_of_a_record_is_made_of_its_fields() -> None:
     notice = Notice(kol_id="k/1", kind="violation", ref="100%", ts=NOON)
 
@@ -365,7 +377,7 @@ def test_a_value_alone_says_which_key_it_must_have(topic: str) -> None:
 
 
 def test_a_record_without_a_value_takes_back_what_its_key_names() -> None:
-    assert read(IDENTITIES, None, b"a%2F1/5") == Tombstone(IDENTITIES, ("a/1", 5))
+    assert read(IDENTITIES, None, b"a%%2F1/%d" % NOON) == Tombstone(IDENTITIES, ("a/1", NOON))
     assert read(PROFILES, None, b"a/1") == Tombstone(PROFILES, ("a/1",))
     assert reason(IDENTITIES, None, b"a/1/5") == "wrong_key"
     assert reason(IDENTITIES, None, b"a/x") == "wrong_key"

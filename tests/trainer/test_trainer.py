@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 from unittest.mock import MagicMock
@@ -167,6 +166,25 @@ async def test_a_turn_that_fails_is_told_until_one_succeeds() -> None:
     assert len(lock.noted) == 1
 
 
+async def test_a_failure_that_nobody_foresaw_fails_its_turn_and_not_the_others() -> None:
+    taken: list[str] = []
+
+    def fails(_: Work) -> Report:
+        raise OverflowError("date value out of range")
+
+    trainer = Tried(ScriptedLock([1]), fails)
+    trainer._turns = {
+        MINUTES: trainer._turns[MINUTES],
+        "dimensions": Turn(lambda _: 0.0, lambda _: taken.append("dimensions") or Report()),  # type: ignore[func-returns-value]
+    }
+    trainer._schedule.every["dimensions"] = trainer._schedule.due["dimensions"] = 0.0
+    await rounds(trainer, 1)
+
+    assert taken == ["dimensions"]
+    assert trainer.exported(FAILURES) == 1
+    assert trainer.health.ready() == ["minutes: OverflowError: date value out of range (0 s ago)"]
+
+
 async def test_a_turn_that_stands_down_for_a_later_one_is_no_failure() -> None:
     outcomes: list[Report | Exception] = [SupersededError("later"), Report()]
     generations: list[int] = []
@@ -276,7 +294,10 @@ async def test_a_turn_takes_at_most_a_fifth_of_the_time() -> None:
         (100.0, LATE_SECONDS / 2),  # more, and roll-ups of a trainer that is well were late
     ],
 )
-@pytest.mark.parametrize("outcome", [Report(), ReadingError("memory is short"), OSError("gone")])
+@pytest.mark.parametrize(
+    "outcome",
+    [Report(), ReadingError("memory is short"), OSError("gone"), OverflowError("unforeseen")],
+)
 async def test_a_turn_takes_at_most_a_fifth_of_the_time_also_one_that_fails(
     outcome: Report | Exception, took: float, pause: float
 ) -> None:
@@ -394,8 +415,7 @@ async def test_one_that_stands_by_after_its_turn_is_not_stuck(
     outcome: Report | Exception, *, keeps: bool
 ) -> None:
     trainer = Tried(ScriptedLock([1], keeps), lambda _: played([outcome]))
-    with suppress(ValueError):
-        await rounds(trainer, 1)
+    await rounds(trainer, 1)
     trainer.health._clock = lambda: NOW / 1000 + 86_400
 
     assert trainer.health.live() == []

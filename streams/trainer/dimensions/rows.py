@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from schemas.dimensions import OF_TOPIC
 from schemas.reference import Tombstone
-from schemas.reference_keys import KEYS
+from schemas.reference_keys import KEYS, LAST_MS
 from schemas.reference_types import (
     CONSENTS,
     CONTENTS,
@@ -37,7 +37,7 @@ from streams.trainer.dimensions.erased import Persons
 Row = dict[str, Any]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_MS: Final = 10_413_791_999_999  # the end of DateTime64
+FIRST_MS: Final = -2_208_988_800_000  # 1900, the beginning of DateTime64
 LAST_DAY: Final = "2149-06-06"  # of Date
 
 
@@ -119,12 +119,12 @@ def _ids(
 
 
 def moment(ms: int) -> str:
-    """A moment as ClickHouse reads it; one after the end of its type is that end.
+    """A moment as ClickHouse reads it; one beyond an end of its type is that end.
 
     >>> moment(1_767_225_600_001)
     '2026-01-01 00:00:00.001'
     """
-    at = EPOCH + timedelta(milliseconds=min(ms, LAST_MS))
+    at = EPOCH + timedelta(milliseconds=min(max(ms, FIRST_MS), LAST_MS))
     return at.replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 

@@ -10,7 +10,7 @@ from schemas.keyed_names import KeyedNames, as_hex
 from schemas.reference import Tombstone
 from schemas.reference_types import Coupon, Identity, KolProfile, Perception, Policy
 from streams.trainer.dimensions.erased import Persons
-from streams.trainer.dimensions.rows import Stated, rows_of
+from streams.trainer.dimensions.rows import Stated, moment, rows_of
 
 NAMES = KeyedNames(b"k" * 32)
 TS = 1_767_225_600_000
@@ -130,6 +130,11 @@ def test_a_moment_that_no_column_can_hold_is_the_last_one(ms: int) -> None:
 
     assert found is not None
     assert found["coupons_since"] == ["2299-12-31 23:59:59.999"]
+
+
+@pytest.mark.parametrize("ms", [-(2**63), -2_208_988_800_001])
+def test_a_moment_before_all_that_a_column_can_hold_is_its_first(ms: int) -> None:
+    assert moment(ms) == "1900-01-01 00:00:00.000"
 
 
 def test_names_of_all_persons_behind_an_erased_id_are_known() -> None:
