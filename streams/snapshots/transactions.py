@@ -77,8 +77,14 @@ class TransactionalWriter:
         self._producer = producer
         await producer.start()
 
-    async def write(self, values: Mapping[bytes, bytes | None]) -> None:
+    async def write(
+        self, values: Mapping[bytes, bytes | None], before: Callable[[], None] = lambda: None
+    ) -> None:
         """Write values by key in one transaction; None is a tombstone.
+
+        Args:
+            values: by key.
+            before: the commit; raises where nothing is to be written after all.
 
         Raises:
             FencedError: somebody else has the transactional id; nothing was written.
@@ -98,6 +104,7 @@ class TransactionalWriter:
                     )
                 )
             await asyncio.gather(*sent)
+            before()
             is_committing = True
             self._ends = 0
             await producer.commit_transaction()

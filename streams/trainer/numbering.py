@@ -20,7 +20,7 @@ from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.kafka_reader import oldest_at
 from streams.settings import Settings
 from streams.trainer.population import Population
-from streams.trainer.publishing import Numbers
+from streams.trainer.publishing import Numbers, newest_numbers
 from streams.trainer.report import NewestNumber, Report
 from streams.trainer.standing import group_of
 
@@ -64,19 +64,22 @@ class Numbering:
         """
         self._follow_topic()
         found = asyncio.run(self._numbers.read())
+        seen = newest_numbers(found)  # before the dimensions are read
         other = "" if anyway else self._publisher(found)
         if other:
             why = f"a trainer of {other} publishes the numbers"
             return Report(newest=newest_of(found), others=why)
         if anyway:
             self._population.forget()
-        changed = self._population.changed(client, before)
+        changed = self._population.changed(client, before, seen)
         states = {kind: entries for kind, (entries, _) in changed.items()}
         if states:
-            before()
-            done = asyncio.run(self._numbers.publish(states, now_ms, anyway=anyway))
+            done = asyncio.run(
+                self._numbers.publish(states, now_ms, anyway=anyway, seen=seen, before=before)
+            )
+            now = newest_numbers(self._numbers.log)
             for kind, (_, marks) in changed.items():
-                self._population.take(kind, marks)
+                self._population.take(kind, marks, now[kind])
                 self._refused.pop(kind, None)
             for kind, number in done.published.items():
                 base = "a base" if number.base is None else f"to {number.manifest.base}"

@@ -58,7 +58,7 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
 
 
 class Population:
-    """The states of the kinds, read only where they may have changed.
+    """The states of the kinds, read only where they, or what is published, may have changed.
 
     Args:
         database: of the dimensions.
@@ -67,16 +67,18 @@ class Population:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._taken: dict[str, tuple[Any, ...]] = {}  # kind -> marks of what was done with
+        self._taken: dict[str, tuple[Any, ...]] = {}  # kind -> marks of what was done with, and
+        # the newest number after that
 
     def changed(
-        self, client: Client, before: Callable[[], None]
+        self, client: Client, before: Callable[[], None], newest: Mapping[str, int]
     ) -> dict[str, tuple[Entries, tuple[Any, ...]]]:
         """The state of each kind that may have changed since `take`, and the marks of it.
 
         Args:
             client: of an account that reads the dimensions.
             before: each statement; raises where the turn is to end.
+            newest: the newest number of each kind; somebody else may have published it.
 
         Raises:
             ReadingError: ClickHouse refuses.
@@ -86,14 +88,14 @@ class Population:
         for kind, source in SOURCES.items():
             before()
             marks = self._marks(client, source)
-            if marks is not None and marks != self._taken.get(kind):
+            if marks is not None and (marks, newest[kind]) != self._taken.get(kind):
                 before()
                 found[kind] = self._entries(client, kind, source), marks
         return found
 
-    def take(self, kind: str, marks: tuple[Any, ...]) -> None:
-        """Note that a state needs no second look."""
-        self._taken[kind] = marks
+    def take(self, kind: str, marks: tuple[Any, ...], number: int) -> None:
+        """Note that a state needs no second look as long as this number is the newest."""
+        self._taken[kind] = marks, number
 
     def forget(self) -> None:
         """Look at everything anew."""

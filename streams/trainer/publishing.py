@@ -3,13 +3,14 @@
 All apps that share the topic share one transactional id. Who is about to write takes it over:
 that fences whoever had it and ends a transaction that he left open; then the topic is read to its
 end, and what is written follows from that. So no number is used twice, whoever sleeps, dies or
-writes at the same time. The seal follows the commit, outside of the transaction; `schemas.numbered`
-says why.
+writes at the same time. Who offers a state says which number was the newest before it was read:
+where another one is by now, the state may be older than that number, and is not published. The
+seal follows the commit, outside of the transaction; `schemas.numbered` says why.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -88,7 +89,13 @@ class Numbers:
         return self.log
 
     async def publish(
-        self, states: Mapping[str, Entries], now_ms: int, *, anyway: bool = False
+        self,
+        states: Mapping[str, Entries],
+        now_ms: int,
+        *,
+        anyway: bool = False,
+        seen: Mapping[str, int] | None = None,
+        before: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """Publish what differs from the newest numbers.
 
@@ -96,15 +103,19 @@ class Numbers:
             states: of each kind that is offered.
             now_ms: milliseconds since the epoch.
             anyway: also what a jump would keep back.
+            seen: the newest number of each kind before its state was read; None: they are new.
+            before: each commit; raises where nothing is to be published any more.
 
         Raises:
-            NotPublishedError: it failed; what was committed until then stands.
+            NotPublishedError: it failed, or another number is the newest by now; what was
+                committed until then stands.
             BrokerError: the brokers do not answer.
 
         """
         outcome = Outcome()
         async with self._writer() as writer:
             await self.read()
+            _require_newest(self.log, states, seen)
             for kind, state in states.items():
                 plan = planned(self.log, kind, state, now_ms, self._app_id, anyway=anyway)
                 if isinstance(plan, Refusal):
@@ -112,12 +123,14 @@ class Numbers:
                 elif plan is None:
                     outcome.same.append(kind)
                 else:
-                    await self._write(writer, plan)
+                    await self._write(writer, plan, before)
                     outcome.published[kind] = await self._checked(plan)
         return outcome
 
-    async def _write(self, writer: TransactionalWriter, plan: Plan) -> None:
-        await writer.write(dict(plan.records))
+    async def _write(
+        self, writer: TransactionalWriter, plan: Plan, before: Callable[[], None]
+    ) -> None:
+        await writer.write(dict(plan.records), before)
         key, value = plan.seal
         producer = Producer(client_options(self._kafka), self._tp.topic, MAX_MESSAGE_BYTES)
         try:
@@ -190,3 +203,21 @@ class Numbers:
             raise NotPublishedError(f"{self._tp.topic} was not written: {named(error)}") from error
         finally:
             await writer.stop()
+
+
+def newest_numbers(found: NumberLog) -> dict[str, int]:
+    """The newest whole number of each kind, 0 where there is none."""
+    newest = {kind: found.newest(kind) for kind in KINDS}
+    return {kind: 0 if one is None else one.manifest.number for kind, one in newest.items()}
+
+
+def _require_newest(found: NumberLog, kinds: Iterable[str], seen: Mapping[str, int] | None) -> None:
+    """Make sure that the states of these kinds were read after the newest number was published."""
+    if seen is None:
+        return
+    newest = newest_numbers(found)
+    for kind in kinds:
+        if newest[kind] != seen[kind]:
+            raise NotPublishedError(
+                f"number {newest[kind]} of {kind} was published meanwhile: the next turn looks anew"
+            )

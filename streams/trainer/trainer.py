@@ -283,7 +283,7 @@ class Trainer:
         )
 
     def _check(self) -> None:
-        if self._is_stopping.is_set():
+        if self._is_stopping.is_set() or not self._lock.is_assigned:
             raise StoppedError
         self.health.move()
 
