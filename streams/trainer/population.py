@@ -1,7 +1,7 @@
 """What the dimensions say of contents and KOLs, as entries of numbered values.
 
 A dimension whose topic is being read anew says what it said before until that is done; one whose
-topic was never read says nothing, and nothing is published of it.
+topic was never read to its end says nothing, and nothing is published of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +102,7 @@ class Population:
         self._taken.clear()
 
     def _marks(self, client: Client, source: Source) -> tuple[Any, ...] | None:
-        """What differs once the state does; None where the topic was never read.
+        """What differs once the state does; None where the topic was never read to its end.
 
         The sum of a hash of each row, so it costs a pass over some columns.
         """
@@ -112,7 +112,7 @@ class Population:
             " FINAL WHERE topic = {topic:String}",
             {"topic": source.topic},
         )[0]
-        if not int(shown["n"]):
+        if not int(shown["n"]) or not int(shown["shown"]):
             return None
         values = ", ".join([source.id, *source.columns.values()])
         sql = source.dimension.select(

@@ -130,3 +130,8 @@ def test_a_state_is_looked_at_anew_where_somebody_else_published_the_newest_numb
     assert looked_at(population, dimensions, 4) == sorted(KINDS)
     assert looked_at(population, dimensions, 4) == []
     assert looked_at(population, dimensions, 5) == sorted(KINDS)
+
+
+@pytest.mark.parametrize(("cursors", "shown"), [(0, 0), (1, 0)])
+def test_a_dimension_that_was_never_read_to_its_end_says_nothing(cursors: int, shown: int) -> None:
+    assert looked_at(Population("kol"), Dimensions(cursors, shown), 0) == []
