@@ -1,10 +1,11 @@
-r"""Whose a rejected message is: by its `user_id`, or by the words in it.
+r"""Whose a rejected message is: by the ids of persons in it, or by its words.
 
-A JSON object with a `user_id` string belongs to that user alone. Of other bytes nobody can tell;
-so they belong to every user whose id occurs in them between bytes that are part of no word. Words
-are runs of ASCII letters, digits, `_` and bytes above 127; an id may span up to eight of them
-(`a-b@c.d` has four). Not found: an id that begins or ends with another byte, one of more than
-eight words, one behind the first 4 096 words.
+A JSON object with a `user_id` string belongs to that user, and to whom the `anon_id` or
+`respondent` of a reference record names; one that has only these, to them. Of other bytes nobody
+can tell; so they belong to every user whose id occurs in them between bytes that are part of no
+word. Words are runs of ASCII letters, digits, `_` and bytes above 127; an id may span up to eight
+of them (`a-b@c.d` has four). Not found: an id that begins or ends with another byte, one of more
+than eight words, one behind the first 4 096 words.
 """
 
 import re
@@ -30,9 +31,15 @@ class _UserAndTime(_User):
     ts: Any = None
 
 
+class _Persons(_User):
+    anon_id: Any = None
+    respondent: Any = None
+
+
 _AUser = TypeVar("_AUser", bound=_User)
 
 _user = msgspec.json.Decoder(_User).decode
+_persons = msgspec.json.Decoder(_Persons).decode
 _user_and_time = msgspec.json.Decoder(_UserAndTime).decode
 
 
@@ -59,7 +66,7 @@ def user_and_time(raw: bytes) -> tuple[str | None, int]:
 
 
 def _read(raw: bytes, decode: Callable[[bytes], _AUser]) -> _AUser | None:
-    """The fields, also beside lone surrogates; None if they cannot be read or the id has one."""
+    """The fields, also beside lone surrogates; None if they cannot be read or one has any."""
     try:
         return decode(raw)
     except (ValueError, RecursionError):
@@ -70,11 +77,15 @@ def _read(raw: bytes, decode: Callable[[bytes], _AUser]) -> _AUser | None:
         one, other = map(decode, both)
     except (ValueError, RecursionError):
         return None
-    return one if one.user_id == other.user_id else None
+    return one if one == other else None
 
 
 def _named(read: _User) -> str | None:
-    return read.user_id if isinstance(read.user_id, str) and read.user_id else None
+    return _text(read.user_id)
+
+
+def _text(word: object) -> str | None:
+    return word if isinstance(word, str) and word else None
 
 
 def users(raw: bytes) -> list[bytes]:
@@ -82,9 +93,18 @@ def users(raw: bytes) -> list[bytes]:
 
     >>> users(b'{"user_id": "u1", "kol_id": "k"}'), users(b"u1;k")
     ([b'u1'], [b'u1', b'u1;k', b'k'])
+    >>> users(b'{"user_id": "u1", "anon_id": "a1"}'), users(b'{"respondent": "r1"}')
+    ([b'u1', b'a1'], [b'r1'])
     """
-    user_id = user_of(raw)
-    return list(dict.fromkeys(_spans(raw))) if user_id is None else [user_id.encode()]
+    read = _read(raw, _persons)
+    if read is None:  # perhaps only because of other ids than the user's
+        user_id = user_of(raw)
+        named = [] if user_id is None else [user_id.encode()]
+        return list(dict.fromkeys([*named, *_spans(raw)]))
+    words = map(_text, (read.user_id, read.anon_id, read.respondent))
+    ids = list(dict.fromkeys(word.encode() for word in words if word is not None))
+    is_told = bool(ids) and (read.user_id is None or _named(read) is not None)
+    return ids if is_told else list(dict.fromkeys([*ids, *_spans(raw)]))
 
 
 def _spans(raw: bytes) -> Iterator[bytes]:
@@ -99,5 +119,4 @@ def is_of(raw: bytes, user_id: str) -> bool:
     >>> is_of(b"u1;k", "u1"), is_of(b"u11;k", "u1"), is_of(b'{"user_id": "k", "x": "u1"}', "u1")
     (True, False, False)
     """
-    named = user_of(raw)
-    return user_id.encode() in users(raw) if named is None else named == user_id
+    return user_id.encode() in users(raw)

@@ -46,6 +46,26 @@ def test_where_a_user_is_named_it_is_nobody_elses(named: str, other: str) -> Non
         assert is_of(raw, other) == (named == other)
 
 
+@pytest.mark.parametrize("name", ["anon_id", "respondent"])
+def test_a_reference_record_is_of_all_persons_that_it_names(name: str) -> None:
+    alone = json.dumps({name: "caf\u00e9 1", "ts": 5}).encode()
+    beside = json.dumps({"user_id": "u1", name: "caf\u00e9 1", "kol_id": "k"}).encode()
+
+    assert users(alone) == ["caf\u00e9 1".encode()]
+    assert users(beside) == [b"u1", "caf\u00e9 1".encode()]
+    assert [is_of(beside, one) for one in ("u1", "caf\u00e9 1", "k")] == [True, True, False]
+    assert user_of(beside) == "u1"
+
+
+def test_where_an_id_is_no_text_or_half_a_character_words_count_beside_the_other_ids() -> None:
+    odd = rb'{"user_id": 17, "anon_id": "caf\u00e9"}'
+    half = rb'{"user_id": "caf\u00e9", "anon_id": "a1 \ud83d"}'
+
+    assert [is_of(odd, one) for one in ("17", "caf\u00e9")] == [True, True]
+    assert [is_of(half, one) for one in ("a1", "caf\u00e9")] == [True, True]
+    assert user_of(half) == "caf\u00e9"
+
+
 @pytest.mark.parametrize(
     "raw",
     [
