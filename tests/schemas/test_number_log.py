@@ -89,7 +89,7 @@ class History:
                 removed=change.removed,
                 rows=len(state),
             )
-        if damage == "lost" and len(records) > 1:
+        if damage == "lost" and len(records) > 1 and not self._was_aborted(*records[0]):
             records = records[1:]
         elif damage == "bent":
             key, value = records[0]
@@ -104,6 +104,10 @@ class History:
             self.held.append((self.now + HOLDS_AFTER_MS, self.number, dict(state)))
             if base is None:
                 self.bases[self.number] = dict(state)
+
+    def _was_aborted(self, key: bytes, value: bytes) -> bool:
+        """Whether an aborted transaction has left the same: who reads it misses nothing."""
+        return any(one.is_aborted and one[:2] == (key, value) for one in self.records)
 
     def retire(self, since: int) -> None:
         """Write the tombstones that are due once the oldest input record is as new as `since`."""
