@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 SCHEME: Final = "kafkab"
-QUEUED_BATCHES: Final = 8  # waiting for an agent; a partition is paused at six
+QUEUED_BATCHES: Final = 8  # for an agent: who brings more to six is paused until there are three
 
 # What the transport relies on, for `faust.App(**APP_SETTINGS)`; all else is the operator's.
 APP_SETTINGS: Final[Mapping[str, Any]] = {
@@ -65,6 +65,7 @@ APP_SETTINGS: Final[Mapping[str, Any]] = {
     "stream_wait_empty": True,  # drain while the agents still run
     "stream_recovery_delay": 0,  # there are no tables to wait for
     "PartitionAssignor": "streams.transport.assignor:Assignor",  # a topic may grow meanwhile
+    "Topic": "streams.transport.queues:BatchTopic",  # delivery waits for no agent
     "TableManager": "streams.transport.tables:NoTables",  # starts a second sooner
     "store": "memory://",
     "table_standby_replicas": 0,

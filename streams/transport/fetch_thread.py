@@ -242,9 +242,13 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _read_oldest_first(
         self, fetch: Fetch, fetcher: Fetcher, active: set[TP], max_records: int | None
     ) -> None:
-        """Read what has arrived: in each group of topics the oldest first, groups in turn."""
+        """Read what has arrived: in each group of topics the oldest first, groups in turn.
+
+        Where an agent's queue is full, one piece of each: what is paused bounds the queue then.
+        """
         assignment = fetcher._subscriptions.subscription.assignment  # noqa: SLF001  # as above
         groups = self._groups(assignment)
+        is_paused = not active.issuperset(tp for tps in groups.values() for tp in tps)
         self._open_arrived(fetch, fetcher)
         is_reading = True
         while is_reading and not fetch.is_full:
@@ -253,7 +257,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 heads = {tp.topic: self._topic_head(tp, active) for tp in tps}
                 topic = self._alignment.choose(group, heads, time.monotonic())
                 if topic is not None:
-                    is_reading = True
+                    is_reading = not is_paused
                     self._read_piece(fetch, fetcher, TP(topic, tps[0].partition))
         plain = {tp for tp in active & assignment.tps if tp.topic not in self._wiring.topics}
         if plain:

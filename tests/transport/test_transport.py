@@ -185,6 +185,38 @@ def test_a_batch_topic_queues_few_batches() -> None:
     assert topic.clone(is_iterator=True).queue.maxsize == 8
 
 
+async def test_an_agent_that_waits_holds_no_other_back(scene: Scene) -> None:
+    """Faust delivers to nobody while one queue is full (fault K)."""
+    scene.broker.partitions = 3
+    worker = scene.worker()
+    worker.app.agents.clear()
+    others, goes_on = list[RecordBatch](), asyncio.Event()
+
+    @worker.app.agent(batch_topic(worker.app, INPUTS), name="waits")
+    async def waits(stream: Any) -> None:  # noqa: ANN401  # a stream
+        async for event in stream.noack().events():
+            await goes_on.wait()
+            worker.fold(event.value)
+
+    @worker.app.agent(batch_topic(worker.app, (CELLS,)), name="goes_on")
+    async def other(stream: Any) -> None:  # noqa: ANN401  # a stream
+        async for event in stream.noack().events():
+            others.append(event.value)
+            worker.changed.set()
+
+    inputs = [TP(topic, partition) for topic in INPUTS for partition in range(3)]
+    for tp in [*inputs, TP(CELLS, 0)]:
+        scene.broker.fill(tp, 1_000)
+    async with running(worker):
+        await worker.until(lambda: len(others) == 100)
+        queue = next(iter(waits._actors)).stream.channel.queue  # type: ignore[attr-defined]
+        waiting = queue.qsize()
+        goes_on.set()
+        await worker.until(lambda: worker.records == 9_000)
+
+    assert waiting <= 6 + 2 * len(inputs)  # this broker's fetch brings one of each
+
+
 async def test_a_failed_agent_settles_nothing_and_is_not_drained(scene: Scene) -> None:
     """Faust acknowledges the failing batch (fault G); its memory may hold half of it."""
     worker = scene.worker()
