@@ -77,3 +77,30 @@ class Alignment:
     def forget(self) -> None:
         """Begin anew, after the positions have changed."""
         self._waiting_since.clear()
+
+
+class Catchup:
+    """Whether inputs stay unread because a topic that goes first has more.
+
+    They do until what was its end is read: its end may move on for ever. If it brings nothing for
+    `max_wait_s` they are read all the same, and whoever needs more of it waits and says so.
+    """
+
+    def __init__(self, max_wait_s: float = MAX_WAIT_S) -> None:
+        self._max_wait_s = max_wait_s
+        self._behind: dict[Hashable, tuple[int, int, float]] = {}  # which end, where, since when
+
+    def is_behind(self, which: Hashable, position: int, end: int, now: float) -> bool:
+        """Whether to leave inputs unread; `now` is any steady clock, seconds."""
+        goal, before, since = self._behind.get(which, (end, position, now))
+        if position >= goal:
+            self._behind.pop(which, None)
+            return False
+        if position != before:
+            since = now
+        self._behind[which] = goal, position, since
+        return now - since < self._max_wait_s
+
+    def forget(self) -> None:
+        """Begin anew, after the positions have changed."""
+        self._behind.clear()

@@ -18,7 +18,7 @@ from faust.exceptions import ImproperlyConfigured
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.transport.alignment import Alignment, TopicHead
+from streams.transport.alignment import Alignment, Catchup, TopicHead
 from streams.transport.membership import Membership
 from streams.transport.positions import End, FetchResponses
 from streams.transport.records import PIECE_BYTES, Piece, RecordSet
@@ -86,7 +86,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._wiring = self.consumer.wiring
-        self._alignment = Alignment(self._wiring.horizon_ms)
+        self._alignment, self._catchup = Alignment(self._wiring.horizon_ms), Catchup()
         self._open: dict[TP, tuple[FetchResult, RecordSet]] = {}
         self._newest: dict[TP, int] = {}  # record time of the newest record read
         self._expected: dict[TP, int] = {}  # where reading goes on
@@ -178,6 +178,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._open.clear()
         self._newest.clear()
         self._alignment.forget()
+        self._catchup.forget()
         self._expected = dict(starts)
         for tp, offset in starts.items():
             consumer.seek(TopicPartition(*tp), offset)
@@ -242,10 +243,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _read_oldest_first(
         self, fetch: Fetch, fetcher: Fetcher, active: set[TP], max_records: int | None
     ) -> None:
-        """Read what has arrived: in each group of topics the oldest first, groups in turn.
-
-        Where an agent's queue is full, one piece of each: what is paused bounds the queue then.
-        """
+        """Read the oldest first, groups in turn; one piece each while any queue has enough."""
         assignment = fetcher._subscriptions.subscription.assignment  # noqa: SLF001  # as above
         groups = self._groups(assignment)
         is_paused = not active.issuperset(tp for tps in groups.values() for tp in tps)
@@ -254,7 +252,14 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         while is_reading and not fetch.is_full:
             is_reading = False
             for group, tps in groups.items():
-                heads = {tp.topic: self._topic_head(tp, active) for tp in tps}
+                if isinstance(group, int) and self._is_behind(group):
+                    continue  # inputs stay unread while a topic that goes first has more
+                heads = {
+                    tp.topic: _topic_head(
+                        self._open.get(tp), self._state(tp), tp in active, self._newest.get(tp)
+                    )
+                    for tp in tps
+                }
                 topic = self._alignment.choose(group, heads, time.monotonic())
                 if topic is not None:
                     is_reading = not is_paused
@@ -273,18 +278,16 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         assigned = [TP(*tp) for tp in assignment.tps]
         for tp in sorted(assigned, key=lambda tp: (tp.topic in self._wiring.inputs, tp)):
             if tp.topic in self._wiring.topics:
-                self._check_position(tp, assignment.state_value(TopicPartition(*tp)))
+                _check_position(tp, self._expected.get(tp), self._state(tp))
                 groups.setdefault(self._group(tp), []).append(tp)
         return groups
 
     def _group(self, tp: TP) -> object:
         return tp.partition if tp.topic in self._wiring.inputs else tp
 
-    def _check_position(self, tp: TP, state: Any) -> None:  # noqa: ANN401  # aiokafka's, untyped
-        """Make sure that the client did not move the position on its own."""
-        expected = self._expected.get(tp)
-        if expected is not None and state.has_valid_position and state.position != expected:
-            raise OffsetsGoneError(tp, expected, state.position)
+    def _is_behind(self, partition: int) -> bool:
+        first = [TP(topic, partition) for topic in self._wiring.first]
+        return any(_is_behind(self._catchup, tp, self._state(tp)) for tp in first)
 
     def _open_arrived(self, fetch: Fetch, fetcher: Fetcher) -> None:
         """Open the record sets that have arrived; skip those with nothing to deliver."""
@@ -303,15 +306,6 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                     self._open[tp] = found, _record_set(found, tp.topic in self._wiring.keyed)
                 if self._open[tp][1].head is None:
                     self._read_piece(fetch, fetcher, tp)
-
-    def _topic_head(self, tp: TP, active: set[TP]) -> TopicHead:
-        opened = self._open.get(tp)
-        state = self._state(tp)
-        head = None if opened is None else opened[1].head
-        end = _readable_end(state)
-        known = state.has_valid_position and end is not None
-        has_more = not known or state.position < cast("int", end)
-        return TopicHead(head, tp in active, has_more, self._newest.get(tp))
 
     def _read_piece(self, fetch: Fetch, fetcher: Fetcher, tp: TP) -> None:
         found, records = self._open[tp]
@@ -335,6 +329,32 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
 def _record_set(found: FetchResult, with_keys: bool) -> RecordSet:  # noqa: FBT001  # of one call
     return RecordSet(found._partition_records, with_keys=with_keys)  # noqa: SLF001  # as above
+
+
+def _check_position(tp: TP, expected: int | None, state: Any) -> None:  # noqa: ANN401  # aiokafka's, untyped
+    """Make sure that the client did not move the position on its own."""
+    if expected is not None and state.has_valid_position and state.position != expected:
+        raise OffsetsGoneError(tp, expected, state.position)
+
+
+def _topic_head(
+    opened: tuple[FetchResult, RecordSet] | None,
+    state: Any,  # noqa: ANN401  # aiokafka's, untyped
+    is_ready: bool,  # noqa: FBT001  # of one call
+    newest: int | None,
+) -> TopicHead:
+    end = _readable_end(state)
+    known = state.has_valid_position and end is not None
+    has_more = not known or state.position < cast("int", end)
+    return TopicHead(None if opened is None else opened[1].head, is_ready, has_more, newest)
+
+
+def _is_behind(catchup: Catchup, tp: TP, state: Any) -> bool:  # noqa: ANN401  # as above
+    """Whether a topic that goes first has more, as far as a broker has said."""
+    end = None if state is None else _readable_end(state)
+    if end is None or not state.has_valid_position:
+        return False
+    return catchup.is_behind(tp, state.position, end, time.monotonic())
 
 
 def _readable_end(state: Any) -> int | None:  # noqa: ANN401  # aiokafka's, untyped

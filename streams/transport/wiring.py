@@ -59,6 +59,7 @@ class Wiring:
     others: tuple[str, ...]  # read in batches too, as they come
     hooks: Hooks
     horizon_ms: int  # how far an input may run ahead of the others
+    first: frozenset[str] = frozenset()  # those of them that inputs stay unread for
     keyed: frozenset[str] = frozenset()  # those of them whose records are delivered with keys
     protocol: str = PROTOCOL  # of the group: a member with another one is refused by the broker
     batch_records: int = BATCH_RECORDS

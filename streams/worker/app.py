@@ -107,6 +107,7 @@ def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: 
             others=(ERASURES, CONSENTS, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
+            first=frozenset({CONSENTS}),
             keyed=frozenset({CONSENTS}),
             protocol=protocol(formats()),
             leaves=leaves,

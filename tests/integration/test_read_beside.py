@@ -21,7 +21,7 @@ from deploy.embedded import kafka
 from schemas.columns import RecordBatch
 from schemas.consents import ALLOWED
 from schemas.entries import Entries, texts
-from schemas.events import CLICKSTREAM, INPUTS
+from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
 from schemas.numbered import KOL, encode_number
 from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, ERASURES, SNAPSHOTS, TOPICS
@@ -249,3 +249,34 @@ async def test_a_replay_after_compaction_keeps_what_life_kept_in_the_end(
     own = sum(one >= sent.timestamp + HOLDS_AFTER_MS for one in at.values())
     assert owned == replay.lane.counted(CLICKSTREAM, "own_event") == own >= 3
     assert replay.lane.counted(CONSENTS, "consent_late") == 0
+
+
+async def test_inputs_do_not_hold_up_the_many_consents_that_they_wait_for(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """As where a worker begins from empty: both topics are long, and all inputs have come."""
+    await make_topics(settings)
+    worker, now = Worker(settings, tmp_path / "life"), int(time.time() * 1000)
+    options = client_options(settings.kafka)
+    async with AIOKafkaProducer(max_batch_size=2 << 20, **options) as producer:
+        shop = Shop(producer)
+        for first in range(0, 60_000, 5_000):
+            consents, clicks = producer.create_batch(), producer.create_batch()
+            for one in range(first, first + 5_000):
+                allows = {"user_id": f"v{one}", "ts": now, "geo": True}
+                raw = msgspec.json.encode(allows)
+                assert consents.append(key=b"v%d" % one, value=raw, timestamp=None)
+                event = click(event_id=f"old-{one}", user_id=f"v{one}", kol_id="k1", ts=now)
+                assert clicks.append(key=None, value=msgspec.json.encode(event), timestamp=None)
+            await producer.send_batch(consents, CONSENTS, partition=0)
+            await producer.send_batch(clicks, CLICKSTREAM, partition=0)
+        for topic in (INTERACTIONS, PURCHASES):
+            await producer.send_and_wait(topic, b"{}", partition=0)
+        async with running(worker):
+            await shop.clicks("live")
+            await worker.until("old-0")
+            known = worker.lane.offsets[CONSENTS]
+            await worker.until("live")
+
+    assert known == 60_000
+    assert len(worker.lane.kept) == 60_001

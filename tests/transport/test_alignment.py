@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.transport.alignment import Alignment, TopicHead, next_topic
+from streams.transport.alignment import Alignment, Catchup, TopicHead, next_topic
 
 HORIZON_MS = 7_200_000
 HOUR_MS = 3_600_000
@@ -124,3 +124,34 @@ def test_it_never_deadlocks(standing: dict[str, TopicHead], horizon: int) -> Non
     may_take = any(lane.is_ready and lane.head is not None for lane in standing.values())
 
     assert (alignment.choose("p", standing, 5.0) is not None) == may_take
+
+
+def test_inputs_stay_unread_until_what_goes_first_is_read_to_its_end() -> None:
+    catchup = Catchup(max_wait_s=5.0)
+
+    assert catchup.is_behind("p", 0, 30, now=0.0)
+    assert catchup.is_behind("p", 29, 30, now=1.0)
+    assert not catchup.is_behind("p", 30, 30, now=1.0)
+
+
+def test_an_end_that_moves_on_for_ever_does_not_keep_inputs_unread() -> None:
+    catchup = Catchup(max_wait_s=5.0)
+    looks = [catchup.is_behind("p", at, at + 10, now=0.0) for at in range(40)]
+
+    assert [at for at, waits in enumerate(looks) if not waits] == [10, 21, 32]
+
+
+def test_what_goes_first_and_brings_nothing_keeps_inputs_unread_no_longer() -> None:
+    catchup = Catchup(max_wait_s=5.0)
+    steps = [(0, 0.0), (0, 4.9), (1, 4.9), (1, 9.8), (1, 9.9), (1, 20.0), (2, 20.0)]
+    looks = [catchup.is_behind("p", at, 9, now) for at, now in steps]
+
+    assert looks == [True, True, True, True, False, False, True]
+
+
+def test_partitions_wait_for_their_own_and_begin_anew_with_their_positions() -> None:
+    catchup = Catchup(max_wait_s=5.0)
+    first = catchup.is_behind("p", 0, 9, 0.0), catchup.is_behind("q", 9, 9, 0.0)
+    catchup.forget()
+
+    assert (first, catchup.is_behind("p", 0, 20, 8.0)) == ((True, False), True)
