@@ -5,10 +5,14 @@ A record of `kol-consents` begins anew: of events that were appended before it h
 as a replay does, after compaction has left the newest record alone. Rows that are written
 afterwards, by an insert that was under way or by a worker that reads such events again, are found
 by the next turn that looks so far back.
+
+A mutation rewrites three columns of all of `event`. So one statement has many users, none begins
+while another one is under way, and a turn ends after some time: the next one does what is left.
 """
 
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -19,7 +23,8 @@ from streams.clients.clickhouse import command, query
 
 TABLE: Final = "event"
 COLUMNS: Final = ("stage", "geo", "age_band")
-AT_ONCE: Final = 2_000  # users in one statement
+AT_ONCE: Final = 5_000  # users in one statement: 0.5 MB of a mutation, which a keeper must take
+LONGEST_SECONDS: Final = 60.0  # of a turn, until it begins no other statement
 
 _SAYS: Final = f"({' OR '.join(f'{name} != {chr(39) * 2}' for name in COLUMNS)})"
 _BEGINNINGS: Final = f"""
@@ -44,6 +49,17 @@ EMPTY: Final = f"""
         < transform(user_hash, {{users:Array(String)}}, {{begins:Array(Int64)}}, toInt64(0))
     SETTINGS mutations_sync = 2
 """
+UNFINISHED: Final = f"""
+    SELECT count() AS n FROM system.mutations
+    WHERE database = currentDatabase() AND table = '{TABLE}' AND NOT is_done
+"""  # noqa: S608
+
+
+class Emptied(NamedTuple):
+    """What a turn has emptied, and why it has left something."""
+
+    rows: int
+    why_left: str = ""  # empty: it has left nothing
 
 
 class Consents:
@@ -52,15 +68,22 @@ class Consents:
     Args:
         client: of the account that writes.
         before: called before each statement.
+        clock: seconds that never go back.
 
     """
 
-    def __init__(self, client: Client, before: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        before: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._before = before
+        self._clock = clock
 
-    def empty(self, since: int) -> int:
-        """Empty what was allowed no longer than up to a consent; gives how many rows.
+    def empty(self, since: int) -> Emptied:
+        """Empty what was allowed no longer than up to a consent.
 
         Args:
             since: only consents that came into ClickHouse from this second on.
@@ -69,8 +92,15 @@ class Consents:
             ReadingError: ClickHouse refuses; the next turn does what is left.
 
         """
+        started = self._clock()
         found = self._to_empty(since)
+        rows = 0
         for start in range(0, len(found), AT_ONCE):
+            left = f"what consents of {len(found) - start:,} users have ended is left in {TABLE}"
+            if self._is_rewritten():
+                return Emptied(rows, f"{left}: another mutation of it is not done")
+            if start and self._clock() - started > LONGEST_SECONDS:
+                return Emptied(rows, left)
             some = found[start : start + AT_ONCE]
             given: Mapping[str, Any] = {
                 "users": [row["user"] for row in some],
@@ -78,11 +108,17 @@ class Consents:
             }
             self._before()
             command(self._client, EMPTY, given)
-        return sum(int(row["n"]) for row in found)
+            rows += sum(int(row["n"]) for row in some)
+        return Emptied(rows)
 
     def left(self, since: int = 0) -> int:
         """How many rows say what is not allowed, as `empty` looks for them."""
         return sum(int(row["n"]) for row in self._to_empty(since))
+
+    def _is_rewritten(self) -> bool:
+        """Whether a mutation of the table is under way, perhaps one whose answer was lost."""
+        self._before()
+        return bool(int(query(self._client, UNFINISHED)[0]["n"]))
 
     def _to_empty(self, since: int) -> list[dict[str, Any]]:
         self._before()

@@ -114,8 +114,10 @@ class Night:
             return await read_persons(reader, self._settings)
 
     def _empty(self, since_ms: int, report: Report) -> None:
-        if count := Consents(self._client, self._before).empty(since_ms // 1000):
-            report.found["event"] = report.found.get("event", 0) + count
+        emptied = Consents(self._client, self._before).empty(since_ms // 1000)
+        report.left = emptied.why_left
+        if emptied.rows:
+            report.found["event"] = report.found.get("event", 0) + emptied.rows
 
     def _tidy(self, now_ms: int) -> None:
         """Remove rows of dimensions that count no more."""

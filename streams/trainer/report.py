@@ -28,6 +28,7 @@ class Report:
     newest: dict[str, NewestNumber] = field(default_factory=dict)  # kind -> its newest number
     refused: dict[str, str] = field(default_factory=dict)  # kind -> why no number is published
     damaged: list[str] = field(default_factory=list)  # newer numbers that are not whole, and why
+    left: str = ""  # what the next turn goes on with, from where this one began; empty: nothing
     others: str = ""  # who publishes the numbers instead
 
     @property
@@ -39,7 +40,8 @@ class Report:
     def complaint(self) -> str:
         """What a person should look at although the turn succeeded; empty: nothing."""
         kept = [f"no number of {kind} is published: {why}" for kind, why in self.refused.items()]
-        return "; ".join([*kept, *self.damaged])
+        left = [self.left] if self.left else []
+        return "; ".join([*kept, *self.damaged, *left])
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -56,5 +58,6 @@ class Report:
             "newest": {kind: one._asdict() for kind, one in self.newest.items()},
             "refused": self.refused,
             "damaged": self.damaged,
+            "left": self.left,
             "others": self.others,
         }

@@ -11,6 +11,7 @@ from streams.trainer.turns import AWAITED, Turn
 
 RETRY_SECONDS: Final = 5.0  # after a failure, at the least
 RETRY_DAILY_SECONDS: Final = 600.0  # after one of a turn that is due once a day
+LEFT_SECONDS: Final = 30.0  # after one that has left something
 FIRST_SECONDS: Final = 60.0  # from a start to such a turn that no holder is known to have taken
 SHARE: Final = 5  # a turn takes at most one in so many seconds, but for those that are asked for,
 LONGEST_PAUSE: Final = LATE_SECONDS / 2  # and those whose roll-ups would count as late
@@ -59,9 +60,11 @@ class Schedule:
         """Whether a turn is."""
         return self.due[name] <= self._clock()
 
-    def succeed(self, name: str, begun: float) -> None:
-        """A turn that began then has succeeded."""
-        if name in self._hours:
+    def succeed(self, name: str, begun: float, *, is_left: bool = False) -> None:
+        """A turn that began then has succeeded, perhaps with a part of what there is."""
+        if is_left:
+            self.due[name] = self._next(begun, LEFT_SECONDS)
+        elif name in self._hours:
             self.due[name] = self._at_its_hour(name, self._now_ms())
         else:
             self.due[name] = self._next(begun, self.every[name])

@@ -37,9 +37,14 @@ class Notes(msgspec.Struct, frozen=True):
         """
         return f"process {self.pid} of {self.host}"
 
-    def after(self, turn: str, now_ms: int, complaint: str = "", **generations: int) -> "Notes":
-        """These notes after a turn that succeeded, with `settled` or `read` where it says that."""
-        succeeded = {**self.succeeded, turn: now_ms}
+    def after(
+        self, turn: str, now_ms: int | None, complaint: str = "", **generations: int
+    ) -> "Notes":
+        """These notes after a turn that succeeded, with `settled` or `read` where it says that.
+
+        Without a time it has left something: the next one begins where this one did.
+        """
+        succeeded = self.succeeded if now_ms is None else {**self.succeeded, turn: now_ms}
         complaints = {one: why for one, why in self.complaints.items() if one != turn}
         if complaint:
             complaints[turn] = complaint[:LONGEST_COMPLAINT]

@@ -42,6 +42,7 @@ RETRY_SECONDS: Final = 5.0  # after the lock could not be confirmed
 LOCK_SECONDS: Final = 10.0  # beyond a session, that `once` waits for the lock
 
 LEAVES_NOTHING: Final = {MINUTES: "settled", DIMENSIONS: "read"}  # notes of a turn that settles
+FORESEEN: Final = (ExpectedError, ClickHouseError, OSError)  # the log has no traceback of them
 
 log = logging.getLogger("kol.trainer")
 
@@ -163,20 +164,19 @@ class Trainer:
                 continue
             begun = self._clock()
             try:
-                self._log(name, await self._take(name, generation), logging.DEBUG)
-                self._schedule.succeed(name, begun)
+                report = await self._take(name, generation)
+                self._log(name, report, logging.DEBUG)
+                self._schedule.succeed(name, begun, is_left=bool(report.left))
             except SupersededError:
                 log.info("turn %s: a later one has begun elsewhere, the next goes above it", name)
                 self._schedule.again(name, LOOK_SECONDS)
-            except (ExpectedError, ClickHouseError, OSError) as error:
-                log.warning("turn %s failed: %s", name, sentence(error))
-                self._fail(name, error, begun)
-            except Exception as error:  # as with what is foreseen: the other turns go on
-                log.exception("turn %s failed in a way that nobody foresaw", name)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other turns go on
                 self._fail(name, error, begun)
         return min(LOOK_SECONDS, self._schedule.wait())
 
     def _fail(self, name: str, error: Exception, begun: float) -> None:
+        raised = None if isinstance(error, FORESEEN) else error
+        log.warning("turn %s failed: %s", name, sentence(error), exc_info=raised)
         self.health.fail(name, sentence(error))
         self._drop_client()
         self._schedule.fail(name, begun)
@@ -260,7 +260,8 @@ class Trainer:
         finally:
             self.health.end()
         said = {field: generation} if field else {}
-        notes = self._notes.after(name, self._now_ms(), report.complaint, **said)
+        at = None if report.left else self._now_ms()
+        notes = self._notes.after(name, at, report.complaint, **said)
         if await self._lock.note(notes.encode()):
             self._notes = notes
             self.health.succeed(name, self._clock() - begun, report)

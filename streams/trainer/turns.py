@@ -110,7 +110,8 @@ def _numbers(work: Work) -> Report:
 def _consents(work: Work) -> Report:
     since = max(0, work.last_ms - CLOCKS_MS) // 1000
     emptied = Consents(work.client, work.before).empty(since)
-    return Report(rows={"event": emptied} if emptied else {})
+    rows = {"event": emptied.rows} if emptied.rows else {}
+    return Report(rows=rows, left=emptied.why_left)
 
 
 def _nightly(work: Work) -> Report:

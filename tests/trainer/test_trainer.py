@@ -185,6 +185,32 @@ async def test_a_failure_that_nobody_foresaw_fails_its_turn_and_not_the_others()
     assert trainer.health.ready() == ["minutes: OverflowError: date value out of range (0 s ago)"]
 
 
+async def test_a_turn_that_leaves_something_goes_on_soon_from_where_it_began() -> None:
+    outcomes: list[Report | Exception] = [Report(), Report(left="a user is left"), Report()]
+    last: list[int] = []
+
+    def take(work: Work) -> Report:
+        last.append(work.last_ms)
+        return played(outcomes)
+
+    lock = ScriptedLock([1])
+    trainer = Tried(lock, take, every=3_600.0)
+    times = iter([NOW, NOW + 7])
+    trainer._now_ms = lambda: next(times, NOW + 7)
+    seconds = [1_000.0]
+    trainer._clock = trainer._schedule._clock = lambda: seconds[0]
+    await rounds(trainer, 2)
+    due = trainer._schedule.due[MINUTES]
+    await rounds(trainer, 1)
+
+    assert due == 1_000.0 + 30.0
+    assert trainer.exported(FAILURES) == 0
+    assert lock.noted[1].complaints == {MINUTES: "a user is left"}
+    assert last[1] == last[2] == lock.noted[0].succeeded[MINUTES]
+    assert lock.noted[1].succeeded == lock.noted[0].succeeded
+    assert lock.noted[2].complaints == {}
+
+
 async def test_a_turn_that_stands_down_for_a_later_one_is_no_failure() -> None:
     outcomes: list[Report | Exception] = [SupersededError("later"), Report()]
     generations: list[int] = []
