@@ -5,8 +5,8 @@
     shown       the reading whose rows count: a new one does once it has met the topic's end
 
 A topic is read anew where it is another one of its name, has other partitions, ends before what
-was read of it, or where its dimension is another table. So it is where nobody has looked for so
-long that the brokers may have removed a record that took a key back.
+was read of it, or where its dimension is another table. So it is where nobody has met its
+end for so long that the brokers may have removed a record that took a key back.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Cursor:
     reading: int = 0
     shown: int = 0
     offsets: Mapping[int, int] = field(default_factory=dict)
-    looked_at: int = 0
+    looked_at: int = 0  # when its end was met last, or this reading begun
     absent_since: int | None = None
 
     def left(self, found: Found) -> int:
@@ -65,11 +65,12 @@ def looked(before: Cursor, found: Found, now: int, version: int, kept_ms: int) -
     """
     if not found.topic_id:
         return _absent(before, now, version)
-    there = replace(before, absent_since=None, looked_at=now)
+    there = replace(before, absent_since=None)
     if _goes_on(before, found) and not _is_stale(before, now, kept_ms):
-        return there
+        return there if there.left(found) > 0 else replace(there, looked_at=now)
     return replace(
         there,
+        looked_at=now,
         topic_id=found.topic_id,
         table_id=found.table_id,
         reading=version,
@@ -77,11 +78,19 @@ def looked(before: Cursor, found: Found, now: int, version: int, kept_ms: int) -
     )
 
 
-def reached(cursor: Cursor, offsets: Mapping[int, int], found: Found) -> Cursor:
-    """The cursor once what is before these offsets is in the dimension."""
+def reached(cursor: Cursor, offsets: Mapping[int, int], found: Found, now: int) -> Cursor:
+    """The cursor once what is before these offsets is in the dimension.
+
+    Args:
+        cursor: so far.
+        offsets: of some partitions.
+        found: the topic.
+        now: when it stood so, milliseconds.
+
+    """
     after = replace(cursor, offsets={**cursor.offsets, **offsets})
     is_complete = bool(found.topic_id) and after.left(found) <= 0
-    return replace(after, shown=after.reading) if is_complete else after
+    return replace(after, shown=after.reading, looked_at=now) if is_complete else after
 
 
 def _goes_on(before: Cursor, found: Found) -> bool:

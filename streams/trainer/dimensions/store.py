@@ -26,7 +26,7 @@ CURSORS: Final = """
     SELECT topic, topic_id, table_id, reading, shown, partitions, offsets,
            toUnixTimestamp64Milli(looked_at) AS looked_at,
            toUnixTimestamp64Milli(absent_since) AS absent_since
-    FROM dimension_cursor
+    FROM dimension_cursor FINAL
     ORDER BY version DESC
     LIMIT 1 BY topic
 """

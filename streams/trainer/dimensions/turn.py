@@ -3,7 +3,7 @@
     1  read the cursors, then ask the brokers which topics there are and where they end
     2  of each topic in turn read some records, send what is wrong to the dead letters, write the
        rows of the rest; again, until all are read or the turn has taken long enough
-    3  write the cursors
+    3  write the cursors, also now and then while much is read; then remove what counts no more
 
 A row is what a record says, under its offset. So whatever is read or written twice, or late by a
 holder of the lock that was paused, changes nothing. A cursor says only what stood in the table
@@ -41,6 +41,7 @@ from streams.trainer.generations import Version
 from streams.trainer.report import Report
 
 UNREAD: Final = "reference topics cannot be read"
+NOTE_SECONDS: Final = 5.0  # of reading, until the cursors are written once more
 LONGEST_SECONDS: Final = 5.0  # of reading, unless everything is to be read
 
 
@@ -55,6 +56,8 @@ class _Topic:
     found: Found
     before: Cursor | None  # as it was written last
     now: Cursor
+    looked_at: int  # milliseconds
+    written: Cursor | None  # last, also in this turn
     taken_back_from: int | None = None  # least version of this turn that took a key back
     letters: Counter[str] = field(default_factory=Counter)
 
@@ -105,6 +108,7 @@ class Dimensions:
         started = self._clock()
         report = Report()
         failures = Failures()
+        noted = started
         with kafka_admin(self._settings.kafka) as broker:
             with of_brokers(UNREAD):
                 topics = self._look(broker, version.number, now_ms)
@@ -116,6 +120,11 @@ class Dimensions:
                         one.has_failed = False
                 if not at_once and self._clock() - started > LONGEST_SECONDS:
                     break
+                if self._clock() - noted >= NOTE_SECONDS:
+                    for one in behind:
+                        with failures.kept():
+                            self._write_cursor(one, version.number)
+                    noted = self._clock()
         for one in topics:
             with failures.kept():
                 self._note(one, version.number, report)
@@ -135,7 +144,8 @@ class Dimensions:
             is_old = bool(there.topic_id) and now_ms - cursor.looked_at >= HOUR_MS
             kept_ms = tombstones_kept_ms(broker, topic) if is_old else HOUR_MS
             now = looked(cursor, there, now_ms, version, kept_ms)
-            topics.append(_Topic(there, before, reached(now, {}, there)))
+            now = reached(now, {}, there, now_ms)
+            topics.append(_Topic(there, before, now, looked_at=now_ms, written=before))
         return topics
 
     def _read(self, broker: Broker, topic: _Topic, report: Report) -> None:
@@ -149,7 +159,7 @@ class Dimensions:
             topic.found = Found("", topic.found.table_id)  # made anew meanwhile: the next turn's
             return
         self._write(topic, batch, persons, report)
-        topic.now = reached(topic.now, batch.offsets, topic.found)
+        topic.now = reached(topic.now, batch.offsets, topic.found, topic.looked_at)
 
     def _write(self, topic: _Topic, batch: Batch, persons: Persons, report: Report) -> None:
         dimension = OF_TOPIC[topic.now.topic]
@@ -183,13 +193,15 @@ class Dimensions:
             await dead_letters.stop()
 
     def _note(self, topic: _Topic, version: int, report: Report) -> None:
-        """Write the cursor of a topic, and remove what counts no more."""
+        """Write the cursor of a topic, then remove what counts no more.
+
+        A deletion that fails keeps nothing from being shown; the night repeats it.
+        """
         name = topic.now.topic
         dimension = OF_TOPIC[name]
+        self._write_cursor(topic, version)
         if topic.taken_back_from is not None:
             self._store.drop_taken_back(dimension, topic.taken_back_from)
-        if topic.now.is_worth_noting(topic.before):
-            self._store.write_cursor(topic.now, version)
         if topic.before is not None and topic.now.shown != topic.before.shown:
             self._store.drop_former(dimension, topic.now.shown)
         for reason, count in topic.letters.items():
@@ -197,3 +209,8 @@ class Dimensions:
         if topic.now.absent_since is not None:
             report.absent.append(name)
         report.behind[name] = topic.now.left(topic.found) if topic.found.topic_id else 0
+
+    def _write_cursor(self, topic: _Topic, version: int) -> None:
+        if topic.now.is_worth_noting(topic.written):
+            self._store.write_cursor(topic.now, version)
+            topic.written = topic.now

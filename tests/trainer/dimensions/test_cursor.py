@@ -29,8 +29,21 @@ def test_a_topic_that_was_never_read_is_read_from_its_beginning() -> None:
 def test_what_goes_on_keeps_its_reading() -> None:
     cursor = looked(READ, replace(HERE, ends={0: 12, 1: 4}), 5_000, 9, DAY_MS)
 
-    assert cursor == replace(READ, looked_at=5_000)
+    assert cursor == READ
     assert cursor.left(replace(HERE, ends={0: 12, 1: 4})) == 2
+
+
+def test_a_topic_counts_as_looked_at_only_where_its_end_was_met() -> None:
+    """A record that took a key back may lie in what is not read yet."""
+    longer = replace(HERE, ends={0: 12, 1: 5})
+    cursor = looked(READ, longer, 5_000, 9, DAY_MS)
+    half = reached(cursor, {0: 12}, longer, 5_000)
+    whole = reached(half, {1: 5}, longer, 5_000)
+    later = looked(half, longer, 1_000 + DAY_MS - 2 * NOTED_MS, 10, DAY_MS)
+
+    assert [one.looked_at for one in (cursor, half, whole)] == [1_000, 1_000, 5_000]
+    assert later.reading == 10
+    assert looked(READ, HERE, 5_000, 9, DAY_MS) == replace(READ, looked_at=5_000)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +73,15 @@ def test_a_topic_is_read_anew_once_tombstones_may_have_gone_unread() -> None:
 
 def test_a_new_reading_is_shown_once_it_has_met_the_end() -> None:
     begun = looked(READ, replace(HERE, topic_id="id-2"), 5_000, 9, DAY_MS)
-    half = reached(begun, {0: 10}, HERE)
-    whole = reached(half, {1: 4}, HERE)
+    half = reached(begun, {0: 10}, HERE, 5_000)
+    whole = reached(half, {1: 4}, HERE, 5_000)
 
     assert (half.shown, whole.shown) == (7, 9)
 
 
 def test_an_empty_topic_is_shown_at_once() -> None:
     empty = Found("id-2", "table-1", {0: 0})
-    cursor = reached(looked(READ, empty, 5_000, 9, DAY_MS), {}, empty)
+    cursor = reached(looked(READ, empty, 5_000, 9, DAY_MS), {}, empty, 5_000)
 
     assert cursor.shown == 9
 
