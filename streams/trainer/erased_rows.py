@@ -1,8 +1,8 @@
 """Rows of erased persons: found and taken out of every table that has names of people.
 
 Rows of `order_credit` are not deleted: the order becomes nobody's. Those of `event`, which is
-large, are hidden at once and leave the disks with one statement for all (`remove_hidden`); those of
-other tables leave at once.
+large, are hidden at once and leave the disks with one statement for all (`remove_hidden`), as do
+rows of dimensions that count no more; those of other tables leave at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,8 @@ from streams.clients.clickhouse import command, query
 
 RENAMED: Final = "order_credit"
 EMPTIED: Final = {one.table: one.named for one in DIMENSIONS if one.named}  # table -> its column
-HIDDEN: Final = ("event",)  # tables where rows are hidden before they are removed
+HIDDEN: Final = ("event",)  # tables where a person's rows are hidden before they are removed
+MASKED: Final = (*HIDDEN, *(one.table for one in DIMENSIONS))  # tables with hidden rows of any kind
 NAMES: Final = ("user_hash", *sorted({name for one in DIMENSIONS for name in one.persons}))
 AT_ONCE: Final = 2_000  # names in one statement
 HIDDEN_DAYS: Final = 6  # that rows are hidden at the most; a night later they are removed
@@ -163,7 +164,7 @@ def condition(columns: Sequence[str]) -> str:
 def remove_hidden(client: Client, before: Callable[[], None] = lambda: None) -> list[str]:
     """Begin to remove hidden rows from the disks, once in a week at the most; gives the tables."""
     removed = []
-    for table in HIDDEN:
+    for table in MASKED:
         given = {"table": table, "days": HIDDEN_DAYS}
         before()
         if not int(query(client, HIDES, given)[0]["parts"]):
