@@ -20,8 +20,9 @@ import msgspec
 
 from schemas.events import INPUTS
 from schemas.mentions import user_and_time
+from schemas.messages import Rejection
 from schemas.partitioner import partition_of
-from schemas.reference import own_key
+from schemas.reference import own_key, read_value
 from schemas.reference_types import REFERENCES
 from schemas.topics import MAX_MESSAGE_BYTES
 
@@ -88,8 +89,8 @@ def parse_line(line: bytes, path: Path = Path(), number: int = 0) -> Message:
     b'{oops'
 
     Raises:
-        ValueError: the line is no JSON object with a topic of ours and a value or raw, or what
-            it describes is larger than a topic takes.
+        ValueError: the line is no JSON object with a topic of ours and a value or raw, what it
+            describes is larger than a topic takes, or a reference record that has no key.
 
     """
     try:
@@ -105,10 +106,19 @@ def parse_line(line: bytes, path: Path = Path(), number: int = 0) -> Message:
     else:
         given = user if key is msgspec.UNSET else key
         sent_key = as_bytes(given) if given else None
+    if not sent_key and topic in REFERENCES:
+        raise ValueError(_without_key(topic, value))
     size = len(value or b"") + len(sent_key or b"")
     if size > MOST_BYTES:
         raise ValueError(f"{size} bytes, more than a topic takes ({MOST_BYTES})")
     return Message(topic, sent_key, value, at, path, number)
+
+
+def _without_key(topic: str, value: bytes | None) -> str:
+    """Why a reference record cannot be sent: brokers keep the newest record of each key."""
+    read = None if value is None else read_value(topic, value)
+    why = f": {read.error}" if isinstance(read, Rejection) else ""
+    return f'a record of {topic} needs a "key", and this value says none{why}'
 
 
 def _value(

@@ -73,16 +73,16 @@ def test_reference_records_that_would_be_refused_are_counted_with_their_reasons(
         line(profile("k1"))
         + line(profile("organic"))
         + line(profile("k1", 5))
-        + b'{"topic":"kol-profile","raw":"{oops"}\n'
+        + b'{"topic":"kol-profile","key":"k2","raw":"{oops"}\n'
         + b'{"topic":"kol-profile","key":"k2","value":{"kol_id":"k1"}}\n'
         + b'{"topic":"kol-profile","key":"k2","raw":null}\n'
         + b'{"topic":"kol-profile","raw":null}\n'
     )
     read = forecast(path)
 
-    assert read.messages == 7
+    assert (read.messages, read.unusable) == (6, 1)
     assert read.refused == {
-        **dict.fromkeys(("reserved_id", "bad_time", "not_json", "wrong_key", "null_key"), 1)
+        **dict.fromkeys(("reserved_id", "bad_time", "not_json", "wrong_key"), 1)
     }
     assert read.late.total() == 0
 

@@ -30,7 +30,6 @@ def test_a_reference_record_gets_the_key_that_its_value_says() -> None:
 
     assert parse_line(b'{"topic":"kol-notice","value":' + notice + b"}").key == b"k%2F1/violation/r"
     assert parse_line(b'{"topic":"kol-consents","value":{"user_id":"u1","ts":5}}').key == b"u1"
-    assert parse_line(b'{"topic":"kol-profile","value":{"kol_id":7}}').key is None
     given = parse_line(b'{"topic":"kol-notice","key":"x","value":' + notice + b"}")
     assert (given.key, given.value, given.at) == (b"x", notice, 5)
 
@@ -39,7 +38,22 @@ def test_a_reference_record_without_a_value_needs_a_key() -> None:
     gone = parse_line(b'{"topic":"kol-profile","key":"k1","raw":null}')
 
     assert (gone.key, gone.value) == (b"k1", None)
-    assert parse_line(b'{"topic":"kol-profile","raw":null}').key is None
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"topic":"kol-profile","raw":null}', "says none$"),
+        (b'{"topic":"kol-profile","key":"","value":{"kol_id":"k1"}}', "says none$"),
+        (b'{"topic":"kol-profile","key":null,"value":{"kol_id":"k1"}}', "says none$"),
+        (b'{"topic":"kol-profile","value":{"kol_id":7}}', r"says none: .*kol_id"),
+        (b'{"topic":"kol-profile","raw":"{oops"}', "says none: "),
+    ],
+)
+def test_a_reference_record_without_a_key_cannot_be_sent(line: bytes, why: str) -> None:
+    """Brokers refuse it, and all that is under way with it."""
+    with pytest.raises(ValueError, match=r"of kol-profile needs a \"key\", .*" + why):
+        parse_line(line)
 
 
 def test_raw_is_sent_as_it_is_given_even_when_it_is_no_utf8() -> None:
