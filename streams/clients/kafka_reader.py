@@ -18,7 +18,7 @@ Place = tuple[str, int]  # topic, partition
 
 LOG_APPEND_TIME = 1
 WAIT_MS = 200
-GIVE_UP_SECONDS = 20.0  # without a record although some are left: an open transaction holds them
+GIVE_UP_SECONDS = 20.0  # without getting on although something is left
 FETCH_BYTES = 2 << 20  # of a partition at a time; a longer record comes alone
 
 
@@ -100,9 +100,6 @@ class RecordReader:
         left = {tp: ends[place] for tp, place in tps.items() if starts[place] < ends[place]}
         async for record in self._read_range({tp: starts[tps[tp]] for tp in left}, left):
             yield record
-        for tp, end in left.items():
-            if await self._consumer.position(tp) < end:
-                raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
 
     async def read_all(self, places: Iterable[Place]) -> dict[Place, "PartitionRecords"]:
         """All records of these partitions up to where they end now.
@@ -120,9 +117,6 @@ class RecordReader:
         }
         async for record in self._read_range(first, ends):
             found[record.topic, record.partition].records.append(record)
-        for tp in tps.values():
-            if first[tp] < ends[tp] and await self._consumer.position(tp) < ends[tp]:
-                raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
         return found
 
     async def committed_end(self, place: Place) -> int:
@@ -142,12 +136,16 @@ class RecordReader:
         start = max(first, begin)
         async for record in self._read_range({tp: start}, {tp: end}):
             yield record
-        if start < end and await self._consumer.position(tp) < end:
-            raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
 
     async def _read_range(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
     ) -> AsyncIterator[TopicRecord]:
+        """The records of each partition from an offset up to another; to be read to their ends.
+
+        Raises:
+            BrokerError: nothing came for a while: a transaction is open, or a broker is away.
+
+        """
         left = {tp for tp, start in starts.items() if start < ends[tp]}
         if not left:
             return
@@ -156,17 +154,23 @@ class RecordReader:
         for tp in left:
             consumer.seek(tp, starts[tp])
         loop = asyncio.get_running_loop()
-        last_progress = loop.time()
-        while left and loop.time() - last_progress < GIVE_UP_SECONDS:
+        last_progress, reached = loop.time(), dict(starts)
+        while left:
             for tp, records in (await consumer.getmany(*left, timeout_ms=WAIT_MS)).items():
                 last_progress = loop.time()
                 for record in records:
                     if record.offset < ends[tp]:
                         yield _topic_record(record, self._kafka)
-            done = {tp for tp in left if await consumer.position(tp) >= ends[tp]}
+            before, reached = reached, {tp: await consumer.position(tp) for tp in left}
+            if any(at != before[tp] for tp, at in reached.items()):
+                last_progress = loop.time()  # also past what compaction or an abort has left empty
+            done = {tp for tp, at in reached.items() if at >= ends[tp]}
             if done:
                 consumer.pause(*done)
                 left -= done
+            elif loop.time() - last_progress >= GIVE_UP_SECONDS:
+                tp = min(left)  # silence is no end
+                raise BrokerError(f"{tp.topic}/{tp.partition} cannot be read to its end")
 
 
 def _topic_record(record: Any, kafka: Kafka) -> TopicRecord:  # noqa: ANN401  # aiokafka ships no types
