@@ -2,7 +2,8 @@
 
 One file keeps its order; several are merged by `ts`, since a topic read far ahead of the others
 loses what comes after. A time that no event can have takes no part in that. Reference records go
-before events of the same time. Memory does not grow with a file: at most `MOST_LINE_BYTES` of a
+before events of the same time; those of a file that has events go with its events, those of a pipe
+from its first event on. Memory does not grow with a file: at most `MOST_LINE_BYTES` of a
 line are kept.
 """
 
@@ -109,26 +110,49 @@ def merge_by_time(paths: Sequence[Path], now: int) -> Iterator[Message | Unusabl
         FileError: a file cannot be opened, before anything is given, or is damaged.
 
     """
-    files = [with_greatest_time(read_messages(path), now) for path in paths]
+    files = [_placed(path, now) for path in paths]
     for _, _, message in heapq.merge(*files, key=itemgetter(0, 1)):
         yield message
 
 
+def _placed(path: Path, now: int) -> Iterator[tuple[int, bool, Message | Unusable]]:
+    """The messages of a file with their places; of a pipe, whose first event is not known."""
+    first = None if is_read_once(path) else _place_of_first_event(path, now)
+    yield from with_greatest_time(read_messages(path), now, first)
+
+
+def _place_of_first_event(path: Path, now: int) -> int | None:
+    try:
+        for message in read_messages(path):
+            if isinstance(message, Message) and not message.is_reference:
+                return message.at if YEAR_2000 <= message.at <= now + FUTURE_MS else 0
+    except DamagedFileError:  # told once what is before the damage is given
+        pass
+    return None
+
+
 def with_greatest_time(
-    messages: Iterable[Message | Unusable], now: int
+    messages: Iterable[Message | Unusable], now: int, first_event: int | None = None
 ) -> Iterator[tuple[int, bool, Message | Unusable]]:
     """Each message with its place in the merge: the greatest possible time so far, is an event.
 
-    After the first event of a file its reference records are placed as that event is: the time
-    of one may be anything, and must not hold up the events behind it.
+    Reference records of a file that has events are placed as the event before them is, or as the
+    first one: the time of one may be anything, and must not hold up the events behind it.
+
+    Args:
+        messages: of one file.
+        now: milliseconds.
+        first_event: the place of its first event; None: it has none, or that is not known.
+
     """
-    greatest, has_events = 0, False
+    greatest, has_events = first_event or 0, False
     for message in messages:
         if isinstance(message, Message):
             if not message.is_reference and not has_events:
                 greatest, has_events = 0, True
             is_possible = YEAR_2000 <= message.at <= now + FUTURE_MS
-            if is_possible and not (message.is_reference and has_events):
+            goes_along = message.is_reference and (has_events or first_event is not None)
+            if is_possible and not goes_along:
                 greatest = max(greatest, message.at)
         yield greatest, has_events, message
 

@@ -95,6 +95,33 @@ def test_a_reference_record_among_events_does_not_hold_them_up(tmp_path: Path) -
     assert times(first, other) == [0, NOW - T0, 1, 2, 3]
 
 
+def test_a_reference_record_before_the_events_of_its_file_does_not_hold_them_up(
+    tmp_path: Path,
+) -> None:
+    first = written(
+        tmp_path / "first", [profile("k1", NOW), click("1", T0 + 1), click("2", T0 + 4)]
+    )
+    other = written(tmp_path / "other", [click("3", T0), click("4", T0 + 2)])
+    odd = written(tmp_path / "odd", [profile("k2", T0 + 9), click("5", 0), click("6", T0 + 3)])
+
+    assert times(first, other) == [0, NOW - T0, 1, 2, 4]
+    assert times(odd, other) == [9, -T0, 0, 2, 3]  # as a time that no event can have: at once
+
+
+def test_a_damaged_file_of_reference_records_gives_what_is_before_the_damage(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "profiles.gz"
+    whole = gzip.compress(b"".join(line(profile(f"k{at}", T0 + at)) for at in range(2_000)))
+    path.write_bytes(whole[:-50])
+
+    messages = merge_by_time([path], NOW)
+
+    assert isinstance(next(messages), Message)
+    with pytest.raises(DamagedFileError):
+        list(messages)
+
+
 def test_a_line_that_is_no_message_is_given_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\nnot json\n" + line(click("1")))
