@@ -313,4 +313,5 @@ def next_migration() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(next_migration() + "\n")
+    if lacking := next_migration():
+        sys.stdout.write(lacking + "\n")

@@ -1,5 +1,7 @@
 """The DDL of the tables that `schemas.rows` describes, beside what the migrations make."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -124,3 +126,11 @@ def test_a_wider_cell_comments_the_views_that_it_rewrites() -> None:
     later = [*migration_files(), MigrationFile(9999, "9999_wider.sql", "\n".join(minute_views()))]
 
     assert missing_comments(comments_after(later)) == []
+
+
+def test_where_nothing_is_missing_the_next_migration_prints_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sinks.statements"], capture_output=True, check=True
+    )
+
+    assert done.stdout == b""
