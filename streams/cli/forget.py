@@ -69,6 +69,9 @@ def _print_report(report: "Report") -> None:
         out.print(
             f"{topic} is the shop's and has {n:,} records of this user until it takes them back"
         )
+    if report.anonymous:
+        ids = ", ".join(report.anonymous)
+        out.print(f"anonymous ids of this user by identity, forget these, too: {ids}")
     kept = ", ".join(f"{topic} {days:g} d" for topic, days in report.inputs.items())
     out.print(f"The input topics are the shop's and keep its events: {kept}")
     for place, n in report.traces.found.items():

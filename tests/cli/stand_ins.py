@@ -181,7 +181,7 @@ def comparison(text: str) -> dict[str, Any]:
 
 def erasure(text: str) -> Report:
     traces = Traces({text: 1}, {text: 1})
-    return Report(0, 1, {text: 1}, 1, traces, {text: 1.0})
+    return Report(0, 1, {text: 1}, 1, traces, {text: 1.0}, anonymous=[text])
 
 
 def topics(text: str) -> Callable[..., Any]:

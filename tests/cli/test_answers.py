@@ -130,6 +130,17 @@ def test_an_id_that_nobody_had_ends_differently_from_one_that_was_forgotten(
     assert json.loads(kol(*words, "--json").stdout)["known"] is known
 
 
+def test_the_other_ids_of_a_forgotten_user_are_on_the_screen_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    erase = sys.modules["streams.operations.forget.erase"]
+    monkeypatch.setattr(erase, "forget", awaits(Report(1, anonymous=["anon-17", "anon-18"])))
+    words = ("forget", "u1", "--yes", "--home", str(tmp_path))
+
+    assert "forget these, too: anon-17, anon-18" in " ".join(kol(*words).output.split())
+    assert "anon-1" not in kol(*words, "--json").stdout
+
+
 @pytest.mark.parametrize(("rolled_up", "days"), [(True, "are up to date"), (False, "stay as they")])
 def test_a_drain_says_that_it_is_done(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, rolled_up: bool, days: str

@@ -22,7 +22,7 @@ from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS, ERASURES
 from streams.clients.clickhouse import query
 from streams.clients.kafka_admin import kafka_admin
-from streams.operations.forget.references import count_references
+from streams.operations.forget.references import Told, read_references
 from streams.operations.forget.search import Person
 from streams.settings import ClickHouse, Kafka, Settings
 from streams.trainer.consents import Consents
@@ -365,11 +365,9 @@ def test_what_reference_topics_still_say_of_a_forgotten_user_is_counted(shop: Sh
     shop.send("perception", {"kol_id": "k", "respondent": "u1", "wave": "w", "ts": TS})
     person = Person("u1", 0, shop.now + 3_600_000, ())
 
-    assert asyncio.run(count_references(shop.settings, person)) == {
-        "identity": 1,
-        "kol-profile": 1,
-        "perception": 1,
-    }
+    assert asyncio.run(read_references(shop.settings, person)) == Told(
+        {"identity": 1, "kol-profile": 1, "perception": 1}, ["a", "b"]
+    )
 
 
 def test_hidden_rows_leave_the_disks_with_one_statement_a_week(shop: Shop) -> None:

@@ -38,7 +38,7 @@ from streams.clients.kafka_reader import record_reader
 from streams.errors import ExpectedError, named
 from streams.operations.drain import Observer, drain
 from streams.operations.forget.former_hashes import Pseudonyms
-from streams.operations.forget.references import count_references
+from streams.operations.forget.references import read_references
 from streams.operations.forget.search import (
     OnStep,
     Person,
@@ -71,6 +71,7 @@ class Report:
     traces: Traces = field(default_factory=Traces)
     inputs: dict[str, float] = field(default_factory=dict)  # topic -> days it keeps events
     references: dict[str, int] = field(default_factory=dict)  # topic -> records about the person
+    anonymous: list[str] = field(default_factory=list)  # ids that were bound to the user
     known: bool = False  # whether anything of the user was kept before
 
     @property
@@ -79,7 +80,7 @@ class Report:
         return sum(self.deleted.get(table, 0) for table in HIDDEN)
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, for JSON."""
+        """All fields for JSON, which may be kept: without the user's other ids."""
         return {
             "forgotten": not self.traces.found,
             "known": self.known,
@@ -130,7 +131,8 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
         await _erase_records(settings, person, places, report)
         report.traces = await search(engine, settings.kafka, person, on_step)
         on_step("counting what reference topics say")
-        report.references = await count_references(settings, person)
+        told = await read_references(settings, person)
+        report.references, report.anonymous = told.counts, told.anonymous
     finally:
         await asyncio.to_thread(engine.close)
     with kafka_admin(settings.kafka) as broker:
