@@ -248,7 +248,9 @@ class NumberLog:
         if value is None:
             self._remove(read)
             return
-        seen = self._seen.setdefault(read.number, _Seen(read.kind))
+        seen = self._seen.get(read.number)
+        if seen is None or (seen.kind != read.kind and SEAL not in seen.keys):
+            seen = self._seen[read.number] = _Seen(read.kind)  # the other one was given up
         if SEAL in seen.keys:
             seen.keys.setdefault(read.part, None)
             return
