@@ -121,7 +121,10 @@ class NumbersReader:
                 if records := found.get(self._tp):
                     self._add(records)
                     await self._warm_up()
-                self._position = await consumer.position(self._tp)
+                position = await consumer.position(self._tp)
+                if position < self._position:  # and nothing there that `_add` could tell it by
+                    self._be_another_topic()
+                self._position = position
                 self._follow(consumer)
         finally:
             with suppress(KafkaError):
@@ -130,11 +133,14 @@ class NumbersReader:
     def _add(self, records: Sequence[Any]) -> None:
         """Take in records; if they begin before those of former times, the topic is another."""
         if records[0].offset < self._position:
-            log.error("%s was made anew: what it said before counts no more", SNAPSHOTS)
-            self._begin_anew()
+            self._be_another_topic()
         for one in records:
             by_broker = one.timestamp_type == LOG_APPEND_TIME
             self.known.log.add(one.key, one.value, one.timestamp, by_broker=by_broker)
+
+    def _be_another_topic(self) -> None:
+        log.error("%s was made anew: what it said before counts no more", SNAPSHOTS)
+        self._begin_anew()
 
     async def _warm_up(self) -> None:
         """Find out where ids stand in new numbers, in a thread: before anybody asks."""

@@ -178,6 +178,20 @@ async def test_a_topic_that_was_made_anew_says_all_that_counts(
     await until(lambda: numbers(reader) == [1])
 
 
+async def test_a_topic_that_was_made_anew_and_is_empty_says_nothing_any_more(
+    topic: Topic, reader: NumbersReader
+) -> None:
+    for _ in range(3):
+        topic.publish()
+    reader.need(NEVER)
+    await until(lambda: numbers(reader) == [1, 2, 3])
+    topic.records.clear()
+    await until(lambda: numbers(reader) == [])
+    for _ in range(4):  # more records than before
+        topic.publish()
+    await until(lambda: numbers(reader) == [1, 2, 3, 4])
+
+
 async def test_what_only_older_records_ask_for_is_let_go_and_read_again_when_they_come(
     topic: Topic, reader: NumbersReader
 ) -> None:
