@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.number_log import NumberLog
-from schemas.numbered import KINDS, READ_AFTER_MS
+from schemas.numbered import KINDS, READ_AFTER_MS, SEAL, decode_key
 from schemas.topics import SNAPSHOTS
 from streams.clients.kafka_admin import client_options
 from streams.core.user.known_values import KnownValues
@@ -71,6 +71,8 @@ class NumbersReader:
         if since < self._given_up_to:
             self.stop()
             self._begin_anew()
+        if self._given_up_to == NEVER:  # the first one: so a start does not hold all that is there
+            self._given_up_to = since - SPARE_MS
         self.start()
 
     def give_up(self, since: int) -> None:
@@ -137,10 +139,15 @@ class NumbersReader:
         for one in records:
             by_broker = one.timestamp_type == LOG_APPEND_TIME
             self.known.log.add(one.key, one.value, one.timestamp, by_broker=by_broker)
+            key = decode_key(one.key)
+            if key is not None and key.part == SEAL:
+                self.known.log.forget_before(key.kind, self._given_up_to)
 
     def _be_another_topic(self) -> None:
         log.error("%s was made anew: what it said before counts no more", SNAPSHOTS)
+        given_up_to = self._given_up_to
         self._begin_anew()
+        self._given_up_to = given_up_to
 
     async def _warm_up(self) -> None:
         """Find out where ids stand in new numbers, in a thread: before anybody asks."""

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from schemas.entries import Entries, texts
+from schemas.number_log import NumberLog
 from schemas.numbered import CONTENT, HOLDS_AFTER_MS, encode_number
 from schemas.topics import SNAPSHOTS
 from streams.settings import Kafka
@@ -213,6 +214,33 @@ async def test_what_only_older_records_ask_for_is_let_go_and_read_again_when_the
     assert (still, less, same) == ([1, 2], [2], True)
     assert asked_at(reader) == NEVER
     await until(lambda: numbers(reader) == [1, 2])
+
+
+async def test_a_start_holds_only_numbers_that_records_from_its_state_on_ask_for(
+    topic: Topic, reader: NumbersReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    froms = []
+    for _ in range(4):
+        topic.publish()
+        froms.append(topic.now + HOLDS_AFTER_MS)
+        topic.now += 2 * HOUR
+    most: list[int] = []
+    add = NumberLog.add
+
+    def watched(log: NumberLog, *record: Any, **how: Any) -> None:  # noqa: ANN401  # as it is
+        add(log, *record, **how)
+        most.append(len(log.numbers(CONTENT)))
+
+    monkeypatch.setattr(NumberLog, "add", watched)
+    reader.need(froms[2] + SPARE_MS)
+    await until(lambda: numbers(reader) == [3, 4])
+    reader.need(froms[3] + SPARE_MS)
+    held = numbers(reader)
+    reader.need(froms[2] - 1)  # a partition that lags further behind
+    await until(lambda: numbers(reader) == [2, 3, 4])
+
+    assert held == [3, 4]
+    assert max(most[: len(topic.records)]) == 2
 
 
 async def test_parts_without_a_seal_say_nothing_and_hold_nobody_up(
