@@ -149,6 +149,8 @@ class Health:
         """Whether something else is to blame where nothing moves; its time begins anew then."""
         if any(sink.state is not State.OK for sink in self._sinks.values()):
             return True  # a new process would wait, too
+        if self._intake.read_ahead.long_waits:
+            return True  # as above: the brokers do not bring what has to be known
         paused_s = self._intake.backpressure.paused_s
         if paused_s is not None and paused_s < 2 * self._settings.clickhouse.insert_seconds:
             return True  # an insert is without an answer, and not yet given up

@@ -178,7 +178,9 @@ def histories(draw: st.DrawFn) -> History:
             continue
         whole = [base for base in history.bases if base == max(history.bases)]
         base = draw(st.sampled_from([None, *whole]))
-        damage = draw(st.sampled_from(["", "", "", "lost", "bent", "unsealed", "aborted", "aborted"]))
+        damage = draw(
+            st.sampled_from(["", "", "", "lost", "bent", "unsealed", "aborted", "aborted"])
+        )
         history.publish(draw(STATES), base, damage)
     return history
 

@@ -10,7 +10,8 @@ import pytest
 from schemas.blocks import Block
 from schemas.cells import NAMES
 from schemas.events import CLICKSTREAM, PURCHASES
-from schemas.topics import CELLS
+from schemas.reference_types import CONSENTS
+from schemas.topics import CELLS, SNAPSHOTS
 from sinks.base import Fault, State
 from sinks.base import Health as SinkHealth
 from streams.core.kol.memory import KolMemory
@@ -145,6 +146,21 @@ def test_a_sink_that_is_away_is_waited_for(world: World, state: State) -> None:
     world.sink.state = state
 
     assert world.after(10 * STUCK_SECONDS).health.live() == []
+
+
+@pytest.mark.parametrize("topic", [CONSENTS, SNAPSHOTS])
+def test_a_restart_does_not_help_inputs_that_wait_for_what_is_read_beside_them(
+    world: World, topic: str
+) -> None:
+    world.intake.read_ahead.long_waits[topic] = 6.0
+    waits = world.after(10 * STUCK_SECONDS).health.live()
+    said = world.health.ready()
+    world.intake.read_ahead.long_waits.clear()
+    goes_on = world.health.live()
+
+    assert waits == goes_on == []
+    assert f"inputs have waited 6 s for {topic} to be read to its end" in said
+    assert world.after(STUCK_SECONDS + 1).health.live()
 
 
 def test_a_sink_that_is_back_after_long_leaves_time_to_move(world: World) -> None:
