@@ -107,7 +107,7 @@ def wire_transport(app: faust.App, settings: Settings, hooks: Hooks, *, leaves: 
             others=(ERASURES, CONSENTS, kafka.broker_topic(CELLS)),
             hooks=hooks,
             horizon_ms=HORIZON_MS,
-            first=frozenset({CONSENTS}),
+            first=frozenset({CONSENTS}) if settings.clickhouse.events else frozenset(),
             keyed=frozenset({CONSENTS}),
             protocol=protocol(formats()),
             leaves=leaves,
@@ -243,6 +243,14 @@ def inputs_at_end(app: faust.App, kafka: Kafka, partition: int) -> dict[str, Inp
         for topic, at in positions.items()
         if at.is_at_high_watermark and at.delivered is not None and at.end_at is not None
     }
+
+
+def beside(
+    app: faust.App, settings: Settings, lanes: LaneTable, numbers: NumbersReader
+) -> list[Beside]:
+    """What inputs wait for: consents speak of rows of `event` only, numbers of all that is made."""
+    consents = [consents_beside(app, lanes)] if settings.clickhouse.events else []
+    return [*consents, numbers.beside()]
 
 
 def consents_beside(app: faust.App, lanes: LaneTable) -> Beside:
