@@ -256,7 +256,7 @@ class Trainer:
             )
         except StoppedError:
             log.info("turn %s is cut off: the next one does what is left", name)
-            return Report()
+            return Report(left="it was cut off")
         finally:
             self.health.end()
         said = {field: generation} if field else {}
@@ -284,7 +284,7 @@ class Trainer:
         )
 
     def _check(self) -> None:
-        if self._is_stopping.is_set() or not self._lock.is_assigned:
+        if self._is_stopping.is_set() or not self._lock.is_assigned:  # another one goes on
             raise StoppedError
         self.health.move()
 

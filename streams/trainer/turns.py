@@ -39,7 +39,7 @@ class Work:
     """What a turn is given."""
 
     client: Client
-    before: Callable[[], None]  # each statement; raises `StoppedError` once the process is to end
+    before: Callable[[], None]  # each statement; raises `StoppedError` where the turn is to end
     settings: Settings
     generation: int
     number: int  # rises with every turn of the process
@@ -57,7 +57,7 @@ class Turn(NamedTuple):
 
 
 class StoppedError(Exception):
-    """The process is to end; what is left of the turn is for the next one."""
+    """The process is to end, or has lost the lock; what is left of the turn is for the next one."""
 
 
 def patient_client(settings: Settings) -> Client:

@@ -36,6 +36,7 @@ from streams.trainer.numbering import Numbering
 from streams.trainer.population import SOURCES
 from streams.trainer.publishing import NotPublishedError, Numbers
 from streams.trainer.report import Report
+from streams.trainer.turns import StoppedError
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import connection_settings
 from tests.integration.topics import create_topics
@@ -146,6 +147,21 @@ async def main(broker, topic, step):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+
+async def test_who_may_not_write_any_more_commits_nothing_and_the_next_one_can(
+    topic: Topic,
+) -> None:
+    def lost() -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        await topic.numbers().publish({CONTENT: contents({"a": 1})}, NOW, before=lost)
+    nothing = held(await topic.read())
+    await topic.numbers().publish({CONTENT: contents({"b": 0})}, NOW)
+
+    assert nothing is None
+    assert held(await topic.read()) == {"b": 0}
 
 
 @pytest.mark.parametrize(("step", "number"), [("commit", 2), ("seal", 3)])

@@ -258,6 +258,41 @@ async def test_a_turn_whose_lock_was_lost_meanwhile_does_not_count() -> None:
     assert trainer.health.status()["turns"][MINUTES]["last_success"] is None
 
 
+@dataclass(slots=True)
+class LostLock(ScriptedLock):
+    """A lock that is lost for a moment."""
+
+    is_lost: bool = False
+
+    @property
+    def is_assigned(self) -> bool:
+        return not self.is_lost
+
+
+async def test_a_turn_ends_before_the_next_statement_once_the_lock_is_lost() -> None:
+    lock = LostLock([1])
+    ended: list[Exception] = []
+
+    def take(work: Work) -> Report:
+        work.before()
+        lock.is_lost = True
+        try:
+            work.before()
+        except StoppedError as error:
+            ended.append(error)
+            raise
+        return Report()
+
+    trainer = Tried(lock, take, every=3_600.0)
+    trainer._clock = trainer._schedule._clock = lambda: 1_000.0
+    await rounds(trainer, 1)
+
+    assert len(ended) == 1
+    assert lock.noted == []
+    assert trainer.exported(FAILURES) == 0
+    assert trainer._schedule.due[MINUTES] == 1_000.0 + 30.0  # where it is the holder again
+
+
 async def test_who_takes_over_knows_when_the_former_holders_turns_succeeded() -> None:
     former = Notes("shop-1", 7, 0, settled=1, succeeded={MINUTES: NOW - 60_000, "nightly": 3})
     lock = ScriptedLock([2])
