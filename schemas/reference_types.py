@@ -183,7 +183,7 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Consent(Struct, frozen=True, kw_only=True, gc=False):
-    """What a family allows to be used, from the record time on; what is not allowed is not kept."""
+    """What a family allows to be kept of events that are appended 5 s after it or later."""
 
     user_id: Annotated[Id, about("the user; key of the record")]
     ts: Annotated[Moment, about("when it was given: milliseconds since the epoch, UTC")]

@@ -269,7 +269,7 @@ class Worker(_Part):
 
 
 class Trainer(_Part):
-    """The behaviour of the process that keeps the roll-ups."""
+    """The behaviour of the trainer."""
 
     host: str = Field("127.0.0.1", description="Address to serve the trainer's pages on.")
     port: int = Field(0, ge=0, le=65535, description="Port of these pages; 0 picks a free one.")

@@ -1,4 +1,4 @@
-"""`kol trainer`: run the process that keeps the roll-ups."""
+"""`kol trainer`: run the process that keeps roll-ups, dimensions and numbered values."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ def trainer(
     ] = None,
     home: Home = HOME,
 ) -> None:
-    """Run the process that keeps roll-ups and dimensions up to date, until SIGTERM.
+    """Run the process that keeps roll-ups, dimensions and numbered values, until SIGTERM.
 
     A turn is a pass over what has changed since the last one: "minutes" adds up by hour and day,
     "dimensions" reads the reference topics, "numbers" publishes what changed of contents and KOLs
@@ -33,8 +33,8 @@ def trainer(
     again what came back of erased persons.
 
     Of all that run for a deployment one holds the lock and takes turns; the others stand by and
-    take over once it ends or its session does. Where it is down roll-ups stand still, and nothing
-    is lost: the next turn does what is left.
+    take over once it ends or its session does. Where it is down all of this stands still, and
+    nothing is lost: the next turn does what is left.
     """
     from streams.settings import load
     from streams.trainer.process import run

@@ -1,4 +1,4 @@
-"""How the trainer of an app stands, in words: who holds its lock, and whether roll-ups follow."""
+"""How the trainer of an app stands, in words: who holds its lock, and which turns follow."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Judging whether a trainer keeps the roll-ups."""
+"""Judging whether a trainer keeps roll-ups and numbered values."""
 
 from streams.operations import trainer_standing
 from streams.operations.doctor.findings import Finding, fault, fine, warning
