@@ -162,6 +162,8 @@ class FlushLoop:
         begun = self._lanes.clock()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
+                for side in Side:  # first of all: rows of `event` may be all that cannot leave
+                    await self.flush(side)
                 await self.flush_events(at_once=True)
                 await self._snapshots.wait()
                 for side in Side:

@@ -161,6 +161,23 @@ async def test_a_drain_writes_them_before_its_snapshot() -> None:
     assert world.released[-1][CLICKSTREAM, 0] == 1
 
 
+async def test_a_drain_whose_rows_of_events_hang_has_written_all_else() -> None:
+    world = world_of()
+    await world.fold(click(ts=NOW), click(ts=NOW, event="a kind nobody knows"))
+    await world.fold(paid(ts=NOW))
+    world.outputs.hangs = {"event"}
+
+    drain = asyncio.create_task(world.loop.drain())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    drain.cancel()
+    await asyncio.wait([drain])
+
+    assert {"order_credit", "door_count", "unknown_kind"} <= set(world.outputs.events)
+    assert world.outputs.sent == [0]
+    assert not world.released
+
+
 @pytest.mark.parametrize("capacity", [Capacity(400_000, 1 << 27, 1), Capacity(400_000, 100)])
 async def test_folding_waits_while_too_many_rows_of_events_wait(capacity: Capacity) -> None:
     world = world_of(capacity=capacity)

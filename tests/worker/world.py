@@ -1,5 +1,6 @@
 """One user lane with everything around it, on stand-ins and a clock of its own."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,16 +35,19 @@ LONG = 60.0  # seconds ago: a partition that has not just begun
 
 
 class FakeOutputs:
-    """Ways out that can be shut."""
+    """Ways out that can be shut, or hang for some tables."""
 
     def __init__(self) -> None:
         self.is_shut = False
+        self.hangs: set[str] = set()  # tables whose rows are never acknowledged
         self.events: list[str] = []
         self.sent: list[int] = []
 
     async def write_rows(self, rows: Rows) -> None:
         if self.is_shut:
             raise ConnectionError
+        if rows.table in self.hangs:
+            await asyncio.Event().wait()
         self.events.append(rows.table)
 
     async def send_blocks(self, blocks: Sequence[tuple[int, bytes]]) -> None:
