@@ -123,10 +123,11 @@ class FlushLoop:
     ) -> list[Captured]:
         """Copy the lanes that are due, then send all that is pending; gives the copies."""
         captured: list[Captured] = []
+        held = 0 if side is Side.KOL else self._snapshots.waiting_bytes  # by rows of `event`
         try:
             captured.extend(
                 (lane, pending, self._events_written(side, lane))
-                for lane, pending in captures(lanes, now, all_of_them=snapshot)
+                for lane, pending in captures(lanes, now, all_of_them=snapshot, waiting_bytes=held)
             )
             await self._send_pending(side)
         except BaseException:

@@ -28,11 +28,14 @@ class SnapshotWriter:
         self._telemetry = telemetry
         self._release = release
         self._writing: set[asyncio.Task[None]] = set()
+        self.waiting_bytes = 0  # of copies that wait until something else is written
 
     def start(
         self, lane: Lane, pending: PendingSnapshot, written: Awaitable[None] | None = None
     ) -> None:
         """Begin to write one, once `written` has ended."""
+        if written is not None:
+            self.waiting_bytes += pending.capture.changed_bytes
         task = asyncio.create_task(self._write(lane, pending, written))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -48,7 +51,7 @@ class SnapshotWriter:
     ) -> None:
         try:
             if written_before is not None:
-                await written_before
+                await self._wait_for(written_before, pending)
             written = await lane.log.write(pending.capture, pending.offsets)
         except Exception as error:  # noqa: BLE001  # fenced or worse: this worker is not the owner
             lane.snapshot_failed()
@@ -59,6 +62,12 @@ class SnapshotWriter:
         self._release({(topic, lane.partition): at for topic, at in pending.offsets.items()})
         self._export(lane, written.seconds, written.written_bytes)
 
+    async def _wait_for(self, written: Awaitable[None], pending: PendingSnapshot) -> None:
+        try:
+            await written
+        finally:
+            self.waiting_bytes -= pending.capture.changed_bytes
+
     def _export(self, lane: Lane, seconds: float, size: int) -> None:
         side = lane.side.value
         self._telemetry.observe("kol_snapshot_seconds", seconds, side)
@@ -68,14 +77,15 @@ class SnapshotWriter:
 
 
 def captures(
-    lanes: Sequence[Lane], now: float, *, all_of_them: bool
+    lanes: Sequence[Lane], now: float, *, all_of_them: bool, waiting_bytes: int = 0
 ) -> Iterator[tuple[Lane, PendingSnapshot]]:
     """Copies of the lanes whose snapshot is due, or of all that changed.
 
-    Once they are large the others wait for the next flush, so that batches come between. A lane
-    that holds its watermark waits, too: else offsets were durable before it was announced.
+    Once they are large the others wait for the next flush, so that batches come between; so they
+    do while former copies cannot be written and hold `waiting_bytes`. A lane that holds its
+    watermark waits, too: else offsets were durable before it was announced.
     """
-    copied = 0
+    copied = waiting_bytes
     for lane in lanes:
         is_wanted = lane.is_snapshot_due(now) and copied < COPY_BYTES
         is_wanted |= all_of_them and lane.is_dirty and not lane.is_snapshotting

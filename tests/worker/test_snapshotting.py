@@ -1,13 +1,19 @@
 """When memory is copied and written, and what a failure does."""
 
+import asyncio
+
 import pytest
 
 from schemas.events import PURCHASES
+from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
+from streams.snapshots import Pace
 from streams.snapshots.statelog import Written
+from streams.worker.kol_lane import KolLane
+from streams.worker.lanes import Mute
 from streams.worker.user_lane import FIRST_SECONDS
 from tests.builders import click, paid
-from tests.worker.world import LONG, NOW, World
+from tests.worker.world import IN_FULL, LONG, NOW, StubLog, World
 
 
 async def test_a_partition_that_comes_to_rest_is_kept_at_once() -> None:
@@ -85,6 +91,68 @@ async def test_large_memories_are_copied_one_a_round_so_that_batches_come_betwee
         await world.snapshots.wait()
 
     assert kept == [[True, False], [False, True]]
+
+
+async def test_large_copies_that_wait_for_rows_of_events_do_not_heap_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.worker.snapshotting.COPY_BYTES", 1)
+    world = World(begun_at=-LONG, reading=IN_FULL)
+    other = world.add_lane(1)
+    await world.fold(click(ts=NOW))
+    world.time = LONG
+
+    for _ in range(3):
+        await world.loop.flush(Side.USER)
+        await asyncio.sleep(0)
+    while_waiting = world.lane.is_snapshotting, other.is_snapshotting
+    await world.loop.flush_events(at_once=True)
+    await world.snapshots.wait()
+    await world.loop.flush(Side.USER)
+
+    assert while_waiting == (True, False)
+    assert other.is_snapshotting
+    await world.snapshots.wait()
+
+
+async def test_a_copy_that_waits_in_vain_holds_up_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.worker.snapshotting.COPY_BYTES", 1)
+    world = World(begun_at=-LONG, reading=IN_FULL)
+    other = world.add_lane(1)
+    await world.fold(click(ts=NOW))
+    await world.loop.flush(Side.USER)
+    world.time = LONG
+    await world.loop.flush(Side.USER)
+    world.lanes.remove([0])
+    await world.loop.flush_events(at_once=True)
+    await world.snapshots.wait()
+
+    await world.loop.flush(Side.USER)
+
+    assert other.is_snapshotting
+    await world.snapshots.wait()
+
+
+async def test_copies_of_the_kol_side_wait_for_no_rows_of_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.worker.snapshotting.COPY_BYTES", 1)
+    world = World(begun_at=-LONG, reading=IN_FULL)
+    log, pace = StubLog(world.outputs.events), Pace(due_at=0.0)
+    kol = KolLane(0, KolMemory(0, 1), log, pace, Mute())  # type: ignore[arg-type]  # a stand-in
+    world.lanes.kol[0] = kol
+    await world.fold(click(ts=NOW))
+    world.time = LONG
+    await world.loop.flush(Side.USER)
+
+    await world.loop.flush(Side.KOL)
+
+    assert (world.lane.is_snapshotting, kol.is_snapshotting) == (True, True)
+    world.lanes.remove([0])
+    await world.loop.flush_events(at_once=True)
+    await world.snapshots.wait()
 
 
 async def test_a_drain_copies_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
