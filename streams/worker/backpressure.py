@@ -60,22 +60,22 @@ class Backpressure:
     def update(self) -> None:
         """Pause or resume by what is unacknowledged now.
 
-        A pause ends the mute of restored lanes: a short dip is better than memory without end.
+        Where it is the rows that a mute keeps back, a pause ends the mute of restored lanes: a
+        short dip is better than memory without end. Rows of `event` leave whoever is mute.
         """
         messages, size = self.unacknowledged()
         events, event_size = self.waiting_events()
-        if (
-            messages > self._capacity.messages
-            or events > self._capacity.events
-            or max(size, event_size) > self._capacity.bytes
-        ):
+        capacity = self._capacity
+        is_behind = messages > capacity.messages or size > capacity.bytes
+        if is_behind:
+            for lane in self._lanes.user.values():
+                lane.mute.lift()
+        if is_behind or events > capacity.events or event_size > capacity.bytes:
             self._pause()
         else:
             self._resume()
 
     def _pause(self) -> None:
-        for lane in self._lanes.user.values():
-            lane.mute.lift()
         if self._paused_at is None:
             self._paused_at = self._counted_to = self._lanes.clock()
         self._has_capacity.clear()

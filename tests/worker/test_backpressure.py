@@ -8,7 +8,7 @@ from schemas.events import CLICKSTREAM
 from streams.core.sides import Side
 from streams.worker.backpressure import Capacity
 from tests.builders import click, record_batch
-from tests.worker.world import LONG, NOW, World
+from tests.worker.world import IN_FULL, LONG, NOW, World
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,35 @@ async def test_a_mute_lane_speaks_early_when_too_much_waits() -> None:
 
     assert "door_count" in world.outputs.events
     assert world.backpressure.paused_s is None
+
+
+async def test_a_mute_lane_stays_so_while_only_rows_of_events_are_too_many() -> None:
+    capacity = Capacity(400_000, 1 << 27, 1)
+    world = World(mute_until={CLICKSTREAM: 1_000}, capacity=capacity, reading=IN_FULL)
+    await world.fold(click(ts=NOW, event_id="a"), click(ts=NOW, event_id="b"))
+    paused = world.backpressure.paused_s
+
+    await world.loop.flush(Side.USER)
+    await world.loop.flush_events(at_once=True)
+
+    assert paused is not None
+    assert world.backpressure.paused_s is None
+    assert "door_count" not in world.outputs.events
+
+
+async def test_a_mute_lane_stays_so_while_only_messages_behind_rows_of_events_are_too_large() -> (
+    None
+):
+    events = [click(ts=NOW, event_id=event_id) for event_id in "ab"]
+    size = sum(len(value or b"") for value in record_batch(CLICKSTREAM, events).values)
+    world = World(begun_at=-LONG, capacity=Capacity(400_000, size - 1), reading=IN_FULL)
+    mute = world.add_lane(1, mute_until={CLICKSTREAM: 1_000})
+    for offset, event in enumerate(events):
+        await world.fold(event, first_offset=offset)
+        await world.loop.flush(Side.USER)
+
+    assert world.backpressure.paused_s is not None
+    assert mute.mute.until
 
 
 async def test_the_time_that_folding_waited_is_told() -> None:
