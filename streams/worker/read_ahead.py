@@ -98,13 +98,15 @@ class ReadAhead:
     ) -> None:
         enough = min(newest, self._now_ms() + one.leeway_ms)  # asked for from now on
         begun = counted = self._waiting[one.topic] = self._clock()
-        while is_wanted() and not self._is_read(one, partition, enough):
-            await asyncio.sleep(POLL_SECONDS)
-            now = self._clock()
-            self._telemetry.add(READ_AHEAD, now - counted, one.topic)
-            counted = now
-        if self._waiting.get(one.topic) == begun:
-            del self._waiting[one.topic]
+        try:
+            while is_wanted() and not self._is_read(one, partition, enough):
+                await asyncio.sleep(POLL_SECONDS)
+                now = self._clock()
+                self._telemetry.add(READ_AHEAD, now - counted, one.topic)
+                counted = now
+        finally:  # also where nobody waits any more: else it would be said for ever
+            if self._waiting.get(one.topic) == begun:
+                del self._waiting[one.topic]
 
     def _is_read(self, one: Beside, partition: int, newest: int) -> bool:
         reached = one.reached(partition)

@@ -142,6 +142,17 @@ async def test_a_long_wait_is_told() -> None:
     assert not scene.ahead.long_waits
 
 
+async def test_a_wait_that_was_cancelled_excuses_nobody() -> None:
+    scene = Scene()
+    scene.progress = Progress(5, None, None)
+    await scene.passes(NOON)
+    scene.task.cancel()
+    await scene.is_done()
+    scene.clock = 60.0
+
+    assert not scene.ahead.long_waits
+
+
 async def test_what_is_looked_at_each_second_is_known_when_a_batch_comes() -> None:
     scene = Scene()
     scene.ahead.refresh([0])
