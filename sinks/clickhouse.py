@@ -14,8 +14,9 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,7 @@ class ClickHouse:
         health.waiting += len(rows)
         refused = 0
         try:
-            most = self._most[rows.table]
-            for start in range(0, len(rows), most):
-                part = rows.cut(start, min(start + most, len(rows)))
+            for part in _cut(rows, self._most[rows.table]):
                 refused += await self._buffers[rows.table].put(part)
         finally:
             health.waiting -= len(rows)
@@ -139,6 +138,14 @@ class ClickHouse:
             why = f"a dead letter is refused: {refused.error}"
             raise self._retrying.stopped(self.health[LETTERS], why)
         await self.write(letter(refused))
+
+
+def _cut(rows: Rows, most: int) -> Iterator[Rows]:
+    """Rows in as few parts as may be, of about the same size: each costs an insert."""
+    parts = max(1, ceil(len(rows) / most))
+    size = max(1, ceil(len(rows) / parts))
+    for start in range(0, len(rows), size):
+        yield rows.cut(start, min(start + size, len(rows)))
 
 
 def letter(refused: Refused) -> Rows:

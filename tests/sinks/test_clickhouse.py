@@ -269,6 +269,13 @@ async def test_more_rows_than_an_insert_takes_are_cut() -> None:
     assert bench.insert.sizes == [3, 3, 2]
 
 
+async def test_a_little_more_than_an_insert_takes_is_no_insert_of_its_own() -> None:
+    bench = Bench(Scripted(), most_rows=6)
+    await bench.sink.write(doors(*range(7)))
+
+    assert bench.insert.sizes == [4, 3]
+
+
 async def test_what_comes_while_an_insert_is_under_way_is_joined_into_the_next() -> None:
     bench = Bench(Scripted())
     bench.insert.gate = threading.Event()
