@@ -54,7 +54,8 @@ class EventFlushes:
 
     def waiting(self, lanes: Iterable[UserLane]) -> tuple[int, int]:
         """Rows that are not acknowledged, and the bytes of their messages."""
-        parts = [(lane.memory.waiting_events, lane.event_bytes) for lane in lanes]
+        filled = [lane for lane in lanes if lane.event_bytes]
+        parts = [(lane.memory.waiting_events, lane.event_bytes) for lane in filled]
         parts += [(len(flush.rows), flush.bytes) for flush in self._pending]
         return sum(rows for rows, _ in parts), sum(size for _, size in parts)
 
