@@ -1,11 +1,13 @@
 """What table `event` costs: CPU of the worker and of the engine, bytes on disk.
 
-    python -m tests.bench.event [--events 200000] [--batch 4000] [--pairs 7]
-                                [--rows 1000000] [--at-once 65536 16384]
+    python -m tests.bench.event [--events 200000] [--batch 500 4000] [--pairs 7]
+                                [--contents 50000] [--rows 1000000] [--at-once 65536 16384]
 
 worker: the same events of `deploy/demo/bulk.py` are read by one partition with the table and
-without, by turns in one process: decoded, folded, collected and laid out as blocks. Medians of
-the pairs in microseconds of CPU an event, and what each part of it adds.
+without, in one process as workers tune it, by turns and each first in every other pair: decoded,
+folded, collected and laid out as blocks. Numbered values say something of all their contents and
+KOLs, and a third of the users allow something. Medians of the pairs in microseconds of CPU an
+event, for each size of fetches, and what each part of it adds, with the quartiles of the whole.
 engine: rows of one day, whose users come in visits from devices of their own, are inserted into
 the embedded engine. Its CPU a row without merges and with all of them; bytes of a row after them.
 """
@@ -28,14 +30,19 @@ from numpy.typing import NDArray
 from deploy.demo.bulk import bulk
 from schemas.codec import decode
 from schemas.columns import RecordBatch
+from schemas.consents import Consents
+from schemas.entries import Entries, texts
 from schemas.events import CLICKSTREAM, INTERACTIONS
 from schemas.keyed_names import KeyedNames
+from schemas.numbered import CONTENT, KOL, encode_number
 from schemas.rows import TABLES, Rows
-from schemas.values import Coded, Values
+from schemas.values import Coded, Lists, Values
 from sinks.connection import INSERT_SETTINGS
 from sinks.native import block
+from streams.core.user.known_values import KnownValues
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
+from streams.worker.process import tune_collector
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import fresh
 
@@ -67,10 +74,67 @@ def _batch(topic: str, first: int, values: Sequence[bytes]) -> RecordBatch:
     return RecordBatch(topic, 0, 1, first, first + count, values, offsets, times)
 
 
-def read(log: Sequence[RecordBatch], *, in_full: bool) -> dict[str, float]:
+class Knowledge:
+    """What is known of the events of a log before the first of them comes.
+
+    Args:
+        log: the events.
+        contents: how many contents numbered values say something of, at least all of the log.
+
+    """
+
+    def __init__(self, log: Sequence[RecordBatch], contents: int) -> None:
+        said = [json.loads(value) for batch in log for value in batch.values if value is not None]
+        users = sorted({event["user_id"] for event in said})[::3]
+        self.values = KnownValues()
+        self._publish(CONTENT, _contents(_named_by(said, "content_id"), contents))
+        self._publish(KOL, _kols(_named_by(said, "kol_id")))
+        self._consents = Consents(
+            KeyedNames(KEY).users(users),
+            np.full(len(users), NOW_MS),
+            np.arange(3 * len(users)).reshape(-1, 3) % 2 == 0,
+            unreadable=0,
+            misplaced=0,
+        )
+
+    def _publish(self, kind: str, entries: Entries) -> None:
+        records, seal = encode_number(kind, self.values.log.next_number, entries)
+        for record in (*records, seal):
+            self.values.log.add(*record, NOW_MS)
+
+    def memory(self) -> UserMemory:
+        """A memory that knows all of it."""
+        memory = UserMemory(0, hmac_key=KEY, clock=time.process_time)
+        memory.ask(self.values)
+        memory.fold_consents(self._consents, len(self._consents.user))
+        return memory
+
+
+def _named_by(events: Sequence[dict[str, Any]], field: str) -> list[str]:
+    return sorted({event[field] for event in events if event.get(field)})
+
+
+def _contents(used: Sequence[str], count: int) -> Entries:
+    ids = [*used, *(f"another-{i}" for i in range(count - len(used)))]
+    flags = np.arange(len(ids), dtype=np.int8)
+    return Entries(texts(ids), {"sponsored": flags % 3 == 0, "disclosed": flags % 5 == 0})
+
+
+def _kols(used: Sequence[str]) -> Entries:
+    nothing = texts([""] * len(used))
+    accounts = KeyedNames(KEY).users([f"account-of-{name}" for name in used])
+    columns = {
+        "tier": nothing,
+        "vertical": nothing,
+        "display_name": texts(used),
+        "accounts": Lists(accounts, np.arange(1, len(used) + 1)),
+    }
+    return Entries(texts(used), columns)
+
+
+def read(log: Sequence[RecordBatch], known: Knowledge, *, in_full: bool) -> dict[str, float]:
     """CPU seconds of reading everything once, by part."""
-    names = KeyedNames(KEY)
-    memory = UserMemory(0, hmac_key=KEY, clock=time.process_time)
+    names, memory = KeyedNames(KEY), known.memory()
     took: dict[str, float] = defaultdict(float)
     seen, begun = 0, time.process_time()
     for batch in log:
@@ -94,19 +158,30 @@ def read(log: Sequence[RecordBatch], *, in_full: bool) -> dict[str, float]:
     return took | {"collect": memory.step_seconds["events"]}
 
 
-def worker(events: int, size: int, pairs: int) -> dict[str, Any]:
+def worker(events: int, size: int, pairs: int, contents: int) -> dict[str, Any]:
     """What an event costs with the table and without."""
     log = batches(events, size)
+    known = Knowledge(log, contents)
     count = sum(len(batch.values) for batch in log)
-    runs = [[read(log, in_full=in_full) for in_full in (False, True)] for _ in range(pairs)]
+    read(log[: len(log) // 4], known, in_full=True)
+    runs = []
+    for number in range(pairs):
+        by_turns = (False, True) if number % 2 else (True, False)
+        pair = {in_full: read(log, known, in_full=in_full) for in_full in by_turns}
+        runs.append((pair[False], pair[True]))
 
     def median(part: str, which: int) -> float:
         return statistics.median(pair[which][part] for pair in runs) / count * 1e6
 
+    def differences(part: str) -> list[float]:
+        return sorted((on[part] - off[part]) / count * 1e6 for off, on in runs)
+
     added = {
-        part: round(statistics.median(on[part] - off[part] for off, on in runs) / count * 1e6, 3)
+        part: round(statistics.median(differences(part)), 3)
         for part in ("all", "decode", "collect", "take", "block")
     }
+    whole = differences("all")
+    quartiles = [round(whole[len(whole) * part // 4], 3) for part in (1, 3)]
     return {
         "events": count,
         "batch": size,
@@ -114,6 +189,7 @@ def worker(events: int, size: int, pairs: int) -> dict[str, Any]:
         "us_without": round(median("all", 0), 3),
         "us_with": round(median("all", 1), 3),
         "us_added": added,
+        "us_added_quartiles": quartiles,
     }
 
 
@@ -279,21 +355,27 @@ def figures(arguments: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=int, default=200_000, help="read by the worker")
-    parser.add_argument("--batch", type=int, default=4_000, help="messages of a fetch")
+    parser.add_argument(
+        "--batch", type=int, nargs="+", default=[500, 4_000], help="messages of a fetch"
+    )
+    parser.add_argument(
+        "--contents", type=int, default=50_000, help="that numbered values say something of"
+    )
     parser.add_argument("--pairs", type=int, default=7, help="with the table and without")
     parser.add_argument("--rows", type=int, default=1_000_000, help="inserted; 0: none")
     parser.add_argument(
         "--at-once", type=int, nargs="+", default=[1 << 16, 1 << 14], help="rows of one insert"
     )
     given = parser.parse_args(arguments)
-    if given.events:
-        yield {"part": "worker", **worker(given.events, given.batch, given.pairs)}
+    for size in given.batch if given.events else ():
+        yield {"part": "worker", **worker(given.events, size, given.pairs, given.contents)}
     for at_once in given.at_once if given.rows else ():
         yield {"part": "engine", **engine(given.rows, at_once)}
 
 
 def main() -> None:
     """Print one line of JSON for each part."""
+    tune_collector()
     for found in figures():
         print(json.dumps(found), flush=True)  # noqa: T201
 
