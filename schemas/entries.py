@@ -52,7 +52,7 @@ class Entries:
 
     @cached_property
     def index(self) -> "Index":
-        """Where each id stands; 0.4 s for a million of them."""
+        """Where each id stands, found out once."""
         return Index(digests(self.ids))
 
     def take(self, rows: Rows) -> "Entries":
@@ -175,7 +175,7 @@ class Difference:
 
 
 def difference(was: Entries, now: Entries) -> Difference:
-    """What differs between two states of the same columns; 1.5 s for a million ids."""
+    """What differs between two states of the same columns."""
     before = was.index.find(digests(now.ids))
     stays = np.flatnonzero(before != NONE)
     differs = np.zeros(len(stays), np.bool_)
