@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.dimensions import DIMENSIONS
 from schemas.erasures import NOBODY
 from schemas.rows import TABLES
-from streams.clients.clickhouse import command, query
+from streams.clients.clickhouse import command, delete, query
 
 RENAMED: Final = "order_credit"
 EMPTIED: Final = {one.table: one.named for one in DIMENSIONS if one.named}  # table -> its column
@@ -126,20 +126,16 @@ class ErasedRows:
         if count and table in HIDDEN:
             self._run(f"DELETE FROM {table} WHERE {theirs}", some)  # noqa: S608  # as above
         elif count:
-            self._run(
-                f"ALTER TABLE {table} DELETE WHERE {theirs} SETTINGS mutations_sync = 2", some
-            )
+            self._before()
+            delete(self._client, table, theirs, some)
         return count
 
     def _empty(self, table: str, column: str, some: Mapping[str, Any]) -> int:
         theirs = condition((column,))
         count = self._count(table, theirs, some)
         if count:
-            self._run(
-                f"ALTER TABLE {table} UPDATE {column} = '' WHERE {theirs}"  # as above
-                " SETTINGS mutations_sync = 2",
-                some,
-            )
+            self._before()
+            empty(self._client, table, column, theirs, some)
         return count
 
     def _count(self, table: str, theirs: str, some: Mapping[str, Any]) -> int:
@@ -150,6 +146,23 @@ class ErasedRows:
     def _run(self, sql: str, some: Mapping[str, Any]) -> None:
         self._before()
         command(self._client, sql, some)
+
+
+def empty(
+    client: Client,
+    table: str,
+    column: str,
+    theirs: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Empty a column of some rows; returns once every replica has done so.
+
+    Raises:
+        ReadingError: ClickHouse refuses.
+
+    """
+    sql = f"ALTER TABLE {table} UPDATE {column} = '' WHERE {theirs} SETTINGS mutations_sync = 2"
+    command(client, sql, parameters)
 
 
 def condition(columns: Sequence[str]) -> str:

@@ -49,7 +49,14 @@ from streams.operations.forget.search import (
     search,
 )
 from streams.settings import Kafka, Settings
-from streams.trainer.erased_rows import HIDDEN, HIDDEN_DAYS, RENAMED, ErasedRows
+from streams.trainer.erased_rows import (
+    EMPTIED,
+    HIDDEN,
+    HIDDEN_DAYS,
+    RENAMED,
+    ErasedRows,
+    empty,
+)
 
 AHEAD_MS: Final = 4_000  # of the broker's clock: workers read of the moment before they reach it
 STOP_SECONDS: Final = 2.0  # for brokers that do not answer at the end
@@ -117,7 +124,7 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
     conf = settings.clickhouse.model_copy(update=patient)
     engine = await asyncio.to_thread(connect, conf)
     try:
-        await asyncio.to_thread(_check_may_delete, engine)
+        await asyncio.to_thread(check_rights, engine)
         await asyncio.to_thread(_check_workers, settings)
         before = await search(engine, settings.kafka, await _present(settings, user_id), on_step)
         check_key(before, settings)
@@ -143,14 +150,26 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
 # ---------------------------------------------------------------- publish and wait
 
 
-def _check_may_delete(engine: Client) -> None:
-    """Make sure, before anything is done, that this account may delete rows."""
+def check_rights(engine: Client) -> None:
+    """Make sure, before anything is done, that this account may delete and change rows.
+
+    Raises:
+        ForgettingError: it may not; says what to grant.
+
+    """
     try:
         for table in (RENAMED, TABLE):
             delete(engine, table, "0")
     except ReadingError as error:
         raise ForgettingError(
             f"KOL_CLICKHOUSE__USERNAME may not delete rows: grant it ALTER DELETE ({error})"
+        ) from error
+    try:
+        for table, column in EMPTIED.items():
+            empty(engine, table, column, "0")
+    except ReadingError as error:
+        raise ForgettingError(
+            f"KOL_CLICKHOUSE__USERNAME may not change rows: grant it ALTER UPDATE ({error})"
         ) from error
 
 
