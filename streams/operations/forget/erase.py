@@ -14,8 +14,8 @@ under way brings back afterwards, the trainer takes out at night (`streams/train
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ from streams.trainer.erased_rows import (
     ErasedRows,
     empty,
 )
+from streams.trainer.failures import of_brokers
 
 AHEAD_MS: Final = 4_000  # of the broker's clock: workers read of the moment before they reach it
 STOP_SECONDS: Final = 2.0  # for brokers that do not answer at the end
@@ -65,6 +66,10 @@ AT_ONCE: Final = 1_000  # letters of one deletion
 
 class ForgettingError(ExpectedError):
     """What is needed is missing; says what to do."""
+
+
+class UnfinishedError(ExpectedError):
+    """The erasure is published, but not all is done; says to run it again."""
 
 
 @dataclass(slots=True)
@@ -114,8 +119,8 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
 
     Raises:
         ForgettingError: something is missing; nothing was done.
-        NotDrainedError: published, but the workers have not applied it in time; run it again.
-        ReadingError, BrokerError: the engine or the brokers refuse; run it again.
+        UnfinishedError: the erasure is published, but not all is done; run it again.
+        ReadingError, BrokerError: the engine or the brokers refuse; nothing was done.
 
     """
     if not user_id or not settings.hmac_key.get_secret_value():
@@ -131,20 +136,36 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
         on_step("publishing the erasure")
         person = await _publish_erasure(settings, user_id)
         report = Report(person.at, known=bool(before.found))
-        await asyncio.to_thread(_wait_for_workers, settings, timeout, on_step)
-        on_step("renaming rows")
-        places = await asyncio.to_thread(_erase_rows, engine, person, report)
-        on_step("deleting dead letters")
-        await _erase_records(settings, person, places, report)
-        report.traces = await search(engine, settings.kafka, person, on_step)
-        on_step("counting what reference topics say")
-        told = await read_references(settings, person)
-        report.references, report.anonymous = told.counts, told.anonymous
+        with to_be_run_again(), of_brokers("the brokers refuse"):
+            await asyncio.to_thread(_wait_for_workers, settings, timeout, on_step)
+            on_step("renaming rows")
+            places = await asyncio.to_thread(_erase_rows, engine, person, report)
+            on_step("deleting dead letters")
+            await _erase_records(settings, person, places, report)
+            report.traces = await search(engine, settings.kafka, person, on_step)
+            on_step("counting what reference topics say")
+            told = await read_references(settings, person)
+            report.references, report.anonymous = told.counts, told.anonymous
     finally:
         await asyncio.to_thread(engine.close)
     with kafka_admin(settings.kafka) as broker:
         report.inputs = {t: int(broker.configs(t)["retention.ms"]) / 86_400_000 for t in INPUTS}
     return report
+
+
+@contextmanager
+def to_be_run_again() -> Iterator[None]:
+    """A failure of what follows the publication as one that says what to do.
+
+    >>> with to_be_run_again():
+    ...     raise ReadingError("no answer")
+    Traceback (most recent call last):
+    streams.operations.forget.erase.UnfinishedError: no answer; not forgotten yet: run it again
+    """
+    try:
+        yield
+    except ExpectedError as error:
+        raise UnfinishedError(f"{error}; not forgotten yet: run it again") from error
 
 
 # ---------------------------------------------------------------- publish and wait
