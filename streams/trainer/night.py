@@ -123,9 +123,13 @@ class Night:
         """Remove rows of dimensions that count no more."""
         store = DimensionStore(self._client, self._before)
         cursors = store.cursors()
+        former = store.with_former(
+            {one.table: cursors[one.topic].shown for one in DIMENSIONS if one.topic in cursors}
+        )
         for dimension in DIMENSIONS:
             if (cursor := cursors.get(dimension.topic)) is None:
                 continue
-            store.drop_former(dimension, cursor.shown)
+            if dimension.table in former:
+                store.drop_former(dimension, cursor.shown)
             store.drop_taken_back(dimension, 0)
             store.drop_old_marks(dimension, now_ms // 1000 - TAKEN_BACK_DAYS * 86_400)

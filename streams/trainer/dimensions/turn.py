@@ -128,6 +128,8 @@ class Dimensions:
         for one in topics:
             with failures.kept():
                 self._note(one, version.number, report)
+        with failures.kept():
+            self._drop_former(topics)
         if failures.first is not None:
             raise failures.first
         report.seconds = self._clock() - started
@@ -193,7 +195,7 @@ class Dimensions:
             await dead_letters.stop()
 
     def _note(self, topic: _Topic, version: int, report: Report) -> None:
-        """Write the cursor of a topic, then remove what counts no more.
+        """Write the cursor of a topic, then remove what it took back.
 
         A deletion that fails keeps nothing from being shown; the night repeats it.
         """
@@ -202,13 +204,19 @@ class Dimensions:
         self._write_cursor(topic, version)
         if topic.taken_back_from is not None:
             self._store.drop_taken_back(dimension, topic.taken_back_from)
-        if topic.before is not None and topic.now.shown != topic.before.shown:
-            self._store.drop_former(dimension, topic.now.shown)
         for reason, count in topic.letters.items():
             report.rejected[reason] = report.rejected.get(reason, 0) + count
         if topic.now.absent_since is not None:
             report.absent.append(name)
         report.behind[name] = topic.now.left(topic.found) if topic.found.topic_id else 0
+
+    def _drop_former(self, topics: Sequence[_Topic]) -> None:
+        """Remove rows of former readings: of a topic made anew, or of two that began at once."""
+        shown = {OF_TOPIC[one.now.topic]: one.written.shown for one in topics if one.written}
+        former = self._store.with_former({one.table: at for one, at in shown.items()})
+        for dimension, at in shown.items():
+            if dimension.table in former:
+                self._store.drop_former(dimension, at)
 
     def _write_cursor(self, topic: _Topic, version: int) -> None:
         if topic.now.is_worth_noting(topic.written):

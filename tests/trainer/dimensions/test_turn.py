@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from schemas.dimensions import DIMENSIONS
+from schemas.dimensions import DIMENSIONS, Dimension
 from schemas.erasures import Erasures
 from schemas.keyed_names import KeyedNames
 from schemas.reference import Tombstone
@@ -36,12 +36,14 @@ class Store:
     def __init__(self, *, deletes: bool = True) -> None:
         self.deletes = deletes
         self.written: list[Cursor] = []
+        self.rows_of_others = ""  # the table that has some
+        self.dropped: list[tuple[str, int]] = []
 
     def table_ids(self) -> Mapping[str, str]:
         return TABLES
 
     def cursors(self) -> Mapping[str, Cursor]:
-        return {}
+        return {one.topic: one for one in self.written}
 
     def write_cursor(self, cursor: Cursor, version: int) -> None:
         del version
@@ -50,6 +52,12 @@ class Store:
 
     def insert(self, *_: object) -> None:
         """Take rows."""
+
+    def with_former(self, shown: Mapping[str, int]) -> set[str]:
+        return shown.keys() & {self.rows_of_others}
+
+    def drop_former(self, dimension: Dimension, shown: int) -> None:
+        self.dropped.append((dimension.table, shown))
 
     def drop_taken_back(self, *_: object) -> None:
         if not self.deletes:
@@ -112,3 +120,15 @@ def test_a_deletion_that_fails_keeps_no_dimension_from_being_shown(
     (cursor,) = store.written
     assert cursor == replace(cursor, shown=cursor.reading, offsets={0: 1}, looked_at=NOW)
     assert cursor.reading > 0
+
+
+def test_rows_of_another_reading_are_dropped_though_the_one_that_counts_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where two first turns read a topic at once, both have written all of it."""
+    store = Store()
+    turned(monkeypatch, store, 1)
+    store.rows_of_others = "policy_dim"
+    turned(monkeypatch, store, 1)
+
+    assert store.dropped == [("policy_dim", store.written[-1].shown)]
