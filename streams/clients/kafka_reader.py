@@ -1,7 +1,7 @@
 """Records of topics for commands: the newest ones, or all since a time; no group, no commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +89,10 @@ class RecordReader:
 
     async def ranges(
         self, starts: Mapping[Place, int], ends: Mapping[Place, int]
-    ) -> AsyncIterator[TopicRecord]:
-        """The records of these partitions from an offset of each up to another.
+    ) -> AsyncGenerator[TopicRecord, None]:
+        """The committed records of these partitions from an offset of each up to another.
+
+        What is no longer there is passed over.
 
         Raises:
             BrokerError: a partition cannot be read to its end.
@@ -119,23 +121,20 @@ class RecordReader:
             found[record.topic, record.partition].records.append(record)
         return found
 
+    async def stable_end(self, place: Place) -> int:
+        """Where a partition ends now, once no open transaction hides what was appended before.
+
+        Raises:
+            OpenTransactionError: a transaction hides a part of it.
+
+        """
+        tp = self._tp(place)
+        return (await stable_ends(client_options(self._kafka), [tp]))[tp]
+
     async def committed_end(self, place: Place) -> int:
         """Where what is committed of a partition ends now; an open transaction ends it, too."""
         tp = self._tp(place)
         return int((await self._consumer.end_offsets([tp]))[tp])
-
-    async def between(self, place: Place, begin: int, end: int) -> AsyncIterator[TopicRecord]:
-        """The committed records of a partition from an offset on up to another one.
-
-        Raises:
-            BrokerError: they cannot be read.
-
-        """
-        tp = self._tp(place)
-        first = (await self._consumer.beginning_offsets([tp]))[tp]
-        start = max(first, begin)
-        async for record in self._read_range({tp: start}, {tp: end}):
-            yield record
 
     async def _read_range(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]

@@ -6,7 +6,6 @@ looks for rows of the person, takes them out, looks again, and says what it foun
 what consents have ended, with values below a tombstone, and with readings that count no more.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -16,13 +15,13 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.dimensions import DIMENSIONS
 from schemas.events import INPUTS
+from schemas.topics import ERASURES
 from streams.clients.kafka_admin import kafka_admin
-from streams.clients.kafka_reader import record_reader
 from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.consents import Consents
 from streams.trainer.dimensions.erased import Persons
-from streams.trainer.dimensions.reading import read_persons
+from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.erased_rows import ErasedRows, remove_hidden
 from streams.trainer.failures import Failures, of_brokers
@@ -79,8 +78,7 @@ class Night:
             self._tidy(now_ms)
         with failures.kept():
             report.removed += remove_hidden(self._client, self._before)
-        if failures.first is not None:
-            raise failures.first
+        failures.end()
         report.seconds = time.perf_counter() - started
         return report
 
@@ -98,7 +96,7 @@ class Night:
     def _erase(self, oldest: int, report: Report) -> None:
         if not self._settings.hmac_key.get_secret_value():
             return  # nobody can be erased without it
-        names = sorted(asyncio.run(self._persons()).erased_since(oldest))
+        names = sorted(self._persons().erased_since(oldest))
         rows = ErasedRows(self._client, names, self._before)
         erased = rows.erase()
         report.found |= erased.deleted
@@ -109,9 +107,11 @@ class Night:
         if not erased.is_nothing and (left := rows.left()):
             raise FoundAgainError(f"rows of erased persons are left in {', '.join(sorted(left))}")
 
-    async def _persons(self) -> Persons:
-        async with record_reader(self._settings.kafka) as reader:
-            return await read_persons(reader, self._settings)
+    def _persons(self) -> Persons:
+        reader = ReferenceReader(self._settings)
+        kafka = self._settings.kafka
+        with of_brokers("erasures cannot be read"), kafka_admin(kafka) as broker, reader.opened():
+            return reader.persons(broker.topic_ids().get(ERASURES, ""))
 
     def _empty(self, since_ms: int, report: Report) -> None:
         emptied = Consents(self._client, self._before).empty(since_ms // 1000)

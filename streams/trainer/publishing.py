@@ -83,7 +83,7 @@ class Numbers:
             end = await records.committed_end(self._place)
             if end < self._next_offset:  # the topic was made anew
                 self.log, self._next_offset = NumberLog(), 0
-            async for one in records.between(self._place, self._next_offset, end):
+            async for one in records.ranges({self._place: self._next_offset}, {self._place: end}):
                 self.log.add(one.key, one.value, one.at, by_broker=one.by_broker)
         self._next_offset = end
         return self.log

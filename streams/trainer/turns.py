@@ -17,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 from streams.clients.clickhouse import connect, query
 from streams.settings import Settings
 from streams.trainer.consents import Consents
+from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.turn import Dimensions
 from streams.trainer.generations import TURN_BITS, Version
 from streams.trainer.night import Night
@@ -91,8 +92,15 @@ def _roll_ups(work: Work) -> Report:
     return rollups.turn(version, now_ms=work.now_ms, at_once=work.settles)
 
 
+@cache
+def _reference_reader(settings: Settings) -> ReferenceReader:
+    """What this process keeps of reference topics from one turn to the next."""
+    return ReferenceReader(settings)
+
+
 def _dimensions(work: Work) -> Report:
-    dimensions = Dimensions(work.client, work.settings, work.before)
+    reader = _reference_reader(work.settings)
+    dimensions = Dimensions(work.client, work.settings, work.before, reader)
     version = Version(work.generation, work.number)
     return dimensions.turn(version, now_ms=work.now_ms, at_once=work.settles)
 

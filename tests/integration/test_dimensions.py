@@ -20,13 +20,14 @@ from schemas.partitioner import partition_of
 from schemas.reference_keys import KEYS, key_from
 from schemas.rows import TABLES
 from schemas.topics import DEAD_LETTERS, ERASURES
-from streams.clients.clickhouse import query
+from streams.clients.clickhouse import command, query
 from streams.clients.kafka_admin import kafka_admin
 from streams.operations.forget.references import Told, read_references
 from streams.operations.forget.search import Person
 from streams.settings import ClickHouse, Kafka, Settings
 from streams.trainer.consents import Consents
 from streams.trainer.dimensions.cursor import ABSENT_MS
+from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.rows import moment
 from streams.trainer.dimensions.turn import Dimensions
 from streams.trainer.erased_rows import ErasedRows
@@ -58,6 +59,7 @@ class Shop:
         self.client = client
         self.generation = next(_generations)
         self._turns = itertools.count(1)
+        self._references = ReferenceReader(settings)
         self.now = NOW
 
     @property
@@ -71,7 +73,7 @@ class Shop:
         return self.reader().turn(version, now_ms=self.now, at_once=True)
 
     def reader(self) -> Dimensions:
-        return Dimensions(self.client, self.settings, lambda: None)
+        return Dimensions(self.client, self.settings, lambda: None, self._references)
 
     def night(self) -> Report:
         return Night(self.client, self.settings, lambda: None).turn(self.now, 0)
@@ -291,6 +293,18 @@ def test_of_a_topic_that_was_made_anew_what_the_old_one_said_is_gone(shop: Shop)
     assert shop.traces("old-0", "old-2", "old-3", "old-4") == {}
 
 
+def test_two_first_turns_leave_one_copy_of_a_dimension(shop: Shop) -> None:
+    """A trainer's and the one before a swap, neither of which has seen the other's cursor."""
+    shop.make(*REFERENCES)
+    shop.send("content", {"content_id": "content-1", "ts": TS})
+    shop.turn()
+    command(shop.client, "TRUNCATE TABLE dimension_cursor")
+    shop.turn()
+    (found,) = query(shop.client, "SELECT count() AS copies FROM content_dim")
+
+    assert found == {"copies": 1}
+
+
 def test_a_topic_that_does_not_exist_has_an_empty_dimension_and_is_told(shop: Shop) -> None:
     shop.make(*(topic for topic in REFERENCES if topic != "policy"))
     shop.send("content", {"content_id": "content-1", "ts": TS})
@@ -470,7 +484,7 @@ def _held_turn(shop: Shop, stops: int) -> Iterator[bool]:
             before.set()
             go_on.wait()
 
-    reader = Dimensions(shop.client, shop.settings, check)
+    reader = Dimensions(shop.client, shop.settings, check, ReferenceReader(shop.settings))
     shop.now += 5_000
     version = Version(shop.generation, 10_000 + stops)
 

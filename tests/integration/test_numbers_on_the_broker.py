@@ -100,7 +100,7 @@ class Topic:
         place = (self.name, 0)
         async with record_reader(self.kafka) as records:
             end = await records.committed_end(place)
-            return [one.key or b"" async for one in records.between(place, 0, end)]
+            return [one.key or b"" async for one in records.ranges({place: 0}, {place: end})]
 
 
 @pytest.fixture

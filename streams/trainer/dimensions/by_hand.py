@@ -5,6 +5,7 @@ import time
 from contextlib import closing
 
 from streams.settings import Settings
+from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.turn import Dimensions
 from streams.trainer.generations import Version, begin_generation, claim
 from streams.trainer.report import Report
@@ -24,7 +25,7 @@ async def read_dimensions(settings: Settings) -> Report:
             settings.kafka, claim(now_ms), lambda: greatest_generation(client)
         )
         return await asyncio.to_thread(
-            lambda: Dimensions(client, settings, lambda: None).turn(
+            lambda: Dimensions(client, settings, lambda: None, ReferenceReader(settings)).turn(
                 Version(generation, 1), now_ms=now_ms, at_once=True
             )
         )

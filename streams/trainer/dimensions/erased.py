@@ -22,17 +22,20 @@ class Persons:
 
     Args:
         names: of the deployment.
-        erasures: all that are known.
 
     """
 
-    def __init__(self, names: KeyedNames, erasures: Erasures) -> None:
+    def __init__(self, names: KeyedNames) -> None:
         self._names: Final = names
-        self._moments: dict[Name, list[int]] = {}
+        self._moments: dict[Name, list[int]] = {}  # in order, each once
+
+    def add(self, erasures: Erasures) -> None:
+        """Take in erasures; those that are known already change nothing."""
         for (low, high), at in zip(erasures.user.tolist(), erasures.at.tolist(), strict=True):
-            self._moments.setdefault((low, high), []).append(at)
-        for moments in self._moments.values():
-            moments.sort()
+            moments = self._moments.setdefault((low, high), [])
+            place = bisect_left(moments, at)
+            if moments[place : place + 1] != [at]:
+                moments.insert(place, at)
 
     def of(self, ids: Sequence[bytes], received_at: Sequence[int]) -> list[str | None]:
         """The name of the person behind each id as rows have it; None: the person was erased."""

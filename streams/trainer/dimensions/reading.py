@@ -1,7 +1,9 @@
 """Records of reference topics from the brokers: some of each topic at a time."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,11 +39,6 @@ class Batch:
     rejected: list[Rejected]
     offsets: dict[int, int]  # partition -> up to where it is read
 
-    @property
-    def takes_back(self) -> bool:
-        """Whether a record takes a key back."""
-        return any(isinstance(s.what, Tombstone) for one in self.stated.values() for s in one)
-
 
 def found_topics(broker: Broker, topics: Mapping[str, str]) -> dict[str, Found]:
     """How each topic stands on the brokers; its value in `topics` is the UUID of its table."""
@@ -60,46 +57,113 @@ def tombstones_kept_ms(broker: Broker, topic: str) -> int:
     return int(broker.configs(topic)[TOMBSTONES_KEPT])
 
 
-async def read_batch(settings: Settings, cursor: Cursor, found: Found) -> tuple[Batch, Persons]:
-    """The next records of a topic, and whom they are about.
+class ReferenceReader:
+    """Reads reference topics, and of `kol-erasures` what is new.
 
-    Erasures are read after the records: whoever was erased by then does not get a row.
+    One serves all turns of a process: erasures are read once. It connects with the first records
+    of a turn (`opened`) and stays so until the end of it.
+
+    Args:
+        settings: of the deployment.
+
     """
-    topic = cursor.topic
-    starts = {
-        (topic, at): offset for at, offset in cursor.offsets.items() if offset < found.ends[at]
-    }
-    ends = {place: found.ends[place[1]] for place in starts}
-    placeholders = settings.placeholders
-    batch = Batch({}, [], {})
-    count = size = 0
-    async with record_reader(settings.kafka) as reader:
-        async for record in reader.ranges(starts, ends):
-            if record.offset < starts[topic, record.partition]:
-                continue  # of another topic of this name; it is found with the next turn
-            _take(batch, record, len(found.ends), placeholders)
-            count += 1
-            size += len(record.value or b"")
-            if count >= RECORDS_AT_ONCE or size >= BYTES_AT_ONCE:
-                break
-        else:
-            batch.offsets = {at: end for (_, at), end in ends.items()}
-        persons = await read_persons(reader, settings)
-    return batch, persons
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names = settings.keyed_names
+        self._placeholders = settings.placeholders
+        self._persons = Persons(self._names)
+        self._erasures_id = ""  # of the topic that the erasures are of
+        self._next_erasure = 0  # offset
+        self._runner: asyncio.Runner | None = None
+        self._reader: RecordReader | None = None
+        self._open = AsyncExitStack()
 
-async def read_persons(reader: RecordReader, settings: Settings) -> Persons:
-    """All who were erased: each erasure lies on every partition, so one is enough."""
-    log = await reader.read_all([(ERASURES, 0)])
-    records = log[ERASURES, 0].records
-    values = [one.value for one in records]
-    names = settings.keyed_names
-    erasures = read_erasures(values, [one.offset for one in records], names)
-    if erasures.foreign:
-        raise OtherKeyError(
-            "KOL_HMAC_KEY is not that of the workers: erasures have names made with another key"
-        )
-    return Persons(names, erasures)
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """What is read inside of it is read over one connection."""
+        with asyncio.Runner() as self._runner:
+            try:
+                yield
+            finally:
+                if self._reader is not None:
+                    self._reader = None
+                    self._runner.run(self._open.aclose())
+
+    def read(self, cursor: Cursor, found: Found) -> Batch:
+        """The next records of a topic.
+
+        Raises:
+            BrokerError: they cannot be read.
+
+        """
+        assert self._runner is not None  # noqa: S101  # it is opened
+        return self._runner.run(self._read(cursor, found))
+
+    def persons(self, topic_id: str) -> Persons:
+        """All who were erased by now: each erasure lies on every partition, so one is enough.
+
+        To be asked after the records: whoever was erased by then does not get a row.
+
+        Args:
+            topic_id: of `kol-erasures` now; where it was made anew all of it is read.
+
+        Raises:
+            BrokerError, OpenTransactionError: they cannot be read.
+            OtherKeyError: they have names made with another key.
+
+        """
+        assert self._runner is not None  # noqa: S101  # it is opened
+        if topic_id != self._erasures_id:
+            self._begin_anew()
+            self._erasures_id = topic_id
+        self._runner.run(self._read_erasures())
+        return self._persons
+
+    async def _connected(self) -> RecordReader:
+        if self._reader is None:
+            self._reader = await self._open.enter_async_context(record_reader(self._settings.kafka))
+        return self._reader
+
+    async def _read(self, cursor: Cursor, found: Found) -> Batch:
+        topic = cursor.topic
+        starts = {
+            (topic, at): offset for at, offset in cursor.offsets.items() if offset < found.ends[at]
+        }
+        ends = {place: found.ends[place[1]] for place in starts}
+        batch = Batch({}, [], {})
+        count = size = 0
+        async with aclosing((await self._connected()).ranges(starts, ends)) as records:
+            async for record in records:
+                if record.offset < starts[topic, record.partition]:
+                    continue  # of another topic of this name; it is found with the next turn
+                _take(batch, record, len(found.ends), self._placeholders)
+                count += 1
+                size += len(record.value or b"")
+                if count >= RECORDS_AT_ONCE or size >= BYTES_AT_ONCE:
+                    break
+            else:
+                batch.offsets = {at: end for (_, at), end in ends.items()}
+        return batch
+
+    def _begin_anew(self) -> None:
+        self._persons, self._next_erasure = Persons(self._names), 0
+
+    async def _read_erasures(self) -> None:
+        place = (ERASURES, 0)
+        reader = await self._connected()
+        end = await reader.stable_end(place)
+        if end < self._next_erasure:  # the topic was made anew since its id was asked for
+            self._begin_anew()
+        records = [one async for one in reader.ranges({place: self._next_erasure}, {place: end})]
+        values, offsets = [one.value for one in records], [one.offset for one in records]
+        erasures = read_erasures(values, offsets, self._names)
+        if erasures.foreign:
+            raise OtherKeyError(
+                "KOL_HMAC_KEY is not that of the workers: erasures have names made with another key"
+            )
+        self._persons.add(erasures)
+        self._next_erasure = end
 
 
 def _take(batch: Batch, record: TopicRecord, partitions: int, placeholders: Placeholders) -> None:

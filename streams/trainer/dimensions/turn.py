@@ -21,7 +21,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.columns import Rejected
 from schemas.dimensions import DIMENSIONS, OF_TOPIC
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS, ERASURES
 from sinks.deadletter import DeadLetters
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
 from streams.errors import ExpectedError
@@ -30,8 +30,8 @@ from streams.trainer.dimensions.cursor import HOUR_MS, Cursor, Found, looked, re
 from streams.trainer.dimensions.erased import Persons
 from streams.trainer.dimensions.reading import (
     Batch,
+    ReferenceReader,
     found_topics,
-    read_batch,
     tombstones_kept_ms,
 )
 from streams.trainer.dimensions.rows import rows_of
@@ -76,6 +76,7 @@ class Dimensions:
         client: of the account that writes.
         settings: of the deployment.
         before: called before each statement.
+        reader: of the process, which knows what it read in former turns.
         clock: seconds that never go back.
 
     """
@@ -85,8 +86,10 @@ class Dimensions:
         client: Client,
         settings: Settings,
         before: Callable[[], None],
+        reader: ReferenceReader,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._reader = reader
         self._store = DimensionStore(client, before)
         self._settings = settings
         self._before = before
@@ -109,7 +112,7 @@ class Dimensions:
         report = Report()
         failures = Failures()
         noted = started
-        with kafka_admin(self._settings.kafka) as broker:
+        with kafka_admin(self._settings.kafka) as broker, self._reader.opened():
             with of_brokers(UNREAD):
                 topics = self._look(broker, version.number, now_ms)
             while behind := [one for one in topics if one.is_behind]:
@@ -130,8 +133,7 @@ class Dimensions:
                 self._note(one, version.number, report)
         with failures.kept():
             self._drop_former(topics)
-        if failures.first is not None:
-            raise failures.first
+        failures.end()
         report.seconds = self._clock() - started
         return report
 
@@ -156,8 +158,10 @@ class Dimensions:
             raise NoKeyError("dimensions hold names of people: set the workers' KOL_HMAC_KEY")
         self._before()
         name = topic.now.topic
-        batch, persons = asyncio.run(read_batch(self._settings, topic.now, topic.found))
-        if broker.topic_ids().get(name) != topic.found.topic_id:
+        batch = self._reader.read(topic.now, topic.found)
+        ids = broker.topic_ids()
+        persons = self._reader.persons(ids.get(ERASURES, ""))
+        if ids.get(name) != topic.found.topic_id:
             topic.found = Found("", topic.found.table_id)  # made anew meanwhile: the next turn's
             return
         self._write(topic, batch, persons, report)

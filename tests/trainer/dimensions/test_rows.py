@@ -20,15 +20,16 @@ MOMENT = "2026-01-01 00:00:00.000"
 def persons(**erased: int) -> Persons:
     """Everybody, of whom these were erased up to a record time."""
     count = len(erased)
-    return Persons(
-        NAMES,
+    found = Persons(NAMES)
+    found.add(
         Erasures(
             NAMES.users(list(erased)),
             np.array(list(erased.values()), np.int64),
             np.arange(count),
             unreadable=0,
-        ),
+        )
     )
+    return found
 
 
 def name(user: str) -> str:
@@ -139,7 +140,9 @@ def test_a_moment_before_all_that_a_column_can_hold_is_its_first(ms: int) -> Non
 
 def test_names_of_all_persons_behind_an_erased_id_are_known() -> None:
     moments = Erasures(NAMES.users(["u1", "u1", "u2"]), np.array([5, 9, 2]), np.arange(3), 0)
-    who = Persons(NAMES, moments)
+    who = Persons(NAMES)
+    who.add(moments)
+    who.add(moments)
 
     assert set(who.erased_since(6)) == {name("u1"), later("u1", 5)}
     assert set(who.erased_since(0)) == {name("u1"), later("u1", 5), name("u2")}

@@ -5,12 +5,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import pytest
 from pydantic import SecretStr
 
 from schemas.dimensions import DIMENSIONS, Dimension
-from schemas.erasures import Erasures
 from schemas.keyed_names import KeyedNames
 from schemas.reference import Tombstone
 from schemas.reference_types import POLICIES
@@ -26,7 +24,7 @@ from streams.trainer.generations import Version
 
 NOW = 1_800_000_000_000
 NAMES = KeyedNames(b"k" * 32)
-NOBODY = Persons(NAMES, Erasures(NAMES.users([]), np.array([], np.int64), np.arange(0), 0))
+NOBODY = Persons(NAMES)
 TABLES = {one.table: f"id-of-{one.table}" for one in DIMENSIONS}
 
 
@@ -79,12 +77,19 @@ def turned(monkeypatch: pytest.MonkeyPatch, store: Store, records: int) -> None:
     def admin(_: object) -> Iterator[Broker]:
         yield Broker()
 
-    async def batch(_: object, cursor: Cursor, found: Found) -> tuple[Batch, Persons]:
-        del found
-        seconds[0] += 2.0
-        at = cursor.offsets[0]
-        stated = {0: [Stated(at, NOW, Tombstone(POLICIES, (f"p{at}",)))]}
-        return Batch(stated, [], {0: at + 1}), NOBODY
+    class Reader:
+        @contextmanager
+        def opened(self) -> Iterator[None]:
+            yield
+
+        def read(self, cursor: Cursor, _: Found) -> Batch:
+            seconds[0] += 2.0
+            at = cursor.offsets[0]
+            stated = {0: [Stated(at, NOW, Tombstone(POLICIES, (f"p{at}",)))]}
+            return Batch(stated, [], {0: at + 1})
+
+        def persons(self, _: object) -> Persons:
+            return NOBODY
 
     def found(_: object, topics: Mapping[str, str]) -> dict[str, Found]:
         nothing = {topic: Found("", table) for topic, table in topics.items()}
@@ -92,10 +97,10 @@ def turned(monkeypatch: pytest.MonkeyPatch, store: Store, records: int) -> None:
 
     monkeypatch.setattr(turn, "kafka_admin", admin)
     monkeypatch.setattr(turn, "found_topics", found)
-    monkeypatch.setattr(turn, "read_batch", batch)
     monkeypatch.setattr(turn, "tombstones_kept_ms", lambda *_: 86_400_000)
     settings = Settings(hmac_key=SecretStr("k" * 32))
-    made = Dimensions(cast("Any", None), settings, lambda: None, lambda: seconds[0])
+    client, reader = cast("Any", None), cast("Any", Reader())
+    made = Dimensions(client, settings, lambda: None, reader, lambda: seconds[0])
     made._store = cast("Any", store)
     made.turn(Version(1, 1), now_ms=NOW, at_once=True)
 
