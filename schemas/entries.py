@@ -3,7 +3,6 @@
 | form | column | unknown |
 |---|---|---|
 | FLAG | int8: yes 1, no 0 | -1 |
-| NUMBER | float64 | NaN |
 | TEXT | `Lists` of UTF-8 bytes | empty |
 | KEYS | `Lists` of 128-bit names, shape (m, 2), low word first | empty |
 """
@@ -32,7 +31,6 @@ class Form(StrEnum):
     """What a column of entries holds."""
 
     FLAG = "flag"
-    NUMBER = "number"
     TEXT = "text"
     KEYS = "keys"
 
@@ -134,8 +132,6 @@ def unknown(form: Form, n: int) -> Column:
     """A column that knows nothing of `n` ids."""
     if form is Form.FLAG:
         return np.full(n, UNKNOWN, np.int8)
-    if form is Form.NUMBER:
-        return np.full(n, np.nan)
     flat = np.empty(0, np.uint8) if form is Form.TEXT else np.empty((0, 2), np.uint64)
     return Lists(flat, np.zeros(n, np.int64))
 
@@ -149,8 +145,7 @@ def changed_rows(was: Column, now: Column) -> Mask:
     """Which rows of two columns of one form differ, shape (n,)."""
     if isinstance(was, Lists) and isinstance(now, Lists):
         return _changed_lists(was, now)
-    one, other = np.asarray(was), np.asarray(now)
-    different: Mask = (one != other) & ~((one != one) & (other != other))  # noqa: PLR0124  # NaN
+    different: Mask = np.asarray(was) != np.asarray(now)
     return different
 
 

@@ -14,7 +14,7 @@ were aborted: without a seal they say nothing, and whoever uses their number lat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,15 +121,7 @@ class Values:
 
     def flags(self, name: str, rows: Rows) -> NDArray[np.int8]:
         """The flag of each row: 1, 0, or UNKNOWN, also where the row is NONE."""
-        found: NDArray[np.int8] = self._taken(name, rows, np.full(len(rows), UNKNOWN, np.int8))
-        return found
-
-    def numbers(self, name: str, rows: Rows) -> NDArray[np.float64]:
-        """The number of each row, NaN where none is known."""
-        found: NDArray[np.float64] = self._taken(name, rows, np.full(len(rows), np.nan))
-        return found
-
-    def _taken(self, name: str, rows: Rows, found: NDArray[Any]) -> NDArray[Any]:
+        found = np.full(len(rows), UNKNOWN, np.int8)
         for which, entries, row in self._split(rows):
             found[which] = np.asarray(entries.columns[name])[row]
         return found

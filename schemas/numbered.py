@@ -288,7 +288,7 @@ def _cuts(entries: Entries) -> Iterator[tuple[int, int]]:
 
 _END_BYTES: Final = 4
 _HEAD_BYTES: Final = 1_000  # of a part: names and lengths of its columns
-_DTYPES: Final = {Form.FLAG: "<i1", Form.NUMBER: "<f8", Form.TEXT: "<u1", Form.KEYS: "<u8"}
+_DTYPES: Final = {Form.FLAG: "<i1", Form.TEXT: "<u1", Form.KEYS: "<u8"}
 
 
 def _column_bytes(column: Any, form: Form) -> list[bytes]:  # noqa: ANN401  # any form of values

@@ -154,9 +154,7 @@ def _column(values: Values, name: str, form: Form, rows: Rows) -> list[Any]:
         return [FLAGS[flag] for flag in values.flags(name, rows).tolist()]
     if form is Form.TEXT:
         return list(values.texts(name, rows))
-    if form is Form.KEYS:
-        return [[as_hex(key) for key in keys.tolist()] for keys in values.keys(name, rows)]
-    return [None if number != number else number for number in values.numbers(name, rows).tolist()]  # noqa: PLR0124  # NaN
+    return [[as_hex(key) for key in keys.tolist()] for keys in values.keys(name, rows)]
 
 
 def moment_text(ms: int) -> str:

@@ -7,8 +7,6 @@ that was emptied, a field that its producer renamed) does not become what every 
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from schemas.entries import Difference, Entries, difference
 from schemas.number_log import Number, NumberLog
 from schemas.numbered import Record, encode_number
@@ -71,13 +69,11 @@ def planned(
         change = difference(newest.values.entries(), found)
         if not len(change.upserts) and not len(change.removed):
             return None
-        why = _not_finite(found) or ("" if anyway else jump(newest.manifest.rows, change))
+        why = "" if anyway else jump(newest.manifest.rows, change)
+        if why:
+            return Refusal(why)
     elif not len(found):
         return None
-    else:
-        why = _not_finite(found)
-    if why:
-        return Refusal(why)
     base = None if newest is None else newest.base or newest
     if base is not None and not _is_base_due(log, kind, base, now_ms):
         delta = difference(base.said.upserts, found)
@@ -130,14 +126,4 @@ def jump(rows: int, change: Difference) -> str:
         return f"{gone:,} of {rows:,} rows are gone"
     if change.changed > rows * MOST_CHANGED:
         return f"{change.changed:,} of {rows:,} rows have other values"
-    return ""
-
-
-def _not_finite(found: Entries) -> str:
-    """Which column has numbers that are none; empty where none has."""
-    for name, column in found.columns.items():
-        if isinstance(column, Lists) or column.dtype.kind != "f":
-            continue
-        if bad := int((~np.isfinite(column)).sum()):
-            return f"{bad:,} values of {name} are no finite numbers"
     return ""

@@ -146,8 +146,6 @@ def as_column(form: Form, values: Sequence[Any]) -> Column:
     """
     if form is Form.FLAG:
         return np.array(values, np.int8)
-    if form is Form.NUMBER:
-        return np.array(values, np.float64)
     if form is Form.TEXT:
         return texts(values)
     is_there = np.array([bool(value) for value in values], np.int64)

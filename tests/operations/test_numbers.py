@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from schemas import numbered
-from schemas.entries import Entries, Form, texts
+from schemas.entries import Entries, texts
 from schemas.number_log import NumberLog
-from schemas.numbered import CONTENT, KINDS, KOL, encode_number
+from schemas.numbered import CONTENT, KOL, encode_number
 from schemas.values import Lists
 from streams.cli import app
 from streams.operations.doctor.findings import Severity
@@ -90,19 +89,6 @@ def test_no_more_rows_than_asked_for_are_shown(log: NumberLog) -> None:
     found = what_holds(log, CONTENT, None, NOW, 1)
 
     assert (len(found.rows), found.total) == (1, 2)
-
-
-def test_a_number_that_is_not_known_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {**KINDS, "prior": {"mean": Form.NUMBER}}
-    monkeypatch.setattr(numbered, "KINDS", kinds)
-    monkeypatch.setattr("streams.operations.numbers.KINDS", kinds)
-    log = NumberLog()
-    means = Entries(texts(["a", "b"]), {"mean": np.array([0.5, np.nan])})
-    records, seal = encode_number("prior", 1, means)
-    for key, value in (*records, seal):
-        log.add(key, value, 0)
-
-    assert [row["mean"] for row in what_holds(log, "prior", None, NOW, 9).rows] == [0.5, None]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ def test_a_digest_that_is_there_twice_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("was", "now", "expected"),
     [
-        (np.array([0.5, np.nan, np.nan]), np.array([0.5, np.nan, 1.0]), [False, False, True]),
         (np.array([1, 0, -1], np.int8), np.array([1, 1, -1], np.int8), [False, True, False]),
         (texts(["a", "bc", ""]), texts(["a", "bd", "e"]), [False, True, True]),
         (

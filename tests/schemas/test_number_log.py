@@ -13,7 +13,7 @@ from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
 from schemas import numbered
 from schemas.columns import NONE
-from schemas.entries import Entries, Form, difference, no_entries, strings, texts
+from schemas.entries import Entries, difference, no_entries, strings, texts
 from schemas.number_log import FOREVER, NumberLog
 from schemas.numbered import CONTENT, HOLDS_AFTER_MS, KINDS, KOL, RecordKey, decode_key
 from schemas.numbered import encode_number as encoded
@@ -440,15 +440,6 @@ def test_a_delta_to_another_kind_is_damaged() -> None:
     log = read([Stored(*one, 1) for one in (*base, its_seal, *delta, seal)])
 
     assert [fault.number for fault in log.faults()] == [2]
-
-
-def test_numbers_may_hold_floats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numbered, "KINDS", {**KINDS, "prior": {"mean": Form.NUMBER}})
-    records, seal = encoded("prior", 1, Entries(texts(["a", "b"]), {"mean": np.array([0.5, 1e9])}))
-    values = read([Stored(*one, 1) for one in (*records, seal)]).values_of(1)
-
-    assert values.numbers("mean", values.rows(["b", "a"])).tolist() == [1e9, 0.5]
-    assert np.isnan(values.numbers("mean", values.rows(["c"]))).all()
 
 
 def test_a_part_is_no_longer_than_a_broker_takes(monkeypatch: pytest.MonkeyPatch) -> None:

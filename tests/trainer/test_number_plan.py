@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import numbered
-from schemas.entries import Entries, Form, texts
+from schemas.entries import Entries, texts
 from schemas.number_log import FOREVER, NumberLog
 from schemas.numbered import CONTENT
 from streams.trainer import number_plan
@@ -146,15 +145,3 @@ def test_of_few_rows_nothing_is_a_jump() -> None:
     publish(log, {"z": 1})
 
     assert held(log) == {"z": 1}
-
-
-@pytest.mark.parametrize("anyway", [False, True])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_never_published(
-    monkeypatch: pytest.MonkeyPatch, bad: float, *, anyway: bool
-) -> None:
-    monkeypatch.setattr(numbered, "KINDS", {"prior": {"mean": Form.NUMBER}})
-    found = Entries(texts(["a", "b"]), {"mean": np.array([0.5, bad])})
-    plan = planned(NumberLog(), "prior", found, NOW, "kol", anyway=anyway)
-
-    assert plan == Refusal("1 values of mean are no finite numbers")
