@@ -7,7 +7,7 @@ topic was never read to its end says nothing, and nothing is published of it.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
@@ -20,6 +20,10 @@ from schemas.values import Lists
 from streams.clients.clickhouse import ReadingError, query
 
 FLAG: Final = "ifNull(toInt8({name}), -1)"
+PARTS: Final = """
+    SELECT sum(cityHash64(name)) AS parts FROM system.parts
+    WHERE active AND database = {database:String} AND table = {table:String}
+"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
 )
 
 
+class Marks(NamedTuple):
+    """What differs once a state does."""
+
+    shown: int  # the reading that counts
+    parts: int  # a hash of the names of the table's parts, which every write changes; 0: none known
+    rows: int
+    values: int  # a hash of them
+
+
 class Population:
     """The states of the kinds, read only where they, or what is published, may have changed.
 
@@ -67,18 +80,18 @@ class Population:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self._taken: dict[str, tuple[Any, ...]] = {}  # kind -> marks of what was done with, and
+        self._taken: dict[str, tuple[Marks, int]] = {}  # kind -> marks of what was done with, and
         # the newest number after that
 
     def changed(
         self, client: Client, before: Callable[[], None], newest: Mapping[str, int]
-    ) -> dict[str, tuple[Entries, tuple[Any, ...]]]:
+    ) -> dict[str, tuple[Entries, Marks]]:
         """The state of each kind that may have changed since `take`, and the marks of it.
 
         Args:
             client: of an account that reads the dimensions.
             before: each statement; raises where the turn is to end.
-            newest: the newest number of each kind; somebody else may have published it.
+            newest: the newest number of each kind, read before this.
 
         Raises:
             ReadingError: ClickHouse refuses.
@@ -87,13 +100,25 @@ class Population:
         found = {}
         for kind, source in SOURCES.items():
             before()
-            marks = self._marks(client, source)
-            if marks is not None and (marks, newest[kind]) != self._taken.get(kind):
-                before()
-                found[kind] = self._entries(client, kind, source), marks
+            shown = self._shown(client, source)
+            if not shown:
+                continue
+            before()
+            parts = self._parts(client, source)
+            taken, number = self._taken.get(kind, (None, -1))
+            is_newest = number == newest[kind]
+            if taken and is_newest and parts and (taken.shown, taken.parts) == (shown, parts):
+                continue
+            before()
+            marks = self._marks(client, source, shown, parts)
+            if taken and is_newest and taken[2:] == marks[2:]:
+                self._taken[kind] = marks, number
+                continue
+            before()
+            found[kind] = self._entries(client, kind, source), marks
         return found
 
-    def take(self, kind: str, marks: tuple[Any, ...], number: int) -> None:
+    def take(self, kind: str, marks: Marks, number: int) -> None:
         """Note that a state needs no second look as long as this number is the newest."""
         self._taken[kind] = marks, number
 
@@ -101,25 +126,26 @@ class Population:
         """Look at everything anew."""
         self._taken.clear()
 
-    def _marks(self, client: Client, source: Source) -> tuple[Any, ...] | None:
-        """What differs once the state does; None where the topic was never read to its end.
+    def _shown(self, client: Client, source: Source) -> int:
+        """The reading that counts; 0 where the topic was never read to its end."""
+        sql = (
+            f"SELECT argMax(shown, version) AS shown FROM {self._database}.{CURSOR}"  # noqa: S608  # names of ours
+            " FINAL WHERE topic = {topic:String}"
+        )
+        return int(query(client, sql, {"topic": source.topic})[0]["shown"])
 
-        The sum of a hash of each row, so it costs a pass over some columns.
-        """
-        shown = query(
-            client,
-            f"SELECT argMax(shown, version) AS shown, count() AS n FROM {self._database}.{CURSOR}"  # noqa: S608  # names of ours
-            " FINAL WHERE topic = {topic:String}",
-            {"topic": source.topic},
-        )[0]
-        if not int(shown["n"]) or not int(shown["shown"]):
-            return None
+    def _parts(self, client: Client, source: Source) -> int:
+        given = {"database": self._database, "table": source.dimension.table}
+        return int(query(client, PARTS, given)[0]["parts"])
+
+    def _marks(self, client: Client, source: Source, shown: int, parts: int) -> Marks:
+        """The sum of a hash of each row, so it costs a pass over some columns."""
         values = ", ".join([source.id, *source.columns.values()])
         sql = source.dimension.select(
             f"count() AS n, sum(cityHash64({values})) AS hash", self._database
         )
         (row,) = query(client, sql)
-        return int(row["n"]), int(row["hash"])
+        return Marks(shown, parts, int(row["n"]), int(row["hash"]))
 
     def _entries(self, client: Client, kind: str, source: Source) -> Entries:
         names = [source.id, *source.columns.values()]

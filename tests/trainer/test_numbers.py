@@ -104,13 +104,17 @@ async def test_who_lost_the_lock_meanwhile_commits_nothing() -> None:
 class Dimensions:
     """A database whose dimensions are what a test says."""
 
-    def __init__(self, cursors: int = 1, shown: int = 7) -> None:
-        self.cursors, self.shown = cursors, shown
+    def __init__(self, shown: int = 7, parts: int = 3) -> None:
+        self.shown, self.parts = shown, parts
+        self.hashed = 0  # how often all values were
 
     def raw_query(self, sql: str, **_: object) -> bytes:
-        if "argMax(shown, version)" in sql and "count() AS n FROM" in sql:
-            return msgspec.json.encode({"shown": self.shown, "n": self.cursors})
-        return msgspec.json.encode({"n": 0, "hash": 0})
+        if "system.parts" in sql:
+            return msgspec.json.encode({"parts": self.parts})
+        if "cityHash64" in sql:
+            self.hashed += 1
+            return msgspec.json.encode({"n": 0, "hash": 0})
+        return msgspec.json.encode({"shown": self.shown})
 
     def query(self, sql: str, **_: object) -> Any:  # noqa: ANN401  # a stand-in
         del sql
@@ -132,6 +136,27 @@ def test_a_state_is_looked_at_anew_where_somebody_else_published_the_newest_numb
     assert looked_at(population, dimensions, 5) == sorted(KINDS)
 
 
-@pytest.mark.parametrize(("cursors", "shown"), [(0, 0), (1, 0)])
-def test_a_dimension_that_was_never_read_to_its_end_says_nothing(cursors: int, shown: int) -> None:
-    assert looked_at(Population("kol"), Dimensions(cursors, shown), 0) == []
+def test_a_dimension_that_was_never_read_to_its_end_says_nothing() -> None:
+    assert looked_at(Population("kol"), Dimensions(shown=0), 0) == []
+
+
+def test_a_table_to_which_nothing_was_written_is_not_hashed_again() -> None:
+    population, dimensions = Population("kol"), Dimensions()
+    looked_at(population, dimensions, 4)
+    looked_at(population, dimensions, 4)
+
+    assert dimensions.hashed == len(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("shown", "parts"), [(8, 3), (7, 4), (7, 0)], ids=["read anew", "written", "unknown"]
+)
+def test_a_table_that_may_have_changed_is_hashed_once(shown: int, parts: int) -> None:
+    population, dimensions = Population("kol"), Dimensions()
+    looked_at(population, dimensions, 4)
+    dimensions.shown, dimensions.parts = shown, parts
+
+    assert looked_at(population, dimensions, 4) == []
+    assert dimensions.hashed == 2 * len(KINDS)
+    looked_at(population, dimensions, 4)
+    assert dimensions.hashed == (2 if parts else 3) * len(KINDS)
