@@ -62,7 +62,7 @@ def _print_trainer(trainer: dict[str, Any]) -> None:
         if absent := one.get("absent"):
             out.print(f"no such topic, so nothing is known of it: {', '.join(absent)}")
         if found := sum(one.get("found", {}).values()):
-            out.print(f"last night {found:,} rows of erased persons were taken out again")
+            out.print(f"last night {found:,} rows that may not be kept were taken out")
         for topic, left in one.get("behind", {}).items():
             if left:
                 out.print(f"{topic}: {left:,} records are not in its dimension yet")
