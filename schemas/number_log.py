@@ -309,6 +309,10 @@ class NumberLog:
             if number not in self._numbers and number not in self._faults
         ]
 
+    def has_numbers(self, kind: str) -> bool:
+        """Whether any number of a kind is whole."""
+        return len(self._moments(kind)[0]) > 0
+
     def numbers_at(self, kind: str, at: Moments) -> NDArray[np.int64]:
         """The number that holds at each record time, 0 where none does; shape (n,)."""
         since, number = self._moments(kind)

@@ -12,14 +12,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Final
+from itertools import chain, count, pairwise
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 NULL: Final = -(2**63)  # in an array of int64: no value
 
+_Named = TypeVar("_Named")  # may be a key of a mapping
 Positions = Sequence[int] | NDArray[np.intp]
 
 
@@ -164,18 +165,42 @@ def _join_coded(columns: Sequence[Coded]) -> Coded:
     first = columns[0]
     if all(column.names is first.names for column in columns):
         return Coded(np.concatenate([column.code for column in columns]), first.names)
-    names: list[str] = []  # one of two lists is there twice
-    codes = []
-    for column in columns:
-        if len(column.names) <= len(column):
-            code = column.code.astype(np.int64)  # a narrow one has no room for all names
-            codes.append(np.where(code < 0, -1, code + len(names)))
-            names += column.names
-        else:  # few of many names
-            used, place = compact(column.code)
-            codes.append(place + len(names))
-            names += Coded(used, column.names).tolist()
-    return Coded(np.concatenate(codes), names)
+    columns = [_narrowed(column) for column in columns]
+    return Coded(*join_codes([(column.code, column.names) for column in columns]))
+
+
+def _narrowed(column: Coded) -> Coded:
+    """The same texts, without those of many names that are not used."""
+    if len(column.names) <= len(column):
+        return column
+    used, place = compact(column.code)
+    return Coded(place, Coded(used, column.names).tolist())
+
+
+def join_codes(
+    columns: Sequence[tuple[NDArray[Any], Sequence[_Named]]],
+) -> tuple[NDArray[np.int64], list[_Named]]:
+    """Codes into lists of names as codes into one, in which equal names are there once.
+
+    Negative codes become -1.
+
+    >>> code, names = join_codes([(np.array([1, -2]), "ab"), (np.array([0, 1, 1]), "bc")])
+    >>> code.tolist(), names
+    ([1, -1, 1, 2, 2], ['a', 'b', 'c'])
+    """
+    every = [*chain.from_iterable(names for _, names in columns)]
+    distinct = dict(zip(dict.fromkeys(every), count()))
+    begins = np.cumsum([0, *(len(names) for _, names in columns[:-1])])
+    place = np.empty(len(every) + 1, np.int64)
+    place[:-1] = np.fromiter(map(distinct.__getitem__, every), np.int64, len(every))
+    place[-1] = -1
+    code: NDArray[np.int64] = np.concatenate(  # as int64: narrow codes have no room for all names
+        [code for code, _ in columns], dtype=np.int64, casting="unsafe"
+    )
+    is_none = code < 0
+    code += np.repeat(begins, [len(code) for code, _ in columns])
+    code[is_none] = -1
+    return place[code], list(distinct)
 
 
 def _join_lists(columns: Sequence[Lists]) -> Lists:

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from schemas.rows import Rows, joined
+from schemas.rows import Rows
+from streams.core.user.event_rows import rows_of
 from streams.worker.lanes import IDLE_SECONDS
 from streams.worker.user_lane import UserLane
 
@@ -75,9 +76,9 @@ class EventFlushes:
         self._taken += 1
         self._taken_at = now
         size = sum(lane.event_bytes for lane in lanes)
-        parts = [rows for lane in lanes if (rows := lane.take_events()) is not None]
-        if parts:
-            self._pending.append(EventFlush(self._taken, joined(parts), size))
+        rows = rows_of([part for lane in lanes for part in lane.take_events()])
+        if rows is not None:
+            self._pending.append(EventFlush(self._taken, rows, size))
         for one in self._awaited:
             if one.number == self._taken and one.lane not in lanes:
                 one.written.cancel()

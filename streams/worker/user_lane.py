@@ -10,11 +10,11 @@ from schemas.erasures import Renewed, read_erasures, renewed
 from schemas.events import INPUTS
 from schemas.placeholders import DEFAULT, Placeholders
 from schemas.reference_types import CONSENTS
-from schemas.rows import Rows
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords
 from streams.core.sides import Side
 from streams.core.user import door_counts
+from streams.core.user.event_rows import EventPart
 from streams.core.user.memory import UserMemory
 from streams.snapshots import OtherKeyError, Pace, StateLog
 from streams.transport import ReadPosition
@@ -135,10 +135,10 @@ class UserLane(Lane):
         read = at.position if is_folded and at.position is not None else self.offsets[topic]
         return Progress(read, at.end, at.end_at)
 
-    def take_events(self) -> Rows | None:
-        """The rows of `event` of what was folded since the last call; None where there are none."""
+    def take_events(self) -> list[EventPart]:
+        """The rows of `event` of what was folded since the last call, for `rows_of`."""
         self.event_bytes = 0
-        return self.memory.take_events()
+        return self.memory.take_event_parts()
 
     def watermark(self, now: float) -> int | None:
         """The least event time still open; None while something older may still begin."""

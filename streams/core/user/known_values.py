@@ -4,17 +4,26 @@ A batch may straddle the moment from which a number holds: each event is told by
 holds for it, so how events were cut into batches does not matter, nor when they are folded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import Codes, Keys, Mask, Moments
+from schemas.columns import NONE, Codes, Keys, Mask, Moments
 from schemas.entries import UNKNOWN
 from schemas.number_log import NumberLog, Values
-from schemas.numbered import CONTENT, KOL
+from schemas.numbered import KOL
+from schemas.values import Coded, compact
 from streams.core.arrays.index import RowNumbers
+
+
+class Asked(NamedTuple):
+    """The values that hold for events: they stay, also where the log forgets them meanwhile."""
+
+    code: NDArray[np.int64]  # of each event, into `values`; NONE where no number holds, shape (n,)
+    values: Sequence[Values]  # of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +41,20 @@ class KnownValues:
     def __init__(self) -> None:
         self.log = NumberLog()
 
-    def disclosure(
-        self, contents: Sequence[str], content: Codes, received_at: Moments
-    ) -> Disclosure:
-        """Whether contents are sponsored, and say so.
-
-        Args:
-            contents: the content_ids of a batch; an empty one is none.
-            content: of each event, into `contents`; negative where it names none.
-            received_at: record times.
-
-        """
-        found = Disclosure(
-            np.full(len(content), UNKNOWN, np.int8),
-            np.full(len(content), UNKNOWN, np.int8),
-            np.zeros(len(content), np.uint32),
-        )
-        is_named = np.array([*map(bool, contents), False], np.bool_)  # negative: the last place
-        named = np.flatnonzero(is_named[np.maximum(content, -1)])
-        for number, which in self._by_number(CONTENT, received_at, named):
-            values = self.log.values_of(number)
-            row = _rows(values, contents, content[which])
-            found.sponsored[which] = values.flags("sponsored", row)
-            found.disclosed[which] = values.flags("disclosed", row)
-            found.number[which] = number
-        return found
+    def asked(self, kind: str, received_at: Moments) -> Asked:
+        """The values of a kind that hold at record times, nearly always the same at all of them."""
+        count = len(received_at)
+        if not count or not self.log.has_numbers(kind):
+            return Asked(np.full(count, NONE), ())
+        ends = np.array([received_at.min(), received_at.max()])
+        first, last = self.log.numbers_at(kind, ends).tolist()
+        if first == last:
+            values = (self.log.values_of(first),) if first else ()
+            return Asked(np.full(count, len(values) - 1), values)
+        used, place = compact(self.log.numbers_at(kind, received_at) - 1)
+        if used[0] == NONE:
+            used, place = used[1:], place - 1
+        return Asked(place, [self.log.values_of(number + 1) for number in used.tolist()])
 
     def own_accounts(
         self, kols: Sequence[str], kol: Codes, user: Keys, received_at: Moments
@@ -71,29 +69,34 @@ class KnownValues:
 
         """
         own = np.zeros(len(kol), np.bool_)
-        everything = np.arange(len(kol))
-        for number, which in self._by_number(KOL, received_at, everything):
-            values = self.log.values_of(number)
-            near = which[values.near("accounts", user[which])]
+        asked = self.asked(KOL, received_at)
+        for place, values in enumerate(asked.values):
+            near = np.flatnonzero(values.near("accounts", user) & (asked.code == place))
             if near.size:  # few: those of the accounts of any KOL
                 row = _rows(values, kols, kol[near])
                 own[near] = values.has("accounts", row, user[near])
         return own
 
-    def _by_number(
-        self, kind: str, received_at: Moments, which: RowNumbers
-    ) -> Iterator[tuple[int, RowNumbers]]:
-        """The numbers of a kind that hold for some events, each with its events."""
-        number = self.log.numbers_at(kind, received_at[which])
-        if not number.any():
-            return
-        for one in np.unique(number[number > 0]).tolist():
-            yield one, which[number == one]
+
+def disclosure(content: Coded, asked: Asked) -> Disclosure:
+    """Whether contents of events are sponsored, and say so; an empty content_id is none."""
+    found = Disclosure(
+        np.full(len(content), UNKNOWN, np.int8),
+        np.full(len(content), UNKNOWN, np.int8),
+        np.zeros(len(content), np.uint32),
+    )
+    is_named = np.array([*map(bool, content.names), False], np.bool_)  # negative: the last place
+    named = is_named[np.maximum(content.code, -1)]
+    for place, values in enumerate(asked.values):
+        which = np.flatnonzero(named & (asked.code == place))
+        row = _rows(values, content.names, content.code[which])
+        found.sponsored[which] = values.flags("sponsored", row)
+        found.disclosed[which] = values.flags("disclosed", row)
+        found.number[which] = values.number.manifest.number
+    return found
 
 
-def _rows(values: Values, names: Sequence[str], code: Codes) -> RowNumbers:
+def _rows(values: Values, names: Sequence[str], code: NDArray[np.integer]) -> RowNumbers:
     """The row of the name of each event; each name that is used is looked up once."""
-    row = np.zeros(len(names), np.int64)
-    used = np.unique(code)
-    row[used] = values.rows([names[one] for one in used.tolist()])
-    return row[code]
+    used, place = compact(code)
+    return values.rows([names[one] for one in used.tolist()])[place]

@@ -22,6 +22,7 @@ from streams.core.arrays.names import Names
 from streams.core.moments import NEVER
 from streams.core.user import consents, erasures
 from streams.core.user.door_counts import DoorCounts
+from streams.core.user.event_rows import EventPart, rows_of
 from streams.core.user.known_values import KnownValues
 from streams.core.user.pipeline import Pipeline
 from streams.core.user.retention import Retention
@@ -96,6 +97,10 @@ class UserMemory:
 
     def take_events(self) -> Rows | None:
         """The rows of `event` of what was folded since the last call; None where there are none."""
+        return rows_of(self.take_event_parts())
+
+    def take_event_parts(self) -> list[EventPart]:
+        """The same, for `rows_of`, which takes those of several partitions at once."""
         return self.state.events.take(self.epoch, self.life)
 
     def fold_erasures(self, records: Erasures, next_offset: int) -> None:

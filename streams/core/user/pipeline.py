@@ -36,6 +36,7 @@ from streams.core.user.dropped_purchases import (
     repeated_letters,
 )
 from streams.core.user.erased_persons import Persons
+from streams.core.user.event_rows import needs_consent
 from streams.core.user.order_table import CodedPurchases
 from streams.core.user.orders import DROPPED, Paid
 from streams.core.user.own_events import own_events
@@ -91,8 +92,8 @@ class Pipeline:
         if persons is not None:
             accepted = accepted[~persons.is_erased[accepted]]
         allowed = None
-        if len(self._state.consents):
-            allowed = self._state.consents.allowed(user_id, events.received_at)
+        if len(self._state.consents) and needs_consent(details):
+            allowed = self._state.consents.allowed(user_id[accepted], events.received_at[accepted])
         self._state.events.add(events, details, accepted, allowed, self._state.known)
 
     def _fold_behaviour(self, events: Behaviour, accepted: RowNumbers, user_id: Keys) -> None:

@@ -21,7 +21,7 @@ from schemas.reference_types import CONSENTS
 from schemas.rows import TABLES, Rows
 from schemas.values import plain
 from schemas.version import version_of
-from streams.core.user.event_rows import EventRows
+from streams.core.user.event_rows import EventRows, rows_of
 from streams.core.user.memory import UserMemory
 from tests import messy
 from tests.builders import HOUR, KEY, NOON, Message, click, interaction, paid, record_batch
@@ -200,6 +200,35 @@ def test_rows_of_both_topics_leave_together() -> None:
     ]
 
 
+def test_rows_of_several_partitions_are_those_of_each_in_turn() -> None:
+    clicks = [click(event_id=str(n), platform=f"p{n % 3}", kol_id=f"k{n % 5}") for n in range(9)]
+    parts, expected = [], []
+    for life in (1, 2):
+        both = Reader(life), Reader(life)
+        for reader in both:
+            reader.read(CLICKSTREAM, *clicks[:5], clicks[0])
+            reader.read(INTERACTIONS, interaction("like", content_id="c", account_age_d=9))
+            reader.read(CLICKSTREAM, *clicks[3 : 7 + life])
+        parts += both[0].memory.take_event_parts()
+        expected += both[1].rows()
+
+    assert as_dicts(rows_of(parts)) == expected
+    assert rows_of([]) is None
+
+
+def test_a_detail_that_is_left_out_is_said_of_no_event() -> None:
+    read = decode(record_batch(CLICKSTREAM, [click(platform="p")]), NAMES, in_full=True)
+    assert isinstance(read.facts, Behaviour)
+    assert read.details is not None
+    given = EventRows()
+    given.add(read.facts, read.details, np.arange(1))
+    given.add(read.facts, {"platform": read.details["platform"]}, np.arange(1))
+
+    first, second = as_dicts(rows_of(given.take(0, 1)))
+
+    assert first == second
+
+
 def test_who_reads_an_event_again_states_the_same_row_in_a_later_life() -> None:
     rows = []
     for life in (1, 2):
@@ -291,13 +320,29 @@ def stated(allowed: Sequence[tuple[bool, bool, bool]] | None) -> list[dict[str, 
     assert read.details is not None
     rows = EventRows()
     rows.add(read.facts, read.details, np.arange(4), None if allowed is None else np.array(allowed))
-    return as_dicts(rows.take(0, 1))
+    return as_dicts(rows_of(rows.take(0, 1)))
 
 
 def test_stage_place_and_age_are_said_only_where_that_is_allowed() -> None:
     found = [tuple(bool(row[name]) for name in ALLOWED) for row in stated(COMBINATIONS)]
 
     assert found == COMBINATIONS
+
+
+def test_of_several_batches_each_says_what_is_allowed_of_its_own_events() -> None:
+    reader = Reader()
+    said = {"baby_stage": "0-6m", "geo": "CN", "age_band": "25-29"}
+    at = NOON + HOLDS_AFTER_MS
+    reader.read(CLICKSTREAM, click(event_id="a", **said), received_at=at)
+    reader.memory.fold_consents(read_consents(consent(NOON, geo=True), NAMES), 1)
+    reader.read(CLICKSTREAM, click(event_id="b"), received_at=at)
+    twice = click(event_id="c", **said)
+    others = click(event_id="d", user_id="u2", **said)
+    reader.read(CLICKSTREAM, others, twice, twice, received_at=at)
+
+    told = [[row[name] for name in ALLOWED] for row in reader.rows()]
+
+    assert told == [[""] * 3, [""] * 3, [""] * 3, ["", "CN", ""]]
 
 
 def test_without_a_word_on_consent_none_of_them_is_said() -> None:

@@ -10,9 +10,10 @@ from schemas.codec import decode
 from schemas.columns import Keys
 from schemas.entries import UNKNOWN, Entries, texts
 from schemas.events import CLICKSTREAM
+from schemas.number_log import NumberLog
 from schemas.numbered import CONTENT, HOLDS_AFTER_MS, KOL, encode_number
-from schemas.values import Lists, plain
-from streams.core.user.known_values import KnownValues
+from schemas.values import Coded, Lists, plain
+from streams.core.user.known_values import KnownValues, disclosure
 from streams.core.user.memory import UserMemory
 from tests.builders import KEY, NAMES, NOON, SECOND, click, record_batch
 
@@ -56,7 +57,7 @@ def at(*seconds: int) -> np.ndarray:
 
 def test_before_any_number_nothing_is_known() -> None:
     known = KnownValues()
-    found = known.disclosure(["c1"], np.zeros(2, np.int32), at(0, 1))
+    found = disclosure(Coded(np.zeros(2, np.int32), ["c1"]), known.asked(CONTENT, at(0, 1)))
     own = known.own_accounts(["k1"], np.zeros(2, np.int32), users(1, 2), at(0, 1))
 
     assert found.sponsored.tolist() == found.disclosed.tolist() == [UNKNOWN, UNKNOWN]
@@ -68,7 +69,8 @@ def test_each_event_of_a_batch_is_told_by_the_number_that_holds_for_it() -> None
     first = publish(known, CONTENT, contents({"c1": (1, 0)}), NOON + 10 * SECOND)
     second = publish(known, CONTENT, contents({"c1": (1, 1), "c2": (0, UNKNOWN)}), NOON + 20_000)
     code = np.array([0, 0, 0, 1, 1, -1, 2], np.int32)
-    found = known.disclosure(["c1", "c2", "c3"], code, at(9, 10, 20, 19, 20, 20, 20))
+    asked = known.asked(CONTENT, at(9, 10, 20, 19, 20, 20, 20))
+    found = disclosure(Coded(code, ["c1", "c2", "c3"]), asked)
 
     assert found.sponsored.tolist() == [-1, 1, 1, -1, 0, -1, -1]
     assert found.disclosed.tolist() == [-1, 0, 1, -1, -1, -1, -1]
@@ -107,6 +109,26 @@ def test_a_row_of_an_event_says_whether_its_content_is_sponsored_as_far_as_that_
         ("c1", 1, 0, number),
         ("c2", 0, -1, number),
         ("c3", *said_by),
+    ]
+
+
+def test_a_row_says_what_was_known_when_its_event_was_folded_though_the_log_is_gone() -> None:
+    known = KnownValues()
+    number = publish(known, CONTENT, contents({"c1": (1, 0)}), NOON)
+    memory = UserMemory(0, hmac_key=KEY)
+    memory.ask(known)
+    memory.fold(decode(record_batch(CLICKSTREAM, [click(content_id="c1")]), NAMES, in_full=True))
+    known.log = NumberLog()
+    publish(known, CONTENT, contents({"c1": (0, 1)}), NOON)
+    said = click(content_id="c1", event_id="b")
+    memory.fold(decode(record_batch(CLICKSTREAM, [said], first_offset=1), NAMES, in_full=True))
+    rows = memory.take_events()
+
+    assert rows is not None
+    assert [plain(rows.columns[name]) for name in ("sponsored", "disclosed", "snapshot")] == [
+        [1, 0],
+        [0, 1],
+        [number, number],
     ]
 
 
