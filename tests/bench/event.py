@@ -14,7 +14,6 @@ the embedded engine. Its CPU a row without merges and with all of them; bytes of
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -27,7 +26,6 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 from numpy.typing import NDArray
 
-from deploy.demo.bulk import bulk
 from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.consents import Consents
@@ -43,35 +41,21 @@ from streams.core.user.known_values import KnownValues
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from streams.worker.process import tune_collector
-from tests.embedded.gateway.running import Server, gateway
+from tests.bench.core import batches
+from tests.bench.rollups import engine_seconds
+from tests.builders import HOUR, NOON
+from tests.embedded.gateway.running import gateway
 from tests.integration.engine import fresh
 
 NOW_MS: Final = 1_790_000_000_000
 DAY_MS: Final = 86_400_000
+KNOWN_MS: Final = NOON - HOUR  # record time of what is known; all events come later
 KEY: Final = b"the key of the benchmark"
 COLLECTED: Final = 20_000  # events from one collection of rows to the next
 TABLE: Final = "event"
 
 
 # ---------------------------------------------------------------- worker
-
-
-def batches(events: int, size: int) -> list[RecordBatch]:
-    """The events as one partition of each topic, in batches."""
-    sent = defaultdict[str, list[bytes]](list)
-    cut: list[tuple[str, int, list[bytes]]] = []
-    for topic, _, value in bulk(7, events, NOW_MS, rate_per_second=20_000):
-        sent[topic].append(value)
-        if len(sent[topic]) % size == 0:
-            cut.append((topic, len(sent[topic]) - size, sent[topic][-size:]))
-    return [_batch(topic, first, values) for topic, first, values in cut]
-
-
-def _batch(topic: str, first: int, values: Sequence[bytes]) -> RecordBatch:
-    count = len(values)
-    offsets = np.arange(first, first + count)
-    times = np.full(count, NOW_MS + DAY_MS)
-    return RecordBatch(topic, 0, 1, first, first + count, values, offsets, times)
 
 
 class Knowledge:
@@ -91,7 +75,7 @@ class Knowledge:
         self._publish(KOL, _kols(_named_by(said, "kol_id")))
         self._consents = Consents(
             KeyedNames(KEY).users(users),
-            np.full(len(users), NOW_MS),
+            np.full(len(users), KNOWN_MS),
             np.arange(3 * len(users)).reshape(-1, 3) % 2 == 0,
             unreadable=0,
             misplaced=0,
@@ -100,7 +84,7 @@ class Knowledge:
     def _publish(self, kind: str, entries: Entries) -> None:
         records, seal = encode_number(kind, self.values.log.next_number, entries)
         for record in (*records, seal):
-            self.values.log.add(*record, NOW_MS)
+            self.values.log.add(*record, KNOWN_MS)
 
     def memory(self) -> UserMemory:
         """A memory that knows all of it."""
@@ -311,13 +295,13 @@ def engine(rows: int, at_once: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, gateway(Path(folder)) as server:
         client = fresh(server, "bench")
         client.command(f"SYSTEM STOP MERGES {TABLE}")
-        begun = cpu_seconds(server)
+        begun = engine_seconds(server)
         for one in blocks:
             _insert(client, one)
-        inserted = cpu_seconds(server)
+        inserted = engine_seconds(server)
         client.command(f"SYSTEM START MERGES {TABLE}")
         client.command(f"OPTIMIZE TABLE {TABLE} FINAL")
-        merged = cpu_seconds(server)
+        merged = engine_seconds(server)
         (found,) = client.query(
             "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts"  # noqa: S608  # a name of ours
             f" WHERE active AND database = 'bench' AND table = '{TABLE}'"
@@ -340,13 +324,6 @@ def _insert(client: Client, body: bytes) -> None:
         fmt="Native",
         settings=dict(INSERT_SETTINGS),
     )
-
-
-def cpu_seconds(server: Server) -> float:
-    """CPU of the engine so far."""
-    assert server.process is not None
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def figures(arguments: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

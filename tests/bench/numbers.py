@@ -15,7 +15,6 @@ CPU of this process, the least of the rounds, as one line of JSON for each part.
 
 import argparse
 import json
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -30,16 +29,10 @@ from schemas.numbered import CONTENT, HOLDS_AFTER_MS, KOL, Record
 from schemas.values import Lists
 from streams.core.user.known_values import KnownValues
 from streams.trainer.number_plan import Plan, planned
+from tests.bench.core import cpu
 
 NOW_MS: Final = 1_790_000_000_000
 APP: Final = "kol"
-
-
-def cpu(what: Callable[[], object]) -> float:
-    """Seconds of CPU that something takes."""
-    began = time.process_time()
-    what()
-    return time.process_time() - began
 
 
 def contents(count: int, changed: int = 0) -> Entries:
