@@ -26,8 +26,8 @@ from schemas.entries import Entries, Index, difference, digests, texts
 from schemas.keyed_names import KeyedNames
 from schemas.number_log import NumberLog
 from schemas.numbered import CONTENT, HOLDS_AFTER_MS, KOL, Record
-from schemas.values import Lists
-from streams.core.user.known_values import KnownValues
+from schemas.values import Coded, Lists
+from streams.core.user.known_values import KnownValues, disclosure
 from streams.trainer.number_plan import Plan, planned
 from tests.bench.core import cpu
 
@@ -109,13 +109,14 @@ def change(count: int, changed: int) -> dict[str, float]:
 def asked(known: KnownValues, used: int, events: int) -> dict[str, float]:
     """What it costs a batch of events to ask for its contents."""
     names = [f"content-{i:08}" for i in range(used)]
-    code = (np.arange(events) % used).astype(np.int32)
+    content = Coded((np.arange(events) % used).astype(np.int32), names)
     at = np.full(events, NOW_MS + HOLDS_AFTER_MS)
     none = KnownValues()
-    return {
-        "us": cpu(lambda: known.disclosure(names, code, at)) / events * 1e6,
-        "us_without": cpu(lambda: none.disclosure(names, code, at)) / events * 1e6,
-    }
+
+    def ask(of: KnownValues) -> float:
+        return cpu(lambda: disclosure(content, of.asked(CONTENT, at))) / events * 1e6
+
+    return {"us": ask(known), "us_without": ask(none)}
 
 
 def parts(given: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Callable[[], Any]]]:
