@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
-from kafka.errors import KafkaError
 
 from schemas.events import INPUTS
 from schemas.number_log import FOREVER, NumberLog
@@ -19,6 +18,7 @@ from schemas.topics import SNAPSHOTS
 from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.kafka_reader import oldest_at
 from streams.settings import Settings
+from streams.trainer.failures import of_brokers
 from streams.trainer.population import Population
 from streams.trainer.publishing import Numbers, newest_numbers
 from streams.trainer.report import NewestNumber, Report
@@ -104,16 +104,14 @@ class Numbering:
 
     def _follow_topic(self) -> None:
         """Begin anew where the topic was made anew: nothing that was published is there."""
-        try:
-            with kafka_admin(self._settings.kafka) as broker:
-                topic_id = broker.topic_ids().get(SNAPSHOTS)
-        except KafkaError as error:
-            raise BrokerError(f"{SNAPSHOTS} cannot be asked for: {error!r}") from error
+        kafka = self._settings.kafka
+        with of_brokers(f"{SNAPSHOTS} cannot be asked for"), kafka_admin(kafka) as broker:
+            topic_id = broker.topic_ids().get(SNAPSHOTS)
         if topic_id is None:
             raise BrokerError(f"{SNAPSHOTS} is not there: run `kol topics`")
         if topic_id != self._topic_id:
             self._topic_id = topic_id
-            self._numbers = Numbers(self._settings.kafka, self._settings.app_id)
+            self._numbers = Numbers(kafka, self._settings.app_id)
             self._population.forget()
 
     def _publisher(self, found: NumberLog) -> str:
@@ -124,18 +122,17 @@ class Numbering:
         app = max(newest, key=lambda one: one.manifest.number).manifest.app
         if app == self._settings.app_id:
             return ""
-        try:
-            with kafka_admin(self._settings.kafka) as broker:
-                return app if broker.members(group_of(app)) else ""
-        except KafkaError as error:
-            raise BrokerError(f"whether a trainer of {app} runs is not known: {error!r}") from error
+        unknown = of_brokers(f"whether a trainer of {app} runs is not known")
+        with unknown, kafka_admin(self._settings.kafka) as broker:
+            return app if broker.members(group_of(app)) else ""
 
     def _remove(self, now_ms: int) -> None:
         """Remove the numbers that were superseded before the oldest record of the inputs."""
         if not any(self._numbers.log.superseded(kind, FOREVER) for kind in KINDS):
             return
         kafka = self._settings.kafka
-        with kafka_admin(kafka) as broker:
+        unknown = of_brokers("the oldest record of the inputs is not known")
+        with unknown, kafka_admin(kafka) as broker:
             first = broker.first_offsets(INPUTS)
         oldest = asyncio.run(oldest_at(kafka, first))
         since = min(now_ms if oldest is None else oldest, now_ms) - SLACK_MS

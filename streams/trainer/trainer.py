@@ -13,12 +13,12 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from kafka.errors import KafkaError
 
-from streams.clients.kafka_admin import BrokerError, kafka_admin
+from streams.clients.kafka_admin import kafka_admin
 from streams.errors import ExpectedError
 from streams.runtime.shutdown import sentence
 from streams.settings import Settings
+from streams.trainer.failures import of_brokers
 from streams.trainer.generations import claim
 from streams.trainer.health import Health
 from streams.trainer.lock import Lock
@@ -226,11 +226,9 @@ class Trainer:
         return Notes(mine.host, mine.pid, mine.since, succeeded=succeeded)
 
     def _standing(self) -> Standing:
-        try:
-            with kafka_admin(self.settings.kafka) as broker:
-                return standing(broker, self.settings.app_id)
-        except KafkaError as error:
-            raise BrokerError(f"who holds the lock is not known: {error!r}") from error
+        unknown = of_brokers("who holds the lock is not known")
+        with unknown, kafka_admin(self.settings.kafka) as broker:
+            return standing(broker, self.settings.app_id)
 
     def _who_holds(self) -> str:
         notes = self._standing().notes
