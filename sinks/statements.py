@@ -2,10 +2,11 @@
 
     make -s migration > sinks/ddl/0031_name.sql
 
-A table that no file creates yet becomes `CREATE TABLE`, a column that no file adds yet
-`ALTER TABLE … ADD COLUMN`; views that list every counter of a minute cell are written anew with
-it. A table or view whose columns have other comments than `schemas` says, or none because a file
-wrote it anew, gets them. Read what is printed, then commit it: then its checksum holds.
+A table that no file creates yet becomes `CREATE TABLE`, a column that no file adds yet `ALTER TABLE
+… ADD COLUMN`; views that list every counter of a minute cell are written anew with it, and a view
+of a dimension where it is to show something else. A table or view whose columns have other comments
+than `schemas` says, or none because a file wrote it anew, gets them. Read what is printed, then
+commit it: then its checksum holds.
 """
 
 import re
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from schemas.cells import NAMES
-from schemas.dimensions import Dimension
+from schemas.dimensions import DIMENSIONS, Dimension
 from schemas.rollups import ROLL_UPS, RollUp
 from schemas.rows import MOMENT, NUMBER, SECOND, TABLES, VIEWS, Column, Table
 from schemas.views import COLUMNS
@@ -175,7 +176,7 @@ def dimension_view(dimension: Dimension) -> str:
     listed = ",\n    ".join(dimension.shown)
     rows = dimension.select(f"\n    {listed}", "${database}").replace("SELECT \n", "SELECT\n")
     return (
-        f"CREATE VIEW IF NOT EXISTS ${{database}}.{dimension.view} ${{on_cluster}} ${{definer}}\n"
+        f"CREATE OR REPLACE VIEW ${{database}}.{dimension.view} ${{on_cluster}} ${{definer}}\n"
         f"AS {rows}\nCOMMENT {literal(VIEWS[dimension.view])};"
     )
 
@@ -224,6 +225,9 @@ _COMMENTED: Final = re.compile(
 _COMMENT: Final = re.compile(r"COMMENT ('(?:[^'\\]|\\.)*')")
 _OTHER_COMMENT: Final = re.compile(r"COMMENT COLUMN IF EXISTS `(\w+)` ('(?:[^'\\]|\\.)*')")
 _REPLACED: Final = re.compile(r"CREATE OR REPLACE VIEW \$\{database\}\.(\w+)")
+_VIEW: Final = re.compile(
+    r"CREATE (?:OR REPLACE VIEW|VIEW IF NOT EXISTS) \$\{database\}\.(\w+)[^\n]*\n(.*)", re.DOTALL
+)
 _DROPPED: Final = re.compile(r"DROP TABLE IF EXISTS \$\{database\}\.(\w+)")
 _COLUMN: Final = re.compile(
     r"^    (?:ADD COLUMN IF NOT EXISTS )?(?!INDEX )`?(\w+)`? (.*?)(?: AFTER `\w+`)?,?$",
@@ -287,6 +291,19 @@ def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
     return "\n\n".join([*statements, *(minute_views() if is_cell_wider else [])])
 
 
+def views_after(files: Iterable[MigrationFile]) -> dict[str, str]:
+    """View -> what it shows, once these files are applied in order."""
+    found = (_VIEW.search(part) for file in files for part in file.text.split(";\n"))
+    return {one[1]: one[2].rstrip(";\n") for one in found if one}
+
+
+def missing_views(there: Mapping[str, str]) -> list[str]:
+    """The statements for views of dimensions that show something else, or nothing."""
+    wanted = {one.view: dimension_view(one) for one in DIMENSIONS if one.view}
+    made = views_after(MigrationFile(0, "", statement) for statement in wanted.values())
+    return [wanted[view] for view, shows in made.items() if there.get(view) != shows]
+
+
 def comments_after(files: Iterable[MigrationFile]) -> dict[str, str]:
     """View -> the statement that comments its columns, once these files are applied in order."""
     statements: dict[str, str] = {}
@@ -308,8 +325,10 @@ def next_migration() -> str:
     """What the files lack of `schemas`; empty if nothing."""
     files = migration_files()
     tables = missing_ddl(TABLES.values(), columns_after(files))
-    later = comments_after([*files, MigrationFile(0, "", tables)])
-    return "\n\n".join(part for part in (tables, *missing_comments(later)) if part)
+    views = missing_views(views_after(files))
+    later = [MigrationFile(0, "", statement) for statement in (tables, *views)]
+    comments = missing_comments(comments_after([*files, *later]))
+    return "\n\n".join(part for part in (tables, *views, *comments) if part)
 
 
 if __name__ == "__main__":

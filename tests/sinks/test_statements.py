@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.dimensions import DIMENSIONS, Dimension
+from schemas.dimensions import DIMENSIONS, OF_TOPIC, Dimension
 from schemas.rows import TABLES, Column, Table
 from sinks.migrate import MigrationFile, migration_files
 from sinks.statements import (
@@ -19,8 +19,10 @@ from sinks.statements import (
     minute_views,
     missing_comments,
     missing_ddl,
+    missing_views,
     next_migration,
     view_comments,
+    views_after,
 )
 
 CELL = TABLES["minute_cell"]
@@ -90,9 +92,26 @@ def test_a_view_over_every_counter_lists_those_of_the_schemas() -> None:
 def test_a_view_of_a_dimension_shows_every_column_that_says_something(
     dimension: Dimension,
 ) -> None:
-    text = "\n".join(step.text for step in migration_files())
+    text = plain("\n".join(step.text for step in migration_files()))
 
-    assert not dimension.view or dimension_view(dimension) in text
+    assert not dimension.view or plain(dimension_view(dimension)) in text
+
+
+def test_a_view_of_a_dimension_that_shows_something_else_is_written_anew() -> None:
+    there = views_after(migration_files())
+    policies = dimension_view(OF_TOPIC["policy"])
+    made = views_after([MigrationFile(9999, "9999_policy.sql", policies + "\n")])
+
+    assert missing_views(there) == []
+    assert missing_views(there | {"v_policy": "AS SELECT 1"}) == [policies]
+    assert missing_views(there | made) == []
+
+
+def test_a_view_of_a_dimension_that_no_file_makes_is_written() -> None:
+    there = views_after(migration_files())
+    del there["v_policy"]
+
+    assert missing_views(there) == [dimension_view(OF_TOPIC["policy"])]
 
 
 def test_a_column_that_means_something_else_is_commented_anew() -> None:
