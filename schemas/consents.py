@@ -28,16 +28,6 @@ ALLOWED: Final = ("stage", "geo", "age_band")  # what each consent is about, in 
 
 Flags = tuple[bool, bool, bool]
 
-
-def holds_from(at: int) -> int:
-    """The first record time that a consent holds for which was appended at `at`.
-
-    Of its user's events from before that time nothing may be kept any more, also if the record is
-    a tombstone or refused: who keeps rows of them empties these.
-    """
-    return at + HOLDS_AFTER_MS
-
-
 _NOTHING: Final[Flags] = (False, False, False)
 
 

@@ -46,4 +46,3 @@ class RejectReason(IntEnum):
 
 OF_KEYS: Final = (RejectReason.NULL_KEY, RejectReason.WRONG_KEY)  # of reference records alone
 OF_EVENTS: Final = tuple(reason for reason in RejectReason if reason not in OF_KEYS)
-OF_REFERENCES: Final = tuple(one for one in RejectReason if one is not RejectReason.NULL_VALUE)

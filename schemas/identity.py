@@ -22,34 +22,10 @@ from schemas.columns import Keys
 Key = tuple[int, int]  # low word, high word
 
 
-def identity(topic: str, user_id: str, event_id: str) -> Key:
-    """The key by which messages are recognised as the same event."""
-    return _first(identities(topic, [user_id], [event_id]))
-
-
 def user_key(user_id: str) -> Key:
-    """The key of a user in all memories."""
-    return _first(user_keys([user_id.encode()]))
-
-
-def order_key(user_id: str, order_id: str) -> Key:
-    """The key of an order in all memories; order ids are unique for their user only."""
-    return _first(order_keys([user_id], [order_id]))
-
-
-def identities(topic: str, user_ids: Sequence[str], event_ids: Sequence[str]) -> Keys:
-    """`identity` of each row, shape (n, 2)."""
-    return keys_of(hashed(paired(f"{topic}\0", user_ids, event_ids)))
-
-
-def user_keys(user_ids: Sequence[bytes]) -> Keys:
-    """`user_key` of each row, given as UTF-8, shape (n, 2)."""
-    return keys_of(hashed(user_ids))
-
-
-def order_keys(user_ids: Sequence[str], order_ids: Sequence[str]) -> Keys:
-    """`order_key` of each row, shape (n, 2)."""
-    return keys_of(hashed(paired("", user_ids, order_ids)))
+    """The digest of one user."""
+    low, high = keys_of(hashed([user_id.encode()]))[0].tolist()
+    return low, high
 
 
 def paired(topic: str, user_ids: Sequence[str], others: Sequence[str]) -> list[bytes]:
@@ -78,8 +54,3 @@ def keys_of(hashes: bytes | bytearray) -> Keys:
 def hashes_of(keys: Keys) -> bytes:
     """The hashes that `keys_of` makes these keys of."""
     return keys[:, ::-1].astype(">u8").tobytes()
-
-
-def _first(keys: Keys) -> Key:
-    low, high = keys[0].tolist()
-    return low, high

@@ -41,8 +41,6 @@ class What(StrEnum):
     DEVICE = "device"
     IP = "ip"
     SHARE = "share"
-    RESPONDENT = "respondent"  # of a survey
-    ANON = "anon"  # a visitor before sign-in
     PERSON = "person"  # who has a user_id after another person with it was erased
     CHECK = "check"  # nothing: the name of zeros tells keys apart
 

@@ -213,7 +213,6 @@ class NumberLog:
         self._faults: dict[int, Fault] = {}
         self._greatest = 0
         self._holding: dict[str, tuple[Moments, Moments]] = {}  # kind -> from when, which number
-        self.strange_records = 0  # whose keys are none of ours
 
     @property
     def next_number(self) -> int:
@@ -233,8 +232,7 @@ class NumberLog:
 
         """
         read = decode_key(key)
-        if read is None:
-            self.strange_records += 1
+        if read is None:  # none of ours
             return
         self._greatest = max(self._greatest, read.number)
         if value is None:

@@ -31,6 +31,27 @@ def later_hash(key: bytes, first: str, since: int) -> str:
     return name(key, "person", whole.to_bytes(16)).hex()
 
 
+def digest(raw: str) -> Words:
+    """The digest of a text."""
+    high, low = divmod(xxhash.xxh3_128_intdigest(raw.encode()), 1 << 64)
+    return low, high
+
+
+def identity(topic: str, user_id: str, event_id: str) -> Words:
+    """The digest by which messages are recognised as the same event."""
+    return digest(f"{topic}\0{_ended(user_id)}\0{event_id}")
+
+
+def order_key(user_id: str, order_id: str) -> Words:
+    """The digest of an order; order ids are unique for their user only."""
+    return digest(f"{_ended(user_id)}\0{order_id}")
+
+
+def _ended(user_id: str) -> str:
+    """With its length where a NUL in it would hide where it ends."""
+    return f"\0{len(user_id)}\0{user_id}" if "\0" in user_id else user_id
+
+
 def words(key: bytes, what: str, digest: Words) -> list[int]:
     """The name of a digest as columns have it: low word, high word."""
     named = name(key, what, (digest[0] | digest[1] << 64).to_bytes(16))

@@ -111,10 +111,6 @@ class Consents:
             rows += sum(int(row["n"]) for row in some)
         return Emptied(rows)
 
-    def left(self, since: int = 0) -> int:
-        """How many rows say what is not allowed, as `empty` looks for them."""
-        return sum(int(row["n"]) for row in self._to_empty(since))
-
     def _is_rewritten(self) -> bool:
         """Whether a mutation of the table is under way, perhaps one whose answer was lost."""
         self._before()

@@ -51,7 +51,6 @@ class Outcome:
 
     published: dict[str, Number] = field(default_factory=dict)  # kind -> its number
     refused: dict[str, str] = field(default_factory=dict)  # kind -> why
-    same: list[str] = field(default_factory=list)  # kinds whose newest number says it already
 
 
 class Numbers:
@@ -120,9 +119,7 @@ class Numbers:
                 plan = planned(self.log, kind, state, now_ms, self._app_id, anyway=anyway)
                 if isinstance(plan, Refusal):
                     outcome.refused[kind] = plan.why
-                elif plan is None:
-                    outcome.same.append(kind)
-                else:
+                elif plan is not None:  # the newest number does not say it already
                     await self._write(writer, plan, before)
                     outcome.published[kind] = await self._checked(plan)
         return outcome

@@ -28,7 +28,7 @@ from schemas.events import (
     YEAR_2000,
     Kind,
 )
-from schemas.identity import identity, order_key, user_key
+from schemas.identity import user_key
 from schemas.partitioner import partition_of
 from schemas.values import plain
 from tests.builders import (
@@ -45,7 +45,7 @@ from tests.builders import (
     record_batch,
     refund,
 )
-from tests.keyed import words
+from tests.keyed import identity, order_key, words
 from tests.schemas.plain import plain_reason
 from tests.strategies import BAD, events, json_values, messages, record_batches
 

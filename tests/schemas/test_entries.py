@@ -17,7 +17,7 @@ from schemas.entries import (
     texts,
     unknown,
 )
-from schemas.identity import user_keys
+from schemas.identity import hashed, keys_of
 from schemas.values import Lists
 
 IDS = st.sampled_from([f"i{n}" for n in range(8)])
@@ -54,7 +54,7 @@ def test_a_difference_turns_one_state_into_the_other(
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), max_size=6))
 def test_digests_are_those_of_user_ids(ids: list[str]) -> None:
-    assert digests(texts(ids)).tolist() == user_keys([one.encode() for one in ids]).tolist()
+    assert digests(texts(ids)).tolist() == keys_of(hashed([one.encode() for one in ids])).tolist()
 
 
 WORD = st.integers(0, 2)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.columns import Keys
-from schemas.identity import user_keys
+from schemas.identity import hashed, keys_of
 from schemas.keyed_names import KeyedNames, What, as_hex
 
 KEY = b"a key of a deployment"
@@ -44,15 +44,14 @@ def test_a_name_is_the_documented_block_of_the_digest(what: What, user_id: str) 
     subkey = hmac.digest(KEY, b"kol-streams/" + what.encode(), "sha256")[:16]
     expected = block(subkey, xxhash.xxh3_128_digest(user_id.encode())).hex()
 
-    (name,) = KeyedNames(KEY).of(what, user_keys([user_id.encode()])).tolist()
+    (name,) = KeyedNames(KEY).of(what, keys_of(hashed([user_id.encode()]))).tolist()
 
     assert as_hex(name) == expected
 
 
 def test_the_words_of_the_subkeys_never_change() -> None:
     assert [what.value for what in What] == [
-        *("user", "identity", "order", "session", "device", "ip", "share", "respondent", "anon"),
-        *("person", "check"),
+        *("user", "identity", "order", "session", "device", "ip", "share", "person", "check"),
     ]
 
 
@@ -78,14 +77,14 @@ def test_one_digest_has_another_name_of_each_thing_and_under_each_key(
 def test_users_are_named_by_their_ids() -> None:
     names = KeyedNames(KEY)
     ids = ["u1", "妈妈", "a\0b"]
-    digests = user_keys([one.encode() for one in ids])
+    digests = keys_of(hashed([one.encode() for one in ids]))
 
     assert np.array_equal(names.users(ids), names.of(What.USER, digests))
     assert names.users([]).shape == (0, 2)
 
 
 def test_while_one_thread_is_at_it_another_gets_the_same_names() -> None:
-    names, digests = KeyedNames(KEY), user_keys([b"u1", b"u2"])
+    names, digests = KeyedNames(KEY), keys_of(hashed([b"u1", b"u2"]))
     expected = names.of(What.USER, digests)
     busy = mock.Mock(update=mock.Mock(side_effect=RuntimeError("Already borrowed")))
 
