@@ -10,6 +10,7 @@
 `plain` gives the Python values of any of them.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, pairwise
@@ -179,7 +180,7 @@ def _narrowed(column: Coded) -> Coded:
 
 def join_codes(
     columns: Sequence[tuple[NDArray[Any], Sequence[_Named]]],
-) -> tuple[NDArray[np.int64], list[_Named]]:
+) -> tuple[NDArray[np.int32], list[_Named]]:
     """Codes into lists of names as codes into one, in which equal names are there once.
 
     Negative codes become -1.
@@ -188,19 +189,19 @@ def join_codes(
     >>> code.tolist(), names
     ([1, -1, 1, 2, 2], ['a', 'b', 'c'])
     """
-    every = [*chain.from_iterable(names for _, names in columns)]
-    distinct = dict(zip(dict.fromkeys(every), count()))
-    begins = np.cumsum([0, *(len(names) for _, names in columns[:-1])])
-    place = np.empty(len(every) + 1, np.int64)
-    place[:-1] = np.fromiter(map(distinct.__getitem__, every), np.int64, len(every))
-    place[-1] = -1
+    number: defaultdict[_Named, int] = defaultdict(count().__next__)
+    lists = [names for _, names in columns]
+    sizes = [*map(len, lists)]
+    every = map(number.__getitem__, chain.from_iterable(lists))
+    place = np.fromiter(chain(every, [-1]), np.int32, sum(sizes) + 1)
+    begins = np.cumsum([0, *sizes[:-1]])
     code: NDArray[np.int64] = np.concatenate(  # as int64: narrow codes have no room for all names
         [code for code, _ in columns], dtype=np.int64, casting="unsafe"
     )
     is_none = code < 0
     code += np.repeat(begins, [len(code) for code, _ in columns])
     code[is_none] = -1
-    return place[code], list(distinct)
+    return place[code], list(number)
 
 
 def _join_lists(columns: Sequence[Lists]) -> Lists:

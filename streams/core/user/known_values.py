@@ -22,7 +22,7 @@ from streams.core.arrays.index import RowNumbers
 class Asked(NamedTuple):
     """The values that hold for events: they stay, also where the log forgets them meanwhile."""
 
-    code: NDArray[np.int64]  # of each event, into `values`; NONE where no number holds, shape (n,)
+    code: NDArray[np.integer]  # of each event, into `values`; NONE where none holds, shape (n,)
     values: Sequence[Values]  # of one kind
 
 
@@ -86,13 +86,14 @@ def disclosure(content: Coded, asked: Asked) -> Disclosure:
         np.zeros(len(content), np.uint32),
     )
     is_named = np.array([*map(bool, content.names), False], np.bool_)  # negative: the last place
-    named = is_named[np.maximum(content.code, -1)]
+    code = np.maximum(content.code, -1)
+    named = is_named[code]
     for place, values in enumerate(asked.values):
-        which = np.flatnonzero(named & (asked.code == place))
-        row = _rows(values, content.names, content.code[which])
-        found.sponsored[which] = values.flags("sponsored", row)
-        found.disclosed[which] = values.flags("disclosed", row)
-        found.number[which] = values.number.manifest.number
+        which = named & (asked.code == place)
+        row = np.append(values.rows(content.names), NONE)  # of each name, and of none
+        for name, column in (("sponsored", found.sponsored), ("disclosed", found.disclosed)):
+            np.copyto(column, values.flags(name, row)[code], where=which)
+        np.copyto(found.number, np.uint32(values.number.manifest.number), where=which)
     return found
 
 
