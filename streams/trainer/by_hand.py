@@ -15,10 +15,10 @@ from clickhouse_connect.driver.client import Client
 from streams.clients.clickhouse import query
 from streams.errors import ExpectedError
 from streams.settings import Settings
-from streams.trainer.generations import Version, begin_generation, claim
+from streams.trainer.generations import Version
 from streams.trainer.report import Report
 from streams.trainer.rollups import RollUps, SupersededError
-from streams.trainer.turns import greatest_generation, patient_client
+from streams.trainer.turns import begin_by_hand, patient_client
 
 TRIES: Final = 10  # to begin a turn above those of a holder that is at work, too
 
@@ -66,9 +66,7 @@ async def roll_up(
         tries = TRIES
         while True:
             now_ms = time.time_ns() // 1_000_000
-            generation = await begin_generation(
-                settings.kafka, claim(now_ms), lambda: greatest_generation(client)
-            )
+            generation = await begin_by_hand(settings, client, now_ms)
             version = Version(generation, 1)
             try:
                 report = rollups.turn(version, now_ms=now_ms, from_day=from_day, at_once=True)

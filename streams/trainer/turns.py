@@ -8,7 +8,7 @@ all turns before it, and smaller than those of all that begin after it.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from streams.settings import Settings
 from streams.trainer.consents import Consents
 from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.turn import Dimensions
-from streams.trainer.generations import TURN_BITS, Version
+from streams.trainer.generations import TURN_BITS, Version, begin_generation, claim
 from streams.trainer.night import Night
 from streams.trainer.numbering import Numbering
 from streams.trainer.report import Report
@@ -81,6 +81,17 @@ def greatest_generation(client: Client) -> int:
         for table in KEPT
     ]
     return max(versions) >> TURN_BITS
+
+
+async def begin_by_hand(settings: Settings, client: Client, now_ms: int) -> int:
+    """The generation of a turn beside those of the holder, greater than all of its own so far.
+
+    Raises:
+        BrokerError: the brokers do not answer, or refuse.
+
+    """
+    known = partial(greatest_generation, client)
+    return await begin_generation(settings.kafka, claim(now_ms), known)
 
 
 def _roll_ups(work: Work) -> Report:

@@ -37,9 +37,9 @@ from streams.settings import Settings
 from streams.trainer.by_hand import roll_up
 from streams.trainer.carrying import copy_days
 from streams.trainer.dimensions.by_hand import read_dimensions
-from streams.trainer.generations import Version, begin_generation, claim
+from streams.trainer.generations import Version
 from streams.trainer.standing import group_of, standing
-from streams.trainer.turns import greatest_generation, patient_client
+from streams.trainer.turns import begin_by_hand, patient_client
 
 STATEMENT_SECONDS: Final = 3600.0  # of one statement
 
@@ -222,11 +222,8 @@ def _carry_days(live: Settings, second: Settings, since: int) -> None:
     """Copy days from before a moment, in a generation above every turn that may have begun."""
     ours, theirs = live.clickhouse.database, second.clickhouse.database
     day = datetime.fromtimestamp(since / 1000, ZoneInfo(second.business_zone)).date()
-    mine = claim(time.time_ns() // 1_000_000)
     with closing(patient_client(second)) as engine:
-        generation = asyncio.run(
-            begin_generation(second.kafka, mine, lambda: greatest_generation(engine))
-        )
+        generation = asyncio.run(begin_by_hand(second, engine, time.time_ns() // 1_000_000))
         copy_days(engine, ours, theirs, day, Version(generation, 0))
 
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from streams.settings import Settings
 from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.turn import Dimensions
-from streams.trainer.generations import Version, begin_generation, claim
+from streams.trainer.generations import Version
 from streams.trainer.report import Report
-from streams.trainer.turns import greatest_generation, patient_client
+from streams.trainer.turns import begin_by_hand, patient_client
 
 
 async def read_dimensions(settings: Settings) -> Report:
@@ -21,9 +21,7 @@ async def read_dimensions(settings: Settings) -> Report:
     """
     with closing(patient_client(settings)) as client:
         now_ms = time.time_ns() // 1_000_000
-        generation = await begin_generation(
-            settings.kafka, claim(now_ms), lambda: greatest_generation(client)
-        )
+        generation = await begin_by_hand(settings, client, now_ms)
         return await asyncio.to_thread(
             lambda: Dimensions(client, settings, lambda: None, ReferenceReader(settings)).turn(
                 Version(generation, 1), now_ms=now_ms, at_once=True

@@ -55,7 +55,7 @@ def test_days_are_carried_once_also_where_the_replays_trainer_takes_turns_meanwh
     holder, client = Holder(), MagicMock()
     client.raw_query.return_value = b""
     for module in (swap, by_hand):
-        monkeypatch.setattr(module, "begin_generation", holder.begin)
+        monkeypatch.setattr(module, "begin_by_hand", holder.begin)
         monkeypatch.setattr(module, "patient_client", lambda _: client)
     monkeypatch.setattr(swap, "copy_days", holder.copy_days)
     monkeypatch.setattr(by_hand, "RollUps", lambda *_, **__: holder)
