@@ -54,10 +54,16 @@ class Dimension:
         """
         of = f"{database}." if database else ""
         return (
-            f"SELECT {columns}\nFROM {of}{self.table} FINAL\n"  # noqa: S608  # names of ours
-            f"WHERE NOT deleted AND reading = (\n"
-            f"    SELECT argMax(shown, version) FROM {of}{CURSOR} FINAL"
-            f" WHERE topic = '{self.topic}'\n)"
+            f"SELECT {columns}\nFROM {of}{self.table} FINAL\n"  # names of ours
+            f"WHERE NOT deleted AND reading = (\n    {self.reading_shown(database)}\n)"
+        )
+
+    def reading_shown(self, database: str = "") -> str:
+        """The reading that counts, as a query; 0 where the topic was never read to its end."""
+        of = f"{database}." if database else ""
+        return (
+            f"SELECT argMax(shown, version) FROM {of}{CURSOR} FINAL"  # noqa: S608  # as above
+            f" WHERE topic = '{self.topic}'"
         )
 
 

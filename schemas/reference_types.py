@@ -210,3 +210,11 @@ REFERENCES: Final[Mapping[str, type[Reference]]] = MappingProxyType(
         CONSENTS: Consent,
     }
 )
+PERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {  # topic -> fields that may name a person
+        PROFILES: ("user_id",),
+        PERCEPTIONS: ("respondent", "user_id"),
+        IDENTITIES: ("anon_id", "user_id"),
+        CONSENTS: ("user_id",),
+    }
+)

@@ -16,23 +16,21 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.consents import HOLDS_AFTER_MS
+from schemas.consents import ALLOWED, HOLDS_AFTER_MS
 from schemas.dimensions import OF_TOPIC
 from schemas.reference_types import CONSENTS
 from streams.clients.clickhouse import command, query
 
 TABLE: Final = "event"
-COLUMNS: Final = ("stage", "geo", "age_band")
 AT_ONCE: Final = 5_000  # users in one statement: 0.5 MB of a mutation, which a keeper must take
 LONGEST_SECONDS: Final = 60.0  # of a turn, until it begins no other statement
 
-_SAYS: Final = f"({' OR '.join(f'{name} != {chr(39) * 2}' for name in COLUMNS)})"
+_SAYS: Final = f"({' OR '.join(f'{name} != {chr(39) * 2}' for name in ALLOWED)})"
 _BEGINNINGS: Final = f"""
     SELECT user_hash, max(toUnixTimestamp64Milli(received_at)) + {HOLDS_AFTER_MS} AS begins
     FROM {OF_TOPIC[CONSENTS].table} FINAL
-    WHERE reading = (
-        SELECT argMax(shown, version) FROM dimension_cursor FINAL WHERE topic = '{CONSENTS}'
-    ) AND toUnixTimestamp(stated_at) >= {{since:UInt32}}
+    WHERE reading = ({OF_TOPIC[CONSENTS].reading_shown()})
+      AND toUnixTimestamp(stated_at) >= {{since:UInt32}}
     GROUP BY user_hash
 """  # noqa: S608  # names of ours; rows that take a consent back count, too
 TO_EMPTY: Final = f"""
@@ -43,7 +41,7 @@ TO_EMPTY: Final = f"""
     GROUP BY user
 """  # noqa: S608
 EMPTY: Final = f"""
-    ALTER TABLE {TABLE} UPDATE {", ".join(f"{name} = ''" for name in COLUMNS)}
+    ALTER TABLE {TABLE} UPDATE {", ".join(f"{name} = ''" for name in ALLOWED)}
     WHERE user_hash IN {{users:Array(String)}} AND {_SAYS}
       AND toUnixTimestamp64Milli(received_at)
         < transform(user_hash, {{users:Array(String)}}, {{begins:Array(Int64)}}, toInt64(0))

@@ -13,7 +13,7 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.dimensions import CURSOR, OF_TOPIC, Dimension
+from schemas.dimensions import OF_TOPIC, Dimension
 from schemas.entries import Column, Entries, Form, texts
 from schemas.numbered import CONTENT, KINDS, KOL
 from schemas.values import Lists
@@ -128,11 +128,8 @@ class Population:
 
     def _shown(self, client: Client, source: Source) -> int:
         """The reading that counts; 0 where the topic was never read to its end."""
-        sql = (
-            f"SELECT argMax(shown, version) AS shown FROM {self._database}.{CURSOR}"  # noqa: S608  # names of ours
-            " FINAL WHERE topic = {topic:String}"
-        )
-        return int(query(client, sql, {"topic": source.topic})[0]["shown"])
+        shown = source.dimension.reading_shown(self._database)
+        return int(query(client, f"SELECT ({shown}) AS shown")[0]["shown"])
 
     def _parts(self, client: Client, source: Source) -> int:
         given = {"database": self._database, "table": source.dimension.table}

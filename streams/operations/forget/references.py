@@ -1,21 +1,14 @@
 """What the shop's reference topics still say of a person: theirs to take back, ours to count."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from schemas.reference import Refused, Tombstone, read_reference
-from schemas.reference_types import CONSENTS, IDENTITIES, PERCEPTIONS, PROFILES, Reference
+from schemas.reference_types import PERSONAL, Reference
 from streams.clients.kafka_admin import kafka_admin
 from streams.clients.kafka_reader import TopicRecord, record_reader
 from streams.operations.forget.search import Person, all_records
 from streams.settings import Settings
-
-PERSONAL: Final = {  # topic -> fields that may name a person
-    PROFILES: ("user_id",),
-    PERCEPTIONS: ("respondent", "user_id"),
-    IDENTITIES: ("anon_id", "user_id"),
-    CONSENTS: ("user_id",),
-}
 
 
 @dataclass(slots=True)

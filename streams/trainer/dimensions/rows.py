@@ -10,6 +10,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
+from schemas.consents import ALLOWED
 from schemas.dimensions import OF_TOPIC
 from schemas.reference import Tombstone
 from schemas.reference_keys import KEYS, LAST_MS
@@ -19,6 +20,7 @@ from schemas.reference_types import (
     IDENTITIES,
     NOTICES,
     PERCEPTIONS,
+    PERSONAL,
     POLICIES,
     PROFILES,
     SPEND,
@@ -220,7 +222,7 @@ def _notice(said: Notice) -> Row:
 
 
 def _consent(said: Consent) -> Row:
-    return dict(zip(("stage", "geo", "age_band"), said.allowed, strict=True))
+    return dict(zip(ALLOWED, said.allowed, strict=True))
 
 
 _SAID: Final[Mapping[str, Callable[[Any], Row]]] = MappingProxyType(
@@ -236,6 +238,13 @@ _SAID: Final[Mapping[str, Callable[[Any], Row]]] = MappingProxyType(
     }
 )
 PERSON_IN_KEY: Final[Mapping[str, int]] = MappingProxyType(
-    {IDENTITIES: 0, PERCEPTIONS: 1, CONSENTS: 0}
+    {
+        topic: at
+        for topic, names in PERSONAL.items()
+        for at, name in enumerate(KEYS[topic])
+        if name in names
+    }
 )
-USER_BESIDE: Final = frozenset({PROFILES, PERCEPTIONS, IDENTITIES})  # topics whose records have one
+USER_BESIDE: Final = frozenset(  # topics whose records have one that is not in the key
+    topic for topic, names in PERSONAL.items() if "user_id" in set(names) - set(KEYS[topic])
+)
