@@ -123,11 +123,11 @@ def _clicks(messages: Messages, placeholders: Placeholders) -> Behaviour:
     columns, names = messages.columns, list(messages.numbering["kol_id"])
     nobody, reserved = placeholders.among_kols(_there(names))
     own_violations = {
-        RejectReason.RESERVED_ID: _are_among(names, messages.numbers("kol_id"), reserved),
+        RejectReason.RESERVED_ID: _are_among(names, messages.numbers["kol_id"], reserved),
         RejectReason.PLACEHOLDER_ID: messages.are_nobody(),
     }
     common = _reject_invalid(messages, "event", own_violations)
-    kols, kol = _names_and_codes(names, messages.numbers("kol_id"), nobody)
+    kols, kol = _names_and_codes(names, messages.numbers["kol_id"], nobody)
     absent = np.full(len(messages), nan)
     return Behaviour(
         **common,
@@ -146,13 +146,13 @@ def _clicks(messages: Messages, placeholders: Placeholders) -> Behaviour:
 def _interactions(messages: Messages, placeholders: Placeholders) -> Behaviour:
     columns, names = messages.columns, list(messages.numbering["kol_id"])
     nobody, reserved = placeholders.among_kols(_there(names))
-    number = messages.numbers("kol_id")
+    number = messages.numbers["kol_id"]
     own_violations = {
         RejectReason.RESERVED_ID: _are_among(names, number, reserved),
         RejectReason.PLACEHOLDER_ID: messages.are_nobody() | _are_among(names, number, nobody),
     }
     common = _reject_invalid(messages, "event", own_violations)
-    kols, kol = _names_and_codes(names, messages.numbers("kol_id"))
+    kols, kol = _names_and_codes(names, messages.numbers["kol_id"])
     return Behaviour(
         **common,
         kols=kols,
@@ -229,7 +229,7 @@ def _reject_invalid(
     """
     batch = messages.batch
     kind = _kinds(messages, word)
-    at = np.fromiter(messages.columns["ts"], np.int64, len(messages))
+    at = messages.at
     received_at = batch.received_at[messages.place]
     violations = {
         RejectReason.UNKNOWN_KIND: kind == _UNKNOWN,
@@ -266,7 +266,7 @@ def _reject_invalid(
 
 def _unknown_word(messages: Messages, name: str, row: int) -> str:
     """What is wrong with an event whose word for what happened nobody knows."""
-    word = list(messages.numbering[name])[messages.columns[name][row]]
+    word = list(messages.numbering[name])[messages.numbers[name][row]]
     shown = word if len(word) <= _SHOWN_WORD else word[:_SHOWN_WORD] + "…"
     return f"`{name}` is {shown!r}, a word for what happened that this version does not know"
 
@@ -309,7 +309,7 @@ def _are_among(names: Sequence[str | None], number: Codes, found: Collection[str
 def _kinds(messages: Messages, word: str) -> NDArray[np.uint8]:
     known = _CODES[messages.batch.topic]
     codes = [known.get(one, _UNKNOWN) for one in messages.numbering[word]]
-    kinds: NDArray[np.uint8] = np.array(codes, np.uint8)[messages.numbers(word)]
+    kinds: NDArray[np.uint8] = np.array(codes, np.uint8)[messages.numbers[word]]
     return kinds
 
 
@@ -373,7 +373,7 @@ def _there_are(messages: Messages, name: str) -> Mask:
     """Which messages have a text in a field of flags, or of numbers where they are read in full."""
     if name not in messages.numbering:
         return _mask(messages.columns[name])
-    return _mask(list(messages.numbering[name]))[messages.numbers(name)]
+    return _mask(list(messages.numbering[name]))[messages.numbers[name]]
 
 
 def _mask(values: Sequence[object]) -> Mask:

@@ -12,8 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import Keys
-from schemas.identity import hashed, keys_of
+from schemas.identity import hashed
 from schemas.keyed_names import KeyedNames, What
 from schemas.messages import Messages
 from schemas.tags import tag_text
@@ -38,24 +37,34 @@ NAMED: Final = MappingProxyType(  # column -> field, what it is a name of
     }
 )
 UNKNOWN: Final = -1  # of first_screen, beside 0 and 1
-_NO_TEXT: Final = keys_of(hashed([b""]))
 
 
 def event_details(messages: Messages, names: KeyedNames) -> Mapping[str, Values]:
-    """The columns of messages that were read in full, in their order; absent texts are empty."""
-    return {
-        **{column: _label(messages, field) for column, field in LABELS.items()},
-        **{column: _named(messages, *of, names) for column, of in NAMED.items()},
-        "first_screen": _first_screen(messages),
+    """The columns of messages that were read in full, in their order; absent texts are empty.
+
+    A column of which no message says anything may be left out.
+    """
+    found: dict[str, Values] = {
+        **{
+            column: _label(messages, field)
+            for column, field in LABELS.items()
+            if _is_there(messages, field)
+        },
+        **{
+            column: _named(messages, field, what, names)
+            for column, (field, what) in NAMED.items()
+            if field in messages.named or _is_there(messages, field)
+        },
     }
+    if _is_there(messages, "first_screen"):
+        found["first_screen"] = _first_screen(messages)
+    return found
 
 
 def _label(messages: Messages, field: str) -> Coded:
-    if not _is_there(messages, field):
-        return Coded(np.full(len(messages), -1, np.int32), [])
     tags = messages.numbering[field]
     texts = [tag if type(tag) is str else tag_text(tag) for tag in tags]
-    return Coded(messages.numbers(field), texts)
+    return Coded(messages.numbers[field], texts)
 
 
 def _is_there(messages: Messages, field: str) -> bool:
@@ -65,22 +74,12 @@ def _is_there(messages: Messages, field: str) -> bool:
 
 def _named(messages: Messages, field: str, what: What, names: KeyedNames) -> NDArray[np.uint64]:
     """The names of the texts of a field; few of those that come as numbers are distinct."""
-    if field in messages.hashed:
-        return _low_words(messages.hashed[field], what, names)
-    if not _is_there(messages, field):
-        return np.zeros(len(messages), np.uint64)
+    if field in messages.named:
+        return messages.named[field]
     texts = [(text or "").encode() for text in messages.numbering[field]]
-    return _low_words(keys_of(hashed(texts)), what, names)[messages.numbers(field)]
-
-
-def _low_words(digests: Keys, what: What, names: KeyedNames) -> NDArray[np.uint64]:
-    low = names.of(what, digests)[:, 0]
-    low[(digests == _NO_TEXT).all(axis=1)] = 0
-    return low
+    return names.low_words(what, hashed(texts))[messages.numbers[field]]
 
 
 def _first_screen(messages: Messages) -> NDArray[np.int8]:
-    if not _is_there(messages, "first_screen"):
-        return np.full(len(messages), UNKNOWN, np.int8)
     values = [UNKNOWN if value is None else value for value in messages.numbering["first_screen"]]
-    return np.array(values, np.int8)[messages.numbers("first_screen")]
+    return np.array(values, np.int8)[messages.numbers["first_screen"]]

@@ -13,6 +13,7 @@ of each that only the key links to it (`keyed_names`).
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 from xxhash import xxh3_128_digest
@@ -20,6 +21,8 @@ from xxhash import xxh3_128_digest
 from schemas.columns import Keys
 
 Key = tuple[int, int]  # low word, high word
+
+EMPTY: Final = xxh3_128_digest(b"")  # the hash of no text
 
 
 def user_key(user_id: str) -> Key:

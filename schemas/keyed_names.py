@@ -24,9 +24,10 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+from numpy.typing import NDArray
 
 from schemas.columns import Keys, Moments
-from schemas.identity import hashed, hashes_of, keys_of
+from schemas.identity import EMPTY, hashed, hashes_of, keys_of
 
 SIZE: Final = 16  # bytes of a name: 32 hex digits
 
@@ -53,6 +54,7 @@ class KeyedNames:
         # blocks know nothing of each other, so contexts go on: a new one costs as much as a
         # thousand blocks
         self._contexts: Final = {what: one.encryptor() for what, one in self._ciphers.items()}
+        self._no_text: Final = {what: self.of_hashes(what, EMPTY)[0, 0] for what in What}
         self.check: Final[Keys] = self.of(What.CHECK, np.zeros((1, 2), np.uint64))
 
     def of(self, what: What, digests: Keys) -> Keys:
@@ -61,11 +63,19 @@ class KeyedNames:
 
     def of_hashes(self, what: What, hashes: bytes | bytearray) -> Keys:
         """The same of digests as `identity.hashed` gives them, 16 bytes one after the other."""
+        return keys_of(self._blocks(what, hashes))
+
+    def low_words(self, what: What, hashes: bytes | bytearray) -> NDArray[np.uint64]:
+        """The low words of the names of hashes, shape `(n,)`; 0 for the empty text."""
+        low = np.frombuffer(self._blocks(what, hashes), ">u8")[1::2].astype(np.uint64)
+        low[low == self._no_text[what]] = 0
+        return low
+
+    def _blocks(self, what: What, hashes: bytes | bytearray) -> bytes:
         try:
-            blocks = self._contexts[what].update(hashes)
+            return self._contexts[what].update(hashes)
         except RuntimeError:  # another thread uses it just now
-            blocks = self._ciphers[what].encryptor().update(hashes)
-        return keys_of(blocks)
+            return self._ciphers[what].encryptor().update(hashes)
 
     def users(self, user_ids: Sequence[str]) -> Keys:
         """The names of users, shape `(n, 2)`."""

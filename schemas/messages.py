@@ -7,17 +7,18 @@ ids become hashes while they are there.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, count, filterfalse
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import Keys, Mask, RecordBatch
+from schemas.columns import Keys, Mask, Moments, RecordBatch
 from schemas.doors import RejectReason
 from schemas.events import (
     MAX_DEPTH,
@@ -27,7 +28,7 @@ from schemas.events import (
     Interaction,
     Purchase,
 )
-from schemas.identity import hashed, keys_of, paired
+from schemas.identity import EMPTY, hashed, keys_of, paired
 from schemas.keyed_names import KeyedNames, What
 from schemas.placeholders import Placeholders
 from schemas.surrogates import substituted
@@ -44,7 +45,7 @@ _INTERACTION_FIELDS: Final = (
     *("share_id", "share_depth", "live_id"),
 )
 _PURCHASE_FIELDS: Final = (*_IDS, "ts", "kind", ITSELF)
-_DEVICE: Final = ("device_hash", "ip_hash")  # as keyed names in table `event`
+_DEVICE: Final = MappingProxyType({"device_hash": What.DEVICE, "ip_hash": What.IP})
 _CLICK_LABELS: Final = (
     *("platform", "channel_type", "content_id", "brand_id", "category", "slot_id", "reco_id"),
     *("reco_version", "exp_id", "arm", "baby_stage", "geo", "age_band"),
@@ -65,13 +66,13 @@ class Reader(NamedTuple):
     """How the messages of a topic are read."""
 
     read: _Read[Any]
-    take: Callable[[Any], _Values]  # the fields of an event that are needed
-    fields: Sequence[str]  # their names, those of its identity first
-    keeps_ids: bool  # whether these are needed as texts, too
+    take: Callable[[Any], _Values]  # the fields of an event, at least those that are needed
+    fields: Sequence[str]  # their names, in that order
+    kept: Sequence[str]  # fields whose values stay as they are
     numbered: Sequence[str]  # texts that come again and again
     flags: Sequence[str]  # of these only whether they are there, and not empty
     names: Sequence[str]  # texts that may not hold half a surrogate pair
-    hashed: Sequence[str] = ()  # texts of which only hashes are needed, that of "" where absent
+    hashed: Mapping[str, What] = MappingProxyType({})  # texts of which only names are needed
 
 
 def _purchase_values(event: Purchase) -> _Values:
@@ -82,7 +83,7 @@ CLICKS: Final = Reader(
     msgspec.json.Decoder(Clickstream).decode,
     attrgetter(*_CLICK_FIELDS),
     _CLICK_FIELDS,
-    keeps_ids=False,
+    kept=("visible_ms", "share_depth"),
     numbered=("event", "kol_id"),
     flags=("share_id",),
     names=_BEHAVIOUR_NAMES,
@@ -91,21 +92,21 @@ INTERACTED: Final = Reader(
     msgspec.json.Decoder(Interaction).decode,
     attrgetter(*_INTERACTION_FIELDS),
     _INTERACTION_FIELDS,
-    keeps_ids=False,
+    kept=("dwell_ms", "completion", "account_age_d", "share_depth"),
     numbered=("event", "kol_id"),
     flags=("share_id", "live_id"),
     names=_BEHAVIOUR_NAMES,
 )
 CLICKS_IN_FULL: Final = CLICKS._replace(
-    take=attrgetter(*_CLICK_FIELDS, *_CLICK_LABELS, *_DEVICE, "session_id", "first_screen"),
-    fields=(*_CLICK_FIELDS, *_CLICK_LABELS, *_DEVICE, "session_id", "first_screen"),
+    take=msgspec.structs.astuple,
+    fields=Clickstream.__struct_fields__,
     numbered=(*CLICKS.numbered, *_CLICK_LABELS, "share_id", "first_screen"),
     flags=(),
-    hashed=(*_DEVICE, "session_id"),
+    hashed={**_DEVICE, "session_id": What.SESSION},
 )
 INTERACTED_IN_FULL: Final = INTERACTED._replace(
-    take=attrgetter(*_INTERACTION_FIELDS, *_INTERACTION_LABELS, *_DEVICE),
-    fields=(*_INTERACTION_FIELDS, *_INTERACTION_LABELS, *_DEVICE),
+    take=msgspec.structs.astuple,
+    fields=Interaction.__struct_fields__,
     numbered=(*INTERACTED.numbered, *_INTERACTION_LABELS, "share_id", "live_id"),
     flags=(),
     hashed=_DEVICE,
@@ -114,7 +115,7 @@ PURCHASED: Final = Reader(
     msgspec.json.Decoder(Purchase).decode,
     _purchase_values,
     _PURCHASE_FIELDS,
-    keeps_ids=True,
+    kept=(*_IDS, ITSELF),
     numbered=("kind",),
     flags=(),
     names=_PURCHASE_NAMES,
@@ -146,15 +147,17 @@ class Messages:
 
     batch: RecordBatch
     reader: Reader
-    columns: dict[str, list[Any]]  # numbers, where the reader says so
-    numbering: dict[str, Numbering]  # of those columns
+    columns: dict[str, list[Any]]  # values as they are, and whether flags are there
+    numbering: dict[str, Numbering]  # of the texts that come again and again
+    numbers: dict[str, NDArray[np.int32]] = field(default_factory=dict)  # into their `numbering`
+    at: Moments = field(default_factory=lambda: np.zeros(0, np.int64))
     place: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
     rejections: dict[int, Rejection] = field(default_factory=dict)
     users: list[bytes] = field(default_factory=list)  # user_ids as UTF-8
     nobody: set[bytes] = field(default_factory=set)  # those that are placeholders
     identity: Keys = field(default_factory=lambda: keys_of(b""))
     user: Keys = field(default_factory=lambda: keys_of(b""))
-    hashed: dict[str, Keys] = field(default_factory=dict)  # by field
+    named: dict[str, NDArray[np.uint64]] = field(default_factory=dict)  # by field; 0 where absent
 
     def __len__(self) -> int:
         return len(self.place)
@@ -165,82 +168,95 @@ class Messages:
             return np.zeros(len(self), np.bool_)
         return np.array([user in self.nobody for user in self.users], np.bool_)
 
-    def numbers(self, name: str) -> NDArray[np.int32]:
-        """The numbers of a column, into its `numbering`."""
-        return np.fromiter(self.columns[name], np.int32, len(self))
-
     def keep(self, which: Mask) -> None:
         """Drop all events but these."""
         for name, column in self.columns.items():
             self.columns[name] = list(compress(column, which))
         self.users = list(compress(self.users, which))
-        self.place, self.identity, self.user = (
+        self.place, self.at, self.identity, self.user = (
             self.place[which],
+            self.at[which],
             self.identity[which],
             self.user[which],
         )
-        self.hashed = {name: keys[which] for name, keys in self.hashed.items()}
+        self.numbers = {name: column[which] for name, column in self.numbers.items()}
+        self.named = {name: low[which] for name, low in self.named.items()}
 
 
 def parse(
     batch: RecordBatch, reader: Reader, names: KeyedNames, placeholders: Placeholders
 ) -> Messages:
     """Every message as read by the topic's decoder, or rejected."""
-    columns: dict[str, list[Any]] = {name: [] for name in reader.fields}
+    columns: dict[str, list[Any]] = {name: [] for name in (*reader.kept, *reader.flags)}
     numbering = {name: Numbering() for name in reader.numbered}
     messages = Messages(batch, reader, columns, numbering)
+    at: list[Moments] = []  # by chunk, as those below
+    numbers: dict[str, list[NDArray[np.int32]]] = {name: [] for name in numbering}
     identities, users = bytearray(), bytearray()
     others = {name: bytearray() for name in reader.hashed}
     for start in range(0, len(batch.values), _CHUNK):
-        values = batch.values[start : start + _CHUNK]
+        chunk = batch.values[start : start + _CHUNK]
         try:
-            rows = _read_plain(values, reader)
+            rows = _read_plain(chunk, reader)
         except (TypeError, ValueError, RecursionError):
-            rows = _read_each(values, reader, start, messages.rejections)
+            rows = _read_each(chunk, reader, start, messages.rejections)
         if rows:
-            event_ids, user_ids, *_ = taken = tuple(zip(*rows, strict=True))
+            taken = dict(zip(reader.fields, zip(*rows, strict=True), strict=True))
             _add(messages, taken)
-            for name in reader.hashed:
-                values = taken[reader.fields.index(name)]
-                others[name] += hashed(_as_utf8(values))
+            at.append(np.fromiter(taken["ts"], np.int64, len(rows)))
+            for name, parts in numbers.items():
+                parts.append(_numbers(taken[name], numbering[name]))
+            for name in others:
+                others[name] += _digests(taken[name])
+            user_ids = taken["user_id"]
             as_utf8 = list(map(str.encode, user_ids))
             messages.users += as_utf8
             messages.nobody.update(map(str.encode, placeholders.among(user_ids)))
-            identities += hashed(paired(f"{batch.topic}\0", user_ids, event_ids))
+            identities += hashed(paired(f"{batch.topic}\0", user_ids, taken["event_id"]))
             users += hashed(as_utf8)
+    if at:
+        messages.at = np.concatenate(at)
+    messages.numbers = {name: _joined(parts) for name, parts in numbers.items()}
     messages.identity = names.of_hashes(What.IDENTITY, identities)
     messages.user = names.of_hashes(What.USER, users)
-    messages.hashed = {name: keys_of(hashes) for name, hashes in others.items()}
+    messages.named = {
+        name: names.low_words(what, others[name]) for name, what in reader.hashed.items()
+    }
     messages.place = np.delete(np.arange(len(batch.values)), list(messages.rejections))
     return messages
 
 
-def _add(messages: Messages, taken: Collection[Sequence[Any]]) -> None:
+def _add(messages: Messages, taken: Mapping[str, Sequence[Any]]) -> None:
     """Append the fields of a chunk to the columns."""
-    reader, columns, numbering = messages.reader, messages.columns, messages.numbering
-    for name, values in zip(reader.fields, taken, strict=True):
-        if name in numbering:
-            columns[name] += _numbers(values, numbering[name])
-        elif name in reader.flags:
-            columns[name] += map(bool, values)
-        elif name in reader.hashed:
-            continue
-        elif reader.keeps_ids or name not in _IDS:
-            columns[name] += values
+    columns, reader = messages.columns, messages.reader
+    for name in reader.kept:
+        columns[name] += taken[name]
+    for name in reader.flags:
+        columns[name] += map(bool, taken[name])
 
 
-def _numbers(values: Sequence[Any], numbering: Numbering) -> Iterable[int]:
+def _numbers(values: Sequence[Any], numbering: Numbering) -> NDArray[np.int32]:
     """The number of each; most fields that may be absent are absent from whole chunks."""
-    if values[0] is None and values.count(None) == len(values):
-        return [numbering[None]] * len(values)
-    return map(numbering.__getitem__, values)
+    if _are_absent(values):
+        return np.full(len(values), numbering[None], np.int32)
+    return np.fromiter(map(numbering.__getitem__, values), np.int32, len(values))
 
 
-def _as_utf8(values: Sequence[str | None]) -> Iterable[bytes]:
-    """Texts as UTF-8, empty where absent."""
+def _joined(parts: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def _digests(values: Sequence[str | None]) -> bytes:
+    """The digests of texts, that of the empty one where absent."""
+    if _are_absent(values):
+        return EMPTY * len(values)
     if None in values:
-        return [value.encode() if value else b"" for value in values]
-    return map(str.encode, cast("Sequence[str]", values))
+        return hashed([value.encode() if value else b"" for value in values])
+    return hashed(map(str.encode, cast("Sequence[str]", values)))
+
+
+def _are_absent(values: Sequence[Any]) -> bool:
+    return values[0] is None and values.count(None) == len(values)
 
 
 def _read_plain(values: Sequence[bytes | None], reader: Reader) -> list[_Values]:

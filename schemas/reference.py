@@ -65,7 +65,7 @@ def _reader(record: type[Reference]) -> Reader:
         msgspec.json.Decoder(record).decode,
         lambda one: one,
         fields=(),
-        keeps_ids=True,
+        kept=(),
         numbered=(),
         flags=(),
         names=[name for name in record.__struct_fields__ if name not in _FREE],

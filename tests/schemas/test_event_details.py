@@ -17,12 +17,19 @@ from tests.builders import Message, click, interaction, paid, record_batch
 
 KEY = b"0123456789abcdef"
 NAMES = KeyedNames(KEY)
+ABSENT: dict[str, Any] = {  # column -> what an event says that says nothing of it
+    **dict.fromkeys(LABELS, ""),
+    **dict.fromkeys(NAMED, 0),
+    "first_screen": -1,
+}
 
 
 def details(topic: str, *messages: Message | bytes) -> dict[str, list[Any]]:
-    found = decode(record_batch(topic, messages), NAMES, in_full=True).details
-    assert found is not None
-    return {name: plain(column) for name, column in found.items()}
+    decoded = decode(record_batch(topic, messages), NAMES, in_full=True)
+    assert decoded.details is not None
+    found = {name: plain(column) for name, column in decoded.details.items()}
+    assert found.keys() <= ABSENT.keys()
+    return {name: [none] * len(decoded.facts) for name, none in ABSENT.items()} | found
 
 
 def low_word(what: str, text: str) -> int:
@@ -62,17 +69,25 @@ def test_a_producer_s_numbers_are_texts_and_equal_ones_are_one() -> None:
     assert found["slot_id"] == ["3", "3", "0.5"]
 
 
-@pytest.mark.parametrize("absent", [None, ""])
+@pytest.mark.parametrize("nothing", [None, ""])
 @pytest.mark.parametrize("topic", [CLICKSTREAM, INTERACTIONS])
-def test_what_is_absent_is_empty_and_has_no_name(topic: str, absent: str | None) -> None:
+def test_what_is_absent_is_empty_and_has_no_name(topic: str, nothing: str | None) -> None:
     fields = sorted({*LABELS.values(), *(field for field, _ in NAMED.values())})
-    event = (click if topic == CLICKSTREAM else interaction)(**dict.fromkeys(fields, absent))
+    event = (click if topic == CLICKSTREAM else interaction)(**dict.fromkeys(fields, nothing))
 
     found = details(topic, event)
 
     assert {name: found[name] for name in LABELS} == {name: [""] for name in LABELS}
     assert {name: found[name] for name in NAMED} == {name: [0] for name in NAMED}
     assert found["first_screen"] == [-1]
+
+
+def test_a_column_of_which_no_event_says_anything_is_left_out() -> None:
+    read = decode(record_batch(CLICKSTREAM, [click(), click(platform="p")]), NAMES, in_full=True)
+    found = read.details or {}
+
+    assert "platform" in found
+    assert not found.keys() & {"brand_id", "stage", "share", "root_kol_id", "first_screen"}
 
 
 def test_what_a_person_could_be_known_by_has_its_keyed_name() -> None:

@@ -49,6 +49,18 @@ def test_a_name_is_the_documented_block_of_the_digest(what: What, user_id: str) 
     assert as_hex(name) == expected
 
 
+@pytest.mark.parametrize("what", What)
+def test_low_words_are_those_of_names_and_0_for_the_empty_text(what: What) -> None:
+    hashes = hashed([b"u1", b"", "妈妈".encode(), b"\0"])
+    names = KeyedNames(KEY)
+
+    found = names.low_words(what, hashes).tolist()
+
+    expected = names.of_hashes(what, hashes)[:, 0].tolist()
+    assert found == [expected[0], 0, *expected[2:]]
+    assert names.low_words(what, b"").tolist() == []
+
+
 def test_the_words_of_the_subkeys_never_change() -> None:
     assert [what.value for what in What] == [
         *("user", "identity", "order", "session", "device", "ip", "share", "person", "check"),
