@@ -6,8 +6,6 @@ It is no touch, no evidence and adds no depth; the plain counts of cells have it
 keyed names, so also for a user_id whose former person was erased.
 """
 
-import numpy as np
-
 from schemas.columns import Codes, Keys, Mask
 from schemas.keyed_names import KeyedNames
 from streams.core.arrays.names import Names
@@ -23,5 +21,6 @@ def own_events(names: Names, keyed: KeyedNames, kol: Codes, user_id: Keys) -> Ma
         user_id: the names of the events' user_ids as sent, shape `(n, 2)`.
 
     """
-    own: Mask = np.all(names.as_users(keyed)[kol] == user_id, axis=1)
+    ours = names.as_users(keyed)[kol]
+    own: Mask = (ours[:, 0] == user_id[:, 0]) & (ours[:, 1] == user_id[:, 1])
     return own
