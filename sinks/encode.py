@@ -139,6 +139,8 @@ def distinct(values: Values) -> tuple[list[bytes], NDArray[Any]]:
     A name that is twice in a list of names may be there twice: the server makes one of them.
     """
     if isinstance(values, Coded):
+        if len(values) and (values.code == values.code[0]).all():  # such as one that is absent
+            return utf8(values[:1].tolist()), np.zeros(len(values), np.uint8)
         used, which = compact(values.code)
         return utf8(Coded(used, values.names).tolist()), which
     place: dict[str, int] = {}

@@ -155,6 +155,16 @@ def test_a_name_that_stands_twice_in_a_list_says_the_same() -> None:
     assert column("String", values) == ["a", "b", "a", ""]
 
 
+@pytest.mark.parametrize("kind", ["LowCardinality(String)", "String"])
+@pytest.mark.parametrize(("code", "text"), [(1, "b"), (-1, ""), (-2, "")])
+def test_a_column_of_one_name_says_it_in_each_row(kind: str, code: int, text: str) -> None:
+    values = Coded(np.full(3, code, np.int32), ["a", "b"])
+
+    assert column(kind, values) == [text] * 3
+    assert column(kind, values[:1]) == [text]
+    assert column(kind, values[:0]) == []
+
+
 def test_lists_of_names_may_all_be_empty() -> None:
     empty = Lists(Coded(np.zeros(0, np.int64), ["a"]), np.zeros(2, np.int64))
 
