@@ -1,8 +1,10 @@
 """Rows of `event`: each accepted event once, as it was sent, whatever the cuts and the restarts."""
 
+import gc
 import hashlib
+import tracemalloc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -250,6 +252,38 @@ def test_a_snapshot_holds_no_rows() -> None:
 
     assert again.waiting_events == 0
     assert reader.memory.waiting_events == 1
+
+
+def test_ever_new_labels_and_names_leave_nothing_behind() -> None:
+    """One id is longer than all that may stay of a batch."""
+    names, rows = KeyedNames(KEY), EventRows()
+    fields = ("content_id", "share_id", "session_id", "device_hash", "ip_hash", "geo")
+
+    def pass_by(turn: int) -> None:
+        ids = {name: f"{name}-{turn}-".ljust(256, "x") for name in fields}
+        sent = [
+            click(event_id=f"{turn}-{n}", **{name: f"{one}{n}" for name, one in ids.items()})
+            for n in range(10)
+        ]
+        read = decode(record_batch(CLICKSTREAM, sent), names, in_full=True)
+        assert isinstance(read.facts, Behaviour)
+        rows.add(read.facts, read.details or {}, np.arange(10))
+        assert len(as_dicts(rows_of(rows.take(0, 1)))) == 10
+
+    def bytes_after(turns: Iterable[int]) -> int:
+        for turn in turns:
+            pass_by(turn)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = bytes_after(range(20))
+        after = bytes_after(range(20, 60))
+    finally:
+        tracemalloc.stop()
+
+    assert after - before < 40 * 256
 
 
 def test_nothing_is_said_again_of_who_was_erased_and_who_comes_later_is_another_person() -> None:
