@@ -8,7 +8,10 @@ import pytest
 from tests.chaos.__main__ import SHORT
 from tests.chaos.suite import judged
 
-pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.timeout(900)]
+pytestmark = [
+    *(pytest.mark.integration, pytest.mark.stack),
+    *(pytest.mark.chaos, pytest.mark.timeout(900)),
+]
 
 SHRINK = 3  # further runs where it fails, to find fewer faults
 

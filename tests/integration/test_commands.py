@@ -21,7 +21,7 @@ from tests.commands import command
 from tests.embedded.waiting import until
 from tests.integration.conftest import Product, running
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.reference_types import REFERENCES
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 MODELS = {"first", "last", "linear", "position", "time_decay", "shapley"}
 

@@ -16,7 +16,7 @@ from tests.builders import HOUR, MINUTE, click, paid
 from tests.commands import command
 from tests.integration.conftest import Product
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 PARTITIONS = 4
 NOW = time.time_ns() // 1_000_000

@@ -18,7 +18,7 @@ from tests.builders import click, paid
 from tests.commands import command
 from tests.integration.conftest import Product
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 NOW = time.time_ns() // 1_000_000
 HOME = partition_of(b"u1", 4)

@@ -11,7 +11,7 @@ from tests.event_oracle import COLUMNS, event_rows
 from tests.integration.conftest import Product
 from tests.oracle import PRODUCT, Expected, oracle
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 PARTITIONS = 4
 CELL_FIELDS = (

@@ -24,7 +24,7 @@ from tests.chaos.outage import flooded, sums
 from tests.chaos.stack import Stack
 from tests.chaos.stack import running as stacked
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.stack, pytest.mark.timeout(400)]
 
 PROMISED = 10.0  # seconds from SIGTERM to the end
 RATE = 20_000.0  # messages a second

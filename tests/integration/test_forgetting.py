@@ -31,7 +31,7 @@ from tests.chaos.stack import Stack, forget_state, running
 from tests.keyed import user_hash
 from tests.linking import found_in, found_in_tables, linkable, signs_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 PARTITIONS = 4
 USER, OTHER = "u-forgotten", "u-stays"

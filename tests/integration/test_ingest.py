@@ -20,7 +20,7 @@ from tests.commands import command
 from tests.integration.conftest import Product, running
 from tests.operations.ingest.cases import HOUR, T0, export, line, morning, paid, written
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 DAY = 24 * HOUR
 LAST = T0 + 29 * DAY  # of the export

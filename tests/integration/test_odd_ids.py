@@ -15,7 +15,7 @@ from tests.cli.hostile import CONTROL, HOSTILE
 from tests.commands import command
 from tests.integration.conftest import Product, running
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 IDS = [text for text in HOSTILE if "\ud800" not in text]  # those are no UTF-8
 NOT_JSON = '{"id": "\x1b]0;[/no-id]\u202e'

@@ -24,7 +24,7 @@ from streams.settings import Kafka
 from tests.builders import click, interaction, paid
 from tests.integration.conftest import Product, running
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 PARTITIONS = 4
 BATCH_HEADER = 61  # bytes of a record batch before its records, as Kafka's format v2 has them

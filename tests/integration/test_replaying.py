@@ -33,7 +33,7 @@ from tests.chaos.stack import ChaosError, Extra, Stack, running
 from tests.chaos.world import Sent, Traffic, logged, world
 from tests.oracle import SHOP
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
 SEED = 11
 PARTITIONS = 4
