@@ -10,7 +10,7 @@ as bytes, as hex digits and as a decimal number.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import xxhash
@@ -52,38 +52,38 @@ def signs_of(ids: Iterable[bytes]) -> Signs:
 def found_in(signs: Signs, *haystacks: bytes) -> list[str]:
     """What of these signs stands anywhere in some bytes."""
     eights = {sign[:8] for sign in signs}
-    return sorted(
-        {
-            name
-            for raw in haystacks
-            for at in range(len(raw) - 7)
-            if raw[at : at + 8] in eights
-            for sign, name in signs.items()
-            if raw.startswith(sign, at)
-        }
-    )
+    return sorted({name for raw in haystacks for name in _found(signs, eights, raw)})
 
 
 def found_in_tables(signs: Signs, engine: Client) -> dict[str, int]:
-    """Columns of our tables in which any of these signs stands, and how often."""
+    """Columns of our tables in which any of these signs stands, and in how many rows."""
+    eights = {sign[:8] for sign in signs}
     found: dict[str, int] = {}
-    words = [sign.hex().upper() for sign in signs]
     for name, table in TABLES.items():
         columns = list(table.all_columns)
-        counts = ", ".join(
-            f"countIf(arrayExists(w -> position(hex(toString(`{column}`)), w) > 0, words))"
-            for column in columns
-        )
-        sql = f"WITH {{words:Array(String)}} AS words SELECT [{counts}] AS counts FROM {name}"  # noqa: S608  # names of ours
-        (row,) = query(engine, sql, {"words": words})
-        told = zip(columns, map(int, row["counts"]), strict=True)
-        found |= {f"{name}.{column}": count for column, count in told if count}
+        texts = ", ".join(f"hex(toString(`{column}`))" for column in columns)
+        sql = f"SELECT [{texts}] AS texts FROM {name}"  # noqa: S608  # names of ours
+        for row in query(engine, sql):
+            for column, text in zip(columns, row["texts"], strict=True):
+                if _found(signs, eights, bytes.fromhex(text or "")):
+                    found[f"{name}.{column}"] = found.get(f"{name}.{column}", 0) + 1
     return found
 
 
 def as_bytes(values: Sequence[Any]) -> bytes:
     """Values of rows as a table would show them."""
     return b"\n".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
+
+
+def _found(signs: Signs, eights: Collection[bytes], raw: bytes) -> set[str]:
+    """The names of signs in some bytes; `eights` are their first eight bytes."""
+    return {
+        name
+        for at in range(len(raw) - 7)
+        if raw[at : at + 8] in eights
+        for sign, name in signs.items()
+        if raw.startswith(sign, at)
+    }
 
 
 def _digests(one: bytes) -> Iterator[tuple[str, bytes]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from kafka.admin import MemberToRemove
 from kafka.errors import NonEmptyGroupError, RetriableError
 
 from deploy.embedded import kafka, ports
@@ -361,9 +362,11 @@ def forget_state(stack: Stack, settings: Settings) -> None:
 
 
 def _forgotten(questions: Broker, group: str) -> bool:
-    """Whether the group is deleted: not while its coordinator loads, nor within its sessions."""
+    """Whether the group is deleted: not while its coordinator loads; its members have ended."""
     try:
         questions.committed(group)  # who has no coordinator yet says so
+        ended = [MemberToRemove(group_instance_id=name) for name in questions.members(group)]
+        questions._client.remove_group_members(group, ended)  # else their session has to end
         questions.delete_app(group, (USER_STATE, KOL_STATE))
     except (RetriableError, NonEmptyGroupError):
         return False

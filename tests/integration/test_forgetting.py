@@ -182,12 +182,15 @@ def assert_not_linkable(settings: Settings, engine: Client) -> None:
     """Who knows everybody's ids and orders but not the key finds no hash of them."""
     orders = [f"{letter}-{user[2:4]}" for letter in "op" for user in (USER, OTHER)]
     signs = signs_of(linkable([USER, OTHER], ["late", *orders]))
+    name = user_hash(settings.hmac_key.get_secret_value().encode(), USER)
+    who_has_the_key = {name.encode(): "the name on rows"}
     latest = asyncio.run(newest(settings))
     values = [value or b"" for entries in latest.values() for value in entries.values()]
     names = [
         str(name).encode() for entries in latest.values() for name in entries if name is not None
     ]
 
+    assert found_in_tables(who_has_the_key, engine).keys() >= {"order_credit.user_hash"}
     assert found_in_tables(signs, engine) == {}
     assert found_in(signs, *values, *names) == []
 
