@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -23,9 +23,9 @@ class Product:
 
     home: Path
 
-    def kol(self, *words: str, seconds: float = 240.0) -> str:
+    def kol(self, *words: str, seconds: float = 240.0, env: Mapping[str, str] | None = None) -> str:
         """Run a command, give what it printed; fails when the command does."""
-        done = command(*words, home=self.home, seconds=seconds)
+        done = command(*words, home=self.home, env=env, seconds=seconds)
         assert done.returncode == 0, f"kol {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -59,11 +59,16 @@ class Product:
         os.kill(pid, signal.SIGKILL)
 
 
+QUICK: Final = {"KOL_WORKER__SNAPSHOT_SECONDS": "0.5"}  # `kol drain` waits for two of them
+
+
 @contextmanager
-def running(home: Path, workers: int = 1) -> Iterator[Product]:
-    """A stack from `kol up` to `kol down`."""
+def running(
+    home: Path, workers: int = 1, env: Mapping[str, str] | None = QUICK
+) -> Iterator[Product]:
+    """A stack from `kol up` to `kol down`; variables are for its processes."""
     product = Product(home)
-    product.kol("up", "--detach", "--workers", str(workers))
+    product.kol("up", "--detach", "--workers", str(workers), env=env)
     try:
         yield product
     finally:
@@ -88,8 +93,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Product]]:
     """Start a stack for one test."""
     stacks = []
 
-    def started(workers: int = 1) -> Product:
-        stack = running(tmp_path / "home", workers)
+    def started(workers: int = 1, env: Mapping[str, str] | None = QUICK) -> Product:
+        stack = running(tmp_path / "home", workers, env)
         stacks.append(stack)
         return stack.__enter__()
 

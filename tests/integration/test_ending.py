@@ -30,6 +30,7 @@ PROMISED = 10.0  # seconds from SIGTERM to the end
 RATE = 20_000.0  # messages a second
 ENOUGH = 60_000  # messages read before it is asked to stop
 PATIENCE = 60.0
+SOON = "0.5"  # seconds between snapshots where `kol drain` waits for them
 COMPLAINTS = (
     *("Unclosed AIOKafkaProducer", "Unclosed AIOKafkaConsumer", "Event loop is closed"),
     *("was destroyed", "never retrieved"),
@@ -103,7 +104,7 @@ class Scene:
     def go_on(self, worker: Worker | None = None) -> list[str]:
         """Let a worker, by default a new one, read what is left; what is wrong then."""
         assert self._last is not None
-        worker = worker or self.worker()
+        worker = worker or self.worker(KOL_WORKER__SNAPSHOT_SECONDS=SOON)
         self.stack.kol("drain")
         wrong = sums(self.stack.settings, self._last.answer)
         worker.stop()
@@ -175,7 +176,7 @@ def test_it_is_gone_as_quickly_with_a_neighbour_away_and_the_next_one_reads_agai
 def test_who_cannot_go_on_says_why_in_its_last_line(scene: Scene) -> None:
     other_count = scene.worker(KOL_KAFKA__PARTITIONS="8").ended()
     with scene.flooded(2_000.0):
-        worker = scene.worker()
+        worker = scene.worker(KOL_WORKER__SNAPSHOT_SECONDS=SOON)
         worker.reads(2_000)
         scene.stack.kol("drain")
         worker.stop()
