@@ -149,8 +149,8 @@ def _texts(texts: Sequence[bytes]) -> bytes:
 def _strings(values: Values) -> Sequence[Piece]:
     if isinstance(values, Coded):
         texts, which = distinct(values)
-        each = list(map(add, _lengths(texts), texts))
-        return [b"".join([each[i] for i in which.tolist()])]
+        each = np.array(list(map(add, _lengths(texts), texts)), np.object_)
+        return [b"".join(each[which].tolist())]
     if isinstance(values, np.ndarray) and values.dtype.kind == "S":
         return [_ascii_strings(ascii_texts(values))]
     return [_texts(utf8(plain(values)))]
