@@ -1,6 +1,7 @@
 """Blocks and dead letters: to their partitions, in order, and safe when `send` returns."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
@@ -173,3 +174,37 @@ async def test_brokers_that_are_away_do_not_hold_up_the_end(
                 await blocks.start()
 
     assert Brokers.last.is_torn_down
+
+
+async def test_connections_whose_closing_was_cut_off_cancel_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def closes(*_: Brokers) -> None:
+        await asyncio.gather(closing)
+
+    monkeypatch.setattr(Brokers, "stop", closes)
+    blocks = Blocks(CLIENT)
+    await blocks.start()
+    Brokers.last.client = SimpleNamespace(close=closes)
+
+    await blocks.stop()
+
+
+async def test_who_is_cancelled_while_connections_close_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: Brokers) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Brokers, "stop", never)
+    blocks = Blocks(CLIENT)
+    await blocks.start()
+    Brokers.last.client = SimpleNamespace(close=never)
+    stopping = asyncio.create_task(blocks.stop())
+    await asyncio.sleep(3 * producing.STOP_SECONDS)
+    stopping.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
