@@ -4,7 +4,7 @@ As `tests.oracle`: an independent reading of the definitions, slow and easy to c
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -56,13 +56,56 @@ COLUMNS: Final = (
     *("credibility_ppm", "first_screen", "identity"),
 )
 
+ALLOWED: Final[Mapping[str, str]] = MappingProxyType(  # column -> field of a click
+    {"stage": "baby_stage", "geo": "geo", "age_band": "age_band"}
+)
+CONSENT_MS: Final = 5_000  # from the record time of a consent to the first that it holds for
+
 Row = tuple[Any, ...]
+Consents = Mapping[str, tuple[int, frozenset[str]]]  # user -> record time of the newest, columns
+NO_CONSENTS: Final[Consents] = MappingProxyType({})
+Flags = tuple[int, int, int]  # sponsored, disclosed, number
+UNASKED: Final[Flags] = (-1, -1, 0)
 
 
-def event_rows(expected: Expected, key: bytes) -> Counter[Row]:
-    """The rows of all accepted events, `COLUMNS` of each; nobody has consented to anything."""
-    rows = (_row(topic, event, key) for topic, event, _ in expected.stated)
-    return Counter(tuple(row[name] for name in COLUMNS) for row in rows)
+def event_rows(expected: Expected, key: bytes, consents: Consents = NO_CONSENTS) -> Counter[Row]:
+    """The rows of all accepted events, `COLUMNS` of each, once what was allowed is settled.
+
+    A consent begins anew: of what was appended before it holds nothing stays.
+    """
+    found: Counter[Row] = Counter()
+    for topic, event, received_at in expected.stated:
+        row = _row(topic, event, key) | _allowed(topic, event, received_at, consents)
+        found[tuple(row[name] for name in COLUMNS)] += 1
+    return found
+
+
+def _allowed(topic: str, event: Fields, received_at: int, consents: Consents) -> dict[str, str]:
+    at, columns = consents.get(event["user_id"], (0, frozenset()))
+    if topic != "clickstream" or received_at < at + CONSENT_MS:
+        return {}
+    return {name: tag(event.get(ALLOWED[name])) for name in columns}
+
+
+def flag_rows(
+    expected: Expected, key: bytes, said: Callable[[str, int], Flags]
+) -> Counter[tuple[int, int, Flags]]:
+    """Identity and moment of each accepted event, and what was known of its content.
+
+    Args:
+        expected: of the log.
+        key: of keyed names.
+        said: what the number that holds at a record time says of a content.
+
+    """
+    return Counter(
+        (
+            identity_of(key, topic, event),
+            event["ts"],
+            said(event["content_id"], received_at) if event.get("content_id") else UNASKED,
+        )
+        for topic, event, received_at in expected.stated
+    )
 
 
 def record_times(expected: Expected, key: bytes) -> Counter[Row]:

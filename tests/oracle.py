@@ -18,6 +18,7 @@ from dataclasses import astuple, dataclass, field, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 with warnings.catch_warnings():  # kafka-python reads its own files in a deprecated way
@@ -147,6 +148,8 @@ NOBODY: Final = frozenset(  # as the shop's setting has them before anybody chan
 )
 
 Fields = Mapping[str, Any]  # one JSON object
+OWN: Final = "~own"  # beside what was sent: by one of the KOL's accounts
+Accounts = Mapping[str, frozenset[str]]  # KOL -> user_ids that are his as well, all the time
 Cell = tuple[str, int, str, int, int]  # KOL, minute, stream, age, partition
 
 
@@ -340,17 +343,18 @@ def oracle(
     most: int = MOST_TOUCHES,
     most_kols: int = MOST_KOLS,
     shop: str = SHOP,
+    accounts: Accounts = MappingProxyType({}),
 ) -> Expected:
     """Read a whole log; within a topic partition the records are taken by offset.
 
     `most` touches are made by one topic of one user in one half hour, `most_kols` have cells
     of their own by one topic partition in four weeks: the first of its log. `shop` is the
-    shop's currency.
+    shop's currency. `accounts` says which users a KOL is beside the one of his name.
     """
     by_partition: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in sorted(log, key=lambda r: (r.topic, r.partition, r.offset)):
         by_partition[record.topic, record.partition].append(record)
-    reading = Reading(partitions, most_kols, shop)
+    reading = Reading(partitions, most_kols, shop, accounts)
     for part in by_partition.values():
         reading.partition(part)
     stories, crowded = stories_of(reading.accepted, most)
@@ -383,6 +387,7 @@ class Reading:
     partitions: int
     most_kols: int
     shop: str
+    accounts: Accounts
     doors: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     rejected: dict[tuple[str, int, int], frozenset[str]] = field(default_factory=dict)
     dropped: dict[tuple[str, int, int], str] = field(default_factory=dict)
@@ -418,6 +423,8 @@ class Reading:
             return None
         sent = json.loads(record.value or b"")
         event = meant(topic, sent, self.shop)
+        if event["user_id"] in self.accounts.get(event.get("kol_id") or "", ()):
+            event = {**event, OWN: True}
         door = gate.door(topic, event)
         self.doors[topic, record.partition, door] += 1
         differs = door == "duplicate" and gate.differs(topic, event)
@@ -471,7 +478,7 @@ def meant(topic: str, event: Fields, shop: str) -> Fields:
 
 def is_own(event: Fields) -> bool:
     """Whether a KOL did this about himself."""
-    return bool(event["user_id"] == event.get("kol_id"))
+    return bool(event["user_id"] == event.get("kol_id") or OWN in event)
 
 
 def counters_of(orders: Collection[Order]) -> Counter[str]:
