@@ -22,7 +22,7 @@ from rich.table import Table
 from tests.chaos.faults import Kind
 from tests.chaos.foreign import Ending
 from tests.chaos.outage import Outage
-from tests.chaos.suite import Figures, Phase, endured, judged
+from tests.chaos.suite import COMPARED, Figures, Phase, endured, judged
 
 SHRINK: Final = 4  # further runs of a phase that failed
 
@@ -51,6 +51,7 @@ PHASES: Final = (
         | {Kind.TRAINER: 6, Kind.TRAINER_ZOMBIE: 2, Kind.BY_HAND: 2},
         days=200,
         replays=True,
+        references=True,
     ),
     Phase(
         "pair",
@@ -87,6 +88,7 @@ PHASES: Final = (
         days=60,
         snapshot_seconds=5.0,
         zone="Australia/Lord_Howe",
+        references=True,
     ),
     Phase(
         "four",
@@ -120,6 +122,18 @@ PHASES: Final = (
         | {Kind.TRAINER: 3, Kind.TRAINER_ZOMBIE: 1, Kind.BY_HAND: 1},
         days=20,
         quiet_stack=False,
+    ),
+    Phase(
+        "compacted",
+        seed=18,
+        workers=2,
+        seconds=80.0,
+        counts={Kind.WORKER: 8, Kind.ENGINE: 2, Kind.BROKER: 1, Kind.AGAIN: 2}
+        | {Kind.TRAINER: 5, Kind.TRAINER_ZOMBIE: 1, Kind.BY_HAND: 1},
+        bulk=30_000,
+        quiet_stack=False,
+        references=True,
+        compacts=True,
     ),
     Phase(
         "rolling",
@@ -234,6 +248,8 @@ def _table(told: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("waited_in_vain", "late_ends", "totals_looks"):
         table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
     for name in ("rebalances", "messages", "duplicate_work", "snapshots", "offset_looks"):
+        table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
+    for name in COMPARED:
         table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))
     for name in ("orders", "cells", "dead_letters", "final_scores", "drain_seconds", "seconds"):
         table.add_row(name.replace("_", " "), *(f"{one[name]:,}" for one in told))

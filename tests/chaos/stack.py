@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from kafka.admin import MemberToRemove
@@ -35,6 +36,7 @@ START_SECONDS = 240.0  # until an extra worker serves for the first time, on a b
 LOOK = 0.05
 EXTRA_STOP_SECONDS = 12.0
 
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 LOGS = ("worker-*.log", "extra-*.log", "guest-*.log", "trainer*.log")
 REBALANCED = re.compile(r"Stabilized group (\S+) generation (\d+)")
 
@@ -215,18 +217,18 @@ class Stack:
 
     # ------------------------------------------------------------ extra workers
 
-    def join(self, name: str) -> None:
-        """Start one more worker; through the proxies where there are some."""
+    def join(self, name: str, variables: Mapping[str, str] = NO_VARIABLES) -> None:
+        """Start one more worker, of another app where they say so; through proxies, if any."""
         (port,) = ports.free(0)
         own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
-        env = {**self.env, **own, **self._proxied()}
+        env = {**self.env, **variables, **own, **self._proxied()}
         self.extras[name] = Extra(name, env, self.home.log(name), port)
         self.keep()
 
-    def join_trainer(self, name: str) -> None:
-        """Start one more trainer, which stands by; through the proxies, too."""
+    def join_trainer(self, name: str, variables: Mapping[str, str] = NO_VARIABLES) -> None:
+        """Start one more trainer, as above; beside another one of its app it stands by."""
         (port,) = ports.free(0)
-        env = {**self.env, "KOL_TRAINER__PORT": str(port), **self._proxied()}
+        env = {**self.env, **variables, "KOL_TRAINER__PORT": str(port), **self._proxied()}
         self.extras[name] = Extra(name, env, self.home.log(name), port, ("trainer",))
         self.keep()
 

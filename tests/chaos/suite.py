@@ -2,6 +2,7 @@
 
 agenda ──▶ kill, stop, wake, join, leave, cut, slow …        while traffic flows
        ──▶ all awake, connections fair ──▶ kol drain ──▶ oracle, quiet run, offsets, doors, totals
+       ──▶ in some phases: all again in a new epoch, or from what compaction leaves
 """
 
 import json
@@ -15,29 +16,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.embedded import kafka
 from streams.clients.worker_pages import fetch_page
 from streams.errors import ExpectedError
 from tests.chaos import outage, verdict
+from tests.chaos.compacted import compacted, of_gone
 from tests.chaos.faults import Fault, Kind, schedule, shrunk
 from tests.chaos.foreign import Ending, ForeignTransaction, newest
+from tests.chaos.judging import Case, Say, Verdict, judge
 from tests.chaos.proxy import Mood, Proxy
+from tests.chaos.references import references
 from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, forget_state, running
 from tests.chaos.totals import Totals
 from tests.chaos.watch import Offsets, Reads, Recovery
-from tests.chaos.world import Sent, Traffic, logged, world
-from tests.oracle import Record, oracle
+from tests.chaos.world import Sent, Traffic, world
 
 LOOK = 0.05
 READS_EVERY = 0.5  # seconds between two looks at what was read
 FROZEN_SECONDS = 1.0  # before and after they drain: a snapshot that does not wait is written
 COPIES = 700  # messages sent again at a time
-BROKER_SECONDS = 180.0  # until a killed broker is back: a busy machine needs more than a minute
-DRAIN_SECONDS = 180.0
+SHARE_BEFORE = 0.85  # of the traffic, where the rest comes after compaction
 STOP_SECONDS = 10.0  # promised: from SIGTERM to the end
 MOST_TOLD = 4  # of many offsets
 FOREIGN_SECONDS = 60.0  # for a foreign transaction to end, the broker being there
 WAITED_IN_VAIN = "a transaction has been open for more than"  # what such a worker ends with
+COMPARED = ("events", "dimensions", "compacted")  # figures of rows and records
 DAMAGED = ("DamagedSnapshotError", "fell back to an older snapshot")
 
 
@@ -61,6 +63,8 @@ class Phase:
     quiet_stack: bool = True  # the undisturbed run is `kol up`, too
     trainers: int = 1  # beside the supervised one
     zone: str = "Asia/Shanghai"  # of business days
+    references: bool = False  # reference topics say something, and change amid the traffic
+    compacts: bool = False  # afterwards all is compacted, and read again from what that leaves
 
     @property
     def faults(self) -> list[Fault]:
@@ -75,7 +79,13 @@ class Phase:
     @property
     def env(self) -> dict[str, str]:
         """Settings that make faults quick to see, and time the log's alone."""
+        trainer = {
+            "KOL_TRAINER__DIMENSIONS_SECONDS": "1",
+            "KOL_TRAINER__CONSENTS_SECONDS": "5",
+            "KOL_TRAINER__NUMBERS_SECONDS": "5",
+        }
         return {
+            **(trainer if self.references else {}),
             "KOL_WORKER__SESSION_SECONDS": str(self.session),
             "KOL_WORKER__SNAPSHOT_SECONDS": str(self.snapshot_seconds),
             "KOL_WORKER__QUIET_SECONDS": "3600",  # the one clock that may move what is final
@@ -110,6 +120,20 @@ class Figures:
     waited_in_vain: int = 0  # workers that ended because a transaction stayed open
     late_ends: int = 0  # ends of transactions delivered within the next one
     totals_looks: int = 0
+    events: int = 0  # rows of event
+    dimensions: int = 0  # rows of all of them
+    compacted: int = 0  # records that compaction took away
+
+    def note(self, found: Verdict) -> None:
+        """Take in how much a verdict compared."""
+        stands = found.stands
+        self.messages, self.orders, self.cells = (
+            len(found.log),
+            len(stands.orders),
+            len(stands.cells),
+        )
+        self.final_scores, self.letters = len(stands.scores), len(stands.letters)
+        self.events, self.dimensions = stands.events.total(), found.dimensions
 
     def add(self, other: "Figures") -> None:
         """Take another run's in."""
@@ -119,7 +143,7 @@ class Figures:
         for name in ("unseen", "messages", "read", "rebalances", "snapshots", "looks"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.foreign.update(other.foreign)
-        for name in ("waited_in_vain", "late_ends", "totals_looks"):
+        for name in ("waited_in_vain", "late_ends", "totals_looks", *COMPARED):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("final_scores", "orders", "cells", "letters", "drain_seconds", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -156,6 +180,7 @@ class Figures:
             "waited_in_vain": self.waited_in_vain,
             "late_ends": self.late_ends,
             "totals_looks": self.totals_looks,
+            **{name: getattr(self, name) for name in COMPARED},
             "drain_seconds": round(self.drain_seconds, 1),
             "seconds": round(self.seconds, 1),
         }
@@ -219,7 +244,7 @@ class Run:
             case Kind.ENGINE | Kind.BROKER:
                 name = "clickhouse" if fault.kind is Kind.ENGINE else "kafka"
                 self.stack.living(name)
-                sent = self.traffic.sent + self.traffic.copies
+                sent = self.traffic.events
                 self.stack.signal(name, signal.SIGKILL)
                 self.recovery.store(fault.kind, sent)
             case Kind.ZOMBIE:
@@ -299,7 +324,7 @@ class Run:
         written is missing then.
         """
         self.stack.living("clickhouse")
-        sent = self.traffic.sent + self.traffic.copies
+        sent = self.traffic.events
         names = [name for name in self.stack.names() if name not in self.stopped]
         for name in names:
             self.stack.serves(name)
@@ -391,47 +416,51 @@ def _disturbed(
     figures: Figures,
     say: Callable[[str], None],
 ) -> list[str]:
-    settings = stack.settings
-    partitions = settings.kafka.partitions
-    now = time.time_ns() // 1_000_000
-    size = {"users": phase.users, "days": phase.days, "bulk_messages": phase.bulk}
-    messages = world(phase.seed, now, partitions, **size)
-    traffic = Traffic(settings.kafka.bootstrap, messages, phase.seconds)
-    offsets = _struck(stack, traffic, faults, figures, say)
+    case, messages, rest = _set(phase, stack)
+    if case.references:
+        case.tell_references(case.references.first)
+        say("  numbers hold for what was said first")
+    traffic = Traffic(stack.settings.kafka.bootstrap, messages, phase.seconds)
+    offsets = _struck(case, traffic, faults, figures, say)
     say(f"  drained after {figures.drain_seconds:.1f} s")
-    stands = verdict.told(settings)  # at once: nothing is still to come after a drain
-    roll_ups = verdict.against_orders(settings, phase.zone)
-    log = logged(settings.kafka.bootstrap, partitions)
-    figures.messages = len(log)
-    hmac_key = settings.hmac_key.get_secret_value().encode()
-    peace = verdict.quiet(log, partitions, hmac_key)
-    figures.orders, figures.cells = len(stands.orders), len(stands.cells)
-    figures.final_scores, figures.letters = len(stands.scores), len(stands.letters)
-    expected = oracle(log, partitions)
-    wrong = [
-        *offsets,
-        *_slow(phase, figures),
-        *stack.faults,
-        *verdict.against_oracle(stands, expected, len(log), hmac_key),
-    ]
-    wrong += verdict.against_quiet(stands, peace)
-    wrong += roll_ups
+    found = judge(case)
+    figures.note(found)
+    wrong = [*offsets, *_slow(phase, figures), *stack.faults, *found.wrong]
+    say(f"  compared with the oracle and a quiet run: {len(wrong)} wrong")
     if phase.replays:
         say("  everything again, in a new epoch")
-        wrong += [f"replayed: {fault}" for fault in _replayed(phase, stack, len(log), peace, say)]
+        wrong += [f"replayed: {fault}" for fault in _replayed(phase, case, found, say)]
+    if phase.compacts:
+        wrong += [f"compacted: {fault}" for fault in compacted(case, rest, figures, say)]
     if phase.quiet_stack:
-        wrong += [f"quiet stack: {fault}" for fault in _in_peace(stack, log, stands)]
+        wrong += [f"quiet stack: {fault}" for fault in _in_peace(case, found)]
     return wrong
 
 
+def _set(phase: Phase, stack: Stack) -> tuple[Case, list[Sent], list[Sent]]:
+    """What is judged, the traffic, and what comes only after compaction."""
+    partitions, now = stack.settings.kafka.partitions, time.time_ns() // 1_000_000
+    size = {"users": phase.users, "days": phase.days, "bulk_messages": phase.bulk}
+    messages = world(phase.seed, now, partitions, **size)
+    case, cut = Case(stack, phase.zone), len(messages)
+    if phase.references:
+        case.references = references(phase.seed, now, partitions, messages)
+        messages = case.references.amid(messages, phase.seed)
+    if phase.compacts:
+        cut = round(SHARE_BEFORE * len(messages))
+        messages = [*of_gone(now, partitions), *messages]
+    return case, messages[:cut], messages[cut:]
+
+
 def _struck(
-    stack: Stack,
+    case: Case,
     traffic: Traffic,
     faults: Sequence[Fault],
     figures: Figures,
     say: Callable[[str], None],
 ) -> list[str]:
     """Send, strike, drain; gives what was wrong meanwhile: of offsets, totals, snapshots."""
+    stack = case.stack
     offsets, recovery, reads = Offsets(stack.settings), Recovery(stack.settings), Reads(stack)
     totals = Totals(stack.settings)
     one = Run(stack, traffic, recovery, reads, figures, say)
@@ -442,7 +471,7 @@ def _struck(
         for name in list(one.stopped):
             one.wake(name)
         one.join_foreign()
-        figures.drain_seconds = _drained(stack)
+        figures.drain_seconds = case.drain()
         reads.look()
     finally:
         offsets.stop()
@@ -477,57 +506,51 @@ def _slow(phase: Phase, figures: Figures) -> list[str]:
     ]
 
 
-def _drained(stack: Stack) -> float:
-    begun = time.monotonic()
-    stack.until(
-        lambda: kafka.is_ready(stack.settings.kafka.bootstrap),
-        "the broker is not started again",
-        BROKER_SECONDS,
-    )
-    stack.kol("drain", "--timeout", str(DRAIN_SECONDS))
-    return time.monotonic() - begun
-
-
-def _replayed(
-    phase: Phase, stack: Stack, messages: int, peace: verdict.Told, say: Callable[[str], None]
-) -> list[str]:
+def _replayed(phase: Phase, case: Case, found: Verdict, say: Say) -> list[str]:
     """Forget states and offsets, read all of the log once more, with workers killed meanwhile."""
-    settings = stack.settings
+    stack = case.stack
     for name in list(stack.extras):
         stack.leave(name)
     stack.kol("down")
-    forget_state(stack, settings)
+    forget_state(stack, stack.settings)
     stack.up(env={"KOL_EPOCH": "1"})
     stack.env = {**stack.env, "KOL_EPOCH": "1"}
     for number in range(phase.workers):
         time.sleep(1.0)
         say(f"    worker-{number} killed")
         stack.signal(f"worker-{number}", signal.SIGKILL)
-    _drained(stack)
-    stands = verdict.told(stack.settings)  # its ports may be others now
+    case.drain()
+    return judge(case).wrong if case.references else _as_before(case, found)
+
+
+def _as_before(case: Case, found: Verdict) -> list[str]:
+    settings = case.stack.settings  # its ports may be others now
+    stands, messages = verdict.told(settings), len(found.log)
     left = sum(stands.doors.values())
     return [
-        *verdict.against_quiet(stands, peace),
-        *verdict.against_orders(stack.settings, phase.zone),
+        *verdict.against_quiet(stands, found.peace),
+        *verdict.against_orders(settings, case.zone),
         *([f"{messages} messages, but {left} left by a door"] if left != messages else []),
     ]
 
 
-def _in_peace(stack: Stack, log: Sequence[Record], stands: verdict.Told) -> list[str]:
-    """The same log, in the same order of each partition, through a fresh stack at rest."""
+def _in_peace(case: Case, found: Verdict) -> list[str]:
+    """The same log, in the same order of each partition, through a fresh stack at rest.
+
+    Its record times are others, so that of references it begins with what stands in the end.
+    """
+    stack, records = case.stack, case.recorded() if case.references else []
     for name in list(stack.extras):
         stack.leave(name)
     stack.kol("down")
     stack.workers = 1
     stack.up("--fresh")
-    settings = stack.settings
-    again = [Sent(record.topic, record.partition, None, record.value) for record in log]
-    traffic = Traffic(settings.kafka.bootstrap, again, 0.0)
-    traffic.run()
-    if traffic.error is not None:
-        raise ChaosError(f"the log could not be sent again: {traffic.error!r}") from traffic.error
-    _drained(stack)
-    return verdict.against_quiet(stands, verdict.told(settings))
+    case.letters.clear()
+    case.tell_references(records)
+    case.tell([Sent(one.topic, one.partition, None, one.value) for one in found.log])
+    case.drain()
+    wrong = judge(case).wrong if case.references else []
+    return [*wrong, *verdict.against_quiet(found.stands, verdict.told(stack.settings))]
 
 
 def endured(

@@ -8,22 +8,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from clickhouse_connect.driver.client import Client
 
 from schemas.blocks import unpack
 from schemas.cells import NAMES
 from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.events import INPUTS
+from schemas.number_log import NumberLog
+from schemas.reference_types import REFERENCES
 from schemas.rows import MODELS
 from sinks.memory import Memory
 from streams.clients.clickhouse import connect, query
 from streams.core.kol.memory import KolMemory
+from streams.core.user.known_values import KnownValues
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from streams.settings import Settings
 from streams.worker.changes import Source
 from streams.worker.outgoing import blocks
-from tests.event_oracle import COLUMNS, event_rows, record_times
+from tests.event_oracle import (
+    ALLOWED,
+    COLUMNS,
+    NO_CONSENTS,
+    Consents,
+    event_rows,
+    record_times,
+)
 from tests.oracle import PRODUCT, Expected, Record
 
 BATCH = 1_000  # messages a quiet worker reads at a time
@@ -55,6 +66,10 @@ _UNBALANCED = (
     f" GROUP BY {_PART} HAVING difference != 0"
 )
 
+_LETTERS = (
+    "SELECT topic, partition, offset, reason, target FROM v_dead_letter"
+    " WHERE topic NOT IN {references:Array(String)}"
+)
 _AS_STORED = {  # column of `event` -> the same of its view, which is there also beside a replay
     "moment": "toUnixTimestamp64Milli(moment)",
     "dwell_ms": "ifNull(dwell_ms, -1)",
@@ -90,10 +105,11 @@ def told(settings: Settings) -> Told:
     client = connect(settings.clickhouse)
 
     def ask(sql: str) -> list[Row]:
-        return [tuple(row.values()) for row in query(client, sql)]
+        given = {"references": list(REFERENCES)}
+        return [tuple(row.values()) for row in query(client, sql, given)]
 
     names = ", ".join(NAMES)
-    letters = ask("SELECT topic, partition, offset, reason, target FROM v_dead_letter")
+    letters = ask(_LETTERS)
     found = Told(
         credits=Counter(
             ask(
@@ -149,11 +165,16 @@ def told(settings: Settings) -> Told:
             )
         },
         unbalanced=ask(_UNBALANCED),
-        events=Counter(ask(_EVENTS)),
+        events=told_events(client),
         appended=Counter(ask("SELECT identity, toUnixTimestamp64Milli(received_at) FROM v_event")),
     )
     client.close()
     return found
+
+
+def told_events(client: Client) -> Counter[Row]:
+    """The rows of events that stand, `COLUMNS` of each."""
+    return Counter(tuple(row.values()) for row in query(client, _EVENTS))
 
 
 def _floats(values: Sequence[Any]) -> tuple[float, ...]:
@@ -163,16 +184,27 @@ def _floats(values: Sequence[Any]) -> tuple[float, ...]:
 # ---------------------------------------------------------------- the same log in peace
 
 
-def quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Told:
-    """What both sides say of a log, read from its beginning to its end with nothing going wrong."""
-    return asyncio.run(_quiet(log, partitions, hmac_key))
+def quiet(
+    log: Sequence[Record], partitions: int, hmac_key: bytes, numbers: NumberLog | None = None
+) -> Told:
+    """What both sides say of a log, read from its beginning to its end with nothing going wrong.
+
+    Numbers say whose accounts are a KOL's own; nobody has consented to anything.
+    """
+    return asyncio.run(_quiet(log, partitions, hmac_key, numbers or NumberLog()))
 
 
-async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Told:
+async def _quiet(
+    log: Sequence[Record], partitions: int, hmac_key: bytes, numbers: NumberLog
+) -> Told:
+    known = KnownValues()
+    known.log = numbers
     users = [UserMemory(p, hmac_key=hmac_key) for p in range(partitions)]
+    for user in users:
+        user.ask(known)
     kols = [KolMemory(p, partitions) for p in range(partitions)]
     sink = Memory()
-    for turn in _turns(log, partitions):
+    for turn in turns(log, partitions):
         said, sources = [], []
         for batch in turn:
             user = users[batch.partition]
@@ -190,7 +222,7 @@ async def _quiet(log: Sequence[Record], partitions: int, hmac_key: bytes) -> Tol
     return _of(sink)
 
 
-def _turns(log: Sequence[Record], partitions: int) -> list[list[RecordBatch]]:
+def turns(log: Sequence[Record], partitions: int) -> list[list[RecordBatch]]:
     """Batches of every topic partition; in each turn all topics are about as far, by share."""
     parts: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in log:
@@ -282,7 +314,13 @@ def _add_order(found: Told, row: Mapping[str, Any]) -> None:
 # ---------------------------------------------------------------- comparing
 
 
-def against_oracle(stands: Told, expected: Expected, messages: int, key: bytes) -> list[str]:
+def against_oracle(
+    stands: Told,
+    expected: Expected,
+    messages: int,
+    key: bytes,
+    consents: Consents = NO_CONSENTS,
+) -> list[str]:
     """Where the tables and the definitions differ, in words; [] where nowhere."""
     cells = {
         key: tuple(fields.get(name, 0) for name in ORACLE_CELLS)
@@ -295,12 +333,14 @@ def against_oracle(stands: Told, expected: Expected, messages: int, key: bytes) 
     wrong = {row for row in stands.letters if row[3] not in _reasons(expected, row)}
     left = sum(stands.doors.values())
     return [
-        *_sets("credits", stands.credits, expected.credit_rows()),
-        *_sets("orders", Counter(row[:9] for row in stands.orders.elements()), _orders(expected)),
-        *_sets("products", stands.products, expected.product_rows()),
-        *_sets("refunds", stands.refunds, expected.refund_rows()),
-        *_sets("events", stands.events, event_rows(expected, key)),
-        *_sets("record times", stands.appended, record_times(expected, key)),
+        *compare_sets("credits", stands.credits, expected.credit_rows()),
+        *compare_sets(
+            "orders", Counter(row[:9] for row in stands.orders.elements()), _orders(expected)
+        ),
+        *compare_sets("products", stands.products, expected.product_rows()),
+        *compare_sets("refunds", stands.refunds, expected.refund_rows()),
+        *compare_sets("events", stands.events, event_rows(expected, key, consents)),
+        *compare_sets("record times", stands.appended, record_times(expected, key)),
         *([f"refunds of KOLs: {stands.unbalanced[:SHOWN]}"] if stands.unbalanced else []),
         *_maps("cells", {k: v for k, v in ours.items() if any(v)}, _some(cells)),
         *_observed(
@@ -310,7 +350,7 @@ def against_oracle(stands: Told, expected: Expected, messages: int, key: bytes) 
             _over_partitions(expected.observations(final=False)),
         ),
         *_maps("doors", doors, {key: n for key, n in expected.doors.items() if n}),
-        *_sets(
+        *compare_sets(
             "dead letters",
             Counter(letters),
             Counter({*expected.rejected, *expected.dropped}),
@@ -338,6 +378,15 @@ def _reasons(expected: Expected, letter: Row) -> frozenset[str]:
     return expected.rejected.get(at, frozenset[str]()) | dropped
 
 
+def _unallowed(events: Counter[Row]) -> Counter[Row]:
+    """Events without what only consents let them say: of these record times decide."""
+    kept = [place for place, name in enumerate(COLUMNS) if name not in ALLOWED]
+    found: Counter[Row] = Counter()
+    for row, n in events.items():
+        found[tuple(row[place] for place in kept)] += n
+    return found
+
+
 def against_quiet(stands: Told, peace: Told) -> list[str]:
     """Where the tables and an undisturbed run of the same log differ; [] where nowhere."""
     far = [
@@ -346,16 +395,18 @@ def against_quiet(stands: Told, peace: Told) -> list[str]:
         if (ours := stands.scores.get(key)) is not None and not _near(ours, theirs)
     ]
     return [
-        *_sets("credits (quiet)", stands.credits, peace.credits),
-        *_sets("orders (quiet)", stands.orders, peace.orders),
-        *_sets("products (quiet)", stands.products, peace.products),
-        *_sets("refunds (quiet)", stands.refunds, peace.refunds),
-        *_sets("events (quiet)", stands.events, peace.events),
+        *compare_sets("credits (quiet)", stands.credits, peace.credits),
+        *compare_sets("orders (quiet)", stands.orders, peace.orders),
+        *compare_sets("products (quiet)", stands.products, peace.products),
+        *compare_sets("refunds (quiet)", stands.refunds, peace.refunds),
+        *compare_sets("events (quiet)", _unallowed(stands.events), _unallowed(peace.events)),
         *_maps("cells (quiet)", stands.cells, peace.cells),
         *_observed("observations (quiet)", stands.observations, _older(peace.observations, stands)),
         *_maps("doors (quiet)", stands.doors, peace.doors),
-        *_sets("dead letters (quiet)", stands.letters, peace.letters),
-        *_sets("final scores (quiet)", Counter(list(stands.scores)), Counter(list(peace.scores))),
+        *compare_sets("dead letters (quiet)", stands.letters, peace.letters),
+        *compare_sets(
+            "final scores (quiet)", Counter(list(stands.scores)), Counter(list(peace.scores))
+        ),
         *([f"{len(far)} final scores differ: {far[:SHOWN]}"] if far else []),
     ]
 
@@ -375,17 +426,17 @@ def against_orders(settings: Settings, zone: str) -> list[str]:
     grouped = f"v_order_credit {ours} GROUP BY model, kol_id, at"
     refunds = f"v_refund_credit {ours} AND refunded_cents != 0 GROUP BY model, kol_id, at"
     wrong = [
-        *_sets(
+        *compare_sets(
             "v_credit_1h",
             rows("toString(hour) AS at, orders, credit_cents, refunded_cents", "v_credit_1h"),
             rows(f"toString(toStartOfHour(ordered_at)) AS at, {credits_of}", grouped),
         ),
-        *_sets(
+        *compare_sets(
             "v_credit_1d",
             rows("toString(day) AS at, orders, credit_cents, refunded_cents", "v_credit_1d"),
             rows(f"toString(toDate(ordered_at, {{zone:String}})) AS at, {credits_of}", grouped),
         ),
-        *_sets(
+        *compare_sets(
             "v_refund_1d",
             rows("toString(day) AS at, refunds, refunded_cents", "v_refund_1d"),
             rows(f"toString(toDate(refunded_at, {{zone:String}})) AS at, {refunds_of}", refunds),
@@ -399,7 +450,8 @@ def _near(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
     return bool(np.allclose(ours, theirs, rtol=0, atol=NEAR, equal_nan=True))
 
 
-def _sets(name: str, ours: Counter[Any], theirs: Counter[Any]) -> list[str]:
+def compare_sets(name: str, ours: Counter[Any], theirs: Counter[Any]) -> list[str]:
+    """Where two sets of rows differ, in words; [] where nowhere."""
     more, fewer = ours - theirs, theirs - ours
     if not more and not fewer:
         return []

@@ -89,6 +89,7 @@ class Traffic(threading.Thread):
     messages: Sequence[Sent]
     seconds: float
     sent: int = 0  # known to be on the broker, of `messages`
+    events: int = 0  # of these and of copies: those on the inputs
     copies: int = 0
     broken: int = 0  # times the producer had to be made anew
     error: BaseException | None = None
@@ -128,6 +129,7 @@ class Traffic(threading.Thread):
                 await feed.flush()
                 self.sent += len(part)
                 self.copies += len(copies)
+                self.events += sum(one.topic in INPUTS for one in (*part, *copies))
                 if self.seconds:
                     due = max(due + TICK, loop.time() - 5 * TICK)  # after an outage: quicker
                     await asyncio.sleep(max(0.0, due - loop.time()))

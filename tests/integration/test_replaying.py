@@ -13,7 +13,6 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from clickhouse_connect.driver.client import Client
 
-from deploy.embedded import ports
 from schemas.erasures import NOBODY
 from schemas.events import INPUTS
 from schemas.keyed_names import as_hex
@@ -29,7 +28,7 @@ from streams.operations.replay.prepare import replay_settings
 from streams.settings import Settings
 from tests.builders import HOUR, click, paid
 from tests.chaos import verdict
-from tests.chaos.stack import ChaosError, Extra, Stack, running
+from tests.chaos.stack import ChaosError, Stack, running
 from tests.chaos.world import Sent, Traffic, logged, world
 from tests.oracle import SHOP
 
@@ -69,21 +68,13 @@ def refused(stack: Stack, *words: str) -> str:
 
 def start_worker(stack: Stack, name: str, variables: Mapping[str, str]) -> None:
     """A worker of a replay that stays, until it is stopped."""
-    (port,) = ports.free(0)
-    own = {"KOL_WORKER__NAME": name, "KOL_WORKER__PORT": str(port)}
-    env = {**stack.env, **variables, **own}
-    stack.extras[name] = Extra(name, env, stack.home.log(name), port)
-    stack.keep()
+    stack.join(name, variables)
     stack.serves(name)
 
 
 def start_trainer(stack: Stack, name: str, variables: Mapping[str, str]) -> None:
     """A trainer of a replay that stays, until it is stopped."""
-    (port,) = ports.free(0)
-    env = {**stack.env, **variables, "KOL_TRAINER__PORT": str(port)}
-    words = ("trainer",)
-    stack.extras[name] = Extra(name, env, stack.home.log(name), port, words)
-    stack.keep()
+    stack.join_trainer(name, variables)
     stack.serves(name)
 
 
