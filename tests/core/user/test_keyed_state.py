@@ -70,6 +70,9 @@ class Digests(KeyedNames):
     def of_hashes(self, what: What, hashes: bytes | bytearray) -> Keys:  # noqa: ARG002  # as above
         return keys_of(hashes)
 
+    def low_words(self, what: What, hashes: bytes | bytearray) -> NDArray[np.uint64]:
+        return self.of_hashes(what, hashes)[:, 0]
+
     def later(self, users: Keys, since: Moments) -> Keys:
         moment = since.astype(np.uint64)
         low, high = mix(users[:, 0], moment), mix(users[:, 1] ^ users[:, 0], moment)
