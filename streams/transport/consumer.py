@@ -196,16 +196,22 @@ class BatchConsumer(driver.Consumer):
             added, starts = await self._ownership.assign(assigned, generation)
             self.deliveries.forget(tp for tp in assigned if tp.partition in added)
             self._positions.starts = starts
-            await self._rewind_group(starts)
+            await self._compare_with_group(starts, added)
 
-    async def _rewind_group(self, starts: Mapping[TP, int]) -> None:
-        """Commit the state's offsets where the group has committed more than the state holds.
+    async def _compare_with_group(self, starts: Mapping[TP, int], added: frozenset[int]) -> None:
+        """Note what the group lacks of the state, and set it back where it has more.
 
-        So it is when the state begins from empty or is an older one: rows of what is read
-        again are written anew, and who waits for them (`kol drain`) must wait again.
+        A restored state may begin beyond its snapshot, by what it learned before the first event
+        is read. That is durable with its next snapshot, and by nothing that lies behind it.
+
+        The group has more where the state begins from empty or is an older one: rows of what is
+        read again are written anew, and who waits for them (`kol drain`) must wait again.
         """
-        committed = await self._thread.group_offsets(*starts)
-        beyond = {tp: at for tp, at in starts.items() if (committed[tp] or 0) > at}
+        committed = {tp: at or 0 for tp, at in (await self._thread.group_offsets(*starts)).items()}
+        for tp, start in starts.items():
+            if tp.partition in added and committed[tp] < start:
+                self.deliveries.add(tp, start)
+        beyond = {tp: at for tp, at in starts.items() if committed[tp] > at}
         if beyond and await self._commit(beyond):
             self.log.warning("the group had committed more than the state holds: %s", beyond)
 

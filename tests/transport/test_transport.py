@@ -594,3 +594,29 @@ async def test_a_group_that_stands_beyond_its_state_is_set_back_before_anything_
 
     assert scene.broker.commits == [{CLICKS: 0}, {CLICKS: 30}]
     assert seen[0] == {CLICKS: 0, ORDERS: 0}
+
+
+async def test_what_a_memory_learned_before_reading_is_durable_by_its_snapshot_alone(
+    scene: Scene,
+) -> None:
+    worker = scene.worker()
+    scene.broker.fill(CLICKS, 5)
+    scene.broker.fill(ORDERS, 1)
+    assigned = worker.assigned
+
+    async def learns(added: frozenset[int], held: frozenset[int]) -> Any:  # noqa: ANN401  # as Hooks
+        starts = await assigned(added, held)
+        worker.next[CLICKS] = 5
+        return {**starts, CLICKS: 5}
+
+    worker.assigned = learns  # type: ignore[method-assign]
+    async with running(worker):
+        await worker.until(lambda: worker.records == 1)
+        consumer_of(worker.app).deliveries.skip(CLICKS, 7)  # the end of somebody's transaction
+        await consumer_of(worker.app).commit()
+        before = dict(scene.broker.committed)
+        await worker.snapshot()
+        await consumer_of(worker.app).commit()
+
+    assert before == {}
+    assert scene.broker.committed == {CLICKS: 7, ORDERS: 1}
