@@ -199,18 +199,13 @@ class BatchConsumer(driver.Consumer):
             await self._compare_with_group(starts, added)
 
     async def _compare_with_group(self, starts: Mapping[TP, int], added: frozenset[int]) -> None:
-        """Note what the group lacks of the state, and set it back where it has more.
+        """Set the group back where it has committed more than the state holds.
 
-        A restored state may begin beyond its snapshot, by what it learned before the first event
-        is read. That is durable with its next snapshot, and by nothing that lies behind it.
-
-        The group has more where the state begins from empty or is an older one: rows of what is
-        read again are written anew, and who waits for them (`kol drain`) must wait again.
+        So it is when the state begins from empty or is an older one: rows of what is read
+        again are written anew, and who waits for them (`kol drain`) must wait again.
         """
         committed = {tp: at or 0 for tp, at in (await self._thread.group_offsets(*starts)).items()}
-        for tp, start in starts.items():
-            if tp.partition in added and committed[tp] < start:
-                self.deliveries.add(tp, start)
+        self.deliveries.begin(added, starts, committed)
         beyond = {tp: at for tp, at in starts.items() if committed[tp] > at}
         if beyond and await self._commit(beyond):
             self.log.warning("the group had committed more than the state holds: %s", beyond)

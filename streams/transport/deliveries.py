@@ -7,7 +7,7 @@ before a rebalance cannot stand for the batch that was read again after it.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import cast
 
 from faust.types import TP, ConsumerMessage
@@ -79,6 +79,18 @@ class Deliveries:
         delivery = Delivery(next_offset)
         self._queues[tp].append(delivery)
         return delivery
+
+    def begin(
+        self, added: Container[int], starts: Mapping[TP, int], committed: Mapping[TP, int]
+    ) -> None:
+        """Reading begins at `starts`, of these partitions with a state that was restored.
+
+        Where that is beyond what is committed, the state may have learned what its snapshot does
+        not hold: that is durable with the next one, and by nothing that lies behind it.
+        """
+        for tp, start in starts.items():
+            if tp.partition in added and committed[tp] < start:
+                self.add(tp, start)
 
     def skip(self, tp: TP, next_offset: int) -> None:
         """There was nothing to deliver up to `next_offset`; durable at once."""
