@@ -199,10 +199,9 @@ class BatchConsumer(driver.Consumer):
             await self._compare_with_group(starts, added)
 
     async def _compare_with_group(self, starts: Mapping[TP, int], added: frozenset[int]) -> None:
-        """Set the group back where it has committed more than the state holds.
+        """Set the group back where it has committed more than the state, an empty or older one.
 
-        So it is when the state begins from empty or is an older one: rows of what is read
-        again are written anew, and who waits for them (`kol drain`) must wait again.
+        Rows of what is read again are written anew: who waits (`kol drain`) must wait again.
         """
         committed = {tp: at or 0 for tp, at in (await self._thread.group_offsets(*starts)).items()}
         self.deliveries.begin(added, starts, committed)
