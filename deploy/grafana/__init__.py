@@ -1,0 +1,1 @@
+"""Grafana dashboards over the views: a program writes their JSON, which is committed."""

@@ -1,0 +1,75 @@
+"""Dashboards put together: uid, variables, panels one after another, links to the others."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as shapes
+
+from deploy.grafana.panels import AnyPanel, link
+from deploy.grafana.texts import Say, Text
+from deploy.grafana.variables import ZONE, zone
+
+TITLES: Final = {  # of every dashboard, in the order of the links
+    "overview": Text("KOL overview", "KOL 总览"),
+}
+TAG: Final = Text("kol", "kol-zh")
+
+Variable = Builder[shapes.VariableModel]
+
+
+def uid(name: str, say: Say) -> str:
+    """The identity of a dashboard in a language.
+
+    >>> from deploy.grafana.texts import in_language
+    >>> uid("overview", in_language("zh"))
+    'kol-overview-zh'
+    """
+    return say(Text(f"kol-{name}", f"kol-{name}-zh"))
+
+
+def assembled(
+    name: str,
+    say: Say,
+    about: Text,
+    variables: Iterable[Variable],
+    panels: Sequence[AnyPanel],
+    since: str = "now-24h",
+) -> shapes.Dashboard:
+    """A dashboard of these panels, laid out from left to right in rows of 24 columns.
+
+    Args:
+        name: of `TITLES`.
+        say: gives the words of a language.
+        about: what the dashboard answers.
+        variables: above it, the first at the left; the zone of business days comes with each.
+        panels: in the order of reading; their numbers are their places.
+        since: begin of the period that is shown at first.
+
+    """
+    board = (
+        build.Dashboard(say(TITLES[name]))
+        .uid(uid(name, say))
+        .description(say(about))
+        .tags([say(TAG)])
+        .timezone(ZONE)
+        .time(since, "now")
+        .refresh("1m")
+        .week_start("monday")
+        .tooltip(shapes.DashboardCursorSync.CROSSHAIR)
+        .readonly()
+        .variables([*variables, zone()])
+        .links([link(say(title), uid(to, say)) for to, title in TITLES.items() if to != name])
+    )
+    for number, panel in enumerate(panels, 1):
+        board.with_panel(panel.id(number))
+    return board.build()
+
+
+def as_json(board: shapes.Dashboard) -> str:
+    """The file of a dashboard, as Grafana's provisioning reads it."""
+    text = json.dumps(board, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+    return text + "\n"

@@ -1,0 +1,328 @@
+"""The dashboard of the morning: who is trusted now, what happens, what was earned today."""
+
+from grafana_foundation_sdk.models import dashboard as shapes
+
+from deploy.grafana import variables
+from deploy.grafana.assembly import assembled, uid
+from deploy.grafana.panels import (
+    MONEY,
+    PER_MINUTE,
+    SCORE,
+    AnyPanel,
+    Column,
+    Head,
+    Step,
+    listing,
+    series,
+)
+from deploy.grafana.queries import (
+    DAY_AS_TIME,
+    DAYS,
+    FIRST_DAY,
+    IS_LONG,
+    LAST_DAY,
+    TODAY,
+    choices,
+    chosen,
+    literal,
+    money,
+    named,
+    orders_chosen,
+    orders_given,
+    over_time,
+    rows,
+)
+from deploy.grafana.texts import (
+    INTERVAL,
+    LEAST_N,
+    MODELS,
+    NO_EVENTS,
+    NO_ORDERS,
+    NO_SCORES,
+    ORGANIC,
+    RESONANCE,
+    TOO_SMALL,
+    TRUST,
+    WHY_FIVE,
+    Say,
+    Text,
+)
+
+NAME = "overview"
+ABOUT = Text(
+    "Who is trusted now, what happens now, what was earned today and what was given back.",
+    "此刻谁受信任、正在发生什么、今天归因了多少、退了多少。",
+)
+
+
+def dashboard(say: Say) -> shapes.Dashboard:
+    """The overview in a language."""
+    return assembled(
+        NAME,
+        say,
+        ABOUT,
+        [
+            variables.brand(say),
+            variables.kol(say),
+            variables.channel(say),
+            variables.platform(say),
+            variables.model(say),
+            variables.currency(say),
+            variables.compare(say),
+        ],
+        [trusted(say), events(say), orders(say), credit_today(say)],
+    )
+
+
+# ---------------------------------------------------------------- who is trusted
+
+
+def trusted(say: Say) -> AnyPanel:
+    """Every KOL with its newest score, the most trusted first."""
+    about = Text(
+        "The newest trust and resonance of each KOL in the period, 0 to 1, over all brands, from "
+        "v_score_1h (up to 2 days) or v_score_1d. Change is since the last score before the "
+        f"period, else since the first in it. {INTERVAL.en} n: independent judgements of users. "
+        f"{WHY_FIVE.en}",
+        "时段内每个 KOL 最新的信任分和情感共鸣（0 到 1，不分品牌），来自 v_score_1h（两天以内）或 "
+        "v_score_1d。变化：相对时段开始前的最后一个评分；若没有，则相对时段内第一个评分。"
+        f"{INTERVAL.zh}n：用户的独立评价数。{WHY_FIVE.zh}",
+    )
+    to_kol = f"/d/{uid('overview', say)}?var-kol=${{__data.fields.kol_id:percentencode}}"
+    columns = {
+        "kol_id": Column(title="kol_id", hidden=True),
+        "name": Column(title="KOL", width=190, link=(say(Text("The KOL", "查看该 KOL")), to_kol)),
+        "tier": Column(title=say(Text("Tier", "层级")), width=80),
+        "trust": Column(
+            title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL), gauge=False, high=1
+        ),
+        "trust_interval": Column(title=say(Text("90 % interval", "90% 区间")), width=110),
+        "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=90),
+        "change": Column(
+            title=say(Text("Change", "变化")),
+            decimals=2,
+            width=90,
+            steps=(Step("red"), Step("text", -0.05), Step("green", 0.05)),
+        ),
+        "resonance": Column(title=say(RESONANCE), decimals=2, width=100),
+        "resonance_interval": Column(title=say(Text("90 % interval ", "90% 区间 ")), width=110),
+    }
+    return listing(
+        Head(
+            title=say(Text("Who is trusted now", "此刻谁受信任")),
+            about=say(about),
+            empty=say(NO_SCORES),
+            unit=SCORE,
+            span=24,
+            height=10,
+        ),
+        rows(TRUSTED % {"names": named(say(ORGANIC)), "kols": choices("kol")}),
+        columns,
+    )
+
+
+_SCORES = "trust, trust_lo, trust_hi, resonance, resonance_lo, resonance_hi, n_eff"
+TRUSTED = f"""
+    WITH %(kols)s, %(names)s
+    SELECT
+        s.kol_id AS kol_id,
+        if(n.name = '', s.kol_id, n.name) AS name,
+        k.tier AS tier,
+        if(now.7 < {LEAST_N}, NULL, now.1) AS trust,
+        printf('%%.2f – %%.2f', now.2, now.3) AS trust_interval,
+        now.7 AS n,
+        if(now.7 < {LEAST_N}, NULL, now.1 - if(before > 0, before, first)) AS change,
+        now.4 AS resonance,
+        if(isNull(now.4), '', printf('%%.2f – %%.2f', now.5, now.6)) AS resonance_interval
+    FROM
+    (
+        SELECT
+            kol_id,
+            argMaxIf(tuple({_SCORES}), at, at >= begins) AS now,
+            argMaxIf(trust, at, at < begins) AS before,
+            argMinIf(trust, at, at >= begins) AS first
+        FROM
+        (
+            SELECT kol_id, toDateTime(hour, 'UTC') AS at, {_SCORES},
+                toStartOfHour($__fromTime_ms) AS begins
+            FROM v_score_1h
+            WHERE NOT {IS_LONG} AND NOT startsWith(kol_id, '~')
+                AND hour >= toStartOfHour($__fromTime_ms) - INTERVAL 2 DAY AND hour <= $__toTime_ms
+            UNION ALL
+            SELECT kol_id, toDateTime(day, 'UTC') AS at, {_SCORES},
+                toDateTime({FIRST_DAY}, 'UTC') AS begins
+            FROM v_score_1d
+            WHERE {IS_LONG} AND NOT startsWith(kol_id, '~')
+                AND day >= {FIRST_DAY} - 7 AND day <= {LAST_DAY}
+        )
+        WHERE {chosen("kol_id", "kol")}
+        GROUP BY kol_id
+        HAVING countIf(at >= begins) > 0
+    ) AS s
+    LEFT JOIN names AS n ON n.kol_id = s.kol_id
+    LEFT JOIN v_kol AS k ON k.kol_id = s.kol_id
+    ORDER BY trust DESC NULLS LAST, n DESC
+    LIMIT 500
+"""
+
+
+# ---------------------------------------------------------------- what happens
+
+
+def events(say: Say) -> AnyPanel:
+    """Events about the KOLs chosen, per minute, by what people did."""
+    about = Text(
+        "Accepted events about the KOLs chosen, per minute, from v_minute (up to 2 days) or "
+        "v_cell_1d. Exact counts, each event once; a minute may rise while late events come in.",
+        "关于所选 KOL 的已接受事件，每分钟数量，来自 v_minute（两天以内）或 v_cell_1d。"
+        "精确计数，每个事件只计一次；迟到的事件到达前，最近几分钟可能还会增加。",
+    )
+    return series(
+        Head(
+            title=say(Text("Events per minute", "每分钟事件数")),
+            about=say(about),
+            empty=say(NO_EVENTS),
+            unit=PER_MINUTE,
+            names={
+                "impressions": say(Text("impressions", "曝光")),
+                "clicks": say(Text("clicks", "点击")),
+                "views": say(Text("views", "观看")),
+                "interactions": say(Text("interactions", "互动")),
+                "carts": say(Text("carts", "加购")),
+            },
+        ),
+        over_time(EVENTS),
+        stacked=True,
+    )
+
+
+_KINDS = {
+    "impressions": "impressions",
+    "clicks": "clicks",
+    "views": "views",
+    "interactions": "likes + saves + comments + danmaku + shares + follows + joins + creations",
+    "carts": "carts",
+}
+_OF_MINUTES = ", ".join(f"sum({sql}) * 60 / $__interval_s AS {n}" for n, sql in _KINDS.items())
+_OF_DAYS = ", ".join(f"sum({sql}) / 1440 AS {n}" for n, sql in _KINDS.items())
+_ABOUT_KOLS = f"(kol_id = '~others' OR NOT startsWith(kol_id, '~')) AND {chosen('kol_id', 'kol')}"
+EVENTS = f"""
+    WITH {choices("kol")}
+    SELECT time, impressions, clicks, views, interactions, carts
+    FROM
+    (
+        SELECT $__timeInterval(minute) AS time, {_OF_MINUTES}
+        FROM v_minute
+        WHERE NOT {IS_LONG} AND $__timeFilter(minute) AND {_ABOUT_KOLS}
+        GROUP BY time
+        UNION ALL
+        SELECT {DAY_AS_TIME} AS time, {_OF_DAYS}
+        FROM v_cell_1d
+        WHERE {IS_LONG} AND {DAYS} AND {_ABOUT_KOLS}
+        GROUP BY day
+    )
+    ORDER BY time
+"""
+
+
+def orders(say: Say) -> AnyPanel:
+    """Orders per minute beside those of the period compared with."""
+    about = Text(
+        "Orders per minute by the time of payment, from v_order; cancelled ones included. Exact: "
+        "one row per order. Dashed: the period chosen under 'Compare with', moved here.",
+        "按付款时间统计的每分钟订单数，来自 v_order，含已取消的订单。精确值：每单一行。"
+        "虚线：“对比”所选时段平移到此处。",
+    )
+    return series(
+        Head(
+            title=say(Text("Orders per minute", "每分钟订单数")),
+            about=say(about),
+            empty=say(NO_ORDERS),
+            unit=PER_MINUTE,
+            names={
+                "orders": say(Text("orders", "订单")),
+                "orders_before": say(Text("compared with", "对比时段")),
+            },
+        ),
+        over_time(ORDERS),
+        over_time(ORDERS_BEFORE, "B"),
+        dashed=["orders_before"],
+    )
+
+
+SHIFT = (  # seconds between a moment and the one it is compared with
+    "toIntervalSecond(multiIf('${compare:raw}' = 'week', 604800, '${compare:raw}' = 'month',"
+    " 2419200, dateDiff('second', $__fromTime_ms, $__toTime_ms)))"
+)
+ORDERS = f"""
+    WITH {orders_given()}
+    SELECT $__timeInterval_ms(ordered_at) AS time, count() * 60 / $__interval_s AS orders
+    FROM v_order
+    WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
+    GROUP BY time
+    ORDER BY time
+"""
+ORDERS_BEFORE = f"""
+    WITH {orders_given()}
+    SELECT $__timeInterval_ms(ordered_at + {SHIFT}) AS time,
+        count() * 60 / $__interval_s AS orders_before
+    FROM v_order
+    WHERE '${{compare:raw}}' != 'none' AND ordered_at >= $__fromTime_ms - {SHIFT}
+        AND ordered_at <= $__toTime_ms - {SHIFT} AND {orders_chosen()}
+    GROUP BY time
+    ORDER BY time
+"""
+
+
+# ---------------------------------------------------------------- what was earned
+
+
+def credit_today(say: Say) -> AnyPanel:
+    """What each KOL earned today, a column for each model."""
+    about = Text(
+        "What each model owes a KOL for orders of the business day in which the period ends, "
+        "refunds not deducted, from v_order_credit. Every column adds up to what was paid, to the "
+        "cent; who earned an order is a rule, no measurement. The ten KOLs of most credit by the "
+        "model chosen, and what nobody earned.",
+        "时段结束所在营业日的订单按各归因模型应归给 KOL 的金额，不扣退款，来自 v_order_credit。"
+        "每列合计等于实付金额，精确到分；订单归谁是规则，不是测量。"
+        "显示所选模型下金额最高的十个 KOL 和自然流量。",
+    )
+    amounts = {
+        model: Column(title=say(text), unit=MONEY, decimals=2) for model, text in MODELS.items()
+    }
+    return listing(
+        Head(
+            title=say(
+                Text("Credit today by model [$currency]", "今日归因金额（各模型）[$currency]")
+            ),
+            about=say(about),
+            empty=say(NO_ORDERS),
+            unit=MONEY,
+            span=24,
+            height=9,
+        ),
+        rows(CREDIT_TODAY % {"names": named(say(ORGANIC))}),
+        {"name": Column(title="KOL", width=190), **amounts},
+    )
+
+
+_BY_MODEL = ", ".join(
+    f"{money(f'sumIf(credit_cents, model = {literal(model)})')} AS {model}" for model in MODELS
+)
+CREDIT_TODAY = f"""
+    WITH {orders_given("kol")}, %(names)s
+    SELECT if(n.name = '', c.kol_id, n.name) AS name, {", ".join(MODELS)}
+    FROM
+    (
+        SELECT kol_id, sumIf(credit_cents, model = '${{model:raw}}') AS place, {_BY_MODEL}
+        FROM v_order_credit
+        WHERE {TODAY} AND {orders_chosen()}
+            AND (kol_id = 'organic' OR {chosen("kol_id", "kol")})
+        GROUP BY kol_id
+        ORDER BY kol_id = 'organic' DESC, place DESC
+        LIMIT 11
+    ) AS c
+    LEFT JOIN names AS n ON n.kol_id = c.kol_id
+    ORDER BY c.kol_id = 'organic', place DESC
+"""

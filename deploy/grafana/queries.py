@@ -1,0 +1,181 @@
+"""What panels ask: SQL of the ClickHouse data source, PromQL of the other.
+
+Values of variables reach SQL percent-encoded and are decoded there, so that no name of a KOL
+can end a string: `choices("brand")` in WITH makes lists of them, `chosen("brand_id", "brand")` is
+the condition. The rest is put together of the plugin's macros, `_ms` forms on DateTime64.
+"""
+
+from textwrap import dedent
+from typing import Any, Final
+
+from grafana_foundation_sdk.builders import prometheus
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.runtime import UnknownDataquery
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from schemas.currencies import DECIMALS
+
+CLICKHOUSE: Final = "grafana-clickhouse-datasource"
+PLUGIN: Final = "4.20.0"  # whose fields a target has
+ALL: Final = "$__all"  # what Grafana hands over where All is chosen
+SERIES, TABLE = 0, 1  # formats of the plugin
+
+BREAK: Final = "\v"  # in SQL that a program puts into other SQL: here a line begins
+LONG: Final = 2 * 86_400  # seconds; the roll-ups by hour are up to date within this span
+
+
+def clickhouse_source() -> DataSourceRef:
+    """The data source of the views, as `provisioning/datasources` names it."""
+    return DataSourceRef(CLICKHOUSE, "kol-ch")
+
+
+def prometheus_source() -> DataSourceRef:
+    """The data source of the metrics."""
+    return DataSourceRef("prometheus", "kol-prom")
+
+
+class ClickHouse(Builder[Dataquery]):
+    """A query of the ClickHouse plugin, for which the SDK has no builder."""
+
+    def __init__(self, sql: str, ref: str = "A", form: int = TABLE) -> None:
+        self.sql, self.ref, self.form = sql, ref, form
+
+    def build(self) -> Dataquery:
+        """The target as Grafana keeps it."""
+        target: dict[str, Any] = {
+            "datasource": {"type": CLICKHOUSE, "uid": clickhouse_source().uid},
+            "editorType": "sql",
+            "format": self.form,
+            "pluginVersion": PLUGIN,
+            "queryType": "timeseries" if self.form == SERIES else "table",
+            "rawSql": self.sql,
+            "refId": self.ref,
+        }
+        return UnknownDataquery(target)
+
+
+def over_time(sql: str, ref: str = "A") -> ClickHouse:
+    """Rows with `time` first, then texts that name a series, then its values."""
+    return ClickHouse(written(sql), ref, SERIES)
+
+
+def rows(sql: str, ref: str = "A") -> ClickHouse:
+    """Rows of a table."""
+    return ClickHouse(written(sql), ref, TABLE)
+
+
+def promql(expr: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
+    """A range query of Prometheus."""
+    return (
+        prometheus.Dataquery()
+        .expr(expr)
+        .legend_format(legend)
+        .ref_id(ref)
+        .format(PromQueryFormat.TIME_SERIES)
+        .datasource(prometheus_source())
+        .range()
+    )
+
+
+def written(sql: str) -> str:
+    """SQL without the indent it has in a program, and without blank lines."""
+    lines = [line for line in dedent(sql).strip().split("\n") if line.strip()]
+    return "\n".join(lines).replace(BREAK, "\n    ")
+
+
+# ---------------------------------------------------------------- variables in SQL
+
+
+def choices(*variables: str) -> str:
+    """Expressions of WITH: the values of each variable as a list.
+
+    >>> choices("kol").removesuffix(" AS chosen_kol")
+    "arrayMap(one -> decodeURLComponent(substring(one, 9)), splitByChar('&', '${kol:queryparam}'))"
+    """
+    return f",{BREAK}".join(f"{_list(name)} AS chosen_{name}" for name in variables)
+
+
+def _list(variable: str) -> str:
+    begin = len(f"var-{variable}=") + 1
+    return (
+        f"arrayMap(one -> decodeURLComponent(substring(one, {begin})),"
+        f" splitByChar('&', '${{{variable}:queryparam}}'))"
+    )
+
+
+def chosen(column: str, variable: str) -> str:
+    """The condition that a column has one of the values chosen, or that All is."""
+    return f"(has(chosen_{variable}, '{ALL}') OR has(chosen_{variable}, {column}))"
+
+
+def one(variable: str) -> str:
+    """The value of a variable that has only one."""
+    return f"{_list(variable)}[1]"
+
+
+def orders_given(*further: str) -> str:
+    """Expressions of WITH for `orders_chosen` and `money`, and lists of further variables."""
+    lists = choices("brand", "channel", "platform", *further)
+    currency = f"{_list('currency')}[1] AS chosen_currency"
+    return f",{BREAK}".join([lists, currency, f"{_minor()} AS minor"])
+
+
+def orders_chosen() -> str:
+    """The condition for rows of orders, after `orders_given`."""
+    places = ("brand_id", "brand"), ("channel", "channel"), ("platform", "platform")
+    return " AND ".join([*(chosen(*place) for place in places), "currency = chosen_currency"])
+
+
+def money(cents: str) -> str:
+    """Cents as units of the currency chosen, after `orders_given`."""
+    return f"({cents}) / minor"
+
+
+def _minor() -> str:
+    """How many of the smallest unit of the currency chosen one is; 100 where it is not known."""
+    others: dict[int, list[str]] = {}
+    for currency, decimals in DECIMALS.items():
+        if decimals != 2:  # noqa: PLR2004  # what most have
+            others.setdefault(10**decimals, []).append(currency)
+    cases = [
+        f"chosen_currency IN ({', '.join(literal(name) for name in sorted(names))}), {units}"
+        for units, names in sorted(others.items())
+    ]
+    return f"multiIf({', '.join(cases)}, 100)"
+
+
+# ---------------------------------------------------------------- words of SQL
+
+
+def literal(text: str) -> str:
+    r"""A string of SQL.
+
+    >>> print(literal("it's"))
+    'it\'s'
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+IS_LONG: Final = f"dateDiff('second', $__fromTime_ms, $__toTime_ms) > {LONG}"
+DAY_AS_TIME: Final = "toDateTime(day, '${zone:raw}')"  # its midnight in the business zone
+FIRST_DAY: Final = "toDate($__fromTime_ms, '${zone:raw}')"
+LAST_DAY: Final = "toDate($__toTime_ms, '${zone:raw}')"
+DAYS: Final = f"day >= {FIRST_DAY} AND day <= {LAST_DAY}"
+TODAY: Final = (  # the business day in which the period ends
+    "ordered_at >= toStartOfDay($__toTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
+)
+
+
+def named(organic: str) -> str:
+    """A table of WITH, `names`: kol_id and the name to show, `organic` included.
+
+    Where two KOLs have one display name, and where there is none, the id stands with it.
+    """
+    return (
+        f"{BREAK}names AS (SELECT kol_id, trimBoth(if(display_name = '' OR count() OVER"
+        " (PARTITION BY display_name) > 1, concat(display_name, ' ', kol_id), display_name)) AS"
+        f" name FROM v_kol UNION ALL SELECT 'organic', {literal(organic)})"
+    )
