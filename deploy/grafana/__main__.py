@@ -10,13 +10,16 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as shapes
 
-from deploy.grafana import overview
+from deploy.grafana import attribution, kol, overview, quality
 from deploy.grafana.assembly import as_json
 from deploy.grafana.texts import LANGUAGES, Say, in_language
 
 FOLDER: Final = Path(__file__).parent / "dashboards"
 DASHBOARDS: Final[Mapping[str, Callable[[Say], shapes.Dashboard]]] = {
     "overview": overview.dashboard,
+    "kol": kol.dashboard,
+    "attribution": attribution.dashboard,
+    "quality": quality.dashboard,
 }
 
 

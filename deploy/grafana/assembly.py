@@ -15,6 +15,9 @@ from deploy.grafana.variables import ZONE, zone
 
 TITLES: Final = {  # of every dashboard, in the order of the links
     "overview": Text("KOL overview", "KOL 总览"),
+    "kol": Text("One KOL", "单个 KOL"),
+    "attribution": Text("Attribution and channels", "归因与渠道"),
+    "quality": Text("Data quality", "数据质量"),
 }
 TAG: Final = Text("kol", "kol-zh")
 

@@ -3,24 +3,29 @@
 from grafana_foundation_sdk.models import dashboard as shapes
 
 from deploy.grafana import variables
-from deploy.grafana.assembly import assembled, uid
+from deploy.grafana.assembly import TITLES, assembled, uid
 from deploy.grafana.panels import (
     MONEY,
     PER_MINUTE,
     SCORE,
+    SHARE,
     AnyPanel,
     Column,
     Head,
     Step,
     listing,
+    numbers,
     series,
 )
 from deploy.grafana.queries import (
+    BEFORE,
     DAY_AS_TIME,
     DAYS,
     FIRST_DAY,
     IS_LONG,
     LAST_DAY,
+    REFUNDED,
+    SHIFT,
     TODAY,
     choices,
     chosen,
@@ -38,6 +43,7 @@ from deploy.grafana.texts import (
     MODELS,
     NO_EVENTS,
     NO_ORDERS,
+    NO_REFUNDS,
     NO_SCORES,
     ORGANIC,
     RESONANCE,
@@ -70,8 +76,180 @@ def dashboard(say: Say) -> shapes.Dashboard:
             variables.currency(say),
             variables.compare(say),
         ],
-        [trusted(say), events(say), orders(say), credit_today(say)],
+        [
+            sales(say),
+            returned(say),
+            health(say),
+            trusted(say),
+            events(say),
+            orders(say),
+            credit_today(say),
+            organic(say),
+            refunds(say),
+        ],
     )
+
+
+# ---------------------------------------------------------------- the period in numbers
+
+
+def sales(say: Say) -> AnyPanel:
+    """Orders, what was paid and what nobody earned, beside the period compared with."""
+    about = Text(
+        "Orders of the period, what was paid for them, and the part of it that no KOL earned, from "
+        "v_order; each beside the period chosen under 'Compare with'. Exact; refunds are not "
+        "deducted. '–': nothing is compared with, or there is nothing to compare.",
+        "时段内的订单数、实付金额，以及不归任何 KOL 的比例，来自 v_order；各自与“对比”"
+        "所选时段相比。"
+        "精确值，不扣退款。“–”：未选对比时段，或没有可比数据。",
+    )
+    against = say(Text("compared", "对比变化"))
+    growth = Column(title=against, unit=SHARE, decimals=1, steps=GROWTH)
+    return numbers(
+        Head(
+            title=say(Text("Sales [$currency]", "销售 [$currency]")),
+            about=say(about),
+            empty=say(NO_ORDERS),
+            span=12,
+            height=5,
+        ),
+        rows(SALES),
+        {
+            "orders": Column(title=say(Text("orders", "订单")), decimals=0),
+            "orders_growth": growth,
+            "paid": Column(title=say(Text("paid", "实付")), unit=MONEY, decimals=0),
+            "paid_growth": growth,
+            "organic": Column(title=say(ORGANIC), unit=SHARE, decimals=1),
+        },
+    )
+
+
+GROWTH = (Step("red"), Step("text", -0.05), Step("green", 0.05))
+SALES = f"""
+    WITH {orders_given()}
+    SELECT orders, if(orders_before = 0, NULL, orders / orders_before - 1) AS orders_growth,
+        {money("cents")} AS paid,
+        if(cents_before = 0, NULL, cents / cents_before - 1) AS paid_growth,
+        if(cents = 0, NULL, organic_cents / cents) AS organic
+    FROM
+    (
+        SELECT countIf(is_now) AS orders, countIf(NOT is_now) AS orders_before,
+            sumIf(paid_cents, is_now) AS cents, sumIf(paid_cents, NOT is_now) AS cents_before,
+            sumIf(paid_cents, is_now AND touches = 0) AS organic_cents
+        FROM
+        (
+            SELECT paid_cents, touches, ($__timeFilter_ms(ordered_at)) AS is_now
+            FROM v_order
+            WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
+            UNION ALL
+            SELECT paid_cents, touches, 0 AS is_now
+            FROM v_order
+            WHERE {BEFORE} AND {orders_chosen()}
+        )
+    )
+"""
+
+
+def returned(say: Say) -> AnyPanel:
+    """What was given back in the period, whenever the order was."""
+    about = Text(
+        "What was given back in the period by the refund's own date, whenever the order was, from "
+        "v_refund, to the cent; and beside what was paid in the period. The two are not about the "
+        "same orders: attribution shows both dates.",
+        "时段内的退款金额，按退款日统计，与下单时间无关，来自 v_refund，精确到分；"
+        "并与时段内实付金额相比。"
+        "两者不是同一批订单：归因看板同时显示两种日期。",
+    )
+    return numbers(
+        Head(
+            title=say(Text("Given back [$currency]", "退款 [$currency]")),
+            about=say(about),
+            empty=say(NO_REFUNDS),
+            span=6,
+            height=5,
+            links=[(say(TITLES["attribution"]), uid("attribution", say))],
+        ),
+        rows(RETURNED),
+        {
+            "cents_back": Column(title=say(Text("given back", "退款")), unit=MONEY, decimals=0),
+            "share": Column(title=say(Text("of paid", "占实付")), unit=SHARE, decimals=1),
+        },
+    )
+
+
+RETURNED = f"""
+    WITH {orders_given()}
+    SELECT {money("back")} AS cents_back, if(paid = 0, NULL, back / paid) AS share
+    FROM
+    (
+        SELECT sum(own) AS back, sum(cents) AS paid
+        FROM
+        (
+            SELECT refunded_cents AS own, 0 AS cents
+            FROM v_refund
+            WHERE {REFUNDED} AND {orders_chosen()}
+            UNION ALL
+            SELECT 0 AS own, paid_cents AS cents
+            FROM v_order
+            WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
+        )
+    )
+"""
+
+
+def health(say: Say) -> AnyPanel:
+    """Whether these panels can be believed: how new they are, and what was refused."""
+    about = Text(
+        "Age of the newest scored minute at the end of the period, from v_score: "
+        "above 5 minutes something stands still. The part of all messages that was "
+        "refused, from v_door. Dead letters of the business day, from v_dead_letter.",
+        "时段结束时最新已评分分钟距今多久，来自 v_score：超过 5 分钟说明有环节停滞。"
+        "全部消息中被拒收的比例，来自 v_door。当前营业日的死信数，来自 v_dead_letter。",
+    )
+    late = (Step("green"), Step("orange", 180), Step("red", 300))
+    refused = (Step("green"), Step("orange", 0.01), Step("red", 0.05))
+    return numbers(
+        Head(
+            title=say(Text("Pipeline", "数据管道")),
+            about=say(about),
+            empty=say(NO_EVENTS),
+            span=6,
+            height=5,
+            links=[(say(TITLES["quality"]), uid("quality", say))],
+        ),
+        rows(HEALTH),
+        {
+            "age": Column(title=say(Text("newest minute", "最新分钟")), unit="s", steps=late),
+            "refused": Column(
+                title=say(Text("refused", "拒收")), unit=SHARE, decimals=1, steps=refused
+            ),
+            "letters": Column(
+                title=say(Text("dead letters today", "今日死信")),
+                decimals=0,
+                steps=(Step("green"), Step("orange", 1)),
+            ),
+        },
+    )
+
+
+HEALTH = """
+    SELECT
+        (
+            SELECT if(count() = 0, NULL, dateDiff('second', max(minute), least(now(), $__toTime)))
+            FROM v_score
+            WHERE minute >= $__toTime - INTERVAL 1 DAY AND minute <= $__toTime
+        ) AS age,
+        (
+            SELECT if(sum(n) = 0, NULL, sumIf(n, kind = 'rejected') / sum(n))
+            FROM v_door
+            WHERE kind IN ('door', 'rejected')
+        ) AS refused,
+        (
+            SELECT count()
+            FROM v_dead_letter
+            WHERE at >= toStartOfDay($__toTime_ms, '${zone:raw}') AND at <= $__toTime_ms
+        ) AS letters
+"""
 
 
 # ---------------------------------------------------------------- who is trusted
@@ -88,7 +266,7 @@ def trusted(say: Say) -> AnyPanel:
         "v_score_1d。变化：相对时段开始前的最后一个评分；若没有，则相对时段内第一个评分。"
         f"{INTERVAL.zh}n：用户的独立评价数。{WHY_FIVE.zh}",
     )
-    to_kol = f"/d/{uid('overview', say)}?var-kol=${{__data.fields.kol_id:percentencode}}"
+    to_kol = f"/d/{uid('kol', say)}?var-kol=${{__data.fields.kol_id:percentencode}}"
     columns = {
         "kol_id": Column(title="kol_id", hidden=True),
         "name": Column(title="KOL", width=190, link=(say(Text("The KOL", "查看该 KOL")), to_kol)),
@@ -96,7 +274,7 @@ def trusted(say: Say) -> AnyPanel:
         "trust": Column(
             title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL), gauge=False, high=1
         ),
-        "trust_interval": Column(title=say(Text("90 % interval", "90% 区间")), width=110),
+        "trust_interval": Column(title=say(Text("Trust, 90 %", "信任分 90% 区间")), width=140),
         "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=90),
         "change": Column(
             title=say(Text("Change", "变化")),
@@ -105,7 +283,9 @@ def trusted(say: Say) -> AnyPanel:
             steps=(Step("red"), Step("text", -0.05), Step("green", 0.05)),
         ),
         "resonance": Column(title=say(RESONANCE), decimals=2, width=100),
-        "resonance_interval": Column(title=say(Text("90 % interval ", "90% 区间 ")), width=110),
+        "resonance_interval": Column(
+            title=say(Text("Resonance, 90 %", "共鸣 90% 区间")), width=140
+        ),
     }
     return listing(
         Head(
@@ -250,10 +430,6 @@ def orders(say: Say) -> AnyPanel:
     )
 
 
-SHIFT = (  # seconds between a moment and the one it is compared with
-    "toIntervalSecond(multiIf('${compare:raw}' = 'week', 604800, '${compare:raw}' = 'month',"
-    " 2419200, dateDiff('second', $__fromTime_ms, $__toTime_ms)))"
-)
 ORDERS = f"""
     WITH {orders_given()}
     SELECT $__timeInterval_ms(ordered_at) AS time, count() * 60 / $__interval_s AS orders
@@ -267,8 +443,7 @@ ORDERS_BEFORE = f"""
     SELECT $__timeInterval_ms(ordered_at + {SHIFT}) AS time,
         count() * 60 / $__interval_s AS orders_before
     FROM v_order
-    WHERE '${{compare:raw}}' != 'none' AND ordered_at >= $__fromTime_ms - {SHIFT}
-        AND ordered_at <= $__toTime_ms - {SHIFT} AND {orders_chosen()}
+    WHERE {BEFORE} AND {orders_chosen()}
     GROUP BY time
     ORDER BY time
 """
@@ -325,4 +500,69 @@ CREDIT_TODAY = f"""
     ) AS c
     LEFT JOIN names AS n ON n.kol_id = c.kol_id
     ORDER BY c.kol_id = 'organic', place DESC
+"""
+
+
+def organic(say: Say) -> AnyPanel:
+    """Which part of sales no KOL had a hand in, over time."""
+    about = Text(
+        "The part of what was paid for orders before which no touch with a KOL counts, from "
+        "v_order; the same by every model. Exact for what the shop sees; of few orders it jumps.",
+        "没有任何有效 KOL 触点的订单占实付金额的比例，来自 v_order；对所有模型都相同。"
+        "就店铺可见的数据而言是精确的；订单少时波动大。",
+    )
+    return series(
+        Head(
+            title=say(Text("Organic share", "自然流量占比")),
+            about=say(about),
+            empty=say(NO_ORDERS),
+            unit=SHARE,
+            decimals=0,
+            low=0,
+            high=1,
+            names={"organic": say(ORGANIC)},
+        ),
+        over_time(ORGANIC_SHARE),
+    )
+
+
+ORGANIC_SHARE = f"""
+    WITH {orders_given()}
+    SELECT $__timeInterval_ms(ordered_at) AS time,
+        sumIf(paid_cents, touches = 0) / nullIf(sum(paid_cents), 0) AS organic
+    FROM v_order
+    WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
+    GROUP BY time
+    ORDER BY time
+"""
+
+
+def refunds(say: Say) -> AnyPanel:
+    """What was given back, over time."""
+    about = Text(
+        "What was given back, by the refund's own date, whenever the order was, from v_refund, to "
+        "the cent. Below 0: refunds that failed and were reversed.",
+        "退款金额，按退款日统计，与下单时间无关，来自 v_refund，精确到分。负值：退款失败后被撤销。",
+    )
+    return series(
+        Head(
+            title=say(Text("Refunds by their own date [$currency]", "退款（按退款日）[$currency]")),
+            about=say(about),
+            empty=say(NO_REFUNDS),
+            unit=MONEY,
+            decimals=2,
+            names={"given_back": say(Text("given back", "退款"))},
+        ),
+        over_time(REFUNDS),
+        bars=True,
+    )
+
+
+REFUNDS = f"""
+    WITH {orders_given()}
+    SELECT $__timeInterval_ms(refunded_at) AS time, {money("sum(refunded_cents)")} AS given_back
+    FROM v_refund
+    WHERE {REFUNDED} AND {orders_chosen()}
+    GROUP BY time
+    ORDER BY time
 """

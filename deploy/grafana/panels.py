@@ -58,8 +58,26 @@ class Head:
     height: int = 8
     steps: Sequence[Step] = ()
     names: Mapping[str, str] = field(default_factory=dict)  # column -> what is shown
+    links: Sequence[tuple[str, str]] = ()  # title and uid of dashboards that say more
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """How a column of a table, or one of several numbers, is shown."""
+
+    title: str
+    unit: str = ""
+    decimals: int | None = None
+    width: int | None = None
+    empty: str = NOTHING  # where the cell has no value
+    steps: Sequence[Step] = ()  # colours of the text
+    gauge: bool = False  # a bar beside the number
+    high: float | None = None
+    words: Mapping[str, str] = field(default_factory=dict)  # value -> what is shown
+    link: tuple[str, str] | None = None  # title and address
+    hidden: bool = False
 
 
 def _headed(panel: P, head: Head, targets: Iterable[Target]) -> P:
@@ -73,6 +91,8 @@ def _headed(panel: P, head: Head, targets: Iterable[Target]) -> P:
         panel.max(head.high)
     if head.steps:
         panel.thresholds(_thresholds(head.steps))
+    if head.links:
+        panel.links([link(title, uid) for title, uid in head.links])
     for name, shown in head.names.items():
         panel.override_by_name(name, [DynamicConfigValue("displayName", shown)])
     return panel
@@ -181,23 +201,38 @@ def _tooltip() -> common.VizTooltipOptions:
 # ---------------------------------------------------------------- numbers
 
 
-def number(head: Head, *targets: Target, by: str = "") -> stat.Panel:
-    """Big numbers, one for each column or, with `by`, for each row."""
-    panel = _headed(stat.Panel(), head, targets)
-    panel.reduce_options(_reduced(each_row=bool(by), fields=""))
-    panel.graph_mode(shapes.BigValueGraphMode.NONE).wide_layout(True)
-    panel.text_mode(
-        shapes.BigValueTextMode.VALUE_AND_NAME if head.names or by else shapes.BigValueTextMode.AUTO
-    )
-    panel.color_mode(
-        shapes.BigValueColorMode.VALUE if head.steps else shapes.BigValueColorMode.NONE
-    )
+def numbers(head: Head, target: Target, columns: Mapping[str, Column]) -> stat.Panel:
+    """The columns of one row as big numbers beside each other."""
+    panel = _headed(stat.Panel(), head, [target])
+    panel.reduce_options(_reduced(each_row=False, fields=""))
+    panel.graph_mode(shapes.BigValueGraphMode.NONE).wide_layout(False)
+    panel.orientation(shapes.VizOrientation.VERTICAL)
+    panel.text_mode(shapes.BigValueTextMode.VALUE_AND_NAME)
+    panel.color_mode(shapes.BigValueColorMode.VALUE)
+    panel.color_scheme(build.FieldColor().mode(FieldColorModeId.FIXED).fixed_color("text"))
+    for name, column in columns.items():
+        panel.override_by_name(name, list(_of_number(column)))
     return panel
 
 
-def words(head: Head, *targets: Target) -> stat.Panel:
-    """Texts of one row, shown large."""
-    return number(head, *targets).reduce_options(_reduced(each_row=False, fields="/.*/"))
+def _of_number(column: Column) -> Iterable[DynamicConfigValue]:
+    yield DynamicConfigValue("displayName", column.title)
+    yield DynamicConfigValue("noValue", column.empty)
+    if column.unit:
+        yield DynamicConfigValue("unit", column.unit)
+    if column.decimals is not None:
+        yield DynamicConfigValue("decimals", column.decimals)
+    if column.steps:
+        yield DynamicConfigValue("color", {"mode": "thresholds"})
+        yield DynamicConfigValue("thresholds", _thresholds(column.steps).build())
+    if column.words:
+        yield DynamicConfigValue("mappings", [_mapped(column.words)])
+
+
+def words(head: Head, target: Target, columns: Mapping[str, Column]) -> stat.Panel:
+    """The same of texts."""
+    panel = numbers(head, target, columns)
+    return panel.reduce_options(_reduced(each_row=False, fields="/.*/"))
 
 
 def bars(head: Head, *targets: Target) -> bargauge.Panel:
@@ -220,23 +255,6 @@ def _reduced(*, each_row: bool, fields: str) -> common.ReduceDataOptions:
 
 
 # ---------------------------------------------------------------- tables
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """How a column of a table is shown."""
-
-    title: str
-    unit: str = ""
-    decimals: int | None = None
-    width: int | None = None
-    empty: str = NOTHING  # where the cell has no value
-    steps: Sequence[Step] = ()  # colours of the text
-    gauge: bool = False  # a bar beside the number
-    high: float | None = None
-    words: Mapping[str, str] = field(default_factory=dict)  # value -> what is shown
-    link: tuple[str, str] | None = None  # title and address
-    hidden: bool = False
 
 
 def listing(head: Head, target: Target, columns: Mapping[str, Column]) -> table.Panel:
@@ -268,11 +286,14 @@ def _of_column(column: Column) -> Iterable[DynamicConfigValue]:
         yield DynamicConfigValue("min", 0)
         yield DynamicConfigValue("custom.cellOptions", {"type": "gauge", "mode": "basic"})
     if column.words:
-        shown = {value: ValueMappingResult(text=word) for value, word in column.words.items()}
-        yield DynamicConfigValue("mappings", [ValueMap(options=shown)])
+        yield DynamicConfigValue("mappings", [_mapped(column.words)])
     if column.link:
         title, url = column.link
         yield DynamicConfigValue("links", [{"title": title, "url": url}])
+
+
+def _mapped(words: Mapping[str, str]) -> ValueMap:
+    return ValueMap({value: ValueMappingResult(text=word) for value, word in words.items()})
 
 
 # ---------------------------------------------------------------- text and links

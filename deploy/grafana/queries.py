@@ -5,6 +5,7 @@ can end a string: `choices("brand")` in WITH makes lists of them, `chosen("brand
 the condition. The rest is put together of the plugin's macros, `_ms` forms on DateTime64.
 """
 
+from collections.abc import Mapping
 from textwrap import dedent
 from typing import Any, Final
 
@@ -115,11 +116,16 @@ def one(variable: str) -> str:
     return f"{_list(variable)}[1]"
 
 
+def currency_given() -> str:
+    """Expressions of WITH for `money`."""
+    currency = f"{one('currency')} AS chosen_currency"
+    return f",{BREAK}".join([currency, f"{_minor()} AS minor"])
+
+
 def orders_given(*further: str) -> str:
-    """Expressions of WITH for `orders_chosen` and `money`, and lists of further variables."""
+    """Those and what `orders_chosen` needs, and lists of further variables."""
     lists = choices("brand", "channel", "platform", *further)
-    currency = f"{_list('currency')}[1] AS chosen_currency"
-    return f",{BREAK}".join([lists, currency, f"{_minor()} AS minor"])
+    return f",{BREAK}".join([lists, currency_given()])
 
 
 def orders_chosen() -> str:
@@ -129,7 +135,7 @@ def orders_chosen() -> str:
 
 
 def money(cents: str) -> str:
-    """Cents as units of the currency chosen, after `orders_given`."""
+    """Cents as units of the currency chosen, after `currency_given`."""
     return f"({cents}) / minor"
 
 
@@ -164,9 +170,39 @@ DAY_AS_TIME: Final = "toDateTime(day, '${zone:raw}')"  # its midnight in the bus
 FIRST_DAY: Final = "toDate($__fromTime_ms, '${zone:raw}')"
 LAST_DAY: Final = "toDate($__toTime_ms, '${zone:raw}')"
 DAYS: Final = f"day >= {FIRST_DAY} AND day <= {LAST_DAY}"
+SHIFT: Final = (  # between a moment and the one it is compared with, by the variable `compare`
+    "toIntervalSecond(multiIf('${compare:raw}' = 'week', 604800, '${compare:raw}' = 'month',"
+    " 2419200, dateDiff('second', $__fromTime_ms, $__toTime_ms)))"
+)
+IS_COMPARED: Final = "'${compare:raw}' != 'none'"
+BEFORE: Final = (  # orders of the period compared with
+    f"{IS_COMPARED} AND ordered_at >= $__fromTime_ms - {SHIFT}"
+    f" AND ordered_at <= $__toTime_ms - {SHIFT}"
+)
+WHOLE_DAYS: Final = (  # orders of the business days that the period touches
+    "ordered_at >= toStartOfDay($__fromTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
+)
+DAY_OF_ORDER: Final = "toStartOfDay(ordered_at, '${zone:raw}')"
+REFUNDED: Final = (  # refunds of the period; an order has them from 24 h before to 180 d after
+    "$__timeFilter_ms(refunded_at) AND ordered_at >= $__fromTime_ms - INTERVAL 181 DAY"
+    " AND ordered_at <= $__toTime_ms + INTERVAL 2 DAY"
+)
+KEPT: Final = (  # cents of a credit, by the variable `refunds`
+    "credit_cents - if('${refunds:raw}' = 'net', refunded_cents, 0)"
+)
 TODAY: Final = (  # the business day in which the period ends
     "ordered_at >= toStartOfDay($__toTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
 )
+
+
+def translated(column: str, words: Mapping[str, str]) -> str:
+    """A column with its values in words.
+
+    >>> translated("model", {"last": "last click"})
+    "transform(model, ['last'], ['last click'], toString(model))"
+    """
+    values, shown = (", ".join(map(literal, side)) for side in (words, words.values()))
+    return f"transform({column}, [{values}], [{shown}], toString({column}))"
 
 
 def named(organic: str) -> str:

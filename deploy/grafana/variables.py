@@ -119,6 +119,13 @@ def model(say: Say) -> build.CustomVariable:
     )
 
 
+def beside(say: Say) -> build.CustomVariable:
+    """Which model stands beside it: at first the last click, which most reports go by."""
+    names = ["last", *(name for name in MODELS if name != "last")]
+    words = {name: say(MODELS[name]) for name in names}
+    return _closed("beside", say(Text("Beside", "对比模型")), words)
+
+
 def compare(say: Say) -> build.CustomVariable:
     """With which period before the one chosen is compared."""
     periods = {
