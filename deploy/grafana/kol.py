@@ -416,7 +416,7 @@ def orders(say: Say) -> AnyPanel:
         rows(ORDERS),
         {
             "ordered_at": Column(
-                title=say(Text("Ordered", "付款时间")), unit="time:YYYY-MM-DD HH:mm:ss", width=160
+                title=say(Text("Ordered", "付款时间")), unit="dateTimeAsIso", width=160
             ),
             "order_id": Column(title=say(Text("Order", "订单号")), unit="string", width=200),
             "brand": Column(title=say(Text("Brand", "品牌")), unit="string", width=150),

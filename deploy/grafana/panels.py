@@ -201,6 +201,19 @@ def _tooltip() -> common.VizTooltipOptions:
 # ---------------------------------------------------------------- numbers
 
 
+def number(head: Head, *targets: Target) -> stat.Panel:
+    """The last value of each target, large."""
+    panel = _headed(stat.Panel(), head, targets)
+    panel.reduce_options(_reduced(each_row=False, fields=""))
+    panel.graph_mode(shapes.BigValueGraphMode.NONE).wide_layout(True)
+    panel.text_mode(
+        shapes.BigValueTextMode.VALUE_AND_NAME if head.names else shapes.BigValueTextMode.AUTO
+    )
+    return panel.color_mode(
+        shapes.BigValueColorMode.VALUE if head.steps else shapes.BigValueColorMode.NONE
+    )
+
+
 def numbers(head: Head, target: Target, columns: Mapping[str, Column]) -> stat.Panel:
     """The columns of one row as big numbers beside each other."""
     panel = _headed(stat.Panel(), head, [target])

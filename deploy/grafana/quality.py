@@ -255,9 +255,7 @@ def newest_letters(say: Say) -> AnyPanel:
             LIMIT 100
         """),
         {
-            "at": Column(
-                title=say(Text("Time", "时间")), unit="time:YYYY-MM-DD HH:mm:ss", width=160
-            ),
+            "at": Column(title=say(Text("Time", "时间")), unit="dateTimeAsIso", width=160),
             "place": Column(title=say(Text("Place", "位置")), width=260),
             "target": Column(title=say(Text("Target", "目标")), width=120),
             "why": Column(title=say(Text("Reason", "原因")), width=180),
