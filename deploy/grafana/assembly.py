@@ -63,7 +63,7 @@ def assembled(
         .refresh("1m")
         .week_start("monday")
         .tooltip(shapes.DashboardCursorSync.CROSSHAIR)
-        .readonly()
+        .editable()
         .variables([*variables, zone()])
         .links([link(say(title), uid(to, say)) for to, title in TITLES.items() if to != name])
     )

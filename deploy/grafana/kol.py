@@ -469,6 +469,7 @@ def users(say: Say) -> AnyPanel:
             title=say(Text("Users per hour or day", "每小时或每天用户数")),
             about=say(about),
             empty=say(NO_EVENTS),
+            span=8,
             unit=COUNT,
             decimals=0,
             names={"users": say(Text("users", "用户"))},
@@ -499,6 +500,7 @@ def depth(say: Say) -> AnyPanel:
             title=say(Text("Depth of engagement", "互动深度")),
             about=say(about),
             empty=say(NO_EVENTS),
+            span=8,
             unit="none",
             decimals=2,
             names={
@@ -533,6 +535,7 @@ def shares(say: Say) -> AnyPanel:
             title=say(Text("Audience: near, far, young", "受众：近、远、新账号")),
             about=say(about),
             empty=say(NO_EVENTS),
+            span=8,
             unit=SHARE,
             decimals=0,
             low=0,
