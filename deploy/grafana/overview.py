@@ -546,7 +546,12 @@ def refunds(say: Say) -> AnyPanel:
     )
     return series(
         Head(
-            title=say(Text("Refunds by their own date [$currency]", "退款（按退款日）[$currency]")),
+            title=say(
+                Text(
+                    "Refunds per hour or day, by their own date [$currency]",
+                    "每小时或每天的退款（按退款日）[$currency]",
+                )
+            ),
             about=say(about),
             empty=say(NO_REFUNDS),
             unit=MONEY,
@@ -560,7 +565,8 @@ def refunds(say: Say) -> AnyPanel:
 
 REFUNDS = f"""
     WITH {orders_given()}
-    SELECT $__timeInterval_ms(refunded_at) AS time, {money("sum(refunded_cents)")} AS given_back
+    SELECT if({IS_LONG}, toStartOfDay(refunded_at, '${{zone:raw}}'), toStartOfHour(refunded_at)) AS time,
+        {money("sum(refunded_cents)")} AS given_back
     FROM v_refund
     WHERE {REFUNDED} AND {orders_chosen()}
     GROUP BY time

@@ -29,6 +29,7 @@ SHARE: Final = "percentunit"  # of a number from 0 to 1
 SCORE: Final = "none"  # from 0 to 1, two decimals
 PER_MINUTE: Final = "cpm"  # counts per minute
 
+LEAST_STEP: Final = "1m"  # between points: counts and scores are of minutes
 WIDTH: Final = 24  # columns of the grid
 NOTHING: Final = "–"  # in a cell without a value
 FADED: Final = "#8e8e8e"  # what only compares
@@ -135,7 +136,7 @@ def series(
     panel.legend(_legend(legend)).tooltip(_tooltip())
     panel.color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel.line_width(1 if bars else 2).show_points(shapes.VisibilityMode.AUTO)
-    panel.point_size(4).axis_soft_min(0)
+    panel.point_size(4).axis_soft_min(0).interval(LEAST_STEP)
     panel.fill_opacity(70 if bars else 30 if stacked else 6)
     if bars:
         panel.draw_style(shapes.GraphDrawStyle.BARS).bar_width_factor(0.8)
