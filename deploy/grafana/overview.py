@@ -565,7 +565,9 @@ def refunds(say: Say) -> AnyPanel:
 
 REFUNDS = f"""
     WITH {orders_given()}
-    SELECT if({IS_LONG}, toStartOfDay(refunded_at, '${{zone:raw}}'), toStartOfHour(refunded_at)) AS time,
+    SELECT
+        if({IS_LONG}, toStartOfDay(refunded_at, '${{zone:raw}}'), toStartOfHour(refunded_at))
+            AS time,
         {money("sum(refunded_cents)")} AS given_back
     FROM v_refund
     WHERE {REFUNDED} AND {orders_chosen()}
