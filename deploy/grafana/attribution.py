@@ -426,41 +426,43 @@ def _channels(say: Say) -> str:
     year = "INTERVAL 365 DAY"
     return f"""
         WITH {orders_given()}
-        SELECT if(channel = '', '–', {translated("channel", words)}) AS channel, orders,
-            {money("paid_cents")} AS paid,
-            paid_cents / nullIf(sum(paid_cents) OVER (), 0) AS share,
-            nullIf(paper.share_2023, 0) AS share_2023,
-            paid_cents / nullIf(before_cents, 0) - 1 AS growth,
-            if(paper.share_2023 = 0, NULL, paper.growth_2023) AS growth_2023,
-            buyers_here / nullIf(all_buyers, 0) AS buyers,
-            nullIf(paper.buyers_2023, 0) AS buyers_2023
+        SELECT if(live.at = '', '–', {translated("live.at", words)}) AS channel,
+            live.orders AS orders, {money("live.cents")} AS paid,
+            live.cents / nullIf(sum(live.cents) OVER (), 0) AS share,
+            nullIf(paper.share, 0) AS share_2023,
+            live.cents / nullIf(live.cents_before, 0) - 1 AS growth,
+            if(paper.share = 0, NULL, paper.growth) AS growth_2023,
+            live.buyers / nullIf(everybody.buyers, 0) AS buyers,
+            nullIf(paper.buyers, 0) AS buyers_2023
         FROM
         (
-            SELECT channel, countIf(is_now) AS orders, sumIf(paid_cents, is_now) AS paid_cents,
-                sumIf(paid_cents, NOT is_now) AS before_cents,
-                uniqExactIf(user_hash, is_now) AS buyers_here
+            SELECT at, sum(is_now) AS orders, sumIf(one_cents, is_now) AS cents,
+                sumIf(one_cents, NOT is_now) AS cents_before, uniqExactIf(user, is_now) AS buyers
             FROM
             (
-                SELECT channel, paid_cents, user_hash, ($__timeFilter_ms(ordered_at)) AS is_now
+                SELECT channel AS at, paid_cents AS one_cents, user_hash AS user,
+                    ($__timeFilter_ms(ordered_at)) AS is_now
                 FROM v_order
                 WHERE {orders_chosen()} AND ($__timeFilter_ms(ordered_at)
                     OR (ordered_at >= $__fromTime_ms - {year}
                     AND ordered_at <= $__toTime_ms - {year}))
+                UNION ALL
+                SELECT arrayJoin([{", ".join(map(literal, TABLE_2))}]) AS at, 0, '', 0
             )
-            GROUP BY channel
+            GROUP BY at
         ) AS live
-        FULL JOIN
+        LEFT JOIN
         (
-            SELECT row.1 AS channel, row.2 AS share_2023, row.3 AS growth_2023, row.4 AS buyers_2023
+            SELECT row.1 AS at, row.2 AS share, row.3 AS growth, row.4 AS buyers
             FROM (SELECT arrayJoin([{paper}]) AS row)
-        ) AS paper USING (channel)
+        ) AS paper ON paper.at = live.at
         CROSS JOIN
         (
-            SELECT uniqExact(user_hash) AS all_buyers
+            SELECT uniqExact(user_hash) AS buyers
             FROM v_order
             WHERE {orders_chosen()} AND $__timeFilter_ms(ordered_at)
         ) AS everybody
-        ORDER BY paid_cents DESC, paper.share_2023 DESC
+        ORDER BY live.cents DESC, paper.share DESC
     """
 
 

@@ -97,14 +97,15 @@ def sales(say: Say) -> AnyPanel:
     """Orders, what was paid and what nobody earned, beside the period compared with."""
     about = Text(
         "Orders of the period, what was paid for them, and the part of it that no KOL earned, from "
-        "v_order; each beside the period chosen under 'Compare with'. Exact; refunds are not "
-        "deducted. '–': nothing is compared with, or there is nothing to compare.",
-        "时段内的订单数、实付金额，以及不归任何 KOL 的比例，来自 v_order；各自与“对比”"
-        "所选时段相比。"
+        "v_order. '× compared': how many times those of the period chosen under 'Compare with'. "
+        "Exact; refunds are not deducted. '–': nothing is compared with, or there was nothing.",
+        "时段内的订单数、实付金额，以及不归任何 KOL 的比例，来自 v_order。"
+        "“对比倍数”：是“对比”所选时段的多少倍。"
         "精确值，不扣退款。“–”：未选对比时段，或没有可比数据。",
     )
-    against = say(Text("compared", "对比变化"))
-    growth = Column(title=against, unit=SHARE, decimals=1, steps=GROWTH)
+    ratio = Column(
+        title=say(Text("× compared", "对比倍数")), unit="none", decimals=2, steps=AGAINST
+    )
     return numbers(
         Head(
             title=say(Text("Sales [$currency]", "销售 [$currency]")),
@@ -116,20 +117,20 @@ def sales(say: Say) -> AnyPanel:
         rows(SALES),
         {
             "orders": Column(title=say(Text("orders", "订单")), decimals=0),
-            "orders_growth": growth,
+            "orders_ratio": ratio,
             "paid": Column(title=say(Text("paid", "实付")), unit=MONEY, decimals=0),
-            "paid_growth": growth,
+            "paid_ratio": ratio,
             "organic": Column(title=say(ORGANIC), unit=SHARE, decimals=1),
         },
     )
 
 
-GROWTH = (Step("red"), Step("text", -0.05), Step("green", 0.05))
+AGAINST = (Step("red"), Step("text", 0.95), Step("green", 1.05))
 SALES = f"""
     WITH {orders_given()}
-    SELECT orders, if(orders_before = 0, NULL, orders / orders_before - 1) AS orders_growth,
+    SELECT orders, if(orders_before = 0, NULL, orders / orders_before) AS orders_ratio,
         {money("cents")} AS paid,
-        if(cents_before = 0, NULL, cents / cents_before - 1) AS paid_growth,
+        if(cents_before = 0, NULL, cents / cents_before) AS paid_ratio,
         if(cents = 0, NULL, organic_cents / cents) AS organic
     FROM
     (
