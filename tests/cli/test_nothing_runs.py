@@ -12,7 +12,10 @@ from deploy.embedded.state_folder import StateFolder
 from streams.cli import app
 from tests.docs import commands
 
-START, LOOK = {"up", "demo", "bench"}, {"down", "config", "status"}  # these need nothing that runs
+START, LOOK = (
+    {"up", "demo", "bench"},
+    {"down", "config", "status", "grants"},
+)  # these need nothing that runs
 ARGUMENTS = {"import": ["completejourney"], "dlq show": ["purchases/0/1"], "dlq retry": []}
 CONNECT = sorted(commands().keys() - START - LOOK)
 
