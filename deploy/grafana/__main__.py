@@ -10,7 +10,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as shapes
 
-from deploy.grafana import attribution, kol, overview, quality
+from deploy.grafana import attribution, kol, overview, pipeline, quality
 from deploy.grafana.assembly import as_json
 from deploy.grafana.texts import LANGUAGES, Say, in_language
 
@@ -20,6 +20,7 @@ DASHBOARDS: Final[Mapping[str, Callable[[Say], shapes.Dashboard]]] = {
     "kol": kol.dashboard,
     "attribution": attribution.dashboard,
     "quality": quality.dashboard,
+    "pipeline": pipeline.dashboard,
 }
 
 

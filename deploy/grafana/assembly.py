@@ -18,6 +18,7 @@ TITLES: Final = {  # of every dashboard, in the order of the links
     "kol": Text("One KOL", "单个 KOL"),
     "attribution": Text("Attribution and channels", "归因与渠道"),
     "quality": Text("Data quality", "数据质量"),
+    "pipeline": Text("Pipeline and SLOs", "管道与 SLO"),
 }
 TAG: Final = Text("kol", "kol-zh")
 
