@@ -1,5 +1,7 @@
 """`kol connect`: what other tools need to connect."""
 
+from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,9 @@ def connect(
     *,
     grafana: Annotated[
         bool,
-        typer.Option("--grafana", help="Print a provisioning file of Grafana's data source alone."),
+        typer.Option(
+            "--grafana", help="Print a provisioning file of Grafana's data sources alone."
+        ),
     ] = False,
     home: Home = HOME,
     as_json: Json = False,
@@ -22,22 +26,23 @@ def connect(
     Passwords are not shown; it says which file or variable holds them.
     """
     from deploy.embedded.state_folder import StateFolder
-    from streams.operations.connect import connections, datasource, datasource_yaml
+    from streams.operations.connect import connections, datasources, datasources_yaml
     from streams.settings import load
 
     stack = StateFolder(use_home(home)).status() or {}
     if grafana:
-        source = datasource(load(("clickhouse",)).clickhouse, stack)
+        sources = datasources(load(("clickhouse",)).clickhouse, stack)
         if as_json:
-            print_json(source)
+            print_json(sources)
         else:
-            _print_lines(datasource_yaml(source))
+            _print_lines(datasources_yaml(sources))
         return
-    report = connections(load(), stack)
+    report = connections(load(), stack, Path(str(files("deploy"))) / "grafana")
     if as_json:
         print_json(report)
         return
     _print_clickhouse(report["clickhouse"])
+    _print_grafana(report["grafana"])
     _print_kafka(report["kafka"])
     if report["metrics"]:
         _print_part("Prometheus scrapes", "\n".join(report["metrics"]))
@@ -45,7 +50,7 @@ def connect(
 
 def _print_clickhouse(found: dict[str, Any]) -> None:
     out.print(styled("ClickHouse over HTTP", "bold"))
-    rights = "reads only" if found["is_read_only"] else "may write: set a reader in the settings"
+    rights = "reads only" if found["is_read_only"] else "may write: kol grants makes one that reads"
     _print_facts(
         {
             "URL": found["url"],
@@ -56,13 +61,25 @@ def _print_clickhouse(found: dict[str, Any]) -> None:
         }
     )
     _print_part("JDBC: DBeaver, DataGrip", found["jdbc_url"])
-    _print_part("Grafana", "kol connect --grafana > provisioning/datasources/kol.yaml")
     _print_part("curl", found["curl"])
     _print_part("Python: clickhouse-connect", found["clickhouse_connect"])
     _print_part(
         "clickhouse-client",
         found["clickhouse_client"] or "speaks the native protocol, the embedded engine HTTP alone",
     )
+
+
+def _print_grafana(found: dict[str, Any]) -> None:
+    out.print()
+    out.print(styled("Grafana", "bold"))
+    _print_facts(
+        {
+            "plugin": "grafana-clickhouse-datasource, 4.20 or newer",
+            "metrics": "set PROMETHEUS_URL for Grafana: your Prometheus",
+            "dashboards": found["dashboards"],
+        }
+    )
+    _print_part("data sources, dashboards, alert rules", "\n".join(found["provision"]))
 
 
 def _password(found: dict[str, Any]) -> str:
@@ -94,12 +111,14 @@ def _print_kafka(found: dict[str, Any]) -> None:
     if found["client_properties"]:
         _print_part("client.properties", "\n".join(found["client_properties"]))
     _print_part("kafka-console-producer.sh: one event", found["console_producer"])
+    _print_part("kcat: a file of events", found["kcat"])
 
 
 def _topic(one: dict[str, Any]) -> str:
     """A topic on a line."""
-    use = "send, key" if one["is_input"] else "read, key"
-    return f"{one['name']:<22}{one['partitions']} partitions, {use} {one['key']}"
+    use = "send" if one["is_input"] or one["is_reference"] else "read"
+    s = "" if one["partitions"] == 1 else "s"
+    return f"{one['name']:<22}{one['partitions']} partition{s}, {use}, key {one['key']}"
 
 
 def _print_facts(facts: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """What other tools need to connect: addresses, accounts and ready lines; no server is asked.
 
-    connections(settings, stack)  # one value for `kol connect --json`
-    datasource_yaml(...)          # provisioning of Grafana's ClickHouse data source
+    connections(settings, stack, grafana)  # one value for `kol connect --json`
+    datasources_yaml(...)                  # provisioning of Grafana's two data sources
 
 No password is ever part of it: it names the file, the variable or the TOML file that holds one.
 """
@@ -9,10 +9,12 @@ No password is ever part of it: it names the file, the variable or the TOML file
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from schemas.events import INPUTS
+from schemas.reference_types import REFERENCES
 from schemas.topics import DEAD_LETTERS, TOPICS
 from streams.settings import PREFIX, ClickHouse, Kafka, Settings, place_of
 
@@ -64,11 +66,22 @@ class Password(NamedTuple):
 Stack = Mapping[str, Any]  # the status of the `kol up` that runs in a home; {} if none does
 
 
-def connections(settings: Settings, stack: Stack) -> dict[str, Any]:
-    """Everything a person needs to connect other tools, as one JSON value."""
+def connections(settings: Settings, stack: Stack, grafana: Path) -> dict[str, Any]:
+    """Everything a person needs to connect other tools, as one JSON value.
+
+    Args:
+        settings: in force.
+        stack: what runs here.
+        grafana: the folder of the dashboards and of what provisions them.
+
+    """
     return {
         "clickhouse": clickhouse_access(settings.clickhouse, stack),
-        "grafana": datasource(settings.clickhouse, stack),
+        "grafana": {
+            "datasources": datasources(settings.clickhouse, stack),
+            "dashboards": str(grafana / "dashboards"),
+            "provision": provisioning_lines(grafana),
+        },
         "kafka": kafka_access(settings.kafka),
         "metrics": [f"{url}/metrics" for url in _pages(stack)],
     }
@@ -190,6 +203,41 @@ def _address(host: str, port: int) -> str:
 
 # ---------------------------------------------------------------- Grafana
 
+SOURCE, METRICS = "kol-ch", "kol-prom"  # uids, which the dashboards name
+PROMETHEUS_URL: Final = "$__env{PROMETHEUS_URL}"  # no setting of ours says where Prometheus is
+
+
+def provisioning_lines(grafana: Path) -> list[str]:
+    """Lines of a shell that give Grafana data sources, dashboards and alert rules.
+
+    The data sources of this deployment come last: they replace the file that reads its variables.
+    """
+    settings, shown = "/etc/grafana/provisioning", "/var/lib/grafana/dashboards/kol"
+    return [
+        f"from={shlex.quote(str(grafana))}",
+        f'cp -r "$from"/provisioning/* {settings}/',
+        f"mkdir -p {shown}",
+        f'cp -r "$from"/dashboards/* {shown}/',
+        f"kol connect --grafana > {settings}/datasources/kol.yaml",
+    ]
+
+
+def datasources(conf: ClickHouse, stack: Stack) -> list[dict[str, Any]]:
+    """The data sources that the dashboards read, as Grafana's provisioning reads them."""
+    return [datasource(conf, stack), prometheus_source()]
+
+
+def prometheus_source() -> dict[str, Any]:
+    """The Prometheus that scrapes workers and trainers."""
+    return {
+        "name": "KOL metrics",
+        "uid": METRICS,
+        "type": "prometheus",
+        "access": "proxy",
+        "url": PROMETHEUS_URL,
+        "jsonData": {"httpMethod": "POST"},
+    }
+
 
 def datasource(conf: ClickHouse, stack: Stack) -> dict[str, Any]:
     """A data source of grafana-clickhouse-datasource, as Grafana's provisioning reads it."""
@@ -198,7 +246,8 @@ def datasource(conf: ClickHouse, stack: Stack) -> dict[str, Any]:
     if conf.ca_file:
         secrets["tlsCACert"] = f"$__file{{{conf.ca_file}}}"
     return {
-        "name": conf.database,
+        "name": "KOL",
+        "uid": SOURCE,
         "type": "grafana-clickhouse-datasource",
         "access": "proxy",
         "jsonData": {
@@ -210,6 +259,8 @@ def datasource(conf: ClickHouse, stack: Stack) -> dict[str, Any]:
             "tlsAuthWithCACert": bool(conf.ca_file),
             "username": _unexpanded(reader_name(conf)),
             "defaultDatabase": conf.database,
+            "dialTimeout": "10",
+            "queryTimeout": "20",  # the driver asks for 5 s more, which `kol grants` allows
         },
         "secureJsonData": secrets,
     }
@@ -220,19 +271,21 @@ def _unexpanded(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def datasource_yaml(source: Mapping[str, Any]) -> str:
-    """A provisioning file with one data source.
+def datasources_yaml(sources: Iterable[Mapping[str, Any]]) -> str:
+    """A provisioning file with these data sources.
 
-    >>> print(datasource_yaml({"name": "kol", "jsonData": {"port": 8123}}))
+    >>> print(datasources_yaml([{"name": "kol", "jsonData": {"port": 8123}}]))
     apiVersion: 1
     datasources:
       - name: "kol"
         jsonData:
           port: 8123
     """
-    first, *further = _yaml(source)
-    entry = [f"  - {first}", *(f"    {line}" for line in further)]
-    return "\n".join(["apiVersion: 1", "datasources:", *entry])
+    entries = []
+    for source in sources:
+        first, *further = _yaml(source)
+        entries += [f"  - {first}", *(f"    {line}" for line in further)]
+    return "\n".join(["apiVersion: 1", "datasources:", *entries])
 
 
 def _yaml(value: Mapping[str, Any]) -> Iterator[str]:
@@ -250,7 +303,7 @@ def _yaml(value: Mapping[str, Any]) -> Iterator[str]:
 
 def kafka_access(conf: Kafka) -> dict[str, Any]:
     """Brokers, login, topics and ready lines of Kafka."""
-    topics = [TOPICS[name] for name in (*INPUTS, DEAD_LETTERS)]
+    topics = [TOPICS[name] for name in (*INPUTS, *REFERENCES, DEAD_LETTERS)]
     properties = list(_client_properties(conf))
     return {
         "bootstrap": conf.bootstrap,
@@ -263,6 +316,7 @@ def kafka_access(conf: Kafka) -> dict[str, Any]:
             {
                 "name": conf.broker_topic(topic.name),
                 "is_input": topic.name in INPUTS,
+                "is_reference": topic.name in REFERENCES,
                 "key": topic.key,
                 "partitions": topic.count(conf.partitions),
                 "carries": topic.about,
@@ -271,6 +325,7 @@ def kafka_access(conf: Kafka) -> dict[str, Any]:
         ],
         "client_properties": properties,
         "console_producer": _console_producer(conf, has_properties=bool(properties)),
+        "kcat": _kcat(conf),
     }
 
 
@@ -300,6 +355,23 @@ def _console_producer(conf: Kafka, *, has_properties: bool) -> str:
         f"--topic {INPUTS[0]} --property parse.key=true",
     ]
     return _continued(words)
+
+
+def _kcat(conf: Kafka) -> str:
+    """The line that sends what stands in `events.tsv`, each with its key before a tab."""
+    words = [
+        f"kcat -P -b {shlex.quote(conf.bootstrap)} -t {INPUTS[0]} -K '\\t'",
+        f"-X partitioner=murmur2_random -X security.protocol={conf.security.lower()}",
+        *([f"-X ssl.ca.location={shlex.quote(str(conf.ca_file))}"] if conf.ca_file else []),
+        *(_kcat_login(conf) if conf.security.startswith("SASL") else []),
+        "-l events.tsv",
+    ]
+    return _continued(words)
+
+
+def _kcat_login(conf: Kafka) -> list[str]:
+    name = shlex.quote(conf.username)
+    return [f"-X sasl.mechanism={conf.mechanism} -X sasl.username={name}", "-X sasl.password=…"]
 
 
 # ---------------------------------------------------------------- words of a line

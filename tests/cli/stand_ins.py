@@ -152,10 +152,12 @@ def connections(text: str) -> dict[str, Any]:
     names = ("url", "database", "username", "ca_file", "password_file", "jdbc_url", "curl")
     clickhouse = dict.fromkeys((*names, "clickhouse_connect", "clickhouse_client"), text)
     kafka = dict.fromkeys(("bootstrap", "security", "mechanism", "username", "partitioner"), text)
-    topic = {"name": text, "key": text, "partitions": 1, "is_input": True}
-    lines = {"topics": [topic], "client_properties": [text], "console_producer": text}
+    topic = {"name": text, "key": text, "partitions": 1, "is_input": True, "is_reference": False}
+    lines = {"topics": [topic], "client_properties": [text]}
+    lines |= dict.fromkeys(("console_producer", "kcat"), text)
     return {
         "clickhouse": {**clickhouse, "is_read_only": True},
+        "grafana": {"datasources": [], "dashboards": text, "provision": [text]},
         "kafka": {**kafka, **lines},
         "metrics": [text],
     }
@@ -266,6 +268,7 @@ def stand_ins(text: str) -> dict[str, Replacements]:
             "streams.operations.explain:letters_about": returns(letters),
         },
         "forget": {"streams.operations.forget.erase:forget": awaits(erasure(text))},
+        "grants": {"sinks.grants:grants": returns([text])},
         "import": {"streams.operations.import_dataset:import_dataset": returns(imported(text))},
         "ingest": {
             "streams.operations.ingest.check:known_greatest_times": awaits({}),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,17 +11,22 @@ from typer.testing import CliRunner
 
 from deploy.embedded.state_folder import StateFolder
 from schemas.events import INPUTS
+from schemas.reference_types import REFERENCES
+from sinks.grants import LIMITS
 from streams.cli import app
 from streams.operations.connect import (
     Password,
     connections,
     datasource,
-    datasource_yaml,
+    datasources,
+    datasources_yaml,
     jdbc_url,
+    provisioning_lines,
     reader_password,
 )
 from streams.settings import ClickHouse, Settings, load
 
+GRAFANA = Path("/lib/deploy/grafana")
 PASSWORD = "pa$$word-of-nobody"  # noqa: S105  # looked for in what is printed
 SERVER = {
     "KOL_KAFKA__BOOTSTRAP": "b1:9093,b2:9093",
@@ -116,7 +122,7 @@ def test_a_terminal_of_80_columns_shows_every_line_whole(tmp_path: Path) -> None
 def test_a_running_stack_is_told_with_its_pages_and_without_the_native_protocol(
     stack: StateFolder,
 ) -> None:
-    found = connections(load(), stack.status() or {})
+    found = connections(load(), stack.status() or {}, GRAFANA)
 
     assert found["clickhouse"]["url"] == "http://127.0.0.1:18123"
     assert found["clickhouse"]["clickhouse_client"] is None
@@ -128,7 +134,7 @@ def test_a_running_stack_is_told_with_its_pages_and_without_the_native_protocol(
 
 
 def test_a_server_is_told_with_the_usual_native_port(server: Settings) -> None:
-    found = connections(server, {})
+    found = connections(server, {}, GRAFANA)
 
     assert "--host ch \\\n  --port 9440 --secure" in found["clickhouse"]["clickhouse_client"]
     assert found["metrics"] == []
@@ -137,20 +143,35 @@ def test_a_server_is_told_with_the_usual_native_port(server: Settings) -> None:
 def test_the_partitions_of_the_inputs_are_those_of_the_deployment(
     server: Settings,
 ) -> None:
-    topics = connections(server, {})["kafka"]["topics"]
+    topics = connections(server, {}, GRAFANA)["kafka"]["topics"]
 
     assert [one["name"] for one in topics if one["is_input"]] == list(INPUTS)
-    assert {one["partitions"] for one in topics} == {8}
+    assert {one["partitions"] for one in topics if not one["is_reference"]} == {8}
+
+
+def test_reference_topics_are_told_with_their_keys(server: Settings, tmp_path: Path) -> None:
+    topics = connections(server, {}, GRAFANA)["kafka"]["topics"]
+
+    assert [one["name"] for one in topics if one["is_reference"]] == list(REFERENCES)
+    assert "campaign-spend        1 partition, send, key kol_id/campaign/day" in kol(home=tmp_path)
+    assert "kol-consents          8 partitions, send, key user_id" in kol(home=tmp_path)
+
+
+def test_a_client_of_librdkafka_is_told_the_partitioner(server: Settings) -> None:
+    line = connections(server, {}, GRAFANA)["kafka"]["kcat"]
+
+    assert "-X partitioner=murmur2_random -X security.protocol=sasl_ssl" in line
+    assert r"-K '\t'" in line
 
 
 def test_tools_get_the_account_that_reads_and_where_there_is_none_a_warning(
     monkeypatch: pytest.MonkeyPatch, server: Settings, tmp_path: Path
 ) -> None:
-    assert connections(server, {})["clickhouse"]["username"] == "analyst"
+    assert connections(server, {}, GRAFANA)["clickhouse"]["username"] == "analyst"
     for name in READER:
         monkeypatch.delenv(name)
 
-    found = connections(load(), {})["clickhouse"]
+    found = connections(load(), {}, GRAFANA)["clickhouse"]
 
     assert (found["username"], found["is_read_only"]) == ("default", False)
     assert found["password_variable"] == "KOL_CLICKHOUSE__PASSWORD"  # noqa: S105  # a name
@@ -211,18 +232,62 @@ def test_grafana_reads_the_password_from_where_it_is(stack: StateFolder) -> None
     assert found["secureJsonData"] == {"password": f"$__file{{{stack.reader_password_file}}}"}
 
 
-def test_a_provisioning_file_holds_the_data_source_line_by_line(stack: StateFolder) -> None:
-    source = datasource(load().clickhouse, stack.status() or {})
+def test_a_provisioning_file_holds_each_data_source_line_by_line(stack: StateFolder) -> None:
+    sources = datasources(load().clickhouse, stack.status() or {})
 
-    rows = [line for line in datasource_yaml(source).splitlines() if not line.endswith(":")]
-    read = {
-        name.strip(" -"): json.loads(value) for name, _, value in (r.partition(": ") for r in rows)
+    text = datasources_yaml(sources)
+    head, *entries = text.split("\n  - ")
+    assert head == "apiVersion: 1\ndatasources:"
+    for entry, source in zip(entries, sources, strict=True):
+        rows = [line.strip() for line in entry.splitlines() if not line.endswith(":")]
+        read = {name: json.loads(value) for name, _, value in (r.partition(": ") for r in rows)}
+        parts = [value for value in source.values() if isinstance(value, dict)]
+        plain = {name: value for name, value in source.items() if not isinstance(value, dict)}
+        assert read == {k: v for part in (plain, *parts) for k, v in part.items()}
+    assert kol("--grafana", home=stack.path) == text + "\n"
+
+
+def test_the_dashboards_find_both_data_sources_by_their_uids(stack: StateFolder) -> None:
+    sources = datasources(load().clickhouse, stack.status() or {})
+
+    found = [(one["uid"], one["type"]) for one in sources]
+    assert found == [("kol-ch", "grafana-clickhouse-datasource"), ("kol-prom", "prometheus")]
+    assert sources[1]["url"] == "$__env{PROMETHEUS_URL}"
+
+
+def test_a_query_is_given_up_before_the_account_of_kol_grants_refuses_its_time() -> None:
+    waits = int(datasource(ClickHouse(), {})["jsonData"]["queryTimeout"])
+
+    *_, most = LIMITS["max_execution_time"].split()
+    assert waits + 5 <= int(most)  # the driver asks for five seconds more
+
+
+def test_the_dashboards_are_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SERVER.items():
+        monkeypatch.setenv(name, value)
+    found = json.loads(kol("--json", home=tmp_path))["grafana"]
+
+    folder = Path(found["dashboards"])
+    assert list(folder.glob("*/*.json"))
+    assert {one.parent.name for one in folder.parent.glob("provisioning/*/*.yaml")} == {
+        *("alerting", "dashboards", "datasources")
     }
 
-    parts = ("jsonData", "secureJsonData")
-    plain = {name: value for name, value in source.items() if name not in parts}
-    assert read == {"apiVersion": 1, **plain, **source["jsonData"], **source["secureJsonData"]}
-    assert kol("--grafana", home=stack.path) == datasource_yaml(source) + "\n"
+
+def test_grafana_is_provisioned_by_the_lines_as_they_stand(tmp_path: Path) -> None:
+    grafana, root = tmp_path / "it's here", tmp_path / "root"
+    for name in ("dashboards/en/kol.json", "provisioning/alerting/kol.yaml"):
+        (grafana / name).parent.mkdir(parents=True)
+        (grafana / name).touch()
+    (root / "etc/grafana/provisioning/datasources").mkdir(parents=True)
+
+    *lines, last = provisioning_lines(grafana)
+    there = "\n".join(lines).replace(" /", f" {root}/")
+    subprocess.run(["/bin/sh", "-ec", there], check=True)
+
+    assert last.startswith("kol connect --grafana > /etc/grafana/provisioning/datasources/")
+    assert (root / "var/lib/grafana/dashboards/kol/en/kol.json").exists()
+    assert (root / "etc/grafana/provisioning/alerting/kol.yaml").exists()
 
 
 def test_grafana_needs_no_broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
