@@ -98,16 +98,14 @@ def render(
     frames: Json,
     out: Path,
     *,
-    variables: Json | None = None,
     theme: Literal["light", "dark"] = "light",
 ) -> Looks:
     """Draw the dashboards that have frames as `<uid>.png`, 1280 pixels wide.
 
     Args:
         dashboards: a folder with dashboards as JSON, in folders or not.
-        frames: uid -> id of a panel -> its range and frames.
+        frames: uid -> id of a panel -> its range, its frames and what is chosen above it.
         out: the folder of the pictures; made if it is not there.
-        variables: uid -> name -> text and value, instead of those the dashboard begins with.
         theme: of Grafana.
 
     Raises:
@@ -117,12 +115,9 @@ def render(
     fetch()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kol-frames-") as folder:
-        files = {"frames": frames, "variables": variables or {}}
+        (path := Path(folder) / "frames.json").write_text(json.dumps(frames, allow_nan=False))
         words = ["node", str(ROOM / "render.mjs"), "--dashboards", str(dashboards)]
-        for name, content in files.items():
-            (path := Path(folder) / f"{name}.json").write_text(json.dumps(content, allow_nan=False))
-            words += [f"--{name}", str(path)]
-        words += ["--out", str(out), "--theme", theme]
+        words += ["--frames", str(path), "--out", str(out), "--theme", theme]
         done = subprocess.run(words, check=False, capture_output=True, text=True)
     if done.returncode:
         raise OSError(f"dashboards cannot be drawn:\n{done.stderr.strip()}")

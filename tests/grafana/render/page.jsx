@@ -82,13 +82,19 @@ const ranged = (range) => {
   return { from, to, raw: { from, to } };
 };
 
-async function show({ dashboard, data, variables: given, theme: mode, timeZone: zone, width }) {
-  theme = createTheme({ colors: { mode } });
-  const variables = { ...given };
-  for (const one of dashboard.templating?.list ?? []) {
-    const current = one.current?.value === undefined ? { text: one.query, value: one.query } : one.current;
-    variables[one.name] ??= { text: current?.text ?? '', value: current?.value ?? '' };
+// What is chosen above the dashboard: as the frames were asked for, else as it opens.
+function chosenIn(dashboard, given = {}) {
+  const all = {};
+  for (const { name, current, query } of dashboard.templating?.list ?? []) {
+    const { text, value } = current?.value === undefined ? { text: query, value: query } : current;
+    all[name] = name in given ? { text: given[name], value: given[name] } : { text, value };
   }
+  return all;
+}
+
+async function show({ dashboard, data, theme: mode, timeZone: zone, width }) {
+  theme = createTheme({ colors: { mode } });
+  const variables = chosenIn(dashboard, Object.values(data)[0]?.variables);
   const timeZone = ['', 'browser', undefined].includes(dashboard.timezone) ? zone : dashboard.timezone;
   const shared = { theme, timeZone, replace: replacer(variables) };
   const inner = width - 2 * EDGE;

@@ -9,10 +9,10 @@ import { chromium } from 'playwright-core';
 const HELP = `node render.mjs --dashboards DIR --frames frames.json --out DIR
 
   --dashboards DIR   dashboards as JSON, in folders or not
-  --frames FILE      {uid: {panel id: {range: {from, to}, frames: [...]}}}; only these uids are drawn
+  --frames FILE      {uid: {panel id: {range: {from, to}, frames: [...], variables: {name: [text]}}}};
+                     only these uids are drawn
   --out DIR          <uid>.png and seen.json: {uid: {panel id: {title, legend, texts, noData, error,
                      colours, thresholds, cut}}}
-  --variables FILE   {uid: {name: {text, value}}}, instead of those chosen in the dashboard
   --theme NAME       light (default) or dark
   --width PIXELS     1280
   --zone NAME        where the dashboard names none: Asia/Shanghai
@@ -21,14 +21,13 @@ KOL_CHROMIUM is the browser to use, if it is not on the PATH.`;
 const HERE = import.meta.dirname;
 const ORIGIN = 'http://dashboards.invalid'; // never asked: all that the page loads comes from here
 const ICONS = path.join(HERE, 'node_modules/@grafana/ui/dist/public');
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 120_000; // of one step, on a machine that is busy
 
 const { values: given } = parseArgs({
   options: {
     dashboards: { type: 'string' },
     frames: { type: 'string' },
     out: { type: 'string' },
-    variables: { type: 'string' },
     theme: { type: 'string', default: 'light' },
     width: { type: 'string', default: '1280' },
     zone: { type: 'string', default: 'Asia/Shanghai' },
@@ -59,7 +58,7 @@ const modified = async (file) => (await stat(file).catch(() => ({ mtimeMs: 0 }))
 // The page as one script and one style sheet; made anew when a source is younger.
 async function bundled() {
   const cache = path.join(HERE, 'node_modules/.cache/dashboards');
-  const sources = ['page.jsx', 'panels.jsx', 'fields.js', 'seen.js', 'package-lock.json'];
+  const sources = ['page.jsx', 'panels.jsx', 'fields.js', 'seen.js', 'render.mjs', 'package-lock.json'];
   const newest = Math.max(...(await Promise.all(sources.map((one) => modified(path.join(HERE, one))))));
   const files = { '/page.js': path.join(cache, 'page.js'), '/page.css': path.join(cache, 'page.css') };
   if ((await modified(files['/page.js'])) > newest) return files;
@@ -68,6 +67,7 @@ async function bundled() {
   await build({
     entryPoints: [path.join(HERE, 'page.jsx')],
     bundle: true,
+    minify: true,
     outdir: fresh,
     loader: inline,
     jsx: 'automatic',
@@ -112,9 +112,10 @@ async function rested(page) {
   return JSON.parse(now);
 }
 
-async function drawn(window, dashboard, data, variables, files) {
+async function drawn(window, dashboard, data, files) {
   const width = Number(given.width);
   const page = await window.newPage({ viewport: { width, height: 900 }, timezoneId: given.zone });
+  page.setDefaultTimeout(PATIENCE_MS);
   const errors = [];
   page.on('pageerror', (error) => errors.push(String(error)));
   try {
@@ -124,12 +125,12 @@ async function drawn(window, dashboard, data, variables, files) {
     await page.goto(`${ORIGIN}/`);
     await page.evaluate((lang) => { document.documentElement.lang = lang; }, dashboard.uid.endsWith('-zh') ? 'zh-CN' : 'en');
     await page.evaluate((all) => window.show(all), {
-      dashboard, data, variables, width, theme: given.theme, timeZone: given.zone,
+      dashboard, data, width, theme: given.theme, timeZone: given.zone,
     });
     const height = await page.evaluate(() => document.getElementById('dashboard').scrollHeight);
     await page.setViewportSize({ width, height: Math.max(height, 100) });
     const seen = await rested(page);
-    await page.screenshot({ path: path.join(given.out, `${dashboard.uid}.png`), fullPage: true });
+    await page.screenshot({ path: path.join(given.out, `${dashboard.uid}.png`) });
     if (errors.length) throw new Error(`${dashboard.uid}: ${errors.join('; ')}`);
     return seen;
   } finally {
@@ -138,10 +139,10 @@ async function drawn(window, dashboard, data, variables, files) {
 }
 
 const frames = JSON.parse(await readFile(given.frames, 'utf8'));
-const variables = given.variables ? JSON.parse(await readFile(given.variables, 'utf8')) : {};
 const files = await bundled();
 await mkdir(given.out, { recursive: true });
 const window = await chromium.launch({
+  timeout: PATIENCE_MS,
   executablePath: browser(),
   args: [
     '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
@@ -153,7 +154,7 @@ try {
   for (const dashboard of await dashboardsIn(given.dashboards)) {
     if (!frames[dashboard.uid]) continue;
     console.error(`· ${dashboard.uid}`);
-    seen[dashboard.uid] = await drawn(window, dashboard, frames[dashboard.uid], variables[dashboard.uid], files);
+    seen[dashboard.uid] = await drawn(window, dashboard, frames[dashboard.uid], files);
   }
   await writeFile(path.join(given.out, 'seen.json'), JSON.stringify(seen, null, 1));
 } finally {
