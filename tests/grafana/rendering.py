@@ -2,7 +2,9 @@
 
 Grafana's server is not needed: `render/` puts rows, as its data source would hand them over, into
 `@grafana/ui` of Grafana's version, and reads what then stands on the page. Node, npm and Chromium
-are needed, and 600 MB for `npm ci`; where they are not, `missing` says so.
+are needed, and 600 MB for the components; where they are not, `missing` says so.
+
+    python -m tests.grafana.rendering    # fetches the components
 """
 
 import fcntl
@@ -19,7 +21,7 @@ import msgspec
 
 ROOM: Final = Path(__file__).parent / "render"
 INSTALL: Final = "apt-get install nodejs npm chromium fonts-noto-cjk"
-FETCH: Final = "npm ci --ignore-scripts --prefix tests/grafana/render"
+FETCH: Final = ".venv/bin/python -m tests.grafana.rendering"
 PROGRAMS: Final = (("node",), ("npm",), ("chromium", "chromium-browser", "google-chrome"))
 
 Json = Mapping[str, Any]  # as JSON has it; its shape is Grafana's, or that of the frames
@@ -123,3 +125,7 @@ def render(
         raise OSError(f"dashboards cannot be drawn:\n{done.stderr.strip()}")
     seen = (out / "seen.json").read_bytes()
     return msgspec.json.decode(seen, type=dict[str, dict[str, Seen]])
+
+
+if __name__ == "__main__":
+    fetch()

@@ -46,10 +46,11 @@ const item = (path, more) => ({
   id: path, path, name: path, settings: {}, editor: () => null, override: () => null,
   process: identityOverrideProcessor, shouldApply: () => true, ...more,
 });
-// ${__field.labels.kol} in a display name, ${__field.name}
-const named = (text, { field }) =>
-  text?.replace(/\$\{__field\.labels\.(\w+)\}/g, (_, label) => field.labels?.[label] ?? '')
-    .replace(/\$\{__field\.name\}/g, field.name);
+// ${__field.labels.kol} and ${__field.name} in a display name, and variables of the dashboard
+const named = (text, { field, replaceVariables }) =>
+  text && replaceVariables(
+    text.replace(/\$\{__field\.labels\.(\w+)\}/g, (_, label) => field.labels?.[label] ?? '')
+      .replace(/\$\{__field\.name\}/g, field.name));
 standardFieldConfigEditorRegistry.setInit(() => [
   ...STANDARD.map((path) => item(path, path === 'displayName' ? { process: named } : {})),
   ...CUSTOM.map((path) => item(path, { id: `custom.${path}`, isCustom: true })),

@@ -87,7 +87,8 @@ function chosenIn(dashboard, given = {}) {
   const all = {};
   for (const { name, current, query } of dashboard.templating?.list ?? []) {
     const { text, value } = current?.value === undefined ? { text: query, value: query } : current;
-    all[name] = name in given ? { text: given[name], value: given[name] } : { text, value };
+    const isAll = given[name]?.[0] === '$__all';
+    all[name] = name in given && !isAll ? { text: given[name], value: given[name] } : { text, value };
   }
   return all;
 }
