@@ -10,10 +10,10 @@ LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --cus
 OFFLINE = { echo "make setup: a download failed: is there a network? Behind a proxy set HTTPS_PROXY, for an index of your own PIP_INDEX_URL and UV_DEFAULT_INDEX (details: above, or $(VENV)/setup.log)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration chaos rollups coverage golden dashboards docs migration bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos rollups coverage golden dashboards check-grafana docs migration bench up down lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 setup: $(VENV)/.ok ## everything into .venv, the Kafka broker's jars included
 	@true
@@ -66,6 +66,9 @@ golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
 
 dashboards: setup ## write the JSON of deploy/grafana/dashboards anew
 	@$(BIN)/python -m deploy.grafana
+
+check-grafana: setup ## check the dashboards as far as that goes without Grafana (ARGS="--long": their speed, too)
+	@$(BIN)/python -m tests.grafana $(ARGS)
 
 docs: setup ## write the tables of the READMEs anew
 	@$(BIN)/python -m schemas.tables
