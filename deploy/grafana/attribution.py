@@ -117,22 +117,22 @@ def by_day(say: Say, variable: str) -> AnyPanel:
 def _by_day(say: Say, variable: str) -> str:
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
-        SELECT time, name, sum(credit) AS credit
+        SELECT time, name, {money("sum(cents)")} AS credit
         FROM
         (
-            SELECT time, credit, place,
+            SELECT time, cents, place,
                 multiIf(place > {MOST_SERIES}, {literal(say(OTHERS))},
                     n.name = '', k.kol_id, n.name) AS name
             FROM
             (
-                SELECT time, kol_id, credit,
+                SELECT time, kol_id, cents,
                     dense_rank() OVER (ORDER BY total DESC, kol_id) AS place
                 FROM
                 (
-                    SELECT time, kol_id, credit, sum(credit) OVER (PARTITION BY kol_id) AS total
+                    SELECT time, kol_id, cents, sum(cents) OVER (PARTITION BY kol_id) AS total
                     FROM
                     (
-                        SELECT {DAY_OF_ORDER} AS time, kol_id, {money(f"sum({KEPT})")} AS credit
+                        SELECT {DAY_OF_ORDER} AS time, kol_id, sum({KEPT}) AS cents
                         FROM v_order_credit
                         WHERE model = '${{{variable}:raw}}' AND {WHOLE_DAYS} AND {orders_chosen()}
                             AND kol_id != 'organic' AND {_KOLS}
@@ -190,23 +190,24 @@ def days(say: Say) -> AnyPanel:
 def _days(say: Say) -> str:
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
-        SELECT toString(c.day) AS day, if(n.name = '', c.kol_id, n.name) AS kol, orders, credit,
-            beside, credit - beside AS difference
+        SELECT toString(c.day) AS day, if(n.name = '', c.kol_id, n.name) AS kol, orders,
+            {money("cents")} AS credit, {money("cents_beside")} AS beside,
+            {money("cents - cents_beside")} AS difference
         FROM
         (
             SELECT toDate(ordered_at, '${{zone:raw}}') AS day, kol_id,
                 uniqExact(order_id, user_hash) AS orders,
-                {money(f"sumIf({KEPT}, model = '${{model:raw}}')")} AS credit,
-                {money(f"sumIf({KEPT}, model = '${{beside:raw}}')")} AS beside
+                sumIf({KEPT}, model = '${{model:raw}}') AS cents,
+                sumIf({KEPT}, model = '${{beside:raw}}') AS cents_beside
             FROM v_order_credit
             WHERE model IN ('${{model:raw}}', '${{beside:raw}}') AND {WHOLE_DAYS}
                 AND {orders_chosen()} AND (kol_id = 'organic' OR {_KOLS})
             GROUP BY day, kol_id
-            ORDER BY day DESC, credit DESC
+            ORDER BY day DESC, cents DESC
             LIMIT {MOST_ROWS}
         ) AS c
         LEFT JOIN names AS n ON n.kol_id = c.kol_id
-        ORDER BY c.day DESC, credit DESC, kol
+        ORDER BY c.day DESC, cents DESC, kol
     """
 
 
