@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models import dashboard as shapes
 
 from deploy.grafana.panels import AnyPanel, link
 from deploy.grafana.texts import Say, Text
-from deploy.grafana.variables import ZONE, zone
+from deploy.grafana.variables import ZONE, shop, zone
 
 TITLES: Final = {  # of every dashboard, in the order of the links
     "overview": Text("KOL overview", "KOL 总览"),
@@ -49,7 +49,7 @@ def assembled(
         name: of `TITLES`.
         say: gives the words of a language.
         about: what the dashboard answers.
-        variables: above it, the first at the left; the zone of business days comes with each.
+        variables: above it, the first at the left; zone and currency of the shop come with each.
         panels: in the order of reading; their numbers are their places.
         since: begin of the period that is shown at first.
 
@@ -65,7 +65,7 @@ def assembled(
         .week_start("monday")
         .tooltip(shapes.DashboardCursorSync.CROSSHAIR)
         .editable()
-        .variables([*variables, zone()])
+        .variables([*variables, zone(), shop()])
         .links([link(say(title), uid(to, say)) for to, title in TITLES.items() if to != name])
     )
     for number, panel in enumerate(panels, 1):

@@ -18,10 +18,12 @@ from deploy.grafana.panels import (
     series,
 )
 from deploy.grafana.queries import (
+    DAY_AS_TIME,
     DAY_OF_ORDER,
     KEPT,
     REFUNDED,
     WHOLE_DAYS,
+    credits_by_day,
     literal,
     money,
     named,
@@ -85,10 +87,12 @@ def dashboard(say: Say) -> shapes.Dashboard:
 def by_day(say: Say, variable: str) -> AnyPanel:
     """Credit by KOL and day, by the model of a variable."""
     about = Text(
-        f"Credit by KOL and business day of the order, from v_order_credit, refunds as chosen "
+        "Credit by KOL and business day of the order, from v_order_credit (all orders: "
+        "v_credit_1d), refunds as chosen "
         f"above, each in the day of its order: the {MOST_SERIES} KOLs of most credit, the rest "
         f"together, without what nobody earned. {RULE.en}",
-        "按 KOL 和订单所在营业日的归因金额，来自 v_order_credit；是否扣退款由上方选择，"
+        "按 KOL 和订单所在营业日的归因金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
+        "是否扣退款由上方选择，"
         "退款计入其订单的日期。"
         f"显示金额最高的 {MOST_SERIES} 个 KOL，其余合并；不含自然流量。{RULE.zh}",
     )
@@ -132,10 +136,9 @@ def _by_day(say: Say, variable: str) -> str:
                     SELECT time, kol_id, cents, sum(cents) OVER (PARTITION BY kol_id) AS total
                     FROM
                     (
-                        SELECT {DAY_OF_ORDER} AS time, kol_id, sum({KEPT}) AS cents
-                        FROM v_order_credit
-                        WHERE model = '${{{variable}:raw}}' AND {WHOLE_DAYS} AND {orders_chosen()}
-                            AND kol_id != 'organic' AND {_KOLS}
+                        SELECT {DAY_AS_TIME} AS time, kol_id, sum({KEPT}) AS cents
+                        FROM {credits_by_day(f"model = '${{{variable}:raw}}'")}
+                        WHERE kol_id != 'organic' AND {_KOLS}
                         GROUP BY time, kol_id
                     )
                 )
@@ -154,9 +157,11 @@ def days(say: Say) -> AnyPanel:
     """The same as a table: two models beside each other."""
     about = Text(
         "Credit by business day of the order and KOL, two models beside each other, from "
-        f"v_order_credit, refunds as chosen above; what nobody earned included. {RULE.en} "
+        "v_order_credit (all orders: v_credit_1d), refunds as chosen above; what nobody earned "
+        f"included. {RULE.en} "
         f"The {MOST_ROWS} newest rows; the panel's SQL runs in kol sql.",
-        "按订单所在营业日和 KOL 的归因金额，两个模型并列，来自 v_order_credit；"
+        "按订单所在营业日和 KOL 的归因金额，两个模型并列，"
+        "来自 v_order_credit（全部订单时为 v_credit_1d）；"
         "是否扣退款由上方选择；含自然流量。"
         f"{RULE.zh}显示最新的 {MOST_ROWS} 行；面板的 SQL 可直接在 kol sql 中运行。",
     )
@@ -195,13 +200,11 @@ def _days(say: Say) -> str:
             {money("cents - cents_beside")} AS difference
         FROM
         (
-            SELECT toDate(ordered_at, '${{zone:raw}}') AS day, kol_id,
-                uniqExact(order_id, user_hash) AS orders,
+            SELECT day, kol_id, sumIf(orders, model = '${{model:raw}}') AS orders,
                 sumIf({KEPT}, model = '${{model:raw}}') AS cents,
                 sumIf({KEPT}, model = '${{beside:raw}}') AS cents_beside
-            FROM v_order_credit
-            WHERE model IN ('${{model:raw}}', '${{beside:raw}}') AND {WHOLE_DAYS}
-                AND {orders_chosen()} AND (kol_id = 'organic' OR {_KOLS})
+            FROM {credits_by_day("model IN ('${model:raw}', '${beside:raw}')")}
+            WHERE kol_id = 'organic' OR {_KOLS}
             GROUP BY day, kol_id
             ORDER BY day DESC, cents DESC
             LIMIT {MOST_ROWS}
@@ -217,10 +220,12 @@ def _days(say: Say) -> str:
 def models(say: Say) -> AnyPanel:
     """Every model beside the others, by KOL."""
     about = Text(
-        "What each model owes each KOL for orders of the period, refunds as chosen above, from "
-        f"v_order_credit; what nobody earned comes first. {RULE.en} A KOL who is high by 'first' "
+        "What each model owes each KOL for orders of the business days of the period, refunds as "
+        "chosen above, from v_order_credit (all orders: v_credit_1d); what nobody earned comes "
+        f"first. {RULE.en} A KOL who is high by 'first' "
         "and low by 'last' opens ways that others close.",
-        "各归因模型对时段内订单应归给各 KOL 的金额，是否扣退款由上方选择，来自 v_order_credit；"
+        "各归因模型对时段内各营业日订单应归给各 KOL 的金额，是否扣退款由上方选择，"
+        "来自 v_order_credit（全部订单时为 v_credit_1d）；"
         f"自然流量排在最前。{RULE.zh}“首次触点”高而“末次触点”低的 KOL 擅长种草，由别人收割。",
     )
     amounts = {
@@ -261,9 +266,8 @@ def _models(say: Say) -> str:
         FROM
         (
             SELECT kol_id, sumIf({KEPT}, model = '${{model:raw}}') AS place, {sums}
-            FROM v_order_credit
-            WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
-                AND (kol_id = 'organic' OR {_KOLS})
+            FROM {credits_by_day(f"model IN ({', '.join(map(literal, MODELS))})")}
+            WHERE kol_id = 'organic' OR {_KOLS}
             GROUP BY kol_id
             ORDER BY place DESC
             LIMIT 500

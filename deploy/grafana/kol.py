@@ -24,11 +24,10 @@ from deploy.grafana.panels import (
 )
 from deploy.grafana.queries import (
     DAY_AS_TIME,
-    DAY_OF_ORDER,
     DAYS,
     IS_LONG,
     KEPT,
-    WHOLE_DAYS,
+    credits_by_day,
     money,
     one,
     orders_chosen,
@@ -352,10 +351,12 @@ PARTS = f"""
 def credit(say: Say) -> AnyPanel:
     """What each model owes the KOL, by day."""
     about = Text(
-        "What each model owes the KOL for orders of a business day, from v_order_credit, refunds "
-        "as chosen above, each in the day of its order. To the cent; which model is right is a "
+        "What each model owes the KOL for orders of a business day, from v_order_credit (all "
+        "orders: v_credit_1d), refunds as chosen above, each in the day of its order. To the cent; "
+        "which model is right is a "
         "rule, no measurement. Filtered by brand, channel and platform.",
-        "各归因模型按营业日应归给该 KOL 的金额，来自 v_order_credit；是否扣退款由上方选择，"
+        "各归因模型按营业日应归给该 KOL 的金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
+        "是否扣退款由上方选择，"
         "退款计入其订单的日期。精确到分；用哪个模型是规则，不是测量。按品牌、渠道、平台筛选。",
     )
     return series(
@@ -381,9 +382,8 @@ def _credit(say: Say) -> str:
         SELECT time, {translated("model", models)} AS name, credit
         FROM
         (
-            SELECT {DAY_OF_ORDER} AS time, model, {money(f"sum({KEPT})")} AS credit
-            FROM v_order_credit
-            WHERE {KOL} AND {WHOLE_DAYS} AND {orders_chosen()}
+            SELECT {DAY_AS_TIME} AS time, model, {money(f"sum({KEPT})")} AS credit
+            FROM {credits_by_day(KOL)}
             GROUP BY time, model
         )
         ORDER BY time, model = '${{model:raw}}' DESC, name

@@ -125,7 +125,11 @@ def currency_given() -> str:
 def orders_given(*further: str) -> str:
     """Those and what `orders_chosen` needs, and lists of further variables."""
     lists = choices("brand", "channel", "platform", *further)
-    return f",{BREAK}".join([lists, currency_given()])
+    is_all = " AND ".join(
+        f"has(chosen_{name}, '{ALL}')" for name in ("brand", "channel", "platform")
+    )
+    everything = f"({is_all} AND chosen_currency = '${{shop:raw}}') AS everything"
+    return f",{BREAK}".join([lists, currency_given(), everything])
 
 
 def orders_chosen() -> str:
@@ -193,6 +197,30 @@ KEPT: Final = (  # cents of a credit, by the variable `refunds`
 TODAY: Final = (  # the business day in which the period ends
     "ordered_at >= toStartOfDay($__toTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
 )
+
+
+def credits_by_day(condition: str) -> str:
+    """A subquery: credits and refunds in cents and orders by day, KOL and model.
+
+    Days are added up already for all orders in the shop's currency; only where a part of them is
+    chosen, orders are read. A branch that is not wanted reads nothing.
+
+    Args:
+        condition: on `model` and `kol_id`, after `orders_given`.
+
+    """
+    return f"""(
+        SELECT day, kol_id, model, credit_cents, refunded_cents, orders
+        FROM v_credit_1d
+        WHERE everything AND {condition} AND {DAYS}
+        UNION ALL
+        SELECT toDate(ordered_at, '${{zone:raw}}') AS day, kol_id, model,
+            sum(credit_cents) AS credit_cents, sum(refunded_cents) AS refunded_cents,
+            toInt64(count()) AS orders
+        FROM v_order_credit
+        WHERE NOT everything AND {condition} AND {WHOLE_DAYS} AND {orders_chosen()}
+        GROUP BY day, kol_id, model
+    )""".replace("\n", BREAK)
 
 
 def translated(column: str, words: Mapping[str, str]) -> str:

@@ -150,7 +150,16 @@ def refunds(say: Say) -> build.CustomVariable:
 
 def zone() -> build.ConstantVariable:
     """The time zone of business days."""
-    constant = build.ConstantVariable("zone").value(ZONE).description("KOL_BUSINESS_ZONE")
+    return _constant("zone", ZONE, "KOL_BUSINESS_ZONE")
+
+
+def shop() -> build.ConstantVariable:
+    """The shop's currency, in which days are added up."""
+    return _constant("shop", CURRENCY, "KOL_CURRENCY")
+
+
+def _constant(name: str, value: str, setting: str) -> build.ConstantVariable:
+    constant = build.ConstantVariable(name).value(value).description(setting)
     constant.build().hide = VariableHide.HIDE_VARIABLE  # the SDK's builder has no way to say so
     return constant
 
