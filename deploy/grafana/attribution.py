@@ -183,10 +183,10 @@ def days(say: Say) -> AnyPanel:
         rows(_days(say)),
         {
             "day": Column(title=say(Text("Day", "日期")), unit="string", width=120),
-            "kol": Column(title="KOL", unit="string", width=220),
+            "kol": Column(title="KOL", unit="string"),
             "orders": Column(title=say(Text("Orders", "订单")), unit=COUNT, decimals=0, width=100),
-            "credit": Column(title="${model:text}", decimals=2, width=170),
-            "beside": Column(title="${beside:text} ", decimals=2, width=170),
+            "credit": Column(title="${model:text}", decimals=2, width=200),
+            "beside": Column(title="${beside:text} ", decimals=2, width=200),
             "difference": Column(title=say(Text("Difference", "差额")), decimals=2, width=150),
         },
     )
@@ -248,7 +248,6 @@ def models(say: Say) -> AnyPanel:
             "kol": Column(
                 title="KOL",
                 unit="string",
-                width=220,
                 link=(say(Text("The KOL", "查看该 KOL")), to_kol),
             ),
             **amounts,
@@ -397,14 +396,14 @@ def channels(say: Say) -> AnyPanel:
         "buyers": Text("Buyers", "买家渗透率"),
     }
     columns = {
-        "channel": Column(title=say(Text("Channel", "渠道")), unit="string", width=150),
+        "channel": Column(title=say(Text("Channel", "渠道")), unit="string"),
         "orders": Column(title=say(Text("Orders", "订单")), unit=COUNT, decimals=0, width=100),
         "paid": Column(title=say(Text("Paid", "实付")), unit=MONEY, decimals=2, width=140),
     }
     for name, text in titles.items():
         columns[name] = Column(title=say(text), unit=SHARE, decimals=1, width=100)
         columns[f"{name}_2023"] = Column(
-            title=f"{say(text)} ({paper})", unit=SHARE, decimals=1, width=160
+            title=f"{say(text)} ({paper})", unit=SHARE, decimals=1, width=185
         )
     return listing(
         Head(

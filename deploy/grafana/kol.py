@@ -371,7 +371,6 @@ def credit(say: Say) -> AnyPanel:
         ),
         over_time(_credit(say)),
         by="name",
-        bars=True,
     )
 
 

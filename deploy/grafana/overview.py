@@ -125,7 +125,8 @@ def sales(say: Say) -> AnyPanel:
     )
 
 
-AGAINST = (Step("red"), Step("text", 0.95), Step("green", 1.05))
+# none is not below: without a period to compare with the first colour is that of the text
+AGAINST = (Step("text"), Step("red", 1e-9), Step("text", 0.95), Step("green", 1.05))
 SALES = f"""
     WITH {orders_given()}
     SELECT orders, if(orders_before = 0, NULL, orders / orders_before) AS orders_ratio,
@@ -270,13 +271,13 @@ def trusted(say: Say) -> AnyPanel:
     to_kol = f"/d/{uid('kol', say)}?var-kol=${{__data.fields.kol_id:percentencode}}"
     columns = {
         "kol_id": Column(title="kol_id", hidden=True),
-        "name": Column(title="KOL", width=190, link=(say(Text("The KOL", "查看该 KOL")), to_kol)),
-        "tier": Column(title=say(Text("Tier", "层级")), width=80),
+        "name": Column(title="KOL", link=(say(Text("The KOL", "查看该 KOL")), to_kol)),
+        "tier": Column(title=say(Text("Tier", "层级")), width=100),
         "trust": Column(
             title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL), gauge=False, high=1
         ),
-        "trust_interval": Column(title=say(Text("Trust, 90 %", "信任分 90% 区间")), width=140),
-        "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=90),
+        "trust_interval": Column(title=say(Text("Trust, 90 %", "信任分 90% 区间")), width=170),
+        "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=120),
         "change": Column(
             title=say(Text("Change", "变化")),
             decimals=2,
@@ -285,7 +286,7 @@ def trusted(say: Say) -> AnyPanel:
         ),
         "resonance": Column(title=say(RESONANCE), decimals=2, width=100),
         "resonance_interval": Column(
-            title=say(Text("Resonance, 90 %", "共鸣 90% 区间")), width=140
+            title=say(Text("Resonance, 90 %", "共鸣 90% 区间")), width=170
         ),
     }
     return listing(
@@ -514,7 +515,7 @@ def organic(say: Say) -> AnyPanel:
     )
     return series(
         Head(
-            title=say(Text("Organic share", "自然流量占比")),
+            title=say(Text("Organic share per hour or day", "每小时或每天的自然流量占比")),
             about=say(about),
             empty=say(NO_ORDERS),
             unit=SHARE,
@@ -524,12 +525,14 @@ def organic(say: Say) -> AnyPanel:
             names={"organic": say(ORGANIC)},
         ),
         over_time(ORGANIC_SHARE),
+        bars=True,
     )
 
 
 ORGANIC_SHARE = f"""
     WITH {orders_given()}
-    SELECT $__timeInterval_ms(ordered_at) AS time,
+    SELECT
+        if({IS_LONG}, toStartOfDay(ordered_at, '${{zone:raw}}'), toStartOfHour(ordered_at)) AS time,
         sumIf(paid_cents, touches = 0) / nullIf(sum(paid_cents), 0) AS organic
     FROM v_order
     WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}

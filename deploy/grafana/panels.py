@@ -137,7 +137,7 @@ def series(
     panel.color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel.line_width(1 if bars else 2).show_points(shapes.VisibilityMode.AUTO)
     panel.point_size(4).axis_soft_min(0).interval(LEAST_STEP)
-    panel.fill_opacity(70 if bars else 30 if stacked else 6)
+    panel.fill_opacity(70 if bars else 30 if stacked else 0)
     if bars:
         panel.draw_style(shapes.GraphDrawStyle.BARS).bar_width_factor(0.8)
     if stacked:
@@ -170,7 +170,11 @@ def band(head: Head, target: Target, columns: Band, color: str = "blue") -> time
     """A value over time within its interval; `head.names` has the name of each column."""
     panel = series(head, target)
     low, high = head.names[columns.low], head.names[columns.high]
-    edge = [DynamicConfigValue("custom.lineWidth", 0), _fixed(color)]
+    edge = [
+        DynamicConfigValue("custom.lineWidth", 0),
+        DynamicConfigValue("custom.showPoints", "never"),
+        _fixed(color),
+    ]
     hidden = DynamicConfigValue(
         "custom.hideFrom", {"legend": False, "tooltip": False, "viz": False}
     )

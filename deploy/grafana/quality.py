@@ -134,12 +134,12 @@ def doors(say: Say) -> AnyPanel:
             title=say(Text("Doors by topic", "各 topic 的出口")),
             about=say(about),
             empty=say(NONE_READ),
-            span=14,
+            span=24,
             height=8,
         ),
         rows(BY_TOPIC),
         {
-            "topic": Column(title="topic", unit="string", width=200),
+            "topic": Column(title="topic", unit="string", width=180),
             **amounts,
             "refused": Column(title=say(Text("refused", "拒收")), unit=COUNT, decimals=0),
             "share": Column(title=say(Text("written share", "写入比例")), unit=SHARE, decimals=1),
@@ -174,7 +174,7 @@ def reasons(say: Say) -> AnyPanel:
             empty=say(NONE_REFUSED),
             unit=COUNT,
             decimals=0,
-            span=10,
+            span=24,
         ),
         rows(f"""
             SELECT {translated("door", words)} AS name, sum(n) AS messages
@@ -286,7 +286,7 @@ def late(say: Say) -> AnyPanel:
             title=say(Text("Late and duplicate by topic", "迟到与重复（按 topic）")),
             about=say(about),
             empty=say(NONE_READ),
-            span=14,
+            span=24,
             height=8,
         ),
         rows(f"""
@@ -296,7 +296,7 @@ def late(say: Say) -> AnyPanel:
             HAVING sumIf(n, kind = 'door') > 0
             ORDER BY topic
         """),
-        {"topic": Column(title="topic", unit="string", width=200), **columns},
+        {"topic": Column(title="topic", unit="string", width=180), **columns},
     )
 
 
@@ -320,7 +320,7 @@ def nobody(say: Say) -> AnyPanel:
             empty=say(Text("No such ids came in: nothing to do.", "没有收到占位标识：无需处理。")),
             unit=COUNT,
             decimals=0,
-            span=10,
+            span=24,
         ),
         rows(f"""
             SELECT concat({translated("door", shown)}, ' (', topic, ')') AS name, sum(n) AS messages
@@ -360,9 +360,9 @@ def counters(say: Say) -> AnyPanel:
             ORDER BY topic, door
         """),
         {
-            "what": Column(title=say(Text("What", "含义")), unit="string", width=260),
-            "topic": Column(title="topic", unit="string", width=170),
-            "name": Column(title=say(Text("Name", "名称")), unit="string"),
+            "what": Column(title=say(Text("What", "含义")), unit="string"),
+            "topic": Column(title="topic", unit="string", width=110),
+            "name": Column(title=say(Text("Name", "名称")), unit="string", width=170),
             "total": Column(title=say(Text("Total", "总数")), unit=COUNT, decimals=0, width=110),
         },
     )

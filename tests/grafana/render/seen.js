@@ -38,15 +38,19 @@ function* written(panel) {
     const element = node.parentElement;
     if (!text || !inside(element.getBoundingClientRect(), frame)) continue;
     if (getComputedStyle(element).visibility === 'hidden') continue;
-    yield { text, element };
+    yield { text, element, node };
   }
 }
 
-// What holds the text, up to the panel, shows less than there is, with or without an ellipsis.
-function isCut(element, panel) {
-  for (let one = element; one && one !== panel; one = one.parentElement) {
-    const style = getComputedStyle(one);
-    if (one.scrollWidth > one.clientWidth + 1 && style.overflowX === 'hidden' && one.clientWidth) return true;
+// What holds the text, up to the panel, ends before the text does.
+function isCut(node, panel) {
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  const text = range.getBoundingClientRect();
+  for (let one = node.parentElement; one && one !== panel.parentElement; one = one.parentElement) {
+    const { left, right } = one.getBoundingClientRect();
+    const clips = getComputedStyle(one).overflowX !== 'visible' || one === panel;
+    if (clips && (text.right > right + 1 || text.left < left - 1)) return true;
   }
   return false;
 }
@@ -71,7 +75,7 @@ function seenOf(panel, { error, rows, title, thresholds, noValue = 'No data' }) 
       ...backs.flatMap((style) => [style.backgroundColor, ...(style.backgroundImage.match(/rgba?\([^)]*\)/g) ?? [])].flatMap(hex)),
       ...canvases.flatMap(({ colours }) => [...colours].flatMap(hex)),
     ])].sort(),
-    cut: [...new Set(nodes.filter(({ element }) => isCut(element, panel)).map(({ text }) => text))],
+    cut: [...new Set(nodes.filter(({ node }) => isCut(node, panel)).map(({ text }) => text))],
   };
 }
 
