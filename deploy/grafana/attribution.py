@@ -397,11 +397,11 @@ def channels(say: Say) -> AnyPanel:
     }
     columns = {
         "channel": Column(title=say(Text("Channel", "渠道")), unit="string"),
-        "orders": Column(title=say(Text("Orders", "订单")), unit=COUNT, decimals=0, width=100),
-        "paid": Column(title=say(Text("Paid", "实付")), unit=MONEY, decimals=2, width=140),
+        "orders": Column(title=say(Text("Orders", "订单")), unit=COUNT, decimals=0, width=80),
+        "paid": Column(title=say(Text("Paid", "实付")), unit=MONEY, decimals=2, width=120),
     }
     for name, text in titles.items():
-        columns[name] = Column(title=say(text), unit=SHARE, decimals=1, width=100)
+        columns[name] = Column(title=say(text), unit=SHARE, decimals=1, width=95)
         columns[f"{name}_2023"] = Column(
             title=f"{say(text)} ({paper})", unit=SHARE, decimals=1, width=185
         )

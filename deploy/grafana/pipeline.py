@@ -200,7 +200,7 @@ NOW: Final = (
         span=3,
     ),
     Shown(
-        title=Text("Oldest watermark", "最旧的水位线"),
+        title=Text("Watermark", "最旧的水位线"),
         about=Text(
             "How far event time of the slowest partition is behind the clock. Minutes close at the "
             "watermark; at night, without events, the clock moves it.",
@@ -213,7 +213,7 @@ NOW: Final = (
         span=3,
     ),
     Shown(
-        title=Text("Oldest snapshot", "最旧的快照"),
+        title=Text("Snapshot", "最旧的快照"),
         about=Text(
             "Age of the oldest newest snapshot of a partition: what a crash would read again. It "
             "is "

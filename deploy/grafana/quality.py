@@ -127,7 +127,13 @@ def doors(say: Say) -> AnyPanel:
         f"每条消息恰好从一个出口离开：已写入、带原因丢弃，或拒收。来自 v_door。{SINCE_BEGIN.zh}",
     )
     amounts = {
-        door: Column(title=say(text), unit=COUNT, decimals=0) for door, text in DOORS.items()
+        door: Column(
+            title=say(text),
+            unit=COUNT,
+            decimals=0,
+            width=200 if door == "duplicate_order" else None,
+        )
+        for door, text in DOORS.items()
     }
     return listing(
         Head(
@@ -280,7 +286,15 @@ def late(say: Say) -> AnyPanel:
     )
     shown = ("too_late", "closed_minute", "duplicate", "duplicate_order", "duplicate_differs")
     sums = ", ".join(f"sumIf(n, door = {literal(door)}) AS {door}" for door in shown)
-    columns = {door: Column(title=say(EVERY[door]), unit=COUNT, decimals=0) for door in shown}
+    columns = {
+        door: Column(
+            title=say(EVERY[door]),
+            unit=COUNT,
+            decimals=0,
+            width=240 if door == "duplicate_differs" else None,
+        )
+        for door in shown
+    }
     return listing(
         Head(
             title=say(Text("Late and duplicate by topic", "迟到与重复（按 topic）")),
@@ -317,10 +331,11 @@ def nobody(say: Say) -> AnyPanel:
         Head(
             title=say(Text("Ids that mean nobody", "占位标识")),
             about=say(about),
-            empty=say(Text("No such ids came in: nothing to do.", "没有收到占位标识：无需处理。")),
+            empty=say(Text("None: nothing to do.", "没有占位标识：无需处理。")),
             unit=COUNT,
             decimals=0,
             span=24,
+            height=6,
         ),
         rows(f"""
             SELECT concat({translated("door", shown)}, ' (', topic, ')') AS name, sum(n) AS messages
@@ -361,9 +376,9 @@ def counters(say: Say) -> AnyPanel:
         """),
         {
             "what": Column(title=say(Text("What", "含义")), unit="string"),
-            "topic": Column(title="topic", unit="string", width=110),
-            "name": Column(title=say(Text("Name", "名称")), unit="string", width=170),
-            "total": Column(title=say(Text("Total", "总数")), unit=COUNT, decimals=0, width=110),
+            "topic": Column(title="topic", unit="string", width=95),
+            "name": Column(title=say(Text("Name", "名称")), unit="string", width=150),
+            "total": Column(title=say(Text("Total", "总数")), unit=COUNT, decimals=0, width=80),
         },
     )
 
