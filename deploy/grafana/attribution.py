@@ -133,7 +133,8 @@ def _by_day(say: Say, variable: str) -> str:
                     dense_rank() OVER (ORDER BY total DESC, kol_id) AS place
                 FROM
                 (
-                    SELECT time, kol_id, cents, sum(cents) OVER (PARTITION BY kol_id) AS total
+                    SELECT time, kol_id, cents,
+                        {money("sum(cents) OVER (PARTITION BY kol_id)")} AS total
                     FROM
                     (
                         SELECT {DAY_AS_TIME} AS time, kol_id, sum({KEPT}) AS cents
@@ -466,6 +467,7 @@ def _channels(say: Say) -> str:
             FROM v_order
             WHERE {orders_chosen()} AND $__timeFilter_ms(ordered_at)
         ) AS everybody
+        WHERE everybody.buyers > 0
         ORDER BY live.cents DESC, paper.share DESC
     """
 
