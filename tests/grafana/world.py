@@ -42,6 +42,7 @@ DAY: Final = 24 * HOUR
 LIVE_MS: Final = 4 * 60_000  # of the demo's story, before the end
 AT_ONCE: Final = 5_000  # messages between two flushes
 READING: Final = 1
+TWIN: Final = "TOM & JERRY"  # looks like one of the hard names
 
 encode = msgspec.json.Encoder().encode
 
@@ -106,6 +107,16 @@ def _messages(
         if begin < until:
             yield from shop.events(begin, until, pace.rate, live)
             begin = until
+    yield from _of_nobody(end_ms)
+
+
+def _of_nobody(at: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What front ends send that know nobody: of a user, about a KOL, and a purchase."""
+    click = {"ts": at, "event": "click"}
+    paid = {"ts": at, "kind": "paid", "order_id": "of-nobody", "pay_cents": 9_900}
+    yield "clickstream", {**click, "event_id": "nobody-1", "user_id": "undefined"}
+    yield "clickstream", {**click, "event_id": "nobody-2", "user_id": "u-7", "kol_id": "null"}
+    yield "purchases", {**paid, "event_id": "nobody-3", "user_id": "null"}
 
 
 def _records(messages: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Record]:
@@ -152,7 +163,7 @@ def _joined(parts: Iterable[Rows]) -> Iterator[Rows]:
 def _hard(insert: HttpInserter, end_ms: int) -> None:
     """An order of each hard name, as KOL and as brand, spread over the last day."""
     given = []
-    for number, name in enumerate(HARD):
+    for number, name in enumerate((*HARD, TWIN)):
         paid = 10_000 + number
         given.append(
             order(
