@@ -7,6 +7,8 @@ from typing import Any, Final
 import pytest
 
 from tests.grafana import rendering
+from tests.grafana.boards import Board
+from tests.grafana.looks import findings
 from tests.grafana.rendering import Looks
 
 MINUTE_MS: Final = 60_000
@@ -121,6 +123,32 @@ SAMPLE: Final = board(
 )
 
 
+def wrong_unit() -> Panel:
+    made = people()
+    made["fieldConfig"]["defaults"]["unit"] = "percent"
+    return made
+
+
+def column_that_is_not_there() -> Panel:
+    made = organic()
+    return made | {"options": {"reduceOptions": {"fields": "/^share$/", "calcs": ["last"]}}}
+
+
+def no_word_of_help() -> Panel:
+    made = panel(4, "timeseries", "Nothing yet")
+    del made["fieldConfig"]["defaults"]["noValue"]
+    return made
+
+
+def unknown_variable() -> Panel:
+    return trust() | {"title": "Trust of $blogger"}
+
+
+FAULTY: Final = board(
+    "kol-faulty", unknown_variable(), column_that_is_not_there(), wrong_unit(), no_word_of_help()
+)
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pictures")
@@ -131,7 +159,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Looks:
     if why := rendering.missing():
         pytest.skip(why)
     folder = tmp_path_factory.mktemp("dashboards")
-    boards = {one["uid"]: one for one in (SAMPLE,)}
+    boards = {one["uid"]: one for one in (SAMPLE, FAULTY)}
     for uid, one in boards.items():
         (folder / f"{uid}.json").write_text(json.dumps(one))
     return rendering.render(folder, dict.fromkeys(boards, frames()), pictures)
@@ -174,3 +202,22 @@ def test_without_rows_a_panel_says_what_to_do(looks: Looks, number: str) -> None
 def test_a_picture_is_as_wide_as_a_screen(looks: Looks, pictures: Path) -> None:
     assert looks
     assert int.from_bytes((pictures / "kol-sample.png").read_bytes()[16:20]) == 1280
+
+
+def test_nothing_is_found_on_a_dashboard_without_faults(looks: Looks) -> None:
+    assert not findings(Board(SAMPLE), frames(), looks["kol-sample"])
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("Who is trusted", "at most 0.834 with the unit 'percent': is it a share of one"),
+        ("Organic", "has rows and shows 'No scores in this period. Choose a longer one.'"),
+        ("Nothing yet", "without rows it says 'No data', not what to do"),
+        ("Trust of $blogger", "$blogger stands in its title as it is"),
+    ],
+)
+def test_a_fault_of_a_panel_is_said_in_a_sentence(looks: Looks, where: str, said: str) -> None:
+    found = findings(Board(FAULTY), frames(), looks["kol-faulty"])
+
+    assert [said in one.what for one in found if one.where.endswith(where)] == [True]
