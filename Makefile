@@ -10,7 +10,7 @@ LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --cus
 OFFLINE = { echo "make setup: a download failed: is there a network? Behind a proxy set HTTPS_PROXY, for an index of your own PIP_INDEX_URL and UV_DEFAULT_INDEX (details: above, or $(VENV)/setup.log)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration chaos rollups coverage golden dashboards check-grafana docs migration bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos rollups coverage golden dashboards check-grafana pictures docs migration bench up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -69,6 +69,9 @@ dashboards: setup ## write the JSON of deploy/grafana/dashboards anew
 
 check-grafana: setup ## check the dashboards as far as that goes without Grafana (ARGS="--long": their speed, too)
 	@$(BIN)/python -m tests.grafana $(ARGS)
+
+pictures: setup ## draw the dashboards for the READMEs (ARGS="--out DIR": all of them)
+	@$(BIN)/python -m tests.grafana.pictures $(ARGS)
 
 docs: setup ## write the tables of the READMEs anew
 	@$(BIN)/python -m schemas.tables

@@ -1,0 +1,94 @@
+"""Draw every dashboard with the demo's shop behind it, and keep the pictures the pages show.
+
+    python -m tests.grafana.pictures                  # or `make pictures`
+    python -m tests.grafana.pictures --out DIR        # all of them, in a folder of your own
+    python -m tests.grafana.pictures --frames FILE    # of frames that were written before
+
+What a picture shows wrong is printed one a line; exit code 1 if there is any. Metrics of the
+pipeline are examples: no Prometheus runs here.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from tests.embedded.gateway.running import READER, gateway
+from tests.grafana import rendering, sql, world
+from tests.grafana.boards import FOLDER, GRAFANA, Board, read
+from tests.grafana.looks import findings
+from tests.integration.engine import fresh
+
+KEPT: Final = tuple(
+    f"kol-{name}{language}" for name in ("overview", "attribution") for language in ("", "-zh")
+)
+PLACE: Final = GRAFANA / "pictures"
+UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": sql.DAY}
+
+
+def span_of(board: Board) -> int:
+    """How many milliseconds a dashboard shows as it opens.
+
+    >>> span_of(Board({"time": {"from": "now-28d", "to": "now"}})) // sql.DAY
+    28
+    """
+    since = str(board.json["time"]["from"]).removeprefix("now-")
+    return int(since[:-1]) * UNITS_MS[since[-1]]
+
+
+def asked(boards: list[Board]) -> dict[str, Any]:
+    """What every panel shows as its dashboard opens, of three months of the demo's shop."""
+    with tempfile.TemporaryDirectory() as folder, gateway(Path(folder)) as server:
+        end = world.evening_before(time.time_ns() // 1_000_000)
+        owner = fresh(server, "shop")
+        sys.stderr.write("· three months of the demo's shop\n")
+        world.fill(owner, end)
+        owner.close()
+        client = server.client(READER, database="shop")
+        try:
+            found: dict[str, Any] = {}
+            for board in boards:
+                found |= sql.frames_of([board], client, end, span_of(board))
+        finally:
+            client.close()
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Draw; the exit code."""
+    about, _, more = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.grafana.pictures",
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, help=f"all pictures; else some in {PLACE.name}")
+    parser.add_argument("--frames", type=Path, help="written before, by python -m tests.grafana")
+    given = parser.parse_args(arguments)
+    if (why := rendering.missing()) and rendering.INSTALL in why:
+        sys.stderr.write(f"{why}\n")
+        return 1
+    boards = read()
+    frames = json.loads(given.frames.read_text("utf-8")) if given.frames else asked(boards)
+    sys.stderr.write(f"· {len(frames)} pictures\n")
+    with tempfile.TemporaryDirectory() as folder:
+        out = given.out or Path(folder)
+        looks = rendering.render(FOLDER, frames, out)
+        if not given.out:
+            PLACE.mkdir(exist_ok=True)
+            for uid in KEPT:
+                shutil.copy(out / f"{uid}.png", PLACE)
+    drawn = [board for board in boards if board.uid in looks]
+    wrong = [one for board in drawn for one in findings(board, frames[board.uid], looks[board.uid])]
+    for one in wrong:
+        sys.stdout.write(f"{one}\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
