@@ -339,7 +339,6 @@ def refunds(say: Say) -> AnyPanel:
             },
         ),
         over_time(REFUNDS),
-        bars=True,
     )
 
 
