@@ -1,6 +1,7 @@
-"""Refunds by both dates: what the views say adds up, to the cent, for every order and KOL."""
+"""Credits, and refunds by both dates: what the views say adds up, to the cent, for every order."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from schemas.codec import decode
 from schemas.rows import MODELS, Rows
 from sinks.clickhouse import ClickHouse
 from sinks.connection import ConnectionSettings
+from sinks.migrate import migration_files, variables
+from sinks.statements import views_after
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from tests.builders import KEY
@@ -169,6 +172,47 @@ def test_what_was_bought_is_what_the_payment_said(client: Client, expected: Expe
     )
 
     assert found == expected.product_rows()
+
+
+BY_MODEL = ("v_order_credit", "v_refund_credit")
+AMOUNTS = r"\b(?:credit|refunded)_(?!cents\b|at\b)\w+"
+
+
+@pytest.mark.parametrize("view", BY_MODEL)
+def test_a_view_of_six_models_shows_what_it_showed_by_one_select(client: Client, view: str) -> None:
+    shown = views_after(file for file in migration_files() if file.number <= 22)[view]
+    for name, value in variables("refunds").items():
+        shown = shown.replace(f"${{{name}}}", value)
+    client.command(f"CREATE OR REPLACE VIEW former {shown}")
+
+    found, former = (counted(client, f"SELECT * FROM {name}") for name in (view, "former"))  # noqa: S608  # names of ours
+
+    assert sum(found.values()) > 1_000
+    assert found == former
+    described = (client.query(f"DESCRIBE {name}").result_rows for name in (view, "former"))
+    assert len({tuple(column[:2] for column in columns) for columns in described}) == 1
+
+
+@pytest.mark.parametrize("view", BY_MODEL)
+def test_a_model_is_one_select_over_what_is_of_it(view: str) -> None:
+    selects = views_after(migration_files())[view].split("UNION ALL")
+
+    named = [
+        (re.findall(r"'(\w+)' AS model", select), set(re.findall(AMOUNTS, select)))
+        for select in selects
+    ]
+    assert named == [([model], {f"credit_{model}", f"refunded_{model}"}) for model in MODELS]
+
+
+@pytest.mark.parametrize("view", BY_MODEL)
+def test_who_asks_for_some_models_reads_nothing_of_the_others(client: Client, view: str) -> None:
+    def reading(condition: str) -> int:
+        asked = f"EXPLAIN indexes = 1 SELECT * FROM {view} WHERE {condition}"  # noqa: S608  # ours
+        return sum("PrimaryKey" in line for (line,) in client.query(asked).result_rows)
+
+    assert reading("model = 'linear' AND brand_id = 'b'") == 1
+    assert reading("model IN ('last', 'linear')") == 2
+    assert reading("brand_id = 'b'") == len(MODELS)
 
 
 SOURCE = "model, kol_id, ordered_at, refunded_at, refunded_cents"
