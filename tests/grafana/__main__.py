@@ -84,19 +84,17 @@ def _on_the_engine(server: Server, boards: list[Board], given: argparse.Namespac
     progress("three months of the demo's shop")
     world.fill(owner, end)
     owner.close()
-    with reading(server, FULL) as client:
-        checked = sql.check(boards, client, end, progress=progress)
+    fresh(server, EMPTY).close()
+    with reading(server, FULL) as client, reading(server, EMPTY) as nothing:
+        checked = sql.check(boards, client, end, nothing=nothing, progress=progress)
         slowest = f"the slowest {checked.slowest_ms:.0f} ms"
         progress(f"{checked.statements} statements, {slowest}")
         if given.frames:
             frames = sql.frames_of(boards, client, end, given.days * sql.DAY)
             given.frames.write_text(json.dumps(frames, ensure_ascii=False), "utf-8")
-    found = checked.findings
-    fresh(server, EMPTY).close()
-    progress("an empty database")
-    with reading(server, EMPTY) as client:
-        found += sql.check(boards, client, end, has_data=False).findings
-    return found + (_long(server, boards, given) if given.long else [])
+        progress("an empty database")
+        found = sql.check(boards, nothing, end, has_data=False, varied=()).findings
+    return checked.findings + found + (_long(server, boards, given) if given.long else [])
 
 
 def _long(server: Server, boards: list[Board], given: argparse.Namespace) -> list[Finding]:

@@ -7,7 +7,7 @@ A statement is run once, however many panels ask it.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -37,7 +37,7 @@ from tests.grafana.variables import (
 
 MINUTE, DAY = 60_000, 86_400_000
 SPANS: Final = {"15 min": 15 * MINUTE, "24 h": DAY, "90 d": 90 * DAY}
-VARIED: Final = {"24 h"}  # where all is chosen in every way
+VARIED: Final = frozenset({"24 h"})  # where all is chosen in every way
 OPENED: Final = "as it opens"
 POINTS: Final = 600  # as wide as a panel of half a screen
 STEPS: Final = (  # what Grafana rounds an interval to: up to a limit, in milliseconds
@@ -328,8 +328,9 @@ def check(
     client: Client,
     end_ms: int,
     *,
+    nothing: Client | None = None,
     has_data: bool = True,
-    spans: Mapping[str, int] = SPANS,
+    varied: Collection[str] = VARIED,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Checked:
     """Ask everything that dashboards ask; gives what is wrong.
@@ -338,8 +339,9 @@ def check(
         boards: the dashboards.
         client: with the rights of a reader.
         end_ms: where the ranges end.
+        nothing: the same of an empty database: what is said there too is no row of other times.
         has_data: whether rows are to come back; else only no refusal.
-        spans: name -> length of each range, in milliseconds.
+        varied: ranges of `SPANS` for which all is chosen in every way.
         progress: told what is going on.
 
     """
@@ -348,26 +350,35 @@ def check(
         progress(board.uid)
         with_rows: set[str] = set()
         said: dict[Finding, str] = {}  # when it was found first
-        for name, length in spans.items():
-            for found, when in _check_span(board, engine, (name, length), end_ms, with_rows):
+        for name in SPANS:
+            asked = _check_span(board, engine, name, end_ms, with_rows, is_varied=name in varied)
+            for found, when in asked:
                 said.setdefault(found, when)
         checked.findings += [Finding(one.where, f"{one.what} [{at}]") for one, at in said.items()]
-        if has_data:
+        if has_data and varied and not _is_translated(board):
             checked.findings += _check_rows(board, with_rows)
-            checked.findings += _check_bounds(board, engine, end_ms)
+        if has_data and not _is_translated(board):
+            empty = None if nothing is None else Engine(nothing)
+            checked.findings += _check_bounds(board, engine, empty, end_ms)
     checked.statements = len(engine.known)
     checked.slowest_ms = max((one.ms for one in engine.known.values()), default=0.0)
     return checked
 
 
-def _check_span(
-    board: Board, engine: Engine, named: tuple[str, int], end_ms: int, with_rows: set[str]
+def _check_span(  # what is asked, and where
+    board: Board,
+    engine: Engine,
+    name: str,
+    end_ms: int,
+    with_rows: set[str],
+    *,
+    is_varied: bool,
 ) -> Iterator[tuple[Finding, str]]:
     """Everything in one range; a dashboard in another language only as it opens."""
-    name, length = named
-    is_first = not board.uid.endswith("-zh")
+    length = SPANS[name]
     options, asked = options_of(board, engine, range_of(length, end_ms))
-    ways = options.all_ways() if name in VARIED and is_first else [(OPENED, options.opened())]
+    in_every_way = is_varied and not _is_translated(board)
+    ways = options.all_ways() if in_every_way else [(OPENED, options.opened())]
     for way, choices in ways:
         for panel in board.panels:
             span = range_of(length, end_ms, least_interval(panel))
@@ -390,6 +401,11 @@ def _check_span(
             yield Finding(one.where, fault), f"query {one.target.ref}, {one.said}"
 
 
+def _is_translated(board: Board) -> bool:
+    """Whether it asks what another asks, with other words."""
+    return board.uid.endswith("-zh")
+
+
 def _place(where: str, target: Target) -> str:
     return f"{where} [{target.ref}]"
 
@@ -403,16 +419,22 @@ def _check_rows(board: Board, with_rows: set[str]) -> Iterator[Finding]:
                 yield Finding(panel.where, said)
 
 
-def _check_bounds(board: Board, engine: Engine, end_ms: int) -> Iterator[Finding]:
+def _check_bounds(
+    board: Board, engine: Engine, empty: Engine | None, end_ms: int
+) -> Iterator[Finding]:
     """In a range where nothing happened a panel shows nothing of other times."""
-    options, _ = options_of(board, engine, range_of(90 * DAY, end_ms))
+    options, _ = options_of(board, engine, range_of(DAY, end_ms))
     for panel in board.panels:
         for target in panel.targets:
-            if target.sql and not _is_timeless(target.sql):
-                answer = run(target, options.opened(), engine, LONG_AGO)
-                if any(_says_something(row, answer.types) for row in answer.rows):
-                    said = f"query {target.ref} shows rows of other times in a range without any"
-                    yield Finding(panel.where, said)
+            if not target.sql or _is_timeless(target.sql):
+                continue
+            answer = run(target, options.opened(), engine, LONG_AGO)
+            says_something = any(_says_something(row, answer.types) for row in answer.rows)
+            if says_something and empty is not None:
+                says_something = answer.rows != run(target, options.opened(), empty, LONG_AGO).rows
+            if says_something:
+                said = f"query {target.ref} shows rows of other times in a range without any"
+                yield Finding(panel.where, said)
 
 
 def _is_timeless(sql: str) -> bool:
