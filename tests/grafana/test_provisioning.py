@@ -11,7 +11,7 @@ import yaml
 
 from deploy.grafana.__main__ import DASHBOARDS
 from deploy.grafana.queries import clickhouse_source, prometheus_source
-from schemas.letters import NEW
+from schemas.letters import DROPPED, NEW
 from sinks.grants import grants
 from streams.operations.connect import datasources as connected
 from streams.settings import PREFIX, ClickHouse
@@ -203,15 +203,49 @@ def test_a_brand_that_is_given_back_far_more_than_usual_is_named(world: Accounts
         name = f"'~brand:{brand}'"
         world.rows(f"{days} {name}, today() - 2 - number, 200, {usual}, 1 FROM numbers(20)")
         world.rows(f"{minutes} {name}, now() - 7200, 200, {now}, 1")
-    world.rows(
-        "INSERT INTO kol.rollup_floor (target, bucket, settled, version)"
-        " SELECT 'cell_1d', toDateTime(today() - 2 - number, 'UTC'), 1, 1 FROM numbers(20)"
-    )
+    settled_days(world)
 
     found = said(world, "kol-refunds-of-a-brand")
 
     assert found == {"calm": 0, "hot": 3, "small": 0}
     assert found["hot"] > threshold("kol-refunds-of-a-brand")
+
+
+@on_the_engine
+def test_refunds_that_follow_the_orders_of_a_promotion_are_expected(world: Accounts) -> None:
+    """Ten days' orders three days ago; what is given back of them comes now, in a calm day."""
+    days = "INSERT INTO kol.cell_1d (kol_id, day, orders, refunds, version) SELECT"
+    each = "'~brand:sale', today() - 2 - number, if(number = 1, 2000, 200), 40, 1"
+    world.rows(f"{days} {each} FROM numbers(20)")
+    world.rows(
+        "INSERT INTO kol.minute_cell (kol_id, minute, orders, refunds, version)"
+        " SELECT '~brand:sale', now() - 7200, 200, 80, 1"
+    )
+    settled_days(world)
+
+    found = said(world, "kol-refunds-of-a-brand")
+    assert found["sale"] <= threshold("kol-refunds-of-a-brand")
+
+
+@on_the_engine
+def test_a_brand_of_three_days_is_measured_by_three_days(world: Accounts) -> None:
+    days = "INSERT INTO kol.cell_1d (kol_id, day, orders, refunds, version) SELECT"
+    each = "'~brand:new', today() - 2 - number, 200, 40, 1"
+    world.rows(f"{days} {each} FROM numbers(2)")
+    world.rows(
+        "INSERT INTO kol.minute_cell (kol_id, minute, orders, refunds, version)"
+        " SELECT '~brand:new', now() - 7200, 200, 50, 1"
+    )
+    settled_days(world)
+
+    assert said(world, "kol-refunds-of-a-brand") == {"new": 0}
+
+
+def settled_days(world: Accounts) -> None:
+    world.rows(
+        "INSERT INTO kol.rollup_floor (target, bucket, settled, version)"
+        " SELECT 'cell_1d', toDateTime(today() - 2 - number, 'UTC'), 1, 1 FROM numbers(20)"
+    )
 
 
 def orders(world: Accounts, count: int, *, kol: str, hours: int = 1) -> None:
@@ -230,6 +264,7 @@ def orders(world: Accounts, count: int, *, kol: str, hours: int = 1) -> None:
 def test_orders_that_nobody_earns_are_told_and_one_that_a_kol_earns_ends_it(
     world: Accounts,
 ) -> None:
+    behaviour(world, hours=1)
     orders(world, 20, kol="", hours=7)
     assert said(world, "kol-nobody-earns") == {"": 0}
 
@@ -241,18 +276,42 @@ def test_orders_that_nobody_earns_are_told_and_one_that_a_kol_earns_ends_it(
     assert said(world, "kol-nobody-earns") == {"": 0}
 
 
-def letters(world: Accounts, topic: str, count: int, state: str = NEW, minutes: int = 5) -> None:
+def behaviour(world: Accounts, hours: int, kol: str = "kol-a") -> None:
+    world.rows(
+        "INSERT INTO kol.minute_cell (kol_id, minute, events, orders, version)"
+        f" SELECT '{kol}', now() - toIntervalHour({hours}), 1, 0, 1"
+    )
+
+
+@on_the_engine
+def test_orders_without_behaviour_are_told_though_older_touches_earn_them(world: Accounts) -> None:
+    orders(world, 20, kol="kol-a")
+    behaviour(world, hours=7)
+    behaviour(world, hours=1, kol="~brand:calm")
+    assert said(world, "kol-nobody-earns")[""] > threshold("kol-nobody-earns")
+
+    behaviour(world, hours=2)
+    assert said(world, "kol-nobody-earns") == {"": 0}
+
+
+def letters(  # as many as asked for, of one moment
+    world: Accounts,
+    topic: str,
+    count: int,
+    state: str = NEW,
+    minutes: int = 5,
+    reason: str = "not_json",
+) -> None:
     columns = "topic, partition, offset, target, at, reason, state, version"
     insert = f"INSERT INTO kol.dead_letter ({columns}) SELECT"
     place = f"'{topic}', {minutes}, number, 'input', now64(3) - toIntervalMinute({minutes})"
-    world.rows(f"{insert} {place}, 'not_json', '{state}', 1 FROM numbers({count})")
+    world.rows(f"{insert} {place}, '{reason}', '{state}', 1 FROM numbers({count})")
 
 
 @on_the_engine
 def test_a_purchase_that_is_refused_is_told_until_it_is_sent_again(world: Accounts) -> None:
     letters(world, "purchases", 3, state="retried")
     letters(world, "clickstream", 3)
-    letters(world, "purchases", 1, minutes=61)
     assert said(world, "kol-purchases-refused") == {"": 0}
 
     letters(world, "purchases", 1, minutes=59)
@@ -260,8 +319,24 @@ def test_a_purchase_that_is_refused_is_told_until_it_is_sent_again(world: Accoun
 
 
 @on_the_engine
+def test_a_purchase_that_a_worker_came_to_days_later_is_told(world: Accounts) -> None:
+    letters(world, "purchases", 1, minutes=25 * 24 * 60)
+
+    assert said(world, "kol-purchases-refused") == {"": 1}
+
+
+@on_the_engine
+@pytest.mark.parametrize("uid", ["kol-purchases-refused", "kol-many-dead-letters"])
+def test_what_was_dropped_was_not_refused(uid: str, world: Accounts) -> None:
+    for reason in DROPPED:
+        letters(world, "purchases", 101, reason=reason, minutes=len(reason))
+
+    assert not [value for value in said(world, uid).values() if value]
+
+
+@on_the_engine
 def test_many_dead_letters_of_a_topic_and_reason_are_told(world: Accounts) -> None:
-    letters(world, "clickstream", 101)
+    letters(world, "clickstream", 101, minutes=2 * 24 * 60)
     letters(world, "purchases", 99)
     found = said(world, "kol-many-dead-letters")
 
