@@ -1,7 +1,7 @@
 """The dashboard of the pipeline: is it quick, complete and safe, and what holds it up.
 
 Everything here is asked of Prometheus, from the metrics of workers and trainers
-(`streams/README.md`). `SHOWN` has the panels in the order of reading.
+(`streams/README.md`). Panels in the order of reading: `NOW` has the numbers, `OVER_TIME` the rest.
 """
 
 from collections.abc import Sequence
@@ -63,19 +63,21 @@ class Shown:
     unit: str = COUNT
     steps: Sequence[Step] = ()
     empty: Text = EMPTY
-    is_number: bool = False
     stacked: bool = False
     decimals: int | None = None
     span: int = 8
-    high: float | None = None
 
 
 def dashboard(say: Say) -> shapes.Dashboard:
     """The pipeline in a language."""
-    return assembled(NAME, say, ABOUT, [], [_panel(one, say) for one in SHOWN], "now-6h")
+    panels = [
+        *(_panel(one, say, is_number=True) for one in NOW),
+        *(_panel(one, say, is_number=False) for one in OVER_TIME),
+    ]
+    return assembled(NAME, say, ABOUT, [], panels, "now-6h")
 
 
-def _panel(one: Shown, say: Say) -> AnyPanel:
+def _panel(one: Shown, say: Say, *, is_number: bool) -> AnyPanel:
     head = Head(
         title=say(one.title),
         about=say(one.about),
@@ -83,15 +85,14 @@ def _panel(one: Shown, say: Say) -> AnyPanel:
         unit=one.unit,
         decimals=one.decimals,
         span=one.span,
-        height=4 if one.is_number else 8,
+        height=4 if is_number else 8,
         steps=one.steps,
-        high=one.high,
     )
     targets = [
-        promql(expr, name if isinstance(name, str) else say(name), ref)
+        promql(expr, name if isinstance(name, str) else say(name), ref, now=is_number)
         for (expr, name), ref in zip(one.asks, "ABCDEFGH", strict=False)
     ]
-    if one.is_number:
+    if is_number:
         return number(head, *targets)
     dashed = [say(OBJECTIVE)] if any(name == OBJECTIVE for _, name in one.asks) else []
     return series(head, *targets, stacked=one.stacked, dashed=dashed)
@@ -156,9 +157,8 @@ NOW: Final = (
             "Prometheus 此刻能抓取到的 worker 数，精确值。每个分区同一时刻只由一个 worker 读取；"
             "少了一个，其余的在 30 秒后接管它的分区。",
         ),
-        asks=[("count(kol_build_info)", "")],
+        asks=[("count(kol_build_info) or vector(0)", "")],
         steps=(Step("red"), Step("green", 1)),
-        is_number=True,
         span=3,
     ),
     Shown(
@@ -174,15 +174,13 @@ NOW: Final = (
         unit=SECONDS,
         decimals=2,
         steps=_BEYOND_P99,
-        is_number=True,
         span=4,
     ),
     Shown(
         title=Text("Error budget used", "错误预算已用"),
         about=Text(
             f"Rejected messages of the period, against the {REJECTED:.1%} that may be: at 100 % "
-            "the "
-            "period has used up what it may. Exact counts; dropped duplicates are no errors.",
+            "the period has used up what it may. Exact counts; dropped duplicates are no errors.",
             f"时段内被拒收的消息占允许比例（{REJECTED:.1%}）的多少：达到 100% 表示预算用完。"
             "精确计数；重复消息被丢弃不算错误。",
         ),
@@ -190,7 +188,6 @@ NOW: Final = (
         unit=SHARE,
         decimals=0,
         steps=(Step("green"), Step("orange", 0.5), Step("red", 1)),
-        is_number=True,
         span=4,
     ),
     Shown(
@@ -202,7 +199,6 @@ NOW: Final = (
             "见“被挡住的消息”。",
         ),
         asks=[("sum(kol_lag_events)", "")],
-        is_number=True,
         span=3,
     ),
     Shown(
@@ -216,16 +212,14 @@ NOW: Final = (
         asks=[(age("kol_watermark_timestamp_seconds"), "")],
         unit=SECONDS,
         decimals=0,
-        is_number=True,
         span=3,
     ),
     Shown(
         title=Text("Snapshot age", "最旧的快照"),
         about=Text(
             "Age of the oldest newest snapshot of a partition: what a crash would read again. It "
-            "is "
-            "taken every 5 s (KOL_WORKER__SNAPSHOT_SECONDS), later where it would cost more than a "
-            "fifth of a core; a partition without new messages needs none and gets older.",
+            "is taken every 5 s (KOL_WORKER__SNAPSHOT_SECONDS), later where it would cost more "
+            "than a fifth of a core; a partition without new messages needs none and gets older.",
             "各分区最新快照中最旧的一个的年龄：崩溃后需要重读的部分。默认每 5 秒一次"
             "（KOL_WORKER__SNAPSHOT_SECONDS），若开销超过五分之一个核则推迟；"
             "没有新消息的分区不需要快照，年龄会增长。",
@@ -233,7 +227,6 @@ NOW: Final = (
         asks=[(age("kol_snapshot_timestamp_seconds"), "")],
         unit=SECONDS,
         decimals=0,
-        is_number=True,
         span=3,
     ),
     Shown(
@@ -243,12 +236,10 @@ NOW: Final = (
             "Retrying ends by itself once ClickHouse answers; a stopped worker says why in its "
             "log.",
             "正在重试或已停止写入的表的数量，所有 worker 合计，精确值。ClickHouse "
-            "恢复后重试会自行结束；"
-            "停止的 worker 会在日志中说明原因。",
+            "恢复后重试会自行结束；停止的 worker 会在日志中说明原因。",
         ),
         asks=[('sum(kol_sink_state{state=~"retrying|stopped"})', "")],
         steps=_ANY_IS_BAD,
-        is_number=True,
         span=4,
     ),
 )
@@ -259,11 +250,9 @@ FLOW: Final = (
         about=Text(
             "From a message's append to the broker until its rows are acknowledged by ClickHouse. "
             f"Objectives: p50 {P50_SECONDS:g} s, p99 {P99_SECONDS:g} s. From buckets 25 % apart, "
-            "so "
-            "exact to about a tenth; a message that is read again after a restart counts again.",
-            "从消息写入 broker 到其行被 ClickHouse 确认。"
-            f"目标：p50 {P50_SECONDS:g} 秒，p99 {P99_SECONDS:g} 秒。由间隔 25% 的分桶插值得出，"
-            "误差约十分之一；"
+            "so exact to about a tenth; a message that is read again after a restart counts again.",
+            f"从消息写入 broker 到其行被 ClickHouse 确认。目标：p50 {P50_SECONDS:g} 秒，p99 "
+            f"{P99_SECONDS:g} 秒。由间隔 25% 的分桶插值得出，误差约十分之一；"
             "重启后重读的消息会再计一次。",
         ),
         asks=[
@@ -278,8 +267,7 @@ FLOW: Final = (
         title=Text("Events by door", "各出口的事件数"),
         about=Text(
             "Messages that workers accepted or dropped, per second, and why. Exact; after a "
-            "restart "
-            "what is read again counts again, totals since the log began are in v_door.",
+            "restart what is read again counts again, totals since the log began are in v_door.",
             "worker 每秒接受或丢弃的消息数及去向。精确值；重启后重读的会再计一次，"
             "自日志开始的总数见 v_door。",
         ),
@@ -308,8 +296,7 @@ FLOW: Final = (
         title=Text("Rejected by reason", "拒收原因"),
         about=Text(
             "Messages rejected per minute, by topic and reason. Each is a dead letter: kol dlq "
-            "list "
-            "has them, kol dlq retry sends them again once the cause is mended.",
+            "list has them, kol dlq retry sends them again once the cause is mended.",
             "每分钟被拒收的消息数，按 topic 和原因。每条都成为死信：用 kol dlq list 查看，"
             "原因修好后用 kol dlq retry 重发。",
         ),
@@ -323,8 +310,7 @@ FLOW: Final = (
         title=Text("Lag by topic", "各 topic 的积压"),
         about=Text(
             "Messages not read yet. It rises while a worker restarts and falls faster than it "
-            "rose; "
-            "one that rises for long needs one more worker.",
+            "rose; one that rises for long needs one more worker.",
             "尚未读取的消息数。worker 重启时上升，之后下降得比上升快；长时间上升说明需要增加 "
             "worker。",
         ),
@@ -334,8 +320,7 @@ FLOW: Final = (
         title=Text("Messages held back", "被挡住的消息"),
         about=Text(
             "Messages behind a producer's transaction that has been open for seconds: they cannot "
-            "be "
-            "read yet. kol status names the producer.",
+            "be read yet. kol status names the producer.",
             "位于生产者未结束事务之后、暂时不能读取的消息数（事务已持续数秒）。kol status "
             "会指出是哪个生产者。",
         ),
@@ -352,7 +337,7 @@ FLOW: Final = (
         ),
         asks=[
             (rate("kol_backpressure_seconds_total", "instance"), "ClickHouse {{instance}}"),
-            (rate("kol_read_ahead_seconds_total", "topic"), "{{topic}}"),
+            (rate("kol_read_ahead_seconds_total", "instance", "topic"), "{{topic}} {{instance}}"),
         ],
         unit=SHARE,
     ),
@@ -360,8 +345,7 @@ FLOW: Final = (
         title=Text("Folded, not yet acknowledged", "已处理、未确认的消息"),
         about=Text(
             "Messages whose rows ClickHouse has not acknowledged, by worker, and rows of event "
-            "that "
-            f"wait. Above {MOST_MESSAGES:,} messages reading pauses "
+            f"that wait. Above {MOST_MESSAGES:,} messages reading pauses "
             "(KOL_WORKER__WAITING_MESSAGES).",
             "行尚未被 ClickHouse 确认的消息数（按 worker），以及等待写入的 event 行数。"
             f"超过 {MOST_MESSAGES:,} 条消息时暂停读取（KOL_WORKER__WAITING_MESSAGES）。",
@@ -384,10 +368,8 @@ SAFE: Final = (
         title=Text("Watermark behind the clock", "水位线落后时钟"),
         about=Text(
             "How far event time of the slowest partition of each side is behind. A minute closes, "
-            "and "
-            "its scores become final, when the watermark passes it.",
-            "每一侧最慢分区的事件时间落后多少。水位线越过某一分钟时，该分钟关闭，其评分成为最终值。"
-            "",
+            "and its scores become final, when the watermark passes it.",
+            "每一侧最慢分区的事件时间落后多少。水位线越过某一分钟时，该分钟关闭，其评分成为最终值。",
         ),
         asks=[(age("kol_watermark_timestamp_seconds", "side"), "{{side}}")],
         unit=SECONDS,
@@ -396,8 +378,7 @@ SAFE: Final = (
         title=Text("Since the last commit", "距上次提交"),
         about=Text(
             "Age of the oldest commit of a partition, by topic. What is committed is in ClickHouse "
-            "and "
-            "in a snapshot. A topic without new messages gets older, and nothing is wrong.",
+            "and in a snapshot. A topic without new messages gets older, and nothing is wrong.",
             "各 topic 分区中最旧的一次提交的年龄。已提交意味着已进入 ClickHouse 和快照。"
             "没有新消息的 topic 年龄会增长，属正常。",
         ),
@@ -429,8 +410,7 @@ SAFE: Final = (
         title=Text("Snapshots written", "快照写入量"),
         about=Text(
             "Bytes per second written to the state topics, by side. Exact. Chunks that did not "
-            "change "
-            "are not written again.",
+            "change are not written again.",
             "每秒写入状态 topic 的字节数，按侧，精确值。没有变化的块不会重写。",
         ),
         asks=[(rate("kol_snapshot_bytes_total", "side"), "{{side}}")],
@@ -464,8 +444,7 @@ SINKS: Final = (
         title=Text("Rows written", "写入行数"),
         about=Text(
             "Rows acknowledged per second, by table. A row replaces the former one with its key, "
-            "so "
-            "this is more than a table grows by.",
+            "so this is more than a table grows by.",
             "每秒得到确认的行数，按表。一行会取代同键的旧行，所以这个数大于表的增长。",
         ),
         asks=[(f"{rate('kol_sink_rows_total', 'table')} > 0", "{{table}}")],
@@ -475,8 +454,7 @@ SINKS: Final = (
         title=Text("Inserts tried again", "重试的写入"),
         about=Text(
             "Inserts that failed and were tried again, per minute, by table. An insert whose "
-            "answer was "
-            "lost counts once in the tables all the same.",
+            "answer was lost counts once in the tables all the same.",
             "每分钟失败后重试的写入次数，按表。回应丢失的写入在表中也只计一次。",
         ),
         asks=[(f"60 * ({rate('kol_sink_retries_total', 'table')}) > 0", "{{table}}")],
@@ -497,8 +475,7 @@ SINKS: Final = (
         title=Text("State of the sinks", "sink 状态"),
         about=Text(
             "How many sinks are in each state, over tables and workers: ok, retrying (ends by "
-            "itself), "
-            "stopped (a person is needed; the log says why).",
+            "itself), stopped (a person is needed; the log says why).",
             "处于各状态的 sink 数（按表和 worker 合计）：ok 正常，retrying 重试中（会自行结束），"
             "stopped 已停止（需要人工处理，日志说明原因）。",
         ),
@@ -508,8 +485,7 @@ SINKS: Final = (
         title=Text("Rows refused", "被拒绝的行"),
         about=Text(
             "Rows that ClickHouse refused, by table and reason. Each is a dead letter with the "
-            "row; the "
-            "others of its insert are written.",
+            "row; the others of its insert are written.",
             "被 ClickHouse 拒绝的行数，按表和原因。每行都成为带内容的死信；同批其他行照常写入。",
         ),
         asks=[(f"{rise('kol_rows_refused_total', 'table', 'reason')} > 0", "{{table}} {{reason}}")],
@@ -522,8 +498,7 @@ SIZE: Final = (
         title=Text("Memory", "内存"),
         about=Text(
             "Memory of each process, and of that the arrays of each side, over its partitions. "
-            "Exact. "
-            "Arrays grow with users and KOLs of the last weeks.",
+            "Exact. Arrays grow with users and KOLs of the last weeks.",
             "各进程的内存，以及其中每一侧的数组（所有分区合计），精确值。数组随最近几周的用户和 "
             "KOL 数增长。",
         ),
@@ -540,10 +515,8 @@ SIZE: Final = (
         title=Text("Names and open minutes", "名称与未关闭的分钟"),
         about=Text(
             "KOLs, brands and words of orders in memory, by side, and minutes of KOLs that can "
-            "still "
-            "change. Names that keep growing: a producer invents them. Minutes that keep growing: "
-            "a "
-            "source partition is behind.",
+            "still change. Names that keep growing: a producer invents them. Minutes that keep "
+            "growing: a source partition is behind.",
             "内存中的 KOL、品牌和订单词汇数（按侧），以及仍可能变化的 KOL 分钟数。名称持续增长："
             "生产者在凭空造名；分钟持续增长：有源分区落后。",
         ),
@@ -601,8 +574,7 @@ TRAINER: Final = (
         title=Text("Trainer: since the last turn", "trainer：距上次成功"),
         about=Text(
             "Time since each turn of the trainer last succeeded, of whichever process: roll-ups "
-            "and "
-            "dimensions every 5 s, consents each hour, the night's once a day.",
+            "and dimensions every 5 s, consents each hour, the night's once a day.",
             "trainer 各任务距上次成功的时间（不论由哪个进程完成）：汇总和维度每 5 秒，授权每小时，"
             "夜间任务每天一次。",
         ),
@@ -614,8 +586,7 @@ TRAINER: Final = (
         title=Text("Trainer: time of a turn", "trainer：每次耗时"),
         about=Text(
             "Time of a turn that succeeded, p99. The next one comes five times as long later, so "
-            "that "
-            "is more than its usual pause. From wide buckets, so roughly.",
+            "that is more than its usual pause. From wide buckets, so roughly.",
             "成功的一次任务的耗时 p99。若五倍耗时长于平时的间隔，下一次就在五倍耗时之后。"
             "由较宽的分桶插值，只是大致值。",
         ),
@@ -663,8 +634,7 @@ TRAINER: Final = (
         title=Text("Numbers kept back, holders", "被扣留的编号与持锁者"),
         about=Text(
             "Kinds whose change is kept back: 0 is right. Trainers that hold the lock: 1 is right, "
-            "any "
-            "others stand by.",
+            "any others stand by.",
             "变化被扣留的种类数：应为 0。持锁的 trainer 数：应为 1，其余待命。",
         ),
         asks=[
@@ -678,4 +648,4 @@ TRAINER: Final = (
     ),
 )
 
-SHOWN: Final = (*NOW, *FLOW, *SAFE, *SINKS, *SIZE, *TRAINER)
+OVER_TIME: Final = (*FLOW, *SAFE, *SINKS, *SIZE, *TRAINER)

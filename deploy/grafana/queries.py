@@ -67,17 +67,20 @@ def rows(sql: str, ref: str = "A") -> ClickHouse:
     return ClickHouse(written(sql), ref, TABLE)
 
 
-def promql(expr: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
-    """A range query of Prometheus."""
-    return (
+def promql(expr: str, legend: str, ref: str = "A", *, now: bool = False) -> prometheus.Dataquery:
+    """A query of Prometheus: over the period, or at its end alone.
+
+    The last value of a period stands for as long as the period is, whoever has died since.
+    """
+    query = (
         prometheus.Dataquery()
         .expr(expr)
         .legend_format(legend)
         .ref_id(ref)
         .format(PromQueryFormat.TIME_SERIES)
         .datasource(prometheus_source())
-        .range()
     )
+    return query.instant() if now else query.range()
 
 
 def written(sql: str) -> str:

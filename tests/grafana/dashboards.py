@@ -42,6 +42,7 @@ from tests.grafana.macros import (
 from tests.grafana.variables import Choice, references
 
 DRAWN: Final = {"timeseries", "stat", "table", "bargauge", "text"}  # what is rendered in tests
+NUMBERS: Final = {"stat", "bargauge"}  # which show one value of a series
 TRANSFORMED: Final[frozenset[str]] = frozenset()  # transformations that are rendered in tests
 BUILT_IN: Final = {"-- Grafana --", "grafana", "-- Mixed --", "-- Dashboard --"}
 SPAN: Final = Range(1_767_225_600_123, 1_767_229_200_456, 60_000)
@@ -264,6 +265,17 @@ def asking_metrics_that_exist(boards: Boards) -> Iterator[Finding]:
                     yield Finding(panel.where, "a target of Prometheus without an expression")
 
 
+def with_numbers_of_now(boards: Boards) -> Iterator[Finding]:
+    """A number of Prometheus is asked at the end of the range: a dead process has no last value."""
+    for panel in _panels(boards):
+        if panel.kind not in NUMBERS:
+            continue
+        for target in panel.targets:
+            if target.promql and (target.json.get("range") or not target.json.get("instant")):
+                told = "its number is the last of a range, and outlives its process: ask instant"
+                yield Finding(panel.where, told)
+
+
 def with_variables_that_exist(boards: Boards) -> Iterator[Finding]:
     """Statements, titles and links name variables of their dashboard, in formats that are safe."""
     for board in boards:
@@ -392,6 +404,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     linked,
     of_provisioned_sources,
     asking_metrics_that_exist,
+    with_numbers_of_now,
     with_variables_that_exist,
     asking_views_in_the_range,
     with_macros_that_fit,

@@ -57,6 +57,8 @@ def examples(panel: Panel, target: Target, span: Range) -> list[Frame]:
     unit = panel.unit_of("") or "none"
     step = max(1_000, (span.to_ms - span.from_ms) // POINTS)
     moments = list(range(span.from_ms, span.to_ms + 1, step))
+    if target.json.get("instant"):
+        moments = [span.to_ms]
     frames = []
     for number, labels in enumerate(_series(target.promql)):
         values = [_value(unit, number, at / 3.6e6, target) for at in moments]

@@ -120,6 +120,10 @@ FAULTS: dict[str, tuple[Callable[[Json], None], str]] = {
         _sql(3, "kol_end_to_end_latency_seconds_bucket", "kol_memory_bytes"),
         r"rate\(\) of kol_memory_bytes, which is no counter",
     ),
+    "a number that outlives its process": (
+        _set(3, type="stat"),
+        "its number is the last of a range, and outlives its process: ask instant",
+    ),
     "cents as they are": (
         _sql(1, "sum(credit_cents) / 100", "sum(credit_cents)"),
         r"column credit \(credit_cents\) is in cents: divide it",
