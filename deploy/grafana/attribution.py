@@ -88,13 +88,11 @@ def by_day(say: Say, variable: str) -> AnyPanel:
     """Credit by KOL and day, by the model of a variable."""
     about = Text(
         "Credit by KOL and business day of the order, from v_order_credit (all orders: "
-        "v_credit_1d), refunds as chosen "
-        f"above, each in the day of its order: the {MOST_SERIES} KOLs of most credit, the rest "
-        f"together, without what nobody earned. {RULE.en}",
+        f"v_credit_1d), refunds as chosen above, each in the day of its order: the {MOST_SERIES} "
+        f"KOLs of most credit, the rest together, without what nobody earned. {RULE.en}",
         "按 KOL 和订单所在营业日的归因金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
-        "是否扣退款由上方选择，"
-        "退款计入其订单的日期。"
-        f"显示金额最高的 {MOST_SERIES} 个 KOL，其余合并；不含自然流量。{RULE.zh}",
+        f"是否扣退款由上方选择，退款计入其订单的日期。显示金额最高的 {MOST_SERIES} 个 KOL，"
+        f"其余合并；不含自然流量。{RULE.zh}",
     )
     model = f"${{{variable}:text}}"
     return series(
@@ -159,12 +157,10 @@ def days(say: Say) -> AnyPanel:
     about = Text(
         "Credit by business day of the order and KOL, two models beside each other, from "
         "v_order_credit (all orders: v_credit_1d), refunds as chosen above; what nobody earned "
-        f"included. {RULE.en} "
-        f"The {MOST_ROWS} newest rows; the panel's SQL runs in kol sql.",
-        "按订单所在营业日和 KOL 的归因金额，两个模型并列，"
-        "来自 v_order_credit（全部订单时为 v_credit_1d）；"
-        "是否扣退款由上方选择；含自然流量。"
-        f"{RULE.zh}显示最新的 {MOST_ROWS} 行；面板的 SQL 可直接在 kol sql 中运行。",
+        f"included. {RULE.en} The {MOST_ROWS} newest rows; the panel's SQL runs in kol sql.",
+        "按订单所在营业日和 KOL 的归因金额，两个模型并列，来自 v_order_credit（全部订单时为 "
+        f"v_credit_1d）；是否扣退款由上方选择；含自然流量。{RULE.zh}显示最新的 {MOST_ROWS} 行；"
+        "面板的 SQL 可直接在 kol sql 中运行。",
     )
     return listing(
         Head(
@@ -223,11 +219,11 @@ def models(say: Say) -> AnyPanel:
     about = Text(
         "What each model owes each KOL for orders of the business days of the period, refunds as "
         "chosen above, from v_order_credit (all orders: v_credit_1d); what nobody earned comes "
-        f"first. {RULE.en} A KOL who is high by 'first' "
-        "and low by 'last' opens ways that others close.",
-        "各归因模型对时段内各营业日订单应归给各 KOL 的金额，是否扣退款由上方选择，"
-        "来自 v_order_credit（全部订单时为 v_credit_1d）；"
-        f"自然流量排在最前。{RULE.zh}“首次触点”高而“末次触点”低的 KOL 擅长种草，由别人收割。",
+        f"first. {RULE.en} A KOL who is high by 'first' and low by 'last' opens ways that others "
+        "close.",
+        "各归因模型对时段内各营业日订单应归给各 KOL 的金额，是否扣退款由上方选择，来自 "
+        "v_order_credit（全部订单时为 v_credit_1d）；自然流量排在最前。"
+        f"{RULE.zh}“首次触点”高而“末次触点”低的 KOL 擅长种草，由别人收割。",
     )
     amounts = {
         model: Column(title=say(text), decimals=2, width=150) for model, text in MODELS.items()
@@ -284,8 +280,8 @@ def organic(say: Say) -> AnyPanel:
         "with a KOL counts, from v_order; the same by every model. An exact part of what is known: "
         "touches outside the shop and its platforms are not seen, so truth is at most this.",
         "按订单所在营业日，没有任何有效 KOL 触点的订单占实付金额的比例，来自 v_order；"
-        "对所有模型都相同。"
-        "就已知数据而言是精确的：看不到店铺和平台之外的触点，因此真实值不高于此。",
+        "对所有模型都相同。就已知数据而言是精确的：看不到店铺和平台之外的触点，"
+        "因此真实值不高于此。",
     )
     return series(
         Head(
@@ -384,10 +380,9 @@ def channels(say: Say) -> AnyPanel:
         "share of buyers of the period who bought there, from v_order; exact counts of this shop. "
         "Reference: Table 2 of the paper, the market of 2023; other years and shops differ, and "
         "its growth rates do not add up to its market growth: compare row by row.",
-        "实时：订单数、实付金额及占比、与去年同期相比的增长、时段内在该渠道购买的买家占比，"
-        "来自 v_order，本店精确计数。"
-        "参考值：论文表 2，2023 年全市场；年份和店铺不同，且表中增长率与市场总增长不一致，"
-        "请逐行对比。",
+        "实时：订单数、实付金额及占比、与去年同期相比的增长、时段内在该渠道购买的买家占比，来自 "
+        "v_order，本店精确计数。参考值：论文表 2，2023 年全市场；年份和店铺不同，"
+        "且表中增长率与市场总增长不一致，请逐行对比。",
     )
     paper = say(Text("paper, 2023", "论文 2023"))
     titles = {

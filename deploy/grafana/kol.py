@@ -353,11 +353,10 @@ def credit(say: Say) -> AnyPanel:
     about = Text(
         "What each model owes the KOL for orders of a business day, from v_order_credit (all "
         "orders: v_credit_1d), refunds as chosen above, each in the day of its order. To the cent; "
-        "which model is right is a "
-        "rule, no measurement. Filtered by brand, channel and platform.",
+        "which model is right is a rule, no measurement. Filtered by brand, channel and platform.",
         "各归因模型按营业日应归给该 KOL 的金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
-        "是否扣退款由上方选择，"
-        "退款计入其订单的日期。精确到分；用哪个模型是规则，不是测量。按品牌、渠道、平台筛选。",
+        "是否扣退款由上方选择，退款计入其订单的日期。精确到分；用哪个模型是规则，不是测量。"
+        "按品牌、渠道、平台筛选。",
     )
     return series(
         Head(
@@ -459,9 +458,8 @@ def users(say: Say) -> AnyPanel:
     about = Text(
         "Distinct users of each hour (v_cell_1h, up to 2 days) or day (v_cell_1d). Exact within an "
         "hour or UTC day; users of two hours do not add up to those of both.",
-        "每小时（v_cell_1h，两天以内）或每天（v_cell_1d）的不同用户数。"
-        "在一小时或一个 UTC 日内精确；"
-        "不同小时的用户数不能相加。",
+        "每小时（v_cell_1h，两天以内）或每天（v_cell_1d）的不同用户数。在一小时或一个 UTC "
+        "日内精确；不同小时的用户数不能相加。",
     )
     return series(
         Head(

@@ -99,9 +99,8 @@ def sales(say: Say) -> AnyPanel:
         "Orders of the period, what was paid for them, and the part of it that no KOL earned, from "
         "v_order. '× compared': how many times those of the period chosen under 'Compare with'. "
         "Exact; refunds are not deducted. '–': nothing is compared with, or there was nothing.",
-        "时段内的订单数、实付金额，以及不归任何 KOL 的比例，来自 v_order。"
-        "“对比倍数”：是“对比”所选时段的多少倍。"
-        "精确值，不扣退款。“–”：未选对比时段，或没有可比数据。",
+        "时段内的订单数、实付金额，以及不归任何 KOL 的比例，来自 v_order。“对比倍数”："
+        "是“对比”所选时段的多少倍。精确值，不扣退款。“–”：未选对比时段，或没有可比数据。",
     )
     ratio = Column(
         title=say(Text("× compared", "对比倍数")), unit="none", decimals=2, steps=AGAINST
@@ -159,8 +158,7 @@ def returned(say: Say) -> AnyPanel:
         "v_refund, to the cent; and beside what was paid in the period. The two are not about the "
         "same orders: attribution shows both dates.",
         "时段内的退款金额，按退款日统计，与下单时间无关，来自 v_refund，精确到分；"
-        "并与时段内实付金额相比。"
-        "两者不是同一批订单：归因看板同时显示两种日期。",
+        "并与时段内实付金额相比。两者不是同一批订单：归因看板同时显示两种日期。",
     )
     return numbers(
         Head(

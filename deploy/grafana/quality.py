@@ -239,8 +239,7 @@ def newest_letters(say: Say) -> AnyPanel:
         "v_dead_letter. Their content is not shown, since it may name people: kol dlq show with "
         "the place shows it, kol dlq retry sends them again once the cause is mended.",
         "时段内最新的 100 条死信：位置和原因，来自 v_dead_letter。不显示内容，"
-        "因为其中可能有个人信息："
-        "用 kol dlq show 加位置查看；原因修复后用 kol dlq retry 重新发送。",
+        "因为其中可能有个人信息：用 kol dlq show 加位置查看；原因修复后用 kol dlq retry 重新发送。",
     )
     words = {name: say(text) for name, text in EVERY.items()}
     return listing(
@@ -281,8 +280,7 @@ def late(say: Say) -> AnyPanel:
         "counted. Of a final minute: counted in credits, but in no minute. Duplicates that say "
         f"something else are a producer's fault. From v_door. {SINCE_BEGIN.en}",
         "迟到：比所在 topic 分区最新事件早两小时以上，不计入。已定稿分钟：计入归因，"
-        "但不计入分钟数据。"
-        f"内容不同的重复事件是生产者的问题。来自 v_door。{SINCE_BEGIN.zh}",
+        f"但不计入分钟数据。内容不同的重复事件是生产者的问题。来自 v_door。{SINCE_BEGIN.zh}",
     )
     shown = ("too_late", "closed_minute", "duplicate", "duplicate_order", "duplicate_differs")
     sums = ", ".join(f"sumIf(n, door = {literal(door)}) AS {door}" for door in shown)

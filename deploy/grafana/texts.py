@@ -49,8 +49,8 @@ TOO_SMALL: Final = Text("n too small", "样本太少")
 WHY_FIVE: Final = Text(
     f"'{TOO_SMALL.en}' stands where fewer than {LEAST_N} independent judgements count: less than "
     "one for each of the five dimensions, so that the prior says more than people did.",
-    f"有效样本少于 {LEAST_N} 时显示“{TOO_SMALL.zh}”："
-    "五个维度平均不到一个独立评价，此时先验的分量大于人们的评价。",
+    f"有效样本少于 {LEAST_N} 时显示“{TOO_SMALL.zh}”：五个维度平均不到一个独立评价，"
+    "此时先验的分量大于人们的评价。",
 )
 INTERVAL: Final = Text(
     "The interval holds the true value with 90 % probability.",
