@@ -6,13 +6,16 @@
 
 They are for a real server; the embedded engine has two accounts of its own. Views read their
 tables with the rights of their definer, so a reader needs no right on a table. The statements can
-be run again, as after an upgrade that adds a view. The password is a parameter of the statement
-that has it, so it stands in no file and in no log of queries.
+be run again, as after an upgrade: whatever a former version made, limits, rows, quota and rights
+are then those of this one. An account gets one role; of two it would have what either may. The
+password is a parameter of the statement that has it, so it stands in no file and in no log of
+queries.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
+from schemas.cells import BRAND
 from schemas.views import COLUMNS
 from sinks.views import literal
 
@@ -56,7 +59,8 @@ def grants(
     Args:
         role: what the account is for.
         database: whose views it reads.
-        user: the account; it is made where there is none, and keeps its password where it is.
+        user: the account, of this role alone; it is made where there is none, and keeps its
+            password where it is.
         definer: whose rights the views have from now on, also those that were made without one;
             empty: they stay as they are.
         brand: whose rows it reads alone; None: everybody's.
@@ -68,23 +72,29 @@ def grants(
     limits = ", ".join(f"{setting} = {value}" for setting, value in LIMITS.items())
     read = readable() if brand is None else readable_of_a_brand()
     rights = f"MODIFY DEFINER = {name(definer)} SQL SECURITY DEFINER"
+    of = name(database)
     return [
-        *(f"ALTER TABLE {database}.{view}{on} {rights}" for view, _ in read if definer),
-        f"CREATE SETTINGS PROFILE IF NOT EXISTS {own}{on} SETTINGS {limits}",
+        *(f"ALTER TABLE {of}.{view}{on} {rights}" for view, _ in read if definer),
+        *_made("SETTINGS PROFILE", f"{own}{on} SETTINGS {limits}"),
         f"CREATE ROLE IF NOT EXISTS {own}{on} SETTINGS PROFILE {own}",
         *(
-            f"CREATE ROW POLICY IF NOT EXISTS {own}{on} ON {database}.{view}"
-            f" FOR SELECT USING {condition} TO {own}"
+            statement
             for view, condition in ([] if brand is None else conditions(brand).items())
+            for statement in _made(
+                "ROW POLICY", f"{own}{on} ON {of}.{view} FOR SELECT USING {condition} TO {own}"
+            )
         ),
-        *(
-            f"GRANT{on} SELECT{_of(columns)} ON {database}.{view} TO {own}"
-            for view, columns in read
-        ),
+        f"REVOKE{on} ALL ON {of}.* FROM {own}",
+        *(f"GRANT{on} SELECT{_of(columns)} ON {of}.{view} TO {own}" for view, columns in read),
+        *_made("QUOTA", f"{own}{on} KEYED BY user_name {A_MINUTE} TO {own}"),
         f"CREATE USER IF NOT EXISTS {name(user)}{on} IDENTIFIED WITH sha256_password BY {PASSWORD}",
         f"GRANT{on} {own} TO {name(user)}",
-        f"CREATE QUOTA IF NOT EXISTS {own}{on} KEYED BY user_name {A_MINUTE} TO {own}",
     ]
+
+
+def _made(kind: str, what: str) -> tuple[str, str]:
+    """The statements that make something where it is missing, and as it is to be where it is."""
+    return f"CREATE {kind} IF NOT EXISTS {what}", f"ALTER {kind} {what}"
 
 
 def readable() -> list[tuple[str, tuple[str, ...]]]:
@@ -113,7 +123,8 @@ def conditions(brand: str) -> dict[str, str]:
     brand_id = 'it\'s'
     """
     is_own = f"brand_id = {literal(brand)}"
-    is_shared = f"(NOT startsWith(kol_id, '~brand:') OR kol_id = {literal('~brand:' + brand)})"
+    own = literal(BRAND + brand)
+    is_shared = f"(NOT startsWith(kol_id, {literal(BRAND)}) OR kol_id = {own})"
     return {
         **{view: is_own for view, columns in COLUMNS.items() if "brand_id" in columns},
         **dict.fromkeys(_KOLS_AND_THE_BRAND, is_shared),

@@ -23,7 +23,9 @@ def grants(
     ] = "grafana",
     user: Annotated[
         str | None,
-        typer.Option("--user", help="Name of the account, if not grafana or grafana-BRAND."),
+        typer.Option(
+            "--user", help="Name of the account, if not grafana or grafana-BRAND; it has one role."
+        ),
     ] = None,
     brand: Annotated[
         str | None, typer.Option("--brand", help="Let it read rows of this brand alone.")
@@ -35,6 +37,9 @@ def grants(
     from sinks import grants as rights
     from streams.settings import load
 
+    for option, given in (("--user", user), ("--brand", brand)):
+        if given is not None and not given.strip():
+            raise typer.BadParameter(f"{option} is empty")
     use_home(home)
     conf = load(()).clickhouse
     user = user or (role if brand is None else f"{role}-{brand}")

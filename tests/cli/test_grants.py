@@ -17,10 +17,10 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KOL_HOME", "")  # commands set it; it is put back
 
 
-def kol(home: Path, *words: str) -> Result:
+def kol(home: Path, *words: str, exit_code: int = 0) -> Result:
     line = ["grants", *words, "--home", str(home)]
     result = CliRunner().invoke(app, line, env={"COLUMNS": "80"})
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == exit_code, result.output
     return result
 
 
@@ -55,3 +55,12 @@ def test_a_reader_of_a_brand_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert (everything["user"], one["user"]) == ("grafana", "grafana-anmi")
     assert any("CREATE ROW POLICY" in statement for statement in one["statements"])
     assert not any("CREATE ROW POLICY" in statement for statement in everything["statements"])
+
+
+@pytest.mark.parametrize("option", ["--brand", "--user"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_name_that_is_empty_is_refused(tmp_path: Path, option: str, empty: str) -> None:
+    """An empty brand is that of orders without one."""
+    told = kol(tmp_path, option, empty, exit_code=2).output
+
+    assert f"{option} is empty" in told

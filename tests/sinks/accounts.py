@@ -1,8 +1,8 @@
 """An engine with accounts: what an account may read is asked of it, and not thought out.
 
 The embedded engine has one account and makes no others, but it takes accounts from a file. This
-writes what the statements of `sinks.grants` say into such a file, and asks as an account by a view
-whose definer it is. An engine is a process:
+runs statements as those of `sinks.grants` one after the other, writes what they leave into such a
+file, and asks as an account by a view whose definer it is. An engine is a process:
 
     python -m tests.sinks.accounts FOLDER    # one request of JSON a line, one answer a line
 
@@ -17,25 +17,94 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, Final, cast
 from xml.sax.saxutils import escape
 
-from sinks.grants import LIMITS
 from sinks.migrate import Client, migrate
 
 DATABASE, OWNER = "kol", "migrator"
-GRANT: Final = re.compile(r"GRANT (SELECT.*) TO `[^`]+`")
-POLICY: Final = re.compile(r"CREATE ROW POLICY .* ON (\w+)\.(\w+) FOR SELECT USING (.*) TO `[^`]+`")
+PROFILE: Final = re.compile(r"(CREATE|ALTER) SETTINGS PROFILE .* SETTINGS (.*)")
+POLICY: Final = re.compile(
+    r"(CREATE|ALTER) ROW POLICY .* ON `(\w+)`\.(\w+) FOR SELECT USING (.*) TO `[^`]+`"
+)
+REVOKE: Final = re.compile(r"REVOKE ALL ON `(\w+)`\.\* FROM `[^`]+`")
+GRANT: Final = re.compile(r"GRANT (.+ ON .+) TO `[^`]+`")
+ELSE: Final = re.compile(  # nothing that a file of accounts says, or that these tests ask for
+    r"ALTER TABLE .* MODIFY DEFINER = .*|CREATE ROLE .*|CREATE USER .*|GRANT `[^`]+` TO `.*`"
+    r"|(CREATE|ALTER) QUOTA .*"
+)
+
+
+@dataclass
+class Account:
+    """What statements leave of an account, run one after the other.
+
+    Raises:
+        ValueError: it is not known what one of them does.
+
+    """
+
+    statements: Iterable[str]
+    limits: str = ""
+    grants: list[str] = field(default_factory=list)
+    policies: dict[str, str] = field(default_factory=dict)  # view -> which of its rows
+
+    def __post_init__(self) -> None:
+        for statement in self.statements:
+            self._run(statement)
+
+    def _run(self, statement: str) -> None:
+        if found := PROFILE.fullmatch(statement):
+            if found[1] == "ALTER" or not self.limits:
+                self.limits = found[2]
+        elif found := POLICY.fullmatch(statement):
+            if found[1] == "ALTER" or found[3] not in self.policies:
+                self.policies[found[3]] = found[4]
+        elif found := REVOKE.fullmatch(statement):
+            own = f" ON `{found[1]}`."
+            self.grants = [one for one in self.grants if own not in one]
+        elif found := GRANT.fullmatch(statement):
+            self.grants.append(found[1])
+        elif not ELSE.fullmatch(statement):
+            raise ValueError(f"what does it do? {statement}")
+
+    def profile(self) -> str:
+        """The limits as a profile of the file, with their least and greatest values."""
+        values, constraints = "", ""
+        for limit in self.limits.split(", "):
+            setting, _, text = limit.partition(" = ")
+            value, *ends = text.split()
+            values += f"<{setting}>{value}</{setting}>"
+            if ends:
+                pairs = zip(ends[::2], ends[1::2], strict=True)
+                inner = "".join(f"<{end.lower()}>{of}</{end.lower()}>" for end, of in pairs)
+                constraints += f"<{setting}>{inner}</{setting}>"
+        return f"{values}<constraints>{constraints}</constraints>"
+
+    def rights(self) -> str:
+        """The grants and the row policies as the file has them."""
+        grants = "".join(f"<query>GRANT {escape(one)}</query>" for one in self.grants)
+        policies = "".join(
+            f"<{view}><filter>{escape(condition)}</filter></{view}>"
+            for view, condition in self.policies.items()
+        )
+        rows = f"<databases><{DATABASE}>{policies}</{DATABASE}></databases>" if policies else ""
+        return f"<grants>{grants}</grants>{rows}"
 
 
 def users_file(accounts: Mapping[str, Iterable[str]]) -> str:
     """The file of accounts: name -> its statements. The owner may everything in the database."""
     owner = f"<grants><query>GRANT ALL ON {DATABASE}.*</query></grants>"
-    readers = "".join(_user(name, statements) for name, statements in accounts.items())
+    made = {name: Account(statements) for name, statements in accounts.items()}
+    profiles = "".join(f"<{name}>{one.profile()}</{name}>" for name, one in made.items())
+    readers = "".join(
+        f"<{name}>{_login(name)}{one.rights()}</{name}>" for name, one in made.items()
+    )
     return (
-        f"<clickhouse><profiles><default/><reader>{_profile()}</reader></profiles>"
+        f"<clickhouse><profiles><default/>{profiles}</profiles>"
         "<quotas><default/></quotas><users>"
         f"<default>{_login('default')}<access_management>1</access_management></default>"
         f"<{OWNER}>{_login('default')}{owner}</{OWNER}>{readers}</users></clickhouse>"
@@ -45,31 +114,6 @@ def users_file(accounts: Mapping[str, Iterable[str]]) -> str:
 def _login(profile: str) -> str:
     networks = "<networks><ip>::/0</ip></networks>"
     return f"<password/>{networks}<profile>{profile}</profile><quota>default</quota>"
-
-
-def _user(name: str, statements: Iterable[str]) -> str:
-    """An account with the grants and the row policies of statements."""
-    grants, policies = "", ""
-    for statement in statements:
-        if granted := GRANT.fullmatch(statement):
-            grants += f"<query>GRANT {escape(granted[1])}</query>"
-        elif policy := POLICY.fullmatch(statement):
-            policies += f"<{policy[2]}><filter>{escape(policy[3])}</filter></{policy[2]}>"
-    rows = f"<databases><{DATABASE}>{policies}</{DATABASE}></databases>" if policies else ""
-    return f"<{name}>{_login('reader')}<grants>{grants}</grants>{rows}</{name}>"
-
-
-def _profile() -> str:
-    """The settings of `LIMITS`, with their least and greatest values."""
-    values, constraints = "", ""
-    for setting, text in LIMITS.items():
-        value, *ends = text.split()
-        values += f"<{setting}>{value}</{setting}>"
-        if ends:
-            pairs = zip(ends[::2], ends[1::2], strict=True)
-            inner = "".join(f"<{end.lower()}>{of}</{end.lower()}>" for end, of in pairs)
-            constraints += f"<{setting}>{inner}</{setting}>"
-    return f"{values}<constraints>{constraints}</constraints>"
 
 
 class Accounts:

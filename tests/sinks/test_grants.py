@@ -1,9 +1,11 @@
 """An account that `kol grants` makes reads the views, and nothing else; of one brand its rows."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from schemas.cells import BRAND as PREFIX
 from schemas.views import COLUMNS
 from sinks.grants import (
     LIMITS,
@@ -14,12 +16,18 @@ from sinks.grants import (
     readable_of_a_brand,
     script,
 )
-from tests.sinks.accounts import OWNER, Accounts, engine
+from tests.sinks.accounts import OWNER, Account, Accounts, engine, users_file
 
 BRAND = "it's & <b>\\"
 ALL = grants("grafana", "kol", user="grafana", definer=OWNER)
 OF_A_BRAND = grants("grafana", "kol", user="anmi", definer=OWNER, brand=BRAND)
 ON_A_CLUSTER = grants("grafana", "kol_2", user="a`b", definer="m", cluster="c-1")
+OVER = "GRANT ALL ON `kol`.* TO `kol_grafana`"
+FORMER = [  # what another version may have left: more rights, more rows, other limits
+    *(one.replace("max_result_rows = 200000", "max_result_rows = 9") for one in ALL),
+    *("GRANT SELECT ON `kol`.v_identity TO `kol_grafana`", OVER),
+]
+FORMER_OF_A_BRAND = [re.sub(r"USING .* TO", "USING 1 TO", one) for one in OF_A_BRAND]
 MODELS = ("first", "last", "linear", "position", "time_decay", "shapley")
 
 
@@ -47,7 +55,13 @@ def cells() -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    accounts = {"grafana": ALL, "anmi": OF_A_BRAND}
+    accounts = {
+        "grafana": ALL,
+        "anmi": OF_A_BRAND,
+        "greedy": [*ALL, OVER],
+        "upgraded": [*FORMER, *ALL],
+        "anmi_upgraded": [*FORMER_OF_A_BRAND, *OF_A_BRAND],
+    }
     with engine(tmp_path_factory.mktemp("accounts"), accounts) as started:
         for statement in (*orders(), *cells()):
             started.rows(statement)
@@ -80,7 +94,9 @@ def test_a_statement_is_one_that_the_engine_reads(server: Accounts, statement: s
 
 @pytest.mark.integration
 def test_one_that_is_wrong_would_be_found(server: Accounts) -> None:
-    assert "Syntax error" in server.reads(ALL[-1].replace("KEYED BY", "KEYED ON"))
+    (quota,) = (one for one in ALL if one.startswith("CREATE QUOTA"))
+
+    assert "Syntax error" in server.reads(quota.replace("KEYED BY", "KEYED ON"))
 
 
 @pytest.mark.integration
@@ -111,10 +127,38 @@ def test_a_limit_that_is_none_is_beyond_the_limits() -> None:
 
 def test_rows_are_hidden_before_anything_may_be_read() -> None:
     kinds = [statement.split(" ", 2)[:2] for statement in OF_A_BRAND]
-    last_policy = max(at for at, kind in enumerate(kinds) if kind == ["CREATE", "ROW"])
+    last_policy = max(at for at, kind in enumerate(kinds) if kind[1] == "ROW")
     first_grant = min(at for at, kind in enumerate(kinds) if kind[0] == "GRANT")
 
     assert last_policy < first_grant
+
+
+def test_a_second_run_leaves_the_limits_the_rows_and_the_rights_of_the_second() -> None:
+    """As after an upgrade, where a former version had others."""
+    pairs = [(FORMER, ALL), (FORMER_OF_A_BRAND, OF_A_BRAND)]
+
+    for former, statements in pairs:
+        again, alone = Account([*former, *statements]), Account(statements)
+        assert Account(former) != alone
+        assert again.rights() == alone.rights()
+        assert again.limits == alone.limits
+
+
+def test_whatever_is_made_where_it_is_missing_is_changed_where_it_is() -> None:
+    made = {one.removeprefix("CREATE ").replace("IF NOT EXISTS ", "") for one in OF_A_BRAND}
+    changed = {one.removeprefix("ALTER ") for one in OF_A_BRAND if one.startswith("ALTER ")}
+    kinds = ("SETTINGS PROFILE", "ROW POLICY", "QUOTA")
+
+    for kind in kinds:
+        assert {one for one in made if one.startswith(kind)} == {
+            one for one in changed if one.startswith(kind)
+        }
+
+
+def test_a_statement_that_these_tests_do_not_know_is_no_statement_without_effect() -> None:
+    for statement in ("ALTER ROLE `kol_grafana` SETTINGS readonly = 0", "REVOKE SELECT ON a.b"):
+        with pytest.raises(ValueError, match="what does it do"):
+            users_file({"grafana": [*ALL, statement]})
 
 
 # ---------------------------------------------------------------- who may read the views
@@ -143,6 +187,19 @@ def test_a_reader_reads_nothing_else(server: Accounts, sql: str) -> None:
     assert not reads(server, sql, "grafana")
 
 
+@pytest.mark.integration
+def test_an_account_that_is_granted_too_much_would_be_found(server: Accounts) -> None:
+    assert reads(server, "SELECT * FROM kol.order_credit", "greedy")
+    assert reads(server, "SELECT payload FROM kol.v_dead_letter", "greedy")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("what", ["* FROM kol.v_identity", "payload FROM kol.v_dead_letter"])
+def test_what_another_version_had_granted_is_revoked(server: Accounts, what: str) -> None:
+    assert not reads(server, f"SELECT {what}", "upgraded")
+    assert reads(server, "SELECT * FROM kol.v_order", "upgraded")
+
+
 def test_every_view_is_either_readable_or_withheld_as_a_whole() -> None:
     assert COLUMNS.keys() - {view for view, _ in readable()} == {"v_identity"}
 
@@ -159,6 +216,11 @@ def test_a_reader_of_a_brand_sees_its_orders_alone(server: Accounts) -> None:
 
 
 @pytest.mark.integration
+def test_of_another_condition_that_a_former_version_had_nothing_is_left(server: Accounts) -> None:
+    assert server.rows("SELECT order_id FROM kol.v_order", "anmi_upgraded") == [{"order_id": "o1"}]
+
+
+@pytest.mark.integration
 def test_also_where_the_brand_is_not_asked_for(server: Accounts) -> None:
     sql = "SELECT sum(credit_cents) AS cents FROM kol.v_order_credit WHERE model = 'linear'"
 
@@ -170,7 +232,7 @@ def test_also_where_the_brand_is_not_asked_for(server: Accounts) -> None:
 def test_a_reader_of_a_brand_sees_kols_and_no_other_brand(server: Accounts) -> None:
     names = server.rows("SELECT kol_id FROM kol.v_minute ORDER BY kol_id", "anmi")
 
-    assert [row["kol_id"] for row in names] == ["kol-a", f"~brand:{BRAND}", "~others"]
+    assert [row["kol_id"] for row in names] == ["kol-a", f"{PREFIX}{BRAND}", "~others"]
 
 
 @pytest.mark.integration
