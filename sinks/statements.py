@@ -229,6 +229,7 @@ _VIEW: Final = re.compile(
     r"CREATE (?:OR REPLACE VIEW|VIEW IF NOT EXISTS) \$\{database\}\.(\w+)[^\n]*\n(.*)", re.DOTALL
 )
 _DROPPED: Final = re.compile(r"DROP TABLE IF EXISTS \$\{database\}\.(\w+)")
+_DROPPED_VIEW: Final = re.compile(r"DROP VIEW IF EXISTS \$\{database\}\.(\w+)")
 _COLUMN: Final = re.compile(
     r"^    (?:ADD COLUMN IF NOT EXISTS )?(?!INDEX )`?(\w+)`? (.*?)(?: AFTER `\w+`)?,?$",
     re.MULTILINE,
@@ -293,8 +294,13 @@ def missing_ddl(tables: Iterable[Table], there: Mapping[str, Columns]) -> str:
 
 def views_after(files: Iterable[MigrationFile]) -> dict[str, str]:
     """View -> what it shows, once these files are applied in order."""
-    found = (_VIEW.search(part) for file in files for part in file.text.split(";\n"))
-    return {one[1]: one[2].rstrip(";\n") for one in found if one}
+    views: dict[str, str] = {}
+    for statement in (part for file in files for part in file.text.split(";\n")):
+        if found := _VIEW.search(statement):
+            views[found[1]] = found[2].rstrip(";\n")
+        elif found := _DROPPED_VIEW.search(statement):
+            views.pop(found[1], None)
+    return views
 
 
 def missing_views(there: Mapping[str, str]) -> list[str]:
@@ -310,7 +316,7 @@ def comments_after(files: Iterable[MigrationFile]) -> dict[str, str]:
     for statement in (part for file in files for part in file.text.split(";\n")):
         if found := _COMMENTED.search(statement):
             statements[found[1]] = found[0].rstrip(";\n") + ";"
-        elif found := _REPLACED.search(statement):
+        elif found := _REPLACED.search(statement) or _DROPPED_VIEW.search(statement):
             statements.pop(found[1], None)
     return statements
 

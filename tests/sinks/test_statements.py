@@ -114,6 +114,14 @@ def test_a_view_of_a_dimension_that_no_file_makes_is_written() -> None:
     assert missing_views(there) == [dimension_view(OF_TOPIC["policy"])]
 
 
+def test_a_view_that_a_file_drops_is_written_again() -> None:
+    text = "DROP VIEW IF EXISTS ${database}.v_policy ${on_cluster} SYNC;\n"
+    later = [*migration_files(), MigrationFile(9999, "9999_drop.sql", text)]
+
+    assert missing_views(views_after(later)) == [dimension_view(OF_TOPIC["policy"])]
+    assert missing_comments(comments_after(later)) == [view_comments("v_policy")]
+
+
 def test_a_column_that_means_something_else_is_commented_anew() -> None:
     events = replace(CELL.described["events"], meaning="a user's events")
     other = replace(CELL, described={**CELL.described, "events": events})
