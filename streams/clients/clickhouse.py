@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from sinks.connection import ConnectionSettings
 from sinks.connection import connect as connect_to
+from sinks.retry import code_of
 from streams.errors import ExpectedError
 from streams.settings import ClickHouse
 
@@ -21,7 +22,17 @@ NO_FORMAT: Final = "no FORMAT: leave it out, or use --json"
 
 
 class ReadingError(ExpectedError):
-    """ClickHouse cannot be reached or refuses a query; says what to do."""
+    """ClickHouse cannot be reached or refuses a query; says what to do.
+
+    Args:
+        message: for a person.
+        code: ClickHouse's own, where it answered with one.
+
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def connection_settings(conf: ClickHouse) -> ConnectionSettings:
@@ -96,7 +107,7 @@ def query(
     except ClickHouseError as error:
         if "Syntax error" in str(error) and ENDS_WITH_FORMAT.search(asked):
             raise ReadingError(NO_FORMAT) from error
-        raise ReadingError(str(error)) from error
+        raise ReadingError(str(error), code_of(error)) from error
     return [_row(line) for line in answer.splitlines() if line]
 
 
@@ -130,7 +141,7 @@ def command(client: Client, sql: str, parameters: Mapping[str, Any] | None = Non
     try:
         client.command(sql, parameters=dict(parameters or {}))
     except ClickHouseError as error:
-        raise ReadingError(str(error)) from error
+        raise ReadingError(str(error), code_of(error)) from error
 
 
 def delete(
@@ -143,4 +154,22 @@ def delete(
 
     """
     sql = f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2"
+    command(client, sql, parameters)
+
+
+def empty(
+    client: Client,
+    table: str,
+    columns: Iterable[str],
+    condition: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Empty columns of some rows; returns once every replica has done so.
+
+    Raises:
+        ReadingError: as `command`.
+
+    """
+    emptied = ", ".join(f"{column} = ''" for column in columns)
+    sql = f"ALTER TABLE {table} UPDATE {emptied} WHERE {condition} SETTINGS mutations_sync = 2"
     command(client, sql, parameters)

@@ -19,7 +19,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.consents import ALLOWED, HOLDS_AFTER_MS
 from schemas.dimensions import OF_TOPIC
 from schemas.reference_types import CONSENTS
-from streams.clients.clickhouse import command, query
+from streams.clients.clickhouse import empty, query
 
 TABLE: Final = "event"
 AT_ONCE: Final = 5_000  # users in one statement: 0.5 MB of a mutation, which a keeper must take
@@ -40,12 +40,10 @@ TO_EMPTY: Final = f"""
       AND toUnixTimestamp64Milli(e.received_at) < c.begins
     GROUP BY user
 """  # noqa: S608
-EMPTY: Final = f"""
-    ALTER TABLE {TABLE} UPDATE {", ".join(f"{name} = ''" for name in ALLOWED)}
-    WHERE user_hash IN {{users:Array(String)}} AND {_SAYS}
+BEFORE: Final = f"""
+    user_hash IN {{users:Array(String)}} AND {_SAYS}
       AND toUnixTimestamp64Milli(received_at)
         < transform(user_hash, {{users:Array(String)}}, {{begins:Array(Int64)}}, toInt64(0))
-    SETTINGS mutations_sync = 2
 """
 UNFINISHED: Final = f"""
     SELECT count() AS n FROM system.mutations
@@ -105,7 +103,7 @@ class Consents:
                 "begins": [int(row["begins"]) for row in some],
             }
             self._before()
-            command(self._client, EMPTY, given)
+            empty(self._client, TABLE, ALLOWED, BEFORE, given)
             rows += sum(int(row["n"]) for row in some)
         return Emptied(rows)
 

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.dimensions import DIMENSIONS
 from schemas.erasures import NOBODY
 from schemas.rows import TABLES
-from streams.clients.clickhouse import command, delete, query
+from streams.clients.clickhouse import command, delete, empty, query
 
 RENAMED: Final = "order_credit"
 EMPTIED: Final = {one.table: one.named for one in DIMENSIONS if one.named}  # table -> its column
@@ -135,7 +135,7 @@ class ErasedRows:
         count = self._count(table, theirs, some)
         if count:
             self._before()
-            empty(self._client, table, column, theirs, some)
+            empty(self._client, table, [column], theirs, some)
         return count
 
     def _count(self, table: str, theirs: str, some: Mapping[str, Any]) -> int:
@@ -146,23 +146,6 @@ class ErasedRows:
     def _run(self, sql: str, some: Mapping[str, Any]) -> None:
         self._before()
         command(self._client, sql, some)
-
-
-def empty(
-    client: Client,
-    table: str,
-    column: str,
-    theirs: str,
-    parameters: Mapping[str, Any] | None = None,
-) -> None:
-    """Empty a column of some rows; returns once every replica has done so.
-
-    Raises:
-        ReadingError: ClickHouse refuses.
-
-    """
-    sql = f"ALTER TABLE {table} UPDATE {column} = '' WHERE {theirs} SETTINGS mutations_sync = 2"
-    command(client, sql, parameters)
 
 
 def condition(columns: Sequence[str]) -> str:

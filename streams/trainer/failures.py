@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import aiokafka.errors
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from kafka.errors import KafkaError
 
-from sinks.base import SinkStopped
-from streams.clients.kafka_admin import BrokerError
-from streams.errors import ExpectedError, named
+from streams.errors import ExpectedError
 
 
 class Failures:
@@ -37,18 +33,3 @@ class Failures:
         """Raise the first failure, if there was one."""
         if self.first is not None:
             raise self.first
-
-
-@contextmanager
-def of_brokers(what: str) -> Iterator[None]:
-    """Failures of either client of the brokers as one that is expected.
-
-    >>> with of_brokers("topics"):
-    ...     raise KafkaError("away")
-    Traceback (most recent call last):
-    streams.clients.kafka_admin.BrokerError: topics: KafkaError: away
-    """
-    try:
-        yield
-    except (KafkaError, aiokafka.errors.KafkaError, SinkStopped) as error:
-        raise BrokerError(f"{what}: {named(error)}") from error

@@ -17,6 +17,7 @@ from schemas.dimensions import DIMENSIONS
 from schemas.events import INPUTS
 from schemas.topics import ERASURES
 from streams.clients.kafka_admin import kafka_admin
+from streams.clients.kafka_failures import of_brokers
 from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.consents import Consents
@@ -24,7 +25,7 @@ from streams.trainer.dimensions.erased import Persons
 from streams.trainer.dimensions.reading import ReferenceReader
 from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.erased_rows import ErasedRows, remove_hidden
-from streams.trainer.failures import Failures, of_brokers
+from streams.trainer.failures import Failures
 from streams.trainer.report import Report
 
 DAY_MS: Final = 86_400_000

@@ -16,9 +16,9 @@ from schemas.number_log import FOREVER, NumberLog
 from schemas.numbered import KINDS
 from schemas.topics import SNAPSHOTS
 from streams.clients.kafka_admin import BrokerError, kafka_admin
+from streams.clients.kafka_failures import of_brokers
 from streams.clients.kafka_reader import oldest_at
 from streams.settings import Settings
-from streams.trainer.failures import of_brokers
 from streams.trainer.population import Population
 from streams.trainer.publishing import Numbers, newest_numbers
 from streams.trainer.report import NewestNumber, Report

@@ -15,10 +15,10 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from streams.clients.kafka_admin import kafka_admin
+from streams.clients.kafka_failures import of_brokers
 from streams.errors import ExpectedError
 from streams.runtime.shutdown import sentence
 from streams.settings import Settings
-from streams.trainer.failures import of_brokers
 from streams.trainer.generations import claim
 from streams.trainer.health import Health
 from streams.trainer.lock import Lock

@@ -88,6 +88,7 @@ async def begin_by_hand(settings: Settings, client: Client, now_ms: int) -> int:
 
     Raises:
         BrokerError: the brokers do not answer, or refuse.
+        ReadingError: ClickHouse refuses.
 
     """
     known = partial(greatest_generation, client)

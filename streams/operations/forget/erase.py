@@ -14,9 +14,10 @@ under way brings back afterwards, the trainer takes out at night (`streams/train
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -32,8 +33,9 @@ from schemas.partitioner import partition_of
 from schemas.topics import CELLS, DEAD_LETTERS, ERASURES, KOL_STATE, USER_STATE
 from sinks.batches import stop
 from sinks.deadletter import key
-from streams.clients.clickhouse import ReadingError, connect, delete
+from streams.clients.clickhouse import ReadingError, connect, delete, empty
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
+from streams.clients.kafka_failures import of_brokers
 from streams.clients.kafka_reader import record_reader
 from streams.errors import ExpectedError, named
 from streams.operations.drain import Observer, drain
@@ -49,19 +51,13 @@ from streams.operations.forget.search import (
     search,
 )
 from streams.settings import Kafka, Settings
-from streams.trainer.erased_rows import (
-    EMPTIED,
-    HIDDEN,
-    HIDDEN_DAYS,
-    RENAMED,
-    ErasedRows,
-    empty,
-)
-from streams.trainer.failures import of_brokers
+from streams.trainer.erased_rows import EMPTIED, HIDDEN, HIDDEN_DAYS, RENAMED, ErasedRows
 
 AHEAD_MS: Final = 4_000  # of the broker's clock: workers read of the moment before they reach it
 STOP_SECONDS: Final = 2.0  # for brokers that do not answer at the end
 AT_ONCE: Final = 1_000  # letters of one deletion
+DENIED: Final = 497  # ClickHouse's code: the account lacks a right
+REFUSED: Final = "the brokers refuse"
 
 
 class ForgettingError(ExpectedError):
@@ -69,7 +65,7 @@ class ForgettingError(ExpectedError):
 
 
 class UnfinishedError(ExpectedError):
-    """The erasure is published, but not all is done; says to run it again."""
+    """The erasure is published, perhaps in part, but not all is done; says to run it again."""
 
 
 @dataclass(slots=True)
@@ -119,7 +115,7 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
 
     Raises:
         ForgettingError: something is missing; nothing was done.
-        UnfinishedError: the erasure is published, but not all is done; run it again.
+        UnfinishedError: the erasure is published, perhaps in part, but not all is done.
         ReadingError, BrokerError: the engine or the brokers refuse; nothing was done.
 
     """
@@ -130,13 +126,15 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
     engine = await asyncio.to_thread(connect, conf)
     try:
         await asyncio.to_thread(check_rights, engine)
-        await asyncio.to_thread(_check_workers, settings)
+        with of_brokers(REFUSED):
+            await asyncio.to_thread(_check_workers, settings)
+            inputs = await asyncio.to_thread(_days_kept, settings)
         before = await search(engine, settings.kafka, await _present(settings, user_id), on_step)
         check_key(before, settings)
         on_step("publishing the erasure")
         person = await _publish_erasure(settings, user_id)
-        report = Report(person.at, known=bool(before.found))
-        with to_be_run_again(), of_brokers("the brokers refuse"):
+        report = Report(person.at, inputs=inputs, known=bool(before.found))
+        with to_be_run_again():
             await asyncio.to_thread(_wait_for_workers, settings, timeout, on_step)
             on_step("renaming rows")
             places = await asyncio.to_thread(_erase_rows, engine, person, report)
@@ -148,14 +146,12 @@ async def forget(settings: Settings, user_id: str, timeout: float, on_step: OnSt
             report.references, report.anonymous = told.counts, told.anonymous
     finally:
         await asyncio.to_thread(engine.close)
-    with kafka_admin(settings.kafka) as broker:
-        report.inputs = {t: int(broker.configs(t)["retention.ms"]) / 86_400_000 for t in INPUTS}
     return report
 
 
 @contextmanager
 def to_be_run_again() -> Iterator[None]:
-    """A failure of what follows the publication as one that says what to do.
+    """A failure from the publication on as one that says what to do.
 
     >>> with to_be_run_again():
     ...     raise ReadingError("no answer")
@@ -163,7 +159,8 @@ def to_be_run_again() -> Iterator[None]:
     streams.operations.forget.erase.UnfinishedError: no answer; not forgotten yet: run it again
     """
     try:
-        yield
+        with of_brokers(REFUSED):
+            yield
     except ExpectedError as error:
         raise UnfinishedError(f"{error}; not forgotten yet: run it again") from error
 
@@ -176,22 +173,25 @@ def check_rights(engine: Client) -> None:
 
     Raises:
         ForgettingError: it may not; says what to grant.
+        ReadingError: ClickHouse refuses for another reason.
 
     """
-    try:
-        for table in (RENAMED, TABLE):
-            delete(engine, table, "0")
-    except ReadingError as error:
-        raise ForgettingError(
-            f"KOL_CLICKHOUSE__USERNAME may not delete rows: grant it ALTER DELETE ({error})"
-        ) from error
-    try:
-        for table, column in EMPTIED.items():
-            empty(engine, table, column, "0")
-    except ReadingError as error:
-        raise ForgettingError(
-            f"KOL_CLICKHOUSE__USERNAME may not change rows: grant it ALTER UPDATE ({error})"
-        ) from error
+    probes: list[tuple[str, Callable[[], None]]] = [
+        *(("ALTER DELETE", partial(delete, engine, table, "0")) for table in (RENAMED, TABLE)),
+        *(
+            ("ALTER UPDATE", partial(empty, engine, table, [column], "0"))
+            for table, column in EMPTIED.items()
+        ),
+    ]
+    for right, probe in probes:
+        try:
+            probe()
+        except ReadingError as error:
+            if error.code != DENIED:
+                raise
+            raise ForgettingError(
+                f"KOL_CLICKHOUSE__USERNAME lacks a right: grant it {right} ({error})"
+            ) from error
 
 
 def _check_workers(settings: Settings) -> None:
@@ -199,6 +199,12 @@ def _check_workers(settings: Settings) -> None:
         _check_topics(broker)
         if not broker.members(settings.app_id):
             raise ForgettingError("no worker runs, and only workers forget: start `kol worker`")
+
+
+def _days_kept(settings: Settings) -> dict[str, float]:
+    """For how many days each input keeps events."""
+    with kafka_admin(settings.kafka) as broker:
+        return {t: int(broker.configs(t)["retention.ms"]) / 86_400_000 for t in INPUTS}
 
 
 def _check_topics(broker: Broker) -> None:
@@ -224,9 +230,10 @@ async def _publish_erasure(settings: Settings, user_id: str) -> Person:
         probe = await producer.send_and_wait(ERASURES, None, key=b"clock", partition=home)
         at = int(probe.timestamp) + AHEAD_MS
         name, value = erasure_record(user_id, at, settings.keyed_names)
-        for partition in range(n):
-            await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
-    moments = await _erased_at(settings, user_id, home)
+        with to_be_run_again():
+            for partition in range(n):
+                await producer.send_and_wait(ERASURES, value, key=name, partition=partition)
+            moments = await _erased_at(settings, user_id, home)
     return Person(user_id, home, at, hashes(settings, user_id, moments))
 
 

@@ -24,6 +24,7 @@ from schemas.dimensions import DIMENSIONS, OF_TOPIC
 from schemas.topics import DEAD_LETTERS, ERASURES
 from sinks.deadletter import DeadLetters
 from streams.clients.kafka_admin import Broker, client_options, kafka_admin
+from streams.clients.kafka_failures import of_brokers
 from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.dimensions.cursor import HOUR_MS, Cursor, Found, looked, reached
@@ -36,7 +37,7 @@ from streams.trainer.dimensions.reading import (
 )
 from streams.trainer.dimensions.rows import rows_of
 from streams.trainer.dimensions.store import DimensionStore
-from streams.trainer.failures import Failures, of_brokers
+from streams.trainer.failures import Failures
 from streams.trainer.generations import Version
 from streams.trainer.report import Report
 
