@@ -22,7 +22,7 @@ from streams.errors import ExpectedError
 from streams.settings import Settings
 from streams.trainer.consents import Consents
 from streams.trainer.dimensions.erased import Persons
-from streams.trainer.dimensions.reading import ReferenceReader
+from streams.trainer.dimensions.reading import ReferenceReader, erasures_end
 from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.erased_rows import ErasedRows, remove_hidden
 from streams.trainer.failures import Failures
@@ -47,13 +47,21 @@ class Night:
         client: of the account that writes.
         settings: of the deployment.
         before: called before each statement.
+        reader: of the process, which knows the erasures that it read in former turns.
 
     """
 
-    def __init__(self, client: Client, settings: Settings, before: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        before: Callable[[], None],
+        reader: ReferenceReader,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._before = before
+        self._reader = reader
 
     def turn(self, now_ms: int, last_ms: int) -> Report:
         """Erase, empty and tidy; gives what was found.
@@ -109,10 +117,10 @@ class Night:
             raise FoundAgainError(f"rows of erased persons are left in {', '.join(sorted(left))}")
 
     def _persons(self) -> Persons:
-        reader = ReferenceReader(self._settings)
-        kafka = self._settings.kafka
-        with of_brokers("erasures cannot be read"), kafka_admin(kafka) as broker, reader.opened():
-            return reader.persons(broker.topic_ids().get(ERASURES, ""))
+        unread, reader = of_brokers("erasures cannot be read"), self._reader
+        with unread, kafka_admin(self._settings.kafka) as broker, reader.opened():
+            end = erasures_end(broker)
+            return reader.persons(broker.topic_ids().get(ERASURES, ""), end)
 
     def _empty(self, since_ms: int, report: Report) -> None:
         emptied = Consents(self._client, self._before).empty(since_ms // 1000)
@@ -124,13 +132,8 @@ class Night:
         """Remove rows of dimensions that count no more."""
         store = DimensionStore(self._client, self._before)
         cursors = store.cursors()
-        former = store.with_former(
-            {one.table: cursors[one.topic].shown for one in DIMENSIONS if one.topic in cursors}
-        )
-        for dimension in DIMENSIONS:
-            if (cursor := cursors.get(dimension.topic)) is None:
-                continue
-            if dimension.table in former:
-                store.drop_former(dimension, cursor.shown)
+        read = [one for one in DIMENSIONS if one.topic in cursors]
+        store.drop_former({one: cursors[one.topic].shown for one in read})
+        for dimension in read:
             store.drop_taken_back(dimension, 0)
             store.drop_old_marks(dimension, now_ms // 1000 - TAKEN_BACK_DAYS * 86_400)

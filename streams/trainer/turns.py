@@ -135,7 +135,8 @@ def _consents(work: Work) -> Report:
 
 
 def _nightly(work: Work) -> Report:
-    return Night(work.client, work.settings, work.before).turn(work.now_ms, work.last_ms)
+    night = Night(work.client, work.settings, work.before, _reference_reader(work.settings))
+    return night.turn(work.now_ms, work.last_ms)
 
 
 TURNS: Final[Mapping[str, Turn]] = MappingProxyType(

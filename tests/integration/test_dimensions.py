@@ -76,7 +76,7 @@ class Shop:
         return Dimensions(self.client, self.settings, lambda: None, self._references)
 
     def night(self) -> Report:
-        return Night(self.client, self.settings, lambda: None).turn(self.now, 0)
+        return Night(self.client, self.settings, lambda: None, self._references).turn(self.now, 0)
 
     def send(self, topic: str, *records: dict[str, Any] | bytes, key: bytes | None = None) -> None:
         """Values with the key that they say, or bytes with a key that is given."""

@@ -1,6 +1,7 @@
 """Records of reference topics from the brokers: some of each topic at a time."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
@@ -13,7 +14,7 @@ from schemas.placeholders import Placeholders
 from schemas.reference import Refused, Tombstone, read_reference
 from schemas.reference_types import Reference
 from schemas.topics import ERASURES
-from streams.clients.kafka_admin import Broker
+from streams.clients.kafka_admin import Broker, BrokerError
 from streams.clients.kafka_reader import RecordReader, TopicRecord, record_reader
 from streams.errors import ExpectedError
 from streams.settings import Settings
@@ -21,10 +22,13 @@ from streams.trainer.dimensions.cursor import Cursor, Found
 from streams.trainer.dimensions.erased import Persons
 from streams.trainer.dimensions.rows import Stated
 
+_ERASURES_PLACE: Final = (ERASURES, 0)  # each erasure lies on every partition: one is enough
 RECORDS_AT_ONCE: Final = 20_000  # of a topic, between two writes
 BYTES_AT_ONCE: Final = 16 << 20
 
 TOMBSTONES_KEPT: Final = "delete.retention.ms"
+
+log = logging.getLogger("kol.trainer")
 
 
 class OtherKeyError(ExpectedError):
@@ -57,6 +61,11 @@ def tombstones_kept_ms(broker: Broker, topic: str) -> int:
     return int(broker.configs(topic)[TOMBSTONES_KEPT])
 
 
+def erasures_end(broker: Broker) -> int | None:
+    """The end of `kol-erasures` as records were appended; None where there is no such topic."""
+    return broker.end_offsets([ERASURES]).get(_ERASURES_PLACE)
+
+
 class ReferenceReader:
     """Reads reference topics, and of `kol-erasures` what is new.
 
@@ -86,9 +95,17 @@ class ReferenceReader:
             try:
                 yield
             finally:
-                if self._reader is not None:
-                    self._reader = None
-                    self._runner.run(self._open.aclose())
+                self._close(self._runner)
+
+    def _close(self, runner: asyncio.Runner) -> None:
+        """Close the connection; what was read stands, and an error on its way goes on."""
+        if self._reader is None:
+            return
+        self._reader = None
+        try:
+            runner.run(self._open.aclose())
+        except BrokerError as error:
+            log.warning("the connection to reference topics is not closed in order: %s", error)
 
     def read(self, cursor: Cursor, found: Found) -> Batch:
         """The next records of a topic.
@@ -100,13 +117,14 @@ class ReferenceReader:
         assert self._runner is not None  # noqa: S101  # it is opened
         return self._runner.run(self._read(cursor, found))
 
-    def persons(self, topic_id: str) -> Persons:
-        """All who were erased by now: each erasure lies on every partition, so one is enough.
+    def persons(self, topic_id: str, end: int | None) -> Persons:
+        """All who were erased by now.
 
         To be asked after the records: whoever was erased by then does not get a row.
 
         Args:
             topic_id: of `kol-erasures` now; where it was made anew all of it is read.
+            end: `erasures_end` of just before; where it has not moved nothing is read.
 
         Raises:
             BrokerError, OpenTransactionError: they cannot be read.
@@ -114,10 +132,12 @@ class ReferenceReader:
 
         """
         assert self._runner is not None  # noqa: S101  # it is opened
-        if topic_id != self._erasures_id:
+        is_known = topic_id == self._erasures_id
+        if not is_known:
             self._begin_anew()
             self._erasures_id = topic_id
-        self._runner.run(self._read_erasures())
+        if not is_known or end != self._next_erasure:
+            self._runner.run(self._read_erasures())
         return self._persons
 
     async def _connected(self) -> RecordReader:
@@ -150,7 +170,7 @@ class ReferenceReader:
         self._persons, self._next_erasure = Persons(self._names), 0
 
     async def _read_erasures(self) -> None:
-        place = (ERASURES, 0)
+        place = _ERASURES_PLACE
         reader = await self._connected()
         end = await reader.stable_end(place)
         if end < self._next_erasure:  # the topic was made anew since its id was asked for

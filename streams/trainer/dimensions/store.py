@@ -122,25 +122,23 @@ class DimensionStore:
         except ClickHouseError as error:
             raise ReadingError(str(error)) from error
 
-    def with_former(self, shown: Mapping[str, int]) -> set[str]:
-        """The tables that have rows of readings before the one that counts, in one query.
+    def drop_former(self, shown: Mapping[Dimension, int]) -> None:
+        """Remove the rows of readings before the one that counts; one query finds which have any.
 
         Args:
-            shown: table -> the reading that counts.
+            shown: dimension -> the reading that counts.
 
         """
+        if not shown:
+            return
         asked = [
-            f"(SELECT '{table}' AS name FROM {table} WHERE reading < {int(at)} LIMIT 1)"  # noqa: S608  # names of ours
-            for table, at in shown.items()
+            f"(SELECT '{one.table}' AS name FROM {one.table} WHERE reading < {int(at)} LIMIT 1)"  # noqa: S608  # names of ours
+            for one, at in shown.items()
         ]
-        return (
-            {row["name"] for row in self.rows("\nUNION ALL\n".join(asked), {})} if asked else set()
-        )
-
-    def drop_former(self, dimension: Dimension, shown: int) -> None:
-        """Remove the rows of readings before the one that counts."""
-        given = {"shown": shown}
-        self.run(f"DELETE FROM {dimension.table} WHERE reading < {{shown:UInt64}}", given)  # noqa: S608  # names of ours
+        former = {row["name"] for row in self.rows("\nUNION ALL\n".join(asked), {})}
+        for one, at in shown.items():
+            if one.table in former:
+                self.run(f"DELETE FROM {one.table} WHERE reading < {{shown:UInt64}}", {"shown": at})  # noqa: S608  # names of ours
 
     def drop_taken_back(self, dimension: Dimension, since: int) -> int:
         """Remove what stands below a row that took its key back; how many rows.

@@ -32,6 +32,7 @@ from streams.trainer.dimensions.erased import Persons
 from streams.trainer.dimensions.reading import (
     Batch,
     ReferenceReader,
+    erasures_end,
     found_topics,
     tombstones_kept_ms,
 )
@@ -160,8 +161,9 @@ class Dimensions:
         self._before()
         name = topic.now.topic
         batch = self._reader.read(topic.now, topic.found)
+        end = erasures_end(broker)
         ids = broker.topic_ids()
-        persons = self._reader.persons(ids.get(ERASURES, ""))
+        persons = self._reader.persons(ids.get(ERASURES, ""), end)
         if ids.get(name) != topic.found.topic_id:
             topic.found = Found("", topic.found.table_id)  # made anew meanwhile: the next turn's
             return
@@ -217,11 +219,9 @@ class Dimensions:
 
     def _drop_former(self, topics: Sequence[_Topic]) -> None:
         """Remove rows of former readings: of a topic made anew, or of two that began at once."""
-        shown = {OF_TOPIC[one.now.topic]: one.written.shown for one in topics if one.written}
-        former = self._store.with_former({one.table: at for one, at in shown.items()})
-        for dimension, at in shown.items():
-            if dimension.table in former:
-                self._store.drop_former(dimension, at)
+        self._store.drop_former(
+            {OF_TOPIC[one.now.topic]: one.written.shown for one in topics if one.written}
+        )
 
     def _write_cursor(self, topic: _Topic, version: int) -> None:
         if topic.now.is_worth_noting(topic.written):

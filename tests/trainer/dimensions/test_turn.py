@@ -51,11 +51,10 @@ class Store:
     def insert(self, *_: object) -> None:
         """Take rows."""
 
-    def with_former(self, shown: Mapping[str, int]) -> set[str]:
-        return shown.keys() & {self.rows_of_others}
-
-    def drop_former(self, dimension: Dimension, shown: int) -> None:
-        self.dropped.append((dimension.table, shown))
+    def drop_former(self, shown: Mapping[Dimension, int]) -> None:
+        readings = {one.table: at for one, at in shown.items()}
+        if self.rows_of_others in readings:
+            self.dropped.append((self.rows_of_others, readings[self.rows_of_others]))
 
     def drop_taken_back(self, *_: object) -> None:
         if not self.deletes:
@@ -67,6 +66,9 @@ class Broker:
 
     def topic_ids(self) -> Mapping[str, str]:
         return {POLICIES: "id"}
+
+    def end_offsets(self, _: object) -> Mapping[tuple[str, int], int]:
+        return {}
 
 
 def turned(monkeypatch: pytest.MonkeyPatch, store: Store, records: int) -> None:
@@ -88,7 +90,7 @@ def turned(monkeypatch: pytest.MonkeyPatch, store: Store, records: int) -> None:
             stated = {0: [Stated(at, NOW, Tombstone(POLICIES, (f"p{at}",)))]}
             return Batch(stated, [], {0: at + 1})
 
-        def persons(self, _: object) -> Persons:
+        def persons(self, *_: object) -> Persons:
             return NOBODY
 
     def found(_: object, topics: Mapping[str, str]) -> dict[str, Found]:
