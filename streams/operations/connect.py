@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
+from schemas.currencies import CURRENCY
 from schemas.events import INPUTS
 from schemas.reference_types import REFERENCES
 from schemas.topics import DEAD_LETTERS, TOPICS
@@ -80,7 +81,7 @@ def connections(settings: Settings, stack: Stack, grafana: Path) -> dict[str, An
         "grafana": {
             "datasources": datasources(settings.clickhouse, stack),
             "dashboards": str(grafana / "dashboards"),
-            "provision": provisioning_lines(grafana),
+            "provision": provisioning_lines(grafana, settings),
         },
         "kafka": kafka_access(settings.kafka),
         "metrics": [f"{url}/metrics" for url in _pages(stack)],
@@ -207,19 +208,32 @@ SOURCE, METRICS = "kol-ch", "kol-prom"  # uids, which the dashboards name
 PROMETHEUS_URL: Final = "$__env{PROMETHEUS_URL}"  # no setting of ours says where Prometheus is
 
 
-def provisioning_lines(grafana: Path) -> list[str]:
+def provisioning_lines(grafana: Path, settings: Settings) -> list[str]:
     """Lines of a shell that give Grafana data sources, dashboards and alert rules.
 
     The data sources of this deployment come last: they replace the file that reads its variables.
+    Until they are written none of Grafana's files is replaced, so a failure leaves those that work.
     """
-    settings, shown = "/etc/grafana/provisioning", "/var/lib/grafana/dashboards/kol"
+    there, own = "/etc/grafana/provisioning", "/etc/grafana/provisioning/datasources/kol.yaml"
     return [
         f"from={shlex.quote(str(grafana))}",
-        f'cp -r "$from"/provisioning/* {settings}/',
-        f"mkdir -p {shown}",
-        f'cp -r "$from"/dashboards/* {shown}/',
-        f"kol connect --grafana > {settings}/datasources/kol.yaml",
+        "to=/var/lib/grafana/dashboards/kol",
+        'mkdir -p "$to" && cp -r "$from"/dashboards/* "$to"/',
+        *_constants(settings),
+        f"own={own}",
+        'kol connect --grafana > "$own.new" &&',
+        f'  cp -r "$from"/provisioning/* {there}/ &&',
+        '  mv "$own.new" "$own"',
     ]
+
+
+def _constants(settings: Settings) -> Iterator[str]:
+    """The lines that give the copied dashboards the zone and the currency of this deployment."""
+    zone = Settings.model_fields["business_zone"].default
+    if settings.business_zone != zone:  # in texts, too
+        yield f"""sed -i 's#{zone}#{settings.business_zone}#g' "$to"/*/*.json"""
+    if settings.currency != CURRENCY:
+        yield f"""sed -i 's#"{CURRENCY}"#"{settings.currency}"#g' "$to"/*/*.json"""
 
 
 def datasources(conf: ClickHouse, stack: Stack) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -274,20 +276,76 @@ def test_the_dashboards_are_where_it_says(tmp_path: Path, monkeypatch: pytest.Mo
     }
 
 
-def test_grafana_is_provisioned_by_the_lines_as_they_stand(tmp_path: Path) -> None:
-    grafana, root = tmp_path / "it's here", tmp_path / "root"
-    for name in ("dashboards/en/kol.json", "provisioning/alerting/kol.yaml"):
-        (grafana / name).parent.mkdir(parents=True)
-        (grafana / name).touch()
-    (root / "etc/grafana/provisioning/datasources").mkdir(parents=True)
+def provision(root: Path, lines: list[str], *, kol: str = "echo new") -> int:
+    """Run the lines as they stand, under another root and with another `kol`."""
+    (root / "etc/grafana/provisioning/datasources").mkdir(parents=True, exist_ok=True)
+    there = "\n".join(lines).replace("/etc/", f"{root}/etc/").replace("/var/", f"{root}/var/")
+    text = f"kol() {{ {kol}; }}\n{there}"
+    return subprocess.run(["/bin/sh", "-uc", text], check=False).returncode
 
-    *lines, last = provisioning_lines(grafana)
-    there = "\n".join(lines).replace(" /", f" {root}/")
-    subprocess.run(["/bin/sh", "-ec", there], check=True)
 
-    assert last.startswith("kol connect --grafana > /etc/grafana/provisioning/datasources/")
-    assert (root / "var/lib/grafana/dashboards/kol/en/kol.json").exists()
-    assert (root / "etc/grafana/provisioning/alerting/kol.yaml").exists()
+def contents(folder: Path) -> dict[str, bytes]:
+    """Each file of a folder."""
+    found = filter(Path.is_file, folder.rglob("*"))
+    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in found}
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder that is named as badly as can be, with what provisions Grafana."""
+    there = tmp_path / "it's here"
+    shutil.copytree(str(files("deploy") / "grafana"), there)
+    return there
+
+
+def test_grafana_is_provisioned_by_the_lines_as_they_stand(copied: Path, tmp_path: Path) -> None:
+    assert provision(tmp_path, provisioning_lines(copied, Settings())) == 0
+
+    there = tmp_path / "etc/grafana/provisioning"
+    shown = tmp_path / "var/lib/grafana/dashboards/kol"
+    own = there / "datasources/kol.yaml"
+    assert own.read_text() == "new\n"
+    assert [one.name for one in own.parent.iterdir()] == ["kol.yaml"]
+    own.write_bytes((copied / "provisioning/datasources/kol.yaml").read_bytes())
+    for name, to in (("provisioning", there), ("dashboards", shown)):
+        assert contents(to) == contents(copied / name)
+
+
+def test_data_sources_that_work_stay_where_the_new_ones_fail(copied: Path, tmp_path: Path) -> None:
+    works = tmp_path / "etc/grafana/provisioning/datasources/kol.yaml"
+    works.parent.mkdir(parents=True)
+    works.write_text("works")
+
+    assert provision(tmp_path, provisioning_lines(copied, Settings()), kol="false") != 0
+    assert works.read_text() == "works"
+
+
+def test_dashboards_have_the_zone_and_the_currency_of_the_deployment(
+    copied: Path, tmp_path: Path
+) -> None:
+    settings = Settings(business_zone="America/Argentina/ComodRivadavia", currency="EUR")
+    lines = provisioning_lines(copied, settings)
+    assert provision(tmp_path, lines) == 0
+
+    shown = list((tmp_path / "var/lib/grafana/dashboards/kol").glob("*/*.json"))
+    assert len(shown) == len(list(copied.glob("dashboards/*/*.json"))) > 0
+    for path in shown:
+        text = path.read_text()
+        board = json.loads(text)
+        constants = {
+            one["name"]: one["query"]
+            for one in board["templating"]["list"]
+            if one["type"] == "constant"
+        }
+        assert constants == {"zone": settings.business_zone, "shop": "EUR"}
+        assert board["timezone"] == settings.business_zone
+        assert "Asia/Shanghai" not in text
+        assert '"CNY"' not in text
+    assert max(map(len, lines[1:])) <= 76  # of 80 columns, beside the indent
+
+
+def test_dashboards_of_the_usual_zone_and_currency_stay_as_they_are() -> None:
+    assert not [line for line in provisioning_lines(GRAFANA, Settings()) if "sed" in line]
 
 
 def test_grafana_needs_no_broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
