@@ -2,6 +2,7 @@
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
@@ -15,10 +16,8 @@ const HELP = `node render.mjs --dashboards DIR --frames frames.json --out DIR
                      colours, thresholds, cut}}}
   --theme NAME       light (default) or dark
   --width PIXELS     1280
-  --zone NAME        where the dashboard names none: Asia/Shanghai
-
-KOL_CHROMIUM is the browser to use, if it is not on the PATH.`;
-const HERE = import.meta.dirname;
+  --zone NAME        where the dashboard names none: Asia/Shanghai`;
+const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ORIGIN = 'http://dashboards.invalid'; // never asked: all that the page loads comes from here
 const ICONS = path.join(HERE, 'node_modules/@grafana/ui/dist/public');
 const PATIENCE_MS = 120_000; // of one step, on a machine that is busy
@@ -42,7 +41,7 @@ if (given.help || !given.dashboards || !given.frames || !given.out) {
 function browser() {
   const names = ['chromium', 'chromium-browser', 'google-chrome'];
   const places = process.env.PATH.split(path.delimiter).flatMap((one) => names.map((name) => path.join(one, name)));
-  for (const one of [process.env.KOL_CHROMIUM, ...places].filter(Boolean)) {
+  for (const one of places) {
     try {
       accessSync(one, constants.X_OK);
       return one;
@@ -50,7 +49,7 @@ function browser() {
       // the next one
     }
   }
-  throw new Error('no Chromium on the PATH; KOL_CHROMIUM may name it');
+  throw new Error('no Chromium on the PATH');
 }
 
 const modified = async (file) => (await stat(file).catch(() => ({ mtimeMs: 0 }))).mtimeMs;
