@@ -57,7 +57,9 @@ FILTERS: Final = (
 NOW: Final = re.compile(r"\b(now|now64|today|yesterday|nowInBlock)\s*\(", re.IGNORECASE)
 EARLIER: Final = re.compile(r"\bleast\(now(?:64)?\(\d*\), \$__toTime")  # a range may end later
 COMPARED: Final = re.compile(r"(\w+)\s*[<>]=?\s*(?:\w+\()*$")
+QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|\"[^\"]*\"")  # texts and names
 CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
+REFUSED: Final = "the SDK does not take it"
 UID: Final = re.compile(r"[\w-]{1,40}")
 WIDTH: Final = 24  # columns of the grid
 
@@ -75,7 +77,7 @@ def of_the_sdk(boards: Boards) -> Iterator[Finding]:
         try:
             typed = sdk.Dashboard.from_json(json.loads(json.dumps(board.json)))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            yield Finding(board.uid, f"the SDK does not take it: {error!r}")
+            yield Finding(board.uid, f"{REFUSED}: {error!r}")
             continue
         again = json.loads(json.dumps(typed, cls=JSONEncoder))
         for place in _lost(board.json, again):
@@ -193,11 +195,23 @@ def _titles(board: Board) -> list[str]:
 
 
 def _outline(board: Board) -> list[tuple[Any, ...]]:
-    """What does not depend on the language: statements but for the names they give."""
-    return [
-        (panel.id, panel.kind, panel.json.get("gridPos"), len(panel.targets))
+    """What does not depend on the language: places, and questions but for words and names."""
+    asked = [
+        (one.name, one.kind, one.is_multi, one.has_all, [value for value, _ in one.given])
+        + (_question(one.target) if one.target is not None else ())
+        for one in board.variables
+    ]
+    return asked + [
+        (panel.id, panel.kind, panel.json.get("gridPos"), *map(_question, panel.targets))
         for panel in board.panels
     ]
+
+
+def _question(target: Target) -> tuple[Any, ...]:
+    """What is asked of whom: a statement without its texts, but with the variables in them."""
+    named = sorted(references(target.sql))
+    sql = QUOTED.sub("''", without_comments(target.sql))
+    return target.source, target.ref, target.format, sql.split(), named, target.promql
 
 
 def linked(boards: Boards) -> Iterator[Finding]:
@@ -318,6 +332,8 @@ def asking_views_in_the_range(boards: Boards) -> Iterator[Finding]:
         read = {name.split(".")[-1] for name in units.views_of(sql)} - own
         for name in sorted(read - COLUMNS.keys() - {"numbers", "system", "one"}):
             yield Finding(where, f"it reads {name}, which is no view of ours")
+        for what in units.unnamed_in(sql):
+            yield Finding(where, f"it reads {what}, which is no view by its name")
         bounded = [name for name in read if name not in TIMELESS]
         is_variable = "/ $" in where
         if bounded and not is_variable and not macros_in(sql, *FILTERS):
@@ -412,6 +428,13 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
+def refused(boards: Boards) -> list[Finding]:
+    """What the SDK says of dashboards that it does not take; no other check can look at them."""
+    return [one for one in of_the_sdk(boards) if one.what.startswith(REFUSED)]
+
+
 def findings(boards: Boards) -> list[Finding]:
     """Everything that is wrong, as far as the JSON tells, each once."""
-    return list(dict.fromkeys(found for check in CHECKS for found in check(boards)))
+    return refused(boards) or list(
+        dict.fromkeys(found for check in CHECKS for found in check(boards))
+    )

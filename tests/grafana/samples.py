@@ -1,10 +1,13 @@
 """A small sound dashboard in both languages, in which tests plant one fault each."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tests.grafana.boards import CLICKHOUSE, PROMETHEUS, SERIES, TABLE, Board
+
+Json = dict[str, Any]
+Plant = Callable[[Json], None]
 
 PROVISIONED: Final = {"kol-ch": CLICKHOUSE, "kol-prom": PROMETHEUS}
 CREDIT: Final = """
@@ -123,3 +126,36 @@ def in_chinese(json: Mapping[str, Any]) -> dict[str, Any]:
 def boards(json: Mapping[str, Any]) -> list[Board]:
     """A dashboard and its Chinese twin."""
     return [Board(json), Board(in_chinese(json))]
+
+
+# ---------------------------------------------------------------- to plant faults
+
+
+def asking(number: int, old: str, new: str) -> Plant:
+    """A panel asks with other words in the place of some."""
+
+    def plant(json: Json) -> None:
+        target = json["panels"][number - 1]["targets"][0]
+        key = "rawSql" if "rawSql" in target else "expr"
+        assert old in target[key]
+        target[key] = target[key].replace(old, new)
+
+    return plant
+
+
+def being(number: int, **fields: object) -> Plant:
+    """A panel has these fields."""
+    return lambda json: json["panels"][number - 1].update(fields)
+
+
+def showing(number: int, **defaults: object) -> Plant:
+    """A panel shows all of its columns so."""
+    return lambda json: json["panels"][number - 1]["fieldConfig"]["defaults"].update(defaults)
+
+
+def planted(*plants: Plant) -> Json:
+    """The sound dashboard, with these faults."""
+    json = sound()
+    for plant in plants:
+        plant(json)
+    return json

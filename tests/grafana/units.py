@@ -110,11 +110,30 @@ def made_of(sql: str) -> Mapping[str, Made]:
 def views_of(sql: str) -> list[str]:
     """What a statement reads by name: tables, views and its own WITH.
 
-    >>> views_of("SELECT 1 FROM v_kol AS k JOIN (SELECT 2 FROM kol.v_minute) USING x")
+    >>> views_of("SELECT 1 FROM v_kol AS k JOIN (SELECT 2 FROM `kol`.`v_minute`) USING x")
     ['v_kol', 'kol.v_minute']
     """
+    return [name for name, is_called in _sources(sql) if name and not is_called]
+
+
+def unnamed_in(sql: str) -> list[str]:
+    """What a statement reads without naming it: functions that give tables, but for `numbers`.
+
+    >>> unnamed_in("SELECT 1 FROM merge('kol', '^v_') JOIN (SELECT 2 FROM numbers(3)) USING x")
+    ['merge()']
+    """
+    return [
+        f"{name}()" if is_called else "something"
+        for name, is_called in _sources(sql)
+        if (is_called and name.lower() != "numbers") or not name
+    ]
+
+
+def _sources(sql: str) -> list[tuple[str, bool]]:
+    """What stands behind each FROM and JOIN but brackets, and whether it is called."""
     sql = re.sub(r"'(?:[^'\\]|\\.|'')*'", "''", without_comments(sql))
-    return re.findall(r"\b(?:FROM|JOIN)\s+(?!\()([\w.]+)(?!\w*\()", sql, re.IGNORECASE)
+    behind = re.finditer(r"(?<!\w)(?:FROM|JOIN)\s+(?![\s(])([`\"\w.]*)(\s*\()?", sql, re.IGNORECASE)
+    return [(re.sub(r"[`\"]", "", one[1]), one[2] is not None) for one in behind]
 
 
 def named_with(sql: str) -> set[str]:
@@ -216,16 +235,29 @@ def promql_faults(panel: Panel, target: Target) -> Iterator[str]:
         return  # that is said elsewhere
     names = promql.names_in(target.promql)
     may = {unit for name in names for unit in _of_metric(name, target.promql)}
-    shown = str(panel.defaults.get("unit", ""))
-    others = {
-        str(one["value"])
-        for override in panel.overrides
-        for one in override["properties"]
-        if one["id"] == "unit"
-    }
-    is_known = shown in KNOWN and not others
-    if names and is_known and shown not in may:
+    for shown in sorted(_shown_as(panel, target) & KNOWN - may) if names else ():
         yield f"{', '.join(sorted(set(names)))} shown as {shown or 'a plain number'}"
+
+
+def _shown_as(panel: Panel, target: Target) -> set[str]:
+    """The units that series of a query are shown in, by their names and its letter."""
+    legend = str(target.json.get("legendFormat") or "")
+    parts = re.split(r"\{\{[^}]*\}\}", legend)
+    named = re.compile(".+".join(map(re.escape, parts)) if legend != "__auto" else ".+")
+    shown, is_one = {str(panel.defaults.get("unit", ""))}, len(parts) == 1 and legend != "__auto"
+    for override in panel.overrides:
+        units = {str(one["value"]) for one in override["properties"] if one["id"] == "unit"}
+        options = str(override["matcher"].get("options", ""))
+        match override["matcher"].get("id"):
+            case "byFrameRefID":
+                is_meant, is_all = options == target.ref, True
+            case "byName":
+                is_meant, is_all = named.fullmatch(options) is not None, is_one
+            case _:  # may be meant
+                is_meant, is_all = True, False
+        if units and is_meant:
+            shown = units if is_all else shown | units
+    return shown
 
 
 def _of_metric(name: str, expression: str) -> set[str]:
