@@ -59,7 +59,7 @@ fmt: setup ## format, mend what can be mended
 types: setup ## mypy, strict
 	@$(BIN)/mypy
 
-check: lint types coverage test ## all of it, before each push
+check: lint types coverage test check-grafana ## all of it, before each push
 
 golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
 	@$(BIN)/python -m tests.golden_paths
@@ -67,7 +67,7 @@ golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
 dashboards: setup ## write the JSON of deploy/grafana/dashboards anew
 	@$(BIN)/python -m deploy.grafana
 
-check-grafana: setup ## check the dashboards as far as that goes without Grafana (ARGS="--long": their speed, too)
+check-grafana: setup ## check the dashboards as far as that goes without Grafana, draw them (ARGS="--long": their speed, too)
 	@$(BIN)/python -m tests.grafana $(ARGS)
 
 pictures: setup ## draw the dashboards for the READMEs (ARGS="--out DIR": all of them)

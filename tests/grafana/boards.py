@@ -12,7 +12,6 @@ from tests.grafana.variables import references
 ROOT: Final = Path(__file__).parents[2]
 GRAFANA: Final = ROOT / "deploy" / "grafana"
 FOLDER: Final = GRAFANA / "dashboards"
-LANGUAGES: Final = ("en", "zh")
 CLICKHOUSE: Final = "grafana-clickhouse-datasource"
 PROMETHEUS: Final = "prometheus"
 SERIES, TABLE = 0, 1  # of a target: how rows become frames

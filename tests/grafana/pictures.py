@@ -14,48 +14,50 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.embedded.gateway.running import READER, gateway
+from tests.embedded.gateway.running import gateway
 from tests.grafana import rendering, sql, world
-from tests.grafana.boards import FOLDER, GRAFANA, Board, read
+from tests.grafana.boards import FOLDER, GRAFANA, Board, Finding, Json, read
 from tests.grafana.looks import findings
-from tests.integration.engine import fresh
 
 KEPT: Final = tuple(
     f"kol-{name}{language}" for name in ("overview", "attribution") for language in ("", "-zh")
 )
 PLACE: Final = GRAFANA / "pictures"
-UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": sql.DAY}
-
-
-def span_of(board: Board) -> int:
-    """How many milliseconds a dashboard shows as it opens.
-
-    >>> span_of(Board({"time": {"from": "now-28d", "to": "now"}})) // sql.DAY
-    28
-    """
-    since = str(board.json["time"]["from"]).removeprefix("now-")
-    return int(since[:-1]) * UNITS_MS[since[-1]]
 
 
 def asked(boards: list[Board]) -> dict[str, Any]:
     """What every panel shows as its dashboard opens, of three months of the demo's shop."""
     with tempfile.TemporaryDirectory() as folder, gateway(Path(folder)) as server:
         end = world.evening_before(time.time_ns() // 1_000_000)
-        owner = fresh(server, "shop")
         sys.stderr.write("· three months of the demo's shop\n")
-        world.fill(owner, end)
-        owner.close()
-        client = server.client(READER, database="shop")
-        try:
-            found: dict[str, Any] = {}
-            for board in boards:
-                found |= sql.frames_of([board], client, end, span_of(board))
-        finally:
-            client.close()
-    return found
+        with world.shop(server, end) as client:
+            return sql.frames_of(boards, client, end)
+
+
+def drawn(boards: Sequence[Board], frames: Json, out: Path, folder: Path = FOLDER) -> list[Finding]:
+    """Draw the dashboards that have frames; gives what their pictures show wrong.
+
+    Args:
+        boards: the dashboards.
+        frames: uid -> what every panel shows, of `sql.frames_of`.
+        out: the folder of the pictures.
+        folder: where the JSON of the dashboards lies.
+
+    Raises:
+        OSError: something is missing, or a dashboard cannot be drawn; it says which.
+
+    """
+    looks = rendering.render(folder, frames, out)
+    return [
+        one
+        for board in boards
+        if board.uid in frames
+        for one in findings(board, frames[board.uid], looks.get(board.uid, {}))
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,13 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stderr.write(f"· {len(frames)} pictures\n")
     with tempfile.TemporaryDirectory() as folder:
         out = given.out or Path(folder)
-        looks = rendering.render(FOLDER, frames, out)
+        wrong = drawn(boards, frames, out)
         if not given.out:
             PLACE.mkdir(exist_ok=True)
             for uid in KEPT:
                 shutil.copy(out / f"{uid}.png", PLACE)
-    drawn = [board for board in boards if board.uid in looks]
-    wrong = [one for board in drawn for one in findings(board, frames[board.uid], looks[board.uid])]
     for one in wrong:
         sys.stdout.write(f"{one}\n")
     return 1 if wrong else 0

@@ -48,6 +48,8 @@ STEPS: Final = (  # what Grafana rounds an interval to: up to a limit, in millis
     *((2_700_000, 30 * MINUTE), (5_400_000, 60 * MINUTE), (9_000_000, 120 * MINUTE)),
     *((16_200_000, 180 * MINUTE), (32_400_000, 360 * MINUTE), (86_400_000, 720 * MINUTE)),
 )
+GRAFANA: Final = "grafana"  # the account that asks
+UNITS_MS: Final = {"m": MINUTE, "h": 60 * MINUTE, "d": DAY}  # of the range of a dashboard
 MOST_ROWS: Final = 50_000  # of one answer
 MOST_SHARE: Final = 10.0  # of what is shown as a share: cents and counts are far beyond
 LONG_AGO: Final = Range(
@@ -83,6 +85,16 @@ def least_interval(panel: Panel | None) -> int:
     return int(found[1]) * units[found[2]] if found else 1_000
 
 
+def span_of(board: Board) -> int:
+    """How many milliseconds a dashboard shows as it opens.
+
+    >>> span_of(Board({"time": {"from": "now-28d", "to": "now"}})) // DAY
+    28
+    """
+    since = str(board.json["time"]["from"]).removeprefix("now-")
+    return int(since[:-1]) * UNITS_MS[since[-1]]
+
+
 class Answer(NamedTuple):
     """What the engine says."""
 
@@ -101,6 +113,15 @@ class Asked(NamedTuple):
     panel: Panel | None
     answer: Answer
     said: str  # range and choices
+
+
+def qualified(sql: str, database: str = "kol") -> str:
+    """A statement with the database that the data source names.
+
+    >>> qualified("SELECT v_kol.kol_id FROM v_kol")
+    'SELECT kol.v_kol.kol_id FROM kol.v_kol'
+    """
+    return re.sub(r"(?<![.'\w])(v_\w+)\b", rf"{database}.\1", sql)
 
 
 @dataclass(slots=True)
@@ -456,18 +477,17 @@ def _says_something(row: Sequence[Any], types: Sequence[str]) -> bool:
 # ---------------------------------------------------------------- frames for the renderer
 
 
-def frames_of(
-    boards: Sequence[Board], client: Client, end_ms: int, span_ms: int = DAY
-) -> dict[str, dict[str, Any]]:
+def frames_of(boards: Sequence[Board], client: Client, end_ms: int) -> dict[str, dict[str, Any]]:
     """The frames of every panel as its dashboard opens: `{uid: {panel id: {range, frames}}}`."""
     engine = Engine(client)
     found: dict[str, dict[str, Any]] = {}
     for board in boards:
-        options, _ = options_of(board, engine, range_of(span_ms, end_ms))
+        length = span_of(board)
+        options, _ = options_of(board, engine, range_of(length, end_ms))
         choices = options.opened()
         panels = found.setdefault(board.uid, {})
         for panel in board.panels:
-            span = range_of(span_ms, end_ms, least_interval(panel))
+            span = range_of(length, end_ms, least_interval(panel))
             frames = [
                 frame
                 for target in panel.targets

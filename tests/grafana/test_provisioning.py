@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,15 @@ import yaml
 from deploy.grafana.__main__ import DASHBOARDS
 from deploy.grafana.queries import clickhouse_source, prometheus_source
 from schemas.letters import DROPPED, NEW
-from sinks.grants import grants
 from streams.operations.connect import datasources as connected
 from streams.settings import PREFIX, ClickHouse
 from tests.grafana.macros import FRONT_END_ONLY, Range, expand, macros_in
+from tests.grafana.sql import GRAFANA, qualified
 from tests.grafana.variables import references
-from tests.sinks.accounts import OWNER, Accounts, engine
+from tests.sinks.accounts import Accounts
 
 ROOT = Path(__file__).parents[2]
 PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
-READER = "grafana"
 DAY = 86_400
 
 
@@ -116,10 +114,10 @@ def test_a_rule_uses_nothing_that_the_browser_alone_knows(rule: Rule) -> None:
 
 @on_the_engine
 @every_rule
-def test_texts_of_a_rule_name_what_its_query_gives(rule: Rule, server: Accounts) -> None:
+def test_texts_of_a_rule_name_what_its_query_gives(rule: Rule, accounts: Accounts) -> None:
     """`$` would begin a variable of Grafana's environment: `.Labels`, not `$labels`."""
     told = " ".join(rule["annotations"].values())
-    described = {one["name"]: one["type"] for one in columns(rule, server)}
+    described = {one["name"]: one["type"] for one in columns(rule, accounts)}
     texts = {name for name, kind in described.items() if "String" in kind}
 
     assert "$" not in told
@@ -128,8 +126,8 @@ def test_texts_of_a_rule_name_what_its_query_gives(rule: Rule, server: Accounts)
     assert len(described) == len(texts) + 1
 
 
-def columns(rule: Rule, server: Accounts) -> list[dict[str, str]]:
-    return server.rows(f"DESCRIBE ({qualified(expanded(rule))})")
+def columns(rule: Rule, accounts: Accounts) -> list[dict[str, str]]:
+    return accounts.rows(f"DESCRIBE ({qualified(expanded(rule))})")
 
 
 @every_rule
@@ -149,29 +147,17 @@ def test_a_rule_leads_to_a_dashboard_that_is_there(rule: Rule) -> None:
 # ---------------------------------------------------------------- on the engine
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    statements = grants("grafana", "kol", user=READER, definer=OWNER)
-    with engine(tmp_path_factory.mktemp("accounts"), {READER: statements}) as started:
-        yield started
-
-
 @pytest.fixture
-def world(server: Accounts) -> Accounts:
+def world(accounts: Accounts) -> Accounts:
     """The engine without rows."""
     for table in ("order_credit", "minute_cell", "cell_1d", "rollup_floor", "dead_letter"):
-        server.rows(f"TRUNCATE TABLE kol.{table}")
-    return server
+        accounts.rows(f"TRUNCATE TABLE kol.{table}")
+    return accounts
 
 
-def qualified(sql: str) -> str:
-    """A statement with the database that the data source names."""
-    return re.sub(r"\b(v_\w+)\b", r"kol.\1", sql)
-
-
-def said(server: Accounts, uid: str) -> dict[str, float]:
+def said(accounts: Accounts, uid: str) -> dict[str, float]:
     """What a rule's query gives, as the reader: texts -> its number."""
-    found = server.rows(qualified(expanded(RULES[uid])), READER)
+    found = accounts.rows(qualified(expanded(RULES[uid])), GRAFANA)
     return {
         " ".join(one for one in row.values() if isinstance(one, str)): next(
             float(one) for one in row.values() if not isinstance(one, str)
@@ -191,6 +177,7 @@ def threshold(uid: str) -> float:
 def test_a_rule_is_silent_in_an_empty_database(rule: Rule, world: Accounts) -> None:
     values = said(world, rule["uid"]).values()
 
+    assert values or rule["noDataState"] == "OK"
     assert not [value for value in values if value > threshold(rule["uid"])]
 
 

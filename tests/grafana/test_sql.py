@@ -2,18 +2,27 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from deploy.grafana.queries import choices, chosen, literal
-from tests.embedded.gateway.running import READER, Server, gateway
+from tests.embedded.gateway.running import Server, gateway
 from tests.grafana import sql, world
 from tests.grafana.boards import TABLE, Board, read
 from tests.grafana.macros import Range, expand
-from tests.grafana.samples import CREDIT, TRUST, clickhouse, sound
+from tests.grafana.samples import (
+    CREDIT,
+    TRUST,
+    Plant,
+    asking,
+    being,
+    clickhouse,
+    planted,
+    sound,
+)
 from tests.grafana.sql import DAY, Engine, options_of, range_of
 from tests.grafana.variables import ALL, AS_IN_ADDRESSES, HARD, STRICT, Choice, interpolate
 from tests.integration.engine import fresh
@@ -22,7 +31,6 @@ pytestmark = pytest.mark.integration
 
 SOLD: Final = "SELECT count() FROM sold WHERE $__%s(ordered_at)"
 END: Final = world.evening_before(time.time_ns() // 1_000_000)
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +42,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def shop(server: Server) -> Iterator[Client]:
     """A reader of the demo's shop."""
-    owner = fresh(server, "shop")
-    world.fill(owner, END, paces=world.SHORT)
-    owner.close()
-    reader = server.client(READER, database="shop")
-    yield reader
-    reader.close()
+    with world.shop(server, END, paces=world.SHORT) as reader:
+        yield reader
 
 
 @pytest.fixture(scope="module")
 def nothing(server: Server) -> Iterator[Client]:
     """A reader of a shop where nothing has happened."""
-    fresh(server, "nothing").close()
-    reader = server.client(READER, database="nothing")
-    yield reader
-    reader.close()
+    with world.nothing(server) as reader:
+        yield reader
 
 
 def test_the_dashboards_of_the_product_are_answered(shop: Client, nothing: Client) -> None:
@@ -73,7 +75,8 @@ def test_every_panel_has_frames(shop: Client) -> None:
     for board in boards:
         for panel in board.panels:
             shown = frames[board.uid][str(panel.id)]
-            assert shown["range"] == {"from": END - DAY, "to": END}
+            assert shown["range"] == {"from": END - sql.span_of(board), "to": END}
+            assert shown["frames"] or panel.kind == "text", panel.where
             kinds = {field["type"] for frame in shown["frames"] for field in frame["fields"]}
             assert kinds <= {"time", "number", "string", "boolean"}
 
@@ -110,40 +113,26 @@ def test_hard_names_choose_their_own_orders(shop: Client) -> None:
 # ---------------------------------------------------------------- planted faults
 
 
-def _planted(number: int, old: str, new: str) -> Json:
-    json = sound()
-    target = json["panels"][number - 1]["targets"][0]
-    assert old in target["rawSql"]
-    target["rawSql"] = target["rawSql"].replace(old, new)
-    return json
-
-
-def _with(number: int, plant: Callable[[Json], None]) -> Json:
-    json = sound()
-    plant(json["panels"][number - 1])
-    return json
-
-
-def _override(name: str) -> Json:
+def _override(name: str) -> Plant:
     one = {"matcher": {"id": "byName", "options": name}, "properties": []}
-    return {"fieldConfig": {"defaults": {"unit": "none"}, "overrides": [one]}}
+    return being(1, fieldConfig={"defaults": {"unit": "none"}, "overrides": [one]})
 
 
-FAULTS: Final[dict[str, tuple[Json, str]]] = {
+FAULTS: Final[dict[str, tuple[Plant, str]]] = {
     "a wrong column": (
-        _planted(1, "sum(credit_cents)", "sum(credit_cent)"),
+        asking(1, "sum(credit_cents)", "sum(credit_cent)"),
         "the engine refuses: .*credit_cent",
     ),
     "a column that is another's": (
-        _with(1, lambda panel: panel.update(_override("creditt"))),
+        _override("creditt"),
         "it sets how creditt is shown, and no answer has that column",
     ),
     "a series out of order": (
-        _planted(1, "ORDER BY time", "ORDER BY time DESC"),
+        asking(1, "ORDER BY time", "ORDER BY time DESC"),
         "must be in the order of time: ORDER BY time",
     ),
     "a column after which time comes": (
-        _planted(
+        asking(
             1,
             "$__timeInterval_ms(ordered_at) AS time, kol_id",
             "kol_id, $__timeInterval_ms(ordered_at) AS time",
@@ -151,62 +140,48 @@ FAULTS: Final[dict[str, tuple[Json, str]]] = {
         "column time must come first, not kol_id",
     ),
     "a list": (
-        _planted(2, "argMax(trust, minute) AS trust", "groupArray(trust) AS trust"),
+        asking(2, "argMax(trust, minute) AS trust", "groupArray(trust) AS trust"),
         "column trust is Array",
     ),
     "two rows of one series": (
-        _planted(
-            1, "kol_id, sum(credit_cents) / 100 AS credit", "sum(credit_cents) / 100 AS credit"
-        ),
+        asking(1, "kol_id, sum(credit_cents) / 100 AS credit", "sum(credit_cents) / 100 AS credit"),
         "two rows of a time series have one time",
     ),
     "a table as a series": (
-        _with(1, lambda panel: panel.update(targets=[clickhouse(CREDIT, TABLE)])),
+        being(1, targets=[clickhouse(CREDIT, TABLE)]),
         "a time series is asked with format 0",
     ),
     "cents as a share": (
-        _with(
-            1,
-            lambda panel: panel.update(
-                fieldConfig={"defaults": {"unit": "percentunit"}, "overrides": []}
-            ),
-        ),
+        being(1, fieldConfig={"defaults": {"unit": "percentunit"}, "overrides": []}),
         "column credit is shown as a share, and is up to",
     ),
     "no time filter": (
-        _planted(1, "AND $__timeFilter_ms(ordered_at)", ""),
+        asking(1, "AND $__timeFilter_ms(ordered_at)", ""),
         "query A shows rows of other times in a range without any",
     ),
     "a question that has no answer": (
-        _planted(2, "WHERE $__timeFilter(minute)", "WHERE $__timeFilter(minute) AND kol_id = '-'"),
+        asking(2, "WHERE $__timeFilter(minute)", "WHERE $__timeFilter(minute) AND kol_id = '-'"),
         "query A never gave a row",
     ),
     "no number in a big number": (
-        _with(
+        being(
             2,
-            lambda panel: panel.update(
-                type="stat",
-                targets=[
-                    clickhouse(
-                        TRUST.replace(", argMax(trust, minute) AS trust", "").replace(
-                            "trust DESC", "1"
-                        ),
-                        TABLE,
-                    )
-                ],
-            ),
+            type="stat",
+            targets=[
+                clickhouse(
+                    TRUST.replace(", argMax(trust, minute) AS trust", "").replace(
+                        "trust DESC", "1"
+                    ),
+                    TABLE,
+                )
+            ],
         ),
         "it shows numbers, and no column is one",
     ),
     "series named by a column that is not there": (
-        _with(
+        being(
             1,
-            lambda panel: panel.update(
-                fieldConfig={
-                    "defaults": {"displayName": "${__field.labels.kol}"},
-                    "overrides": [],
-                }
-            ),
+            fieldConfig={"defaults": {"displayName": "${__field.labels.kol}"}, "overrides": []},
         ),
         "its series are named by column kol, which no answer has",
     ),
@@ -219,10 +194,11 @@ def test_a_sound_dashboard_is_answered(shop: Client) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found_on_the_engine(fault: str, shop: Client) -> None:
-    json, sentence = FAULTS[fault]
+    plant, sentence = FAULTS[fault]
     varied = sql.VARIED if fault == "a question that has no answer" else ()
+    checked = sql.check([Board(planted(plant))], shop, END, varied=varied)
 
-    found = [str(one) for one in sql.check([Board(json)], shop, END, varied=varied).findings]
+    found = [str(one) for one in checked.findings]
 
     assert any(re.search(sentence, one) for one in found), found
 

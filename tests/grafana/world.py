@@ -10,6 +10,7 @@ Beside them stand KOLs and brands whose names are hard: quotes, backslashes, com
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -30,8 +31,10 @@ from streams.trainer.dimensions.rows import Stated, rows_of
 from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.generations import Version
 from streams.trainer.rollups import RollUps
+from tests.embedded.gateway.running import READER, Server
 from tests.golden_paths import PARTITIONS, World
 from tests.grafana.variables import HARD
+from tests.integration.engine import fresh
 from tests.oracle import Record
 from tests.sinks.samples import order, rows
 
@@ -62,6 +65,30 @@ def evening_before(now_ms: int) -> int:
     """The last half past nine in the evening in Shanghai, when most goes on."""
     evening = now_ms - (now_ms + 8 * HOUR) % DAY + 21 * HOUR + HOUR // 2
     return evening if evening <= now_ms else evening - DAY
+
+
+@contextmanager
+def shop(server: Server, end_ms: int, paces: Sequence[Pace] = PACES) -> Iterator[Client]:
+    """A reader of the demo's shop up to a moment, in a fresh database."""
+    with closing(fresh(server, "shop")) as owner:
+        fill(owner, end_ms, paces=paces)
+    with reading(server, "shop") as client:
+        yield client
+
+
+@contextmanager
+def nothing(server: Server) -> Iterator[Client]:
+    """A reader of a shop where nothing has happened."""
+    fresh(server, "nothing").close()
+    with reading(server, "nothing") as client:
+        yield client
+
+
+@contextmanager
+def reading(server: Server, database: str) -> Iterator[Client]:
+    """A connection with the rights of a reader."""
+    with closing(server.client(READER, database=database)) as client:
+        yield client
 
 
 def fill(client: Client, end_ms: int, days: int = 90, paces: Sequence[Pace] = PACES) -> int:
