@@ -34,6 +34,7 @@ from schemas.reference_types import (
     Policy,
     Reference,
 )
+from schemas.tags import tag_text
 from streams.trainer.dimensions.erased import Persons
 
 Row = dict[str, Any]
@@ -203,7 +204,7 @@ def _identity(said: Identity) -> Row:
         "confidence": said.confidence,
         "age_band": said.age_band or "",
         "birth_month": said.birth_month or "",
-        "geo": "" if said.geo is None else str(said.geo),
+        "geo": tag_text(said.geo),
         "tags": said.tags or {},
     }
 

@@ -124,6 +124,16 @@ def test_a_kol_whose_account_was_erased_is_still_a_kol() -> None:
     assert (found["tier"], found["user_hash"], found["deleted"]) == ("koc", "", False)
 
 
+@pytest.mark.parametrize(("geo", "text"), [(7, "7"), (7.0, "7"), (7.5, "7.5"), (None, "")])
+def test_a_region_is_the_same_text_as_in_events_however_its_number_is_written(
+    geo: float | None, text: str
+) -> None:
+    found = row(Identity(anon_id="a", ts=TS, user_id="u", geo=geo), "identity", TS, persons())
+
+    assert found is not None
+    assert found["geo"] == text
+
+
 @pytest.mark.parametrize("ms", [2**63 - 1, 10_413_792_000_000])
 def test_a_moment_that_no_column_can_hold_is_the_last_one(ms: int) -> None:
     coupon = Coupon(coupon_id="c", since=ms)
