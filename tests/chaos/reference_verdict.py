@@ -28,6 +28,7 @@ from tests.reference_oracle import Known
 
 PATIENCE: Final = 90.0  # seconds until the trainer has read, published and emptied everything
 LOOK: Final = 1.0
+SEALED_MS: Final = 10_000  # since the record time of its seal a number holds
 _FLAGS: Final = """
 SELECT identity, toUnixTimestamp64Milli(moment) AS at, ifNull(toInt8(sponsored), -1) AS sponsored,
     ifNull(toInt8(disclosed), -1) AS disclosed, snapshot
@@ -79,18 +80,24 @@ def _flag(value: bool | None) -> int:  # noqa: FBT001  # as the contract has it
 
 
 class FlagsOf:
-    """What numbers say of contents at a record time; each number is unfolded once."""
+    """What numbers say of contents at a record time; each number is unfolded once.
+
+    Which of them holds is chosen here: the greatest that was sealed ten seconds before.
+    """
 
     def __init__(self, numbers: NumberLog) -> None:
-        self._numbers = numbers
+        self._numbers = numbers.numbers(CONTENT)
         self._said: dict[int, dict[str, tuple[int, int]]] = {}
 
     def __call__(self, content: str, at: int) -> Flags:
-        values = self._numbers.holding(CONTENT, at)
-        if values is None:
+        holding = {
+            one.manifest.number: one for one in self._numbers if one.sealed_at + SEALED_MS <= at
+        }
+        if not holding:
             return UNASKED
-        number = values.number.manifest.number
+        number = max(holding)
         if number not in self._said:
+            values = holding[number].values
             rows = values.all_rows()
             flags = (values.flags(name, rows).tolist() for name in ("sponsored", "disclosed"))
             self._said[number] = dict(zip(values.ids(rows), zip(*flags, strict=True), strict=True))

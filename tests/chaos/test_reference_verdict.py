@@ -22,11 +22,11 @@ from schemas.values import Lists
 from sinks.memory import Memory
 from streams.clients.kafka_reader import TopicRecord
 from streams.core.user.memory import UserMemory
-from tests.chaos.reference_verdict import Stands, Wanted, against_references, wanted
+from tests.chaos.reference_verdict import FlagsOf, Stands, Wanted, against_references, wanted
 from tests.chaos.references import References, references
 from tests.chaos.verdict import Row, against_oracle, quiet, turns
 from tests.chaos.world import Sent, world
-from tests.event_oracle import ALLOWED, COLUMNS, CONSENT_MS, event_rows
+from tests.event_oracle import ALLOWED, COLUMNS, CONSENT_MS, UNASKED, event_rows
 from tests.oracle import Expected, Record, oracle
 from tests.reference_oracle import Known, known
 
@@ -250,6 +250,22 @@ def test_each_fault_that_is_planted_is_told(planted: str, scene: Scene) -> None:
     wrong = against_references(other, scene.wanted)
 
     assert any(line.startswith(about) for line in wrong), wrong
+
+
+def test_flags_are_those_of_the_greatest_number_that_was_sealed_ten_seconds_before() -> None:
+    numbers = NumberLog()
+    for number, sponsored, sealed_at in ((1, 1, BEFORE), (2, 0, BEFORE + 5_000), (3, 1, BEFORE)):
+        flags = {"sponsored": np.array([sponsored], np.int8), "disclosed": np.array([-1], np.int8)}
+        records, seal = encode_number(CONTENT, number, Entries(texts(["c1"]), flags))
+        for key, value in [*records, seal][: None if number < 3 else -1]:  # the third has no seal
+            numbers.add(key, value, sealed_at)
+    asked = FlagsOf(numbers)
+
+    assert asked("c1", BEFORE + 9_999) == UNASKED
+    assert asked("c1", BEFORE + 10_000) == (1, -1, 1)
+    assert asked("c1", BEFORE + 14_999) == (1, -1, 1)
+    assert asked("c1", BEFORE + 15_000) == (0, -1, 2)
+    assert asked("c2", BEFORE + 15_000) == (-1, -1, 2)
 
 
 def test_a_number_that_says_less_than_its_dimension_is_told(scene: Scene) -> None:
