@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from schemas.partitioner import partition_of
 from tests.builders import HOUR, click, paid
-from tests.chaos.compaction import compact, compare_views, rows_of_views
+from tests.chaos.compaction import compact, compare_views, rows_of_views, without_rows
 from tests.chaos.judging import Case, Say, judge
 from tests.chaos.stack import START_SECONDS
 from tests.chaos.world import Sent
@@ -53,6 +53,8 @@ def compacted(case: Case, rest: Sequence[Sent], figures: Compacted, say: Say) ->
     case.tell(rest)
     case.drain()
     wrong = judge(case).wrong
+    if not figures.compacted:
+        wrong.append("compaction took nothing away")
     begun = time.monotonic()
     variables = json.loads(stack.kol("replay", "run", REPLAY, "--json", seconds=REPLAY_SECONDS))[
         "variables"
@@ -63,6 +65,7 @@ def compacted(case: Case, rest: Sequence[Sent], figures: Compacted, say: Say) ->
         stack.serves(name, START_SECONDS)
     lost = case.lost()
     before = rows_of_views(stack.settings, lost)
+    wrong += without_rows(before)
     stack.kol("replay", "run", REPLAY, "--swap", "--json", seconds=REPLAY_SECONDS)
     say(f"  a replay was there after {time.monotonic() - begun:.0f} s, without {len(lost)} letters")
     deadline = time.monotonic() + SETTLED_SECONDS

@@ -37,6 +37,11 @@ OLD_SECONDS: Final = 1.5  # a segment is older than it may be
 CLEANER_SECONDS: Final = 120.0  # the cleaner looks every 15 s
 LOOK: Final = 1.0
 MOST: Final = 8  # differing rows told of each view
+WITH_ROWS: Final = (  # views that have some after any log of a world with references
+    *("v_order", "v_order_credit", "v_order_touches", "v_refund", "v_minute", "v_event", "v_door"),
+    *("v_dead_letter", "v_kol", "v_content", "v_spend", "v_perception", "v_identity", "v_policy"),
+    "v_notice",
+)
 
 # Counters of v_door that count work and not facts, as operations.md says of a replay: how often
 # cells were sent, what was sent again after a kill, and what this run heard late
@@ -132,6 +137,11 @@ def is_left_out(view: str, row: Mapping[str, Any], lost: Collection[Place]) -> b
     if view == "v_dead_letter":
         return (row["topic"], row["partition"], row["offset"]) in lost
     return view == "v_door" and (row["topic"], row["door"]) in OF_WORK | OF_RECORDS
+
+
+def without_rows(views: Views) -> list[str]:
+    """Views that must have rows and have none, in words; [] where there are none."""
+    return [f"{view} has no row" for view in WITH_ROWS if not views[view]]
 
 
 def compare_views(ours: Views, former: Views) -> list[str]:

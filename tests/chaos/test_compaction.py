@@ -4,6 +4,7 @@ from collections import Counter
 
 from schemas.events import INPUTS
 from schemas.reference_types import REFERENCES
+from schemas.rows import VIEWS
 from schemas.topics import (
     CRISES,
     DEAD_LETTERS,
@@ -16,7 +17,14 @@ from schemas.topics import (
 )
 from streams.core.kol.memory import SERIES as KOL_SERIES
 from streams.core.user.door_counts import SERIES as USER_SERIES
-from tests.chaos.compaction import COMPACTED, OF_RECORDS, OF_WORK, compare_views, is_left_out
+from tests.chaos.compaction import (
+    COMPACTED,
+    OF_RECORDS,
+    OF_WORK,
+    compare_views,
+    is_left_out,
+    without_rows,
+)
 
 
 def test_every_column_of_every_view_is_compared() -> None:
@@ -29,6 +37,14 @@ def test_every_column_of_every_view_is_compared() -> None:
     assert wrong.startswith("v_kol: 1 too many, 1 missing")
     (wrong,) = compare_views(fewer, before)
     assert wrong.startswith("v_door: 0 too many, 1 missing")
+
+
+def test_a_view_without_rows_is_told_where_it_must_have_some() -> None:
+    rows = Counter({"a row": 1})
+    views = dict.fromkeys(VIEWS, rows)
+
+    assert without_rows(views) == []
+    assert without_rows({**views, "v_kol": Counter()}) == ["v_kol has no row"]
 
 
 def test_what_a_replay_after_compaction_need_not_say_is_little() -> None:
