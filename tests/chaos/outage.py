@@ -27,7 +27,7 @@ from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, running
 from tests.chaos.verdict import against_orders
 
 LOOK: Final = 0.5  # seconds between two looks at the workers
-FULL: Final = 200_000  # messages that may wait: most are rows of `event`, of which no more may
+FULL: Final = 200_000  # messages that may wait
 SLACK: Final = 40_000  # messages: batches that were at the door when it closed
 MOOD_SECONDS: Final = 3.0  # after a change of mood until it is seen
 MOODS: Final = (Mood.REFUSING, Mood.SILENT, Mood.FAILING)
@@ -65,6 +65,7 @@ class Outage:
         return {
             "KOL_WORKER__SESSION_SECONDS": str(SESSION_SECONDS),
             "KOL_WORKER__WAITING_MESSAGES": str(self.full),
+            "KOL_WORKER__WAITING_EVENTS": str(self.full),
             "KOL_WORKER__QUIET_SECONDS": "3600",
         }
 
