@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from deploy.embedded.state_folder import StateFolder
@@ -234,18 +235,12 @@ def test_grafana_reads_the_password_from_where_it_is(stack: StateFolder) -> None
     assert found["secureJsonData"] == {"password": f"$__file{{{stack.reader_password_file}}}"}
 
 
-def test_a_provisioning_file_holds_each_data_source_line_by_line(stack: StateFolder) -> None:
+def test_a_provisioning_file_holds_the_data_sources_as_they_are(stack: StateFolder) -> None:
     sources = datasources(load().clickhouse, stack.status() or {})
 
     text = datasources_yaml(sources)
-    head, *entries = text.split("\n  - ")
-    assert head == "apiVersion: 1\ndatasources:"
-    for entry, source in zip(entries, sources, strict=True):
-        rows = [line.strip() for line in entry.splitlines() if not line.endswith(":")]
-        read = {name: json.loads(value) for name, _, value in (r.partition(": ") for r in rows)}
-        parts = [value for value in source.values() if isinstance(value, dict)]
-        plain = {name: value for name, value in source.items() if not isinstance(value, dict)}
-        assert read == {k: v for part in (plain, *parts) for k, v in part.items()}
+
+    assert yaml.safe_load(text) == {"apiVersion": 1, "datasources": sources}
     assert kol("--grafana", home=stack.path) == text + "\n"
 
 
