@@ -18,7 +18,7 @@ from streams.trainer.generations import Version
 from streams.trainer.rollups import RollUps
 from tests.grafana.boards import Board, Finding
 from tests.grafana.macros import expand
-from tests.grafana.sql import DAY, Engine, least_interval, options_of, range_of
+from tests.grafana.sql import DAY, OPENED, Engine, least_interval, options_of, range_of
 from tests.grafana.variables import interpolate
 from tests.grafana.world import ZONE
 
@@ -27,6 +27,7 @@ ORDERS: Final = 1_000_000
 AT_ONCE: Final = 50_000
 KOLS: Final = 1_000
 BRANDS: Final = 6
+BRAND: Final = "brand"  # the variable by which one is chosen
 DAYS: Final = 90
 MOST_MS: Final = 200.0
 TRIES: Final = 5
@@ -83,7 +84,7 @@ def _minute(end_ms: int, total: int) -> str:
 
 
 def _kol() -> str:
-    """Whose a cell is: no two of a minute are of one; eight are brands."""
+    """Whose a cell is: no two of a minute are of one; the first are brands."""
     place = f"(number * 13) % {KOLS}"
     return (
         f"if({place} < {BRANDS}, concat('~brand:brand-', toString({place})),"
@@ -190,7 +191,12 @@ def measure(
     for board in boards:
         progress(board.uid)
         options, _ = options_of(board, engine, range_of(DAYS * DAY, end_ms))
-        ways = [way for way in options.all_ways() if way[0] in {"as it opens", "one of each"}]
+        ways = [way for way in options.all_ways() if way[0] in {OPENED, "one of each"}]
+        ways += [
+            ("one brand", {**options.opened(), one.name: options.choice(one, 1)})
+            for one in board.variables
+            if one.name == BRAND
+        ]
         for way, choices in ways:
             for panel in board.panels:
                 span = range_of(DAYS * DAY, end_ms, least_interval(panel))
