@@ -15,6 +15,19 @@ SPAN = Range(1_700_000_000_250, 1_700_086_400_750, 60_000)
     ("sql", "expanded"),
     [
         ("a > $__fromTime", "a > toDateTime(1700000000)"),
+        ("a < $__toTime", "a < toDateTime(1700086400)"),
+        ("a > $__fromTime_ms", "a > fromUnixTimestamp64Milli(1700000000250)"),
+        (
+            "$__timeFilter(at)",
+            "at >= toDateTime(1700000000) AND at <= toDateTime(1700086400)",
+        ),
+        (
+            "$__timeFilter(toTimeZone(at, concat('Asia/', ')')))",
+            (
+                "toTimeZone(at, concat('Asia/', ')')) >= toDateTime(1700000000)"
+                " AND toTimeZone(at, concat('Asia/', ')')) <= toDateTime(1700086400)"
+            ),
+        ),
         ("a < $__toTime_ms", "a < fromUnixTimestamp64Milli(1700086400750)"),
         (
             "$__timeFilter_ms(at)",
