@@ -27,6 +27,7 @@ from deploy.grafana.queries import (
     DAYS,
     IS_LONG,
     KEPT,
+    as_argument,
     credits_by_day,
     money,
     one,
@@ -428,11 +429,15 @@ def orders(say: Say) -> AnyPanel:
     )
 
 
+_EXPLAIN = (  # nothing where a terminal or `kol` would read more in the id than an id
+    "if(match(order_id, '^-|\\\\p{Cc}'), '–',"
+    f" concat('kol explain order ', {as_argument('order_id')}))"
+)
 ORDERS = f"""
     WITH {orders_given()}
     SELECT ordered_at, order_id, brand_id AS brand, channel, {money("paid_cents")} AS paid,
         {money("credited")} AS credit, credited / nullIf(paid_cents, 0) AS share,
-        {money("returned")} AS refunded, concat('kol explain order ', order_id) AS explain
+        {money("returned")} AS refunded, {_EXPLAIN} AS explain
     FROM
     (
         SELECT ordered_at, order_id, user_hash, brand_id, channel,
@@ -456,10 +461,13 @@ ORDERS = f"""
 def users(say: Say) -> AnyPanel:
     """How many people met the KOL."""
     about = Text(
-        "Distinct users of each hour (v_cell_1h, up to 2 days) or day (v_cell_1d). Exact within an "
-        "hour or UTC day; users of two hours do not add up to those of both.",
-        "每小时（v_cell_1h，两天以内）或每天（v_cell_1d）的不同用户数。在一小时或一个 UTC "
-        "日内精确；不同小时的用户数不能相加。",
+        "Distinct users of each hour (v_cell_1h, up to 2 days), exact; users of two hours do not "
+        "add up to those of both. Of each business day (v_cell_1d): users counted once a UTC day, "
+        "in the business day of their first event in it. A business day has parts of two UTC "
+        "days, and counts who came first in both twice.",
+        "每小时的不同用户数（v_cell_1h，两天以内），精确值；不同小时的用户数不能相加。更长时段按"
+        "营业日（v_cell_1d）：每个用户每个 UTC 日计一次，计入其当日首个事件所在的营业日。"
+        "一个营业日跨两个 UTC 日，两个首个事件都在其中的用户计两次。",
     )
     return series(
         Head(
@@ -471,19 +479,37 @@ def users(say: Say) -> AnyPanel:
             decimals=0,
             names={"users": say(Text("users", "用户"))},
         ),
-        over_time(_of_cells({"users": "{users}"})),
+        over_time(USERS),
         bars=True,
     )
+
+
+USERS = f"""
+    SELECT time, users
+    FROM
+    (
+        SELECT hour AS time, users_hour AS users
+        FROM v_cell_1h
+        WHERE NOT {IS_LONG} AND {KOL} AND $__timeFilter(hour)
+        UNION ALL
+        SELECT {DAY_AS_TIME} AS time, users_day AS users
+        FROM v_cell_1d
+        WHERE {IS_LONG} AND {KOL} AND {DAYS}
+    )
+    ORDER BY time
+"""
 
 
 def depth(say: Say) -> AnyPanel:
     """How deep credible users go."""
     about = Text(
         "Mean depth of a user-day, ln(1 + weight of what the user did), weighted by credibility, "
-        "with its 90 % interval by the effective number of user-days, from v_cell_1h (up to 2 "
-        "days) or v_cell_1d. A view is about 0.4, a view and a save 1.5.",
-        "用户日的平均互动深度，ln(1 + 行为权重)，按可信度加权；90% 区间按有效用户日数计算，"
-        "来自 v_cell_1h（两天以内）或 v_cell_1d。一次观看约 0.4，观看加收藏约 1.5。",
+        "with its 90 % interval by the effective number of user-days: of the UTC day so far at "
+        "the end of each hour (v_cell_1h, up to 2 days), or of each business day (v_cell_1d). A "
+        "view is about 0.4, a view and a save 1.5.",
+        "用户日的平均互动深度，ln(1 + 行为权重)，按可信度加权；90% 区间按有效用户日数计算："
+        "每小时的值是该 UTC 日截至该小时的累计（v_cell_1h，两天以内），更长时段按营业日"
+        "（v_cell_1d）。一次观看约 0.4，观看加收藏约 1.5。",
     )
     mean = "credible_depth / nullIf(credible_days, 0)"
     spread = (
@@ -491,7 +517,7 @@ def depth(say: Say) -> AnyPanel:
         " - pow(credible_depth / nullIf(credible_days, 0), 2))"
         " * credible_days_square / nullIf(pow(credible_days, 2), 0))"
     )
-    sql = _of_cells({"depth": mean, "low": f"{mean} - {spread}", "high": f"{mean} + {spread}"})
+    sql = _of_days({"depth": mean, "low": f"{mean} - {spread}", "high": f"{mean} + {spread}"})
     return band(
         Head(
             title=say(Text("Depth of engagement", "互动深度")),
@@ -515,12 +541,13 @@ def depth(say: Say) -> AnyPanel:
 def shares(say: Say) -> AnyPanel:
     """Where the audience comes from and how old its accounts are."""
     about = Text(
-        "Parts of the users of an hour or day who came by a share of one hop (near) or of more "
-        "(far), and, of those who say their account's age, with one below 7 days; from v_cell_1h "
-        "(up to 2 days) or v_cell_1d. Exact parts; of few users they jump.",
-        "每小时或每天的用户中，通过一跳分享（近）或多跳分享（远）到来的占比；"
-        "以及在注明账号年龄的用户中，账号不足 7 天的占比。来自 v_cell_1h（两天以内）或 v_cell_1d。"
-        "占比精确，但用户少时波动大。",
+        "Parts of the users who came by a share of one hop (near) or of more (far), and, of those "
+        "who say their account's age, with one below 7 days: of the UTC day so far at the end of "
+        "each hour (v_cell_1h, up to 2 days), or of each business day (v_cell_1d). Exact parts of "
+        "users, each counted once a UTC day; of few users they jump.",
+        "通过一跳分享（近）或多跳分享（远）到来的用户占比，以及在注明账号年龄的用户中账号不足 7 "
+        "天的占比：每小时的值是该 UTC 日截至该小时的累计（v_cell_1h，两天以内），更长时段按营业日"
+        "（v_cell_1d）。占比精确，每个用户每个 UTC 日计一次；用户少时波动大。",
     )
     parts = {
         "near": "users_near / nullIf(users_day, 0)",
@@ -542,27 +569,40 @@ def shares(say: Say) -> AnyPanel:
                 "young": say(Text("accounts below 7 days", "不足 7 天的账号")),
             },
         ),
-        over_time(_of_cells(parts)),
+        over_time(_of_days(parts)),
     )
 
 
-def _of_cells(columns: Mapping[str, str]) -> str:
-    """Values of each hour, of more than two days of each day; `{users}` is the right count."""
+_ONCE_A_DAY: Final = (  # counted in the hour of a user's first of its kind in the UTC day
+    *("credible_days", "credible_days_square", "credible_depth", "credible_depth_square"),
+    *("users_day", "users_near", "users_far", "aged_days", "young_days"),
+)
+_SO_FAR = ", ".join(f"sum(c.{name}) OVER of_day AS {name}" for name in _ONCE_A_DAY)
 
-    def asked(users: str) -> str:
-        return ", ".join(
-            f"{sql.replace('{users}', users)} AS {name}" for name, sql in columns.items()
-        )
 
+def _of_days(columns: Mapping[str, str]) -> str:
+    """Values of the UTC day up to each hour, of more than two days of each business day.
+
+    Who comes back counts as no second user on a UTC day, but what is done then adds to depth:
+    within one hour the two are not about the same users.
+    """
+    asked = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
     return f"""
         SELECT time, {", ".join(columns)}
         FROM
         (
-            SELECT hour AS time, {asked("users_hour")}
-            FROM v_cell_1h
-            WHERE NOT {IS_LONG} AND {KOL} AND $__timeFilter(hour)
+            SELECT hour AS time, {asked}
+            FROM
+            (
+                SELECT hour, {_SO_FAR}
+                FROM v_cell_1h AS c
+                WHERE NOT {IS_LONG} AND {KOL} AND hour <= $__toTime
+                    AND hour >= toStartOfDay($__fromTime, 'UTC')
+                WINDOW of_day AS (PARTITION BY toDate(hour, 'UTC') ORDER BY hour)
+            )
+            WHERE $__timeFilter(hour)
             UNION ALL
-            SELECT {DAY_AS_TIME} AS time, {asked("users_day")}
+            SELECT {DAY_AS_TIME} AS time, {asked}
             FROM v_cell_1d
             WHERE {IS_LONG} AND {KOL} AND {DAYS}
         )

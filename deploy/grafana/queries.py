@@ -236,6 +236,15 @@ def translated(column: str, words: Mapping[str, str]) -> str:
     return f"transform({column}, [{values}], [{shown}], toString({column}))"
 
 
+def as_argument(column: str) -> str:
+    """A text column as one argument of a command that a person pastes into a shell.
+
+    Plain ids stand as they are, others in single quotes, of which none is left open.
+    """
+    quoted = f"""concat('''', replaceAll({column}, '''', '''"''"'''), '''')"""
+    return f"if(match({column}, '^[A-Za-z0-9_.:/@-]+$'), {column}, {quoted})"
+
+
 def named(organic: str) -> str:
     """A table of WITH, `names`: kol_id and the name to show, `organic` included.
 

@@ -1,0 +1,154 @@
+"""What panels say of rows that a person can add up by hand."""
+
+import itertools
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from schemas.rows import MODELS, Rows
+from sinks.connection import HttpInserter
+from tests.embedded.gateway.running import READER, Server, gateway
+from tests.grafana import sql
+from tests.grafana.boards import Board, read
+from tests.grafana.macros import Range
+from tests.grafana.sql import Engine, options_of
+from tests.grafana.variables import HARD, Choice
+from tests.integration.engine import empty, fresh
+from tests.sinks.samples import MAY, Row, cells, order, orders
+
+pytestmark = pytest.mark.integration
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+BEGIN: Final = 1_000 * MAY  # 2024-05-01 00:00 UTC, 08:00 in Shanghai
+BOARDS: Final = {board.uid: board for board in read()}
+NUMBER: Final = itertools.count()  # an insert that was made before is not made again
+Answers = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with gateway(tmp_path_factory.mktemp("answers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(server: Server) -> Iterator[Client]:
+    client = fresh(server, "answers")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def write(owner: Client) -> Callable[[Rows], None]:
+    """Write rows into tables that have none."""
+    empty(owner)
+    insert = HttpInserter(lambda: owner, {})
+    return lambda given: insert(given, f"{given.table} {next(NUMBER)}")
+
+
+@pytest.fixture
+def reader(server: Server, owner: Client) -> Iterator[Client]:
+    assert owner.database == "answers"
+    client = server.client(READER, database="answers")
+    yield client
+    client.close()
+
+
+def said(client: Client, where: str, begin: int, end: int, **given: str) -> Answers:
+    """The rows of a panel, `uid / title`, for a range and what is chosen above it."""
+    uid, _, title = where.partition(" / ")
+    board = BOARDS[uid]
+    (panel,) = [one for one in board.panels if one.title == title]
+    span = Range(begin, end, MINUTE)
+    answer = sql.run(panel.targets[0], _chosen(board, client, span, given), Engine(client), span)
+    assert not answer.error
+    return [dict(zip(answer.names, row, strict=True)) for row in answer.rows]
+
+
+def _chosen(board: Board, client: Client, span: Range, given: dict[str, str]) -> dict[str, Choice]:
+    options, _ = options_of(board, Engine(client), span)
+    return {**options.opened(), **{name: Choice((value,)) for name, value in given.items()}}
+
+
+def by_hour(found: Answers) -> dict[int, tuple[float | None, ...]]:
+    """Hours since the beginning, and what is said of each."""
+    return {
+        (round(1_000 * row["time"].timestamp()) - BEGIN) // HOUR: tuple(row.values())[1:]
+        for row in found
+    }
+
+
+# ---------------------------------------------------------------- one KOL
+
+FIRST: Final[dict[str, Any]] = {
+    "credible_days": 1_000_000,
+    "credible_days_square": 1_000_000,
+    "users_day": 2,
+}
+LATER: Final[dict[str, Any]] = {
+    "credible_depth": 1_100_000,
+    "credible_depth_square": 1_850_000,
+    "users_near": 1,
+}
+
+
+def test_who_comes_back_adds_to_the_depth_of_the_day(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    write(cells(70, **FIRST, credible_depth=400_000, credible_depth_square=160_000))
+    write(cells(3 * 60, **LATER, version=2))
+    write(cells(25 * 60, **FIRST, credible_depth=700_000, credible_depth_square=490_000))
+    begin, end = BEGIN + 2 * HOUR, BEGIN + 26 * HOUR
+
+    depth = by_hour(said(reader, "kol-kol / Depth of engagement", begin, end, kol="k1"))
+    near = by_hour(said(reader, "kol-kol / Audience: near, far, young", begin, end, kol="k1"))
+
+    assert {hour: values[0] for hour, values in depth.items()} == {3: 1.5, 25: 0.7}
+    assert {hour: values[0] for hour, values in near.items()} == {3: 0.5, 25: 0}
+
+
+HOSTILE: Final = (
+    "a;reboot",
+    "$(reboot)",
+    "`reboot`",
+    "it's",
+    "'; reboot #",
+    "a b",
+    "~",
+    "*",
+    "订单",
+)
+
+
+def test_the_command_that_explains_an_order_is_one_command(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    plain = ["o1", "2024-05-01/A:7", "a_b.c@d"]
+    unsafe = ["-x", "a\nreboot", "\x1b[201~reboot", *(one for one in HARD if one[0] == "-")]
+    hard = [one for one in HARD if one.isprintable()]
+    written(write, [*plain, *unsafe, *HOSTILE, *hard])
+
+    found = said(reader, "kol-kol / Newest orders by ${model:text} [$currency]", *AROUND, kol="k1")
+
+    commands = {row["order_id"]: row["explain"] for row in found}
+    assert {commands.pop(name) for name in unsafe} == {"–"}
+    assert [commands[name] for name in plain] == [f"kol explain order {name}" for name in plain]
+    for name, command in commands.items():
+        assert shlex.split(command) == ["kol", "explain", "order", name]
+        assert name in plain or command.endswith("'")
+
+
+AROUND: Final = (BEGIN - HOUR, BEGIN + HOUR)
+
+
+def written(write: Callable[[Rows], None], names: Sequence[str]) -> None:
+    """An order of each number, all of them earned by one KOL."""
+    credits_ = {model: {"k1": 900} for model in MODELS}
+    given: list[Row] = [
+        order(name, ["k1"], credits_, user_hash=f"{i:032x}", paid_cents=900)
+        for i, name in enumerate(dict.fromkeys(names))
+    ]
+    write(orders(*given))
