@@ -13,6 +13,7 @@ from deploy.grafana.queries import clickhouse_source, prometheus_source
 from schemas.letters import DROPPED, NEW
 from streams.operations.connect import datasources as connected
 from streams.settings import PREFIX, ClickHouse
+from tests.grafana import promql
 from tests.grafana.macros import FRONT_END_ONLY, Range, expand, macros_in
 from tests.grafana.sql import GRAFANA, qualified
 from tests.grafana.variables import references
@@ -142,6 +143,15 @@ def test_the_runbook_says_what_to_do(rule: Rule) -> None:
 @every_rule
 def test_a_rule_leads_to_a_dashboard_that_is_there(rule: Rule) -> None:
     assert rule["annotations"]["dashboard"] in {f"/d/kol-{name}" for name in DASHBOARDS}
+
+
+def test_what_prometheus_may_be_asked_about_the_pipeline_is_exported() -> None:
+    page = (ROOT / "deploy/operations.md").read_text("utf-8")
+    asked = re.findall(r"^```promql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    expressions = [line for block in asked for line in block.splitlines()]
+
+    assert len(expressions) == 3
+    assert not [fault for one in expressions for fault in promql.faults(one, {})]
 
 
 # ---------------------------------------------------------------- on the engine
