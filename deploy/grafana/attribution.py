@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard as shapes
 
 from deploy.grafana import variables
-from deploy.grafana.assembly import assembled, uid
+from deploy.grafana.assembly import assembled, to_kol
 from deploy.grafana.panels import (
     COUNT,
     MONEY,
@@ -21,17 +21,21 @@ from deploy.grafana.queries import (
     DAY_AS_TIME,
     DAY_OF_ORDER,
     KEPT,
-    REFUNDED,
+    OF_REFUNDS,
     WHOLE_DAYS,
+    chosen,
     credits_by_day,
     literal,
     money,
+    name_of,
     named,
+    names_of,
     orders_chosen,
     orders_given,
     over_time,
     rows,
     translated,
+    whole_days,
 )
 from deploy.grafana.texts import MODELS, NO_ORDERS, NO_REFUNDS, ORGANIC, Say, Text
 
@@ -123,8 +127,7 @@ def _by_day(say: Say, variable: str) -> str:
         FROM
         (
             SELECT time, cents, place,
-                multiIf(place > {MOST_SERIES}, {literal(say(OTHERS))},
-                    n.name = '', k.kol_id, n.name) AS name
+                if(place > {MOST_SERIES}, {literal(say(OTHERS))}, {name_of("k")}) AS name
             FROM
             (
                 SELECT time, kol_id, cents,
@@ -142,14 +145,14 @@ def _by_day(say: Say, variable: str) -> str:
                     )
                 )
             ) AS k
-            LEFT JOIN names AS n ON n.kol_id = k.kol_id
+            {names_of("k")}
         )
         GROUP BY time, name
         ORDER BY time, min(place)
     """
 
 
-_KOLS = "(has(chosen_kol, '$__all') OR has(chosen_kol, kol_id))"
+_KOLS = chosen("kol_id", "kol")
 
 
 def days(say: Say) -> AnyPanel:
@@ -192,7 +195,7 @@ def days(say: Say) -> AnyPanel:
 def _days(say: Say) -> str:
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
-        SELECT toString(c.day) AS day, if(n.name = '', c.kol_id, n.name) AS kol, orders,
+        SELECT toString(c.day) AS day, {name_of("c")} AS kol, orders,
             {money("cents")} AS credit, {money("cents_beside")} AS beside,
             {money("cents - cents_beside")} AS difference
         FROM
@@ -206,7 +209,7 @@ def _days(say: Say) -> str:
             ORDER BY day DESC, cents DESC
             LIMIT {MOST_ROWS}
         ) AS c
-        LEFT JOIN names AS n ON n.kol_id = c.kol_id
+        {names_of("c")}
         ORDER BY c.day DESC, cents DESC, kol
     """
 
@@ -228,7 +231,6 @@ def models(say: Say) -> AnyPanel:
     amounts = {
         model: Column(title=say(text), decimals=2, width=150) for model, text in MODELS.items()
     }
-    to_kol = f"/d/{uid('kol', say)}?var-kol=${{__data.fields.kol_id:percentencode}}"
     return listing(
         Head(
             title=say(Text("Models side by side [$currency]", "各归因模型并列 [$currency]")),
@@ -242,11 +244,7 @@ def models(say: Say) -> AnyPanel:
         rows(_models(say)),
         {
             "kol_id": Column(title="kol_id", hidden=True),
-            "kol": Column(
-                title="KOL",
-                unit="string",
-                link=(say(Text("The KOL", "查看该 KOL")), to_kol),
-            ),
+            "kol": Column(title="KOL", unit="string", link=to_kol(say)),
             **amounts,
         },
     )
@@ -258,17 +256,17 @@ def _models(say: Say) -> str:
     )
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
-        SELECT c.kol_id AS kol_id, if(n.name = '', c.kol_id, n.name) AS kol, {", ".join(MODELS)}
+        SELECT c.kol_id AS kol_id, {name_of("c")} AS kol, {", ".join(MODELS)}
         FROM
         (
             SELECT kol_id, sumIf({KEPT}, model = '${{model:raw}}') AS place, {sums}
             FROM {credits_by_day(f"model IN ({', '.join(map(literal, MODELS))})")}
             WHERE kol_id = 'organic' OR {_KOLS}
             GROUP BY kol_id
-            ORDER BY place DESC
+            ORDER BY kol_id = 'organic' DESC, place DESC
             LIMIT 500
         ) AS c
-        LEFT JOIN names AS n ON n.kol_id = c.kol_id
+        {names_of("c")}
         ORDER BY c.kol_id = 'organic' DESC, place DESC
     """
 
@@ -346,7 +344,7 @@ REFUNDS = f"""
         SELECT toStartOfDay(refunded_at, '${{zone:raw}}') AS time, refunded_cents AS own,
             0 AS of_order
         FROM v_refund
-        WHERE {REFUNDED} AND {orders_chosen()}
+        WHERE {whole_days("refunded_at")} AND {OF_REFUNDS} AND {orders_chosen()}
         UNION ALL
         SELECT {DAY_OF_ORDER} AS time, 0 AS own, refunded_cents AS of_order
         FROM v_order

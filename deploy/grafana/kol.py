@@ -393,9 +393,10 @@ def orders(say: Say) -> AnyPanel:
     """The newest orders that the model credits to the KOL."""
     about = Text(
         "The 100 newest orders of the period that the model chosen credits to the KOL at least in "
-        "part, from v_order_credit, to the cent. Why, with every touch and model: run the command "
-        "of the last column.",
+        "part, from v_order_credit, to the cent. What was given back is the part of the credit "
+        "alone. Why, with every touch and model: run the command of the last column.",
         "时段内所选模型至少部分归给该 KOL 的最新 100 个订单，来自 v_order_credit，精确到分。"
+        "“其中退款”只是归因金额中的退款部分。"
         "想知道原因（全部触点与各模型），请运行最后一列的命令。",
     )
     return listing(
@@ -423,7 +424,9 @@ def orders(say: Say) -> AnyPanel:
             "paid": Column(title=say(Text("Paid", "实付")), decimals=2, width=100),
             "credit": Column(title=say(Text("Credit", "归因金额")), decimals=2, width=100),
             "share": Column(title=say(Text("Share", "份额")), unit=SHARE, decimals=0, width=70),
-            "refunded": Column(title=say(Text("Given back", "退款")), decimals=2, width=100),
+            "refunded": Column(
+                title=say(Text("Of it given back", "其中退款")), decimals=2, width=140
+            ),
             "explain": Column(title=say(Text("Why", "查看原因")), unit="string"),
         },
     )

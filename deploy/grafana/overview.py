@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models import dashboard as shapes
 
 from deploy.grafana import variables
-from deploy.grafana.assembly import TITLES, assembled, uid
+from deploy.grafana.assembly import TITLES, assembled, to_kol, uid
 from deploy.grafana.panels import (
     MONEY,
     PER_MINUTE,
@@ -31,7 +31,9 @@ from deploy.grafana.queries import (
     chosen,
     literal,
     money,
+    name_of,
     named,
+    names_of,
     orders_chosen,
     orders_given,
     over_time,
@@ -124,8 +126,8 @@ def sales(say: Say) -> AnyPanel:
     )
 
 
-# none is not below: without a period to compare with the first colour is that of the text
-AGAINST = (Step("text"), Step("red", 1e-9), Step("text", 0.95), Step("green", 1.05))
+# the first colour is that of no ratio: without a period to compare with there is none
+AGAINST = (Step("text"), Step("red", 0), Step("text", 0.95), Step("green", 1.05))
 SALES = f"""
     WITH {orders_given()}
     SELECT orders, if(orders_before = 0, NULL, orders / orders_before) AS orders_ratio,
@@ -200,14 +202,16 @@ RETURNED = f"""
 def health(say: Say) -> AnyPanel:
     """Whether these panels can be believed: how new they are, and what was refused."""
     about = Text(
-        "Age of the newest scored minute at the end of the period, from v_score: "
-        "above 5 minutes something stands still. The part of all messages that was "
-        "refused, from v_door. Dead letters of the business day, from v_dead_letter.",
-        "时段结束时最新已评分分钟距今多久，来自 v_score：超过 5 分钟说明有环节停滞。"
-        "全部消息中被拒收的比例，来自 v_door。当前营业日的死信数，来自 v_dead_letter。",
+        "Age of the newest scored minute at the end of the period, from v_score. Minutes without "
+        "events have no score: in a quiet night it gets older, and nothing is wrong. Where events "
+        "come, above 5 minutes something stands still. The part of all messages that was refused, "
+        "from v_door, since the topics' beginning, whatever the period. Dead letters of the "
+        "business day, from v_dead_letter.",
+        "时段结束时最新已评分分钟距今多久，来自 v_score。没有事件的分钟没有评分：安静的夜里它会"
+        "变大，属正常；有事件时超过 5 分钟说明有环节停滞。自 topic 开始以来全部消息中被拒收的比例，"
+        "来自 v_door，与时段无关。当前营业日的死信数，来自 v_dead_letter。",
     )
-    late = (Step("green"), Step("orange", 180), Step("red", 300))
-    refused = (Step("green"), Step("orange", 0.01), Step("red", 0.05))
+    late = (Step("green"), Step("orange", 900), Step("red", 3600))
     return numbers(
         Head(
             title=say(Text("Pipeline", "数据管道")),
@@ -220,9 +224,7 @@ def health(say: Say) -> AnyPanel:
         rows(HEALTH),
         {
             "age": Column(title=say(Text("newest minute", "最新分钟")), unit="s", steps=late),
-            "refused": Column(
-                title=say(Text("refused", "拒收")), unit=SHARE, decimals=1, steps=refused
-            ),
+            "refused": Column(title=say(Text("refused", "拒收")), unit=SHARE, decimals=1),
             "letters": Column(
                 title=say(Text("dead letters today", "今日死信")),
                 decimals=0,
@@ -266,14 +268,11 @@ def trusted(say: Say) -> AnyPanel:
         "v_score_1d。变化：相对时段开始前的最后一个评分；若没有，则相对时段内第一个评分。"
         f"{INTERVAL.zh}n：用户的独立评价数。{WHY_FIVE.zh}",
     )
-    to_kol = f"/d/{uid('kol', say)}?var-kol=${{__data.fields.kol_id:percentencode}}"
     columns = {
         "kol_id": Column(title="kol_id", hidden=True),
-        "name": Column(title="KOL", link=(say(Text("The KOL", "查看该 KOL")), to_kol)),
+        "name": Column(title="KOL", link=to_kol(say)),
         "tier": Column(title=say(Text("Tier", "层级")), width=100),
-        "trust": Column(
-            title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL), gauge=False, high=1
-        ),
+        "trust": Column(title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL)),
         "trust_interval": Column(title=say(Text("Trust, 90 %", "信任分 90% 区间")), width=170),
         "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=120),
         "change": Column(
@@ -306,7 +305,7 @@ TRUSTED = f"""
     WITH %(kols)s, %(names)s
     SELECT
         s.kol_id AS kol_id,
-        if(n.name = '', s.kol_id, n.name) AS name,
+        {name_of("s")} AS name,
         k.tier AS tier,
         if(now.7 < {LEAST_N}, NULL, now.1) AS trust,
         printf('%%.2f – %%.2f', now.2, now.3) AS trust_interval,
@@ -339,7 +338,7 @@ TRUSTED = f"""
         GROUP BY kol_id
         HAVING countIf(at >= begins) > 0
     ) AS s
-    LEFT JOIN names AS n ON n.kol_id = s.kol_id
+    {names_of("s")}
     LEFT JOIN v_kol AS k ON k.kol_id = s.kol_id
     ORDER BY trust DESC NULLS LAST, n DESC
     LIMIT 500
@@ -353,9 +352,13 @@ def events(say: Say) -> AnyPanel:
     """Events about the KOLs chosen, per minute, by what people did."""
     about = Text(
         "Accepted events about the KOLs chosen, per minute, from v_minute (up to 2 days) or "
-        "v_cell_1d. Exact counts, each event once; a minute may rise while late events come in.",
+        "v_cell_1d. Clicks have product pages in them, carts checkouts; interactions are likes, "
+        "saves, comments, live comments, shares, follows, joins and posts. What is none of these, "
+        "such as reports, questions and unfollows, is not shown. Exact counts; a minute may rise "
+        "while late events come in.",
         "关于所选 KOL 的已接受事件，每分钟数量，来自 v_minute（两天以内）或 v_cell_1d。"
-        "精确计数，每个事件只计一次；迟到的事件到达前，最近几分钟可能还会增加。",
+        "点击含商品页，加购含结算；互动为点赞、收藏、评论、弹幕、分享、关注、入群和创作。"
+        "其余事件（如举报、提问、取关）不显示。精确计数；迟到的事件到达前，最近几分钟可能还会增加。",
     )
     return series(
         Head(
@@ -456,12 +459,12 @@ def credit_today(say: Say) -> AnyPanel:
     """What each KOL earned today, a column for each model."""
     about = Text(
         "What each model owes a KOL for orders of the business day in which the period ends, "
-        "refunds not deducted, from v_order_credit. Every column adds up to what was paid, to the "
-        "cent; who earned an order is a rule, no measurement. The ten KOLs of most credit by the "
-        "model chosen, and what nobody earned.",
+        "refunds not deducted, from v_order_credit. The ten of the KOLs chosen with most credit by "
+        "the model chosen, and what nobody earned. Over all KOLs, not these alone, each column "
+        "adds up to what was paid, to the cent. Who earned an order is a rule, no measurement.",
         "时段结束所在营业日的订单按各归因模型应归给 KOL 的金额，不扣退款，来自 v_order_credit。"
-        "每列合计等于实付金额，精确到分；订单归谁是规则，不是测量。"
-        "显示所选模型下金额最高的十个 KOL 和自然流量。",
+        "显示所选 KOL 中所选模型下金额最高的十个，以及自然流量；全部 KOL（不只所列）加自然流量时，"
+        "每列合计等于实付金额，精确到分。订单归谁是规则，不是测量。",
     )
     amounts = {
         model: Column(title=say(text), unit=MONEY, decimals=2) for model, text in MODELS.items()
@@ -487,7 +490,7 @@ _BY_MODEL = ", ".join(
 )
 CREDIT_TODAY = f"""
     WITH {orders_given("kol")}, %(names)s
-    SELECT if(n.name = '', c.kol_id, n.name) AS name, {", ".join(MODELS)}
+    SELECT {name_of("c")} AS name, {", ".join(MODELS)}
     FROM
     (
         SELECT kol_id, sumIf(credit_cents, model = '${{model:raw}}') AS place, {_BY_MODEL}
@@ -498,7 +501,7 @@ CREDIT_TODAY = f"""
         ORDER BY kol_id = 'organic' DESC, place DESC
         LIMIT 11
     ) AS c
-    LEFT JOIN names AS n ON n.kol_id = c.kol_id
+    {names_of("c")}
     ORDER BY c.kol_id = 'organic', place DESC
 """
 

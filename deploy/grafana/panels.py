@@ -74,8 +74,6 @@ class Column:
     width: int | None = None
     empty: str = NOTHING  # where the cell has no value
     steps: Sequence[Step] = ()  # colours of the text
-    gauge: bool = False  # a bar beside the number
-    high: float | None = None
     words: Mapping[str, str] = field(default_factory=dict)  # value -> what is shown
     link: tuple[str, str] | None = None  # title and address
     hidden: bool = False
@@ -118,7 +116,6 @@ def series(
     bars: bool = False,
     stacked: bool = False,
     dashed: Sequence[str] = (),
-    legend: shapes.LegendPlacement = shapes.LegendPlacement.BOTTOM,
 ) -> timeseries.Panel:
     """Values over time.
 
@@ -129,11 +126,10 @@ def series(
         bars: whether each value is a bar, as that of a day is.
         stacked: whether the series add up.
         dashed: columns that only compare, such as those of a period before.
-        legend: where it stands.
 
     """
     panel = _headed(timeseries.Panel(), head, targets)
-    panel.legend(_legend(legend)).tooltip(_tooltip())
+    panel.legend(_legend()).tooltip(_tooltip())
     panel.color_scheme(build.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel.line_width(1 if bars else 2).show_points(shapes.VisibilityMode.AUTO)
     panel.point_size(4).axis_soft_min(0).interval(LEAST_STEP)
@@ -188,12 +184,12 @@ def band(head: Head, target: Target, columns: Band, color: str = "blue") -> time
     return panel
 
 
-def _legend(placement: shapes.LegendPlacement) -> common.VizLegendOptions:
+def _legend() -> common.VizLegendOptions:
     return (
         common.VizLegendOptions()
         .show_legend(True)
         .display_mode(shapes.LegendDisplayMode.LIST)
-        .placement(placement)
+        .placement(shapes.LegendPlacement.BOTTOM)
         .calcs([])
     )
 
@@ -290,7 +286,6 @@ def _of_column(column: Column) -> Iterable[DynamicConfigValue]:
     given: dict[str, Any] = {
         "unit": column.unit or None,
         "decimals": column.decimals,
-        "max": column.high,
         "custom.width": column.width,
         "custom.hidden": column.hidden or None,
     }
@@ -300,9 +295,6 @@ def _of_column(column: Column) -> Iterable[DynamicConfigValue]:
     if column.steps:
         yield DynamicConfigValue("thresholds", _thresholds(column.steps).build())
         yield DynamicConfigValue("custom.cellOptions", {"type": "color-text"})
-    if column.gauge:
-        yield DynamicConfigValue("min", 0)
-        yield DynamicConfigValue("custom.cellOptions", {"type": "gauge", "mode": "basic"})
     if column.words:
         yield DynamicConfigValue("mappings", [_mapped(column.words)])
     if column.link:

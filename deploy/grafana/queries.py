@@ -186,20 +186,32 @@ BEFORE: Final = (  # orders of the period compared with
     f"{IS_COMPARED} AND ordered_at >= $__fromTime_ms - {SHIFT}"
     f" AND ordered_at <= $__toTime_ms - {SHIFT}"
 )
-WHOLE_DAYS: Final = (  # orders of the business days that the period touches
-    "ordered_at >= toStartOfDay($__fromTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
-)
 DAY_OF_ORDER: Final = "toStartOfDay(ordered_at, '${zone:raw}')"
-REFUNDED: Final = (  # refunds of the period; an order has them from 24 h before to 180 d after
-    "$__timeFilter_ms(refunded_at) AND ordered_at >= $__fromTime_ms - INTERVAL 181 DAY"
-    " AND ordered_at <= $__toTime_ms + INTERVAL 2 DAY"
+OF_REFUNDS: Final = (  # orders with refunds then: one has them from 24 h before to 180 d after
+    "ordered_at >= $__fromTime_ms - INTERVAL 182 DAY"
+    " AND ordered_at <= $__toTime_ms + INTERVAL 3 DAY"
 )
+REFUNDED: Final = f"$__timeFilter_ms(refunded_at) AND {OF_REFUNDS}"
 KEPT: Final = (  # cents of a credit, by the variable `refunds`
     "credit_cents - if('${refunds:raw}' = 'net', refunded_cents, 0)"
 )
 TODAY: Final = (  # the business day in which the period ends
     "ordered_at >= toStartOfDay($__toTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
 )
+
+
+def whole_days(column: str) -> str:
+    """The condition that a moment is in a business day that the period touches, as in `DAYS`.
+
+    The ends have milliseconds: of `< DateTime` the engine makes a search in the key that loses the
+    last second.
+    """
+    days = FIRST_DAY, f"{LAST_DAY} + 1"
+    begin, end = (f"toDateTime64({day}, 3, '${{zone:raw}}')" for day in days)
+    return f"{column} >= {begin} AND {column} < {end}"
+
+
+WHOLE_DAYS: Final = whole_days("ordered_at")
 
 
 def credits_by_day(condition: str) -> str:
@@ -246,7 +258,7 @@ def as_argument(column: str) -> str:
 
 
 def named(organic: str) -> str:
-    """A table of WITH, `names`: kol_id and the name to show, `organic` included.
+    """A table of WITH, `names`, for `name_of`: kol_id and the name to show, `organic` included.
 
     Where two KOLs have one display name, and where there is none, the id stands with it.
     """
@@ -255,3 +267,13 @@ def named(organic: str) -> str:
         " (PARTITION BY display_name) > 1, concat(display_name, ' ', kol_id), display_name)) AS"
         f" name FROM v_kol UNION ALL SELECT 'organic', {literal(organic)})"
     )
+
+
+def name_of(table: str) -> str:
+    """The name to show of the KOL of a row, the id where none is known; needs `names_of`."""
+    return f"if(n.name = '', {table}.kol_id, n.name)"
+
+
+def names_of(table: str) -> str:
+    """The join that gives each row of a table its name, after `named`."""
+    return f"LEFT JOIN names AS n ON n.kol_id = {table}.kol_id"

@@ -10,12 +10,14 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.rows import MODELS, Rows
 from sinks.connection import HttpInserter
+from tests.builders import NAMES
 from tests.embedded.gateway.running import READER, Server, gateway
 from tests.grafana import sql
 from tests.grafana.boards import Board, read
 from tests.grafana.macros import Range
 from tests.grafana.sql import Engine, options_of
 from tests.grafana.variables import HARD, Choice
+from tests.grafana.world import state_dimensions
 from tests.integration.engine import empty, fresh
 from tests.sinks.samples import MAY, Row, cells, order, orders
 
@@ -146,9 +148,63 @@ AROUND: Final = (BEGIN - HOUR, BEGIN + HOUR)
 
 def written(write: Callable[[Rows], None], names: Sequence[str]) -> None:
     """An order of each number, all of them earned by one KOL."""
-    credits_ = {model: {"k1": 900} for model in MODELS}
-    given: list[Row] = [
-        order(name, ["k1"], credits_, user_hash=f"{i:032x}", paid_cents=900)
-        for i, name in enumerate(dict.fromkeys(names))
+    given = [
+        earned(name, "k1", user_hash=f"{i:032x}") for i, name in enumerate(dict.fromkeys(names))
     ]
     write(orders(*given))
+
+
+def earned(name: str, *kols: str, **fields: object) -> Row:
+    """An order that each of these KOLs earned 9.00 of."""
+    credits_ = {model: dict.fromkeys(kols or ["organic"], 900) for model in MODELS}
+    return order(name, kols, credits_, paid_cents=900 * max(1, len(kols)), **fields)
+
+
+# ---------------------------------------------------------------- credits
+
+DAYS: Final = (
+    "kol-attribution / Credit by KOL and day: ${model:text} beside ${beside:text} [$currency]"
+)
+
+
+def test_organic_stands_first_however_little_it_is(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    many = [f"k{i:03}" for i in range(501)]
+    write(orders(earned("o1", *many), earned("o2", credit_last=[1])))
+    where = "kol-attribution / Models side by side [$currency]"
+
+    found = said(reader, where, *AROUND, shop="EUR")
+
+    assert len(found) == 500
+    assert (found[0]["kol_id"], found[0]["last"]) == ("organic", 0.01)
+
+
+def test_a_period_has_its_last_business_day_to_the_end(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    """As days that are added up already have it."""
+    midnight = BEGIN + 16 * HOUR  # in Shanghai
+    times = {"before": midnight - DAY - 1, "first": midnight - DAY, "last": midnight - 1}
+    times |= {"after": midnight}
+    write(orders(*(earned(one, one, ordered_at=at) for one, at in times.items())))
+
+    found = said(reader, DAYS, BEGIN, BEGIN + HOUR, shop="EUR", currency="CNY")
+
+    assert {row["kol"] for row in found} == {"first", "last"}
+
+
+# ---------------------------------------------------------------- data quality
+
+
+def test_who_says_nobody_is_nobodys_twin(
+    write: Callable[[Rows], None], reader: Client, owner: Client
+) -> None:
+    names = {"k1": "Unknown", "k2": "unknown", "k3": "Mum", "k4": "ｍｕｍ"}
+    write(orders(*(earned(one, one) for one in names)))
+    told = [("kol-profile", {"kol_id": k, "display_name": name}) for k, name in names.items()]
+    state_dimensions(owner, told, NAMES, BEGIN)
+
+    found = said(reader, "kol-quality / KOLs that look alike [$currency]", *AROUND)
+
+    assert {(row["kol_id"], row["alike"]) for row in found} == {("k3", "mum"), ("k4", "mum")}

@@ -21,6 +21,7 @@ from deploy.demo.world import World as Shop
 from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.dimensions import OF_TOPIC
+from schemas.keyed_names import KeyedNames
 from schemas.partitioner import partition_of
 from schemas.reference_types import REFERENCES
 from schemas.rows import MODELS, Rows
@@ -105,7 +106,8 @@ def fill(client: Client, end_ms: int, days: int = 90, paces: Sequence[Pace] = PA
             insert(part, f"world-{next(number)}")
     _hard(insert, end_ms)
     live = end_ms - LIVE_MS
-    _dimensions(client, shop.reference(0, end_ms, live), world, end_ms)
+    told = shop.reference(0, end_ms, live)
+    state_dimensions(client, told, world.users[0].keyed_names, end_ms)
     RollUps(client, str(client.database), ZONE).turn(
         Version(1, 1), now_ms=time.time_ns() // 1_000_000, at_once=True
     )
@@ -210,10 +212,10 @@ def _hard(insert: HttpInserter, end_ms: int) -> None:
     insert(rows("order_credit", given), "hard")
 
 
-def _dimensions(
+def state_dimensions(
     client: Client,
     said: Iterable[tuple[str, Mapping[str, Any]]],
-    world: World,
+    names: KeyedNames,
     end_ms: int,
 ) -> None:
     """What the reference topics say, as the trainer writes it."""
@@ -224,7 +226,7 @@ def _dimensions(
         known = by_topic.setdefault(topic, [])
         what = msgspec.convert(dict(record), REFERENCES[topic])
         known.append(Stated(len(known), end_ms - 1, what))
-    persons = Persons(world.users[0].keyed_names)
+    persons = Persons(names)
     for topic, stated in by_topic.items():
         if topic not in OF_TOPIC:
             continue
