@@ -52,6 +52,7 @@ class RecordBatch:
     offsets: NDArray[np.int64]
     received_at: Moments  # record time: the broker's append time
     keys: Sequence[bytes | None] = ()  # of topics whose keys are read, as many as values
+    size: int = 0  # bytes of the values, where somebody has counted them: the transport does
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,15 +75,17 @@ def record_batch(
     """
     n = len(messages)
     times = [_ts(m) for m in messages] if received_at is None else received_at
+    values = [msgspec.json.encode(m) if isinstance(m, dict) else m for m in messages]
     return RecordBatch(
         topic=topic,
         partition=partition,
         partitions=partitions,
         first_offset=first_offset,
         next_offset=first_offset + n,
-        values=[msgspec.json.encode(m) if isinstance(m, dict) else m for m in messages],
+        values=values,
         offsets=np.arange(first_offset, first_offset + n, dtype=np.int64),
         received_at=np.broadcast_to(np.asarray(times, np.int64), (n,)).copy(),
+        size=sum(len(value) for value in values if value is not None),
     )
 
 

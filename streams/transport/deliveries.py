@@ -145,4 +145,5 @@ def record_batch(tp: TP, piece: Piece, partitions: int) -> RecordBatch:
         offsets=piece.offsets,
         received_at=piece.received_at,
         keys=piece.keys,
+        size=piece.size,
     )

@@ -43,7 +43,7 @@ class Fetch:
     @property
     def is_full(self) -> bool:
         """Whether it is enough for one turn."""
-        weight = sum(piece.size for _, piece in self.pieces)
+        weight = sum(piece.weight for _, piece in self.pieces)
         return len(self.pieces) >= PIECES or weight >= TURN_BYTES
 
     def __bool__(self) -> bool:

@@ -82,7 +82,8 @@ class Piece:
     first_offset: int  # where the reading began
     next_offset: int  # where it goes on: past holes, control and aborted records
     end: int | None  # first offset not yet readable, as of the fetch
-    size: int = 0  # bytes of the batches it was cut from
+    weight: int = 0  # bytes of the batches it was cut from
+    size: int = 0  # bytes of its own values
     keys: Sequence[bytes | None] = ()  # as many as values, where they are read
 
     def __len__(self) -> int:
@@ -107,7 +108,8 @@ class RecordSet:
         self._keys: list[bytes | None] = []
         self._offsets: list[int] = []
         self._stamps: int | list[int] = 0  # one for all, or one each
-        self._size = 0  # bytes of all values and keys of the decoded batch
+        self._size = 0  # bytes of all values of the decoded batch
+        self._weight = 0  # these and the bytes of its keys
         self._at = 0
         self._end_of_batch = 0
 
@@ -145,23 +147,25 @@ class RecordSet:
         offsets: list[int] = []
         stamps: list[int | list[int]] = []
         counts: list[int] = []
-        size = 0
-        while len(values) < limit and size < PIECE_BYTES and self._ensure_decoded():
+        weight = size = 0
+        while len(values) < limit and weight < PIECE_BYTES and self._ensure_decoded():
             start, stop = self._at, min(len(self._values), self._at + limit - len(values))
-            values += self._values[start:stop]
+            some = self._values[start:stop]
+            values += some
             keys += self._keys[start:stop]
             offsets += self._offsets[start:stop]
             stamps.append(
                 self._stamps if isinstance(self._stamps, int) else self._stamps[start:stop]
             )
             counts.append(stop - start)
-            size += self._size
+            weight += self._weight
+            size += self._size if len(some) == len(self._values) else _bytes_of(some)
             self._advance(stop)
-        if len(values) < limit and size < PIECE_BYTES:
+        if len(values) < limit and weight < PIECE_BYTES:
             self._peek()  # skips what is not visible, so that the position is behind it
         received_at = _record_times(stamps, counts)
         found = _offsets(offsets)
-        return Piece(values, found, received_at, first, self.position, end, size, keys)
+        return Piece(values, found, received_at, first, self.position, end, weight, size, keys)
 
     def _advance(self, stop: int) -> None:
         self._at = stop
@@ -202,7 +206,8 @@ class RecordSet:
             raise self._corrupt(batch, repr(error)) from error
         self._offsets = offsets
         self._keys = [r.key for r in records] if self._with_keys else []
-        self._size = _bytes_of(self._values) + _bytes_of(self._keys)
+        self._size = _bytes_of(self._values)
+        self._weight = self._size + _bytes_of(self._keys)
         self._end_of_batch = int(batch.next_offset)
         self._advance(bisect_left(offsets, self.position))
 

@@ -188,8 +188,5 @@ class Lane(ABC):
         """Note that what was captured did not become durable."""
         self.is_dirty, self.is_snapshotting = True, False
 
-    def _note_folded(self, batch: RecordBatch) -> int:
-        """Count what is not acknowledged; gives the bytes of the batch's messages."""
-        size = sum(map(len, filter(None, batch.values)))
-        self.unacknowledged.add(batch.received_at, size)
-        return size
+    def _note_folded(self, batch: RecordBatch) -> None:
+        self.unacknowledged.add(batch.received_at, batch.size)

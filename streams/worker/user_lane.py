@@ -95,9 +95,9 @@ class UserLane(Lane):
                 "decode", decode, batch, names, how.placeholders, in_full=how.in_full
             )
         )
-        size = self._note_folded(batch)
+        self._note_folded(batch)
         if self.memory.waiting_events > waiting:
-            self.event_bytes += size
+            self.event_bytes += batch.size
         self.is_empty = False
         if self.begun_at is None:
             self.begun_at = now

@@ -150,6 +150,7 @@ def ours(records: PartitionRecords, limit: int) -> tuple[list[tuple[int, int, by
     while whole.head is not None:
         piece = whole.read(limit)
         assert len(piece) <= limit
+        assert piece.size == sum(len(value) for value in piece.values if value is not None)
         assert position <= piece.first_offset < piece.next_offset
         assert all(piece.first_offset <= offset < piece.next_offset for offset in piece.offsets)
         rows += zip(piece.offsets.tolist(), piece.received_at.tolist(), piece.values, strict=True)
