@@ -229,7 +229,9 @@ class Worker(_Part):
     host: str = Field("127.0.0.1", description="Address to serve health and metrics pages on.")
     port: int = Field(0, ge=0, le=65535, description="Port of these pages; 0 picks a free one.")
     state_ms: int = Field(
-        200, ge=10, description="Milliseconds between flushes of orders and cells."
+        200,
+        ge=10,
+        description="Milliseconds between flushes of orders and cells; up to 500 under load.",
     )
     score_ms: int = Field(500, ge=10, description="Milliseconds between flushes of scores.")
     events_ms: int = Field(

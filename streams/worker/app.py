@@ -216,20 +216,24 @@ def add_pages(app: faust.App, settings: Settings, health: Health) -> None:
         await serve(health, settings.worker.host, settings.worker.port, app.wait_for_stopped)
 
 
-async def repeat(app: faust.App, seconds: float, call: Callable[[], Awaitable[None]]) -> None:
+async def repeat(
+    app: faust.App, seconds: float, call: Callable[[], Awaitable[float | None]]
+) -> None:
     """Call again and again until the app stops, `seconds` after each call has ended.
+
+    A call may give the seconds that it wants to be left alone for; the longer time counts.
 
     What fails during a stop is ignored: outputs are closed then, and what was not written is
     read again.
     """
     while not app.should_stop:
         try:
-            await call()
+            wanted = await call()
         except Exception:
             if app.should_stop:
                 return
             raise
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(max(seconds, wanted or 0))
 
 
 def inputs_at_end(app: faust.App, kafka: Kafka, partition: int) -> dict[str, InputEnd]:

@@ -26,6 +26,8 @@ from streams.worker.telemetry import Telemetry
 from streams.worker.unacknowledged import Unacknowledged
 
 DRAIN_SECONDS = 8.0  # for the last flush and snapshot before partitions go
+SHARE = 0.1  # of the loop that putting flushes of a side together may take, as long as
+LONGEST_SECONDS = 0.5  # no row waits longer for the next one
 
 Captured = tuple[Lane, PendingSnapshot, Awaitable[None] | None]  # and what it waits for
 
@@ -66,17 +68,25 @@ class FlushLoop:
         self._events_turn = asyncio.Lock()
         self._announced: dict[int, int | None] = {}  # watermarks that the KOL side has been sent
 
-    async def flush(self, side: Side, *, snapshot: bool = False) -> None:
-        """Write what changed; then start the snapshots that are due, or all with `snapshot`."""
+    async def flush(self, side: Side, *, snapshot: bool = False) -> float:
+        """Write what changed; then start the snapshots that are due, or all with `snapshot`.
+
+        Returns:
+            Seconds to leave the loop to others: under load a flush costs more, and a later one
+            says of an order once what two had said of it.
+
+        """
         async with self._turn[side]:
             now, lanes = self._lanes.clock(), self._lanes.unmuted(side)
             self._collect(side, lanes, now)
+            spent = self._lanes.clock() - now
             captured = await self._send(side, lanes, now, snapshot=snapshot)
             for lane, pending, written in captured:
                 self._snapshots.start(lane, pending, written)
             for lane in lanes:
                 lane.prune(self._lanes.clock())
         self._backpressure.update()
+        return min(spent / SHARE, LONGEST_SECONDS)
 
     async def flush_events(self, *, at_once: bool = False) -> None:
         """Write the rows of `event` that wait, if they are due, or with `at_once` all the same."""

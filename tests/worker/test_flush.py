@@ -1,5 +1,7 @@
 """What could not be sent stays pending, and nothing is durable before its time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,11 @@ from streams.core.kol.memory import KolMemory
 from streams.core.kol.sums import WIDTH, scores
 from streams.core.sides import Side
 from streams.snapshots import Pace
+from streams.worker import changes
+from streams.worker.changes import LaneChanges
 from streams.worker.kol_lane import KolLane
-from streams.worker.lanes import Mute
+from streams.worker.lane_table import LaneTable
+from streams.worker.lanes import Lane, Mute
 from streams.worker.telemetry import TENTHS
 from streams.worker.user_lane import InputEnd
 from tests.builders import click, paid
@@ -168,3 +173,22 @@ async def test_the_wait_from_append_to_row_is_counted_once_a_message() -> None:
     await world.loop.flush(Side.USER)
 
     assert int(np.sum(world.telemetry.latencies.counts)) == 2
+
+
+@pytest.mark.parametrize(("spent", "alone"), [(0.0, 0.0), (0.02, 0.2), (0.2, 0.5)])
+async def test_the_loop_is_left_alone_ten_times_as_long_as_a_flush_took_it(
+    spent: float, alone: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second at the most: so long a row may wait for the next flush."""
+    world = World(begun_at=-LONG)
+    collect = changes.collect_changes
+
+    def slowly(
+        table: LaneTable, side: Side, lanes: Sequence[Lane], now: float
+    ) -> list[LaneChanges]:
+        world.time += spent
+        return collect(table, side, lanes, now)
+
+    monkeypatch.setattr("streams.worker.flush.collect_changes", slowly)
+
+    assert await world.loop.flush(Side.USER) == pytest.approx(alone)
