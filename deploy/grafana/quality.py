@@ -79,8 +79,7 @@ def health(say: Say) -> AnyPanel:
     about = Text(
         "Of all messages read from the three input topics: the parts that were written, dropped "
         "as duplicates, dropped as too late, and refused; from v_door. These parts hardly move "
-        f"from one day to the next: what goes wrong now is below, under dead letters. "
-        f"{SINCE_BEGIN.en}",
+        f"from day to day: what goes wrong now is below, under dead letters. {SINCE_BEGIN.en}",
         "三个输入 topic 读到的全部消息中，已写入、因重复丢弃、因迟到丢弃和拒收的比例，来自 v_door。"
         f"这些比例每天变化很小：当前的问题看下方的死信。{SINCE_BEGIN.zh}",
     )
