@@ -38,6 +38,13 @@ SPAN = Range(1_700_000_000_250, 1_700_086_400_750, 60_000)
         ),
         ("$__dateFilter(day)", "day >= toDate('2023-11-14') AND day <= toDate('2023-11-15')"),
         (
+            "$__dateTimeFilter(day, at)",
+            (
+                "(day >= toDate('2023-11-14') AND day <= toDate('2023-11-15')) AND"
+                " (at >= toDateTime(1700000000) AND at <= toDateTime(1700086400))"
+            ),
+        ),
+        (
             "$__dt(day, at)",
             (
                 "(day >= toDate('2023-11-14') AND day <= toDate('2023-11-15')) AND"
@@ -51,7 +58,9 @@ SPAN = Range(1_700_000_000_250, 1_700_086_400_750, 60_000)
         ),
         ("$__interval_s", "60"),
         ("$__timeGroup(at, '1h')", "toStartOfInterval(toDateTime(at), INTERVAL 3600 second)"),
+        ("$__timeGroup(at, 5m)", "toStartOfInterval(toDateTime(at), INTERVAL 300 second)"),
         ("$__timeFrom(at)", "at >= toDateTime(1700000000)"),
+        ("$__timeTo(at)", "at <= toDateTime(1700086400)"),
     ],
 )
 def test_a_macro_becomes_the_range_and_the_interval_of_its_panel(sql: str, expanded: str) -> None:
