@@ -27,7 +27,7 @@ from tests.chaos.stack import SESSION_SECONDS, ChaosError, Stack, running
 from tests.chaos.verdict import against_orders
 
 LOOK: Final = 0.5  # seconds between two looks at the workers
-FULL: Final = 200_000  # messages that may wait
+FULL: Final = 200_000  # messages that may wait, and rows of `event`
 SLACK: Final = 40_000  # messages: batches that were at the door when it closed
 MOOD_SECONDS: Final = 3.0  # after a change of mood until it is seen
 MOODS: Final = (Mood.REFUSING, Mood.SILENT, Mood.FAILING)
@@ -35,7 +35,7 @@ CATCH_UP: Final = 240.0  # seconds until they must have caught up
 ANSWER_SECONDS: Final = 2.0  # a page of health is asked with such patience
 MOST_SILENT: Final = 0.05  # of all looks
 DRAIN_SECONDS: Final = 180.0
-WAITING = re.compile(rb"^kol_waiting_messages ([0-9.e+]+)$", re.MULTILINE)
+WAITING = re.compile(rb"^kol_waiting_(?:messages|events) ([0-9.e+]+)$", re.MULTILINE)
 
 Say = Callable[[str], None]
 Took = tuple[float, float]
@@ -50,7 +50,7 @@ class Outage:
     seconds: float  # of the outage
     rate: float  # messages a second
     calm: float = 20.0  # seconds before it
-    full: int = FULL  # messages that may wait, on each worker
+    full: int = FULL  # messages that may wait on each worker, and rows of `event`
     workers: int = 2
     most_mb: float = 1_000.0  # of memory, more than before
 
@@ -75,7 +75,7 @@ class Seen:
     """One worker, as it was seen during one part of the run."""
 
     peak_mb: float = 0.0
-    most_waiting: int = 0
+    most_waiting: int = 0  # messages or rows of `event`, whichever are more
     looks: int = 0
     ready: int = 0
     dead: int = 0  # liveness said no
@@ -104,10 +104,10 @@ class Watch:
     def _look(self, part: str, name: str, pid: int) -> None:
         seen = self.parts.setdefault(part, {}).setdefault(name, Seen())
         url = self.stack.page(name)
-        told = WAITING.search(fetch_page(f"{url}/metrics") or b"")
+        waiting = WAITING.findall(fetch_page(f"{url}/metrics") or b"")
         seen.looks += 1
         seen.peak_mb = max(seen.peak_mb, _resident_mb(pid))
-        seen.most_waiting = max(seen.most_waiting, round(float(told[1])) if told else 0)
+        seen.most_waiting = max(seen.most_waiting, *(round(float(one)) for one in waiting), 0)
         seen.ready += _says(f"{url}/healthz/ready") is True
         alive = _says(f"{url}/healthz/live")
         seen.dead += alive is False
@@ -176,13 +176,13 @@ def _judged(phase: Outage, watch: Watch, took: Took) -> list[str]:
             if part.startswith("during") and seen.ready:
                 wrong.append(f"{name}, {part}: ready in {seen.ready} of {seen.looks} looks")
             if seen.most_waiting > phase.full + SLACK:
-                wrong.append(f"{name}, {part}: {seen.most_waiting} messages wait")
+                wrong.append(f"{name}, {part}: {seen.most_waiting} messages or rows wait")
             more = seen.peak_mb - watch.parts["before"][name].peak_mb
             if more > phase.most_mb:
                 wrong.append(f"{name}, {part}: {more:.0f} MB more than before")
     last = watch.parts[f"during, {MOODS[-1]}"]
     wrong += [
-        f"{name}: reading did not pause at {phase.full} messages, but {seen.most_waiting} wait"
+        f"{name}: reading did not pause at {phase.full}, but {seen.most_waiting} wait"
         for name, seen in last.items()
         if seen.most_waiting <= phase.full
     ]
