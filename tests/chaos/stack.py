@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from kafka.admin import MemberToRemove
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import NonEmptyGroupError, RetriableError
 
 from deploy.embedded import kafka, ports
@@ -359,16 +359,19 @@ def forget_state(stack: Stack, settings: Settings) -> None:
     """With the stack down: delete the group and its states, so that all is read again."""
     with kafka.running(kafka.node(stack.home, kafka.fetch(), (0, 0))) as bootstrap:
         at = settings.kafka.model_copy(update={"bootstrap": bootstrap})
-        with kafka_admin(at) as questions:
-            stack.until(lambda: _forgotten(questions, settings.app_id), "the group stays")
+        with (
+            kafka_admin(at) as questions,
+            closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as client,
+        ):
+            stack.until(lambda: _forgotten(questions, client, settings.app_id), "the group stays")
 
 
-def _forgotten(questions: Broker, group: str) -> bool:
+def _forgotten(questions: Broker, client: KafkaAdminClient, group: str) -> bool:
     """Whether the group is deleted: not while its coordinator loads; its members have ended."""
     try:
         questions.committed(group)  # who has no coordinator yet says so
         ended = [MemberToRemove(group_instance_id=name) for name in questions.members(group)]
-        questions._client.remove_group_members(group, ended)  # else their session has to end
+        client.remove_group_members(group, ended)  # else their session has to end
         questions.delete_app(group, (USER_STATE, KOL_STATE))
     except (RetriableError, NonEmptyGroupError):
         return False
