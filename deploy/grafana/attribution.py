@@ -160,10 +160,11 @@ def days(say: Say) -> AnyPanel:
     about = Text(
         "Credit by business day of the order and KOL, two models beside each other, from "
         "v_order_credit (all orders: v_credit_1d), refunds as chosen above; what nobody earned "
-        f"included. {RULE.en} The {MOST_ROWS} newest rows; the panel's SQL runs in kol sql.",
+        f"included. {RULE.en} The {MOST_ROWS} newest rows; the SQL as it was sent, in "
+        "a file, gives them again: kol sql - < query.sql.",
         "按订单所在营业日和 KOL 的归因金额，两个模型并列，来自 v_order_credit（全部订单时为 "
         f"v_credit_1d）；是否扣退款由上方选择；含自然流量。{RULE.zh}显示最新的 {MOST_ROWS} 行；"
-        "面板的 SQL 可直接在 kol sql 中运行。",
+        "实际发送的 SQL 存成文件后可得到相同的行：kol sql - < query.sql。",
     )
     return listing(
         Head(
@@ -508,12 +509,13 @@ def reading(say: Say) -> AnyPanel:
     content = Text(
         "* **Business days** of Asia/Shanghai; amounts in one currency.\n"
         "* **Net**: refunds are deducted in the day of their order.\n"
-        "* **Same rows elsewhere**: *Inspect → Query* shows the SQL as it was sent; "
-        '`kol sql "…"` gives the same rows.\n'
+        "* **Same rows elsewhere**: *Inspect → Query* shows the SQL as it was sent. Saved to a "
+        "file, `kol sql - < query.sql` gives the same rows; within quotes a shell changes it.\n"
         "* **One order**: `kol explain order ID` shows touches and every model.",
         "* **营业日**按 Asia/Shanghai；金额只用一种币种。\n"
         "* **净额**：退款在其订单当天扣除。\n"
-        '* **核对**：*Inspect → Query* 显示实际发送的 SQL，`kol sql "…"` 得到相同的行。\n'
+        "* **核对**：*Inspect → Query* 显示实际发送的 SQL；存成文件后，`kol sql - < query.sql` "
+        "得到相同的行；放进引号会被 shell 改动。\n"
         "* **单个订单**：`kol explain order ID` 显示触点和各模型。",
     )
     return note(say(Text("How to read this", "阅读说明")), say(content), span=8, height=8)
