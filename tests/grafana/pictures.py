@@ -5,7 +5,7 @@
     python -m tests.grafana.pictures --frames FILE    # of frames that were written before
 
 What a picture shows wrong is printed one a line; exit code 1 if there is any. Metrics of the
-pipeline are examples: no Prometheus runs here.
+pipeline are examples, and their picture says so: no Prometheus runs here.
 """
 
 import argparse

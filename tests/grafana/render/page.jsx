@@ -54,7 +54,12 @@ function Panel({ panel, place, shared, data, range }) {
   );
 }
 
-function Head({ dashboard, variables, range, theme, timeZone }) {
+const MADE_UP = {
+  en: 'values of Prometheus are made up: none runs where this is drawn',
+  zh: 'Prometheus 的数值是虚构的示例：绘图处没有运行 Prometheus',
+};
+
+function Head({ dashboard, variables, range, isMadeUp, theme, timeZone }) {
   const chosen = dashboard.templating?.list?.filter((one) => one.hide !== 2 && one.type !== 'constant') ?? [];
   const box = {
     border: `1px solid ${theme.colors.border.medium}`, background: theme.colors.background.primary,
@@ -65,6 +70,7 @@ function Head({ dashboard, variables, range, theme, timeZone }) {
     <header style={{ padding: `${GAP}px ${EDGE}px 0` }}>
       <b style={{ fontSize: 18, marginRight: 16 }}>{dashboard.title}</b>
       {range && <span>{at(range.from)} – {at(range.to)}</span>}
+      {isMadeUp && <i style={{ marginLeft: 16 }}>{MADE_UP[dashboard.uid.endsWith('-zh') ? 'zh' : 'en']}</i>}
       <div>
         {chosen.map((one) => (
           <span key={one.name} style={box}>
@@ -119,11 +125,12 @@ async function show({ dashboard, data, theme: mode, timeZone: zone, width }) {
   }
   const bottom = Math.max(...every.map((one) => one.gridPos.y + one.gridPos.h)) * (CELL + GAP);
   const range = Object.values(data)[0]?.range;
+  const isMadeUp = Object.values(data).some((one) => one.isMadeUp);
   createRoot(document.getElementById('dashboard')).render(
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
       <div style={{ background: theme.colors.background.canvas, width }}>
-        <Head {...{ dashboard, variables, range, theme, timeZone }} />
+        <Head {...{ dashboard, variables, range, isMadeUp, theme, timeZone }} />
         <div style={{ position: 'relative', height: bottom + GAP, marginTop: GAP }}>
           {rows.map((one) => (
             <h4 key={one.id} style={{ position: 'absolute', ...placed(one.gridPos) }}>{shared.replace(one.title, {}, 'text')}</h4>

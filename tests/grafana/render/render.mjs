@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 const HELP = `node render.mjs --dashboards DIR --frames frames.json --out DIR
 
   --dashboards DIR   dashboards as JSON, in folders or not
-  --frames FILE      {uid: {panel id: {range: {from, to}, frames: [...], variables: {name: [text]}}}};
+  --frames FILE      {uid: {panel id: {range: {from, to}, frames: [...], isMadeUp: true, variables: {name: [text]}}}};
                      only these uids are drawn
   --out DIR          <uid>.png and seen.json: {uid: {panel id: {title, legend, texts, noData, error,
                      colours, thresholds, cut}}}
