@@ -20,6 +20,7 @@ from deploy.grafana.panels import (
 from deploy.grafana.queries import (
     DAY_AS_TIME,
     DAY_OF_ORDER,
+    EACH_DAY,
     KEPT,
     OF_REFUNDS,
     WHOLE_DAYS,
@@ -36,8 +37,10 @@ from deploy.grafana.queries import (
     rows,
     translated,
     whole_days,
+    without_gaps,
 )
-from deploy.grafana.texts import MODELS, NO_ORDERS, NO_REFUNDS, ORGANIC, Say, Text
+from deploy.grafana.texts import MODELS, NO_ORDERS, NO_REFUNDS, ORGANIC, Say, Text, in_words
+from deploy.grafana.values import CHANNELS
 
 NAME = "attribution"
 ABOUT = Text(
@@ -123,31 +126,31 @@ def by_day(say: Say, variable: str) -> AnyPanel:
 def _by_day(say: Say, variable: str) -> str:
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
-        SELECT time, name, {money("sum(cents)")} AS credit
+        SELECT {DAY_AS_TIME} AS time, name, {money("sum(cents)")} AS credit
         FROM
         (
-            SELECT time, cents, place,
+            SELECT day, cents, place,
                 if(place > {MOST_SERIES}, {literal(say(OTHERS))}, {name_of("k")}) AS name
             FROM
             (
-                SELECT time, kol_id, cents,
+                SELECT day, kol_id, cents,
                     dense_rank() OVER (ORDER BY total DESC, kol_id) AS place
                 FROM
                 (
-                    SELECT time, kol_id, cents,
+                    SELECT day, kol_id, cents,
                         {money("sum(cents) OVER (PARTITION BY kol_id)")} AS total
                     FROM
                     (
-                        SELECT {DAY_AS_TIME} AS time, kol_id, sum({KEPT}) AS cents
+                        SELECT day, kol_id, sum({KEPT}) AS cents
                         FROM {credits_by_day(f"model = '${{{variable}:raw}}'")}
                         WHERE kol_id != 'organic' AND {_KOLS}
-                        GROUP BY time, kol_id
+                        GROUP BY day, kol_id
                     )
                 )
             ) AS k
             {names_of("k")}
         )
-        GROUP BY time, name
+        GROUP BY day, name
         ORDER BY time, min(place)
     """
 
@@ -160,18 +163,22 @@ def days(say: Say) -> AnyPanel:
     about = Text(
         "Credit by business day of the order and KOL, two models beside each other, from "
         "v_order_credit (all orders: v_credit_1d), refunds as chosen above; what nobody earned "
-        f"included. {RULE.en} The {MOST_ROWS} newest rows; the SQL as it was sent, in "
-        "a file, gives them again: kol sql - < query.sql.",
+        f"included. {RULE.en} Orders: those of which the first model owes the KOL a part; one of "
+        f"two KOLs counts for both. The {MOST_ROWS} newest rows; the SQL as it was sent, in a "
+        "file, gives them again: kol sql - < query.sql.",
         "按订单所在营业日和 KOL 的归因金额，两个模型并列，来自 v_order_credit（全部订单时为 "
-        f"v_credit_1d）；是否扣退款由上方选择；含自然流量。{RULE.zh}显示最新的 {MOST_ROWS} 行；"
+        f"v_credit_1d）；是否扣退款由上方选择；含自然流量。{RULE.zh}订单：第一个模型至少部分归给"
+        f"该 KOL 的订单数，归给两个 KOL 的订单在两边各计一次。显示最新的 {MOST_ROWS} 行；"
         "实际发送的 SQL 存成文件后可得到相同的行：kol sql - < query.sql。",
     )
     return listing(
         Head(
             title=say(
                 Text(
-                    "Credit by KOL and day: ${model:text} beside ${beside:text} [$currency]",
-                    "每日各 KOL 归因金额：${model:text} 对比 ${beside:text} [$currency]",
+                    "Credit by KOL and day: ${model:text} beside ${beside:text}, refunds "
+                    "${refunds:text} [$currency]",
+                    "每日各 KOL 归因金额：${model:text} 对比 ${beside:text}，${refunds:text} "
+                    "[$currency]",
                 )
             ),
             about=say(about),
@@ -300,11 +307,15 @@ def organic(say: Say) -> AnyPanel:
 
 ORGANIC_SHARE = f"""
     WITH {orders_given()}
-    SELECT {DAY_OF_ORDER} AS time,
-        sumIf(paid_cents, touches = 0) / nullIf(sum(paid_cents), 0) AS organic
-    FROM v_order
-    WHERE {WHOLE_DAYS} AND {orders_chosen()}
-    GROUP BY time
+    SELECT {DAY_AS_TIME} AS time, organic
+    FROM
+    (
+        SELECT {DAY_OF_ORDER} AS day,
+            sumIf(paid_cents, touches = 0) / nullIf(sum(paid_cents), 0) AS organic
+        FROM v_order
+        WHERE {WHOLE_DAYS} AND {orders_chosen()}
+        GROUP BY day
+    )
     ORDER BY time
 """
 
@@ -316,10 +327,11 @@ def refunds(say: Say) -> AnyPanel:
     """What was given back, by both dates."""
     about = Text(
         "What was given back, by the business day of the refund and by that of its order, from "
-        "v_refund, to the cent. Newest days by order still rise: refunds count for 180 days. The "
-        "two never add up to each other within a period.",
-        "退款金额，分别按退款日和订单日统计（营业日），来自 v_refund，精确到分。"
-        "按订单日统计的最近几天还会上升：退款在 180 天内有效。同一时段内两者的合计不必相等。",
+        "v_refund, to the cent; 0 on days without any. Newest days by order still rise: refunds "
+        "count for 180 days. The two never add up to each other within a period.",
+        "退款金额，分别按退款日和订单日统计（营业日），来自 v_refund，精确到分；"
+        "没有退款的日子为 0。按订单日统计的最近几天还会上升：退款在 180 天内有效。"
+        "同一时段内两者的合计不必相等。",
     )
     return series(
         Head(
@@ -337,21 +349,24 @@ def refunds(say: Say) -> AnyPanel:
     )
 
 
-REFUNDS = f"""
-    WITH {orders_given()}
-    SELECT time, {money("sum(own)")} AS by_refund, {money("sum(of_order)")} AS by_order
+_REFUNDED = f"""
+    SELECT day, {money("sum(own)")} AS by_refund, {money("sum(of_order)")} AS by_order
     FROM
     (
-        SELECT toStartOfDay(refunded_at, '${{zone:raw}}') AS time, refunded_cents AS own,
-            0 AS of_order
+        SELECT toDate(refunded_at, '${{zone:raw}}') AS day, refunded_cents AS own, 0 AS of_order
         FROM v_refund
         WHERE {whole_days("refunded_at")} AND {OF_REFUNDS} AND {orders_chosen()}
         UNION ALL
-        SELECT {DAY_OF_ORDER} AS time, 0 AS own, refunded_cents AS of_order
+        SELECT {DAY_OF_ORDER} AS day, 0 AS own, refunded_cents AS of_order
         FROM v_order
         WHERE {WHOLE_DAYS} AND refunded_cents != 0 AND {orders_chosen()}
     )
-    GROUP BY time
+    GROUP BY day
+"""
+REFUNDS = f"""
+    WITH {orders_given()}
+    SELECT {DAY_AS_TIME} AS time, by_refund, by_order
+    FROM {without_gaps(_REFUNDED, "day", ["by_refund", "by_order"], EACH_DAY)}
     ORDER BY time
 """
 
@@ -363,12 +378,6 @@ TABLE_2: Final = {  # channel -> share of sales, growth on the year, share of bu
     "social": (0.25, 0.415, 0.73),
     "live": (0.12, 0.673, 0.68),
     "private": (0.05, 0.850, 0.52),
-}
-CHANNELS: Final = {
-    "shelf": Text("shelf", "传统货架"),
-    "social": Text("social content", "社交内容"),
-    "live": Text("live", "直播"),
-    "private": Text("private domain", "私域"),
 }
 
 
@@ -419,7 +428,7 @@ def channels(say: Say) -> AnyPanel:
 
 
 def _channels(say: Say) -> str:
-    words = {name: say(text) for name, text in CHANNELS.items()}
+    words = in_words(CHANNELS, say)
     paper = ", ".join(f"('{name}', {a}, {b}, {c})" for name, (a, b, c) in TABLE_2.items())
     year = "INTERVAL 365 DAY"
     return f"""
@@ -472,7 +481,7 @@ def channel_shares(say: Say) -> AnyPanel:
         "v_order: exact. Orders whose channel is unknown stand under '–'.",
         "各渠道占实付金额的比例，按订单所在营业日，来自 v_order，精确值。渠道未知的订单归入“–”。",
     )
-    words = {name: say(text) for name, text in CHANNELS.items()}
+    words = in_words(CHANNELS, say)
     return series(
         Head(
             title=say(Text("Share of channels per day", "每日渠道占比")),
@@ -486,14 +495,15 @@ def channel_shares(say: Say) -> AnyPanel:
         ),
         over_time(f"""
             WITH {orders_given()}
-            SELECT time, if(channel = '', '–', {translated("channel", words)}) AS name,
-                cents / sum(cents) OVER (PARTITION BY time) AS share
+            SELECT {DAY_AS_TIME} AS time,
+                if(channel = '', '–', {translated("channel", words)}) AS name,
+                cents / sum(cents) OVER (PARTITION BY day) AS share
             FROM
             (
-                SELECT {DAY_OF_ORDER} AS time, channel, sum(paid_cents) AS cents
+                SELECT {DAY_OF_ORDER} AS day, channel, sum(paid_cents) AS cents
                 FROM v_order
                 WHERE {WHOLE_DAYS} AND {orders_chosen()}
-                GROUP BY time, channel
+                GROUP BY day, channel
                 HAVING cents > 0
             )
             ORDER BY time, name
@@ -507,12 +517,12 @@ def channel_shares(say: Say) -> AnyPanel:
 def reading(say: Say) -> AnyPanel:
     """How to read the numbers of this dashboard."""
     content = Text(
-        "* **Business days** of Asia/Shanghai; amounts in one currency.\n"
+        "* **Business days** of Asia/Shanghai, drawn at their noon; amounts in one currency.\n"
         "* **Net**: refunds are deducted in the day of their order.\n"
         "* **Same rows elsewhere**: *Inspect → Query* shows the SQL as it was sent. Saved to a "
         "file, `kol sql - < query.sql` gives the same rows; within quotes a shell changes it.\n"
         "* **One order**: `kol explain order ID` shows touches and every model.",
-        "* **营业日**按 Asia/Shanghai；金额只用一种币种。\n"
+        "* **营业日**按 Asia/Shanghai，画在当天中午；金额只用一种币种。\n"
         "* **净额**：退款在其订单当天扣除。\n"
         "* **核对**：*Inspect → Query* 显示实际发送的 SQL；存成文件后，`kol sql - < query.sql` "
         "得到相同的行；放进引号会被 shell 改动。\n"

@@ -25,17 +25,19 @@ from deploy.grafana.panels import (
 from deploy.grafana.queries import (
     DAY_AS_TIME,
     DAYS,
+    EACH_DAY,
     IS_LONG,
     KEPT,
     as_argument,
     credits_by_day,
+    literal,
     money,
     one,
     orders_chosen,
     orders_given,
     over_time,
     rows,
-    translated,
+    without_gaps,
 )
 from deploy.grafana.texts import (
     HIGH,
@@ -52,7 +54,9 @@ from deploy.grafana.texts import (
     WHY_FIVE,
     Say,
     Text,
+    in_words,
 )
+from deploy.grafana.values import CHANNELS, FIELDS, TIERS
 
 NAME = "kol"
 ABOUT = Text(
@@ -129,8 +133,8 @@ def profile(say: Say) -> AnyPanel:
         rows(PROFILE),
         {
             "name": Column(title=say(Text("name", "名称"))),
-            "tier": Column(title=say(Text("tier", "层级"))),
-            "vertical": Column(title=say(Text("field", "领域"))),
+            "tier": Column(title=say(Text("tier", "层级")), words=in_words(TIERS, say)),
+            "vertical": Column(title=say(Text("field", "领域")), words=in_words(FIELDS, say)),
             "verified": Column(title=say(Text("verified", "已认证")), words=yes_no),
         },
     )
@@ -202,9 +206,11 @@ def trust(say: Say) -> AnyPanel:
     """Trust over time within its interval."""
     about = Text(
         "Trust at the end of each minute or day, 0 to 1, within its 90 % interval, from v_score "
-        f"(up to 2 days) or v_score_1d. {INTERVAL.en} A wide band means few judgements.",
+        f"(up to 2 days) or v_score_1d. {INTERVAL.en} A wide band means few judgements, be it in "
+        "one dimension: the five multiply, and one without evidence sets the width.",
         "每分钟或每天结束时的信任分（0 到 1）及其 90% 区间，来自 v_score（两天以内）或 v_score_1d。"
-        f"{INTERVAL.zh}区间越宽，评价越少。",
+        f"{INTERVAL.zh}区间越宽，评价越少；五个维度相乘，只要有一个维度没有证据，"
+        "区间就由它决定。",
     )
     head = _score_head(say, TRUST, about, "trust")
     return band(head, over_time(_scored("trust")), Band("trust", "trust_lo", "trust_hi"))
@@ -353,11 +359,12 @@ def credit(say: Say) -> AnyPanel:
     """What each model owes the KOL, by day."""
     about = Text(
         "What each model owes the KOL for orders of a business day, from v_order_credit (all "
-        "orders: v_credit_1d), refunds as chosen above, each in the day of its order. To the cent; "
-        "which model is right is a rule, no measurement. Filtered by brand, channel and platform.",
+        "orders: v_credit_1d), refunds as chosen above, each in the day of its order; 0 on days "
+        "without any. To the cent; which model is right is a rule, no measurement. Filtered by "
+        "brand, channel and platform.",
         "各归因模型按营业日应归给该 KOL 的金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
-        "是否扣退款由上方选择，退款计入其订单的日期。精确到分；用哪个模型是规则，不是测量。"
-        "按品牌、渠道、平台筛选。",
+        "是否扣退款由上方选择，退款计入其订单的日期；没有归因的日子为 0。精确到分；"
+        "用哪个模型是规则，不是测量。按品牌、渠道、平台筛选。",
     )
     return series(
         Head(
@@ -368,25 +375,26 @@ def credit(say: Say) -> AnyPanel:
             empty=say(NO_ORDERS),
             unit=MONEY,
             decimals=2,
+            names={name: say(text) for name, text in MODELS.items()},
         ),
-        over_time(_credit(say)),
-        by="name",
+        over_time(CREDIT),
     )
 
 
-def _credit(say: Say) -> str:
-    models = {name: say(text) for name, text in MODELS.items()}
-    return f"""
-        WITH {orders_given()}
-        SELECT time, {translated("model", models)} AS name, credit
-        FROM
-        (
-            SELECT {DAY_AS_TIME} AS time, model, {money(f"sum({KEPT})")} AS credit
-            FROM {credits_by_day(KOL)}
-            GROUP BY time, model
-        )
-        ORDER BY time, model = '${{model:raw}}' DESC, name
-    """
+_MODELS = ", ".join(
+    f"{money(f'sumIf({KEPT}, model = {literal(model)})')} AS {model}" for model in MODELS
+)
+_CREDITED = f"""
+    SELECT day, {_MODELS}
+    FROM {credits_by_day(KOL)}
+    GROUP BY day
+"""
+CREDIT = f"""
+    WITH {orders_given()}
+    SELECT {DAY_AS_TIME} AS time, {", ".join(MODELS)}
+    FROM {without_gaps(_CREDITED, "day", MODELS, EACH_DAY)}
+    ORDER BY time
+"""
 
 
 def orders(say: Say) -> AnyPanel:
@@ -418,16 +426,21 @@ def orders(say: Say) -> AnyPanel:
             "ordered_at": Column(
                 title=say(Text("Ordered", "付款时间")), unit="dateTimeAsIso", width=160
             ),
-            "order_id": Column(title=say(Text("Order", "订单号")), unit="string", width=200),
-            "brand": Column(title=say(Text("Brand", "品牌")), unit="string", width=150),
-            "channel": Column(title=say(Text("Channel", "渠道")), unit="string", width=80),
-            "paid": Column(title=say(Text("Paid", "实付")), decimals=2, width=100),
-            "credit": Column(title=say(Text("Credit", "归因金额")), decimals=2, width=100),
+            "order_id": Column(title=say(Text("Order", "订单号")), unit="string", width=160),
+            "brand": Column(title=say(Text("Brand", "品牌")), unit="string", width=120),
+            "channel": Column(
+                title=say(Text("Channel", "渠道")),
+                unit="string",
+                width=120,
+                words=in_words(CHANNELS, say),
+            ),
+            "paid": Column(title=say(Text("Paid", "实付")), decimals=2, width=90),
+            "credit": Column(title=say(Text("Credit", "归因金额")), decimals=2, width=90),
             "share": Column(title=say(Text("Share", "份额")), unit=SHARE, decimals=0, width=70),
             "refunded": Column(
                 title=say(Text("Of it given back", "其中退款")), decimals=2, width=140
             ),
-            "explain": Column(title=say(Text("Why", "查看原因")), unit="string"),
+            "explain": Column(title=say(Text("Why", "查看原因")), unit="string", wraps=True),
         },
     )
 

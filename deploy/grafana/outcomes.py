@@ -27,9 +27,9 @@ REASONS: Final = {
 COUNTERS: Final = {
     "refund_unmatched": Text("refunds without an order", "找不到订单的退款"),
     "refund_outside": Text("refunds outside the window", "超出期限的退款"),
-    "refund_excess_cents": Text("cents asked back beyond the payment", "超过实付的退款金额（分）"),
+    "refund_excess_cents": Text("asked back beyond the payment", "超过实付的退款金额"),
     "refund_foreign": Text("refunds in another currency", "币种与订单不同的退款"),
-    "reversal_excess_cents": Text("cents reversed beyond refunds", "超过退款的撤销金额（分）"),
+    "reversal_excess_cents": Text("reversed beyond refunds", "超过退款的撤销金额"),
     "foreign_currency": Text("not in the shop's currency", "非店铺币种的订单和退款"),
     "currency_unknown": Text("unknown currency", "未知币种"),
     "closed_minute": Text("facts of a final minute", "已定稿分钟的事实"),

@@ -21,6 +21,7 @@ from deploy.grafana.queries import (
     BEFORE,
     DAY_AS_TIME,
     DAYS,
+    EACH_INTERVAL,
     FIRST_DAY,
     IS_LONG,
     LAST_DAY,
@@ -30,6 +31,7 @@ from deploy.grafana.queries import (
     choices,
     chosen,
     literal,
+    middle_of,
     money,
     name_of,
     named,
@@ -38,6 +40,7 @@ from deploy.grafana.queries import (
     orders_given,
     over_time,
     rows,
+    without_gaps,
 )
 from deploy.grafana.texts import (
     INTERVAL,
@@ -54,7 +57,9 @@ from deploy.grafana.texts import (
     WHY_FIVE,
     Say,
     Text,
+    in_words,
 )
+from deploy.grafana.values import TIERS
 
 NAME = "overview"
 ABOUT = Text(
@@ -271,7 +276,7 @@ def trusted(say: Say) -> AnyPanel:
     columns = {
         "kol_id": Column(title="kol_id", hidden=True),
         "name": Column(title="KOL", link=to_kol(say)),
-        "tier": Column(title=say(Text("Tier", "层级")), width=100),
+        "tier": Column(title=say(Text("Tier", "层级")), width=100, words=in_words(TIERS, say)),
         "trust": Column(title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL)),
         "trust_interval": Column(title=say(Text("Trust, 90 %", "信任分 90% 区间")), width=170),
         "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=120),
@@ -411,10 +416,11 @@ EVENTS = f"""
 def orders(say: Say) -> AnyPanel:
     """Orders per minute beside those of the period compared with."""
     about = Text(
-        "Orders per minute by the time of payment, from v_order; cancelled ones included. Exact: "
-        "one row per order. Dashed: the period chosen under 'Compare with', moved here.",
-        "按付款时间统计的每分钟订单数，来自 v_order，含已取消的订单。精确值：每单一行。"
-        "虚线：“对比”所选时段平移到此处。",
+        "Orders per minute by the time of payment, from v_order; cancelled ones included, 0 where "
+        "there are none. Exact: one row per order. Dashed: the period chosen under 'Compare with', "
+        "moved here.",
+        "按付款时间统计的每分钟订单数，来自 v_order，含已取消的订单，没有订单时为 0。"
+        "精确值：每单一行。虚线：“对比”所选时段平移到此处。",
     )
     return series(
         Head(
@@ -433,23 +439,25 @@ def orders(say: Say) -> AnyPanel:
     )
 
 
-ORDERS = f"""
-    WITH {orders_given()}
-    SELECT $__timeInterval_ms(ordered_at) AS time, count() * 60 / $__interval_s AS orders
-    FROM v_order
-    WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
-    GROUP BY time
-    ORDER BY time
-"""
-ORDERS_BEFORE = f"""
-    WITH {orders_given()}
-    SELECT $__timeInterval_ms(ordered_at + {SHIFT}) AS time,
-        count() * 60 / $__interval_s AS orders_before
-    FROM v_order
-    WHERE {BEFORE} AND {orders_chosen()}
-    GROUP BY time
-    ORDER BY time
-"""
+def _per_minute(name: str, at: str, condition: str) -> str:
+    """Orders per minute in each interval, also where there are none."""
+    counted = f"""
+        SELECT toDateTime($__timeInterval_ms({at})) AS time,
+            count() * 60 / $__interval_s AS {name}
+        FROM v_order
+        WHERE {condition} AND {orders_chosen()}
+        GROUP BY time
+    """
+    return f"""
+        WITH {orders_given()}
+        SELECT time, {name}
+        FROM {without_gaps(counted, "time", [name], EACH_INTERVAL)}
+        ORDER BY time
+    """
+
+
+ORDERS = _per_minute("orders", "ordered_at", "$__timeFilter_ms(ordered_at)")
+ORDERS_BEFORE = _per_minute("orders_before", f"ordered_at + {SHIFT}", BEFORE)
 
 
 # ---------------------------------------------------------------- what was earned
@@ -530,14 +538,24 @@ def organic(say: Say) -> AnyPanel:
     )
 
 
+def _began(column: str) -> str:
+    """The hour of a moment, of more than two days its business day."""
+    return f"if({IS_LONG}, toStartOfDay({column}, '${{zone:raw}}'), toStartOfHour({column}))"
+
+
+_MIDDLE = middle_of("toDate(began, '${zone:raw}')")
+_AS_TIME = f"if({IS_LONG}, {_MIDDLE}, began)"
 ORGANIC_SHARE = f"""
     WITH {orders_given()}
-    SELECT
-        if({IS_LONG}, toStartOfDay(ordered_at, '${{zone:raw}}'), toStartOfHour(ordered_at)) AS time,
-        sumIf(paid_cents, touches = 0) / nullIf(sum(paid_cents), 0) AS organic
-    FROM v_order
-    WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
-    GROUP BY time
+    SELECT {_AS_TIME} AS time, organic
+    FROM
+    (
+        SELECT {_began("ordered_at")} AS began,
+            sumIf(paid_cents, touches = 0) / nullIf(sum(paid_cents), 0) AS organic
+        FROM v_order
+        WHERE $__timeFilter_ms(ordered_at) AND {orders_chosen()}
+        GROUP BY began
+    )
     ORDER BY time
 """
 
@@ -570,12 +588,13 @@ def refunds(say: Say) -> AnyPanel:
 
 REFUNDS = f"""
     WITH {orders_given()}
-    SELECT
-        if({IS_LONG}, toStartOfDay(refunded_at, '${{zone:raw}}'), toStartOfHour(refunded_at))
-            AS time,
-        {money("sum(refunded_cents)")} AS given_back
-    FROM v_refund
-    WHERE {REFUNDED} AND {orders_chosen()}
-    GROUP BY time
+    SELECT {_AS_TIME} AS time, given_back
+    FROM
+    (
+        SELECT {_began("refunded_at")} AS began, {money("sum(refunded_cents)")} AS given_back
+        FROM v_refund
+        WHERE {REFUNDED} AND {orders_chosen()}
+        GROUP BY began
+    )
     ORDER BY time
 """

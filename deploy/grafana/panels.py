@@ -77,6 +77,7 @@ class Column:
     words: Mapping[str, str] = field(default_factory=dict)  # value -> what is shown
     link: tuple[str, str] | None = None  # title and address
     hidden: bool = False
+    wraps: bool = False  # a long text stands in several lines; one column of a table
 
 
 def _headed(panel: P, head: Head, targets: Iterable[Target]) -> P:
@@ -250,8 +251,8 @@ def words(head: Head, target: Target, columns: Mapping[str, Column]) -> stat.Pan
 
 
 def bars(head: Head, *targets: Target) -> bargauge.Panel:
-    """Rows as bars beside each other: the text of a row names its bar."""
-    panel = _headed(bargauge.Panel(), head, targets)
+    """Rows as bars beside each other, from 0 on: the text of a row names its bar."""
+    panel = _headed(bargauge.Panel(), head, targets).min(0)
     panel.reduce_options(_reduced(each_row=True, fields=""))
     panel.orientation(shapes.VizOrientation.HORIZONTAL)
     panel.display_mode(shapes.BarGaugeDisplayMode.BASIC).show_unfilled(True)
@@ -292,6 +293,8 @@ def _of_column(column: Column) -> Iterable[DynamicConfigValue]:
     yield from (DynamicConfigValue(name, value) for name, value in given.items() if value)
     if column.decimals == 0:
         yield DynamicConfigValue("decimals", 0)
+    if column.wraps:
+        yield DynamicConfigValue("custom.cellOptions", {"type": "auto", "wrapText": True})
     if column.steps:
         yield DynamicConfigValue("thresholds", _thresholds(column.steps).build())
         yield DynamicConfigValue("custom.cellOptions", {"type": "color-text"})

@@ -4,16 +4,20 @@ Everything here is asked of Prometheus, from the metrics of workers and trainers
 (`streams/README.md`). Panels in the order of reading: `NOW` has the numbers, `OVER_TIME` the rest.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as shapes
 
 from deploy.grafana.assembly import assembled
+from deploy.grafana.outcomes import DOORS, REASONS
 from deploy.grafana.panels import COUNT, PER_MINUTE, SHARE, AnyPanel, Head, Step, number, series
 from deploy.grafana.queries import promql
-from deploy.grafana.texts import Say, Text
+from deploy.grafana.texts import Say, Text, in_words
+from deploy.grafana.values import SINKS as SINK_STATES
+from schemas.doors import OF_EVENTS
+from schemas.events import INPUTS
 
 NAME: Final = "pipeline"
 ABOUT: Final = Text(
@@ -34,6 +38,12 @@ OUR_PROCESSES: Final = (  # every exporter has the metric
     " and on (instance) (kol_build_info or kol_trainer_info)"
 )
 SECONDS, BYTES, BYTES_PER_SECOND, PER_SECOND = "s", "bytes", "Bps", "eps"
+ROWS: Final = Text("suffix:rows/s", "suffix:行/s")
+REJECTS: Final = {  # as legends name them
+    f"{topic} {reason.label}": Text(*(f"{topic} {word}" for word in REASONS[reason.label]))
+    for topic in INPUTS
+    for reason in OF_EVENTS
+}
 
 EMPTY: Final = Text(
     "No metrics. Does Prometheus scrape the workers (kol connect lists the addresses), and does "
@@ -60,12 +70,13 @@ class Shown:
     title: Text
     about: Text
     asks: Sequence[tuple[str, str | Text]]  # PromQL, and the name of its series
-    unit: str = COUNT
+    unit: str | Text = COUNT
     steps: Sequence[Step] = ()
     empty: Text = EMPTY
     stacked: bool = False
     decimals: int | None = None
     span: int = 8
+    names: Mapping[str, Text] = field(default_factory=dict)  # legend -> what is shown
 
 
 def dashboard(say: Say) -> shapes.Dashboard:
@@ -82,7 +93,8 @@ def _panel(one: Shown, say: Say, *, is_number: bool) -> AnyPanel:
         title=say(one.title),
         about=say(one.about),
         empty=say(one.empty),
-        unit=one.unit,
+        unit=one.unit if isinstance(one.unit, str) else say(one.unit),
+        names=in_words(one.names, say),
         decimals=one.decimals,
         span=one.span,
         height=4 if is_number else 8,
@@ -275,6 +287,7 @@ FLOW: Final = (
         unit=PER_SECOND,
         span=12,
         stacked=True,
+        names=DOORS,
     ),
     Shown(
         title=Text("Share rejected", "拒收比例"),
@@ -304,6 +317,7 @@ FLOW: Final = (
             (f"60 * ({rate('kol_rejected_total', 'topic', 'reason')}) > 0", "{{topic}} {{reason}}")
         ],
         unit=PER_MINUTE,
+        names=REJECTS,
         empty=NONE_IS_GOOD,
     ),
     Shown(
@@ -326,12 +340,13 @@ FLOW: Final = (
         ),
         asks=[("sum by (topic) (kol_held_messages) > 0", "{{topic}}")],
         empty=NONE_IS_GOOD,
+        span=6,
     ),
     Shown(
         title=Text("Reading paused", "暂停读取的时间占比"),
         about=Text(
             "Share of the time in which a worker did not read because ClickHouse was behind, or "
-            "because what is read beside the inputs was. 100 %: it stands still.",
+            "because a topic that is read beside the inputs was. 100 %: it stands still.",
             "worker 因 ClickHouse 跟不上、或因需要同步读取的 topic 跟不上而不读取的时间占比。100% "
             "表示完全停顿。",
         ),
@@ -340,6 +355,7 @@ FLOW: Final = (
             (rate("kol_read_ahead_seconds_total", "instance", "topic"), "{{topic}} {{instance}}"),
         ],
         unit=SHARE,
+        span=10,
     ),
     Shown(
         title=Text("Folded, not yet acknowledged", "已处理、未确认的消息"),
@@ -448,7 +464,7 @@ SINKS: Final = (
             "每秒得到确认的行数，按表。一行会取代同键的旧行，所以这个数大于表的增长。",
         ),
         asks=[(f"{rate('kol_sink_rows_total', 'table')} > 0", "{{table}}")],
-        unit=PER_SECOND,
+        unit=ROWS,
     ),
     Shown(
         title=Text("Inserts tried again", "重试的写入"),
@@ -476,10 +492,11 @@ SINKS: Final = (
         about=Text(
             "How many sinks are in each state, over tables and workers: ok, retrying (ends by "
             "itself), stopped (a person is needed; the log says why).",
-            "处于各状态的 sink 数（按表和 worker 合计）：ok 正常，retrying 重试中（会自行结束），"
-            "stopped 已停止（需要人工处理，日志说明原因）。",
+            "处于各状态的 sink 数（按表和 worker 合计）：正常（ok），重试中（retrying，"
+            "会自行结束），已停止（stopped，需要人工处理，日志说明原因）。",
         ),
         asks=[("sum by (state) (kol_sink_state)", "{{state}}")],
+        names=SINK_STATES,
     ),
     Shown(
         title=Text("Rows refused", "被拒绝的行"),

@@ -28,7 +28,8 @@ from deploy.grafana.queries import (
     rows,
     translated,
 )
-from deploy.grafana.texts import Say, Text
+from deploy.grafana.texts import Say, Text, in_words
+from deploy.grafana.values import LETTERS, TARGETS
 from schemas.placeholders import PLACEHOLDER_IDS, folded
 
 NAME = "quality"
@@ -261,10 +262,14 @@ def newest_letters(say: Say) -> AnyPanel:
         {
             "at": Column(title=say(Text("Time", "时间")), unit="dateTimeAsIso", width=160),
             "place": Column(title=say(Text("Place", "位置")), width=260),
-            "target": Column(title=say(Text("Target", "目标")), width=120),
+            "target": Column(
+                title=say(Text("Target", "目标")), width=120, words=in_words(TARGETS, say)
+            ),
             "why": Column(title=say(Text("Reason", "原因")), width=180),
-            "error": Column(title=say(Text("Error", "错误"))),
-            "state": Column(title=say(Text("State", "状态")), width=90),
+            "error": Column(title=say(Text("Error", "错误")), wraps=True),
+            "state": Column(
+                title=say(Text("State", "状态")), width=90, words=in_words(LETTERS, say)
+            ),
         },
     )
 
@@ -349,33 +354,37 @@ def counters(say: Say) -> AnyPanel:
     """Everything that is counted besides doors."""
     about = Text(
         "Counters of what no door says, from v_door; streams/README.md says what each means. Those "
-        "that are 0 are left out. Refund counters fall again once a missing order comes. "
-        f"{SINCE_BEGIN.en}",
+        "that are 0 are left out. Refund counters fall again once a missing order comes. Amounts, "
+        "whose names end with _cents, are in units of the currency chosen, over orders in all "
+        f"currencies. {SINCE_BEGIN.en}",
         "出口之外的计数器，来自 v_door，含义见 streams/README.md；为 0 的不显示。"
-        f"缺失的订单到达后，退款计数会回落。{SINCE_BEGIN.zh}",
+        "缺失的订单到达后，退款计数会回落。名称以 _cents 结尾的是金额，按所选币种的单位显示，"
+        f"包含所有币种的订单。{SINCE_BEGIN.zh}",
     )
     words = {name: say(text) for name, text in COUNTERS.items()}
     return listing(
         Head(
-            title=say(Text("Counters", "计数器")),
+            title=say(Text("Counters [amounts: $currency]", "计数器 [金额：$currency]")),
             about=say(about),
             empty=say(Text("Every counter is 0: nothing to do.", "所有计数器为 0：无需处理。")),
             span=12,
             height=9,
         ),
         rows(f"""
-            SELECT {translated("door", words)} AS what, topic, door AS name, sum(n) AS total
+            WITH {currency_given()}
+            SELECT {translated("door", words)} AS what, topic, door AS name,
+                sum(n) / if(endsWith(door, '_cents'), minor, 1) AS total
             FROM v_door
             WHERE kind = 'counter'
             GROUP BY door, topic
-            HAVING total > 0
+            HAVING sum(n) > 0
             ORDER BY topic, door
         """),
         {
             "what": Column(title=say(Text("What", "含义")), unit="string"),
             "topic": Column(title="topic", unit="string", width=95),
             "name": Column(title=say(Text("Name", "名称")), unit="string", width=150),
-            "total": Column(title=say(Text("Total", "总数")), unit=COUNT, decimals=0, width=80),
+            "total": Column(title=say(Text("Total", "总数")), unit=COUNT, width=90),
         },
     )
 

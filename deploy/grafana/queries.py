@@ -5,7 +5,7 @@ can end a string: `choices("brand")` in WITH makes lists of them, `chosen("brand
 the condition. The rest is put together of the plugin's macros, `_ms` forms on DateTime64.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import dedent
 from typing import Any, Final
 
@@ -172,10 +172,21 @@ def literal(text: str) -> str:
     return f"'{escaped}'"
 
 
+def middle_of(day: str) -> str:
+    """Where a chart shows a business day: in the middle of what the period has of it.
+
+    The midnight with which the first day begins is left of the axis.
+    """
+    begin = f"greatest(toDateTime({day}, '${{zone:raw}}'), $__fromTime_ms)"
+    end = f"least(toDateTime({day} + 1, '${{zone:raw}}'), $__toTime_ms)"
+    return f"toDateTime(intDiv(toUnixTimestamp({begin}) + toUnixTimestamp({end}), 2))"
+
+
 IS_LONG: Final = f"dateDiff('second', $__fromTime_ms, $__toTime_ms) > {LONG}"
-DAY_AS_TIME: Final = "toDateTime(day, '${zone:raw}')"  # its midnight in the business zone
 FIRST_DAY: Final = "toDate($__fromTime_ms, '${zone:raw}')"
 LAST_DAY: Final = "toDate($__toTime_ms, '${zone:raw}')"
+DAY_AS_TIME: Final = middle_of("day")
+DAY_OF_ORDER: Final = "toDate(ordered_at, '${zone:raw}')"
 DAYS: Final = f"day >= {FIRST_DAY} AND day <= {LAST_DAY}"
 SHIFT: Final = (  # between a moment and the one it is compared with, by the variable `compare`
     "toIntervalSecond(multiIf('${compare:raw}' = 'week', 604800, '${compare:raw}' = 'month',"
@@ -186,7 +197,6 @@ BEFORE: Final = (  # orders of the period compared with
     f"{IS_COMPARED} AND ordered_at >= $__fromTime_ms - {SHIFT}"
     f" AND ordered_at <= $__toTime_ms - {SHIFT}"
 )
-DAY_OF_ORDER: Final = "toStartOfDay(ordered_at, '${zone:raw}')"
 OF_REFUNDS: Final = (  # orders with refunds then: one has them from 24 h before to 180 d after
     "ordered_at >= $__fromTime_ms - INTERVAL 182 DAY"
     " AND ordered_at <= $__toTime_ms + INTERVAL 3 DAY"
@@ -214,6 +224,43 @@ def whole_days(column: str) -> str:
 WHOLE_DAYS: Final = whole_days("ordered_at")
 
 
+def without_gaps(sql: str, key: str, columns: Iterable[str], fill: str) -> str:
+    """A subquery: the rows of another, and zeros where it has none; without any row nothing.
+
+    Args:
+        sql: what gives the rows.
+        key: the column of times or days.
+        columns: those of numbers.
+        fill: FROM, TO and STEP of the key.
+
+    """
+    names = ", ".join((key, *columns))
+    return f"""(
+        SELECT {names}
+        FROM
+        (
+            SELECT {names}, max(is_there) OVER () AS is_any
+            FROM
+            (
+                SELECT {names}, materialize(1) AS is_there
+                FROM
+                (
+                    {written(sql)}
+                )
+                ORDER BY {key} WITH FILL {fill}
+            )
+        )
+        WHERE is_any
+    )""".replace("\n", BREAK)
+
+
+EACH_DAY: Final = f"FROM {FIRST_DAY} TO {LAST_DAY} + 1 STEP 1"
+EACH_INTERVAL: Final = (
+    "FROM toDateTime($__timeInterval_ms($__fromTime_ms)) TO toDateTime($__toTime_ms)"
+    " STEP toIntervalSecond($__interval_s)"
+)
+
+
 def credits_by_day(condition: str) -> str:
     """A subquery: credits and refunds in cents and orders by day, KOL and model.
 
@@ -229,7 +276,7 @@ def credits_by_day(condition: str) -> str:
         FROM v_credit_1d
         WHERE everything AND {condition} AND {DAYS}
         UNION ALL
-        SELECT toDate(ordered_at, '${{zone:raw}}') AS day, kol_id, model,
+        SELECT {DAY_OF_ORDER} AS day, kol_id, model,
             sum(credit_cents) AS credit_cents, sum(refunded_cents) AS refunded_cents,
             toInt64(count()) AS orders
         FROM v_order_credit

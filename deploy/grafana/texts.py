@@ -7,7 +7,7 @@ language.
 '信任分'
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 
@@ -22,6 +22,11 @@ Say = Callable[[Text], str]
 
 LANGUAGES: Final = ("en", "zh")
 FOLDERS: Final = {"en": "KOL", "zh": "KOL 中文"}  # of Grafana, by language
+
+
+def in_words(words: Mapping[str, Text], say: Say) -> dict[str, str]:
+    """The words of values in a language."""
+    return {value: say(text) for value, text in words.items()}
 
 
 def in_language(language: str) -> Say:

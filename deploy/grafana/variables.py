@@ -21,9 +21,11 @@ from deploy.grafana.queries import (
     chosen,
     clickhouse_source,
     named,
+    translated,
     written,
 )
-from deploy.grafana.texts import MODELS, ORGANIC, Say, Text
+from deploy.grafana.texts import MODELS, ORGANIC, Say, Text, in_words
+from deploy.grafana.values import CHANNELS
 from schemas.currencies import CURRENCY
 
 ZONE: Final = "Asia/Shanghai"  # of business days, as KOL_BUSINESS_ZONE has it unless set
@@ -36,13 +38,6 @@ BRANDS: Final = """
     WHERE $__timeFilter_ms(ordered_at) AND brand_id != ''
     GROUP BY brand_id
     ORDER BY brand_id
-"""
-PLACES: Final = """
-    SELECT {column}
-    FROM v_order
-    WHERE $__timeFilter_ms(ordered_at) AND {column} != ''
-    GROUP BY {column}
-    ORDER BY {column}
 """
 CURRENCIES: Final = """
     SELECT currency
@@ -78,6 +73,16 @@ def kols_of(say: Say) -> str:
     """
 
 
+def _places(column: str, shown: str) -> str:
+    return f"""
+        SELECT {shown}
+        FROM v_order
+        WHERE $__timeFilter_ms(ordered_at) AND {column} != ''
+        GROUP BY {column}
+        ORDER BY {column}
+    """
+
+
 def brand(say: Say) -> build.QueryVariable:
     """Whose orders count."""
     return _several(say, "brand", Text("Brand", "品牌"), BRANDS)
@@ -96,12 +101,13 @@ def one_kol(say: Say) -> build.QueryVariable:
 
 def channel(say: Say) -> build.QueryVariable:
     """By which channel was bought."""
-    return _several(say, "channel", Text("Channel", "渠道"), PLACES.format(column="channel"))
+    shown = f"channel, {translated('channel', in_words(CHANNELS, say))} AS shown"
+    return _several(say, "channel", Text("Channel", "渠道"), _places("channel", shown))
 
 
 def platform(say: Say) -> build.QueryVariable:
     """On which platform was bought."""
-    return _several(say, "platform", Text("Platform", "平台"), PLACES.format(column="platform"))
+    return _several(say, "platform", Text("Platform", "平台"), _places("platform", "platform"))
 
 
 def currency(say: Say) -> build.QueryVariable:

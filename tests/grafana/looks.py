@@ -64,6 +64,8 @@ def _faults_with_rows(panel: Panel, fields: list[Json], seen: Seen) -> Iterator[
     if seen.no_data is not None:
         yield f"has rows and shows {seen.no_data!r}: does it look at a column that is not there?"
         return
+    if seen.cut:
+        yield f"hides a part of {len(seen.cut)} texts, such as {seen.cut[0]!r}"
     legend = panel.json.get("options", {}).get("legend", {})
     if panel.kind == "timeseries" and legend.get("showLegend", True) and not seen.legend:
         yield "has rows and an empty legend"

@@ -35,7 +35,7 @@ from tests.grafana.variables import (
     interpolate,
 )
 
-MINUTE, DAY = 60_000, 86_400_000
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 SPANS: Final = {"15 min": 15 * MINUTE, "24 h": DAY, "90 d": 90 * DAY}
 VARIED: Final = frozenset({"24 h"})  # where all is chosen in every way
 OPENED: Final = "as it opens"
@@ -275,9 +275,9 @@ def _series_faults(answer: Answer, kinds: Sequence[str], span: Range) -> Iterato
         yield "a time series must be in the order of time: ORDER BY time"
     if len(set(moments)) != len(moments):
         yield "two rows of a time series have one time and no text that tells them apart"
-    slack = max(DAY, span.interval_ms)
-    if moments and (min(moments) < span.from_ms - slack or max(moments) > span.to_ms + slack):
-        yield "rows lie outside of the range"
+    slack = max(HOUR, span.interval_ms)  # of an hour or an interval that has begun before
+    if moments and (min(moments) < span.from_ms - slack or max(moments) > span.to_ms):
+        yield "rows lie outside of the range, where nothing is drawn"
 
 
 def _panel_faults(
@@ -500,6 +500,7 @@ def frames_of(boards: Sequence[Board], client: Client, end_ms: int) -> dict[str,
             panels[str(panel.id)] = {
                 "range": {"from": span.from_ms, "to": span.to_ms},
                 "frames": frames,
+                "isMadeUp": any(target.promql for target in panel.targets),
                 "variables": {
                     name: choice.texts or choice.values for name, choice in choices.items()
                 },

@@ -163,7 +163,8 @@ def earned(name: str, *kols: str, **fields: object) -> Row:
 # ---------------------------------------------------------------- credits
 
 DAYS: Final = (
-    "kol-attribution / Credit by KOL and day: ${model:text} beside ${beside:text} [$currency]"
+    "kol-attribution / Credit by KOL and day: ${model:text} beside ${beside:text}, refunds "
+    "${refunds:text} [$currency]"
 )
 
 
@@ -192,6 +193,43 @@ def test_a_period_has_its_last_business_day_to_the_end(
     found = said(reader, DAYS, BEGIN, BEGIN + HOUR, shop="EUR", currency="CNY")
 
     assert {row["kol"] for row in found} == {"first", "last"}
+
+
+def test_minutes_and_days_without_orders_are_zero(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    times = {"o1": BEGIN, "o2": BEGIN + 3 * MINUTE, "o3": BEGIN + 2 * DAY}
+    write(orders(*(earned(name, "k1", ordered_at=at) for name, at in times.items())))
+    per_minute, per_day = (
+        "kol-overview / Orders per minute",
+        "kol-kol / Credit per day by model [$currency]",
+    )
+
+    minutes = said(reader, per_minute, BEGIN - MINUTE, BEGIN + 5 * MINUTE)
+    days = said(reader, per_day, BEGIN, BEGIN + 2 * DAY + HOUR, kol="k1", shop="EUR")
+
+    assert [row["orders"] for row in minutes] == [0, 1, 0, 0, 1, 0]
+    assert [(row["linear"], row["shapley"]) for row in days] == [(18, 18), (0, 0), (9, 9)]
+    assert said(reader, per_minute, BEGIN - DAY, BEGIN - HOUR) == []
+    assert said(reader, per_day, BEGIN, BEGIN + DAY, kol="k2", shop="EUR") == []
+
+
+def test_a_day_stands_in_the_middle_of_what_the_period_has_of_it(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    """So that a chart has the days that a table has: its midnight may be left of the axis."""
+    times = {f"o{day}": BEGIN + day * DAY for day in range(3)}  # at 8 in the morning
+    write(orders(*(earned(name, "k1", ordered_at=at) for name, at in times.items())))
+    charts = (
+        "kol-attribution / Credit by KOL per day: ${model:text} [$currency]",
+        "kol-attribution / Organic share of what was paid",
+        "kol-attribution / Share of channels per day",
+    )
+
+    for chart in charts:
+        found = said(reader, chart, BEGIN, BEGIN + 2 * DAY + HOUR, shop="EUR")
+
+        assert list(by_hour(found)) == [8, 28, 44]  # 16:00, 12:00, 04:30
 
 
 # ---------------------------------------------------------------- data quality

@@ -77,6 +77,21 @@ def guide() -> Panel:
     return panel(6, "text", "") | {"options": text}
 
 
+WHY: Final = " ".join(["kol explain order"] * 12)
+
+
+def reasons(*, wraps: bool) -> Panel:
+    made = panel(7, "table", "Reasons")
+    options = {"type": "auto", "wrapText": wraps}
+    made["fieldConfig"]["overrides"] = [override("why", cellOptions=options, width=300)]
+    return made
+
+
+def many(*, width: int) -> Panel:
+    made = panel(8, "timeseries", "Many")
+    return made | {"gridPos": {"x": 0, "y": 40, "w": width, "h": 6}}
+
+
 def board(uid: str, *panels: Panel) -> dict[str, Any]:
     kol = {"name": "kol", "type": "query", "current": {"text": "Lü, 小明", "value": "k"}}
     return {
@@ -104,6 +119,8 @@ def frames() -> dict[str, Any]:
         "3": [[column("live", "number", [0.41]), column("search", "number", [0.125])]],
         "4": [],
         "5": [[column("KOL", "string", []), column("share", "number", [])]],
+        "7": [[column("why", "string", [WHY]), column("share", "number", [0.5])]],
+        "8": [[times, *(column(f"a long name {i}", "number", [0.1 * i] * 31) for i in range(9))]],
     }
     return {
         number: {"range": RANGE, "frames": [{"refId": "A", "fields": one} for one in found]}
@@ -120,6 +137,8 @@ SAMPLE: Final = board(
     panel(4, "timeseries", "Nothing yet"),
     panel(5, "table", "Nobody yet"),
     guide(),
+    reasons(wraps=True),
+    many(width=24),
 )
 
 
@@ -145,7 +164,13 @@ def unknown_variable() -> Panel:
 
 
 FAULTY: Final = board(
-    "kol-faulty", unknown_variable(), column_that_is_not_there(), wrong_unit(), no_word_of_help()
+    "kol-faulty",
+    unknown_variable(),
+    column_that_is_not_there(),
+    wrong_unit(),
+    no_word_of_help(),
+    reasons(wraps=False),
+    many(width=6),
 )
 
 
@@ -215,6 +240,8 @@ def test_nothing_is_found_on_a_dashboard_without_faults(looks: Looks) -> None:
         ("Organic", "has rows and shows 'No scores in this period. Choose a longer one.'"),
         ("Nothing yet", "without rows it says 'No data', not what to do"),
         ("Trust of $blogger", "$blogger stands in its title as it is"),
+        ("Reasons", "hides a part of 1 texts, such as 'kol explain order kol"),
+        ("Many", "hides a part of "),
     ],
 )
 def test_a_fault_of_a_panel_is_said_in_a_sentence(looks: Looks, where: str, said: str) -> None:

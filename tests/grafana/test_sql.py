@@ -139,6 +139,14 @@ FAULTS: Final[dict[str, tuple[Plant, str]]] = {
         ),
         "column time must come first, not kol_id",
     ),
+    "a day at its midnight": (
+        asking(
+            1,
+            "$__timeInterval_ms(ordered_at) AS time",
+            "toStartOfDay(ordered_at, 'Asia/Shanghai') AS time",
+        ),
+        "rows lie outside of the range, where nothing is drawn",
+    ),
     "a list": (
         asking(2, "argMax(trust, minute) AS trust", "groupArray(trust) AS trust"),
         "column trust is Array",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.grafana.units import known, made_of, views_of
+from tests.grafana.units import known, made_of, unnamed_in, views_of
 
 
 def units_of(sql: str, column: str) -> set[str]:
@@ -50,6 +50,13 @@ def test_what_is_read_stands_behind_from_and_join() -> None:
     sql = "SELECT 'FROM nowhere' FROM v_a LEFT JOIN v_b USING x, (SELECT 1 FROM numbers(3))"
 
     assert views_of(sql) == ["v_a", "v_b"]
+
+
+def test_what_fills_gaps_is_not_read() -> None:
+    sql = "SELECT day FROM v_a ORDER BY day WITH FILL FROM toDate('2026-01-01') TO today() STEP 1"
+
+    assert views_of(sql) == ["v_a"]
+    assert unnamed_in(sql) == []
 
 
 def test_units_of_grafana_are_known() -> None:

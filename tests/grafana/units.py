@@ -130,9 +130,14 @@ def unnamed_in(sql: str) -> list[str]:
 
 
 def _sources(sql: str) -> list[tuple[str, bool]]:
-    """What stands behind each FROM and JOIN but brackets, and whether it is called."""
+    """What stands behind each FROM and JOIN but brackets, and whether it is called.
+
+    What fills gaps between rows, WITH FILL FROM, reads nothing.
+    """
     sql = re.sub(r"'(?:[^'\\]|\\.|'')*'", "''", without_comments(sql))
-    behind = re.finditer(r"(?<!\w)(?:FROM|JOIN)\s+(?![\s(])([`\"\w.]*)(\s*\()?", sql, re.IGNORECASE)
+    behind = re.finditer(
+        r"(?<!\w)(?<!FILL )(?:FROM|JOIN)\s+(?![\s(])([`\"\w.]*)(\s*\()?", sql, re.IGNORECASE
+    )
     return [(re.sub(r"[`\"]", "", one[1]), one[2] is not None) for one in behind]
 
 

@@ -1,4 +1,5 @@
 // What a person sees: texts (those that uPlot paints, too), names in legends, colours, what is cut off.
+const LEGEND = '[data-testid^="data-testid VizLegend series "]';
 const painted = new WeakMap(); // canvas -> {texts, colours} since it was last wiped
 const of = (canvas) => {
   if (!painted.has(canvas)) painted.set(canvas, { texts: new Set(), colours: new Set() });
@@ -42,15 +43,19 @@ function* written(panel) {
   }
 }
 
-// What holds the text, up to the panel, ends before the text does.
+// What holds the text, up to the panel, ends before the text does. Rows further down a table are no
+// fault; names in a legend and sentences of a text have to be there without scrolling.
 function isCut(node, panel) {
   const range = document.createRange();
   range.selectNodeContents(node);
   const text = range.getBoundingClientRect();
+  const isWhole = node.parentElement.closest(`${LEGEND}, .markdown-html`);
   for (let one = node.parentElement; one && one !== panel.parentElement; one = one.parentElement) {
-    const { left, right } = one.getBoundingClientRect();
-    const clips = getComputedStyle(one).overflowX !== 'visible' || one === panel;
-    if (clips && (text.right > right + 1 || text.left < left - 1)) return true;
+    const { left, right, top, bottom } = one.getBoundingClientRect();
+    const { overflowX, overflowY } = getComputedStyle(one);
+    const [isWide, isHigh] = [overflowX, overflowY].map((how) => how !== 'visible' || one === panel);
+    if (isWide && (text.right > right + 1 || text.left < left - 1)) return true;
+    if (isWhole && isHigh && (text.bottom > bottom + 1 || text.top < top - 1)) return true;
   }
   return false;
 }
@@ -58,7 +63,7 @@ function isCut(node, panel) {
 function seenOf(panel, { error, rows, title, thresholds, noValue = 'No data' }) {
   const nodes = [...written(panel)];
   const canvases = [...panel.querySelectorAll('canvas')].map(of);
-  const legend = [...panel.querySelectorAll('[data-testid^="data-testid VizLegend series "]')];
+  const legend = [...panel.querySelectorAll(LEGEND)];
   const styles = nodes.map(({ element }) => getComputedStyle(element));
   const backs = [...panel.querySelectorAll('*')].map((one) => getComputedStyle(one));
   const texts = [...nodes.map(({ text }) => text), ...canvases.flatMap(({ texts: all }) => [...all])];
