@@ -478,6 +478,30 @@ def test_what_nothing_wrote_is_dropped_and_what_remains_is_untouched(
     assert rows_of(old, VERSIONS)[:BEFORE_DROP] == before[VERSIONS]
 
 
+BEFORE_TIMES = 21  # the last migration before orders know when each refund was
+
+
+def test_orders_of_parts_from_before_refunds_had_times_have_one_each(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lists are made up when they are read, and so is how long they are."""
+    with monkeypatch.context() as patch:
+        patch.setattr("sinks.migrate.migration_files", lambda: migration_files()[:BEFORE_TIMES])
+        old = fresh(server, "timeless")
+    old.command(
+        "INSERT INTO order_credit (order_id, kols, touch_kol, paid_cents, refunded_cents, version)"
+        " VALUES ('o1', ['k1'], ['k1', 'k1'], 9, 4, 1), ('o2', ['k1'], ['k1'], 9, 0, 1),"
+        " ('o3', [], [], 0, 4, 1)"
+    )
+
+    migrate(old, "timeless")
+
+    refunds = "SELECT order_id, kind, refunded_cents FROM v_refund"
+    assert rows_from(old, refunds) == [("o1", "undated", 4)]
+    orders_ = "SELECT order_id, touches FROM v_order ORDER BY order_id"
+    assert rows_from(old, orders_) == [("o1", 2), ("o2", 1)]
+
+
 BEFORE_DAYS = 22  # the last migration before days are rolled up
 
 
