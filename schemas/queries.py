@@ -156,6 +156,16 @@ WHERE model = 'linear' AND kol_id != 'organic'
 GROUP BY month, kol_id
 ORDER BY month DESC, net_cents DESC""",
     ),
+    "v_place_credit_1d": Query(
+        "What did each KOL earn of each brand in each month, by the models `first` and `last`?",
+        """\
+SELECT toStartOfMonth(day) AS month, brand_id, kol_id,
+    sum(credit_first) AS first_cents, sum(credit_last) AS last_cents
+FROM v_place_credit_1d
+WHERE kol_id != 'organic'
+GROUP BY month, brand_id, kol_id
+ORDER BY month DESC, last_cents DESC""",
+    ),
     "v_refund_1d": Query(
         "What was given back on each day, by the day of the refund, by the model `linear`?",
         """\

@@ -174,6 +174,7 @@ ROLL_UPS: Final[Mapping[str, RollUp]] = {
     for one in (
         RollUp("credit_1h", "order_credit", CREDITS, "ordered_at", _CREDITS, is_by_model=True),
         RollUp("credit_1d", "order_credit", CREDITS, "ordered_at", _CREDITS, is_by_model=True),
+        RollUp("place_credit_1d", "order_credit", CREDITS, "ordered_at", _CREDITS),
         RollUp(
             "refund_1d",
             "order_credit",

@@ -208,6 +208,12 @@ _REFUNDS: Final = {
     ),
 }
 
+_PLACE: Final = _columns(
+    brand_id=(NAME, "brand, empty where unknown"),
+    platform=(NAME, "platform, empty where unknown"),
+    channel=(NAME, "channel, empty where unknown"),
+)
+
 _ORDER_CREDIT: Final = Table(
     "order_credit",
     "One row per order: paid and given back, the touches that count, what each model owes to whom. "
@@ -221,10 +227,8 @@ _ORDER_CREDIT: Final = Table(
                 "keyed name of the user, 32 hex digits; in rows of former versions an HMAC hash",
             ),
         ),
+        **_PLACE,
         **_columns(
-            brand_id=(NAME, "brand, empty where unknown"),
-            platform=(NAME, "platform, empty where unknown"),
-            channel=(NAME, "channel, empty where unknown"),
             currency=(NAME, "currency, empty where unknown"),
             category=(NAME, "category of the product, empty where unknown"),
             price_tier=(NAME, "price tier of the product, empty where unknown"),
@@ -575,6 +579,13 @@ _ROLL_UPS: Final = (
         {**_CREDITED, **_DAY, **_CREDIT_SUMS},
     ),
     _by_day(
+        "place_credit_1d",
+        "What orders of a business day owe a KOL, by brand, platform, channel and model, in the "
+        "shop's currency.",
+        ("brand_id", "kol_id", "platform", "channel", "day"),
+        {**_PLACE, **_CREDITED, **_DAY, **_CREDIT_SUMS},
+    ),
+    _by_day(
         "refund_1d",
         "What KOLs gave back on a business day, by model, in the shop's currency.",
         ("model", "kol_id", "day"),
@@ -873,6 +884,8 @@ VIEWS: Final[Mapping[str, str]] = {
     "v_credit_1d": "v_order_credit by model, KOL and business day of the order, in the shop's "
     "currency. A refund counts in the day of its order, and shows there within 10 minutes and a "
     "turn of the trainer; of the last 48 h with its next turn.",
+    "v_place_credit_1d": "v_credit_1d by brand, platform and channel, too, with columns for each "
+    "model: one row per KOL, place and day. As up to date as v_credit_1d.",
     "v_refund_1d": "v_refund_credit by model, KOL and business day of the refund, whenever the "
     "order was, in the shop's currency. Up to date within 10 minutes and a turn of the trainer. "
     "What is `undated` is in no day.",

@@ -11,7 +11,7 @@ from typing import Final
 from schemas.cells import DIMENSIONS, FIELDS
 from schemas.dimensions import DIMENSIONS as REFERENCE
 from schemas.dimensions import Dimension
-from schemas.rows import TABLES, Table
+from schemas.rows import MODELS, TABLES, Table
 from schemas.units import CENTS, COUNT, MS, SHARE, UTC, commented
 
 
@@ -52,7 +52,8 @@ _HOURLY_SCORE: Final = TABLES["score_1h"]
 _TRUST: Final = ("trust", "trust_lo", "trust_hi")
 _RESONANCE: Final = ("resonance", "resonance_lo", "resonance_hi")
 
-_LABELS: Final = _of(_ORDER, ("brand_id", "platform", "channel", "currency"))
+_PLACE: Final = _of(_ORDER, ("brand_id", "platform", "channel"))
+_LABELS: Final = {**_PLACE, **_of(_ORDER, ("currency",))}
 _WHICH_ORDER: Final = _of(_ORDER, ("ordered_at", "order_id", "user_hash"))
 _REFUNDED: Final = ViewColumn("given back of it, at most what was paid", CENTS)
 _PROMO: Final = {
@@ -226,6 +227,15 @@ COLUMNS: Final[Mapping[str, Columns]] = {
     "v_score_1h": {**_KOL, **_HOUR, **_LAST_SCORE},
     "v_cell_1d": {**_KOL, **_DAY, **_counters(TABLES["cell_1d"])},
     "v_credit_1d": {"model": _MODEL, "kol_id": _CREDITED_KOL, **_DAY, **_CREDIT_SUMS},
+    "v_place_credit_1d": {
+        **_PLACE,
+        "kol_id": _CREDITED_KOL,
+        **_DAY,
+        **_of(
+            TABLES["place_credit_1d"],
+            [f"{kind}_{model}" for model in MODELS for kind in ("orders", "credit", "refunded")],
+        ),
+    },
     "v_refund_1d": {
         "model": _MODEL,
         "kol_id": _CREDITED_KOL,

@@ -39,7 +39,16 @@ from deploy.grafana.queries import (
     whole_days,
     without_gaps,
 )
-from deploy.grafana.texts import MODELS, NO_ORDERS, NO_REFUNDS, ORGANIC, Say, Text, in_words
+from deploy.grafana.texts import (
+    CREDITS_FROM,
+    MODELS,
+    NO_ORDERS,
+    NO_REFUNDS,
+    ORGANIC,
+    Say,
+    Text,
+    in_words,
+)
 from deploy.grafana.values import CHANNELS
 
 NAME = "attribution"
@@ -94,10 +103,10 @@ def dashboard(say: Say) -> shapes.Dashboard:
 def by_day(say: Say, variable: str) -> AnyPanel:
     """Credit by KOL and day, by the model of a variable."""
     about = Text(
-        "Credit by KOL and business day of the order, from v_order_credit (all orders: "
-        f"v_credit_1d), refunds as chosen above, each in the day of its order: the {MOST_SERIES} "
-        f"KOLs of most credit, the rest together, without what nobody earned. {RULE.en}",
-        "按 KOL 和订单所在营业日的归因金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
+        f"Credit by KOL and business day of the order, {CREDITS_FROM.en}, refunds as chosen above, "
+        f"each in the day of its order: the {MOST_SERIES} KOLs of most credit, the rest together, "
+        f"without what nobody earned. {RULE.en}",
+        f"按 KOL 和订单所在营业日的归因金额，{CREDITS_FROM.zh}；"
         f"是否扣退款由上方选择，退款计入其订单的日期。显示金额最高的 {MOST_SERIES} 个 KOL，"
         f"其余合并；不含自然流量。{RULE.zh}",
     )
@@ -124,6 +133,7 @@ def by_day(say: Say, variable: str) -> AnyPanel:
 
 
 def _by_day(say: Say, variable: str) -> str:
+    earned = f"kol_id != 'organic' AND {_KOLS}"
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
         SELECT {DAY_AS_TIME} AS time, name, {money("sum(cents)")} AS credit
@@ -142,8 +152,7 @@ def _by_day(say: Say, variable: str) -> str:
                     FROM
                     (
                         SELECT day, kol_id, sum({KEPT}) AS cents
-                        FROM {credits_by_day(f"model = '${{{variable}:raw}}'")}
-                        WHERE kol_id != 'organic' AND {_KOLS}
+                        FROM {credits_by_day(earned, [f"${{{variable}:raw}}"])}
                         GROUP BY day, kol_id
                     )
                 )
@@ -155,19 +164,20 @@ def _by_day(say: Say, variable: str) -> str:
     """
 
 
-_KOLS = chosen("kol_id", "kol")
+_KOLS: Final = chosen("kol_id", "kol")
+_OR_ORGANIC: Final = f"(kol_id = 'organic' OR {_KOLS})"
 
 
 def days(say: Say) -> AnyPanel:
     """The same as a table: two models beside each other."""
     about = Text(
-        "Credit by business day of the order and KOL, two models beside each other, from "
-        "v_order_credit (all orders: v_credit_1d), refunds as chosen above; what nobody earned "
-        f"included. {RULE.en} Orders: those of which the first model owes the KOL a part; one of "
-        f"two KOLs counts for both. The {MOST_ROWS} newest rows; the SQL as it was sent, in a "
-        "file, gives them again: kol sql - < query.sql.",
-        "按订单所在营业日和 KOL 的归因金额，两个模型并列，来自 v_order_credit（全部订单时为 "
-        f"v_credit_1d）；是否扣退款由上方选择；含自然流量。{RULE.zh}订单：第一个模型至少部分归给"
+        "Credit by business day of the order and KOL, two models beside each other, "
+        f"{CREDITS_FROM.en}, refunds as chosen above; what nobody earned included. {RULE.en} "
+        "Orders: those of which the first model owes the KOL a part; one of two KOLs counts for "
+        f"both. The {MOST_ROWS} newest rows; the SQL as it was sent, in a file, gives them again: "
+        "kol sql - < query.sql.",
+        f"按订单所在营业日和 KOL 的归因金额，两个模型并列，{CREDITS_FROM.zh}；"
+        f"是否扣退款由上方选择；含自然流量。{RULE.zh}订单：第一个模型至少部分归给"
         f"该 KOL 的订单数，归给两个 KOL 的订单在两边各计一次。显示最新的 {MOST_ROWS} 行；"
         "实际发送的 SQL 存成文件后可得到相同的行：kol sql - < query.sql。",
     )
@@ -211,8 +221,7 @@ def _days(say: Say) -> str:
             SELECT day, kol_id, sumIf(orders, model = '${{model:raw}}') AS orders,
                 sumIf({KEPT}, model = '${{model:raw}}') AS cents,
                 sumIf({KEPT}, model = '${{beside:raw}}') AS cents_beside
-            FROM {credits_by_day("model IN ('${model:raw}', '${beside:raw}')")}
-            WHERE kol_id = 'organic' OR {_KOLS}
+            FROM {credits_by_day(_OR_ORGANIC, ["${model:raw}", "${beside:raw}"])}
             GROUP BY day, kol_id
             ORDER BY day DESC, cents DESC
             LIMIT {MOST_ROWS}
@@ -229,11 +238,10 @@ def models(say: Say) -> AnyPanel:
     """Every model beside the others, by KOL."""
     about = Text(
         "What each model owes each KOL for orders of the business days of the period, refunds as "
-        "chosen above, from v_order_credit (all orders: v_credit_1d); what nobody earned comes "
-        f"first. {RULE.en} A KOL who is high by 'first' and low by 'last' opens ways that others "
-        "close.",
-        "各归因模型对时段内各营业日订单应归给各 KOL 的金额，是否扣退款由上方选择，来自 "
-        "v_order_credit（全部订单时为 v_credit_1d）；自然流量排在最前。"
+        f"chosen above, {CREDITS_FROM.en}; what nobody earned comes first. {RULE.en} "
+        "A KOL who is high by 'first' and low by 'last' opens ways that others close.",
+        "各归因模型对时段内各营业日订单应归给各 KOL 的金额，是否扣退款由上方选择，"
+        f"{CREDITS_FROM.zh}；自然流量排在最前。"
         f"{RULE.zh}“首次触点”高而“末次触点”低的 KOL 擅长种草，由别人收割。",
     )
     amounts = {
@@ -268,8 +276,7 @@ def _models(say: Say) -> str:
         FROM
         (
             SELECT kol_id, sumIf({KEPT}, model = '${{model:raw}}') AS place, {sums}
-            FROM {credits_by_day(f"model IN ({', '.join(map(literal, MODELS))})")}
-            WHERE kol_id = 'organic' OR {_KOLS}
+            FROM {credits_by_day(_OR_ORGANIC, list(MODELS), days=False)}
             GROUP BY kol_id
             ORDER BY kol_id = 'organic' DESC, place DESC
             LIMIT 500

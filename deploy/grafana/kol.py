@@ -40,6 +40,7 @@ from deploy.grafana.queries import (
     without_gaps,
 )
 from deploy.grafana.texts import (
+    CREDITS_FROM,
     HIGH,
     INTERVAL,
     LEAST_N,
@@ -358,11 +359,11 @@ PARTS = f"""
 def credit(say: Say) -> AnyPanel:
     """What each model owes the KOL, by day."""
     about = Text(
-        "What each model owes the KOL for orders of a business day, from v_order_credit (all "
-        "orders: v_credit_1d), refunds as chosen above, each in the day of its order; 0 on days "
+        "What each model owes the KOL for orders of a business day, "
+        f"{CREDITS_FROM.en}, refunds as chosen above, each in the day of its order; 0 on days "
         "without any. To the cent; which model is right is a rule, no measurement. Filtered by "
         "brand, channel and platform.",
-        "各归因模型按营业日应归给该 KOL 的金额，来自 v_order_credit（全部订单时为 v_credit_1d）；"
+        f"各归因模型按营业日应归给该 KOL 的金额，{CREDITS_FROM.zh}；"
         "是否扣退款由上方选择，退款计入其订单的日期；没有归因的日子为 0。精确到分；"
         "用哪个模型是规则，不是测量。按品牌、渠道、平台筛选。",
     )
@@ -386,7 +387,7 @@ _MODELS = ", ".join(
 )
 _CREDITED = f"""
     SELECT day, {_MODELS}
-    FROM {credits_by_day(KOL)}
+    FROM {credits_by_day(KOL, list(MODELS))}
     GROUP BY day
 """
 CREDIT = f"""

@@ -5,7 +5,7 @@ can end a string: `choices("brand")` in WITH makes lists of them, `chosen("brand
 the condition. The rest is put together of the plugin's macros, `_ms` forms on DateTime64.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import dedent
 from typing import Any, Final
 
@@ -131,14 +131,20 @@ def orders_given(*further: str) -> str:
     is_all = " AND ".join(
         f"has(chosen_{name}, '{ALL}')" for name in ("brand", "channel", "platform")
     )
-    everything = f"({is_all} AND chosen_currency = '${{shop:raw}}') AS everything"
-    return f",{BREAK}".join([lists, currency_given(), everything])
+    is_shops = "(chosen_currency = '${shop:raw}') AS is_shops"
+    everything = f"({is_all} AND is_shops) AS everything"
+    return f",{BREAK}".join([lists, currency_given(), is_shops, everything])
 
 
 def orders_chosen() -> str:
     """The condition for rows of orders, after `orders_given`."""
+    return f"{places_chosen()} AND currency = chosen_currency"
+
+
+def places_chosen() -> str:
+    """That for rows which have no currency, as they are in the shop's."""
     places = ("brand_id", "brand"), ("channel", "channel"), ("platform", "platform")
-    return " AND ".join([*(chosen(*place) for place in places), "currency = chosen_currency"])
+    return " AND ".join(chosen(*place) for place in places)
 
 
 def money(cents: str) -> str:
@@ -261,27 +267,47 @@ EACH_INTERVAL: Final = (
 )
 
 
-def credits_by_day(condition: str) -> str:
+def credits_by_day(condition: str, models: Sequence[str], *, days: bool = True) -> str:
     """A subquery: credits and refunds in cents and orders by day, KOL and model.
 
-    Days are added up already for all orders in the shop's currency; only where a part of them is
-    chosen, orders are read. A branch that is not wanted reads nothing.
+    Days are added up already for orders in the shop's currency: for all of them, and by brand,
+    platform and channel. Orders are read in other currencies alone. A branch that is not wanted
+    reads nothing.
 
     Args:
-        condition: on `model` and `kol_id`, after `orders_given`.
+        condition: on `kol_id`, after `orders_given`.
+        models: their names, or variables that have one; two may be the same.
+        days: whether the day is asked for; else there is none, and a KOL may have several rows.
 
     """
+    day, of_order = ("day, ", f"{DAY_OF_ORDER} AS day, ") if days else ("", "")
+    named = ", ".join(f"'{model}'" for model in models)
+    of_models = f"model IN ({named}) AND {condition}"
+    sums = ", ".join(
+        f"('{model}', sum(credit_{model}), sum(refunded_{model}), sum(orders_{model}))"
+        for model in models
+    )
     return f"""(
-        SELECT day, kol_id, model, credit_cents, refunded_cents, orders
+        SELECT {day}kol_id, model, credit_cents, refunded_cents, orders
         FROM v_credit_1d
-        WHERE everything AND {condition} AND {DAYS}
+        WHERE everything AND {of_models} AND {DAYS}
         UNION ALL
-        SELECT {DAY_OF_ORDER} AS day, kol_id, model,
-            sum(credit_cents) AS credit_cents, sum(refunded_cents) AS refunded_cents,
-            toInt64(count()) AS orders
+        SELECT {day}kol_id, each.1 AS model, each.2 AS credit_cents, each.3 AS refunded_cents,
+            each.4 AS orders
+        FROM
+        (
+            SELECT {day}kol_id, arrayJoin(arrayDistinct([{sums}])) AS each
+            FROM v_place_credit_1d
+            WHERE is_shops AND NOT everything AND {condition} AND {DAYS} AND {places_chosen()}
+            GROUP BY {day}kol_id
+        )
+        WHERE each.4 > 0
+        UNION ALL
+        SELECT {of_order}kol_id, model, sum(credit_cents) AS credit_cents,
+            sum(refunded_cents) AS refunded_cents, toInt64(count()) AS orders
         FROM v_order_credit
-        WHERE NOT everything AND {condition} AND {WHOLE_DAYS} AND {orders_chosen()}
-        GROUP BY day, kol_id, model
+        WHERE NOT is_shops AND {of_models} AND {WHOLE_DAYS} AND {orders_chosen()}
+        GROUP BY {day}kol_id, model
     )""".replace("\n", BREAK)
 
 

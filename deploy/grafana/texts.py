@@ -62,6 +62,11 @@ INTERVAL: Final = Text(
     "区间以 90% 的概率包含真实值。",
 )
 
+CREDITS_FROM: Final = Text(
+    "from v_credit_1d (a part of the orders: v_place_credit_1d; other currencies: v_order_credit)",
+    "来自 v_credit_1d（部分订单时为 v_place_credit_1d，非店铺币种时为 v_order_credit）",
+)
+
 NO_ORDERS: Final = Text(
     "No orders here. Widen the period or choose All above; is a worker running (kol status)?",
     "这里没有订单。请放大时间范围，或在上方选择“全部”；worker 在运行吗（kol status）？",

@@ -425,6 +425,9 @@ def against_orders(settings: Settings, zone: str) -> list[str]:
     refunds_of = "count() AS refunds, sum(refunded_cents) AS refunded"
     grouped = f"v_order_credit {ours} GROUP BY model, kol_id, at"
     refunds = f"v_refund_credit {ours} AND refunded_cents != 0 GROUP BY model, kol_id, at"
+    places = "brand_id, platform, channel"
+    each = ", ".join(f"('{m}', orders_{m}, credit_{m}, refunded_{m})" for m in MODELS)
+    by_place = f"SELECT *, each, each.1 AS model FROM v_place_credit_1d ARRAY JOIN [{each}] AS each"  # noqa: S608  # names of ours
     wrong = [
         *compare_sets(
             "v_credit_1h",
@@ -435,6 +438,17 @@ def against_orders(settings: Settings, zone: str) -> list[str]:
             "v_credit_1d",
             rows("toString(day) AS at, orders, credit_cents, refunded_cents", "v_credit_1d"),
             rows(f"toString(toDate(ordered_at, {{zone:String}})) AS at, {credits_of}", grouped),
+        ),
+        *compare_sets(
+            "v_place_credit_1d",
+            rows(
+                f"{places}, toString(day) AS at, each.2, each.3, each.4",
+                f"({by_place}) WHERE each.2 > 0",
+            ),
+            rows(
+                f"{places}, toString(toDate(ordered_at, {{zone:String}})) AS at, {credits_of}",
+                f"{grouped}, {places}",
+            ),
         ),
         *compare_sets(
             "v_refund_1d",

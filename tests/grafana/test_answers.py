@@ -2,6 +2,7 @@
 
 import itertools
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.rows import MODELS, Rows
 from sinks.connection import HttpInserter
+from streams.trainer.generations import Version
+from streams.trainer.rollups import RollUps
 from tests.builders import NAMES
 from tests.embedded.gateway.running import READER, Server, gateway
 from tests.grafana import sql
@@ -17,7 +20,7 @@ from tests.grafana.boards import Board, read
 from tests.grafana.macros import Range
 from tests.grafana.sql import Engine, options_of
 from tests.grafana.variables import HARD, Choice
-from tests.grafana.world import state_dimensions
+from tests.grafana.world import ZONE, state_dimensions
 from tests.integration.engine import empty, fresh
 from tests.sinks.samples import MAY, Row, cells, order, orders
 
@@ -230,6 +233,56 @@ def test_a_day_stands_in_the_middle_of_what_the_period_has_of_it(
         found = said(reader, chart, BEGIN, BEGIN + 2 * DAY + HOUR, shop="EUR")
 
         assert list(by_hour(found)) == [8, 28, 44]  # 16:00, 12:00, 04:30
+
+
+@pytest.mark.parametrize(
+    ("place", "beside"),
+    [
+        ({}, "first"),
+        ({"brand": "b1"}, "first"),
+        ({"channel": "live"}, "linear"),
+        ({"platform": "p1"}, "last"),
+    ],
+)
+def test_what_is_added_up_by_place_is_what_the_orders_say(
+    write: Callable[[Rows], None],
+    reader: Client,
+    owner: Client,
+    place: dict[str, str],
+    beside: str,
+) -> None:
+    """A shop of another currency has nothing added up: its orders are read."""
+    given = []
+    for number, (brand, channel) in enumerate(itertools.product(("b1", "b2"), ("live", "shelf"))):
+        labels = {"brand_id": brand, "channel": channel, "platform": f"p{number % 3}"}
+        only = {"credit_first": [900, 0], "credit_last": [0, 900]}
+        given.append(earned(f"both-{number}", "k1", "k2", **labels, **only))
+        given.append(earned(f"two-{number}", "k2", **labels))
+        given.append(earned(f"none-{number}", **labels))
+        given.append(earned(f"late-{number}", "k1", ordered_at=BEGIN + DAY, **labels))
+    write(orders(*given))
+    RollUps(owner, "answers", ZONE).turn(
+        Version(1, next(NUMBER)), now_ms=time.time_ns() // 1_000_000, at_once=True
+    )
+    asked = {
+        title: {"currency": "CNY", "model": "linear", "beside": beside, "refunds": "gross", **place}
+        for title in (
+            DAYS,
+            "kol-attribution / Models side by side [$currency]",
+            "kol-attribution / Credit by KOL per day: ${model:text} [$currency]",
+            "kol-kol / Credit per day by model [$currency]",
+        )
+    }
+    one = {"kol-kol": {"kol": "k1"}}
+
+    for where, chosen in asked.items():
+        more = {**chosen, **one.get(where.partition(" / ")[0], {})}
+        summed, read_ = (
+            said(reader, where, BEGIN, BEGIN + 2 * DAY, shop=shop, **more)
+            for shop in ("CNY", "EUR")
+        )
+        assert sorted(map(repr, summed)) == sorted(map(repr, read_))
+        assert summed
 
 
 # ---------------------------------------------------------------- data quality

@@ -29,6 +29,7 @@ DAY: Final = 24 * HOUR
 NOW: Final = 1_790_000_000_000  # 2026-09-21 14:13:20 UTC
 SHOP: Final = "CNY"
 KOLS: Final = ("k1", "k2", "k3", "k4")
+PLACES: Final = [(b, p, c) for b in ("b1", "b2") for p in ("", "p1") for c in ("c1", "c2")]
 LATE: Final = (3 * HOUR, 30 * DAY, 170 * DAY)  # refunds, after their orders
 PARTS: Final = [name for name, kind in TABLES["order_credit"].columns.items() if "Array" in kind]
 
@@ -46,6 +47,7 @@ class Paid:
     currency: str
     touches: tuple[str, ...]
     cents: int
+    place: tuple[str, str, str]  # brand, platform, channel
     refunds: tuple[tuple[int, int], ...] = ()  # when, cents
 
     @property
@@ -73,12 +75,16 @@ class Paid:
     def row(self, version: int) -> Mapping[str, Any]:
         """As the worker states it."""
         back = {model: self.split(model, self.back) for model in MODELS}
+        brand, platform, channel = self.place
         return order(
             self.order_id,
             self.touches,
             {model: self.split(model, self.cents) for model in MODELS},
             ordered_at=self.at,
             user_hash=self.user,
+            brand_id=brand,
+            platform=platform,
+            channel=channel,
             currency=self.currency,
             paid_cents=self.cents,
             refunded_cents=self.back,
@@ -133,7 +139,8 @@ class Shop:
         touches = tuple(rng.choice(KOLS) for _ in range(rng.randrange(4)))
         name = f"o{next(self.versions)}"
         currency = "USD" if rng.random() < 0.1 else SHOP
-        return Paid(name, at, f"u-{name}", currency, touches, rng.randrange(100, 9_999))
+        cents, place = rng.randrange(100, 9_999), rng.choice(PLACES)
+        return Paid(name, at, f"u-{name}", currency, touches, cents, place)
 
     def _moment(self) -> int:
         ages = ((60, HOUR), (50, HOUR), (20, DAY), (220, DAY))
@@ -155,9 +162,13 @@ class Shop:
         self.state(*(replace(one, touches=self.new(0).touches) for one in self.some()))
 
     def replace_paid(self) -> None:
-        """An earlier `paid` stands instead of some; an order moves to its key."""
+        """An earlier `paid` stands instead of some; an order moves to its key and place."""
         before = self.some(2)
-        earlier = [replace(one, at=one.at - self.rng.choice((HOUR, 2 * DAY))) for one in before]
+        ages = [self.rng.choice((HOUR, 2 * DAY)) for _ in before]
+        earlier = [
+            replace(one, at=one.at - age, place=self.rng.choice(PLACES))
+            for one, age in zip(before, ages, strict=True)
+        ]
         self.state(*earlier, gone=before)
 
     def lag(self) -> None:
@@ -262,6 +273,20 @@ def earned(shop: Shop, bucket: Bucket) -> Sums:
     return {key: tuple(sums) for key, sums in found.items()}
 
 
+def earned_at_places(shop: Shop, bucket: Bucket) -> Sums:
+    """Those of each place, KOL and bucket, model by model in one row."""
+    found: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * 3 * len(MODELS))
+    for one in shop.paid.values():
+        for at, model in enumerate(MODELS if one.currency == SHOP else ()):
+            owed, back = one.split(model, one.cents), one.split(model, one.back)
+            for kol in one.kols:
+                sums = found[*one.place, kol, bucket(one.at)]
+                sums[3 * at] += kol in one.concerned(model)
+                sums[3 * at + 1] += owed.get(kol, 0)
+                sums[3 * at + 2] += back.get(kol, 0)
+    return {key: tuple(sums) for key, sums in found.items()}
+
+
 def cells(shop: Shop, bucket: Bucket) -> Sums:
     """Views of each KOL and bucket."""
     found: dict[tuple[str, str], int] = defaultdict(int)
@@ -278,9 +303,14 @@ def scores(shop: Shop, bucket: Bucket) -> Sums:
     return {key: (seen[-1], min(seen), max(seen)) for key, seen in found.items()}
 
 
+SUMS: Final = [f"{kind}_{m}" for m in MODELS for kind in ("orders", "credit", "refunded")]
 SHOWN: Final = {  # view -> its columns, the first ones are the key
     "v_credit_1h": (3, "model, kol_id, toString(hour), orders, credit_cents, refunded_cents"),
     "v_credit_1d": (3, "model, kol_id, toString(day), orders, credit_cents, refunded_cents"),
+    "v_place_credit_1d": (
+        5,
+        f"brand_id, platform, channel, kol_id, toString(day), {', '.join(SUMS)}",
+    ),
     "v_refund_1d": (3, "model, kol_id, toString(day), refunds, refunded_cents"),
     "v_cell_1h": (2, "kol_id, toString(hour), views"),
     "v_cell_1d": (2, "kol_id, toString(day), views"),
@@ -323,6 +353,7 @@ def expected(shop: Shop, zone: str) -> dict[str, Sums]:
     return {
         "v_credit_1h": earned(shop, hour_of),
         "v_credit_1d": earned(shop, day),
+        "v_place_credit_1d": earned_at_places(shop, day),
         "v_refund_1d": keyed(refunds, 3),
         "v_cell_1h": cells(shop, hour_of),
         "v_cell_1d": cells(shop, day),

@@ -189,7 +189,7 @@ def test_days_are_those_of_the_zone_even_where_they_have_another_length(
 
 INSERT: Final = "INSERT INTO rolled.credit_1d"
 CURSOR: Final = "INSERT INTO rolled.rollup_cursor"
-ORDERS: Final = ("v_credit_1h", "v_credit_1d", "v_refund_1d")
+ORDERS: Final = ("v_credit_1h", "v_credit_1d", "v_place_credit_1d", "v_refund_1d")
 
 
 def positions(trainers: Trainers, shop: Shop) -> Sequence[int | str]:
