@@ -62,24 +62,25 @@ def event_details(messages: Messages, names: KeyedNames) -> Mapping[str, Values]
 
 
 def _label(messages: Messages, field: str) -> Coded:
-    tags = messages.numbering[field]
+    tags = messages.rows.values[field]
     texts = [tag if type(tag) is str else tag_text(tag) for tag in tags]
-    return Coded(messages.numbers[field], texts)
+    return Coded(messages.rows.numbers[field], texts)
 
 
 def _is_there(messages: Messages, field: str) -> bool:
     """Whether any message may have a text in a field that comes as numbers."""
-    return not messages.numbering.get(field, {}).keys() <= {None}
+    return any(value is not None for value in messages.rows.values.get(field, ()))
 
 
 def _named(messages: Messages, field: str, what: What, names: KeyedNames) -> NDArray[np.uint64]:
     """The names of the texts of a field; few of those that come as numbers are distinct."""
     if field in messages.named:
         return messages.named[field]
-    texts = [(text or "").encode() for text in messages.numbering[field]]
-    return names.low_words(what, hashed(texts))[messages.numbers[field]]
+    texts = [(text or "").encode() for text in messages.rows.values[field]]
+    return names.low_words(what, hashed(texts))[messages.rows.numbers[field]]
 
 
 def _first_screen(messages: Messages) -> NDArray[np.int8]:
-    values = [UNKNOWN if value is None else value for value in messages.numbering["first_screen"]]
-    return np.array(values, np.int8)[messages.numbers["first_screen"]]
+    rows = messages.rows
+    values = [UNKNOWN if value is None else value for value in rows.values["first_screen"]]
+    return np.array(values, np.int8)[rows.numbers["first_screen"]]

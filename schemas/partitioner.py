@@ -47,7 +47,12 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
-    """`partition_of` of each key, shape (n,): the same word of all keys in a turn."""
+    """`partition_of` of each key, shape (n,)."""
+    return hashes_of(keys) % partitions
+
+
+def hashes_of(keys: Sequence[bytes]) -> NDArray[np.int64]:
+    """`murmur2` of each key without its sign, shape (n,): the same word of all keys in a turn."""
     lengths = np.fromiter(map(len, keys), np.int64, len(keys))
     width = int(lengths.max(initial=0)) // 4 + 1  # words, filled up with zeros
     words = np.array(keys, f"S{4 * width}").view("<u4").reshape(len(keys), width)
@@ -61,4 +66,4 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
     h = np.where(lengths & 3, (h ^ rest) * np.uint32(_M), h)
     h = (h ^ h >> np.uint32(13)) * np.uint32(_M)
     h ^= h >> np.uint32(15)
-    return (h & np.uint32(_POSITIVE)).astype(np.int64) % partitions
+    return (h & np.uint32(_POSITIVE)).astype(np.int64)

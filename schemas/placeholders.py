@@ -85,6 +85,7 @@ class Placeholders:
 
     def __init__(self, ids: Iterable[str] = PLACEHOLDER_IDS) -> None:
         self._folds: Final = frozenset(map(folded, ids)) | {""}
+        self.letters: Final = b"\n" + _letters(self._folds)  # of UTF-8, all that they consist of
         self._users: Final = _Search(self._folds)
         self._kols: Final = _Search(self._folds | {ORGANIC})
 

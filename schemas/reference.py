@@ -20,9 +20,10 @@ import msgspec
 
 from schemas.doors import RejectReason
 from schemas.events import FUTURE_MS, YEAR_2000
-from schemas.messages import Reader, Rejection, read_message
 from schemas.partitioner import partition_of
 from schemas.placeholders import DEFAULT, Placeholders, is_reserved
+from schemas.readers import Reader
+from schemas.reading import Rejection, read_message
 from schemas.reference_keys import KEYS, key_of, key_parts
 from schemas.reference_types import NOTICE_KINDS, REFERENCES, KolProfile, Notice, Policy, Reference
 
@@ -65,9 +66,6 @@ def _reader(record: type[Reference]) -> Reader:
         msgspec.json.Decoder(record).decode,
         lambda one: one,
         fields=(),
-        kept=(),
-        numbered=(),
-        flags=(),
         names=[name for name in record.__struct_fields__ if name not in _FREE],
     )
 

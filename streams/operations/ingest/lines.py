@@ -20,8 +20,8 @@ import msgspec
 
 from schemas.events import INPUTS
 from schemas.mentions import user_and_time
-from schemas.messages import Rejection
 from schemas.partitioner import partition_of
+from schemas.reading import Rejection
 from schemas.reference import own_key, read_value
 from schemas.reference_types import REFERENCES
 from schemas.topics import MAX_MESSAGE_BYTES
