@@ -1,5 +1,48 @@
-"""Which code path the rules take: the only file that chooses one."""
+"""Which code path the rules take: the only file that chooses one.
 
+The compiled path is taken where it was built and `KOL_NATIVE` is not 0; results are the same.
+"""
+
+import os
 from typing import Final
 
-CODE_PATH: Final = "python"  # readable rules on arrays; compiled kernels would be named here
+from schemas.messages import Scanner
+from schemas.scanning import CompiledScanner, Hot
+
+VERSION: Final = "0.1.0"  # of the compiled functions as they are called here
+OFF: Final = "off"  # compiled, and not wanted
+ABSENT: Final = "absent"  # not compiled, or another version
+
+
+def _imported() -> Hot | None:
+    try:
+        import streams._hot as hot  # noqa: PLC0415  # it may be absent
+    except ImportError:
+        return None
+    return hot
+
+
+def compiled(hot: Hot | None) -> Hot | None:
+    """These functions, unless they are of another version: what was compiled once stays there."""
+    return hot if getattr(hot, "version", None) == VERSION else None
+
+
+def chosen(hot: Hot | None, setting: str) -> tuple[Scanner | None, str]:
+    """The scanner, if one is used, and the name of the code path.
+
+    Args:
+        hot: the compiled functions, if there are any of our version.
+        setting: `KOL_NATIVE`.
+
+    >>> chosen(None, "1")
+    (None, 'absent')
+    """
+    if hot is None:
+        return None, ABSENT
+    if setting == "0":
+        return None, OFF
+    return CompiledScanner(hot), hot.version.rpartition(".")[0]
+
+
+HOT: Final = compiled(_imported())
+SCANNER, CODE_PATH = chosen(HOT, os.environ.get("KOL_NATIVE", ""))

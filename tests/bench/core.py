@@ -1,12 +1,13 @@
 """What the rules of the user side and the blocks of its rows cost, on one core.
 
-    python -m tests.bench.core [--events 200000] [--batch 500] [--orders 1000000]
+    [KOL_NATIVE=0] python -m tests.bench.core [--events 200000] [--batch 500] [--orders 1000000]
                                [--refunds 100000] [--rounds 3]
 
 CPU of this process, the least of the rounds, as one line of JSON for each part. Events are those
 of `deploy/demo/bulk.py`, read by one partition; rows are collected after every 20 000. Steps are
 measured twice: as they are, and with each batch counted at once. The client's blocks are made of
-lists that stand already; what making these takes stands beside it.
+lists that stand already; what making these takes stands beside it. Decoding is measured alone, too,
+by the readable decoder and, where it is compiled, with the scanner before it.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from random import Random
 from typing import Any, Final
 
 import numpy as np
@@ -26,9 +29,14 @@ from deploy.demo.bulk import bulk
 from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.events import INPUTS, PURCHASES
+from schemas.keyed_names import KeyedNames
+from schemas.messages import Scanner
+from schemas.placeholders import DEFAULT
 from schemas.rows import TABLES, Rows
+from schemas.scanning import CompiledScanner
 from schemas.values import plain
 from sinks.native import block
+from streams.core.kernels import HOT, SCANNER
 from streams.core.moments import DAY_MS, MINUTE_MS
 from streams.core.user.memory import UserMemory
 from streams.core.user.observations import AGES_D, observe
@@ -72,7 +80,7 @@ def folded(
     last = len(fetched) - 1
     for number, batch in enumerate(fetched):
         began = time.process_time()
-        read = decode(batch, memory.keyed_names)
+        read = decode(batch, memory.keyed_names, DEFAULT, SCANNER)
         seconds["decode"] += time.process_time() - began
         memory.fold(read)
         events += len(batch.values)
@@ -87,6 +95,36 @@ def folded(
         seconds[name] += spent
     seconds["all"] = sum(seconds.values())
     return {name: spent / events * 1e6 for name, spent in seconds.items()}, rows
+
+
+def read(
+    fetched: Sequence[RecordBatch], scanner: Scanner | None, *, in_full: bool
+) -> dict[str, float]:
+    """Microseconds an event of decoding, by topic; `in_full`: with what rows of `event` say."""
+    names = KeyedNames(b"k" * 32)
+    seconds, events = defaultdict[str, float](float), Counter[str]()
+    for batch in fetched:
+        seconds[batch.topic] += cpu(
+            partial(decode, batch, names, DEFAULT, scanner, in_full=in_full)
+        )
+        events[batch.topic] += len(batch.values)
+    seconds["all"], events["all"] = sum(seconds.values()), events.total()
+    return {topic: spent / events[topic] * 1e6 for topic, spent in seconds.items()}
+
+
+def as_others_write(fetched: Sequence[RecordBatch]) -> list[RecordBatch]:
+    """The same events as a producer writes them who shuffles keys, and knows blanks and escapes."""
+    rng = Random(7)
+
+    def written(value: bytes) -> bytes:
+        fields = list(json.loads(value).items())
+        rng.shuffle(fields)
+        return json.dumps(dict(fields)).encode()
+
+    return [
+        replace(batch, values=[written(value) for value in batch.values if value])
+        for batch in fetched
+    ]
 
 
 def blocks(rows: Sequence[Rows], table: str) -> dict[str, float]:
@@ -147,7 +185,17 @@ def main(given_words: Sequence[str] | None = None) -> None:
     given = parser.parse_args(given_words)
     fetched = batches(given.events, given.batch)
     _, rows = folded(fetched)
+    decoders = {"readable": None, **({"compiled": CompiledScanner(HOT)} if HOT else {})}
+    logs = {"": fetched, ", keys shuffled": as_others_write(fetched)}
     parts: dict[str, Callable[[], dict[str, float]]] = {
+        **{
+            f"{name} decoder{log}{', in full' * in_full}, us an event": partial(
+                read, some, scanner, in_full=in_full
+            )
+            for log, some in logs.items()
+            for in_full in (False, True)
+            for name, scanner in decoders.items()
+        },
         "steps, us an event": lambda: folded(fetched)[0],
         "steps if each batch is counted at once": lambda: folded(fetched, waits=False)[0],
         **{f"{table}, us a row": partial(blocks, rows, table) for table in WRITTEN},

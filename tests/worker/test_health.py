@@ -14,6 +14,7 @@ from schemas.reference_types import CONSENTS
 from schemas.topics import CELLS, SNAPSHOTS
 from sinks.base import Fault, State
 from sinks.base import Health as SinkHealth
+from streams.core.kernels import CODE_PATH
 from streams.core.kol.memory import KolMemory
 from streams.core.user.door_counts import MAY_DECREASE
 from streams.core.user.memory import UserMemory
@@ -331,7 +332,7 @@ def test_a_way_out_that_never_worked_looks_as_old_as_its_worker(world: World) ->
 def test_a_worker_says_which_version_and_code_path_it_runs(world: World) -> None:
     status = world.after(1).health.status()
 
-    assert status["path"] == "python"
+    assert status["path"] == CODE_PATH
     assert re.match(r"\d+\.\d+", status["version"])
 
 

@@ -1,0 +1,144 @@
+//! What Python sees. Nothing is parsed or decided here.
+
+use crate::columns::{Column, Users, columns};
+use crate::layout::{Field, Keep, Layout as Tables, Roles, Shape};
+use crate::numbering::Value;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString};
+
+/// What the messages of a topic look like.
+#[pyclass(frozen)]
+struct Layout(Tables);
+
+/// The layout with these fields, of which `roles` are time, user and event.
+#[pyfunction]
+fn layout(
+    fields: Vec<Bound<'_, PyAny>>,
+    roles: (String, String, String),
+    most_bytes: usize,
+) -> PyResult<Layout> {
+    let fields = fields.iter().map(field).collect::<PyResult<Vec<_>>>()?;
+    let place = |name| fields.iter().position(|one| one.name == name).unwrap_or(usize::MAX);
+    let roles = Roles { at: place(roles.0), user: place(roles.1), event: place(roles.2) };
+    Tables::new(fields, roles, most_bytes).map(Layout).map_err(PyValueError::new_err)
+}
+
+fn field(told: &Bound<'_, PyAny>) -> PyResult<Field> {
+    let text = |name| -> PyResult<String> { told.getattr(name)?.extract() };
+    let count = |name| -> PyResult<usize> { told.getattr(name)?.extract() };
+    let int = |name| -> PyResult<i64> { told.getattr(name)?.extract() };
+    let float = |name| -> PyResult<f64> { told.getattr(name)?.extract() };
+    let shape = match text("shape")?.as_str() {
+        "text" => Shape::Text { least: count("least")?, most: count("most")? },
+        "tag" => Shape::Tag { most: count("most")? },
+        "int" => Shape::Int { least: int("least")?, most: int("most")? },
+        "float" => Shape::Float { least: float("least")?, most: float("most")? },
+        "bool" => Shape::Bool,
+        "texts" => Shape::Texts { items: count("items")?, most: count("most")? },
+        _ => return Err(PyValueError::new_err("no such shape")),
+    };
+    let keep = match text("keep")?.as_str() {
+        "" => Keep::Nothing,
+        "int" => Keep::Int(int("absent")?),
+        "float" => Keep::Float,
+        "flag" => Keep::Flag,
+        "number" => Keep::Number,
+        "digest" => Keep::Digest,
+        "text" => Keep::Text,
+        _ => return Err(PyValueError::new_err("no such column")),
+    };
+    let needed = told.getattr("needed")?.extract()?;
+    Ok(Field { name: text("name")?, shape, needed, keep })
+}
+
+/// Messages into columns, without the GIL: see `streams/_hot.pyi`.
+#[pyfunction]
+fn scan<'py>(
+    py: Python<'py>,
+    messages: &Bound<'py, PyList>,
+    layout: &Bound<'py, Layout>,
+    topic: &str,
+    letters: &[u8],
+) -> PyResult<Bound<'py, PyDict>> {
+    let held: Vec<_> = messages.iter().map(|one| one.cast_into::<PyBytes>().ok()).collect();
+    let bytes: Vec<_> = held.iter().map(|one| one.as_ref().map(|one| one.as_bytes())).collect();
+    let tables = &layout.get().0;
+    let mut users = Users { letters: [false; 256] };
+    letters.iter().for_each(|letter| users.letters[*letter as usize] = true);
+    let found = py.detach(|| columns(&bytes, tables, topic.as_bytes(), &users));
+
+    let told = PyDict::new(py);
+    told.set_item("taken", ints(py, &found.taken))?;
+    told.set_item("left", ints(py, &found.left))?;
+    told.set_item("at", ints(py, &found.at))?;
+    told.set_item("identities", PyByteArray::new(py, &found.identities))?;
+    told.set_item("users", PyByteArray::new(py, &found.users))?;
+    told.set_item("murmurs", array(py, &found.murmurs, |one| one.to_ne_bytes()))?;
+    let near: PyResult<Vec<_>> =
+        found.near.iter().map(|(row, user)| Ok((*row, string(py, user)?))).collect();
+    told.set_item("near", near?)?;
+    let fields = PyDict::new(py);
+    for (number, column) in &found.of {
+        fields.set_item(&tables.fields[*number].name, python_column(py, column)?)?;
+    }
+    told.set_item("fields", fields)?;
+    Ok(told)
+}
+
+fn python_column<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match column {
+        Column::Ints(values) => ints(py, values).into_any(),
+        Column::Floats(values) => array(py, values, |one| one.to_ne_bytes()).into_any(),
+        Column::Flags(values) | Column::Digests(values) => PyByteArray::new(py, values).into_any(),
+        Column::Numbers(numbering) => {
+            let numbers = array(py, numbering.numbers(), |one| one.to_ne_bytes());
+            let values: PyResult<Vec<_>> =
+                numbering.values().map(|one| python_value(py, one)).collect();
+            (numbers, values?).into_pyobject(py)?.into_any()
+        }
+        Column::Texts(texts) => {
+            let texts: PyResult<Vec<_>> =
+                texts.iter().map(|text| text.map(|text| string(py, text)).transpose()).collect();
+            texts?.into_pyobject(py)?
+        }
+    })
+}
+
+fn python_value<'py>(py: Python<'py>, value: Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Absent => py.None().into_bound(py),
+        Value::Text(text) => string(py, text)?.into_any(),
+        Value::Int(number) => number.into_pyobject(py)?.into_any(),
+        Value::Bool(is) => is.into_pyobject(py)?.to_owned().into_any(),
+    })
+}
+
+fn string<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    PyString::from_bytes(py, text) // checks that it is UTF-8, which it is
+}
+
+fn ints<'py>(py: Python<'py>, values: &[i64]) -> Bound<'py, PyByteArray> {
+    array(py, values, |one| one.to_ne_bytes())
+}
+
+/// Values as bytes that an array is made of without another copy.
+fn array<'py, T: Copy, const N: usize>(
+    py: Python<'py>,
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) -> Bound<'py, PyByteArray> {
+    let all: Vec<u8> = values.iter().flat_map(|one| bytes(*one)).collect();
+    PyByteArray::new(py, &all)
+}
+
+/// Compiled kernels of the hot path.
+#[pymodule]
+mod _hot {
+    #[pymodule_export]
+    use super::{Layout, layout, scan};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const version: &str = env!("CARGO_PKG_VERSION");
+}
