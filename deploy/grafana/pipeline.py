@@ -562,7 +562,7 @@ SIZE: Final = (
             "状态格式不同的版本不会同时运行。",
         ),
         asks=[
-            ("count by (version, path) (kol_build_info)", "{{version}} {{path}}"),
+            ("count by (version, native) (kol_build_info)", "{{version}} native {{native}}"),
             (
                 "count by (version) (kol_model_info)",
                 Text("formulas {{version}}", "公式 {{version}}"),

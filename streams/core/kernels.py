@@ -44,5 +44,18 @@ def chosen(hot: Hot | None, setting: str) -> tuple[Scanner | None, str]:
     return CompiledScanner(hot), hot.version.rpartition(".")[0]
 
 
+def described(code_path: str) -> str:
+    """A code path in words.
+
+    >>> described("absent")
+    'readable Python, since nothing is compiled here'
+    """
+    words = {
+        OFF: "readable Python, since KOL_NATIVE is 0",
+        ABSENT: "readable Python, since nothing is compiled here",
+    }
+    return words.get(code_path, f"compiled {code_path}")
+
+
 HOT: Final = compiled(_imported())
 SCANNER, CODE_PATH = chosen(HOT, os.environ.get("KOL_NATIVE", ""))

@@ -199,7 +199,7 @@ class Health:
         return {
             "name": self._settings.worker.name or self._settings.app_id,
             "version": self._version,
-            "path": CODE_PATH,
+            "native": CODE_PATH,
             "partitions": self._lanes.held,
             "ready": self.ready(),
             "live": self.live(),

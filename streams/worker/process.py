@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
+import logging
 import secrets
 import signal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import faust
 
+from streams.core.kernels import CODE_PATH, described
 from streams.errors import ExpectedError
 from streams.runtime.logs import log_to_stderr
 from streams.runtime.shutdown import Shutdown
@@ -17,6 +20,8 @@ from streams.transport import consumer_of
 from streams.worker.assembly import build
 from streams.worker.naming import WorkerName, member_finder
 from streams.worker.preflight import checked
+
+log = logging.getLogger("kol.worker")
 
 COLLECT = (200_000, 20, 100)  # allocations before a collection of the young, and so on
 
@@ -35,6 +40,7 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
             name.acquire()
     except ExpectedError as refused:
         return shutdown.report(refused)
+    log.info("version %s, %s", version("kol-streams"), described(CODE_PATH))
     app = build(settings, datadir, leaves=leaves)
     shutdown.explain = lambda reason: name.explained(reason, consumer_of(app).member_id())
     tune_collector()

@@ -53,7 +53,11 @@ def _places(kind: str) -> tuple[tuple[str, ...], ...]:
 
 
 METRICS: dict[str, Metric] = {
-    "kol_build_info": Metric("gauge", "1, with version and code path.", ("version", "path")),
+    "kol_build_info": Metric(
+        "gauge",
+        "1, with the version, and that of compiled functions, or `off`, `absent`.",
+        ("version", "native"),
+    ),
     "kol_model_info": Metric("gauge", "1, with the generation of the formulas.", ("version",)),
     "kol_events_total": Metric(
         "counter",

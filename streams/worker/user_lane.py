@@ -8,10 +8,12 @@ from schemas.columns import RecordBatch
 from schemas.consents import read_consents
 from schemas.erasures import Renewed, read_erasures, renewed
 from schemas.events import INPUTS
+from schemas.messages import Scanner
 from schemas.placeholders import DEFAULT, Placeholders
 from schemas.reference_types import CONSENTS
 from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords
+from streams.core.kernels import SCANNER
 from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.event_rows import EventPart
@@ -42,6 +44,7 @@ class Reading:
     """How messages are read."""
 
     placeholders: Placeholders = DEFAULT  # ids that mean nobody
+    scanner: Scanner | None = SCANNER  # reads most of them, where it is compiled
     in_full: bool = False  # events become rows of `event`, too
 
 
@@ -92,7 +95,7 @@ class UserLane(Lane):
         waiting = self.memory.waiting_events
         self.memory.fold(
             self.memory.steps.run(
-                "decode", decode, batch, names, how.placeholders, in_full=how.in_full
+                "decode", decode, batch, names, how.placeholders, how.scanner, in_full=how.in_full
             )
         )
         self._note_folded(batch)

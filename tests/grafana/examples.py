@@ -80,7 +80,7 @@ PLACES: Final = {  # values of labels that a metric has in life alone
     "side": ("user", "kol"),
     "partition": ("0", "1"),
     "version": ("0.1.0",),
-    "path": ("numpy",),
+    "native": ("0.1",),
     "state": ("ok", "retrying", "stopped"),
     "turn": tuple(TURNS),
     "table": ("order_credit", "minute_cell", "kol_score"),

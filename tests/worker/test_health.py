@@ -332,7 +332,7 @@ def test_a_way_out_that_never_worked_looks_as_old_as_its_worker(world: World) ->
 def test_a_worker_says_which_version_and_code_path_it_runs(world: World) -> None:
     status = world.after(1).health.status()
 
-    assert status["path"] == CODE_PATH
+    assert status["native"] == CODE_PATH
     assert re.match(r"\d+\.\d+", status["version"])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from schemas.events import FUTURE_MS
+from streams.core.kernels import described
 from streams.operations.doctor.findings import Finding, fault, fine, warning
 from streams.operations.durations import duration_text
 
@@ -15,20 +16,21 @@ def builds(version: str, path: str, pages: Mapping[str, Mapping[str, Any] | None
 
     Args:
         version: of this command.
-        path: code path of this command: `python`, or the name of the compiled kernels.
+        path: code path of this command: version of the compiled functions, `off` or `absent`.
         pages: /status.json of workers, by address; None: no answer.
 
     """
-    ours = f"{version}, {path}"
+    ours = f"{version}, native {path}"
     answering = {
         str(page.get("name", url)): page for url, page in pages.items() if page is not None
     }
     theirs = {
-        name: f"{page.get('version')}, {page.get('path')}" for name, page in answering.items()
+        name: f"{page.get('version')}, native {page.get('native')}"
+        for name, page in answering.items()
     }
     others = {name: build for name, build in theirs.items() if build != ours}
     if not others:
-        return fine("code path", f"{path}, version {version}")
+        return fine("code path", f"{described(path)}, version {version}")
     what = "; ".join(f"{name} runs {build}" for name, build in sorted(others.items()))
     mend = "give all of them one version: restart the workers one by one"
     return warning("code path", f"{what}; this command is of {ours}", mend)

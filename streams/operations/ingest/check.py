@@ -21,6 +21,7 @@ from schemas.events import INPUTS
 from schemas.keyed_names import KeyedNames
 from schemas.reference import Refused, read_reference
 from streams.clients.kafka_reader import Place, record_reader
+from streams.core.kernels import SCANNER
 from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.content import contents
 from streams.core.user.dedup import Gate
@@ -176,7 +177,7 @@ class _Check:
         values = [message.value for message in messages]
         received_at = np.full(n, self._now)
         records = RecordBatch(*place, self._partitions, 0, n, values, np.arange(n), received_at)
-        read = decode(records, _ANY, self._placeholders)
+        read = decode(records, _ANY, self._placeholders, SCANNER)
         self.forecast.refused.update(rejected.reason for rejected in read.rejected)
         gate = self._gate(place)
         facts = read.facts

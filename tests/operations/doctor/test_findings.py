@@ -58,18 +58,18 @@ def record(value: bytes | None, **given: Any) -> TopicRecord:  # noqa: ANN401  #
 
 
 def test_workers_of_one_version_are_fine() -> None:
-    page = {"name": "w", "version": "1.0", "path": "python"}
+    page = {"name": "w", "version": "1.0", "native": "0.1"}
 
-    assert worker_findings.builds("1.0", "python", {"a": page, "b": None}).severity is FINE
+    assert worker_findings.builds("1.0", "0.1", {"a": page, "b": None}).severity is FINE
 
 
-@pytest.mark.parametrize("other", [{"version": "0.9"}, {"path": "native"}, {"version": None}])
+@pytest.mark.parametrize("other", [{"version": "0.9"}, {"native": "off"}, {"version": None}])
 def test_a_worker_of_another_version_or_code_path_is_worth_a_word(other: dict[str, Any]) -> None:
-    page = {"name": "w", "version": "1.0", "path": "python"} | other
-    found = worst([worker_findings.builds("1.0", "python", {"a": page})])
+    page = {"name": "w", "version": "1.0", "native": "0.1"} | other
+    found = worst([worker_findings.builds("1.0", "0.1", {"a": page})])
 
     assert found.severity is WARNING
-    assert f"w runs {page['version']}, {page['path']}" in found.what
+    assert f"w runs {page['version']}, native {page['native']}" in found.what
 
 
 WHOLE = {(PURCHASES, at): Replicas(leader=1, copies=3, in_sync=3) for at in range(6)}
