@@ -16,6 +16,7 @@ from schemas.codec import decode
 from schemas.columns import Decoded, RecordBatch
 from schemas.events import CLICKSTREAM, INTERACTIONS, KINDS, PURCHASES
 from schemas.keyed_names import KeyedNames
+from streams.core.kernels import SCANNER
 
 Message = dict[str, Any]
 
@@ -99,7 +100,7 @@ def decoded(
 ) -> Decoded:
     """The record batch of `messages`, read."""
     batch = record_batch(topic, messages, partition, partitions, first_offset, received_at)
-    return decode(batch, NAMES)
+    return decode(batch, NAMES, scanner=SCANNER)
 
 
 def copied(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -31,6 +31,7 @@ from schemas.partitioner import partition_of
 from schemas.rows import MOMENT, SECOND, TABLES, Rows
 from schemas.topics import CELLS
 from sinks.memory import Memory
+from streams.core.kernels import SCANNER
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
@@ -101,7 +102,7 @@ class World:
     def fold(self, batch: RecordBatch) -> None:
         """Take one record batch in."""
         user = self.users[batch.partition]
-        user.fold(decode(batch, user.keyed_names))
+        user.fold(decode(batch, user.keyed_names, scanner=SCANNER))
 
     def collect(self) -> list[Rows]:
         """What changed on the user side, and through blocks of cells on the KOL side."""

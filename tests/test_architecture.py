@@ -28,7 +28,7 @@ MAY = {
 TOOLS = {  # write generated files when they are run
     "schemas/wire.py": {"pathlib", "sys"},
     "schemas/tables.py": {"pathlib", "sys"},
-    "streams/core/kernels.py": {"os", "streams._hot"},  # chooses the code path, once
+    "streams/core/kernels.py": {"os", "importlib"},  # chooses the code path, once
 }
 MAY_NOT = {
     "sinks": {"streams", "faust", "deploy", "prometheus_client"},

@@ -4,7 +4,8 @@ The compiled path is taken where it was built and `KOL_NATIVE` is not 0; results
 """
 
 import os
-from typing import Final
+from importlib import import_module
+from typing import Final, cast
 
 from schemas.messages import Scanner
 from schemas.scanning import CompiledScanner, Hot
@@ -14,16 +15,12 @@ OFF: Final = "off"  # compiled, and not wanted
 ABSENT: Final = "absent"  # not compiled, or another version
 
 
-def _imported() -> Hot | None:
+def compiled(module: str = "streams._hot") -> Hot | None:
+    """The compiled functions; none of another version: what was compiled once stays there."""
     try:
-        import streams._hot as hot  # noqa: PLC0415  # it may be absent
-    except ImportError:
+        hot = cast("Hot", import_module(module))
+    except ImportError:  # also where it was compiled for another machine
         return None
-    return hot
-
-
-def compiled(hot: Hot | None) -> Hot | None:
-    """These functions, unless they are of another version: what was compiled once stays there."""
     return hot if getattr(hot, "version", None) == VERSION else None
 
 
@@ -57,5 +54,5 @@ def described(code_path: str) -> str:
     return words.get(code_path, f"compiled {code_path}")
 
 
-HOT: Final = compiled(_imported())
+HOT: Final = compiled()
 SCANNER, CODE_PATH = chosen(HOT, os.environ.get("KOL_NATIVE", ""))

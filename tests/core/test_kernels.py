@@ -1,19 +1,22 @@
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any
 
-from schemas.scanning import CompiledScanner, Hot
-from streams.core.kernels import ABSENT, CODE_PATH, OFF, VERSION, chosen, compiled
+import pytest
+
+from schemas.scanning import CompiledScanner
+from streams.core.kernels import ABSENT, CODE_PATH, OFF, VERSION, chosen, compiled, described
 
 CRATE = Path(__file__).parents[2] / "streams" / "native" / "Cargo.toml"
 
 
-def hot(version: str = VERSION) -> Hot:
-    return cast("Hot", SimpleNamespace(version=version, layout=lambda *_: None))
+def hot(version: str = VERSION) -> Any:  # noqa: ANN401  # stands for a module
+    return SimpleNamespace(version=version, layout=lambda *_: None)
 
 
 def works(command: str) -> bool:
@@ -45,10 +48,21 @@ def test_otherwise_the_compiled_path_is_taken_and_its_version_is_its_name() -> N
     assert name == VERSION.rpartition(".")[0]
 
 
-def test_functions_of_another_version_are_as_if_absent() -> None:
+def test_functions_of_another_version_are_as_if_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an older checkout compiled stays where it is."""
-    assert compiled(hot("0.0.9")) is None
-    assert compiled(hot()) is not None
+    for version, is_there in (("0.0.9", False), (VERSION, True)):
+        monkeypatch.setitem(sys.modules, "streams._some", hot(version))
+
+        assert (compiled("streams._some") is not None) is is_there
+
+
+def test_functions_that_were_not_compiled_are_absent() -> None:
+    assert compiled("streams._no_such_functions") is None
+
+
+@pytest.mark.parametrize("path", [ABSENT, OFF])
+def test_the_words_for_a_path_that_is_readable_say_why(path: str) -> None:
+    assert described(path).startswith("readable Python, since ")
 
 
 def test_the_crate_has_the_version_that_is_called() -> None:

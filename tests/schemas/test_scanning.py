@@ -10,7 +10,7 @@ from dataclasses import fields
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -190,6 +190,23 @@ def test_the_scanner_knows_what_each_field_may_hold() -> None:
         _may(name="live_id", shape="text", most=512, keep="flag"),
         _may(name="account_age_d", shape="float", most=inf, keep="float"),
     ]
+
+
+def test_only_what_becomes_columns_has_fields() -> None:
+    reader = READERS[INTERACTIONS, False]
+
+    with pytest.raises(TypeError, match="no columns"):
+        fields_of(reader._replace(event=None))
+
+
+def test_what_no_shape_is_known_of_is_said() -> None:
+    class Other(msgspec.Struct):
+        raw: bytes
+
+    reader = READERS[INTERACTIONS, False]._replace(event=cast("type[Interaction]", Other))
+
+    with pytest.raises(TypeError, match="the scanner knows no"):
+        fields_of(reader)
 
 
 _may = partial(Field, needed=False, least=0)
