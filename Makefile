@@ -10,7 +10,7 @@ LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --cus
 OFFLINE = { echo "make setup: a download failed: is there a network? Behind a proxy set HTTPS_PROXY, for an index of your own PIP_INDEX_URL and UV_DEFAULT_INDEX (details: above, or $(VENV)/setup.log)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration chaos rollups coverage golden dashboards check-grafana pictures docs migration bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos rollups native readable coverage golden dashboards check-grafana pictures docs migration bench up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -47,6 +47,12 @@ chaos: setup ## kills, zombies and bad connections by the dozen: up to 50 minute
 
 rollups: setup ## hours and days after 1 000 random changes, trainers stopped at every statement
 	@KOL_TEST_ROLLUPS=1000 $(BIN)/python -m pytest -q tests/integration/test_rollups.py $(ARGS)
+
+native: ## the compiled decoder's own checks, which need cargo and no Python
+	@cd streams/native && cargo fmt --check && cargo clippy -q --no-default-features --all-targets -- -D warnings && cargo test -q --no-default-features
+
+readable: setup ## the quick tests once more, without the compiled decoder
+	@KOL_NATIVE=0 $(BIN)/python -m pytest -q -m "not integration" schemas streams/core tests/schemas tests/core tests/worker tests/test_golden.py $(ARGS)
 
 coverage: setup ## branches of the pure rooms: all of them
 	@$(BIN)/python -m pytest -q -m "not integration" --cov=schemas --cov=streams/core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 schemas streams/core tests/schemas tests/core
