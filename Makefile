@@ -24,8 +24,9 @@ $(VENV)/.ok: requirements.lock pyproject.toml $(wildcard streams/native/Cargo.to
 	@test -x $(BIN)/uv || { echo "· the installer" >&2; $(BIN)/python -m pip install --disable-pip-version-check -q uv 2> $(VENV)/setup.log || $(OFFLINE); }
 	@echo "· packages of requirements.lock, by their hashes (about 400 MB once)" >&2
 	@$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock >&2 || $(OFFLINE)
-	@command -v cargo > /dev/null && echo "· the compiled decoder, by cargo (20 s once)" >&2 || echo "· no cargo: readable Python reads events, at a third of the speed" >&2
+	@if command -v cargo > /dev/null; then echo "· the decoder of events, compiled by cargo (a minute at most)" >&2; fi
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e . >&2 || $(OFFLINE)
+	@$(BIN)/python -c 'from streams.core.kernels import CODE_PATH, described; print("· events are decoded by " + described(CODE_PATH))' >&2
 	@echo "· Apache Kafka (45 MB once)" >&2
 	@$(BIN)/python -m deploy.embedded.kafka >&2 || $(OFFLINE)
 	@touch $@
