@@ -126,7 +126,10 @@ def parse(
         rejections = {}
         if len(left):
             others, rejections = _read(batch, left, reader, placeholders)
-            rows = _merged(rows, others) if len(rows.place) else others
+            if not len(rows.place):
+                rows = others
+            elif len(others.place):  # most of what is left is rejected
+                rows = _merged(rows, others)
     return Messages(
         batch,
         rows,
