@@ -340,7 +340,7 @@ impl Cursor<'_> {
             self.at += 1;
             number = self.digits(whole);
             after = self.at - begin - places - 1;
-            if after == 0 || places + after > 18 {
+            if after == 0 || after > 40 {
                 return None;
             }
         }
