@@ -63,6 +63,14 @@ def test_workers_of_one_version_are_fine() -> None:
     assert worker_findings.builds("1.0", "0.1", {"a": page, "b": None}).severity is FINE
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("0.1", "compiled 0.1"), ("off", "since KOL_NATIVE is 0"), ("absent", "nothing is compiled")],
+)
+def test_it_is_said_what_decodes_events(path: str, words: str) -> None:
+    assert words in worker_findings.builds("1.0", path, {}).what
+
+
 @pytest.mark.parametrize("other", [{"version": "0.9"}, {"native": "off"}, {"version": None}])
 def test_a_worker_of_another_version_or_code_path_is_worth_a_word(other: dict[str, Any]) -> None:
     page = {"name": "w", "version": "1.0", "native": "0.1"} | other
