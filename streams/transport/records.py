@@ -12,10 +12,9 @@ the worker stops), and a piece ends with the batch that brings it to `PIECE_BYTE
 Private names of aiokafka are used here; tests/test_architecture.py lists where else.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import numpy as np
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
@@ -24,9 +23,12 @@ from numpy.typing import NDArray
 
 from schemas.columns import Moments
 from streams.transport.decompression import DecompressedSizeError, limit_decompression
+from streams.transport.raw_records import Columns, RawBatch
 
 LOG_APPEND_TIME: Final = 1  # the batch's own time stamp, set by the broker, stands for each record
 PIECE_BYTES: Final = 16 << 20  # 5 000 events of the usual 300 bytes are 1.5 MB
+
+_NONE: Final = np.zeros(0, np.int64)
 
 limit_decompression()
 
@@ -59,14 +61,17 @@ class CorruptRecordsError(Exception):
         self.next_offset = next_offset
 
 
-class KafkaBatch(Protocol):
-    """What is used of aiokafka's record batch."""
+class Header(Protocol):
+    """What is used of a record batch's header, aiokafka's or ours."""
 
     base_offset: int
     next_offset: int
     first_timestamp: int
     max_timestamp: int
     timestamp_type: int
+    producer_id: int
+    is_transactional: bool
+    is_control_batch: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +107,12 @@ class RecordSet:
     def __init__(self, fetched: PartitionRecords, *, with_keys: bool = False) -> None:
         self._fetched = fetched
         self._with_keys = with_keys
-        self._next: KafkaBatch | None = None  # its header is read, its records are not
+        self._next: Header | None = None  # its header is read, its records are not
         # what is left of a decoded batch
         self._values: list[bytes | None] = []
         self._keys: list[bytes | None] = []
-        self._offsets: list[int] = []
-        self._stamps: int | list[int] = 0  # one for all, or one each
+        self._offsets: NDArray[np.int64] = _NONE
+        self._stamps: int | NDArray[np.int64] = 0  # one for all, or one each
         self._size = 0  # bytes of all values of the decoded batch
         self._weight = 0  # these and the bytes of its keys
         self._at = 0
@@ -127,7 +132,7 @@ class RecordSet:
 
         """
         if self._at < len(self._values):
-            return self._stamps if isinstance(self._stamps, int) else self._stamps[self._at]
+            return self._stamps if isinstance(self._stamps, int) else int(self._stamps[self._at])
         batch = self._peek()
         if batch is None:
             return None
@@ -144,33 +149,32 @@ class RecordSet:
         first = self.position
         values: list[bytes | None] = []
         keys: list[bytes | None] = []
-        offsets: list[int] = []
-        stamps: list[int | list[int]] = []
-        counts: list[int] = []
+        offsets: list[NDArray[np.int64]] = []
+        stamps: list[NDArray[np.int64]] = []
         weight = size = 0
         while len(values) < limit and weight < PIECE_BYTES and self._ensure_decoded():
             start, stop = self._at, min(len(self._values), self._at + limit - len(values))
             some = self._values[start:stop]
             values += some
             keys += self._keys[start:stop]
-            offsets += self._offsets[start:stop]
+            offsets.append(self._offsets[start:stop])
+            one = self._stamps
             stamps.append(
-                self._stamps if isinstance(self._stamps, int) else self._stamps[start:stop]
+                np.full(stop - start, one, np.int64) if isinstance(one, int) else one[start:stop]
             )
-            counts.append(stop - start)
             weight += self._weight
             size += self._size if len(some) == len(self._values) else _bytes_of(some)
             self._advance(stop)
         if len(values) < limit and weight < PIECE_BYTES:
             self._peek()  # skips what is not visible, so that the position is behind it
-        received_at = _record_times(stamps, counts)
-        found = _offsets(offsets)
-        return Piece(values, found, received_at, first, self.position, end, weight, size, keys)
+        at, received_at = _joined(offsets), _joined(stamps)
+        return Piece(values, at, received_at, first, self.position, end, weight, size, keys)
 
     def _advance(self, stop: int) -> None:
         self._at = stop
         is_done = stop == len(self._values)
-        self._fetched.next_fetch_offset = self._end_of_batch if is_done else self._offsets[stop]
+        next_offset = self._end_of_batch if is_done else int(self._offsets[stop])
+        self._fetched.next_fetch_offset = next_offset
 
     def _ensure_decoded(self) -> bool:
         """Have decoded records; False at the end of the set."""
@@ -182,42 +186,31 @@ class RecordSet:
             self._decode(batch)
         return True
 
-    def _decode(self, batch: KafkaBatch) -> None:
-        offsets: list[int] = []
-        seen = offsets.append
+    def _decode(self, batch: Header) -> None:
         try:
-            records = cast("Iterable[Any]", batch)
-            records = list(records) if self._with_keys else records
-            if batch.timestamp_type == LOG_APPEND_TIME:
-                self._values = [r.value for r in records if seen(r.offset) is None]
-                self._stamps = int(batch.max_timestamp)
+            if isinstance(batch, RawBatch):
+                found = batch.columns(with_keys=self._with_keys)
             else:
-                stamps: list[int] = []
-                stamp = stamps.append
-                self._values = [
-                    r.value
-                    for r in records
-                    if seen(r.offset) is None and stamp(r.timestamp) is None
-                ]
-                self._stamps = stamps
+                found = _columns(batch, with_keys=self._with_keys)
         except DecompressedSizeError as error:
             raise self._corrupt(batch, str(error)) from error
         except Exception as error:
             raise self._corrupt(batch, repr(error)) from error
-        self._offsets = offsets
-        self._keys = [r.key for r in records] if self._with_keys else []
+        self._values, self._keys, self._offsets, self._stamps = found
+        if batch.timestamp_type == LOG_APPEND_TIME:
+            self._stamps = int(batch.max_timestamp)
         self._size = _bytes_of(self._values)
         self._weight = self._size + _bytes_of(self._keys)
         self._end_of_batch = int(batch.next_offset)
-        self._advance(bisect_left(offsets, self.position))
+        self._advance(int(np.searchsorted(self._offsets, self.position)))
 
-    def _peek(self) -> KafkaBatch | None:
+    def _peek(self) -> Header | None:
         """The next batch that is visible, not yet decoded; skips those that are not."""
         fetched = self._fetched
         records = fetched._records  # noqa: SLF001  # aiokafka's own, see the module
         while self._next is None and records.has_next():
             batch = records.next_batch()
-            if not isinstance(batch, DefaultRecordBatch):
+            if not isinstance(batch, DefaultRecordBatch | RawBatch):
                 raise self._corrupt(batch, "a record format older than Kafka 0.11")
             if fetched._check_crcs and not batch.validate_crc():  # noqa: SLF001  # as above
                 raise self._corrupt(batch, "its checksum is wrong")
@@ -227,7 +220,7 @@ class RecordSet:
                 fetched.next_fetch_offset = batch.next_offset
         return self._next
 
-    def _is_visible(self, batch: DefaultRecordBatch) -> bool:
+    def _is_visible(self, batch: Header) -> bool:
         fetched = self._fetched
         if fetched._isolation_level == READ_COMMITTED:  # noqa: SLF001  # as above
             aborted = fetched._aborted_producers  # noqa: SLF001  # as above
@@ -238,7 +231,7 @@ class RecordSet:
                 return False
         return not batch.is_control_batch
 
-    def _corrupt(self, batch: KafkaBatch, reason: str) -> CorruptRecordsError:
+    def _corrupt(self, batch: Header, reason: str) -> CorruptRecordsError:
         tp = self._fetched._tp  # noqa: SLF001  # as above
         return CorruptRecordsError(tp.topic, tp.partition, self.position, batch.next_offset, reason)
 
@@ -247,17 +240,25 @@ def _bytes_of(some: list[bytes | None]) -> int:
     return sum(map(len, filter(None, some)))
 
 
+def _columns(batch: Any, *, with_keys: bool) -> Columns:  # noqa: ANN401  # aiokafka's
+    """The records of aiokafka's batch; no times where the broker's stands for all."""
+    offsets: list[int] = []
+    stamps: list[int] = []
+    seen, stamp = offsets.append, stamps.append
+    records = list(batch) if with_keys else batch
+    if batch.timestamp_type == LOG_APPEND_TIME:
+        values = [r.value for r in records if seen(r.offset) is None]
+    else:
+        values = [r.value for r in records if seen(r.offset) is None and stamp(r.timestamp) is None]
+    keys = [r.key for r in records] if with_keys else []
+    return Columns(values, keys, _offsets(offsets), np.array(stamps, np.int64))
+
+
 def _offsets(offsets: list[int]) -> NDArray[np.int64]:
     if offsets and offsets[-1] - offsets[0] + 1 == len(offsets):  # no holes: nearly always
         return np.arange(offsets[0], offsets[-1] + 1, dtype=np.int64)
     return np.array(offsets, np.int64)
 
 
-def _record_times(stamps: list[int | list[int]], counts: list[int]) -> Moments:
-    if all(isinstance(stamp, int) for stamp in stamps):
-        return np.repeat(np.array(stamps, np.int64), counts)
-    parts = [
-        np.full(count, stamp, np.int64) if isinstance(stamp, int) else np.array(stamp, np.int64)
-        for stamp, count in zip(stamps, counts, strict=True)
-    ]
-    return np.concatenate(parts)
+def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(parts) if parts else _NONE
