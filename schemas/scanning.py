@@ -73,6 +73,27 @@ class Hot(Protocol):
         """The columns of the messages that are certain."""
         ...
 
+    def crc32c(self, data: bytes, begin: int, end: int, /) -> int:
+        """The checksum of some of these bytes."""
+        ...
+
+    def records(
+        self,
+        data: bytes,
+        count: int,
+        base_offset: int,
+        first_stamp: int,
+        with_keys: bool,  # noqa: FBT001  # as compiled
+        /,
+    ) -> tuple[list[bytes | None], list[bytes | None], bytearray, bytearray]:
+        """Values, keys, offsets and times of the records in these bytes.
+
+        Raises:
+            ValueError: they are not so many records, and nothing else.
+
+        """
+        ...
+
 
 class CompiledScanner:
     """Reads messages by compiled functions, without the interpreter's lock."""

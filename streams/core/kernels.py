@@ -56,3 +56,4 @@ def described(code_path: str) -> str:
 
 HOT: Final = compiled()
 SCANNER, CODE_PATH = chosen(HOT, os.environ.get("KOL_NATIVE", ""))
+USED: Final = HOT if SCANNER else None  # the compiled functions, where they are wanted

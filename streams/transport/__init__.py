@@ -33,6 +33,7 @@ from streams.transport.consumer import BatchConsumer
 from streams.transport.fetch_thread import OffsetsGoneError
 from streams.transport.membership import FencedMemberError
 from streams.transport.positions import ReadPosition
+from streams.transport.raw_records import read_raw
 from streams.transport.records import CorruptRecordsError
 from streams.transport.wiring import Hooks, NotCoPartitionedError, Wiring
 
@@ -52,6 +53,7 @@ __all__ = [
     "batch_topic",
     "consumer_of",
     "is_current",
+    "read_raw",
     "wire",
 ]
 

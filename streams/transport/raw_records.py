@@ -7,7 +7,7 @@ without an object per record. `tests/transport/test_raw_records.py` holds the tw
 
 import struct
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from aiokafka.consumer import fetcher
@@ -15,6 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from numpy.typing import NDArray
 
+from schemas.scanning import Hot
 from streams.transport.decompression import DECOMPRESSORS
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
@@ -36,31 +37,6 @@ class Columns(NamedTuple):
     keys: list[bytes | None]  # none where they are not wanted
     offsets: NDArray[np.int64]
     stamps: NDArray[np.int64]  # the producer's times, milliseconds
-
-
-class Hot(Protocol):
-    """The compiled functions."""
-
-    def crc32c(self, data: bytes, begin: int, end: int, /) -> int:
-        """The checksum of some of these bytes."""
-        ...
-
-    def records(
-        self,
-        data: bytes,
-        count: int,
-        base_offset: int,
-        first_stamp: int,
-        with_keys: bool,  # noqa: FBT001  # as compiled
-        /,
-    ) -> tuple[list[bytes | None], list[bytes | None], bytearray, bytearray]:
-        """Values, keys, offsets and times of the records in these bytes.
-
-        Raises:
-            ValueError: they are not so many records, and nothing else.
-
-        """
-        ...
 
 
 class RawBatch:

@@ -11,12 +11,12 @@ from typing import Any
 
 import faust
 
-from streams.core.kernels import CODE_PATH, described
+from streams.core.kernels import CODE_PATH, USED, described
 from streams.errors import ExpectedError
 from streams.runtime.logs import log_to_stderr
 from streams.runtime.shutdown import Shutdown
 from streams.settings import Settings, home
-from streams.transport import consumer_of
+from streams.transport import consumer_of, read_raw
 from streams.worker.assembly import build
 from streams.worker.naming import WorkerName, member_finder
 from streams.worker.preflight import checked
@@ -41,6 +41,8 @@ def run(settings: Settings, *, leaves: bool = False) -> int:
     except ExpectedError as refused:
         return shutdown.report(refused)
     log.info("version %s, %s", version("kol-streams"), described(CODE_PATH))
+    if USED:
+        read_raw(USED)
     app = build(settings, datadir, leaves=leaves)
     shutdown.explain = lambda reason: name.explained(reason, consumer_of(app).member_id())
     tune_collector()

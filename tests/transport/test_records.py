@@ -1,20 +1,27 @@
-"""Reading a record set whole, held against aiokafka's own iterator record by record."""
+"""Reading a record set whole, held against aiokafka's own iterator record by record.
+
+All of it twice: as aiokafka reads batches, and by compiled functions where they are built.
+"""
 
 import random
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
+from streams.core.kernels import HOT
 from streams.transport.decompression import MAX_DECOMPRESSED_BYTES
+from streams.transport.raw_records import RawRecords
 from streams.transport.records import PIECE_BYTES, CorruptRecordsError, Piece, RecordSet
 
 CLICKS = TopicPartition("clickstream", 3)
@@ -125,10 +132,28 @@ def made_up_log(rng: random.Random) -> World:
     return world
 
 
-def fetched(world: World, position: int, isolation: int) -> PartitionRecords:
+def raw_records(data: bytes) -> RawRecords | MemoryRecords:
+    return RawRecords(HOT, data) if HOT else MemoryRecords(data)  # also where KOL_NATIVE=0
+
+
+@pytest.fixture(params=[MemoryRecords, raw_records], autouse=True)
+def reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the bytes of a fetch are read."""
+    monkeypatch.setitem(READS, "bytes", request.param)
+
+
+READS: dict[str, Any] = {}
+
+
+def fetched(
+    world: World,
+    position: int,
+    isolation: int,
+    read: Any = None,  # noqa: ANN401  # a class of aiokafka's, or a function
+) -> PartitionRecords:
     return PartitionRecords(
         CLICKS,
-        MemoryRecords(world.fetch(position)),
+        (read or READS["bytes"])(world.fetch(position)),
         list(world.aborted),
         position,
         None,
@@ -164,8 +189,9 @@ def test_a_record_set_is_read_as_by_aiokafkas_own_iterator(seed: int) -> None:
     world = made_up_log(rng)
     for position in (0, rng.randint(0, world.end)):
         for isolation in (READ_UNCOMMITTED, READ_COMMITTED):
-            expected = stock(fetched(world, position, isolation))
+            expected = stock(fetched(world, position, isolation, MemoryRecords))
 
+            assert stock(fetched(world, position, isolation)) == expected
             for limit in (1, rng.randint(2, 7), 5_000):
                 assert ours(fetched(world, position, isolation), limit) == expected
 
@@ -327,3 +353,42 @@ def test_keys_come_with_their_records_where_they_are_wanted(appended_at: int | N
     assert [list(piece.keys) for piece in pieces] == [[b"k"] * 2, [b"k"] * 3]
     assert [list(piece.values) for piece in pieces] == [[None, b"v"], [None, b"v", None]]
     assert not RecordSet(fetched(log, 0, READ_COMMITTED)).read(9).keys
+
+
+def read_all(data: bytes, read: Any) -> object:  # noqa: ANN401  # as of `fetched`
+    """Times and values of all records, or that they cannot be read."""
+    whole = RecordSet(fetched(World([(1 << 30, data)], 0), 0, READ_COMMITTED, read))
+    rows: list[tuple[int, bytes | None]] = []
+    try:
+        while whole.head is not None:
+            piece = whole.read(5_000)
+            rows += zip(piece.received_at.tolist(), piece.values, strict=True)
+    except (CorruptRecordsError, CorruptRecordException, SystemError):  # aiokafka's, of lengths
+        return "damaged"
+    return rows, whole.position
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_of_damaged_bytes_both_readings_say_the_same(seed: int) -> None:
+    """Whose checksum is right all the same: what is in a batch is its producer's."""
+    rng = random.Random(seed)
+    rows = [(n, rng.choice([None, b"", bytes([n]) * rng.randint(1, 200)])) for n in range(5)]
+    codec = rng.choice([NONE, NONE, LZ4, GZIP, SNAPPY, ZSTD])
+    data = bytearray(kafka_batch(0, rows, codec=codec) + kafka_batch(5, [(0, b"last")]))
+    first = 12 + int.from_bytes(data[8:12], "big")
+    for _ in range(rng.randint(1, 4)):
+        data[rng.randrange(21, first)] ^= 1 << rng.randrange(8)
+    data[17:21] = struct.pack(">I", calc_crc32c(bytes(data[21:first])))
+
+    assert read_all(bytes(data), raw_records) == read_all(bytes(data), MemoryRecords)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_of_wrong_lengths_and_formats_both_readings_say_the_same(seed: int) -> None:
+    rng = random.Random(seed)
+    data = bytearray(kafka_batch(0, [(0, b"a"), (1, b"b")]) + kafka_batch(2, [(0, b"c")]))
+    for _ in range(rng.randint(1, 2)):
+        data[rng.randrange(8, 21)] = rng.choice([0, 1, 2, 3, 0x7F, 0x80, 0xFF])
+    del data[rng.randint(0, len(data)) :]
+
+    assert read_all(bytes(data), raw_records) == read_all(bytes(data), MemoryRecords)

@@ -3,6 +3,7 @@
 use crate::columns::{Column, Users, columns};
 use crate::layout::{Field, Keep, Layout as Tables, Roles, Shape};
 use crate::numbering::Value;
+use crate::records::{Batch, records as read};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString};
@@ -132,11 +133,42 @@ fn array<'py, T: Copy, const N: usize>(
     PyByteArray::new(py, &all)
 }
 
+/// The checksum of some of these bytes, without the GIL.
+#[pyfunction]
+fn crc32c(py: Python<'_>, data: &Bound<'_, PyBytes>, begin: usize, end: usize) -> PyResult<u32> {
+    let some = data.as_bytes().get(begin..end).ok_or(PyValueError::new_err("beyond the end"))?;
+    Ok(py.detach(|| ::crc32c::crc32c(some)))
+}
+
+type Texts<'py> = Bound<'py, PyList>;
+type Numbers<'py> = Bound<'py, PyByteArray>;
+
+/// Values, keys, offsets and times of the records of a batch: see `streams/_hot.pyi`.
+#[pyfunction]
+fn records<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyBytes>,
+    count: usize,
+    base_offset: i64,
+    first_stamp: i64,
+    with_keys: bool,
+) -> PyResult<(Texts<'py>, Texts<'py>, Numbers<'py>, Numbers<'py>)> {
+    let bytes = data.as_bytes();
+    let batch = Batch { count, base_offset, first_stamp };
+    let found = py.detach(|| read(bytes, &batch)).map_err(PyValueError::new_err)?;
+    let texts = |places: &[Option<std::ops::Range<usize>>]| {
+        let texts = places.iter().map(|one| one.clone().map(|one| PyBytes::new(py, &bytes[one])));
+        PyList::new(py, texts)
+    };
+    let keys = if with_keys { texts(&found.keys)? } else { PyList::empty(py) };
+    Ok((texts(&found.values)?, keys, ints(py, &found.offsets), ints(py, &found.stamps)))
+}
+
 /// Compiled kernels of the hot path.
 #[pymodule]
 mod _hot {
     #[pymodule_export]
-    use super::{Layout, layout, scan};
+    use super::{Layout, crc32c, layout, records, scan};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
