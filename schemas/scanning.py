@@ -51,8 +51,8 @@ class Scanned(TypedDict):
     fields: Mapping[str, Any]  # columns of fields that are kept
 
 
-class Hot(Protocol):
-    """The compiled functions, of `streams/native`."""
+class Scan(Protocol):
+    """The compiled functions that read messages."""
 
     version: str
 
@@ -72,6 +72,10 @@ class Hot(Protocol):
     ) -> Scanned:
         """The columns of the messages that are certain."""
         ...
+
+
+class Hot(Scan, Protocol):
+    """The compiled functions, of `streams/native`."""
 
     def crc32c(self, data: bytes, begin: int, end: int, /) -> int:
         """The checksum of some of these bytes."""
@@ -98,7 +102,7 @@ class Hot(Protocol):
 class CompiledScanner:
     """Reads messages by compiled functions, without the interpreter's lock."""
 
-    def __init__(self, hot: Hot) -> None:
+    def __init__(self, hot: Scan) -> None:
         self._hot: Final = hot
         self._layouts: Final = {
             place: hot.layout(fields_of(reader), _ROLES, MAX_EVENT_BYTES)

@@ -53,6 +53,7 @@ DEPLOY_IS_FOR = (  # what is embedded, shown or imported is for commands alone
 )
 AIOKAFKA_INSIDE = (  # where names are used that aiokafka does not promise to keep
     *("streams/transport/records.py", "streams/transport/fetch_thread.py"),
+    "streams/transport/raw_records.py",
     "streams/transport/membership.py",
     "streams/transport/decompression.py",  # puts unpackers of ours in their place
     *("streams/snapshots/transactions.py", "sinks/batches.py"),

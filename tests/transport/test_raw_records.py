@@ -1,9 +1,10 @@
-"""The bytes of a fetch, where compiled functions read them; `test_records.py` says what they say."""
+"""The bytes of a fetch, read by compiled functions; `test_records.py` says what they say."""
 
 import pytest
 from aiokafka.consumer import fetcher
 
-from streams.core.kernels import HOT, Hot
+from schemas.scanning import Hot
+from streams.core.kernels import HOT
 from streams.transport.raw_records import RawBatch, RawRecords, read_raw
 from tests.transport.test_records import kafka_batch
 
