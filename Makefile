@@ -88,7 +88,7 @@ docs: setup ## write the tables of the READMEs anew
 migration: setup ## print the next migration: what sinks/ddl lacks of schemas/rows.py
 	@$(BIN)/python -m sinks.statements
 
-bench: setup ## CPU per event beside stock Faust and a hand-written consumer
+bench: setup ## CPU per event beside others and bare clients (ARGS="--quick"; ARGS="--against ../other")
 	@$(BIN)/kol bench $(ARGS)
 
 up: setup ## broker, engine and workers in the background

@@ -1,140 +1,263 @@
-"""CPU per event of our worker, of stock Faust and of a hand-written consumer, by turns.
+"""CPU per event of our workers and of others, beside the ceilings, by turns.
 
-All of them read the same topics of the same broker, and each measures a window of events after
-so many to warm up.
+All of them read the same topics of the same broker. What each has made of the messages is compared
+with what it should be before it is rated.
 """
 
 import asyncio
-import json
-import statistics
-import subprocess
+import os
 import sys
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from statistics import median
+from typing import Any, Final, Self
 
-from deploy.demo.bulk import bulk
-from deploy.embedded import ports
 from deploy.embedded.state_folder import StateFolder
 from schemas.partitioner import partition_of
 from sinks.feed import Feed
-from streams.bench import ours
+from streams.bench.checkout import ROOT, USUAL, Peer, checked, checked_peer, peers
 from streams.bench.machine import machine
+from streams.bench.messages import Messages
+from streams.bench.ours import Place, sizes
+from streams.bench.rounds import Measure, Rounds, measure_rounds, medians
+from streams.bench.windows import MeasureError, Run, measure_child
 from streams.clients.kafka_admin import security_options
 from streams.operations.stack import RunningStack
 from streams.settings import Settings, environment
 
-SEED = 7
-HOUR_MS = 3_600_000
-SPARE = 5_000  # a peer's last batch may begin before and end after its window
-LEAST_WARM = 5_000  # events before a window
-PEER_SECONDS = 60.0
+SEED: Final = 7
+SPARE: Final = 5_000  # a last batch may begin before and end after its window
+LEAST_WARM: Final = 5_000  # events before a window
+CHILD_SECONDS: Final = 180.0
+BESIDE: Final = {"kafka": "broker", "clickhouse": "engine", "trainer": "trainer"}
+INSERTED: Final = 200_000  # rows of the insert ceiling, after half as many
 
-Figures = dict[str, list[dict[str, float]]]  # consumer -> its measurements
+OnStep = Callable[[str], None]
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """How much is measured in a comparison."""
 
-    events: int  # of ours and the hand-written consumer, each round
-    stock_events: int  # of stock Faust
-    rounds: int
+    events: int  # of each system, in each round
+    rounds: int = 7
+    workers: tuple[int, ...] = (1,)
+    stock_events: int = 40_000  # of stock Faust; 0: it does not run
+    peers: tuple[str, ...] = USUAL
+    ceilings: tuple[str, ...] = ("client", "wire", "decode", "insert")
+    is_checked: bool = True  # whether what was made is compared with what it should be
 
     @property
     def warm(self) -> int:
-        """Events before the window of ours and the hand-written consumer."""
-        return max(self.events // 6, LEAST_WARM)
+        """Events before a window: a quarter of all."""
+        return max(self.events // 3, LEAST_WARM)
+
+    @property
+    def total(self) -> int:
+        """Messages on the topics."""
+        return self.events + self.warm + SPARE
 
 
-def compare(folder: StateFolder, plan: Plan, on_step: Callable[[str], None]) -> dict[str, Any]:
-    """The report of a comparison on a broker and an engine of its own, in `folder`."""
-    stack = RunningStack(folder, 0, lambda _: None)
-    try:
-        stack.start()
-        settings = stack.settings
-        on_step("filling the topics")
-        asyncio.run(_fill(settings, plan.events + plan.warm + SPARE))
-        env = environment((folder.status() or {})["settings"]) | {"KOL_HOME": str(folder.path)}
-        figures = _measure(folder, settings, env, plan, on_step)
-    finally:
-        stack.stop()
-    return report(figures, plan.events + plan.warm)
+@dataclass(slots=True)
+class Bench:
+    """A broker and an engine of its own, with a plan's messages on the topics."""
+
+    folder: StateFolder
+    plan: Plan
+    on_step: OnStep
+    has_trainer: bool = True
+    messages: Messages = field(init=False)
+    _stack: RunningStack = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.messages = Messages(SEED, self.plan.total)
+        self._stack = RunningStack(self.folder, 0, lambda _: None, has_trainer=self.has_trainer)
+
+    def __enter__(self) -> Self:
+        try:
+            self._stack.start()
+            self.on_step(f"filling the topics with {self.plan.total:,} messages")
+            asyncio.run(fill(self.settings, self.messages))
+        except BaseException:
+            self._stack.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.stop()
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the stack."""
+        return self._stack.settings
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The same as variables."""
+        status = self.folder.status() or {}
+        return environment(status["settings"]) | {"KOL_HOME": str(self.folder.path)}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes beside the one that is measured."""
+        processes = (self.folder.status() or {})["processes"]
+        return {BESIDE[one["name"]]: one["pid"] for one in processes if one["name"] in BESIDE}
+
+    def place(self) -> Place:
+        """Where our workers run."""
+        return Place(self.settings, self.env, self.folder.log("bench-worker"))
+
+    def ceiling(self, name: str) -> Measure:
+        """How one of the ceilings is measured."""
+        kafka = self.settings.kafka
+        window = [str(self.plan.warm), str(self.plan.events)]
+        module, words = "streams.bench.ceilings", [name, kafka.bootstrap, *window]
+        if name == "insert":
+            module, words = "streams.bench.insert_ceiling", ["bench_insert"]
+            words += [
+                str(min(INSERTED, self.plan.events) // 2),
+                str(min(INSERTED, self.plan.events)),
+            ]
+        else:
+            words.append(str(kafka.partitions))
+        command = [sys.executable, "-m", module, *words]
+        return lambda: measure_child(name, command, self.pids, CHILD_SECONDS, env=self.env)
+
+    def ours(self, workers: int) -> Measure:
+        """How our workers are measured."""
+
+        def measure() -> Run:
+            place = self.place()
+            place.reset_group()
+            return place.measure(self.plan.warm, self.plan.total, self.pids, workers)
+
+        return measure
+
+    def peer(self, peer: Peer) -> Measure:
+        """How a peer is measured: each time under another name, so it reads everything."""
+        kafka = self.settings.kafka
+        warm, events = self.plan.warm, self.plan.events
+        if peer.name == "stock_faust":
+            warm, events = LEAST_WARM, self.plan.stock_events
+        numbers = count(1)
+
+        def measure() -> Run:
+            name = self.peer_name(peer, next(numbers))
+            words = [kafka.bootstrap, str(warm), str(events), str(kafka.partitions), name]
+            return measure_child(
+                peer.name, peer.command(*words), self.pids, CHILD_SECONDS, folder=ROOT, env=self.env
+            )
+
+        return measure
+
+    def peer_name(self, peer: Peer, number: int) -> str:
+        """The name of a peer's group and topics in its first, second, … run."""
+        return f"{peer.name.replace('_', '-')}-{number}"
 
 
-def _measure(
-    folder: StateFolder,
-    settings: Settings,
-    env: Mapping[str, str],
-    plan: Plan,
-    on_step: Callable[[str], None],
-) -> Figures:
-    figures: Figures = {"ours": [], "stock_faust": [], "hand_written": []}
-    total = plan.events + plan.warm + SPARE
-    bootstrap = settings.kafka.bootstrap
-    (port,) = ports.free(0)
-    log = folder.log("bench-worker")
-    for number in range(1, plan.rounds + 1):
-        on_step(f"round {number}: our worker")
-        ours.reset_group(settings)
-        figures["ours"].append(ours.measure(settings, env, port, plan.warm, total, log))
-        on_step(f"round {number}: hand-written")
-        figures["hand_written"].append(_peer("hand", bootstrap, plan.warm, plan.events))
-        on_step(f"round {number}: stock Faust")
-        figures["stock_faust"].append(_peer("stock", bootstrap, LEAST_WARM, plan.stock_events))
-    return figures
-
-
-async def _fill(settings: Settings, events: int) -> None:
-    """Send events of the demo's generator to the three topics."""
+async def fill(settings: Settings, messages: Messages) -> None:
+    """Send messages to the three topics."""
     partitions = settings.kafka.partitions
     partition_by_key: dict[bytes, int] = {}
-    start = time.time_ns() // 1_000_000 - HOUR_MS
     async with Feed(settings.kafka.bootstrap, options=security_options(settings.kafka)) as feed:
-        for topic, key, value in bulk(SEED, events, start, rate_per_second=2_000):
+        for topic, key, value in messages:
             partition = partition_by_key.get(key)
             if partition is None:
                 partition = partition_by_key[key] = partition_of(key, partitions)
             await feed.send(settings.kafka.broker_topic(topic), partition, key, value)
 
 
-def _peer(module: str, bootstrap: str, warm: int, events: int) -> dict[str, float]:
-    """One measurement of a peer, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"streams.bench.{module}", bootstrap, str(warm), str(events)],
-        capture_output=True,
-        text=True,
-        timeout=PEER_SECONDS,
-        check=False,
-    )
-    results = [line[line.index("{") :] for line in done.stdout.splitlines() if "{" in line]
-    if not results:
-        raise RuntimeError(f"{module} gave no figure: {done.stderr[-500:]}")
-    return dict(json.loads(results[-1]))
+def compare(folder: StateFolder, plan: Plan, on_step: OnStep) -> dict[str, Any]:
+    """The report of a comparison on a broker and an engine of its own, in `folder`."""
+    with Bench(folder, plan, on_step) as bench:
+        some, not_run = peers(plan.peers)
+        ceilings = {name: bench.ceiling(name) for name in plan.ceilings}
+        systems = dict(zip(sizes(plan.workers), map(bench.ours, plan.workers), strict=True))
+        output = _check(bench, plan, on_step)
+        rivals, outputs, wrong = _check_peers(bench, [p for p in some if _runs(p, plan)], on_step)
+        rounds = measure_rounds(systems | rivals, ceilings, plan.rounds, on_step)
+        return report(rounds, plan, bench.messages) | {
+            "output": output,
+            "peers": {p.name: {"work": p.work, **outputs.get(p.name, {})} for p in some},
+            "not_run": not_run | wrong,
+        }
 
 
-def report(figures: Figures, events: int) -> dict[str, Any]:
-    """Medians of the rounds, and the ratio of each peer's CPU per event to ours.
+def _runs(peer: Peer, plan: Plan) -> bool:
+    return peer.name != "stock_faust" or plan.stock_events > 0
 
-    Args:
-        figures: measurements of each consumer.
-        events: messages on the topics.
 
-    """
-    cost = {
-        name: statistics.median(run["cpu_us_per_event"] for run in runs)
-        for name, runs in figures.items()
-    }
+def _check_peers(
+    bench: Bench, some: Sequence[Peer], on_step: OnStep
+) -> tuple[dict[str, Measure], dict[str, dict[str, Any]], dict[str, str]]:
+    """How to measure those whose output is right, what it says of theirs, and why not others."""
+    able: dict[str, Measure] = {}
+    outputs: dict[str, dict[str, Any]] = {}
+    wrong: dict[str, str] = {}
+    kafka = bench.settings.kafka
+    for peer in some:
+        measure = able[peer.name] = bench.peer(peer)
+        if not peer.judged or not bench.plan.is_checked:
+            continue
+        on_step(f"{peer.name} reads everything once, to be checked")
+        try:
+            measure()
+            name = bench.peer_name(peer, 1)
+            found = checked_peer(peer, kafka.bootstrap, kafka.partitions, name, bench.env)
+        except MeasureError as error:
+            found = {"wrong": [str(error)]}
+        outputs[peer.name] = found
+        if found["wrong"]:
+            del able[peer.name]
+            wrong[peer.name] = f"it is not rated, its output is wrong: {found['wrong'][0]}"
+    return able, outputs, wrong
+
+
+def _check(bench: Bench, plan: Plan, on_step: OnStep) -> dict[str, Any]:
+    """Let our workers read everything once, and compare what they wrote with the oracle."""
+    if not plan.is_checked:
+        return {"checked": False, "reason": "not asked for"}
+    on_step("our workers read everything once, to be checked")
+    bench.ours(1)()
+    on_step("comparing every row with the oracle")
+    return checked(bench.folder.path, bench.env)
+
+
+def report(rounds: Rounds, plan: Plan, messages: Messages) -> dict[str, Any]:
+    """Costs with their intervals, and the ratio of each system's to that of one of our workers."""
+    runs = rounds.runs
+    first = sizes(plan.workers)[0]
+    others = [name for name in runs if name != first]
     return {
         "ratios": {
-            name: round(cost[name] / cost["ours"], 2) for name in ("stock_faust", "hand_written")
+            name: ratio.as_dict() for name in others for ratio in [rounds.ratio(name, first)]
         },
-        "cpu_us_per_event": {name: round(us, 3) for name, us in cost.items()},
-        "events_per_second": {
-            name: round(statistics.median(run["events_per_second"] for run in runs))
-            for name, runs in figures.items()
+        "first": first,
+        "cpu_us_per_event": {name: rounds.cost(name).as_dict() for name in runs},
+        "cpu_us": {
+            name: {
+                of: round(median(run["cpu_us"][of] for run in some), 3) for of in some[0]["cpu_us"]
+            }
+            for name, some in runs.items()
         },
-        "runs": figures,
-        "input": {"events": events, "topics": 3, "codec": "lz4", "seed": SEED},
-        "machine": machine(),
+        "events_per_second": medians(runs, "events_per_second"),
+        "runs": runs,
+        **rounds.as_dict(),
+        "input": {
+            "events": messages.count,
+            "warm": plan.warm,
+            "topics": 3,
+            "codec": "lz4",
+            "seed": messages.seed,
+            "odd": messages.odd,
+            "malformed": messages.malformed,
+            "sha256": messages.sha256,
+        },
+        "machine": machine() | {"load": [round(load, 2) for load in os.getloadavg()]},
         "path": "python",
     }
+
+
+def _median(runs: list[Run], process: str) -> float:
+    return round(float(median(run["cpu_us"][process] for run in runs)), 3)

@@ -1,85 +1,191 @@
-"""Our worker as one of the three consumers: `kol worker` with its sink, measured from outside."""
+"""Our workers as a system under measurement: `kol worker` with its sink, seen from outside.
+
+They do all of their work: dedup, touches, orders, credits by six models, cells, scores, rows of
+every event, snapshots. A window ends when all of it stands in ClickHouse and in a snapshot.
+"""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
+from deploy.embedded import ports
 from schemas.topics import CELLS, DEAD_LETTERS, KOL_STATE, USER_STATE
-from streams.bench.peer import window
+from streams.bench.cpu import Pids, all_seconds, cpu_seconds, peak_mb, spent
+from streams.bench.windows import MeasureError, Run, window
 from streams.clients.kafka_admin import kafka_admin
 from streams.clients.worker_pages import fetch_page
 from streams.operations.drain import drain
 from streams.settings import Settings
 
-OWN_TOPICS = (USER_STATE, KOL_STATE, CELLS, DEAD_LETTERS)
-PATIENCE_SECONDS = 120.0
-LOOK_SECONDS = 0.1
+OWN_TOPICS: Final = (USER_STATE, KOL_STATE, CELLS, DEAD_LETTERS)
+PATIENCE_SECONDS: Final = 300.0
+LOOK_SECONDS: Final = 0.05
+STOP_SECONDS: Final = 30.0
+WORKER: Final = "worker"  # all of them, in figures
 
 
-def reset_group(settings: Settings) -> None:
-    """Delete the state and offsets of an earlier worker, so that the next one reads everything."""
-    with kafka_admin(settings.kafka) as broker:
-        broker.delete_app(settings.app_id, OWN_TOPICS)
-        broker.create()
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A version of the product: its interpreter, and the folder it is run in."""
 
+    python: str = sys.executable
+    folder: Path | None = None  # None: that of this process
 
-def measure(
-    settings: Settings, env: Mapping[str, str], port: int, warm: int, total: int, log: Path
-) -> dict[str, float]:
-    """CPU of a worker from its `warm`th message until all `total` are read, written and safe."""
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "worker"],
-            env={**os.environ, **env, "KOL_WORKER__PORT": str(port)},
-            stdout=file,
-            stderr=file,
+    def command(self, *words: str) -> list[str]:
+        """The words that run a `kol` command of this version."""
+        return [self.python, "-m", "streams.cli", *words]
+
+    def run(self, *words: str, env: Mapping[str, str]) -> None:
+        """Run a command to its end.
+
+        Raises:
+            MeasureError: it failed.
+
+        """
+        done = subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    try:
-        url = f"http://127.0.0.1:{port}/status.json"
-        first = _wait_until_read(process, url, warm)
-        wall, cpu = time.perf_counter(), _cpu_seconds(process.pid)
-        _wait_until_read(process, url, total)
-        read = time.perf_counter()
-        with kafka_admin(settings.kafka) as broker:
-            drain(broker, settings.app_id, PATIENCE_SECONDS)
-        spent = _cpu_seconds(process.pid) - cpu
-        figures = window(total - first, read - wall, spent)
-        return figures | {"peak_mb": _peak_mb(process.pid)}
-    finally:
-        process.terminate()
-        process.wait(30)
+        if done.returncode:
+            where = self.folder or Path.cwd()
+            raise MeasureError(f"`kol {' '.join(words)}` of {where} failed: {done.stderr[-500:]}")
 
 
-def _wait_until_read(process: "subprocess.Popen[bytes]", url: str, events: int) -> int:
-    """Wait until so many messages are read; gives how many are."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError("the worker ended: see its log")
-        answer = fetch_page(url)
-        read = int(_status(answer).get("read", 0))
-        if read >= events:
-            return read
-        time.sleep(LOOK_SECONDS)
-    raise RuntimeError(f"the worker did not read {events} messages in {PATIENCE_SECONDS:.0f} s")
+OURS: Final = Tree()
 
 
-def _status(answer: bytes | None) -> dict[str, Any]:
-    return dict(json.loads(answer)) if answer else {}
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where workers run: the settings of the stack, as values and as variables, and their log."""
+
+    settings: Settings
+    env: Mapping[str, str]
+    log: Path
+
+    def delete_app(self) -> None:
+        """Delete the state and offsets of earlier workers, and the topics of both."""
+        with kafka_admin(self.settings.kafka) as broker:
+            broker.delete_app(self.settings.app_id, OWN_TOPICS)
+
+    def reset_group(self) -> None:
+        """The same, and create the topics: so the next workers read everything."""
+        self.delete_app()
+        with kafka_admin(self.settings.kafka) as broker:
+            broker.create()
+
+    def measure(
+        self, warm: int, total: int, pids: Pids, workers: int = 1, tree: Tree = OURS
+    ) -> Run:
+        """CPU from the `warm`th message until all `total` are read, written and safe.
+
+        Args:
+            warm: messages before the window.
+            total: messages on the topics.
+            pids: processes that are measured beside the workers.
+            workers: how many read together.
+            tree: whose workers.
+
+        Raises:
+            MeasureError: a worker ended, or they were too slow.
+
+        """
+        with ExitStack() as stack:
+            group = stack.enter_context(_Workers(self, workers, tree))
+            first = group.wait_until_read(warm)
+            if first >= total:
+                raise MeasureError(f"all {total:,} messages were read before the window: --events")
+            wall, before = time.perf_counter(), group.seconds() | all_seconds(pids)
+            group.wait_until_read(total)
+            read = time.perf_counter()
+            with kafka_admin(self.settings.kafka) as broker:
+                drain(broker, self.settings.app_id, PATIENCE_SECONDS)
+            cpu = spent(before, group.seconds() | all_seconds(pids))
+            return window(total - first, read - wall, cpu, WORKER) | {"peak_mb": group.peak_mb()}
 
 
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its threads so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+class _Workers:
+    """Some workers of one group, each on a port of its own."""
+
+    def __init__(self, place: Place, count: int, tree: Tree) -> None:
+        self._place, self._tree = place, tree
+        self._ports = ports.free(*[0] * count)
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        with self._place.log.open("ab") as log:
+            for port in self._ports:
+                own = {"KOL_WORKER__PORT": str(port)}  # without a name: it leaves the group
+                self._processes.append(
+                    subprocess.Popen(
+                        self._tree.command("worker"),
+                        cwd=self._tree.folder,
+                        env={**os.environ, **self._place.env, **own},
+                        stdout=log,
+                        stderr=log,
+                    )
+                )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def seconds(self) -> dict[str, float]:
+        """CPU of all of them so far."""
+        return {WORKER: sum(cpu_seconds(process.pid) for process in self._processes)}
+
+    def peak_mb(self) -> float:
+        """The most memory that one of them has held."""
+        return max(peak_mb(process.pid) for process in self._processes)
+
+    def wait_until_read(self, events: int) -> int:
+        """Wait until so many messages are read; gives how many are.
+
+        Raises:
+            MeasureError: as `Place.measure`.
+
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if any(process.poll() is not None for process in self._processes):
+                raise MeasureError(f"a worker has ended: {_end_of(self._place.log)}")
+            read = [_status(port).get("read", 0) for port in self._ports]
+            if all(read) and sum(read) >= events:  # each of them has begun
+                return sum(read)
+            time.sleep(LOOK_SECONDS)
+        raise MeasureError(f"{events} messages were not read in {PATIENCE_SECONDS:.0f} s")
 
 
-def _peak_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    peak = next(line for line in lines if line.startswith("VmHWM"))
-    return round(int(peak.split()[1]) / 1024, 1)
+def _status(port: int) -> dict[str, Any]:
+    page = fetch_page(f"http://{ports.HOST}:{port}/status.json")
+    return dict(json.loads(page)) if page else {}
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-500:].strip()
+
+
+def sizes(values: Sequence[int]) -> list[str]:
+    """What runs with so many workers are called.
+
+    >>> sizes([1, 2])
+    ['ours', 'ours, 2 workers']
+    """
+    return ["ours" if n == 1 else f"ours, {n} workers" for n in values]

@@ -1,54 +1,161 @@
-"""`kol bench`: CPU per event beside two other consumers; the cost of snapshots and restores."""
+"""`kol bench`: CPU per event beside others and beside another version; snapshots and restores."""
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
-from streams.cli.options import Json
-from streams.cli.screen import out, print_json, progress
+from streams.cli.options import FAILED, Json
+from streams.cli.screen import out, print_failure, print_json, progress
+
+if TYPE_CHECKING:
+    from streams.bench.comparison import Plan
 
 
 def bench(
     *,
     events: Annotated[
-        int,
-        typer.Option(min=20_000, help="Events to measure, of ours and the hand-written consumer."),
+        int, typer.Option(min=20_000, help="Events to measure of each system in a round.")
     ] = 600_000,
     stock_events: Annotated[
-        int, typer.Option(min=1_000, help="Events to measure of stock Faust.")
+        int, typer.Option(min=0, help="Events to measure of stock Faust; 0: it does not run.")
     ] = 40_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds in which each of them runs.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds in which each of them runs.")] = 7,
+    workers: Annotated[str, typer.Option(help="Worker processes to start.")] = "1",
+    oracle: Annotated[
+        bool, typer.Option(help="Compare what was written with the oracle before it is rated.")
+    ] = True,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Measure ours and a client alone; fail if their ratio rose by a quarter.",
+        ),
+    ] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Store the ratio that --quick compares with.")
+    ] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Measure all peers; what cannot run is named.")
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKOUT", help="Compare with the version in another checkout."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report with plots as HTML.")
+    ] = None,
     restore: Annotated[
         int,
         typer.Option(min=0, help="Measure snapshots and restores of this many users instead."),
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare CPU per event with stock Faust and a hand-written consumer.
+    """Compare CPU per event with stock Faust, a hand-written consumer and bare clients.
 
-    All three read the same topics (lz4) from a real broker. Ours does everything: dedup, touches,
-    orders, credits, cells, scores, snapshots, rows in ClickHouse. Stock Faust decodes JSON and
-    counts per KOL. The hand-written one is confluent-kafka's consume(500), msgspec and a dict of
-    counts. The ratio is their CPU per event divided by ours.
+    All of them read the same topics (lz4) from a real broker, by turns. Ours does everything:
+    dedup, touches, orders, credits, cells, scores, snapshots, rows in ClickHouse, and every row is
+    compared with the oracle before it is rated. Each figure is CPU of a window of a running
+    process; a ratio is one of runs of the same round. `--workers 1,2` measures one worker, and two
+    that share the partitions. `--against` compares this version with another one instead.
     """
-    report = _measure_restores(restore) if restore else _compare(events, stock_events, rounds)
-    if as_json:
-        print_json(report)
+    if restore:
+        _show(_measure_restores(restore), _print_restores, as_json=as_json)
+    elif against:
+        plan = _plan(events, rounds, workers, oracle=oracle, stock_events=0)
+        _show(_compare_trees(plan, against), _print_trees, as_json=as_json)
+    elif quick:
+        _be_quick(store=store, oracle=oracle, as_json=as_json)
     else:
-        (_print_restores if restore else _print_comparison)(report)
+        plan = _plan(events, rounds, workers, oracle=oracle, stock_events=stock_events)
+        report = _compare(_with_all_peers(plan) if peers else plan)
+        if page:
+            _write_page(report, page)
+        _show(report, _print_comparison, as_json=as_json)
 
 
-def _compare(events: int, stock_events: int, rounds: int) -> dict[str, Any]:
-    from streams.bench.comparison import Plan, compare
+def _plan(events: int, rounds: int, workers: str, *, oracle: bool, stock_events: int) -> "Plan":
+    from streams.bench.comparison import Plan
+
+    try:
+        counts = tuple(int(word) for word in workers.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise typer.BadParameter("give numbers such as 1 or 1,2", param_hint="--workers")
+    return Plan(events, rounds=rounds, workers=counts, stock_events=stock_events, is_checked=oracle)
+
+
+def _with_all_peers(plan: "Plan") -> "Plan":
+    from streams.bench.checkout import PEERS
+
+    return replace(plan, peers=tuple(peer.name for peer in PEERS))
+
+
+def _compare(plan: "Plan") -> dict[str, Any]:
+    from streams.bench.comparison import compare
 
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker and engine", total=None)
         on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        return compare(StateFolder(name), Plan(events, stock_events, rounds), on_step)
+        return compare(StateFolder(name), plan, on_step)
+
+
+def _compare_trees(plan: "Plan", other: Path) -> dict[str, Any]:
+    from streams.bench.against import compare_trees
+
+    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
+        task = bar.add_task("starting broker and engine", total=None)
+        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
+        return compare_trees(StateFolder(name), plan, other, on_step)
+
+
+def _be_quick(*, store: bool, oracle: bool, as_json: bool) -> None:
+    """Measure a few events; fail if the ratio to the client's cost is worse than the stored one."""
+    from streams.bench import quick
+    from streams.bench.comparison import Plan
+
+    plan = Plan(
+        quick.EVENTS,
+        quick.ROUNDS,
+        peers=(),
+        stock_events=0,
+        ceilings=("client",),
+        is_checked=oracle,
+    )
+    report = _compare(plan)
+    ratio = quick.ratio_of(report)
+    if store:
+        quick.store(report)
+    stored = quick.stored_ratio()
+    is_slower = quick.is_slower(ratio, stored)
+    _show(
+        report | {"ours_by_client": ratio, "stored": stored, "is_slower": is_slower},
+        _print_quick,
+        as_json=as_json,
+    )
+    if is_slower:
+        print_failure(f"ours costs {ratio:.2f} times the client, stored are {stored:.2f}")
+        raise typer.Exit(FAILED)
+
+
+def _write_page(report: dict[str, Any], file: Path) -> None:
+    from streams.bench.page import page
+
+    file.write_text(page(report), encoding="utf-8")
+
+
+def _show(report: dict[str, Any], show: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
+    """Print a report, for machines or by what shows it to a person."""
+    if as_json:
+        print_json(report)
+    else:
+        show(report)
 
 
 def _measure_restores(users: int) -> dict[str, Any]:
@@ -90,19 +197,59 @@ def _restore_columns(side: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _print_comparison(report: dict[str, Any]) -> None:
-    table = Table("", "CPU µs/event", "(min–max)", "events/s", "CPU ÷ ours")
-    for name, runs in report["runs"].items():
-        costs = [run["cpu_us_per_event"] for run in runs]
+    from streams.bench.page import checked_text, not_run_lines, peer_lines
+
+    first = report["first"]
+    beside = sorted({of for parts in report["cpu_us"].values() for of in list(parts)[1:]})
+    table = Table("", "CPU µs/event", f"÷ {first}", *beside, "events/s")
+    for name, cost in report["cpu_us_per_event"].items():
+        ratio, parts = report["ratios"].get(name), report["cpu_us"][name]
         table.add_row(
             name,
-            f"{report['cpu_us_per_event'][name]:.2f}",
-            f"{min(costs):.2f}–{max(costs):.2f}",
+            _interval(cost),
+            _interval(ratio) if ratio else "1",
+            *(f"{parts[of]:.2f}" if of in parts else "" for of in beside),
             f"{report['events_per_second'][name]:,}",
-            f"{report['ratios'].get(name, 1.0):.1f}",
         )
     out.print(table)
-    machine = report["machine"]
+    for line in (checked_text(report), *peer_lines(report), *not_run_lines(report)):
+        out.print(line)
+    _print_conditions(report)
+
+
+def _interval(found: dict[str, float]) -> str:
+    """A median and its interval of 90 %."""
+    return f"{found['median']:.2f} ({found['low']:.2f}–{found['high']:.2f})"
+
+
+def _print_quick(report: dict[str, Any]) -> None:
+    from streams.bench.page import checked_text
+
+    out.print(checked_text(report))
+    ratio, stored = report["ours_by_client"], report["stored"]
+    out.print(f"ours costs {ratio:.2f} times a bare client; stored are {stored:.2f}")
+    _print_conditions(report)
+
+
+def _print_trees(report: dict[str, Any]) -> None:
+    table = Table("", "CPU µs/event", "events/s")
+    for name, where in (("this", "this version"), ("that", report["against"])):
+        cost, speed = report["cpu_us_per_event"][name], report["events_per_second"][name]
+        table.add_row(where, _interval(cost), f"{speed:,}")
+    out.print(table)
+    ratio = report["ratio"]
     out.print(
-        f"{len(report['runs']['ours'])} rounds, {report['input']['events']:,} messages; "
-        f"{machine['cores']} × {machine['cpu']}, Python {machine['python']}",
+        f"this version costs {ratio['median']:.3f} ({ratio['low']:.3f}–{ratio['high']:.3f}) of the "
+        f"other; credits and doors are {'equal' if report['same_totals'] else 'NOT equal'}"
+    )
+    _print_conditions(report)
+
+
+def _print_conditions(report: dict[str, Any]) -> None:
+    """Print what was measured, and on what."""
+    machine, made = report["machine"], report["input"]
+    out.print(
+        f"{report['rounds']} rounds, {report['repeated']} more were repeated since their ceiling "
+        f"moved, {report['disturbed']} count although it did; {made['events']:,} messages, SHA-256 "
+        f"{made['sha256'][:12]}…; {machine['cores']} × {machine['cpu']}, Python {machine['python']}"
     )

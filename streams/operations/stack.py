@@ -52,6 +52,8 @@ def supervisor(
     workers: int,
     on_change: Callable[[str], None] = lambda _: None,
     settings: Mapping[str, Any] | None = None,
+    *,
+    has_trainer: bool = True,
 ) -> Supervisor:
     """A supervisor of broker, engine, topics, tables, trainer and workers; nothing runs yet.
 
@@ -60,6 +62,7 @@ def supervisor(
         workers: how many.
         on_change: called with every change of a process.
         settings: replace those that the stack gives to workers and commands.
+        has_trainer: whether a trainer is among them.
 
     """
     broker = kafka.node(home, kafka.fetch(on_change))
@@ -75,7 +78,7 @@ def supervisor(
         ProcessSpec(
             "migrate", kol_command("migrate"), env=env, after=("clickhouse",), oneshot=True
         ),
-        _trainer_spec(trainer_port, env),
+        *([_trainer_spec(trainer_port, env)] if has_trainer else []),
         *(_worker_spec(f"worker-{n}", port, env) for n, port in enumerate(worker_ports)),
     ]
     addresses = {
@@ -176,12 +179,19 @@ def kol_command(command: str) -> list[str]:
 class RunningStack:
     """The embedded stack, supervised by a thread of this process."""
 
-    def __init__(self, folder: StateFolder, workers: int, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: StateFolder,
+        workers: int,
+        on_change: Callable[[str], None],
+        *,
+        has_trainer: bool = True,
+    ) -> None:
         self.urls: list[str] = []  # of the workers' pages
         self._folder = folder
         self._on_change = on_change
         self._error: BaseException | None = None
-        self._supervisor = supervisor(folder, workers, self._changed)
+        self._supervisor = supervisor(folder, workers, self._changed, has_trainer=has_trainer)
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
     def start(self) -> None:

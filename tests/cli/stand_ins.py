@@ -170,13 +170,20 @@ def demo_report(text: str) -> dict[str, Any]:
 
 
 def comparison(text: str) -> dict[str, Any]:
-    run = {"cpu_us_per_event": 1.0}
+    cost = {"median": 1.0, "low": 1.0, "high": 1.0}
     return {
-        "runs": {text: [run], "ours": [run]},
-        "cpu_us_per_event": {text: 1.0, "ours": 1.0},
+        "first": "ours",
+        "cpu_us_per_event": {text: cost, "ours": cost},
+        "cpu_us": {text: {text: 1.0}, "ours": {"worker": 1.0, "broker": 1.0}},
         "events_per_second": {text: 1, "ours": 1},
-        "ratios": {},
-        "input": {"events": 1},
+        "ratios": {text: cost},
+        "rounds": 1,
+        "repeated": 0,
+        "disturbed": 0,
+        "output": {"checked": False, "reason": text},
+        "peers": {text: {"work": text}},
+        "not_run": {text: text},
+        "input": {"events": 1, "sha256": text},
         "machine": {"cores": 1, "cpu": text, "python": text},
     }
 

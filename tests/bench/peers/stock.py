@@ -1,20 +1,19 @@
 """Stock Faust: an agent as shipped that decodes JSON and counts per KOL, no sink.
 
-python -m streams.bench.stock BOOTSTRAP WARM EVENTS
+python -m tests.bench.peers.stock BOOTSTRAP WARM EVENTS
 """
 
 import json
 import os
 import sys
 import tempfile
-import time
 import uuid
 from collections import Counter
 
 import faust
 
 from schemas.events import INPUTS
-from streams.bench.peer import Stopwatch
+from streams.bench.windows import Marks
 from streams.settings import Settings
 
 
@@ -34,15 +33,17 @@ def main(bootstrap: str, warm: int, events: int) -> None:
     topics = [Settings().kafka.broker_topic(topic) for topic in INPUTS]
     topic = app.topic(*topics, value_serializer="raw", value_type=bytes)
     counts: Counter[str | None] = Counter()
-    watch = Stopwatch(warm, events)
+    marks = Marks(warm, events)
 
     @app.agent(topic)
     async def count(stream: faust.StreamT[bytes]) -> None:
         async for value in stream:
-            counts[json.loads(value).get("kol_id")] += 1
-            if watch.count_done(1, time.perf_counter(), time.process_time()):
-                sys.stdout.write(json.dumps(watch.result()) + "\n")
-                sys.stdout.flush()
+            try:
+                counts[json.loads(value).get("kol_id")] += 1
+            except (ValueError, AttributeError):  # no JSON, no object
+                counts[None] += 1
+            if marks.count_done(1):
+                marks.print_mark()
                 os._exit(0)  # the end of a measurement, not of an app
 
     faust.Worker(app, loglevel="ERROR", quiet=True).execute_from_commandline()
