@@ -10,7 +10,7 @@ LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --cus
 OFFLINE = { echo "make setup: a download failed: is there a network? Behind a proxy set HTTPS_PROXY, for an index of your own PIP_INDEX_URL and UV_DEFAULT_INDEX (details: above, or $(VENV)/setup.log)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration chaos rollups native readable coverage golden dashboards check-grafana pictures docs migration bench up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos rollups native readable coverage golden dashboards check-grafana pictures docs migration bench peers up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -90,6 +90,11 @@ migration: setup ## print the next migration: what sinks/ddl lacks of schemas/ro
 
 bench: setup ## CPU per event beside others and bare clients (ARGS="--quick"; ARGS="--against ../other")
 	@$(BIN)/kol bench $(ARGS)
+
+peers: setup ## what else the peers of the benchmark need (Maven and a JDK for those in Java)
+	@test -x $(VENV)/peers/quixstreams/bin/python || $(BIN)/uv venv -q $(VENV)/peers/quixstreams
+	@$(BIN)/uv pip install -q --python $(VENV)/peers/quixstreams/bin/python -r tests/bench/peers/quix.txt || $(OFFLINE)
+	@if command -v mvn > /dev/null && command -v javac > /dev/null; then cd tests/bench/peers/java && mvn -q -B compile dependency:copy-dependencies -DoutputDirectory=target/lib; else echo "make peers: no Kafka Streams and no Flink: they need a JDK 17 or newer, and Maven" >&2; fi
 
 up: setup ## broker, engine and workers in the background
 	@$(BIN)/kol up --detach $(ARGS)

@@ -82,6 +82,27 @@ PEERS: Final = (
         judged="EXACT",
     ),
     Peer("stock_faust", "counts by KOL, as shipped; nothing is kept", "tests.bench.peers.stock"),
+    Peer(
+        "kafka_streams",
+        "W1 with recoverable state: Kafka Streams 4.3.1, state on the heap, tuned",
+        "peers.KafkaStreams",
+        language="java",
+        judged="EXACT",
+    ),
+    Peer(
+        "flink",
+        "W1 with recoverable state: Flink 2.3.0, state on the heap, tuned",
+        "peers.Flink",
+        language="java",
+        judged="EXACT",
+    ),
+    Peer(
+        "quixstreams",
+        "W1 with recoverable state: quixstreams 3.28.1 as documented, orders judged when read",
+        "tests.bench.peers.quix",
+        own="quixstreams",
+        judged="ARRIVAL",
+    ),
 )
 USUAL: Final = ("hand_written", "stock_faust")  # those that need nothing beside `make setup`
 
