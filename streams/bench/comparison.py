@@ -29,7 +29,7 @@ from streams.settings import Settings, environment
 SEED: Final = 7
 SPARE: Final = 5_000  # a last batch may begin before and end after its window
 LEAST_WARM: Final = 5_000  # events before a window
-CHILD_SECONDS: Final = 180.0
+CHILD_SECONDS: Final = 900.0
 BESIDE: Final = {"kafka": "broker", "clickhouse": "engine", "trainer": "trainer"}
 INSERTED: Final = 200_000  # rows of the insert ceiling, after half as many
 

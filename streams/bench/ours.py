@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -84,6 +83,10 @@ class Place:
         with kafka_admin(self.settings.kafka) as broker:
             broker.create()
 
+    def workers(self, count: int = 1, tree: Tree = OURS) -> "Workers":
+        """So many workers of a version: a context, which stops them at its end."""
+        return Workers(self, count, tree)
+
     def measure(
         self, warm: int, total: int, pids: Pids, workers: int = 1, tree: Tree = OURS
     ) -> Run:
@@ -100,8 +103,7 @@ class Place:
             MeasureError: a worker ended, or they were too slow.
 
         """
-        with ExitStack() as stack:
-            group = stack.enter_context(_Workers(self, workers, tree))
+        with self.workers(workers, tree) as group:
             first = group.wait_until_read(warm)
             if first >= total:
                 raise MeasureError(f"all {total:,} messages were read before the window: --events")
@@ -114,7 +116,7 @@ class Place:
             return window(total - first, read - wall, cpu, WORKER) | {"peak_mb": group.peak_mb()}
 
 
-class _Workers:
+class Workers:
     """Some workers of one group, each on a port of its own."""
 
     def __init__(self, place: Place, count: int, tree: Tree) -> None:

@@ -47,6 +47,12 @@ def bench(
         Path | None,
         typer.Option(metavar="CHECKOUT", help="Compare with the version in another checkout."),
     ] = None,
+    latency: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="RATE", help="Measure latency at so many events a second instead."
+        ),
+    ] = 0,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report with plots as HTML.")
     ] = None,
@@ -62,10 +68,13 @@ def bench(
     dedup, touches, orders, credits, cells, scores, snapshots, rows in ClickHouse, and every row is
     compared with the oracle before it is rated. Each figure is CPU of a window of a running
     process; a ratio is one of runs of the same round. `--workers 1,2` measures one worker, and two
-    that share the partitions. `--against` compares this version with another one instead.
+    that share the partitions. `--against` compares this version with another one instead,
+    `--latency` measures how long it takes until a query sees the row of a message.
     """
     if restore:
         _show(_measure_restores(restore), _print_restores, as_json=as_json)
+    elif latency:
+        _show(_measure_latency(latency), _print_latency, as_json=as_json)
     elif against:
         plan = _plan(events, rounds, workers, oracle=oracle, stock_events=0)
         _show(_compare_trees(plan, against), _print_trees, as_json=as_json)
@@ -165,6 +174,30 @@ def _measure_restores(users: int) -> dict[str, Any]:
         task = bar.add_task("starting broker", total=None)
         on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
         return measure_on_own_broker(Path(name), users, on_step)
+
+
+def _measure_latency(rate: int) -> dict[str, Any]:
+    from streams.bench.latency import measure_latency
+
+    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
+        task = bar.add_task("starting broker and engine", total=None)
+        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
+        return measure_latency(StateFolder(name), rate, on_step)
+
+
+def _print_latency(report: dict[str, Any]) -> None:
+    table = Table("profile", "rows of", "p50 ms", "p95", "p99", "p99.9", "max", "samples")
+    for profile, found in report["profiles"].items():
+        for what in ("events", "orders"):
+            one = found[what]
+            times = (f"{one[name]:,.0f}" for name in ("p50", "p95", "p99", "p999", "max"))
+            table.add_row(profile, what, *times, f"{one['samples']:,}")
+    out.print(table)
+    machine = report["machine"]
+    out.print(
+        f"{report['rate']:,} events/s for {report['seconds']} s, without the first fifth; from the "
+        f"scheduled time to the row that a query sees; {machine['cores']} × {machine['cpu']}"
+    )
 
 
 def _print_restores(report: dict[str, Any]) -> None:
