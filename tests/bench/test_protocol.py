@@ -21,9 +21,11 @@ from streams.bench.checkout import USUAL, Peer, peers
 from streams.bench.cpu import cpu_seconds
 from streams.bench.intervals import interval
 from streams.bench.messages import MALFORMED, ODD, START_MS, Messages
+from streams.bench.page import page
 from streams.bench.rounds import measure_rounds
 from streams.bench.windows import MeasureError, Run, measure_child, window
 from tests.builders import record_batch
+from tests.cli.stand_ins import comparison
 
 COUNT = 20_000
 LATER = START_MS + 86_400_000  # record time of all
@@ -260,3 +262,19 @@ def test_without_a_stored_ratio_a_sentence_says_so(tmp_path: Path) -> None:
 
 def test_the_stored_ratio_of_the_repository_is_one() -> None:
     assert json.loads(quick.STORED.read_text())["ours_by_client"] > 1
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_a_page_holds_its_plots_and_shows_text_as_it_is() -> None:
+    run = {"cpu_us_per_event": 3.0}
+    given = comparison("a<b")
+    given["runs"] = {"a<b": [run, run], "ours": [run]}
+    given["input"] |= {"warm": 1, "topics": 3, "codec": "lz4", "seed": 7}
+
+    text = page(given)
+
+    assert text.count("<svg") == 2
+    assert "a<b" not in text
+    assert text.count("<circle") == 3  # one for each run

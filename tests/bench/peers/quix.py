@@ -51,6 +51,14 @@ def key_of(said: Event) -> str:
 
 def main(bootstrap: str, warm: int, events: int, partitions: int, name: str) -> None:
     """Do W1 of everything that is on the inputs."""
+    with tempfile.TemporaryDirectory(prefix="kol-bench-quix-") as folder:
+        marks = Marks(warm, events)
+        build(bootstrap, partitions, name, folder, marks).run(timeout=IDLE_SECONDS)
+        marks.print_mark()
+
+
+def build(bootstrap: str, partitions: int, name: str, folder: str, marks: Marks) -> Any:  # noqa: ANN401  # as above
+    """The application, with its state below a folder."""
     from quixstreams import Application  # noqa: PLC0415  # as above
     from quixstreams.models import TopicConfig  # noqa: PLC0415  # as above
 
@@ -59,13 +67,12 @@ def main(bootstrap: str, warm: int, events: int, partitions: int, name: str) -> 
         consumer_group=name,
         auto_offset_reset="earliest",
         commit_interval=COMMIT_SECONDS,
-        state_dir=tempfile.mkdtemp(prefix="kol-bench-quix-"),
+        state_dir=folder,
         producer_extra_config={"compression.type": "lz4", "linger.ms": 20},
         loglevel="ERROR",
     )
     config = TopicConfig(partitions, 1, {"cleanup.policy": "compact"})
     output = app.topic(f"{name}-output", value_serializer="json", config=config)
-    marks = Marks(warm, events)
 
     def sound(topic: str) -> Any:  # noqa: ANN401  # it ships types, but not where this is checked
         def taken(value: bytes) -> Iterator[Event]:
@@ -86,8 +93,7 @@ def main(bootstrap: str, warm: int, events: int, partitions: int, name: str) -> 
     met = whole.filter(lambda event: "pay_cents" not in event)
     cells = met.group_by(lambda event: event["kol_id"], name="kol")
     cells.apply(by_kol, stateful=True).to_topic(output, key=key_of)
-    app.run(timeout=IDLE_SECONDS)
-    marks.print_mark()
+    return app
 
 
 if __name__ == "__main__":

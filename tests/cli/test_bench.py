@@ -1,0 +1,85 @@
+"""What `kol bench` makes of its options, and when it fails; nothing is measured."""
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from streams.bench import quick
+from streams.bench.checkout import PEERS
+from streams.bench.comparison import Plan
+from streams.cli import app, bench
+from tests.cli.stand_ins import comparison
+
+STORED = 4.0
+
+
+def kol(*words: str) -> Result:
+    return CliRunner().invoke(app, ["bench", *words], env={"COLUMNS": "200"})
+
+
+def report(ours_by_client: float) -> dict[str, Any]:
+    cost = {"median": 1 / ours_by_client, "low": 0.0, "high": 1.0}
+    return {**comparison("text"), "ratios": {"client": cost}}
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Reports that are given one after the other; the ratio that is stored is 4."""
+    left: list[dict[str, Any]] = []
+    monkeypatch.setattr(bench, "_compare", lambda _: left.pop(0))
+    monkeypatch.setattr(quick, "stored_ratio", lambda: STORED)
+    return left
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """The plans that are compared."""
+    found: list[Plan] = []
+
+    def compare(plan: Plan) -> dict[str, Any]:
+        found.append(plan)
+        return comparison("text")
+
+    monkeypatch.setattr(bench, "_compare", compare)
+    return found
+
+
+def test_a_ratio_as_stored_is_no_failure(measured: list[dict[str, Any]]) -> None:
+    measured += [report(4.9)]
+
+    assert kol("--quick").exit_code == 0
+
+
+def test_what_is_slower_once_is_measured_again(measured: list[dict[str, Any]]) -> None:
+    measured += [report(5.2), report(4.1)]
+    result = kol("--quick")
+
+    assert result.exit_code == 0
+    assert "ours costs 4.10 times a bare client; stored are 4.00" in result.stdout
+
+
+def test_what_is_slower_twice_fails_with_a_sentence(measured: list[dict[str, Any]]) -> None:
+    measured += [report(5.2), report(5.4)]
+    result = kol("--quick")
+
+    assert result.exit_code == 1
+    assert "kol: ours costs 5.20 times a bare client, stored are 4.00" in result.stderr
+
+
+def test_workers_are_numbers(plans: list[Plan]) -> None:
+    assert kol("--workers", "1,2").exit_code == 0
+    assert [plan.workers for plan in plans] == [(1, 2)]
+    for wrong in ("two", "0", ",", ""):
+        assert kol("--workers", wrong).exit_code == 2
+
+
+def test_all_peers_are_asked_for_by_name(plans: list[Plan]) -> None:
+    kol("--peers")
+
+    assert plans[0].peers == tuple(peer.name for peer in PEERS)
+
+
+def test_what_did_not_run_is_named(plans: list[Plan]) -> None:
+    assert "text did not run: text" in kol().stdout
+    assert plans
