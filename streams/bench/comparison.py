@@ -7,10 +7,11 @@ with what it should be before it is rated.
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from deploy.embedded.state_folder import StateFolder
@@ -30,6 +31,9 @@ SEED: Final = 7
 SPARE: Final = 5_000  # a last batch may begin before and end after its window
 LEAST_WARM: Final = 5_000  # events before a window
 CHILD_SECONDS: Final = 900.0
+EVENTLESS: Final = "ours, no event rows"
+NO_EVENTS: Final[Mapping[str, str]] = MappingProxyType({"KOL_CLICKHOUSE__EVENTS": "false"})
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 BESIDE: Final = {"kafka": "broker", "clickhouse": "engine", "trainer": "trainer"}
 INSERTED: Final = 200_000  # rows of the insert ceiling, after half as many
 
@@ -46,6 +50,7 @@ class Plan:
     stock_events: int = 40_000  # of stock Faust; 0: it does not run
     peers: tuple[str, ...] = USUAL
     ceilings: tuple[str, ...] = ("client", "wire", "decode", "insert")
+    has_eventless: bool = False  # whether ours runs a second time, without rows of `event`
     is_checked: bool = True  # whether what was made is compared with what it should be
 
     @property
@@ -124,11 +129,12 @@ class Bench:
         command = [sys.executable, "-m", module, *words]
         return lambda: measure_child(name, command, self.pids, CHILD_SECONDS, env=self.env)
 
-    def ours(self, workers: int) -> Measure:
-        """How our workers are measured."""
+    def ours(self, workers: int, env: Mapping[str, str] = NOTHING) -> Measure:
+        """How our workers are measured, with some variables of their own."""
 
         def measure() -> Run:
             place = self.place()
+            place = Place(place.settings, {**place.env, **env}, place.log)
             place.reset_group()
             return place.measure(self.plan.warm, self.plan.total, self.pids, workers)
 
@@ -174,6 +180,8 @@ def compare(folder: StateFolder, plan: Plan, on_step: OnStep) -> dict[str, Any]:
         some, not_run = peers(plan.peers)
         ceilings = {name: bench.ceiling(name) for name in plan.ceilings}
         systems = dict(zip(sizes(plan.workers), map(bench.ours, plan.workers), strict=True))
+        if plan.has_eventless:
+            systems[EVENTLESS] = bench.ours(plan.workers[0], NO_EVENTS)
         output = _check(bench, plan, on_step)
         rivals, outputs, wrong = _check_peers(bench, [p for p in some if _runs(p, plan)], on_step)
         rounds = measure_rounds(systems | rivals, ceilings, plan.rounds, on_step)

@@ -97,7 +97,14 @@ def _plan(events: int, rounds: int, workers: str, *, oracle: bool, stock_events:
         counts = ()
     if not counts or min(counts) < 1:
         raise typer.BadParameter("give numbers such as 1 or 1,2", param_hint="--workers")
-    return Plan(events, rounds=rounds, workers=counts, stock_events=stock_events, is_checked=oracle)
+    return Plan(
+        events,
+        rounds=rounds,
+        workers=counts,
+        stock_events=stock_events,
+        has_eventless=True,
+        is_checked=oracle,
+    )
 
 
 def _with_all_peers(plan: "Plan") -> "Plan":

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.stack]
 
-SYSTEMS = {"ours", "stock_faust", "hand_written"}
+SYSTEMS = {"ours", "ours, no event rows", "stock_faust", "hand_written"}
 CEILINGS = {"client", "wire", "decode", "insert"}
 
 
