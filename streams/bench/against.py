@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.embedded.state_folder import StateFolder
-from streams.bench.comparison import Bench, OnStep, Plan
 from streams.bench.machine import machine
 from streams.bench.ours import OURS, Tree
 from streams.bench.rounds import Rounds, measure_rounds, medians
+from streams.bench.testbed import Bench, OnStep, Plan
 from streams.bench.windows import MeasureError, Run
 from streams.clients.clickhouse import ReadingError, connect, query
 
@@ -53,42 +53,42 @@ def compare_trees(folder: StateFolder, plan: Plan, other: Path, on_step: OnStep)
     on_step("compiling bytecode")
     for tree in trees.values():
         _compile(tree)
-    with Bench(folder, plan, on_step, has_trainer=False) as bench:
+    with Bench(folder, plan, on_step, has_trainer=False) as bed:
+        bed.fill(plan.total)
         totals: dict[str, Any] = {}
-        systems = {name: _measure(bench, tree, name, totals) for name, tree in trees.items()}
-        watched = {"client": bench.ceiling("client")}
+        systems = {name: _measure(bed, tree, name, totals) for name, tree in trees.items()}
+        watched = {"client": bed.ceiling("client")}
         rounds = measure_rounds(systems, watched, plan.rounds, on_step)
-        return _report(rounds, bench, totals, other)
+        return _report(rounds, bed, totals, other)
 
 
 def _compile(tree: Tree) -> None:
     """Compile what is not yet compiled; in an installed product there is nothing to do."""
-    folder = tree.folder or Path.cwd()
-    rooms = [room for room in ROOMS if (folder / room).is_dir()]
+    rooms = [room for room in ROOMS if (tree.folder / room).is_dir()]
     words = [tree.python, "-m", "compileall", "-q", *rooms]
-    subprocess.run(words, cwd=folder, check=False, capture_output=True)
+    subprocess.run(words, cwd=tree.folder, check=False, capture_output=True)
 
 
-def _measure(bench: Bench, tree: Tree, name: str, totals: dict[str, Any]) -> Callable[[], Run]:
+def _measure(bed: Bench, tree: Tree, name: str, totals: dict[str, Any]) -> Callable[[], Run]:
     """A run of one version on empty tables; its totals are put into `totals`."""
 
     def measure() -> Run:
-        place, settings = bench.place(), bench.settings
+        place, settings = bed.place(), bed.settings
         place.delete_app()
         client = connect(settings.clickhouse, database="")
         client.command(f"DROP DATABASE IF EXISTS {settings.clickhouse.database}")
         client.close()
         for command in ("topics", "migrate"):
-            tree.run(command, env=bench.env)
-        run = place.measure(bench.plan.warm, bench.plan.total, bench.pids, tree=tree)
-        totals[name] = _totals(bench)
+            tree.run(command, env=bed.env)
+        run = place.measure(bed.plan.warm, bed.plan.total, bed.pids, tree=tree)
+        totals[name] = _totals(bed)
         return run
 
     return measure
 
 
-def _totals(bench: Bench) -> list[Any]:
-    client = connect(bench.settings.clickhouse)
+def _totals(bed: Bench) -> list[Any]:
+    client = connect(bed.settings.clickhouse)
     try:
         return [[dict(row) for row in query(client, sql, {})] for sql in (CREDITS, DOORS)]
     except ReadingError as error:  # a version without these views
@@ -97,7 +97,7 @@ def _totals(bench: Bench) -> list[Any]:
         client.close()
 
 
-def _report(rounds: Rounds, bench: Bench, totals: dict[str, Any], other: Path) -> dict[str, Any]:
+def _report(rounds: Rounds, bed: Bench, totals: dict[str, Any], other: Path) -> dict[str, Any]:
     runs = rounds.runs
     return {
         "against": str(other),
@@ -107,6 +107,6 @@ def _report(rounds: Rounds, bench: Bench, totals: dict[str, Any], other: Path) -
         "same_totals": totals[HERE] == totals[THERE],
         "runs": runs,
         **rounds.as_dict(),
-        "input": {"events": bench.messages.count, "sha256": bench.messages.sha256},
+        "input": {"events": bed.messages.count, "sha256": bed.messages.sha256},
         "machine": machine(),
     }

@@ -44,6 +44,7 @@ class Peer:
     language: Literal["python", "java"] = "python"
     own: str = ""  # the environment it has for itself, below `.venv/peers`
     needs: str = ""  # a module that only some have
+    is_slow: bool = False  # so it reads fewer events where it is rated
     judged: Literal["", "EXACT", "ARRIVAL"] = ""  # how its output is checked; empty: it has none
 
     @property
@@ -81,7 +82,12 @@ PEERS: Final = (
         needs="confluent_kafka",
         judged="EXACT",
     ),
-    Peer("stock_faust", "counts by KOL, as shipped; nothing is kept", "tests.bench.peers.stock"),
+    Peer(
+        "stock_faust",
+        "counts by KOL, as shipped; nothing is kept",
+        "tests.bench.peers.stock",
+        is_slow=True,
+    ),
     Peer(
         "kafka_streams",
         "W1 with recoverable state: Kafka Streams 4.3.1, state on the heap, tuned",
@@ -101,6 +107,7 @@ PEERS: Final = (
         "W1 with recoverable state: quixstreams 3.28.1 as documented, orders judged when read",
         "tests.bench.peers.quix",
         own="quixstreams",
+        is_slow=True,
         judged="ARRIVAL",
     ),
 )

@@ -16,10 +16,11 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.embedded.state_folder import StateFolder
 from schemas.events import INPUTS
-from streams.bench.comparison import Bench, OnStep, Plan
+from streams.bench.checkout import ROOT
 from streams.bench.machine import machine
 from streams.bench.ours import WORKER, Place
 from streams.bench.pouring import SAMPLE, SAMPLED
+from streams.bench.testbed import Bench, OnStep, Plan
 from streams.bench.windows import MeasureError
 from streams.clients.clickhouse import connect
 from streams.clients.kafka_admin import kafka_admin
@@ -65,18 +66,17 @@ def spread(latency_ms: Mapping[int, float], left_out: float = LEFT_OUT) -> dict[
 def measure_latency(folder: StateFolder, rate: int, on_step: OnStep) -> dict[str, Any]:
     """The report of each profile at this rate, on a stack of its own in `folder`."""
     found: dict[str, Any] = {}
-    with Bench(folder, Plan(events=0, rounds=0), on_step) as bench:
+    with Bench(folder, Plan(events=0), on_step) as bed:
+        bed.fill(bed.plan.total)  # so that a worker that has read something has begun
         for name, profile in PROFILES.items():
-            place = bench.place()
+            place = bed.place(profile)
             place.reset_group()
             on_step(f"{rate:,} events a second, profile {name}")
-            found[name] = _measure(
-                bench, Place(place.settings, {**place.env, **profile}, place.log), rate
-            )
+            found[name] = _measure(place, rate)
     return {"rate": rate, "seconds": SECONDS, "profiles": found, "machine": machine()}
 
 
-def _measure(bench: Bench, place: Place, rate: int, seconds: int = SECONDS) -> dict[str, Any]:
+def _measure(place: Place, rate: int, seconds: int = SECONDS) -> dict[str, Any]:
     """The figures of one profile; the workers have read what was there before."""
     settings = place.settings
     words = [settings.kafka.bootstrap, str(rate), str(seconds), str(settings.kafka.partitions)]
@@ -87,7 +87,7 @@ def _measure(bench: Bench, place: Place, rate: int, seconds: int = SECONDS) -> d
         begun = time.time_ns() // 1_000_000
         command = [sys.executable, "-m", "streams.bench.pouring", *words]
         before = group.seconds()
-        with subprocess.Popen(command, env={**os.environ, **bench.env}) as pouring:
+        with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **place.env}) as pouring:
             try:
                 seen = _watch(settings.clickhouse, pouring, begun, rate * seconds // SAMPLED)
             finally:
@@ -108,12 +108,15 @@ def _watch(
     try:
         while sum(map(len, seen.values())) < samples:
             for name, question in QUESTIONS.items():
-                _ask(client, question, begun, seen[name])
+                newest = max(seen[name], default=0)
+                _ask(client, question, max(begun, newest - WINDOW_MS), seen[name])
             if ended is None and pouring.poll() is not None:
                 ended = time.monotonic()
             if ended is not None and time.monotonic() - ended > LAST_SECONDS:
                 break
             time.sleep(ASK_SECONDS)
+        for name, question in QUESTIONS.items():  # those that came long after newer ones
+            _ask(client, question, begun, seen[name])
     finally:
         client.close()
     if pouring.returncode:
@@ -121,9 +124,8 @@ def _watch(
     return seen
 
 
-def _ask(client: Client, question: str, begun: int, seen: Latencies) -> None:
-    """Take in when samples are seen that were not before."""
-    since = max([begun, max(seen, default=0) - WINDOW_MS])
+def _ask(client: Client, question: str, since: int, seen: Latencies) -> None:
+    """Take in when samples since a time are seen that were not before."""
     found = client.query(question, parameters={"sample": SAMPLE, "since": since}).result_rows
     now_ms = time.time_ns() / 1e6
     for (at,) in found:

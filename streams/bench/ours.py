@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from deploy.embedded import ports
 from schemas.topics import CELLS, DEAD_LETTERS, KOL_STATE, USER_STATE
+from streams.bench.checkout import ROOT
 from streams.bench.cpu import Pids, all_seconds, cpu_seconds, peak_mb, spent
 from streams.bench.windows import MeasureError, Run, window
 from streams.clients.kafka_admin import kafka_admin
@@ -35,7 +36,7 @@ class Tree:
     """A version of the product: its interpreter, and the folder it is run in."""
 
     python: str = sys.executable
-    folder: Path | None = None  # None: that of this process
+    folder: Path = ROOT  # else Python would take what is in the folder of who called
 
     def command(self, *words: str) -> list[str]:
         """The words that run a `kol` command of this version."""
@@ -57,8 +58,8 @@ class Tree:
             check=False,
         )
         if done.returncode:
-            where = self.folder or Path.cwd()
-            raise MeasureError(f"`kol {' '.join(words)}` of {where} failed: {done.stderr[-500:]}")
+            what = f"`kol {' '.join(words)}` of {self.folder}"
+            raise MeasureError(f"{what} failed: {done.stderr[-500:]}")
 
 
 OURS: Final = Tree()
@@ -87,6 +88,16 @@ class Place:
         """So many workers of a version: a context, which stops them at its end."""
         return Workers(self, count, tree)
 
+    def read_all(self, total: int) -> None:
+        """Let a worker read all `total` messages; returns once they are written and safe."""
+        with self.workers() as group:
+            group.wait_until_read(total)
+            self._drain()
+
+    def _drain(self) -> None:
+        with kafka_admin(self.settings.kafka) as broker:
+            drain(broker, self.settings.app_id, PATIENCE_SECONDS)
+
     def measure(
         self, warm: int, total: int, pids: Pids, workers: int = 1, tree: Tree = OURS
     ) -> Run:
@@ -110,8 +121,7 @@ class Place:
             wall, before = time.perf_counter(), group.seconds() | all_seconds(pids)
             group.wait_until_read(total)
             read = time.perf_counter()
-            with kafka_admin(self.settings.kafka) as broker:
-                drain(broker, self.settings.app_id, PATIENCE_SECONDS)
+            self._drain()
             cpu = spent(before, group.seconds() | all_seconds(pids))
             return window(total - first, read - wall, cpu, WORKER) | {"peak_mb": group.peak_mb()}
 

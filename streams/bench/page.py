@@ -56,8 +56,9 @@ def checked_text(report: Mapping[str, Any]) -> str:
     if not output["checked"]:
         return f"The output was not checked: {output['reason']}."
     return (
-        f"Ours does all of its work. Every row it wrote of {output['messages']:,} messages is what "
-        f"the oracle says: {output['orders']:,} orders, {output['events']:,} events."
+        "Ours does all of its work. Every row it wrote of the first "
+        f"{output['messages']:,} messages is what the oracle says: {output['orders']:,} orders, "
+        f"{output['events']:,} events."
     )
 
 

@@ -68,6 +68,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "config": config.config,
 }
 FORMER_OPTIONS: dict[str, dict[str, str]] = {  # command -> old name -> today's
+    "bench": {"stock-events": "slow-events"},
     "demo": {"seconds": "duration"},
     "top": {"seconds": "duration", "most": "limit"},
     "drain": {"seconds": "timeout"},

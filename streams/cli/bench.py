@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -13,17 +13,24 @@ from deploy.embedded.state_folder import StateFolder
 from streams.cli.options import FAILED, Json
 from streams.cli.screen import out, print_failure, print_json, progress
 
+EVENTS: Final = 600_000
+WITH_PEERS: Final = 3_000_000  # Java compiles what it runs often: it needs to warm up
+
 if TYPE_CHECKING:
-    from streams.bench.comparison import Plan
+    from streams.bench.testbed import Plan
 
 
 def bench(
     *,
     events: Annotated[
-        int, typer.Option(min=20_000, help="Events to measure of each system in a round.")
-    ] = 600_000,
-    stock_events: Annotated[
-        int, typer.Option(min=0, help="Events to measure of stock Faust; 0: it does not run.")
+        int | None,
+        typer.Option(
+            min=20_000,
+            help="Events to measure of each system in a round: 600,000; with --peers 3,000,000.",
+        ),
+    ] = None,
+    slow_events: Annotated[
+        int, typer.Option(min=0, help="Events to measure of slow peers; 0: they do not run.")
     ] = 40_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which each of them runs.")] = 7,
     workers: Annotated[str, typer.Option(help="Worker processes to start.")] = "1",
@@ -76,20 +83,21 @@ def bench(
     elif latency:
         _show(_measure_latency(latency), _print_latency, as_json=as_json)
     elif against:
-        plan = _plan(events, rounds, workers, oracle=oracle, stock_events=0)
+        plan = _plan(events or EVENTS, rounds, workers, oracle=oracle, slow_events=0)
         _show(_compare_trees(plan, against), _print_trees, as_json=as_json)
     elif quick:
         _be_quick(store=store, oracle=oracle, as_json=as_json)
     else:
-        plan = _plan(events, rounds, workers, oracle=oracle, stock_events=stock_events)
+        usual = WITH_PEERS if peers else EVENTS
+        plan = _plan(events or usual, rounds, workers, oracle=oracle, slow_events=slow_events)
         report = _compare(_with_all_peers(plan) if peers else plan)
         if page:
             _write_page(report, page)
         _show(report, _print_comparison, as_json=as_json)
 
 
-def _plan(events: int, rounds: int, workers: str, *, oracle: bool, stock_events: int) -> "Plan":
-    from streams.bench.comparison import Plan
+def _plan(events: int, rounds: int, workers: str, *, oracle: bool, slow_events: int) -> "Plan":
+    from streams.bench.testbed import Plan
 
     try:
         counts = tuple(int(word) for word in workers.split(","))
@@ -101,7 +109,7 @@ def _plan(events: int, rounds: int, workers: str, *, oracle: bool, stock_events:
         events,
         rounds=rounds,
         workers=counts,
-        stock_events=stock_events,
+        slow_events=slow_events,
         has_eventless=True,
         is_checked=oracle,
     )
@@ -134,13 +142,13 @@ def _compare_trees(plan: "Plan", other: Path) -> dict[str, Any]:
 def _be_quick(*, store: bool, oracle: bool, as_json: bool) -> None:
     """Measure a few events; fail if the ratio to the client's cost is twice too high."""
     from streams.bench import quick
-    from streams.bench.comparison import Plan
+    from streams.bench.testbed import Plan
 
     plan = Plan(
         quick.EVENTS,
         quick.ROUNDS,
         peers=(),
-        stock_events=0,
+        slow_events=0,
         ceilings=("client",),
         is_checked=oracle,
     )
@@ -242,21 +250,26 @@ def _print_comparison(report: dict[str, Any]) -> None:
     from streams.bench.page import checked_text, not_run_lines, peer_lines
 
     first = report["first"]
-    beside = sorted({of for parts in report["cpu_us"].values() for of in list(parts)[1:]})
-    table = Table("", "CPU µs/event", f"÷ {first}", *beside, "events/s")
+    table = Table("", "CPU µs/event", f"÷ {first}", "events/s")
     for name, cost in report["cpu_us_per_event"].items():
-        ratio, parts = report["ratios"].get(name), report["cpu_us"][name]
-        table.add_row(
-            name,
-            _interval(cost),
-            _interval(ratio) if ratio else "1",
-            *(f"{parts[of]:.2f}" if of in parts else "" for of in beside),
-            f"{report['events_per_second'][name]:,}",
-        )
+        ratio, speed = report["ratios"].get(name), report["events_per_second"][name]
+        table.add_row(name, _interval(cost), _interval(ratio) if ratio else "1", f"{speed:,}")
     out.print(table)
+    out.print(_processes(report["cpu_us"]))
     for line in (checked_text(report), *peer_lines(report), *not_run_lines(report)):
         out.print(line)
     _print_conditions(report)
+
+
+def _processes(costs: dict[str, dict[str, float]]) -> Table:
+    """CPU of each process beside a system, by event; the system itself comes first."""
+    beside = sorted({of for parts in costs.values() for of in list(parts)[1:]})
+    table = Table("CPU µs/event of", "itself", *beside)
+    for name, parts in costs.items():
+        own, *_ = parts.values()
+        others = (f"{parts[of]:.2f}" if of in parts else "" for of in beside)
+        table.add_row(name, f"{own:.2f}", *others)
+    return table
 
 
 def _interval(found: dict[str, float]) -> str:

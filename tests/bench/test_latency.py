@@ -2,15 +2,19 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from schemas.codec import decode
 from schemas.events import CLICKSTREAM, PURCHASES
 from schemas.keyed_names import KeyedNames
+from streams.bench import latency
 from streams.bench.latency import spread
 from streams.bench.pouring import SAMPLE, SAMPLED, poured
 from streams.bench.windows import MeasureError
+from streams.settings import ClickHouse
 from tests.builders import record_batch
 
 START = 1_790_000_000_000
@@ -56,3 +60,42 @@ def test_percentiles_are_of_what_is_left() -> None:
 def test_without_samples_a_sentence_says_so() -> None:
     with pytest.raises(MeasureError, match="no row of a sample was seen"):
         spread({})
+
+
+class Engine:
+    """An engine in which an old sample of each kind stands only once both kinds were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def query(self, _: str, parameters: dict[str, Any]) -> SimpleNamespace:
+        since = parameters["since"]
+        self.asked.append(since)
+        there = [START + 60_000, *([START] if len(self.asked) > 2 else [])]
+        return SimpleNamespace(result_rows=[(at,) for at in there if at > since])
+
+    def close(self) -> None: ...
+
+
+class Ended:
+    """A process that has sent everything."""
+
+    returncode = 0
+
+    def poll(self) -> int:
+        return 0
+
+
+def test_a_sample_that_came_after_newer_ones_is_found_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine()
+    monkeypatch.setattr(latency, "connect", lambda _: engine)
+    monkeypatch.setattr(latency, "LAST_SECONDS", 0.0)
+    seen = latency._watch(ClickHouse(), Ended(), START - 1, samples=10)  # type: ignore[arg-type]
+
+    assert {name: sorted(found) for name, found in seen.items()} == {
+        "events": [START, START + 60_000],
+        "orders": [START, START + 60_000],
+    }
+    assert engine.asked[-1] == START - 1

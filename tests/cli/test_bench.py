@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streams.bench import quick
-from streams.bench.checkout import PEERS
-from streams.bench.comparison import Plan
+from streams.bench.checkout import PEERS, USUAL
+from streams.bench.testbed import Plan
 from streams.cli import app, bench
 from tests.cli.stand_ins import comparison
 
@@ -76,8 +76,18 @@ def test_workers_are_numbers(plans: list[Plan]) -> None:
 
 def test_all_peers_are_asked_for_by_name(plans: list[Plan]) -> None:
     kol("--peers")
+    kol("--peers", "--events", "20000")
+    kol()
 
-    assert plans[0].peers == tuple(peer.name for peer in PEERS)
+    assert plans[0].peers == plans[1].peers == tuple(peer.name for peer in PEERS)
+    assert [plan.events for plan in plans] == [3_000_000, 20_000, 600_000]
+    assert plans[2].peers == USUAL
+
+
+def test_the_former_name_of_an_option_is_understood(plans: list[Plan]) -> None:
+    kol("--stock-events", "1000")
+
+    assert plans[0].slow_events == 1_000
 
 
 def test_what_did_not_run_is_named(plans: list[Plan]) -> None:

@@ -4,7 +4,8 @@
 
 PYTHON is that of an environment of its own (`.venv/peers/quixstreams`): what it pins is not what we
 pin. The three topics are concatenated, whose partitions it reads by record time; an order is judged
-when it is read, and a cell is said anew with each of its events.
+when it is read, and a cell is said anew with each of its events. It ends with its window, or once
+nothing comes any more.
 """
 
 import sys
@@ -76,7 +77,8 @@ def build(bootstrap: str, partitions: int, name: str, folder: str, marks: Marks)
 
     def sound(topic: str) -> Any:  # noqa: ANN401  # it ships types, but not where this is checked
         def taken(value: bytes) -> Iterator[Event]:
-            marks.count_done(1)
+            if marks.count_done(1):
+                app.stop()
             event = read(topic, value)
             is_paid = topic == "purchases" and event is not None and event["kind"] == "paid"
             if event is not None and (is_paid or (topic != "purchases" and event.get("kol_id"))):
