@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.embedded.state_folder import StateFolder
+from streams.bench.checkout import need_client
 from streams.bench.machine import machine
 from streams.bench.ours import OURS, Tree
 from streams.bench.rounds import Rounds, measure_rounds, medians
@@ -49,6 +50,7 @@ def tree_at(folder: Path) -> Tree:
 
 def compare_trees(folder: StateFolder, plan: Plan, other: Path, on_step: OnStep) -> dict[str, Any]:
     """The report of this version and another one, measured on one stack in `folder`."""
+    need_client()
     trees = {HERE: OURS, THERE: tree_at(other)}
     on_step("compiling bytecode")
     for tree in trees.values():

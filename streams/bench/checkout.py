@@ -20,6 +20,7 @@ from streams.bench.windows import MeasureError
 
 ROOT: Final = Path(streams.__file__).parent.parent
 NO_CHECKOUT: Final = "needs a checkout: run `kol bench` of one, set up with `make setup`"
+CLIENT: Final = "confluent_kafka"  # a module
 OWN: Final = ROOT / ".venv" / "peers"  # environments of peers
 JAVA: Final = ROOT / "tests" / "bench" / "peers" / "java"
 JAVA_FLAGS: Final = (
@@ -79,7 +80,7 @@ PEERS: Final = (
         "hand_written",
         "W1 with recoverable state: confluent-kafka, msgspec, dicts",
         "tests.bench.peers.hand",
-        needs="confluent_kafka",
+        needs=CLIENT,
         judged="EXACT",
     ),
     Peer(
@@ -120,6 +121,17 @@ def peers(names: Iterable[str]) -> tuple[list[Peer], dict[str, str]]:
     why = {peer.name: peer.missing() for peer in PEERS if peer.name in wanted}
     able = [peer for peer in PEERS if why.get(peer.name) == ""]
     return able, {name: reason for name, reason in why.items() if reason}
+
+
+def need_client() -> None:
+    """Make sure that the ceiling `client` can be measured, which every comparison goes by.
+
+    Raises:
+        MeasureError: its client is not installed.
+
+    """
+    if find_spec(CLIENT) is None:
+        raise MeasureError("kol bench needs confluent-kafka: pip install 'confluent-kafka>=2.16'")
 
 
 def checked(home: Path, env: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from deploy.embedded.state_folder import StateFolder
-from streams.bench.checkout import Peer, checked, checked_peer, peers
+from streams.bench.checkout import Peer, checked, checked_peer, need_client, peers
 from streams.bench.machine import machine
 from streams.bench.messages import Messages
 from streams.bench.ours import sizes
@@ -25,7 +25,13 @@ NO_EVENTS: Final[Mapping[str, str]] = MappingProxyType({"KOL_CLICKHOUSE__EVENTS"
 
 
 def compare(folder: StateFolder, plan: Plan, on_step: OnStep) -> dict[str, Any]:
-    """The report of a comparison on a broker and an engine of its own, in `folder`."""
+    """The report of a comparison on a broker and an engine of its own, in `folder`.
+
+    Raises:
+        MeasureError: something of ours or a ceiling failed, or what we wrote is wrong.
+
+    """
+    need_client()
     with Bench(folder, plan, on_step) as bed:
         some, not_run = peers(plan.peers)
         some = [one for one in some if plan.slow_events or not one.is_slow]
@@ -36,11 +42,12 @@ def compare(folder: StateFolder, plan: Plan, on_step: OnStep) -> dict[str, Any]:
         if plan.has_eventless:
             systems[EVENTLESS] = bed.ours(plan.workers[0], NO_EVENTS)
         ceilings = {name: bed.ceiling(name) for name in plan.ceilings}
-        rounds = measure_rounds(systems | rated.measures, ceilings, plan.rounds, on_step)
+        rivals = rated.measures
+        rounds = measure_rounds(systems | rivals, ceilings, plan.rounds, on_step, rivals)
         return report(rounds, plan, bed.messages) | {
             "output": output,
             "peers": {p.name: {"work": p.work, **rated.outputs.get(p.name, {})} for p in some},
-            "not_run": not_run | rated.wrong,
+            "not_run": not_run | rated.wrong | rounds.failed,
         }
 
 
@@ -79,6 +86,8 @@ def _check_peers(bed: Bench, some: Sequence[Peer]) -> _Rated:
             found = checked_peer(peer, kafka.bootstrap, kafka.partitions, name, bed.env)
         except MeasureError as error:
             found = {"wrong": [str(error)]}
+        finally:
+            bed.forget_peer(name)
         rated.outputs[peer.name] = found
         if found["wrong"]:
             del rated.measures[peer.name]

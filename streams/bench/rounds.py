@@ -5,12 +5,12 @@ more than a tenth from its begin to its end was disturbed: it is measured again,
 """
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.bench.intervals import Interval, interval
-from streams.bench.windows import Run
+from streams.bench.windows import MeasureError, Run
 
 MOVED: Final = 0.10  # of a ceiling within a round
 COST: Final = "cpu_us_per_event"
@@ -42,12 +42,15 @@ class Rounds:
 
     kept: list[Round] = field(default_factory=list)
     repeated: list[Round] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)  # system -> why it has no figures
 
     @property
     def runs(self) -> dict[str, list[Run]]:
         """The runs of each system that count, round by round."""
         names = self.kept[0].runs if self.kept else {}
-        return {name: [one.runs[name] for one in self.kept] for name in names}
+        return {
+            name: [one.runs[name] for one in self.kept] for name in names if name not in self.failed
+        }
 
     @property
     def disturbed(self) -> int:
@@ -77,6 +80,7 @@ def measure_rounds(
     ceilings: Mapping[str, Measure],
     rounds: int,
     on_step: Callable[[str], None] = lambda _: None,
+    may_fail: Collection[str] = (),
 ) -> Rounds:
     """Measure every system once in each round.
 
@@ -85,6 +89,10 @@ def measure_rounds(
         ceilings: measured in every round, too; the first one is the one that is looked at twice.
         rounds: how many are to count; at most half as many again are measured anew.
         on_step: told what is measured.
+        may_fail: systems that are left out once they have failed; another one ends everything.
+
+    Raises:
+        MeasureError: a system failed that may not.
 
     """
     found = Rounds()
@@ -98,8 +106,15 @@ def measure_rounds(
         one = Round(seen[COST], {watched: seen})
         order = list((others | dict(systems)).items())
         for name, measure in order if number % 2 else order[::-1]:
+            if name in found.failed:
+                continue
             on_step(f"round {len(found.kept) + 1} of {rounds}: {name}")
-            one.runs[name] = measure()
+            try:
+                one.runs[name] = measure()
+            except MeasureError as error:
+                if name not in may_fail:
+                    raise
+                found.failed[name] = str(error)
         on_step(f"round {len(found.kept) + 1} of {rounds}: {watched}")
         seen = look()
         one.after = seen[COST]

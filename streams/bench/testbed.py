@@ -17,7 +17,7 @@ from streams.bench.messages import Messages
 from streams.bench.ours import Place
 from streams.bench.rounds import Measure
 from streams.bench.windows import Run, measure_child
-from streams.clients.kafka_admin import security_options
+from streams.clients.kafka_admin import kafka_admin, security_options
 from streams.operations.stack import RunningStack
 from streams.settings import Settings, environment
 
@@ -140,7 +140,11 @@ class Bench:
         numbers = count(1)
 
         def measure() -> Run:
-            return self.run_peer(peer, f"{peer.name.replace('_', '-')}-{next(numbers)}")
+            name = f"{peer.name.replace('_', '-')}-{next(numbers)}"
+            try:
+                return self.run_peer(peer, name)
+            finally:
+                self.forget_peer(name)
 
         return measure
 
@@ -161,6 +165,11 @@ class Bench:
             warm, events = LEAST_WARM, self.plan.slow_events
         words = [kafka.bootstrap, str(warm), str(events), str(kafka.partitions), name]
         return self._measure_child(peer.name, peer.command(*words))
+
+    def forget_peer(self, name: str) -> None:
+        """Delete the group and the topics of a peer's run: of a large input they are gigabytes."""
+        with kafka_admin(self.settings.kafka) as broker:
+            broker.delete_app(name, [topic for topic in broker.counts() if name in topic])
 
     def _measure_child(self, name: str, command: list[str]) -> Run:
         return measure_child(name, command, self.pids, CHILD_SECONDS, folder=ROOT, env=self.env)

@@ -7,6 +7,7 @@ of the broker and the engine at the same moments. Starting, importing and compil
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,12 @@ class Marks:
 
     def print_mark(self) -> None:
         """Print how far this process is, and what it has cost so far."""
-        mark = {"events": self.count, "wall": time.perf_counter(), "cpu": time.process_time()}
+        mark = {
+            "events": self.count,
+            "wall": time.perf_counter(),
+            "cpu": time.process_time(),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
         sys.stdout.write(f"{MARK} {json.dumps(mark)}}}\n")
         sys.stdout.flush()
 
@@ -131,7 +137,8 @@ def measure_child(
             raise MeasureError(f"{name} gave no figure (exit code {code}): {_end_of(errors)}")
     (begin, before), (end, after) = marks[0], marks[-1]
     cpu = {name: end["cpu"] - begin["cpu"], **spent(before, after)}
-    return window(round(end["events"] - begin["events"]), end["wall"] - begin["wall"], cpu, name)
+    run = window(round(end["events"] - begin["events"]), end["wall"] - begin["wall"], cpu, name)
+    return run | ({"peak_mb": round(end["peak_mb"], 1)} if "peak_mb" in end else {})
 
 
 def _end_of(file: IO[str]) -> str:

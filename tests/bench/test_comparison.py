@@ -1,19 +1,21 @@
 """What a comparison does in which order, with systems that only say they were measured."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from deploy.embedded.state_folder import StateFolder
-from streams.bench import comparison, testbed
+from streams.bench import checkout, comparison, testbed
 from streams.bench.checkout import Peer
 from streams.bench.comparison import compare
 from streams.bench.messages import Messages
 from streams.bench.ours import Place
-from streams.bench.testbed import Plan
+from streams.bench.testbed import Bench, Plan
 from streams.bench.windows import MeasureError, Run
 from streams.settings import Settings
 
@@ -61,6 +63,7 @@ def story(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(testbed, "RunningStack", Stack)
     monkeypatch.setattr(testbed, "_send", send)
     monkeypatch.setattr(testbed, "measure_child", child)
+    monkeypatch.setattr(Bench, "forget_peer", lambda _, name: found.append(("forget", name)))
     monkeypatch.setattr(Place, "reset_group", lambda _: found.append("reset"))
     monkeypatch.setattr(Place, "read_all", lambda _, total: found.append(("read", total)))
     monkeypatch.setattr(Place, "measure", measure)
@@ -83,11 +86,14 @@ def test_everything_is_checked_before_anything_is_rated(story: list[Any], tmp_pa
         "reset",
         ("read", 19_000),
         ("exact", bootstrap, "1", "19000", "4", "exact-check"),
+        ("forget", "exact-check"),
         ("client", "client", bootstrap, "5000", "9000", "4"),
         "reset",
         ("ours", 5_000, 19_000, {"broker": 7}, 1),
         ("exact", bootstrap, "5000", "9000", "4", "exact-1"),
+        ("forget", "exact-1"),
         ("slow", bootstrap, "5000", "100", "4", "slow-1"),
+        ("forget", "slow-1"),
         ("client", "client", bootstrap, "5000", "9000", "4"),
     ]
     assert found["not_run"] == {"absent": "no such"}
@@ -125,7 +131,53 @@ def test_a_peer_whose_output_is_wrong_is_not_rated(
 
     assert found["not_run"]["exact"] == "it is not rated, its output is wrong: 3 cells differ"
     assert "exact" not in found["ratios"]
-    assert not [one for one in story if one[-1] == "exact-1"]
+    assert "exact-1" not in {one[-1] for one in story}
+
+
+def test_a_peer_that_fails_later_is_named_and_the_others_are_rated(
+    story: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(peer: Peer, name: str, **_: object) -> Run:
+        if name == "exact-2":
+            raise MeasureError("out of memory")
+        return {**RUN, "peer": peer.name}
+
+    monkeypatch.setattr(Bench, "run_peer", lambda _, *words, **more: fail(*words, **more))
+    found = compare(StateFolder(tmp_path), replace(SMALL, rounds=3), lambda _: None)
+
+    assert story
+    assert found["not_run"] == {"absent": "no such", "exact": "out of memory"}
+    assert found["ratios"].keys() == {"client", "slow"}
+    assert len(found["runs"]["slow"]) == 3
+
+
+def test_what_a_peer_left_behind_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[Any] = []
+    topics = ["clickstream", "peer-1-output", "peer-1-users-changelog", "peer-2-output"]
+
+    @contextmanager
+    def admin(_: object) -> Iterator[Any]:
+        yield SimpleNamespace(
+            counts=lambda: dict.fromkeys(topics, 4), delete_app=lambda *what: gone.append(what)
+        )
+
+    monkeypatch.setattr(testbed, "RunningStack", Stack)
+    monkeypatch.setattr(testbed, "kafka_admin", admin)
+    Bench(StateFolder(tmp_path), SMALL, lambda _: None).forget_peer("peer-1")
+
+    assert gone == [("peer-1", ["peer-1-output", "peer-1-users-changelog"])]
+
+
+def test_without_the_client_it_is_named(
+    story: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkout, "find_spec", lambda _: None)
+    with pytest.raises(MeasureError, match="needs confluent-kafka: pip install"):
+        compare(StateFolder(tmp_path), SMALL, lambda _: None)
+
+    assert not story
 
 
 def test_nothing_is_rated_where_our_output_is_wrong(

@@ -184,4 +184,4 @@ def test_a_peer_that_is_killed_goes_on_from_its_last_commit(bootstrap: str) -> N
 @pytest.mark.integration
 def test_a_topic_without_brokers_is_an_error() -> None:
     with pytest.raises(KafkaException):
-        list(everything("127.0.0.1:1", "none", 1))
+        list(everything("127.0.0.1:1", "none", 1, seconds=0.2))

@@ -130,6 +130,20 @@ def test_it_is_not_measured_again_for_ever() -> None:
     assert found.disturbed == 4
 
 
+def test_who_may_not_fail_ends_everything() -> None:
+    def fail() -> Run:
+        raise MeasureError("the worker ended")
+
+    with pytest.raises(MeasureError):
+        measure_rounds({"ours": fail}, {"c": costs(1.0)}, 2)
+
+    found = measure_rounds(
+        {"ours": costs(1.0), "peer": fail}, {"c": costs(1.0)}, 2, may_fail=["peer"]
+    )
+    assert found.failed == {"peer": "the worker ended"}
+    assert found.runs.keys() == {"c", "ours"}
+
+
 def test_a_ratio_is_one_of_runs_of_the_same_round() -> None:
     found = measure_rounds(
         {"a": costs(1.0, 10.0, 4.0), "b": costs(2.0, 20.0, 8.0)}, {"c": costs(1.0)}, 3

@@ -14,8 +14,15 @@ NO_COORDINATOR = {  # yet
 }
 
 
-def everything(bootstrap: str, topic: str, partitions: int) -> Iterator[tuple[int, bytes]]:
-    """Partition and value of every committed message, in the order of each partition."""
+def everything(
+    bootstrap: str, topic: str, partitions: int, seconds: float = 10.0
+) -> Iterator[tuple[int, bytes]]:
+    """Partition and value of every committed message, in the order of each partition.
+
+    Raises:
+        KafkaException: no broker answers within `seconds`.
+
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -26,7 +33,7 @@ def everything(bootstrap: str, topic: str, partitions: int) -> Iterator[tuple[in
         }
     )
     places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)]
-    ends = {at.partition: consumer.get_watermark_offsets(at, timeout=10.0)[1] for at in places}
+    ends = {at.partition: consumer.get_watermark_offsets(at, timeout=seconds)[1] for at in places}
     left = {number for number, end in ends.items() if end}
     consumer.assign(places)
     idle = 0
