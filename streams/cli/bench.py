@@ -13,11 +13,13 @@ from deploy.embedded.state_folder import StateFolder
 from streams.cli.options import FAILED, Json
 from streams.cli.screen import out, print_failure, print_json, progress
 
+if TYPE_CHECKING:
+    from streams.bench.testbed import Plan
+
 EVENTS: Final = 600_000
 WITH_PEERS: Final = 3_000_000  # Java compiles what it runs often: it needs to warm up
 
-if TYPE_CHECKING:
-    from streams.bench.testbed import Plan
+Report = dict[str, Any]
 
 
 def bench(
@@ -78,6 +80,8 @@ def bench(
     that share the partitions. `--against` compares this version with another one instead,
     `--latency` measures how long it takes until a query sees the row of a message.
     """
+    if page and (restore or latency or against or quick):
+        raise typer.BadParameter("only a comparison with others has plots", param_hint="--page")
     if restore:
         _show(_measure_restores(restore), _print_restores, as_json=as_json)
     elif latency:
@@ -121,26 +125,41 @@ def _with_all_peers(plan: "Plan") -> "Plan":
     return replace(plan, peers=tuple(peer.name for peer in PEERS))
 
 
-def _compare(plan: "Plan") -> dict[str, Any]:
+def _compare(plan: "Plan") -> Report:
     from streams.bench.comparison import compare
 
-    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
-        task = bar.add_task("starting broker and engine", total=None)
-        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        return compare(StateFolder(name), plan, on_step)
+    return _in_a_folder(lambda folder, on_step: compare(StateFolder(folder), plan, on_step))
 
 
-def _compare_trees(plan: "Plan", other: Path) -> dict[str, Any]:
+def _compare_trees(plan: "Plan", other: Path) -> Report:
     from streams.bench.against import compare_trees
 
+    return _in_a_folder(
+        lambda folder, on_step: compare_trees(StateFolder(folder), plan, other, on_step)
+    )
+
+
+def _measure_latency(rate: int) -> Report:
+    from streams.bench.latency import measure_latency
+
+    return _in_a_folder(lambda folder, on_step: measure_latency(StateFolder(folder), rate, on_step))
+
+
+def _measure_restores(users: int) -> Report:
+    from streams.bench.restoring import measure_on_own_broker
+
+    return _in_a_folder(lambda folder, on_step: measure_on_own_broker(folder, users, on_step))
+
+
+def _in_a_folder(measure: Callable[[Path, Callable[[str], None]], Report]) -> Report:
+    """The report of what is measured in a folder that is deleted then; its steps are shown."""
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker and engine", total=None)
-        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        return compare_trees(StateFolder(name), plan, other, on_step)
+        return measure(Path(name), lambda step: bar.update(task, description=step))
 
 
 def _be_quick(*, store: bool, oracle: bool, as_json: bool) -> None:
-    """Measure a few events; fail if the ratio to the client's cost is twice too high."""
+    """Measure a few events; fail if the ratio to the client's cost is too high twice."""
     from streams.bench import quick
     from streams.bench.testbed import Plan
 
@@ -170,13 +189,13 @@ def _be_quick(*, store: bool, oracle: bool, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _write_page(report: dict[str, Any], file: Path) -> None:
+def _write_page(report: Report, file: Path) -> None:
     from streams.bench.page import page
 
     file.write_text(page(report), encoding="utf-8")
 
 
-def _show(report: dict[str, Any], show: Callable[[dict[str, Any]], None], *, as_json: bool) -> None:
+def _show(report: Report, show: Callable[[Report], None], *, as_json: bool) -> None:
     """Print a report, for machines or by what shows it to a person."""
     if as_json:
         print_json(report)
@@ -184,25 +203,7 @@ def _show(report: dict[str, Any], show: Callable[[dict[str, Any]], None], *, as_
         show(report)
 
 
-def _measure_restores(users: int) -> dict[str, Any]:
-    from streams.bench.restoring import measure_on_own_broker
-
-    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
-        task = bar.add_task("starting broker", total=None)
-        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        return measure_on_own_broker(Path(name), users, on_step)
-
-
-def _measure_latency(rate: int) -> dict[str, Any]:
-    from streams.bench.latency import measure_latency
-
-    with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
-        task = bar.add_task("starting broker and engine", total=None)
-        on_step = lambda what: bar.update(task, description=what)  # noqa: E731  # of the bar only
-        return measure_latency(StateFolder(name), rate, on_step)
-
-
-def _print_latency(report: dict[str, Any]) -> None:
+def _print_latency(report: Report) -> None:
     table = Table("profile", "rows of", "p50 ms", "p95", "p99", "p99.9", "max", "samples")
     for profile, found in report["profiles"].items():
         for what in ("events", "orders"):
@@ -217,7 +218,7 @@ def _print_latency(report: dict[str, Any]) -> None:
     )
 
 
-def _print_restores(report: dict[str, Any]) -> None:
+def _print_restores(report: Report) -> None:
     table = Table("", "held MB", "written MB", "copy ms", "of a core", "topic MB", "restore s")
     for side in ("user", "kol"):
         first, later, compacted = (report[side][when] for when in ("first", "later", "compacted"))
@@ -231,7 +232,7 @@ def _print_restores(report: dict[str, Any]) -> None:
     )
 
 
-def _snapshot_columns(side: dict[str, Any]) -> tuple[str, ...]:
+def _snapshot_columns(side: Report) -> tuple[str, ...]:
     written, copy = side["written_mb"], side["copy_ms"]
     return (
         f"{side['held_mb']:,}",
@@ -241,12 +242,12 @@ def _snapshot_columns(side: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _restore_columns(side: dict[str, Any]) -> tuple[str, ...]:
+def _restore_columns(side: Report) -> tuple[str, ...]:
     seconds = side["restore"]["seconds"]
     return f"{side['topic_mb']:,}", f"{seconds['p50']:.2f}–{seconds['max']:.2f}"
 
 
-def _print_comparison(report: dict[str, Any]) -> None:
+def _print_comparison(report: Report) -> None:
     from streams.bench.page import checked_text, not_run_lines, peer_lines
 
     first = report["first"]
@@ -277,7 +278,7 @@ def _interval(found: dict[str, float]) -> str:
     return f"{found['median']:.2f} ({found['low']:.2f}–{found['high']:.2f})"
 
 
-def _print_quick(report: dict[str, Any]) -> None:
+def _print_quick(report: Report) -> None:
     from streams.bench.page import checked_text
 
     out.print(checked_text(report))
@@ -286,7 +287,7 @@ def _print_quick(report: dict[str, Any]) -> None:
     _print_conditions(report)
 
 
-def _print_trees(report: dict[str, Any]) -> None:
+def _print_trees(report: Report) -> None:
     table = Table("", "CPU µs/event", "events/s")
     for name, where in (("this", "this version"), ("that", report["against"])):
         cost, speed = report["cpu_us_per_event"][name], report["events_per_second"][name]
@@ -300,7 +301,7 @@ def _print_trees(report: dict[str, Any]) -> None:
     _print_conditions(report)
 
 
-def _print_conditions(report: dict[str, Any]) -> None:
+def _print_conditions(report: Report) -> None:
     """Print what was measured, and on what."""
     machine, made = report["machine"], report["input"]
     out.print(

@@ -93,3 +93,12 @@ def test_the_former_name_of_an_option_is_understood(plans: list[Plan]) -> None:
 def test_what_did_not_run_is_named(plans: list[Plan]) -> None:
     assert "text did not run: text" in kol().stdout
     assert plans
+
+
+def test_what_has_no_plots_refuses_a_page(plans: list[Plan]) -> None:
+    for words in (["--quick"], ["--latency", "10"], ["--against", "."], ["--restore", "1"]):
+        result = kol(*words, "--page", "page.html")
+
+        assert result.exit_code == 2
+        assert "only a comparison with others has plots" in result.stderr
+    assert not plans
