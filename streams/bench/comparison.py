@@ -19,6 +19,7 @@ from streams.bench.ours import sizes
 from streams.bench.rounds import Measure, Rounds, measure_rounds, medians
 from streams.bench.testbed import CHECKED, Bench, OnStep, Plan
 from streams.bench.windows import MeasureError, Run
+from streams.core.kernels import USED
 
 EVENTLESS: Final = "ours, no event rows"
 NO_EVENTS: Final[Mapping[str, str]] = MappingProxyType({"KOL_CLICKHOUSE__EVENTS": "false"})
@@ -119,7 +120,7 @@ def report(rounds: Rounds, plan: Plan, messages: Messages) -> dict[str, Any]:
             "sha256": messages.sha256,
         },
         "machine": machine() | {"load": [round(load, 2) for load in os.getloadavg()]},
-        "path": "python",
+        "path": "compiled" if USED else "readable",
     }
 
 

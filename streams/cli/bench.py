@@ -174,7 +174,7 @@ def _be_quick(*, store: bool, oracle: bool, as_json: bool) -> None:
     report = _compare(plan)
     if store:
         quick.store(report)
-    stored = quick.stored_ratio()
+    stored = quick.stored_ratio(report["path"])
     if quick.is_slower(quick.ratio_of(report), stored):  # a busy machine may say so once
         report = min(report, _compare(plan), key=quick.ratio_of)
     ratio = quick.ratio_of(report)

@@ -1,6 +1,5 @@
 """Rounds, windows, intervals and the input of `kol bench`, without a broker."""
 
-import json
 import os
 import sys
 import time
@@ -259,23 +258,30 @@ def test_a_stored_ratio_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "quick.json"
     report = {
         "ratios": {"client": {"median": 0.2}},
+        "path": "compiled",
         "rounds": 3,
         "input": {"events": 1, "sha256": "x"},
         "machine": {"cores": 2, "cpu": "c", "python": "3"},
     }
 
     quick.store(report, file)
+    quick.store(report | {"path": "readable", "ratios": {"client": {"median": 0.1}}}, file)
 
-    assert quick.stored_ratio(file) == 5.0
+    assert quick.stored_ratio("compiled", file) == 5.0
+    assert quick.stored_ratio("readable", file) == 10.0
 
 
 def test_without_a_stored_ratio_a_sentence_says_so(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"readable": {"ours_by_client": 5}}')
+
     with pytest.raises(quick.SlowerError, match="no ratio is stored"):
-        quick.stored_ratio(tmp_path / "quick.json")
+        quick.stored_ratio("readable", tmp_path / "quick.json")
+    with pytest.raises(quick.SlowerError, match="of the compiled path"):
+        quick.stored_ratio("compiled", tmp_path / "other.json")
 
 
 def test_the_stored_ratio_of_the_repository_is_one() -> None:
-    assert json.loads(quick.STORED.read_text())["ours_by_client"] > 1
+    assert all(quick.stored_ratio(path) > 1 for path in ("compiled", "readable"))
 
 
 # ---------------------------------------------------------------- the page

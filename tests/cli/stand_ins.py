@@ -184,6 +184,7 @@ def comparison(text: str) -> dict[str, Any]:
         "peers": {text: {"work": text}},
         "not_run": {text: text},
         "input": {"events": 1, "sha256": text},
+        "path": "compiled",
         "machine": {"cores": 1, "cpu": text, "python": text},
     }
 

@@ -28,7 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Reports that are given one after the other; the ratio that is stored is 4."""
     left: list[dict[str, Any]] = []
     monkeypatch.setattr(bench, "_compare", lambda _: left.pop(0))
-    monkeypatch.setattr(quick, "stored_ratio", lambda: STORED)
+    monkeypatch.setattr(quick, "stored_ratio", lambda _: STORED)
     return left
 
 
