@@ -22,7 +22,7 @@ supervisor = stack.supervisor
 class Supervised:
     """A supervisor that runs nothing."""
 
-    def __init__(self, home: StateFolder, *_: object) -> None:
+    def __init__(self, home: StateFolder, *_: object, **__: object) -> None:
         self._home = home
 
     def run(self) -> None:
