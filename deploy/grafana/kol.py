@@ -71,6 +71,7 @@ DIMENSIONS: Final = {
     "B": Text("benevolence", "善意"),
     "O": Text("outcome", "效果"),
 }
+MOST_ORDERS: Final = 100
 KOL: Final = f"kol_id = {one('kol')}"
 
 
@@ -401,10 +402,11 @@ CREDIT = f"""
 def orders(say: Say) -> AnyPanel:
     """The newest orders that the model credits to the KOL."""
     about = Text(
-        "The 100 newest orders of the period that the model chosen credits to the KOL at least in "
-        "part, from v_order_credit, to the cent. What was given back is the part of the credit "
-        "alone. Why, with every touch and model: run the command of the last column.",
-        "时段内所选模型至少部分归给该 KOL 的最新 100 个订单，来自 v_order_credit，精确到分。"
+        f"The {MOST_ORDERS} newest orders of the period that the model chosen credits to the KOL "
+        "at least in part, from v_order_credit, to the cent. What was given back is the part of "
+        "the credit alone. Why, with every touch and model: run the command of the last column.",
+        f"时段内所选模型至少部分归给该 KOL 的最新 {MOST_ORDERS} 个订单，来自 v_order_credit，"
+        "精确到分。"
         "“其中退款”只是归因金额中的退款部分。"
         "想知道原因（全部触点与各模型），请运行最后一列的命令。",
     )
@@ -450,6 +452,14 @@ _EXPLAIN = (  # nothing where a terminal or `kol` would read more in the id than
     "if(match(order_id, '^-|\\\\p{Cc}'), '–',"
     f" concat('kol explain order ', {as_argument('order_id')}))"
 )
+_OF_MODEL = f"model = '${{model:raw}}' AND $__timeFilter_ms(ordered_at) AND {orders_chosen()}"
+_NEWEST = f"""(
+            SELECT ordered_at
+            FROM v_order_credit
+            WHERE {_OF_MODEL} AND {KOL}
+            ORDER BY ordered_at DESC
+            LIMIT {MOST_ORDERS}
+        )"""  # found by few columns; the others are read of these times alone
 ORDERS = f"""
     WITH {orders_given()}
     SELECT ordered_at, order_id, brand_id AS brand, channel, {money("paid_cents")} AS paid,
@@ -462,11 +472,11 @@ ORDERS = f"""
             sumIf(credit_cents, {KOL}) AS credited,
             sumIf(refunded_cents, {KOL}) AS returned
         FROM v_order_credit
-        WHERE model = '${{model:raw}}' AND $__timeFilter_ms(ordered_at) AND {orders_chosen()}
+        WHERE {_OF_MODEL} AND ordered_at IN {_NEWEST}
         GROUP BY ordered_at, order_id, user_hash, brand_id, channel
         HAVING countIf({KOL}) > 0
         ORDER BY ordered_at DESC
-        LIMIT 100
+        LIMIT {MOST_ORDERS}
     )
     ORDER BY ordered_at DESC
 """
