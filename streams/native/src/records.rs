@@ -23,6 +23,9 @@ pub struct Batch {
 
 type Refused = &'static str;
 
+/// Bytes of a record without key, value and headers: its length, attributes, five numbers.
+const LEAST: usize = 7;
+
 struct Reader<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -72,7 +75,7 @@ impl Reader<'_> {
 
 /// The records in these bytes, all of them and nothing else.
 pub fn records(bytes: &[u8], batch: &Batch) -> Result<Records, Refused> {
-    let room = batch.count.min(bytes.len()); // a count may lie
+    let room = batch.count.min(bytes.len() / LEAST); // a count may lie
     let mut found = Records {
         keys: Vec::with_capacity(room),
         values: Vec::with_capacity(room),
