@@ -38,7 +38,7 @@ Coverage = Mapping[str, Reach]  # partition -> how much of it
 class Cursor:
     """Up to where roll-ups of a source are true, as the last turn that wrote it left it."""
 
-    table_id: str  # of the source: one restored from a backup numbers its inserts anew
+    of: str  # UUID of the source, as one restored numbers its inserts anew; its roll-ups
     coverage: Coverage
     zone: str  # of the days
     hours_from: int  # seconds: hours from this one on are kept

@@ -128,10 +128,10 @@ class RollUps:
             recent, days = (cursors.get((source, scope), NOTHING) for scope in (RECENT, DAYS))
             if self._zone not in {recent.zone, days.zone}:
                 self._check_zone()
-            table = table_ids[source]
-            if table != recent.table_id or table != days.table_id:
-                recent = days = NOTHING  # the table was made anew
-            found = Cursor(table, coverages[source], self._zone, _hours_from(now_ms), now_ms)
+            of = _of(source, table_ids[source])
+            if of != recent.of or of != days.of:
+                recent = days = NOTHING
+            found = Cursor(of, coverages[source], self._zone, _hours_from(now_ms), now_ms)
             turn = _SourceTurn(self._store, dirt, source, version.number, report)
             with failures.kept():
                 turn.run(recent, days, found, from_day=from_day, at_once=at_once)
@@ -276,6 +276,14 @@ class _SourceTurn:
             self._store.run(sql, {})
         day = (hours_from - DAY) // DAY * DAY
         self._store.run(OLD_FLOORS, {"tables": hourly, "first": day})
+
+
+def _of(source: str, table_id: str) -> str:
+    """What a cursor is of: a table that was made anew is another one, and so are other roll-ups.
+
+    A trainer of a former version that still writes its cursors says nothing of a new roll-up.
+    """
+    return " ".join([table_id, *(rollup.table for rollup in of_source(source))])
 
 
 def _check_is_newest(version: Version, noted: int) -> None:

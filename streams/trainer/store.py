@@ -138,7 +138,7 @@ class Store:
         given = {
             "source": source,
             "scope": scope,
-            "table_id": cursor.table_id,
+            "table_id": cursor.of,
             "partitions": list(reached),
             "blocks": [reach.block for reach in reached.values()],
             "mutations": [reach.mutation for reach in reached.values()],

@@ -158,6 +158,25 @@ def test_a_table_that_was_restored_numbers_its_inserts_anew_and_is_added_up_whol
     assert differences(shop, ZONE) == {}
 
 
+def test_a_roll_up_that_a_former_trainer_did_not_know_is_added_up_whole(
+    shop: Shop, trainers: Trainers
+) -> None:
+    """Also where that trainer wrote its cursors after the tables of the new version were made."""
+    holder = trainers.holder()
+    shop.state(*(replace(shop.new(NOW - n * 9 * DAY), currency=SHOP) for n in range(5)))
+    trainers.turn(holder)
+    for statement in (
+        "TRUNCATE TABLE place_credit_1d",
+        "ALTER TABLE rollup_floor DELETE WHERE target = 'place_credit_1d'",
+        "ALTER TABLE rollup_cursor UPDATE table_id = splitByChar(' ', table_id)[1] WHERE 1",
+    ):
+        shop.client.command(statement, settings={"mutations_sync": 2})
+
+    trainers.turn(holder, at_once=False)
+
+    assert differences(shop, ZONE) == {}
+
+
 def test_the_first_insert_of_a_month_has_the_number_0_on_replicas(client: Client) -> None:
     row = "SELECT '202602_0_0_0' AS _part, '202602' AS _partition_id, toUInt64(0) AS _block_number"
     given = {"partitions": ["202601"], "blocks": [7]}
