@@ -231,7 +231,7 @@ class Worker(_Part):
     state_ms: int = Field(
         200,
         ge=10,
-        description="Milliseconds between flushes of orders and cells; up to 500 under load.",
+        description="Milliseconds between flushes of orders and cells; up to 500 when behind.",
     )
     score_ms: int = Field(500, ge=10, description="Milliseconds between flushes of scores.")
     events_ms: int = Field(

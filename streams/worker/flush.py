@@ -26,7 +26,8 @@ from streams.worker.telemetry import Telemetry
 from streams.worker.unacknowledged import Unacknowledged
 
 DRAIN_SECONDS = 8.0  # for the last flush and snapshot before partitions go
-SHARE = 0.1  # of the loop that putting flushes of a side together may take, as long as
+LATE_SECONDS = 1.0  # after its append a message is late anyway: reading is behind. Then flushes of
+SHARE = 0.1  # a side may take so much of the loop, as long as
 LONGEST_SECONDS = 0.5  # no row waits longer for the next one
 
 Captured = tuple[Lane, PendingSnapshot, Awaitable[None] | None]  # and what it waits for
@@ -72,13 +73,13 @@ class FlushLoop:
         """Write what changed; then start the snapshots that are due, or all with `snapshot`.
 
         Returns:
-            Seconds to leave the loop to others: under load a flush costs more, and a later one
-            says of an order once what two had said of it.
+            Seconds to leave the loop to others, where reading is behind: a later flush says of
+            an order once what two had said of it.
 
         """
         async with self._turn[side]:
             now, lanes = self._lanes.clock(), self._lanes.unmuted(side)
-            self._collect(side, lanes, now)
+            is_late = self._collect(side, lanes, now) > LATE_SECONDS
             spent = self._lanes.clock() - now
             captured = await self._send(side, lanes, now, snapshot=snapshot)
             for lane, pending, written in captured:
@@ -86,7 +87,7 @@ class FlushLoop:
             for lane in lanes:
                 lane.prune(self._lanes.clock())
         self._backpressure.update()
-        return min(spent / SHARE, LONGEST_SECONDS)
+        return min(spent / SHARE, LONGEST_SECONDS) if is_late else 0.0
 
     async def flush_events(self, *, at_once: bool = False) -> None:
         """Write the rows of `event` that wait, if they are due, or with `at_once` all the same."""
@@ -106,8 +107,8 @@ class FlushLoop:
             events.acknowledge()
         self._backpressure.update()
 
-    def _collect(self, side: Side, lanes: Sequence[Lane], now: float) -> None:
-        """Add what changed to what is pending."""
+    def _collect(self, side: Side, lanes: Sequence[Lane], now: float) -> float:
+        """Add what changed to what is pending; gives the age of the newest message, seconds."""
         try:
             flush = self._put_together(collect_changes(self._lanes, side, lanes, now))
             unacknowledged = Unacknowledged.total(lane.take_unacknowledged() for lane in lanes)
@@ -116,6 +117,7 @@ class FlushLoop:
             raise
         if flush or unacknowledged.appended_at:
             self._pending.add(side, PendingFlush(flush, unacknowledged))
+        return self._telemetry.age(unacknowledged.appended_at)
 
     def _put_together(self, changes: Sequence[LaneChanges]) -> Flush:
         sources = [one.source for one in changes if one.source is not None]

@@ -211,6 +211,11 @@ class Telemetry(MetricSet):
             elapsed_ms = self._now_ms() - np.concatenate(appended_at)
             self.latencies.add(np.maximum(elapsed_ms, 0) / 1000, np.concatenate(messages))
 
+    def age(self, appended_at: Sequence[NDArray[np.int64]]) -> float:
+        """Seconds since the newest of these moments, ascending each; 0 where there are none."""
+        newest = [int(some[-1]) for some in appended_at if len(some)]
+        return (self._now_ms() - max(newest)) / 1000 if newest else 0.0
+
     def observe_trust(self, acknowledged: Sequence[Rows]) -> None:
         """Add the trust in rows of scores."""
         for rows in acknowledged:

@@ -175,12 +175,17 @@ async def test_the_wait_from_append_to_row_is_counted_once_a_message() -> None:
     assert int(np.sum(world.telemetry.latencies.counts)) == 2
 
 
-@pytest.mark.parametrize(("spent", "alone"), [(0.0, 0.0), (0.02, 0.2), (0.2, 0.5)])
-async def test_the_loop_is_left_alone_ten_times_as_long_as_a_flush_took_it(
-    spent: float, alone: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("age_ms", "spent", "alone"),
+    [(0, 0.2, 0.0), (1_000, 0.2, 0.0), (1_001, 0.0, 0.0), (1_001, 0.02, 0.2), (1_001, 0.2, 0.5)],
+)
+async def test_where_reading_is_behind_the_loop_is_left_alone_ten_times_as_long_as_a_flush_took_it(
+    age_ms: int, spent: float, alone: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a second at the most: so long a row may wait for the next flush."""
     world = World(begun_at=-LONG)
+    await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
+    monkeypatch.setattr(world.telemetry, "_now_ms", lambda: NOW + age_ms)
     collect = changes.collect_changes
 
     def slowly(
