@@ -137,7 +137,8 @@ class Workers:
     def __enter__(self) -> Self:
         with self._place.log.open("ab") as log:
             for port in self._ports:
-                own = {"KOL_WORKER__PORT": str(port)}  # without a name: it leaves the group
+                # without a name: there may be several, and each leaves the group when it stops
+                own = {"KOL_WORKER__PORT": str(port), "KOL_WORKER__NAME": ""}
                 self._processes.append(
                     subprocess.Popen(
                         self._tree.command("worker"),
