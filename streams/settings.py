@@ -231,11 +231,14 @@ class Worker(_Part):
     state_ms: int = Field(
         200,
         ge=10,
-        description="Milliseconds between flushes of orders and cells; up to 500 when behind.",
+        description="Milliseconds between flushes of orders; of cells too, but at least 200; both "
+        "up to 500 when behind.",
     )
     score_ms: int = Field(500, ge=10, description="Milliseconds between flushes of scores.")
     events_ms: int = Field(
-        1_000, ge=10, description="Milliseconds between flushes of rows of `event`."
+        300,
+        ge=10,
+        description="Milliseconds between flushes of rows of `event`; at least 1000 when behind.",
     )
     snapshot_seconds: float = Field(
         5.0, ge=0.2, description="Seconds between snapshots of a partition."

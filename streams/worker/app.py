@@ -46,7 +46,7 @@ from streams.worker.snapshotting import Release
 from streams.worker.user_lane import SKEW_MS, InputEnd
 
 TICK_SECONDS = 1.0
-EVENTS_SECONDS = 0.1  # from one look whether rows of `event` are due to the next
+EVENTS_SECONDS = 0.05  # from one look whether rows of `event` are due to the next
 METADATA_SECONDS = 5.0  # a topic that gets more partitions is noticed within this
 STOP_SECONDS = 6.0  # for the last flush and snapshot at a stop; `shutdown` bounds all
 GIVE_UP_SECONDS = 60.0  # numbered values that no record asks for any more leave memory
@@ -157,7 +157,7 @@ def add_loops(
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def flush_user_side() -> None:
-        await repeat(app, worker.state_ms / 1000, lambda: flush_loop.flush(Side.USER))
+        await repeat(app, worker.state_ms / 1000, flush_loop.flush_user_side)
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def flush_kol_side() -> None:

@@ -8,7 +8,7 @@ from schemas.rows import Rows
 from schemas.version import epoch_and_life
 from streams.core.sides import Side
 from streams.core.user.rows import ChangedCells
-from streams.core.user.updates import collect_updates
+from streams.core.user.updates import collect_orders, collect_updates
 from streams.worker.kol_lane import KolLane
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane
@@ -51,6 +51,13 @@ def user_changes(lane: UserLane, now: float) -> LaneChanges:
     updates = collect_updates(lane.memory)
     lane.is_dirty |= bool(updates.rows)  # what waited to be said does not any more
     return LaneChanges(updates.rows, updates.letters, _source(lane, updates.cells, now))
+
+
+def order_changes(lane: UserLane) -> list[Rows]:
+    """The rows of orders that a partition of the user side adds to a flush of nothing else."""
+    rows = collect_orders(lane.memory)
+    lane.is_dirty |= bool(rows)  # as above
+    return rows
 
 
 def kol_changes(lane: KolLane) -> LaneChanges:

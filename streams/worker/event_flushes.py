@@ -1,8 +1,9 @@
 """Rows of `event` on their way: taken from all lanes at once, kept until they are acknowledged.
 
-They leave in flushes of their own, every second or so, beside those of orders and cells: the
-engine pays for an insert, and nobody waits for these rows. Nothing of a batch is durable before
-its rows are acknowledged: a snapshot waits for the flush that has all that was folded before it.
+They leave in flushes of their own, beside those of orders and cells. The engine pays for each
+insert: where reading is behind, and nobody waits for these rows, it is one a second or so.
+Nothing of a batch is durable before its rows are acknowledged: a snapshot waits for the flush
+that has all that was folded before it.
 
 Being mute does not concern them: a row says the same whoever states it, and when.
 """
@@ -18,6 +19,7 @@ from streams.worker.lanes import IDLE_SECONDS
 from streams.worker.user_lane import UserLane
 
 MANY = 1 << 16  # rows that wait: they leave before their time
+BEHIND_SECONDS = 1.0  # the least from one flush to the next where reading is behind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +48,7 @@ class EventFlushes:
 
     """
 
-    def __init__(self, every_s: float = 1.0) -> None:
+    def __init__(self, every_s: float = 0.3) -> None:
         self._every_s = every_s
         self._taken = 0  # number of the last flush
         self._taken_at = 0.0
@@ -60,13 +62,14 @@ class EventFlushes:
         parts += [(len(flush.rows), flush.bytes) for flush in self._pending]
         return sum(rows for rows, _ in parts), sum(size for _, size in parts)
 
-    def are_due(self, lanes: Iterable[UserLane], now: float) -> bool:
+    def are_due(self, lanes: Iterable[UserLane], now: float, *, is_behind: bool = False) -> bool:
         """Whether rows are to leave: it is time, many wait, or no more are to come for now."""
         if self._pending:
             return True
+        every_s = max(self._every_s, BEHIND_SECONDS) if is_behind else self._every_s
         filled = [lane for lane in lanes if lane.memory.waiting_events]
         return bool(filled or self._awaited) and (
-            now - self._taken_at >= self._every_s
+            now - self._taken_at >= every_s
             or sum(lane.memory.waiting_events for lane in filled) >= MANY
             or all(now - lane.idle_since >= IDLE_SECONDS for lane in filled)
         )

@@ -1,11 +1,15 @@
 """The main loop: write changed rows every 200 ms, start due snapshots, prune memory.
 
+Where orders leave more often, they do so alone: each insert costs the engine much, and nobody
+waits for cells and counters, or for a snapshot, for less than that.
+
 A flush collects what changed in all lanes of a side, waits until every row, block and dead
 letter of it is acknowledged, and only then starts the snapshots that were copied at the same
 moment. What could not be sent stays pending and goes first in the next flush: rows carry
 versions, so writing them twice or late is harmless.
 
-Rows of `event` leave beside them, each second or so; a snapshot waits for those before it, too.
+Rows of `event` leave beside them, in flushes of their own; a snapshot waits for those before it,
+too.
 """
 
 import asyncio
@@ -15,7 +19,7 @@ from collections.abc import Awaitable, Collection, Sequence
 
 from streams.core.sides import Side
 from streams.worker.backpressure import Backpressure
-from streams.worker.changes import LaneChanges, collect_changes
+from streams.worker.changes import LaneChanges, collect_changes, order_changes
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane, PendingSnapshot
 from streams.worker.outgoing import Flush, blocks, by_table
@@ -29,6 +33,7 @@ DRAIN_SECONDS = 8.0  # for the last flush and snapshot before partitions go
 LATE_SECONDS = 1.0  # after its append a message is late anyway: reading is behind. Then flushes of
 SHARE = 0.1  # a side may take so much of the loop, as long as
 LONGEST_SECONDS = 0.5  # no row waits longer for the next one
+CELLS_SECONDS = 0.2  # the least between two flushes of more than orders
 
 Captured = tuple[Lane, PendingSnapshot, Awaitable[None] | None]  # and what it waits for
 
@@ -68,6 +73,22 @@ class FlushLoop:
         self._turn = {side: asyncio.Lock() for side in Side}
         self._events_turn = asyncio.Lock()
         self._announced: dict[int, int | None] = {}  # watermarks that the KOL side has been sent
+        self._cells_at = -CELLS_SECONDS  # when the last flush of more than orders began
+        self._is_behind = False  # reading was, by that flush
+
+    async def flush_user_side(self) -> float:
+        """Write the orders that changed, and all else with them five times a second at the most.
+
+        Returns:
+            As `flush`.
+
+        """
+        if self._lanes.clock() - self._cells_at >= CELLS_SECONDS:
+            return await self.flush(Side.USER)
+        async with self._turn[Side.USER]:
+            self._collect_orders()
+            await self._send_pending(Side.USER)
+        return 0.0
 
     async def flush(self, side: Side, *, snapshot: bool = False) -> float:
         """Write what changed; then start the snapshots that are due, or all with `snapshot`.
@@ -80,6 +101,8 @@ class FlushLoop:
         async with self._turn[side]:
             now, lanes = self._lanes.clock(), self._lanes.unmuted(side)
             is_late = self._collect(side, lanes, now) > LATE_SECONDS
+            if side is Side.USER:
+                self._cells_at, self._is_behind = now, is_late
             spent = self._lanes.clock() - now
             captured = await self._send(side, lanes, now, snapshot=snapshot)
             for lane, pending, written in captured:
@@ -94,7 +117,7 @@ class FlushLoop:
         events = self._pending.events
         async with self._events_turn:
             now, lanes = self._lanes.clock(), list(self._lanes.user.values())
-            if not (at_once or events.are_due(lanes, now)):
+            if not (at_once or events.are_due(lanes, now, is_behind=self._is_behind)):
                 return
             try:
                 events.take(lanes, now)
@@ -106,6 +129,17 @@ class FlushLoop:
                 events.acknowledge(flush)
             events.acknowledge()
         self._backpressure.update()
+
+    def _collect_orders(self) -> None:
+        """Add the orders that changed to what is pending; their messages stay unacknowledged."""
+        lanes = [self._lanes.user[lane.partition] for lane in self._lanes.unmuted(Side.USER)]
+        try:
+            rows = by_table([rows for lane in lanes for rows in order_changes(lane)])
+        except Exception as error:
+            self._lanes.abandon(error)  # as below
+            raise
+        if rows:
+            self._pending.add(Side.USER, PendingFlush(Flush(rows), Unacknowledged()))
 
     def _collect(self, side: Side, lanes: Sequence[Lane], now: float) -> float:
         """Add what changed to what is pending; gives the age of the newest message, seconds."""

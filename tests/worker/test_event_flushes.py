@@ -59,6 +59,24 @@ async def test_they_leave_earlier_where_no_more_are_to_come() -> None:
     assert world.outputs.events == ["event"]
 
 
+async def test_where_reading_is_behind_they_leave_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for them then, and each insert costs the engine something."""
+    world = world_of(events_s=0.25)
+    monkeypatch.setattr(world.telemetry, "_now_ms", lambda: NOW + 1_001)
+    left = []
+    for number in range(8):  # one in a quarter of a second
+        await world.fold(click(ts=NOW, event_id=str(number)), first_offset=number)
+        await world.loop.flush(Side.USER)
+        world.outputs.events.clear()
+        await world.loop.flush_events()
+        left += [number for table in world.outputs.events if table == "event"]
+        world.time += 0.25
+
+    assert left == [0, 4]
+
+
 async def test_they_leave_earlier_where_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_flushes, "MANY", 2)
     world = world_of()

@@ -16,6 +16,7 @@ from streams.core.sides import Side
 from streams.snapshots import Pace
 from streams.worker import changes
 from streams.worker.changes import LaneChanges
+from streams.worker.flush import CELLS_SECONDS
 from streams.worker.kol_lane import KolLane
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane, Mute
@@ -173,6 +174,76 @@ async def test_the_wait_from_append_to_row_is_counted_once_a_message() -> None:
     await world.loop.flush(Side.USER)
 
     assert int(np.sum(world.telemetry.latencies.counts)) == 2
+
+
+async def test_orders_leave_alone_between_flushes_of_everything() -> None:
+    """Cells and counters are no more than a fifth of a second behind them."""
+    world = World(begun_at=-LONG)
+    said, blocks = [], []
+    for number in range(3):
+        await world.fold(
+            click(ts=NOW, event_id=f"c{number}"), first_offset=world.memory.offsets[CLICKSTREAM]
+        )
+        await world.fold(
+            paid(ts=NOW, order_id=f"o{number}"), first_offset=world.memory.offsets[PURCHASES]
+        )
+        world.outputs.events.clear()
+        world.outputs.sent.clear()
+        await world.loop.flush_user_side()
+        said.append(set(world.outputs.events))
+        blocks.append(len(world.outputs.sent))
+        world.time += CELLS_SECONDS / 2
+
+    everything = {"order_credit", "minute_cell", "door_count"}
+    assert said == [everything, {"order_credit"}, everything]
+    assert blocks == [1, 0, 1]  # no watermark precedes the cells that it closes
+    assert int(np.sum(world.telemetry.latencies.counts)) == 6  # each message once
+
+
+async def test_orders_that_left_alone_do_not_leave_again() -> None:
+    world = World(begun_at=-LONG)
+    await world.loop.flush_user_side()
+    await world.fold(paid(ts=NOW, order_id="o1"))
+    await world.loop.flush_user_side()
+    await world.loop.flush(Side.USER)
+
+    assert world.outputs.events.count("order_credit") == 1
+
+
+async def test_nothing_is_safe_by_a_flush_of_orders_alone() -> None:
+    """A snapshot waits for one of everything: cells of before it would never be stated."""
+    world = World(begun_at=-LONG)
+    world.time = LONG  # a snapshot is due
+    await world.loop.flush_user_side()
+    await world.snapshots.wait()
+    world.released.clear()
+    world.time += LONG
+    world.loop._cells_at = world.time
+    await world.fold(paid(ts=NOW, order_id="o1"))
+
+    await world.loop.flush_user_side()
+    await world.snapshots.wait()
+    early = list(world.released)
+    world.time += CELLS_SECONDS
+    await world.loop.flush_user_side()
+    await world.snapshots.wait()
+
+    assert not early
+    assert world.released[-1][PURCHASES, 0] == 1
+
+
+async def test_orders_alone_that_could_not_be_sent_go_first() -> None:
+    world = World(begun_at=-LONG)
+    await world.loop.flush_user_side()
+    await world.fold(paid(ts=NOW, order_id="o1"))
+    world.outputs.is_shut = True
+    with pytest.raises(ConnectionError):
+        await world.loop.flush_user_side()
+    world.outputs.is_shut = False
+    await world.loop.flush_user_side()
+
+    assert world.outputs.events[-1] == "order_credit"
+    assert world.outputs.events.count("order_credit") == 1
 
 
 @pytest.mark.parametrize(

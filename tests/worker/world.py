@@ -88,6 +88,7 @@ class World:
         begun_at: float | None = None,
         capacity: Capacity = WIDE,
         reading: Reading = PLAIN,
+        events_s: float = EVENTS_S,
     ) -> None:
         self.time = 0.0
         self.reading = reading
@@ -96,7 +97,7 @@ class World:
         self.crashes: list[BaseException] = []
         self.telemetry = Telemetry(now_ms=lambda: NOW)
         self.lanes = LaneTable(1, 30.0, self.crashes.append, clock=lambda: self.time)
-        pending = PendingFlushes(EventFlushes(EVENTS_S))
+        pending = PendingFlushes(EventFlushes(events_s))
         self.backpressure = Backpressure(capacity, self.lanes, pending, self.telemetry)
         self.intake = Intake(
             self.lanes, self.backpressure, ReadAhead([], self.telemetry), self.telemetry

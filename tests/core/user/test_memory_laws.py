@@ -26,7 +26,7 @@ from schemas.events import INPUTS
 from schemas.rows import MODELS, TABLES, Rows
 from schemas.values import plain
 from streams.core.user.memory import UserMemory
-from streams.core.user.updates import collect_updates
+from streams.core.user.updates import collect_orders, collect_updates
 from tests import keyed
 from tests.builders import KEY, copied
 from tests.messy import KOLS, Line, messy_lines, records
@@ -99,6 +99,7 @@ class Way:
     interleaved: bool = True  # any topic's batch may be next; else by arrival
     longest: int = 40  # records in a batch
     flushing: float = 0.3  # how likely statements are asked after a batch
+    hurrying: float = 0.2  # and those of orders alone
     pruning: float = 0.3
     keeping: float = 0.2  # how likely a snapshot is taken after statements
     crashing: float = 0.0
@@ -153,6 +154,8 @@ class _Reader:
             self.fold(self.rng.choice(unread) if self.way.interleaved else self.oldest(unread))
             if self.rng.random() < self.way.pruning:
                 self.memory.prune(self.memory.watermark(list(self.topics)))
+            if self.rng.random() < self.way.hurrying:
+                self.table.take(collect_orders(self.memory))
             if self.rng.random() < self.way.flushing:
                 self.collect()
                 if self.rng.random() < self.way.keeping:
