@@ -5,26 +5,32 @@ The compiled path is taken where it was built and `KOL_NATIVE` is not 0; results
 
 import os
 from importlib import import_module
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from schemas.messages import Scanner
 from schemas.scanning import CompiledScanner, Hot
+from streams.core.arrays import probing
+from streams.core.arrays.probing import Probing
 
-VERSION: Final = "0.1.0"  # of the compiled functions as they are called here
+VERSION: Final = "0.2.0"  # of the compiled functions as they are called here
 OFF: Final = "off"  # compiled, and not wanted
 ABSENT: Final = "absent"  # not compiled, or another version
 
 
-def compiled(module: str = "streams._hot") -> Hot | None:
+class Compiled(Hot, Probing, Protocol):
+    """The compiled functions, of `streams/native`."""
+
+
+def compiled(module: str = "streams._hot") -> Compiled | None:
     """The compiled functions; none of another version: what was compiled once stays there."""
     try:
-        hot = cast("Hot", import_module(module))
+        hot = cast("Compiled", import_module(module))
     except ImportError:  # also where it was compiled for another machine
         return None
     return hot if getattr(hot, "version", None) == VERSION else None
 
 
-def chosen(hot: Hot | None, setting: str) -> tuple[Scanner | None, str]:
+def chosen(hot: Compiled | None, setting: str) -> tuple[Scanner | None, str]:
     """The scanner, if one is used, and the name of the code path.
 
     Args:
@@ -57,3 +63,4 @@ def described(code_path: str) -> str:
 HOT: Final = compiled()
 SCANNER, CODE_PATH = chosen(HOT, os.environ.get("KOL_NATIVE", ""))
 USED: Final = HOT if SCANNER else None  # the compiled functions, where they are wanted
+PROBING: Final[Probing] = USED or probing

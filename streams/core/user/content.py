@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas.columns import Behaviour, Codes, Purchases
 from schemas.events import Kind
 from schemas.identity import user_key
-from streams.core.arrays.index import mix
+from streams.core.arrays.probing import mix
 
 UNKNOWN = 0  # of an event that was read before contents were remembered
 _HALF = np.uint64(32)

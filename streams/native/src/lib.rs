@@ -8,6 +8,7 @@ pub mod columns;
 pub mod layout;
 pub mod murmur;
 pub mod numbering;
+pub mod probing;
 pub mod records;
 pub mod scan;
 

@@ -3,10 +3,13 @@
 use crate::columns::{Column, Users, columns};
 use crate::layout::{Field, Keep, Layout as Tables, Roles, Shape};
 use crate::numbering::Value;
+use crate::probing::{self, Keys};
 use crate::records::{Batch, records as read};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString};
+use std::borrow::Cow;
 
 /// What the messages of a topic look like.
 #[pyclass(frozen)]
@@ -164,11 +167,65 @@ fn records<'py>(
     Ok((texts(&found.values)?, keys, ints(py, &found.offsets), ints(py, &found.stamps)))
 }
 
+type Words<'py> = PyReadonlyArray1<'py, u64>;
+type Slots<'py> = PyReadonlyArray1<'py, i32>;
+type Rows<'py> = Bound<'py, PyArray1<i64>>;
+
+/// Words one after the other; those of a column of a matrix are copied.
+fn in_a_row<'a>(words: &'a Words<'_>) -> Cow<'a, [u64]> {
+    words.as_slice().map_or_else(|_| words.as_array().iter().copied().collect(), Cow::Borrowed)
+}
+
+/// The rows of keys: see `streams.core.arrays.probing`, also of the next two.
+#[pyfunction]
+fn find_rows<'py>(
+    py: Python<'py>,
+    keys_lo: Words<'py>,
+    keys_hi: Words<'py>,
+    slots: Slots<'py>,
+    lo: Words<'py>,
+    hi: Words<'py>,
+) -> PyResult<Rows<'py>> {
+    let rows = Keys { lo: keys_lo.as_slice()?, hi: keys_hi.as_slice()? };
+    let (lo, hi, slots) = (in_a_row(&lo), in_a_row(&hi), slots.as_slice()?);
+    let found = py.detach(|| probing::find(rows, slots, Keys { lo: &lo, hi: &hi }));
+    Ok(found.map_err(PyValueError::new_err)?.into_pyarray(py))
+}
+
+#[pyfunction]
+fn add_rows<'py>(
+    py: Python<'py>,
+    mut keys_lo: PyReadwriteArray1<'py, u64>,
+    mut keys_hi: PyReadwriteArray1<'py, u64>,
+    mut slots: PyReadwriteArray1<'py, i32>,
+    count: usize,
+    lo: Words<'py>,
+    hi: Words<'py>,
+) -> PyResult<(Rows<'py>, Bound<'py, PyArray1<bool>>)> {
+    let rows = (keys_lo.as_slice_mut()?, keys_hi.as_slice_mut()?);
+    let (lo, hi, slots) = (in_a_row(&lo), in_a_row(&hi), slots.as_slice_mut()?);
+    let added = py.detach(|| probing::add(rows, slots, count, Keys { lo: &lo, hi: &hi }));
+    let (found, is_new) = added.map_err(PyValueError::new_err)?;
+    Ok((found.into_pyarray(py), is_new.into_pyarray(py)))
+}
+
+#[pyfunction]
+fn fill_slots<'py>(
+    py: Python<'py>,
+    keys_lo: Words<'py>,
+    keys_hi: Words<'py>,
+    mut slots: PyReadwriteArray1<'py, i32>,
+) -> PyResult<()> {
+    let rows = Keys { lo: keys_lo.as_slice()?, hi: keys_hi.as_slice()? };
+    let slots = slots.as_slice_mut()?;
+    py.detach(|| probing::fill(rows, slots)).map_err(PyValueError::new_err)
+}
+
 /// Compiled kernels of the hot path.
 #[pymodule]
 mod _hot {
     #[pymodule_export]
-    use super::{Layout, crc32c, layout, records, scan};
+    use super::{Layout, add_rows, crc32c, fill_slots, find_rows, layout, records, scan};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

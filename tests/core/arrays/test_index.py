@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streams.core.arrays.index import Keyed, mix
+from streams.core.arrays.index import Keyed
+from streams.core.arrays.probing import mix
 
 words = st.integers(0, 2**64 - 1)
 keys = st.lists(st.tuples(st.integers(0, 3) | words, st.integers(0, 2) | words), max_size=60)

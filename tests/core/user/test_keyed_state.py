@@ -22,7 +22,7 @@ from schemas.events import CLICKSTREAM, INTERACTIONS, PURCHASES
 from schemas.identity import hashes_of, keys_of, user_key
 from schemas.keyed_names import KeyedNames, What
 from schemas.values import plain
-from streams.core.arrays.index import mix
+from streams.core.arrays.probing import mix
 from streams.core.user import updates
 from streams.core.user.formats import conversions
 from streams.core.user.memory import UserMemory
