@@ -115,7 +115,6 @@ def _scores(end_ms: int, total: int) -> str:
 def _orders(end_ms: int, total: int) -> str:
     columns = TABLES["order_credit"].columns
     apart = DAYS * DAY / total
-    part = "intDiv(toInt64(paid), touched)"
     given = {
         "ordered_at": "ordered",
         "order_id": "concat('o-', toString(number))",
@@ -132,7 +131,7 @@ def _orders(end_ms: int, total: int) -> str:
         "touch_begin": "ats",
         "touch_class": "arrayMap(i -> 'click', ks)",
         "touch_via": "arrayMap(i -> 'direct', ks)",
-        "kols": "arraySort(ks)",
+        "kols": "sorted",
         "kol_via": "arrayMap(i -> 'direct', ks)",
         "refund_at": "if(number % 8 = 0, [ordered + INTERVAL 3 DAY], [])",
         "refund_cents": "if(number % 8 = 0, [toInt64(paid)], [])",
@@ -140,9 +139,16 @@ def _orders(end_ms: int, total: int) -> str:
         "refund_reason": "if(number % 8 = 0, [''], [])",
         "version": "1",
     }
-    given |= {f"credit_{model}": f"arrayMap(i -> {part}, ks)" for model in MODELS}
+    even = "arrayMap((kol, place) -> part + (place <= rest), sorted, places)"
+    shares = dict.fromkeys(MODELS, even)
+    shares |= {
+        model: f"arrayMap(kol -> if(kol = {kol}, toInt64(paid), 0), sorted)"
+        for model, kol in (("first", "ks[1]"), ("last", "ks[-1]"))
+    }
+    given |= {f"credit_{model}": share for model, share in shares.items()}
     given |= {
-        f"refunded_{model}": f"arrayMap(i -> if(number % 8 = 0, {part}, 0), ks)" for model in MODELS
+        f"refunded_{model}": f"arrayMap(cents -> if(number % 8 = 0, cents, 0), {share})"
+        for model, share in shares.items()
     }
     written = [f"{given.get(name, _least(kind))} AS `{name}`" for name, kind in columns.items()]
     begin = end_ms - DAYS * DAY
@@ -151,7 +157,9 @@ def _orders(end_ms: int, total: int) -> str:
         WITH 1 + number % 5 AS touched,
             arrayMap(i -> (number * 31 + i * 7) % {KOLS - BRANDS}, range(touched)) AS who,
             arrayMap(i -> concat('kol-', toString({BRANDS} + i)), who) AS ks,
-            10000 + number % 30000 AS paid,
+            arraySort(ks) AS sorted, arrayEnumerate(sorted) AS places,
+            10000 + number % 30000 AS paid, intDiv(toInt64(paid), touched) AS part,
+            toInt64(paid) % touched AS rest,
             fromUnixTimestamp64Milli({begin} + toInt64(number * {apart}), 'UTC') AS ordered,
             arrayMap(i -> ordered - toIntervalHour(touched - i), range(touched)) AS ats
         SELECT {", ".join(written)}
