@@ -21,11 +21,11 @@ from deploy.grafana.queries import (
     DAY_AS_TIME,
     DAY_OF_ORDER,
     EACH_DAY,
-    KEPT,
     OF_REFUNDS,
     WHOLE_DAYS,
     chosen,
     credits_by_day,
+    kept,
     literal,
     money,
     name_of,
@@ -151,9 +151,8 @@ def _by_day(say: Say, variable: str) -> str:
                         {money("sum(cents) OVER (PARTITION BY kol_id)")} AS total
                     FROM
                     (
-                        SELECT day, kol_id, sum({KEPT}) AS cents
-                        FROM {credits_by_day(earned, [f"${{{variable}:raw}}"])}
-                        GROUP BY day, kol_id
+                        SELECT day, kol_id, {kept("shown")} AS cents
+                        FROM {credits_by_day(earned, {"shown": f"${{{variable}:raw}}"})}
                     )
                 )
             ) AS k
@@ -211,6 +210,7 @@ def days(say: Say) -> AnyPanel:
 
 
 def _days(say: Say) -> str:
+    shown = {"shown": "${model:raw}", "beside": "${beside:raw}"}
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
         SELECT toString(c.day) AS day, {name_of("c")} AS kol, orders,
@@ -218,11 +218,9 @@ def _days(say: Say) -> str:
             {money("cents - cents_beside")} AS difference
         FROM
         (
-            SELECT day, kol_id, sumIf(orders, model = '${{model:raw}}') AS orders,
-                sumIf({KEPT}, model = '${{model:raw}}') AS cents,
-                sumIf({KEPT}, model = '${{beside:raw}}') AS cents_beside
-            FROM {credits_by_day(_OR_ORGANIC, ["${model:raw}", "${beside:raw}"])}
-            GROUP BY day, kol_id
+            SELECT day, kol_id, shown_orders AS orders, {kept("shown")} AS cents,
+                {kept("beside")} AS cents_beside
+            FROM {credits_by_day(_OR_ORGANIC, shown)}
             ORDER BY day DESC, cents DESC
             LIMIT {MOST_ROWS}
         ) AS c
@@ -267,17 +265,15 @@ def models(say: Say) -> AnyPanel:
 
 
 def _models(say: Say) -> str:
-    sums = ", ".join(
-        f"{money(f'sumIf({KEPT}, model = {literal(model)})')} AS {model}" for model in MODELS
-    )
+    amounts = ", ".join(f"{money(kept(model))} AS {model}" for model in MODELS)
+    asked = {**{model: model for model in MODELS}, "place": "${model:raw}"}
     return f"""
         WITH {orders_given("kol")}, {named(say(ORGANIC))}
         SELECT c.kol_id AS kol_id, {name_of("c")} AS kol, {", ".join(MODELS)}
         FROM
         (
-            SELECT kol_id, sumIf({KEPT}, model = '${{model:raw}}') AS place, {sums}
-            FROM {credits_by_day(_OR_ORGANIC, list(MODELS), days=False)}
-            GROUP BY kol_id
+            SELECT kol_id, {kept("place")} AS place, {amounts}
+            FROM {credits_by_day(_OR_ORGANIC, asked, days=False)}
             ORDER BY kol_id = 'organic' DESC, place DESC
             LIMIT 500
         ) AS c
@@ -388,6 +384,9 @@ TABLE_2: Final = {  # channel -> share of sales, growth on the year, share of bu
 }
 
 
+USER: Final = "reinterpretAsUInt128(sipHash128(user_hash))"  # numbers are counted faster than texts
+
+
 def channels(say: Say) -> AnyPanel:
     """Channels live beside Table 2 of the paper."""
     about = Text(
@@ -446,37 +445,37 @@ def _channels(say: Say) -> str:
             nullIf(paper.share, 0) AS share_2023,
             live.cents / nullIf(live.cents_before, 0) - 1 AS growth,
             if(paper.share = 0, NULL, paper.growth) AS growth_2023,
-            live.buyers / nullIf(everybody.buyers, 0) AS buyers,
+            live.buyers / nullIf(live.everybody, 0) AS buyers,
             nullIf(paper.buyers, 0) AS buyers_2023
         FROM
         (
-            SELECT at, sum(is_now) AS orders, sumIf(one_cents, is_now) AS cents,
-                sumIf(one_cents, NOT is_now) AS cents_before, uniqExactIf(user, is_now) AS buyers
+            SELECT at, orders, cents, cents_before, finalizeAggregation(users) AS buyers,
+                uniqExactIfMerge(users) OVER () AS everybody
             FROM
             (
-                SELECT channel AS at, paid_cents AS one_cents, user_hash AS user,
-                    ($__timeFilter_ms(ordered_at)) AS is_now
-                FROM v_order
-                WHERE {orders_chosen()} AND ($__timeFilter_ms(ordered_at)
-                    OR (ordered_at >= $__fromTime_ms - {year}
-                    AND ordered_at <= $__toTime_ms - {year}))
-                UNION ALL
-                SELECT arrayJoin([{", ".join(map(literal, TABLE_2))}]) AS at, 0, '', 0
+                SELECT at, sum(is_now) AS orders, sumIf(one_cents, is_now) AS cents,
+                    sumIf(one_cents, NOT is_now) AS cents_before,
+                    uniqExactIfState(user, is_now) AS users
+                FROM
+                (
+                    SELECT channel AS at, paid_cents AS one_cents, {USER} AS user,
+                        ($__timeFilter_ms(ordered_at)) AS is_now
+                    FROM v_order
+                    WHERE {orders_chosen()} AND ($__timeFilter_ms(ordered_at)
+                        OR (ordered_at >= $__fromTime_ms - {year}
+                        AND ordered_at <= $__toTime_ms - {year}))
+                    UNION ALL
+                    SELECT arrayJoin([{", ".join(map(literal, TABLE_2))}]) AS at, 0, 0, 0
+                )
+                GROUP BY at
             )
-            GROUP BY at
         ) AS live
         LEFT JOIN
         (
             SELECT row.1 AS at, row.2 AS share, row.3 AS growth, row.4 AS buyers
             FROM (SELECT arrayJoin([{paper}]) AS row)
         ) AS paper ON paper.at = live.at
-        CROSS JOIN
-        (
-            SELECT uniqExact(user_hash) AS buyers
-            FROM v_order
-            WHERE {orders_chosen()} AND $__timeFilter_ms(ordered_at)
-        ) AS everybody
-        WHERE everybody.buyers > 0
+        WHERE live.everybody > 0
         ORDER BY live.cents DESC, paper.share DESC
     """
 

@@ -5,7 +5,7 @@ can end a string: `choices("brand")` in WITH makes lists of them, `chosen("brand
 the condition. The rest is put together of the plugin's macros, `_ms` forms on DateTime64.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from textwrap import dedent
 from typing import Any, Final
 
@@ -208,9 +208,6 @@ OF_REFUNDS: Final = (  # orders with refunds then: one has them from 24 h before
     " AND ordered_at <= $__toTime_ms + INTERVAL 3 DAY"
 )
 REFUNDED: Final = f"$__timeFilter_ms(refunded_at) AND {OF_REFUNDS}"
-KEPT: Final = (  # cents of a credit, by the variable `refunds`
-    "credit_cents - if('${refunds:raw}' = 'net', refunded_cents, 0)"
-)
 TODAY: Final = (  # the business day in which the period ends
     "ordered_at >= toStartOfDay($__toTime_ms, '${zone:raw}') AND ordered_at <= $__toTime_ms"
 )
@@ -267,8 +264,8 @@ EACH_INTERVAL: Final = (
 )
 
 
-def credits_by_day(condition: str, models: Sequence[str], *, days: bool = True) -> str:
-    """A subquery: credits and refunds in cents and orders by day, KOL and model.
+def credits_by_day(condition: str, models: Mapping[str, str], *, days: bool = True) -> str:
+    """A subquery: for each day and KOL credits and refunds in cents, and orders, by some models.
 
     Days are added up already for orders in the shop's currency: for all of them, and by brand,
     platform and channel. Orders are read in other currencies alone. A branch that is not wanted
@@ -276,39 +273,52 @@ def credits_by_day(condition: str, models: Sequence[str], *, days: bool = True) 
 
     Args:
         condition: on `kol_id`, after `orders_given`.
-        models: their names, or variables that have one; two may be the same.
-        days: whether the day is asked for; else there is none, and a KOL may have several rows.
+        models: NAME -> a model, or a variable that has one; two may be the same. The columns are
+            `NAME_credit`, `NAME_refunded` and `NAME_orders`.
+        days: whether the day is asked for; else the period is added up.
 
     """
     day, of_order = ("day, ", f"{DAY_OF_ORDER} AS day, ") if days else ("", "")
-    named = ", ".join(f"'{model}'" for model in models)
+    named = ", ".join(f"'{model}'" for model in models.values())
     of_models = f"model IN ({named}) AND {condition}"
-    sums = ", ".join(
-        f"('{model}', sum(credit_{model}), sum(refunded_{model}), sum(orders_{model}))"
-        for model in models
-    )
+    sums = _sums(models, lambda kind, model: f"sum({kind}_{model})")
+    concerned = " + ".join(f"{name}_orders" for name in models)
     return f"""(
-        SELECT {day}kol_id, model, credit_cents, refunded_cents, orders
+        SELECT {day}kol_id, {_of_rows(models, "orders")}
         FROM v_credit_1d
         WHERE everything AND {of_models} AND {DAYS}
+        GROUP BY {day}kol_id
         UNION ALL
-        SELECT {day}kol_id, each.1 AS model, each.2 AS credit_cents, each.3 AS refunded_cents,
-            each.4 AS orders
-        FROM
-        (
-            SELECT {day}kol_id, arrayJoin(arrayDistinct([{sums}])) AS each
-            FROM v_place_credit_1d
-            WHERE is_shops AND NOT everything AND {condition} AND {DAYS} AND {places_chosen()}
-            GROUP BY {day}kol_id
-        )
-        WHERE each.4 > 0
+        SELECT {day}kol_id, {sums}
+        FROM v_place_credit_1d
+        WHERE is_shops AND NOT everything AND {condition} AND {DAYS} AND {places_chosen()}
+        GROUP BY {day}kol_id
+        HAVING {concerned} > 0
         UNION ALL
-        SELECT {of_order}kol_id, model, sum(credit_cents) AS credit_cents,
-            sum(refunded_cents) AS refunded_cents, toInt64(count()) AS orders
+        SELECT {of_order}kol_id, {_of_rows(models, "1")}
         FROM v_order_credit
         WHERE NOT is_shops AND {of_models} AND {WHOLE_DAYS} AND {orders_chosen()}
-        GROUP BY {day}kol_id, model
+        GROUP BY {day}kol_id
     )""".replace("\n", BREAK)
+
+
+def _of_rows(models: Mapping[str, str], orders: str) -> str:
+    """The sums over rows that each have a model, and stand for some orders."""
+    columns = {"credit": "credit_cents", "refunded": "refunded_cents", "orders": orders}
+    return _sums(models, lambda kind, model: f"toInt64(sumIf({columns[kind]}, model = '{model}'))")
+
+
+def _sums(models: Mapping[str, str], sum_of: Callable[[str, str], str]) -> str:
+    return ", ".join(
+        f"{sum_of(kind, model)} AS {name}_{kind}"
+        for name, model in models.items()
+        for kind in ("credit", "refunded", "orders")
+    )
+
+
+def kept(name: str) -> str:
+    """Cents of a credit of `credits_by_day`, by the variable `refunds`."""
+    return f"{name}_credit - if('${{refunds:raw}}' = 'net', {name}_refunded, 0)"
 
 
 def translated(column: str, words: Mapping[str, str]) -> str:

@@ -285,6 +285,34 @@ def test_what_is_added_up_by_place_is_what_the_orders_say(
         assert summed
 
 
+def test_who_buys_in_two_channels_is_one_buyer_of_the_shop(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    bought = [("o1", "live", "a"), ("o2", "live", "b"), ("o3", "shelf", "a"), ("o4", "shelf", "a")]
+    write(orders(*(earned(name, channel=at, user_hash=who * 32) for name, at, who in bought)))
+    where = "kol-attribution / Channels beside Table 2 of the paper [$currency]"
+
+    found = {row["channel"]: row for row in said(reader, where, *AROUND)}
+
+    assert {at: row["buyers"] for at, row in found.items() if row["orders"]} == {
+        "live": 1.0,
+        "shelf": 0.5,
+    }
+    assert len(found) == 4  # those of the paper
+
+
+def test_the_newest_orders_are_a_hundred_also_where_many_have_one_time(
+    write: Callable[[Rows], None], reader: Client
+) -> None:
+    times = {f"o{i:03}": BEGIN - i // 2 for i in range(103)}
+    write(orders(*(earned(name, "k1", ordered_at=at) for name, at in times.items())))
+    where = "kol-kol / Newest orders by ${model:text} [$currency]"
+
+    found = said(reader, where, *AROUND, kol="k1")
+
+    assert {row["order_id"] for row in found} == {f"o{i:03}" for i in range(100)}
+
+
 # ---------------------------------------------------------------- data quality
 
 
