@@ -12,6 +12,8 @@ written = await log.write(capture, offsets)        # durable: the offsets may be
 from streams.snapshots.chunks import (
     Capture,
     DamagedSnapshotError,
+    Steps,
+    run,
 )
 from streams.snapshots.formats import WAY_BACK, Conversion, NewerFormatError, format_number
 from streams.snapshots.pace import Pace
@@ -44,9 +46,11 @@ __all__ = [
     "Pace",
     "StateLog",
     "StateMissingError",
+    "Steps",
     "UncertainCommitError",
     "check_topic_names",
     "committed_beyond",
     "format_number",
+    "run",
     "start_offsets",
 ]

@@ -11,10 +11,10 @@ To find what changed, bases are remembered while their chunks keep changing (`Ba
 a quarter of what the arrays hold.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from streams.snapshots.deltas import apply_delta, encode_delta
 from streams.snapshots.formats import WAY_BACK, Arrays, NewerFormatError
+
+Kind = TypeVar("Kind")
 
 CHUNK_BYTES: Final = 256 * 1024
 DELTA_BYTES: Final = CHUNK_BYTES // 4  # of a delta; where it would be longer, a base is written
@@ -145,7 +147,7 @@ def capture(
     """Capture the arrays as they are; only what differs from `last` is copied.
 
     The arrays must not change meanwhile, afterwards they may. O(bytes): 25 ms for the 300 MB
-    of a million users, 0.12 s where all of it changed; may run in another thread.
+    of a million users, 0.12 s where all of it changed; `capturing` does it in steps.
 
     Args:
         arrays: by name.
@@ -157,6 +159,29 @@ def capture(
         ValueError: an array is of objects or of structured rows, which are not plain bytes.
 
     """
+    return run(capturing(arrays, last, bases, whole=whole))
+
+
+Steps = Generator[None, None, Kind]  # whoever runs them may do something else between two
+
+
+def run(steps: "Steps[Kind]") -> Kind:
+    """What steps give that are done at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return cast("Kind", done.value)
+
+
+def capturing(
+    arrays: Arrays,
+    last: Mapping[str, ArrayEntry],
+    bases: Bases = MappingProxyType({}),
+    *,
+    whole: bool = False,
+) -> "Steps[Capture]":
+    """As `capture`, a chunk a step; the arrays must not change before the last one."""
     if whole:
         bases, last = {}, {name: _without_deltas(described) for name, described in last.items()}
     size = sum(array.nbytes for array in arrays.values())
@@ -165,7 +190,7 @@ def capture(
     for name, array in arrays.items():
         if array.dtype.hasobject or array.dtype.fields is not None:
             raise ValueError(f"{name}: arrays of {array.dtype} cannot be kept")
-        described[name] = builder.add(name, array, last.get(name))
+        described[name] = yield from builder.add(name, array, last.get(name))
     vanished = tuple(_vanished(last, described))
     return Capture(described, builder.changed, vanished, size, bases=builder.remembered)
 
@@ -185,8 +210,8 @@ class _CaptureBuilder:
         self._bases = bases
         self._spare_bytes = limit - sum(len(base.chunk) for base in bases.values())
 
-    def add(self, name: str, array: NDArray[Any], before: ArrayEntry | None) -> ArrayEntry:
-        """Capture one array."""
+    def add(self, name: str, array: NDArray[Any], before: ArrayEntry | None) -> "Steps[ArrayEntry]":
+        """Capture one array, a chunk a step."""
         dtype = array.dtype.str
         if before is not None and before.dtype != dtype:
             before = None
@@ -203,6 +228,7 @@ class _CaptureBuilder:
                 self._keep_base(chunk_key(name, index))
                 if index in before.deltas:
                     deltas[index] = before.deltas[index]
+            yield
         return ArrayEntry(dtype, array.shape, tuple(sums), deltas)
 
     def _add_chunk(self, name: bytes, chunk: memoryview, *, is_known: bool) -> bytes | None:

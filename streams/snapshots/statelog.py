@@ -27,8 +27,10 @@ from streams.snapshots.chunks import (
     DamagedSnapshotError,
     Life,
     Manifest,
-    capture,
+    Steps,
+    capturing,
     encode_manifest,
+    run,
 )
 from streams.snapshots.formats import Arrays, Conversion, format_number
 from streams.snapshots.history import LIFE, MANIFEST, History, Restored, restore
@@ -216,10 +218,22 @@ class StateLog:
         Synchronous: call it between two batches, or in a thread while nothing is folded.
         One capture at a time: write it, or drop it, before the next one.
         """
-        began = time.thread_time()
+        return run(self.capturing(arrays, whole=whole))
+
+    def capturing(self, arrays: Arrays, *, whole: bool = False) -> Steps[Capture]:
+        """The same, a chunk a step: between two nothing may be folded, all else may be done."""
         last = {} if self._last is None else self._last.arrays
-        captured = capture(arrays, last, self._bases, whole=whole)
-        return replace(captured, seconds=time.thread_time() - began)
+        steps = capturing(arrays, last, self._bases, whole=whole)
+        seconds = 0.0
+        while True:
+            began = time.thread_time()
+            try:
+                next(steps)
+            except StopIteration as done:
+                captured: Capture = done.value
+                return replace(captured, seconds=seconds + time.thread_time() - began)
+            seconds += time.thread_time() - began
+            yield
 
     async def write(
         self,

@@ -38,6 +38,7 @@ from streams.worker.formats import formats, protocol
 from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
+from streams.worker.loop_lag import LOOK_SECONDS, LoopLag
 from streams.worker.naming import member_finder
 from streams.worker.numbers_reader import NumbersReader
 from streams.worker.outputs import Outputs
@@ -125,6 +126,7 @@ def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
             await intake.backpressure.wait_for_capacity()
             if side is Side.USER:
                 await intake.read_ahead.wait(event.value, partial(is_current, app, event))
+            await intake.wait_for_copy(side, event.value.partition)
             if is_current(app, event):  # asked last: nothing may come between it and the fold
                 intake.fold(side, with_known_topic(kafka, event.value))
                 await asyncio.sleep(0)  # flushes and heartbeats get their turn
@@ -136,6 +138,7 @@ def add_agents(app: faust.App, kafka: Kafka, intake: Intake) -> None:
     @app.agent(batch_topic(app, (CONSENTS,)), name="consents")
     async def consents(stream: StreamT[RecordBatch]) -> None:
         async for event in stream.noack().events():  # type: ignore[attr-defined]  # not in StreamT
+            await intake.wait_for_copy(Side.USER, event.value.partition)
             if is_current(app, event):
                 intake.fold(Side.USER, event.value)
                 await asyncio.sleep(0)
@@ -178,6 +181,14 @@ def add_loops(
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def tick_each_second() -> None:
         await repeat(app, TICK_SECONDS, tick)
+
+
+def add_loop_lag(app: faust.App, lag: LoopLag) -> None:
+    """Look again and again how late it is."""
+
+    @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
+    async def look_how_late_it_is() -> None:
+        await repeat(app, LOOK_SECONDS, lag.look)
 
 
 def add_outputs(app: faust.App, outputs: Outputs) -> None:

@@ -16,6 +16,7 @@ from streams.worker.flush import FlushLoop
 from streams.worker.health import Health
 from streams.worker.intake import Intake
 from streams.worker.lane_table import LaneTable
+from streams.worker.loop_lag import LoopLag
 from streams.worker.numbers_reader import NumbersReader
 from streams.worker.outputs import Outputs
 from streams.worker.pending import PendingFlushes
@@ -46,6 +47,7 @@ def build(settings: Settings, datadir: Path, *, leaves: bool = False) -> faust.A
     snapshots = SnapshotWriter(lanes, telemetry, apps.offset_release(app, settings.kafka))
     flush_loop = FlushLoop(lanes, pending, outputs, snapshots, backpressure, telemetry)
     health = Health(app, settings, lanes, intake, telemetry, outputs.health)
+    loop_lag = LoopLag(telemetry)
     rebalancer = Rebalancer(settings, lanes, flush_loop, numbers, telemetry)
     apps.wire_transport(app, settings, rebalancer, leaves=leaves)
     apps.add_agents(app, settings.kafka, intake)
@@ -54,8 +56,9 @@ def build(settings: Settings, datadir: Path, *, leaves: bool = False) -> faust.A
         settings,
         flush_loop,
         lanes,
-        (intake.look_ahead, intake.export_metrics, health.tick),
+        (intake.look_ahead, intake.export_metrics, health.tick, loop_lag.export_metrics),
     )
+    apps.add_loop_lag(app, loop_lag)
     apps.add_outputs(app, outputs)
     apps.add_numbers(app, numbers, lanes)
     apps.add_pages(app, settings, health)

@@ -25,7 +25,7 @@ from streams.worker.lanes import Lane, PendingSnapshot
 from streams.worker.outgoing import Flush, blocks, by_table
 from streams.worker.outputs import Outputs
 from streams.worker.pending import PendingFlush, PendingFlushes
-from streams.worker.snapshotting import SnapshotWriter, captures
+from streams.worker.snapshotting import SnapshotWriter
 from streams.worker.telemetry import Telemetry
 from streams.worker.unacknowledged import Unacknowledged
 
@@ -169,12 +169,11 @@ class FlushLoop:
     ) -> list[Captured]:
         """Copy the lanes that are due, then send all that is pending; gives the copies."""
         captured: list[Captured] = []
-        held = 0 if side is Side.KOL else self._snapshots.waiting_bytes  # by rows of `event`
         try:
-            captured.extend(
-                (lane, pending, self._events_written(side, lane))
-                for lane, pending in captures(lanes, now, all_of_them=snapshot, waiting_bytes=held)
-            )
+            async for lane, pending in self._snapshots.captures(
+                side, lanes, now, all_of_them=snapshot
+            ):
+                captured.append((lane, pending, self._events_written(side, lane)))
             await self._send_pending(side)
         except BaseException:
             for lane, _, _ in captured:

@@ -29,6 +29,11 @@ class Intake:
         self._lanes = lanes
         self._telemetry = telemetry
 
+    async def wait_for_copy(self, side: Side, partition: int) -> None:
+        """Return once the lane of a batch may change: a snapshot is of one moment."""
+        while (lane := self._lanes.find(side, partition)) and not lane.is_copied.is_set():
+            await lane.is_copied.wait()
+
     def fold(self, side: Side, batch: RecordBatch) -> None:
         """Fold a batch; of a partition that is not ours, or folded before, it is ignored."""
         lane = self._lanes.find(side, batch.partition)

@@ -5,6 +5,7 @@ ClickHouse and `kol-cells` with the next flush, *durable* once a snapshot that h
 committed. Only then may its offset be committed.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from schemas.columns import RecordBatch
 from streams.core.arrays.arena import Arrays
 from streams.core.arrays.names import Names
 from streams.core.sides import Side
-from streams.snapshots import Capture, Pace, StateLog
+from streams.snapshots import Capture, Pace, StateLog, Steps
 from streams.worker.unacknowledged import Unacknowledged
 
 IDLE_SECONDS = 0.3  # without a batch: a snapshot now lets `kol drain` end soon
@@ -104,6 +105,8 @@ class Lane(ABC):
         self.is_dirty = True  # something happened since the last capture
         self.is_snapshotting = False  # a snapshot is being written
         self.is_purging = False  # the next snapshot must leave no trace of former ones
+        self.is_copied = asyncio.Event()  # cleared while memory is being copied: it may not change
+        self.is_copied.set()
         self.idle_since = 0.0  # when the last batch was folded
         self._memory = memory
         self._exported = memory.totals  # before a restore others counted
@@ -173,9 +176,13 @@ class Lane(ABC):
         is_idle = now - self.idle_since >= IDLE_SECONDS
         return self.pace.is_due(now) or (is_idle and self.pace.is_affordable(now))
 
-    def capture(self) -> PendingSnapshot:
-        """Copy memory between two batches."""
-        capture = self.log.capture(self._memory.arrays(), whole=self.is_purging)
+    def capturing(self) -> Steps[PendingSnapshot]:
+        """Copy memory in steps; nothing may be folded before the last one (`is_copied`)."""
+        self.is_copied.clear()
+        try:
+            capture = yield from self.log.capturing(self._memory.arrays(), whole=self.is_purging)
+        finally:
+            self.is_copied.set()
         self.is_dirty, self.is_snapshotting = False, True
         return PendingSnapshot(capture, dict(self.durable_offsets))
 

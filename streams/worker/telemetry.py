@@ -135,6 +135,13 @@ METRICS: dict[str, Metric] = {
     "kol_snapshot_seconds": Metric(
         "histogram", "Time to write one snapshot.", ("side",), LENGTHS, SIDE
     ),
+    "kol_snapshot_copy_seconds": Metric(
+        "histogram",
+        "Time that batches of a partition waited for the copy of a snapshot.",
+        ("side",),
+        LENGTHS,
+        SIDE,
+    ),
     "kol_snapshot_bytes_total": Metric(
         "counter", "Bytes written to state topics.", ("side",), series=SIDE
     ),
@@ -184,6 +191,9 @@ METRICS: dict[str, Metric] = {
         "gauge", "1 for the state that a table's inserts are in.", ("table", "state")
     ),
     "kol_trust_ratio": Metric("histogram", "Trust in acknowledged rows of scores.", (), TENTHS),
+    "kol_loop_lag_seconds": Metric(
+        "gauge", "Longest wait for the event loop in the last 30 to 60 seconds."
+    ),
     "kol_memory_bytes": Metric("gauge", "Bytes of a side's arrays.", ("side",)),
     "kol_names": Metric(
         "gauge", "KOLs, brands and words of orders in memory.", ("side", "partition")

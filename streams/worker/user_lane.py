@@ -18,7 +18,7 @@ from streams.core.sides import Side
 from streams.core.user import door_counts
 from streams.core.user.event_rows import EventPart
 from streams.core.user.memory import UserMemory
-from streams.snapshots import OtherKeyError, Pace, StateLog
+from streams.snapshots import OtherKeyError, Pace, StateLog, Steps
 from streams.transport import ReadPosition
 from streams.worker.lanes import Lane, Mute, PendingSnapshot
 from streams.worker.read_ahead import Progress, ReachedEnd
@@ -176,16 +176,19 @@ class UserLane(Lane):
         """As of every lane, but an erasure is read again until nothing is left of the person."""
         return self.memory.durable_offsets
 
-    def capture(self) -> PendingSnapshot:
+    def capturing(self) -> Steps[PendingSnapshot]:
         """Copy memory without those who are to be forgotten."""
         self.is_purging |= self.memory.erase()
-        return super().capture()
+        return (yield from super().capturing())
 
     def mark_read_to(self, ends: Mapping[str, InputEnd]) -> None:
         """Note where inputs ended, and when: once that is folded, nothing older is to come.
 
         Beyond an end there may be markers of transactions: a muted lane does not wait for those.
+        While memory is being copied nothing is noted: it is told again soon.
         """
+        if not self.is_copied.is_set():
+            return
         for topic, end in ends.items():
             if self.offsets[topic] >= end.offset:
                 self.mute.until.pop(topic, None)
@@ -196,7 +199,10 @@ class UserLane(Lane):
         """Let inputs that are folded to their end and idle stop holding back the watermark.
 
         An input that never had an event holds it until the others have had some for so long.
+        While memory is being copied nothing changes, as above.
         """
+        if not self.is_copied.is_set():
+            return
         topics = [  # what was delivered may wait to be folded, or be thrown away
             topic
             for topic, end in ends.items()

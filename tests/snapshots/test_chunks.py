@@ -25,6 +25,7 @@ from streams.snapshots.chunks import (
     Manifest,
     assemble,
     capture,
+    capturing,
     chunk_key,
     decode_manifest,
     delta_key,
@@ -241,6 +242,12 @@ def test_remembered_bases_take_a_part_of_memory_at_most() -> None:
 
 def test_a_first_snapshot_remembers_nothing() -> None:
     assert not capture({"a": np.arange(ROWS)}, {}).bases
+
+
+def test_no_step_of_a_capture_looks_through_more_than_a_chunk() -> None:
+    steps = list(capturing({"a": np.arange(2 * ROWS + 1), "b": np.arange(ROWS)}, {}))
+
+    assert len(steps) == 3 + 1
 
 
 def test_a_whole_capture_leaves_nothing_of_what_was_before() -> None:

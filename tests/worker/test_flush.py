@@ -82,7 +82,7 @@ async def test_memories_of_which_one_cannot_speak_are_thrown_away(
     """The others have told what changed, and nobody has taken it."""
     world = World(begun_at=-LONG)
     dumb = world.add_lane(1)
-    monkeypatch.setattr(dumb.memory.state.cells, "collect_changed", FullLog([]).capture)
+    monkeypatch.setattr(dumb.memory.state.cells, "collect_changed", FullLog([]).capturing)
     await world.fold(paid(ts=NOW, order_id="o1", pay_cents=500))
 
     with pytest.raises(MemoryError):

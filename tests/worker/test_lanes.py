@@ -13,8 +13,8 @@ from schemas.topics import ERASURES
 from streams.clients.kafka_reader import PartitionRecords, TopicRecord
 from streams.core.kol.memory import KolMemory
 from streams.core.user.memory import UserMemory
-from streams.snapshots import OtherKeyError, Pace
-from streams.snapshots.chunks import capture
+from streams.snapshots import OtherKeyError, Pace, run
+from streams.snapshots.chunks import capturing
 from streams.snapshots.pace import SHARE
 from streams.worker.kol_lane import KolLane
 from streams.worker.lane_table import LaneTable
@@ -33,9 +33,9 @@ class StubLog:
 
     whole = False  # the last one
 
-    def capture(self, arrays: dict[str, NDArray[np.generic]], *, whole: bool) -> object:
+    def capturing(self, arrays: dict[str, NDArray[np.generic]], *, whole: bool) -> object:
         self.whole = whole
-        return capture(arrays, {})
+        return capturing(arrays, {})
 
 
 def lane(partition: int = 0, *, due_at: float = LATER) -> UserLane:
@@ -63,7 +63,7 @@ def test_a_lane_at_rest_does_not_spend_more_than_its_share() -> None:
 
 def test_a_lane_whose_snapshot_is_being_written_is_not_due() -> None:
     due = lane(due_at=0.0)
-    due.capture()
+    run(due.capturing())
     due.is_dirty = True
 
     assert not due.is_snapshot_due(LATER)
@@ -117,14 +117,14 @@ def test_an_erasure_is_safe_and_leaves_no_trace_once_the_inputs_are_read_beyond_
     one = lane()
     one.fold(record_batch(CLICKSTREAM, [click()]), 10.0)
     one.fold(record_batch(ERASURES, [erasure()]), 10.0)
-    before = one.capture()
+    before = run(one.capturing())
     one.is_dirty = False
     for topic in INPUTS:
         one.mark_read_to({topic: InputEnd(one.offsets[topic] + 1, READ_AT, 0.0)})  # not folded yet
         assert not one.is_dirty
         one.mark_read_to({topic: InputEnd(one.offsets[topic], READ_AT, 0.0)})
     assert one.is_dirty
-    after = one.capture()
+    after = run(one.capturing())
 
     assert [before.offsets[ERASURES], after.offsets[ERASURES]] == [0, 1]
     assert [before.capture.arrays["users.lo"].shape, after.capture.arrays["users.lo"].shape] == [
@@ -175,3 +175,20 @@ def test_erasures_of_former_versions_are_to_be_written_anew_once() -> None:
         for name in [keyed_name(KEY, "user", bytes.fromhex("2" * 32)).hex()]
         for own in [keyed_name(KEY, "check", bytes(16)).hex()]
     ]
+
+
+def test_while_memory_is_copied_nobody_says_how_far_inputs_are_read() -> None:
+    """It would change; a second later it is said again."""
+    one = lane()
+    ends = {topic: InputEnd(0, READ_AT, LATER) for topic in INPUTS}
+    copying = one.capturing()
+    next(copying)
+    one.mark_read_to(ends)
+    one.advance_idle_inputs(ends, 10.0, LATER)
+    during = one.read_to, one.is_empty
+    run(copying)
+    one.mark_read_to(ends)
+    one.advance_idle_inputs(ends, 10.0, LATER)
+
+    assert during == (UserMemory(0, hmac_key=KEY).state.read_to[CLICKSTREAM], False)
+    assert (one.read_to, one.is_empty) == (READ_AT - SKEW_MS, True)

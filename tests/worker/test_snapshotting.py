@@ -8,12 +8,13 @@ from schemas.events import PURCHASES
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
 from streams.snapshots import Pace
+from streams.snapshots.chunks import capture
 from streams.snapshots.statelog import Written
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.user_lane import FIRST_SECONDS
-from tests.builders import click, paid
-from tests.worker.world import IN_FULL, LONG, NOW, StubLog, World
+from tests.builders import click, copied, paid
+from tests.worker.world import IN_FULL, LONG, NOW, StubLog, World, shown
 
 
 async def test_a_partition_that_comes_to_rest_is_kept_at_once() -> None:
@@ -163,3 +164,59 @@ async def test_a_drain_copies_all_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert [lane.is_snapshotting for lane in world.lanes.of(Side.USER)] == [True, True]
     await world.snapshots.wait()
+
+
+async def test_a_large_memory_is_copied_in_turns_and_its_batches_wait_for_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is kept is of one moment; others have the loop meanwhile."""
+    monkeypatch.setattr("streams.worker.snapshotting.TURN_SECONDS", 0.0)
+    world = World(begun_at=-LONG)
+    other = world.add_lane(1)
+    await world.fold(paid(ts=NOW, order_id="o1"))
+    await world.loop.flush(Side.USER)
+    before = capture(copied(world.memory.arrays()), {})
+    world.time = LONG
+    flushing = asyncio.create_task(world.loop.flush(Side.USER))
+    await asyncio.sleep(0)
+    assert not world.lane.is_copied.is_set()
+    folding = asyncio.create_task(world.fold(paid(ts=NOW, order_id="o2"), first_offset=1))
+
+    turns = 0
+    while not world.lane.is_copied.is_set():
+        await asyncio.wait_for(world.intake.wait_for_copy(Side.USER, other.partition), 1)
+        assert not folding.done()
+        await asyncio.sleep(0)
+        turns += 1
+    await asyncio.gather(folding, flushing)
+    await world.snapshots.wait()
+
+    assert turns > 1
+    assert world.lane.log.taken[0].arrays == before.arrays  # type: ignore[attr-defined]  # a stand-in
+    assert world.memory.offsets[PURCHASES] == 2
+    assert world.released[0][PURCHASES, 0] == 1
+
+
+async def test_a_copy_that_is_cut_off_lets_its_batches_go_and_is_due_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.worker.snapshotting.TURN_SECONDS", 0.0)
+    world = World(begun_at=-LONG)
+    world.time = LONG
+    flushing = asyncio.create_task(world.loop.flush(Side.USER))
+    await asyncio.sleep(0)
+    assert not world.lane.is_copied.is_set()
+    flushing.cancel()
+    await asyncio.wait([flushing])
+
+    assert world.lane.is_copied.is_set()
+    assert world.lane.is_snapshot_due(LONG)
+
+
+async def test_how_long_batches_waited_for_copies_is_told() -> None:
+    world = World(begun_at=-LONG)
+    world.time = LONG
+    await world.loop.flush(Side.USER)
+    await world.snapshots.wait()
+
+    assert shown(world, "kol_snapshot_copy_seconds_count") == {("user",): 1}

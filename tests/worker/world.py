@@ -11,7 +11,7 @@ from schemas.rows import Rows
 from streams.core.sides import Side
 from streams.core.user.memory import UserMemory
 from streams.snapshots import Pace
-from streams.snapshots.chunks import Capture, capture
+from streams.snapshots.chunks import Capture, Steps, capturing
 from streams.snapshots.statelog import Written
 from streams.worker.backpressure import Backpressure, Capacity
 from streams.worker.event_flushes import EventFlushes
@@ -62,9 +62,11 @@ class StubLog:
 
     def __init__(self, events: list[str]) -> None:
         self.events = events
+        self.taken: list[Capture] = []
 
-    def capture(self, arrays: Mapping[str, Any], *, whole: bool) -> Capture:
-        return capture(dict(arrays), {}, whole=whole)
+    def capturing(self, arrays: Mapping[str, Any], *, whole: bool) -> Steps[Capture]:
+        self.taken.append((yield from capturing(dict(arrays), {}, whole=whole)))
+        return self.taken[-1]
 
     async def write(self, taken: Capture, offsets: Mapping[str, int]) -> Written:
         assert offsets
@@ -75,7 +77,7 @@ class StubLog:
 class FullLog(StubLog):
     """A state log that finds no room for a copy."""
 
-    def capture(self, *_: object, **__: object) -> Capture:
+    def capturing(self, *_: object, **__: object) -> Steps[Capture]:
         raise MemoryError
 
 
@@ -139,6 +141,7 @@ class World:
         topic = PURCHASES if "kind" in events[0] else CLICKSTREAM
         batch = record_batch(topic, list(events), first_offset=first_offset, received_at=NOW)
         await self.backpressure.wait_for_capacity()
+        await self.intake.wait_for_copy(Side.USER, 0)
         self.intake.fold(Side.USER, batch)
 
 
