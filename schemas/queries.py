@@ -23,6 +23,16 @@ WHERE model = 'linear' AND kol_id != 'organic' AND ordered_at >= now() - INTERVA
 GROUP BY kol_id, currency
 ORDER BY net_cents DESC""",
     ),
+    "v_order_kol": Query(
+        "Who opens orders that others close: whose part is greater by `first` than by `last`?",
+        """\
+SELECT kol_id, currency, sum(credit_first) AS first_cents, sum(credit_last) AS last_cents
+FROM v_order_kol
+WHERE kol_id != 'organic' AND ordered_at >= now() - INTERVAL 30 DAY
+GROUP BY kol_id, currency
+HAVING first_cents > last_cents
+ORDER BY first_cents - last_cents DESC""",
+    ),
     "v_order": Query(
         "How much of what was paid in each channel was given back?",
         """\

@@ -864,6 +864,7 @@ TABLES: Final[Mapping[str, Table]] = {
 
 VIEWS: Final[Mapping[str, str]] = {
     "v_order_credit": "What a model owes a KOL for an order: one row per (order, model, KOL).",
+    "v_order_kol": "v_order_credit with columns for each model: one row per (order, KOL).",
     "v_order": "One row per order: what was bought, paid and given back, how many touches count.",
     "v_order_touches": "One row per order with the touches that count and with its refunds.",
     "v_refund": "One row per refund, cancel or reversal: its cents of an order, by both dates.",

@@ -134,6 +134,19 @@ _MODEL: Final = ViewColumn("the model: first, last, linear, position, time_decay
 _VIA: Final = ViewColumn("direct if one of the KOL's touches is, else share; none for organic")
 _CREDITED_KOL: Final = ViewColumn("the KOL, or organic where no touch counts")
 
+
+def _by(model: str) -> dict[str, ViewColumn]:
+    """What a model says of an order and a KOL."""
+    by = f", by model {model}"
+    return {
+        f"orders_{model}": ViewColumn(f"1 if the order concerns the KOL{by}, else 0", COUNT),
+        f"credit_{model}": ViewColumn(
+            f"the KOL's part of what was paid, refunds not deducted{by}", CENTS
+        ),
+        f"refunded_{model}": ViewColumn(f"the KOL's part of what was given back{by}", CENTS),
+    }
+
+
 COLUMNS: Final[Mapping[str, Columns]] = {
     "v_order_credit": {
         "model": _MODEL,
@@ -145,6 +158,13 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_PROMO,
         "credit_cents": ViewColumn("the KOL's part of what was paid, refunds not deducted", CENTS),
         "refunded_cents": ViewColumn("the KOL's part of what was given back", CENTS),
+    },
+    "v_order_kol": {
+        "kol_id": _CREDITED_KOL,
+        **_WHICH_ORDER,
+        "via": _VIA,
+        **_LABELS,
+        **{name: column for model in MODELS for name, column in _by(model).items()},
     },
     "v_order": {
         **_WHICH_ORDER,

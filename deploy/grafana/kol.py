@@ -399,9 +399,9 @@ def orders(say: Say) -> AnyPanel:
     """The newest orders that the model credits to the KOL."""
     about = Text(
         f"The {MOST_ORDERS} newest orders of the period that the model chosen credits to the KOL "
-        "at least in part, from v_order_credit, to the cent. What was given back is the part of "
+        "at least in part, from v_order_kol, to the cent. What was given back is the part of "
         "the credit alone. Why, with every touch and model: run the command of the last column.",
-        f"时段内所选模型至少部分归给该 KOL 的最新 {MOST_ORDERS} 个订单，来自 v_order_credit，"
+        f"时段内所选模型至少部分归给该 KOL 的最新 {MOST_ORDERS} 个订单，来自 v_order_kol，"
         "精确到分。"
         "“其中退款”只是归因金额中的退款部分。"
         "想知道原因（全部触点与各模型），请运行最后一列的命令。",
@@ -448,12 +448,12 @@ _EXPLAIN = (  # nothing where a terminal or `kol` would read more in the id than
     "if(match(order_id, '^-|\\\\p{Cc}'), '–',"
     f" concat('kol explain order ', {as_argument('order_id')}))"
 )
-_OF_MODEL = f"model = '${{model:raw}}' AND $__timeFilter_ms(ordered_at) AND {orders_chosen()}"
+_OF_MODEL = f"orders_${{model:raw}} > 0 AND $__timeFilter_ms(ordered_at) AND {orders_chosen()}"
 _NEWEST = f"""(
             SELECT fromUnixTimestamp64Milli(-arrayJoin(
                 groupArraySorted({MOST_ORDERS})(-toUnixTimestamp64Milli(ordered_at))
             ))
-            FROM v_order_credit
+            FROM v_order_kol
             WHERE {_OF_MODEL} AND {KOL}
         )"""  # found by few columns, read at once: in order of time the engine reads far slower
 ORDERS = f"""
@@ -464,10 +464,10 @@ ORDERS = f"""
     FROM
     (
         SELECT ordered_at, order_id, user_hash, brand_id, channel,
-            sum(credit_cents) AS paid_cents,
-            sumIf(credit_cents, {KOL}) AS credited,
-            sumIf(refunded_cents, {KOL}) AS returned
-        FROM v_order_credit
+            sum(credit_${{model:raw}}) AS paid_cents,
+            sumIf(credit_${{model:raw}}, {KOL}) AS credited,
+            sumIf(refunded_${{model:raw}}, {KOL}) AS returned
+        FROM v_order_kol
         WHERE {_OF_MODEL} AND ordered_at IN {_NEWEST}
         GROUP BY ordered_at, order_id, user_hash, brand_id, channel
         HAVING countIf({KOL}) > 0

@@ -30,7 +30,6 @@ from deploy.grafana.queries import (
     TODAY,
     choices,
     chosen,
-    literal,
     middle_of,
     money,
     name_of,
@@ -467,10 +466,10 @@ def credit_today(say: Say) -> AnyPanel:
     """What each KOL earned today, a column for each model."""
     about = Text(
         "What each model owes a KOL for orders of the business day in which the period ends, "
-        "refunds not deducted, from v_order_credit. The ten of the KOLs chosen with most credit by "
+        "refunds not deducted, from v_order_kol. The ten of the KOLs chosen with most credit by "
         "the model chosen, and what nobody earned. Over all KOLs, not these alone, each column "
         "adds up to what was paid, to the cent. Who earned an order is a rule, no measurement.",
-        "时段结束所在营业日的订单按各归因模型应归给 KOL 的金额，不扣退款，来自 v_order_credit。"
+        "时段结束所在营业日的订单按各归因模型应归给 KOL 的金额，不扣退款，来自 v_order_kol。"
         "显示所选 KOL 中所选模型下金额最高的十个，以及自然流量；全部 KOL（不只所列）加自然流量时，"
         "每列合计等于实付金额，精确到分。订单归谁是规则，不是测量。",
     )
@@ -493,16 +492,14 @@ def credit_today(say: Say) -> AnyPanel:
     )
 
 
-_BY_MODEL = ", ".join(
-    f"{money(f'sumIf(credit_cents, model = {literal(model)})')} AS {model}" for model in MODELS
-)
+_BY_MODEL = ", ".join(f"{money(f'sum(credit_{model})')} AS {model}" for model in MODELS)
 CREDIT_TODAY = f"""
     WITH {orders_given("kol")}, %(names)s
     SELECT {name_of("c")} AS name, {", ".join(MODELS)}
     FROM
     (
-        SELECT kol_id, sumIf(credit_cents, model = '${{model:raw}}') AS place, {_BY_MODEL}
-        FROM v_order_credit
+        SELECT kol_id, sum(credit_${{model:raw}}) AS place, {_BY_MODEL}
+        FROM v_order_kol
         WHERE {TODAY} AND {orders_chosen()}
             AND (kol_id = 'organic' OR {chosen("kol_id", "kol")})
         GROUP BY kol_id

@@ -280,13 +280,14 @@ def credits_by_day(condition: str, models: Mapping[str, str], *, days: bool = Tr
     """
     day, of_order = ("day, ", f"{DAY_OF_ORDER} AS day, ") if days else ("", "")
     named = ", ".join(f"'{model}'" for model in models.values())
-    of_models = f"model IN ({named}) AND {condition}"
+    column = {"credit": "credit_cents", "refunded": "refunded_cents", "orders": "orders"}
+    sums_of_rows = _sums(models, lambda kind, model: f"sumIf({column[kind]}, model = '{model}')")
     sums = _sums(models, lambda kind, model: f"sum({kind}_{model})")
     concerned = " + ".join(f"{name}_orders" for name in models)
     return f"""(
-        SELECT {day}kol_id, {_of_rows(models, "orders")}
+        SELECT {day}kol_id, {sums_of_rows}
         FROM v_credit_1d
-        WHERE everything AND {of_models} AND {DAYS}
+        WHERE everything AND model IN ({named}) AND {condition} AND {DAYS}
         GROUP BY {day}kol_id
         UNION ALL
         SELECT {day}kol_id, {sums}
@@ -295,17 +296,12 @@ def credits_by_day(condition: str, models: Mapping[str, str], *, days: bool = Tr
         GROUP BY {day}kol_id
         HAVING {concerned} > 0
         UNION ALL
-        SELECT {of_order}kol_id, {_of_rows(models, "1")}
-        FROM v_order_credit
-        WHERE NOT is_shops AND {of_models} AND {WHOLE_DAYS} AND {orders_chosen()}
+        SELECT {of_order}kol_id, {sums}
+        FROM v_order_kol
+        WHERE NOT is_shops AND {condition} AND {WHOLE_DAYS} AND {orders_chosen()}
         GROUP BY {day}kol_id
+        HAVING {concerned} > 0
     )""".replace("\n", BREAK)
-
-
-def _of_rows(models: Mapping[str, str], orders: str) -> str:
-    """The sums over rows that each have a model, and stand for some orders."""
-    columns = {"credit": "credit_cents", "refunded": "refunded_cents", "orders": orders}
-    return _sums(models, lambda kind, model: f"toInt64(sumIf({columns[kind]}, model = '{model}'))")
 
 
 def _sums(models: Mapping[str, str], sum_of: Callable[[str, str], str]) -> str:

@@ -63,8 +63,8 @@ INTERVAL: Final = Text(
 )
 
 CREDITS_FROM: Final = Text(
-    "from v_credit_1d (a part of the orders: v_place_credit_1d; other currencies: v_order_credit)",
-    "来自 v_credit_1d（部分订单时为 v_place_credit_1d，非店铺币种时为 v_order_credit）",
+    "from v_credit_1d (a part of the orders: v_place_credit_1d; other currencies: v_order_kol)",
+    "来自 v_credit_1d（部分订单时为 v_place_credit_1d，非店铺币种时为 v_order_kol）",
 )
 
 NO_ORDERS: Final = Text(

@@ -254,6 +254,46 @@ async def test_a_share_below_a_cent_is_shown_but_no_share_is_not(
     }
 
 
+async def test_a_row_for_all_models_says_what_a_row_for_each_says(
+    client: Client, sink: ClickHouse
+) -> None:
+    """`first` goes by first events, and `k1` was there before the touches that end earlier."""
+    begins = [MAY * 1000 - 5_000, MAY * 1000 - 9_000, MAY * 1000 - 4_000]
+    owed = {model: {"k1": 40, "k2": 60} for model in MODELS}
+    owed |= {"first": {"k1": 100}, "last": {"k2": 100}}
+    await sink.write(
+        orders(
+            order("o1", ["k2", "k1", "k2"], owed, touch_begin=begins, paid_cents=100),
+            order("o2", ["k1", "k2"], paid_cents=0),
+            order("o3", credits_={model: {"organic": 70} for model in MODELS}, paid_cents=70),
+        )
+    )
+    each = ", ".join(f"('{m}', orders_{m}, credit_{m}, refunded_{m})" for m in MODELS)
+    columns = "order_id, kol_id, user_hash, ordered_at, brand_id, platform, channel, currency, via"
+
+    wide = rows_from(
+        client,
+        f"SELECT {columns}, of.1, of.3, of.4 FROM v_order_kol ARRAY JOIN [{each}] AS of WHERE of.2 = 1 ORDER BY ALL",  # noqa: S608, E501  # our own names
+    )
+    long = rows_from(
+        client,
+        f"SELECT {columns}, model, credit_cents, refunded_cents FROM v_order_credit ORDER BY ALL",  # noqa: S608  # our own names
+    )
+
+    assert wide == long
+    assert rows_from(
+        client,
+        "SELECT order_id, kol_id, orders_first, orders_last, credit_first, credit_last,"
+        " credit_linear FROM v_order_kol ORDER BY order_id, kol_id",
+    ) == [
+        ("o1", "k1", 1, 0, 100, 0, 40),
+        ("o1", "k2", 0, 1, 0, 100, 60),
+        ("o2", "k1", 1, 0, 0, 0, 0),
+        ("o2", "k2", 0, 1, 0, 0, 0),
+        ("o3", "organic", 1, 1, 70, 70, 70),
+    ]
+
+
 async def test_an_order_nobody_touched_is_organic_in_every_model(
     client: Client, sink: ClickHouse
 ) -> None:
