@@ -39,14 +39,14 @@ class Field(NamedTuple):
 
 
 class Scanned(TypedDict):
-    """What the scanner gives; arrays are bytes in the machine's order."""
+    """What the scanner gives; digests stand one after the other."""
 
-    taken: bytearray  # places of messages, int64
-    left: bytearray  # of the others
-    at: bytearray  # int64
-    identities: bytearray  # digests
-    users: bytearray  # digests
-    murmurs: bytearray  # uint32: hashes that partitions are chosen by
+    taken: NDArray[np.int64]  # places of messages
+    left: NDArray[np.int64]  # of the others
+    at: NDArray[np.int64]
+    identities: NDArray[np.uint8]  # digests
+    users: NDArray[np.uint8]  # digests
+    murmurs: NDArray[np.uint32]  # hashes that partitions are chosen by
     near: Sequence[tuple[int, str]]  # rows whose user_ids have only letters of placeholders
     fields: Mapping[str, Any]  # columns of fields that are kept
 
@@ -89,7 +89,7 @@ class Hot(Scan, Protocol):
         first_stamp: int,
         with_keys: bool,  # noqa: FBT001  # as compiled
         /,
-    ) -> tuple[list[bytes | None], list[bytes | None], bytearray, bytearray]:
+    ) -> tuple[list[bytes | None], list[bytes | None], NDArray[np.int64], NDArray[np.int64]]:
         """Values, keys, offsets and times of the records in these bytes.
 
         Raises:
@@ -118,33 +118,32 @@ class CompiledScanner:
         found = self._hot.scan(
             list(batch.values), self._layouts[place], batch.topic, placeholders.letters
         )
-        taken = np.frombuffer(found["taken"], np.int64)
+        taken = found["taken"]
         is_nobody = np.zeros(len(taken), np.bool_)
         is_nobody[[row for row, user in found["near"] if user in placeholders]] = True
         fields = found["fields"]
         numbered = {name: fields[name] for name in reader.numbered}
         rows = Rows(
             taken,
-            np.frombuffer(found["at"], np.int64),
+            found["at"],
             _digests(found["identities"]),
             _digests(found["users"]),
-            np.frombuffer(found["murmurs"], np.uint32).astype(np.int64),
+            found["murmurs"].astype(np.int64),
             is_nobody,
             {
-                **{name: np.frombuffer(fields[name], np.int64) for name in reader.ints},
-                **{name: np.frombuffer(fields[name], np.float64) for name in reader.floats},
+                **{name: fields[name] for name in (*reader.ints, *reader.floats)},
                 **{name: np.array(fields[name], np.object_) for name in reader.texts},
-                **{name: np.frombuffer(fields[name], np.bool_) for name in reader.flags},
+                **{name: fields[name].view(np.bool_) for name in reader.flags},
                 **{name: _digests(fields[name]) for name in reader.hashed},
             },
-            {name: np.frombuffer(number, np.int32) for name, (number, _) in numbered.items()},
+            {name: number for name, (number, _) in numbered.items()},
             {name: values for name, (_, values) in numbered.items()},
         )
-        return rows, np.frombuffer(found["left"], np.int64)
+        return rows, found["left"]
 
 
-def _digests(hashes: bytearray) -> Digests:
-    return np.frombuffer(hashes, np.uint8).reshape(-1, len(EMPTY))
+def _digests(hashes: Digests) -> Digests:
+    return hashes.reshape(-1, len(EMPTY))
 
 
 def fields_of(reader: Reader) -> list[Field]:

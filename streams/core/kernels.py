@@ -12,7 +12,7 @@ from schemas.scanning import CompiledScanner, Hot
 from streams.core.arrays import probing
 from streams.core.arrays.probing import Probing
 
-VERSION: Final = "0.2.0"  # of the compiled functions as they are called here
+VERSION: Final = "0.3.0"  # of the compiled functions as they are called here
 OFF: Final = "off"  # compiled, and not wanted
 ABSENT: Final = "absent"  # not compiled, or another version
 

@@ -77,12 +77,10 @@ class RawBatch:
         body = self._data[self._begin + _HEADER.size : self._end]
         name = _CODECS[self._codec]
         plain = body if name is None else DECOMPRESSORS[name](body)
-        values, keys, offsets, stamps = self._hot.records(
+        found = self._hot.records(
             plain, max(self._count, 0), self.base_offset, self.first_timestamp, with_keys
         )
-        return Columns(
-            values, keys, np.frombuffer(offsets, np.int64), np.frombuffer(stamps, np.int64)
-        )
+        return Columns(*found)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._as_aiokafkas())

@@ -49,17 +49,24 @@ class Idle:
         return fields
 
     def scan(self, messages: list[bytes | None], layout: Sequence[Field], *_: object) -> Scanned:
-        nothing = bytearray()
-        empty: dict[str, Any] = {"number": (nothing, []), "text": []}
+        numbers, bytes_ = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        empty: dict[str, Any] = {
+            "int": numbers,
+            "float": np.zeros(0),
+            "flag": bytes_,
+            "digest": bytes_,
+            "number": (np.zeros(0, np.int32), []),
+            "text": [],
+        }
         return {
-            "taken": nothing,
-            "left": bytearray(np.arange(len(messages)).tobytes()),
-            "at": nothing,
-            "identities": nothing,
-            "users": nothing,
-            "murmurs": nothing,
+            "taken": numbers,
+            "left": np.arange(len(messages)),
+            "at": numbers,
+            "identities": bytes_,
+            "users": bytes_,
+            "murmurs": np.zeros(0, np.uint32),
             "near": [],
-            "fields": {one.name: empty.get(one.keep, nothing) for one in layout},
+            "fields": {one.name: empty[one.keep] for one in layout if one.keep},
         }
 
 

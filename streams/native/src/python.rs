@@ -8,7 +8,7 @@ use crate::records::{Batch, records as read};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use std::borrow::Cow;
 
 /// What the messages of a topic look like.
@@ -73,30 +73,31 @@ fn scan<'py>(
     let found = py.detach(|| columns(&bytes, tables, topic.as_bytes(), &users));
 
     let told = PyDict::new(py);
-    told.set_item("taken", ints(py, &found.taken))?;
-    told.set_item("left", ints(py, &found.left))?;
-    told.set_item("at", ints(py, &found.at))?;
-    told.set_item("identities", PyByteArray::new(py, &found.identities))?;
-    told.set_item("users", PyByteArray::new(py, &found.users))?;
-    told.set_item("murmurs", array(py, &found.murmurs, |one| one.to_ne_bytes()))?;
+    told.set_item("taken", found.taken.into_pyarray(py))?;
+    told.set_item("left", found.left.into_pyarray(py))?;
+    told.set_item("at", found.at.into_pyarray(py))?;
+    told.set_item("identities", found.identities.into_pyarray(py))?;
+    told.set_item("users", found.users.into_pyarray(py))?;
+    told.set_item("murmurs", found.murmurs.into_pyarray(py))?;
     let near: PyResult<Vec<_>> =
         found.near.iter().map(|(row, user)| Ok((*row, string(py, user)?))).collect();
     told.set_item("near", near?)?;
     let fields = PyDict::new(py);
-    for (number, column) in &found.of {
-        fields.set_item(&tables.fields[*number].name, python_column(py, column)?)?;
+    for (number, column) in found.of {
+        fields.set_item(&tables.fields[number].name, python_column(py, column)?)?;
     }
     told.set_item("fields", fields)?;
     Ok(told)
 }
 
-fn python_column<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+/// A column, which becomes an array of Python's without a copy.
+fn python_column(py: Python<'_>, column: Column) -> PyResult<Bound<'_, PyAny>> {
     Ok(match column {
-        Column::Ints(values) => ints(py, values).into_any(),
-        Column::Floats(values) => array(py, values, |one| one.to_ne_bytes()).into_any(),
-        Column::Flags(values) | Column::Digests(values) => PyByteArray::new(py, values).into_any(),
+        Column::Ints(values) => values.into_pyarray(py).into_any(),
+        Column::Floats(values) => values.into_pyarray(py).into_any(),
+        Column::Flags(values) | Column::Digests(values) => values.into_pyarray(py).into_any(),
         Column::Numbers(numbering) => {
-            let numbers = array(py, numbering.numbers(), |one| one.to_ne_bytes());
+            let numbers = PyArray1::from_slice(py, numbering.numbers());
             let values: PyResult<Vec<_>> =
                 numbering.values().map(|one| python_value(py, one)).collect();
             (numbers, values?).into_pyobject(py)?.into_any()
@@ -122,20 +123,6 @@ fn string<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
     PyString::from_bytes(py, text) // checks that it is UTF-8, which it is
 }
 
-fn ints<'py>(py: Python<'py>, values: &[i64]) -> Bound<'py, PyByteArray> {
-    array(py, values, |one| one.to_ne_bytes())
-}
-
-/// Values as bytes that an array is made of without another copy.
-fn array<'py, T: Copy, const N: usize>(
-    py: Python<'py>,
-    values: &[T],
-    bytes: impl Fn(T) -> [u8; N],
-) -> Bound<'py, PyByteArray> {
-    let all: Vec<u8> = values.iter().flat_map(|one| bytes(*one)).collect();
-    PyByteArray::new(py, &all)
-}
-
 /// The checksum of some of these bytes, without the GIL.
 #[pyfunction]
 fn crc32c(py: Python<'_>, data: &Bound<'_, PyBytes>, begin: usize, end: usize) -> PyResult<u32> {
@@ -144,7 +131,7 @@ fn crc32c(py: Python<'_>, data: &Bound<'_, PyBytes>, begin: usize, end: usize) -
 }
 
 type Texts<'py> = Bound<'py, PyList>;
-type Numbers<'py> = Bound<'py, PyByteArray>;
+type Numbers<'py> = Bound<'py, PyArray1<i64>>;
 
 /// Values, keys, offsets and times of the records of a batch: see `streams/_hot.pyi`.
 #[pyfunction]
@@ -164,12 +151,12 @@ fn records<'py>(
         PyList::new(py, texts)
     };
     let keys = if with_keys { texts(&found.keys)? } else { PyList::empty(py) };
-    Ok((texts(&found.values)?, keys, ints(py, &found.offsets), ints(py, &found.stamps)))
+    let values = texts(&found.values)?;
+    Ok((values, keys, found.offsets.into_pyarray(py), found.stamps.into_pyarray(py)))
 }
 
 type Words<'py> = PyReadonlyArray1<'py, u64>;
 type Slots<'py> = PyReadonlyArray1<'py, i32>;
-type Rows<'py> = Bound<'py, PyArray1<i64>>;
 
 /// Words one after the other; those of a column of a matrix are copied.
 fn in_a_row<'a>(words: &'a Words<'_>) -> Cow<'a, [u64]> {
@@ -185,7 +172,7 @@ fn find_rows<'py>(
     slots: Slots<'py>,
     lo: Words<'py>,
     hi: Words<'py>,
-) -> PyResult<Rows<'py>> {
+) -> PyResult<Numbers<'py>> {
     let rows = Keys { lo: keys_lo.as_slice()?, hi: keys_hi.as_slice()? };
     let (lo, hi, slots) = (in_a_row(&lo), in_a_row(&hi), slots.as_slice()?);
     let found = py.detach(|| probing::find(rows, slots, Keys { lo: &lo, hi: &hi }));
@@ -201,7 +188,7 @@ fn add_rows<'py>(
     count: usize,
     lo: Words<'py>,
     hi: Words<'py>,
-) -> PyResult<(Rows<'py>, Bound<'py, PyArray1<bool>>)> {
+) -> PyResult<(Numbers<'py>, Bound<'py, PyArray1<bool>>)> {
     let rows = (keys_lo.as_slice_mut()?, keys_hi.as_slice_mut()?);
     let (lo, hi, slots) = (in_a_row(&lo), in_a_row(&hi), slots.as_slice_mut()?);
     let added = py.detach(|| probing::add(rows, slots, count, Keys { lo: &lo, hi: &hi }));
