@@ -86,14 +86,25 @@ def split(
     [34, 33, 33]
 
     """
+    share = np.zeros(len(group), np.int64)
+    some = np.flatnonzero(cents[group])  # nothing was given back of most orders
+    share[some] = _split(cents, weight[some], group[some])
+    return share
+
+
+def _split(
+    cents: NDArray[np.int64], weight: NDArray[np.int64], group: NDArray[np.int64]
+) -> NDArray[np.int64]:
     totals = np.zeros(len(cents), np.int64)
     np.add.at(totals, group, weight)
     share, rest = parts(cents[group], weight, np.maximum(totals, 1)[group])
     left = cents.copy()
     np.subtract.at(left, group, share)
-    order = np.lexsort((-rest, group))  # stable: ties stay in order of the names
-    place = np.arange(len(group)) - np.searchsorted(group, group, side="left")
-    share[order[place < left[group]]] += 1
+    more = np.flatnonzero(left[group])  # most amounts split without a rest
+    order = more[np.lexsort((-rest[more], group[more]))]  # stable: ties stay in order of the names
+    of = group[order]
+    place = np.arange(len(of)) - np.searchsorted(of, of, side="left")
+    share[order[place < left[of]]] += 1
     return share
 
 
@@ -136,10 +147,15 @@ def weights(
 
 def _is_first(journeys: Journeys, rank: NDArray[np.int64]) -> Mask:
     """Whether each touch is its order's least by (begin, kol_id, class)."""
-    order = journeys.order
-    sort = np.lexsort((journeys.klass, rank[journeys.kol], journeys.begin, order))
-    is_first = np.zeros(len(order), np.bool_)
-    is_first[sort[np.diff(order[sort], prepend=-1) > 0]] = True
+    is_first = np.zeros(len(journeys), np.bool_)
+    if not len(journeys):
+        return is_first
+    begins = np.diff(journeys.order, prepend=-1) > 0
+    earliest = np.minimum.reduceat(journeys.begin, np.flatnonzero(begins))
+    early = np.flatnonzero(journeys.begin == earliest[np.cumsum(begins) - 1])
+    order, kol = journeys.order[early], rank[journeys.kol[early]]
+    sort = np.lexsort((journeys.klass[early], kol, order))  # few of an order begin together
+    is_first[early[sort[np.diff(order[sort], prepend=-1) > 0]]] = True
     return is_first
 
 
@@ -162,7 +178,7 @@ def credits_of(
     """
     orders = len(at)
     span = np.int64(len(rank) + 1)
-    alone = np.setdiff1d(np.arange(orders), journeys.order)
+    alone = np.flatnonzero(np.bincount(journeys.order, minlength=orders) == 0)
     member = np.append(journeys.order * span + rank[journeys.kol] + 1, alone * span)
     groups, first, group = np.unique(member, return_index=True, return_inverse=True)
     is_first = np.zeros(len(member), np.bool_)

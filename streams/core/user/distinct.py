@@ -109,11 +109,11 @@ class Distinct(ExpiringPart):
         days[row[first]] = UNSEEN_MINUTE
         place = row * DAYS + within // DAY
         flat = days.reshape(-1)
-        day, of_week = flat[place], days[row].min(axis=1, initial=UNSEEN_MINUTE)
+        day, of_week = flat[place], _earliest(days[row])
         np.minimum.at(flat, place, within.astype(np.int16))
         for field, before, now in (
             (AT["users_day"], day, flat[place]),
-            (AT["users_week"], of_week, days[row].min(axis=1, initial=UNSEEN_MINUTE)),
+            (AT["users_week"], of_week, _earliest(days[row])),
         ):
             wins = (now < before) & (now == within)  # one for each bucket that changed
             cells.add(cell[wins], field, 1)
@@ -187,6 +187,12 @@ class DistinctBuyers(Distinct):
         some = np.flatnonzero(minutes)[:1]
         following: NDArray[np.int64] = hours[some] * HOUR + minute_of(lowest(minutes[some]))
         return following
+
+
+def _earliest(days: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The earliest minute of each week, shape `(n, DAYS)`: day by day, in long rows."""
+    earliest: NDArray[np.int16] = np.ascontiguousarray(days.T).min(axis=0)
+    return earliest
 
 
 def _word(number: int) -> Words:
