@@ -7,7 +7,7 @@ from deploy.grafana.texts import Text
 DOORS: Final = {
     "written": Text("written", "已写入"),
     "duplicate": Text("duplicate event", "重复事件"),
-    "duplicate_order": Text("second payment of an order", "同一订单再次付款"),
+    "duplicate_order": Text("order paid again", "同一订单再次付款"),
     "too_late": Text("too late", "迟到"),
 }
 REASONS: Final = {

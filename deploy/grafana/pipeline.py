@@ -214,7 +214,7 @@ NOW: Final = (
         span=3,
     ),
     Shown(
-        title=Text("Watermark age", "最旧的水位线"),
+        title=Text("Watermark", "最旧的水位线"),
         about=Text(
             "How far event time of the slowest partition is behind the clock. Minutes close at the "
             "watermark. Without any events it stands still and gets older, and nothing is wrong.",

@@ -293,7 +293,7 @@ def late(say: Say) -> AnyPanel:
             title=say(EVERY[door]),
             unit=COUNT,
             decimals=0,
-            width=240 if door == "duplicate_differs" else None,
+            width=300 if door == "duplicate_differs" else None,
         )
         for door in shown
     }

@@ -1,5 +1,7 @@
 // A dashboard on its grid. render.mjs calls show(), waits until the page rests, and asks seen().
 const { seenOf } = require('./seen.js'); // first: it watches what is painted
+require('@fontsource/inter/latin-400.css'); // Grafana's own font: a text is as wide on every machine
+require('@fontsource/inter/latin-500.css');
 const React = require('react');
 const { createRoot } = require('react-dom/client');
 const { createTheme, dateTime, dateTimeFormat, textUtil } = require('@grafana/data');

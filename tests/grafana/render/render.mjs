@@ -122,6 +122,7 @@ async function drawn(window, dashboard, data, files) {
     const now = Object.values(data)[0]?.range?.to; // "3 minutes ago" is as long ago as it was then
     if (now) await page.clock.setFixedTime(now);
     await page.goto(`${ORIGIN}/`);
+    await page.evaluate(() => Promise.all([...document.fonts].map((one) => one.load()))); // before anything is measured
     await page.evaluate((lang) => { document.documentElement.lang = lang; }, dashboard.uid.endsWith('-zh') ? 'zh-CN' : 'en');
     await page.evaluate((all) => window.show(all), {
       dashboard, data, width, theme: given.theme, timeZone: given.zone,
