@@ -127,13 +127,7 @@ def doors(say: Say) -> AnyPanel:
         f"每条消息恰好从一个出口离开：已写入、带原因丢弃，或拒收。来自 v_door。{SINCE_BEGIN.zh}",
     )
     amounts = {
-        door: Column(
-            title=say(text),
-            unit=COUNT,
-            decimals=0,
-            width=200 if door == "duplicate_order" else None,
-        )
-        for door, text in DOORS.items()
+        door: Column(title=say(text), unit=COUNT, decimals=0) for door, text in DOORS.items()
     }
     return listing(
         Head(
