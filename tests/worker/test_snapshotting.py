@@ -1,19 +1,24 @@
 """When memory is copied and written, and what a failure does."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from schemas.events import PURCHASES
+from schemas.partitioner import partition_of
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
+from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
 from streams.snapshots import Pace
-from streams.snapshots.chunks import capture
+from streams.snapshots.chunks import Capture, Steps, capture
 from streams.snapshots.statelog import Written
 from streams.worker.kol_lane import KolLane
 from streams.worker.lanes import Mute
 from streams.worker.user_lane import FIRST_SECONDS
-from tests.builders import click, copied, paid
+from tests.builders import KEY, click, copied, paid, record_batch
 from tests.worker.world import IN_FULL, LONG, NOW, StubLog, World, shown
 
 
@@ -211,6 +216,41 @@ async def test_a_copy_that_is_cut_off_lets_its_batches_go_and_is_due_again(
 
     assert world.lane.is_copied.is_set()
     assert world.lane.is_snapshot_due(LONG)
+
+
+class KeepingLog(StubLog):
+    """A state log from which a memory can be restored."""
+
+    def capturing(self, arrays: Mapping[str, Any], *, whole: bool) -> Steps[Capture]:
+        taken = yield from super().capturing(arrays, whole=whole)
+        self.kept = copied(arrays)
+        return taken
+
+
+async def test_what_is_folded_while_another_lane_is_copied_is_owed_by_who_restores_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It came too late for the flush before the copies, and its offset is safe with them."""
+    monkeypatch.setattr("streams.worker.snapshotting.TURN_SECONDS", 0.0)
+    world = World(begun_at=-LONG)
+    log = KeepingLog(world.outputs.events)
+    other = world.add_lane(1, log=log)
+    user = next(f"u{n}" for n in range(99) if partition_of(f"u{n}".encode(), 2) == 1)
+    order = paid(ts=NOW, order_id="o1", user_id=user)
+    world.time = LONG
+    flushing = asyncio.create_task(world.loop.flush(Side.USER))
+    await asyncio.sleep(0)
+    assert (world.lane.is_copied.is_set(), other.is_copied.is_set()) == (False, True)
+    world.intake.fold(Side.USER, record_batch(PURCHASES, [order, b"{"], 1, 2, received_at=NOW))
+    await flushing
+    await world.snapshots.wait()
+
+    restored = UserMemory.restored(log.kept, 1, hmac_key=KEY)
+    owed = collect_updates(restored)
+    assert restored.offsets[PURCHASES] == 2
+    assert [letter.offset for letter in owed.letters] == [1]
+    assert [len(rows) for rows in owed.rows if rows.table == "order_credit"] == [1]
+    assert "order_credit" not in world.outputs.events
 
 
 async def test_how_long_batches_waited_for_copies_is_told() -> None:

@@ -124,11 +124,12 @@ class World:
         begun_at: float | None = -LONG,
         mute_until: dict[str, int] | None = None,
         memory: UserMemory | None = None,
+        log: StubLog | None = None,
     ) -> UserLane:
         lane = UserLane(
             partition,
             memory or UserMemory(partition, hmac_key=KEY),
-            StubLog(self.outputs.events),  # type: ignore[arg-type]  # a stand-in
+            log or StubLog(self.outputs.events),  # type: ignore[arg-type]  # a stand-in
             Pace(due_at=5.0),
             Mute(mute_until or {}),
             begun_at,
