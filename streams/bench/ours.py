@@ -117,7 +117,9 @@ class Place:
         with self.workers(workers, tree) as group:
             first = group.wait_until_read(warm)
             if first >= total:
-                raise MeasureError(f"all {total:,} messages were read before the window: --events")
+                raise MeasureError(
+                    f"all {total:,} messages were read before the window: give more --events"
+                )
             wall, before = time.perf_counter(), group.seconds() | all_seconds(pids)
             group.wait_until_read(total)
             read = time.perf_counter()

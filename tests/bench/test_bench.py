@@ -14,7 +14,7 @@ CEILINGS = {"client", "wire", "decode", "insert"}
 
 
 def test_all_systems_and_ceilings_are_measured_once_the_output_is_right(tmp_path: Path) -> None:
-    small = ["--events", "20000", "--slow-events", "1000", "--rounds", "1"]
+    small = ["--events", "60000", "--slow-events", "1000", "--rounds", "1"]
 
     done = subprocess.run(
         [

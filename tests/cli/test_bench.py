@@ -76,11 +76,11 @@ def test_workers_are_numbers(plans: list[Plan]) -> None:
 
 def test_all_peers_are_asked_for_by_name(plans: list[Plan]) -> None:
     kol("--peers")
-    kol("--peers", "--events", "20000")
+    kol("--peers", "--events", "60000")
     kol()
 
     assert plans[0].peers == plans[1].peers == tuple(peer.name for peer in PEERS)
-    assert [plan.events for plan in plans] == [3_000_000, 20_000, 600_000]
+    assert [plan.events for plan in plans] == [3_000_000, 60_000, 600_000]
     assert plans[2].peers == USUAL
 
 
