@@ -22,22 +22,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.blocks import unpack
 from schemas.cells import NAMES
-from schemas.codec import decode
 from schemas.columns import RecordBatch
-from schemas.events import INPUTS
 from schemas.partitioner import partition_of
-from schemas.rows import MOMENT, SECOND, TABLES, Rows
+from schemas.rows import MOMENT, SECOND, TABLES
 from schemas.topics import CELLS
 from sinks.memory import Memory
-from streams.core.kernels import SCANNER
-from streams.core.kol.memory import KolMemory
-from streams.core.user.memory import UserMemory
-from streams.core.user.updates import collect_updates
 from streams.operations.ingest.lines import parse_line
-from streams.worker.changes import Source
-from streams.worker.outgoing import blocks
+from tests.both_sides import BothSides
 from tests.oracle import Record
 
 ROOM: Final = Path(__file__).parent / "golden"
@@ -88,49 +80,23 @@ def _batch(part: Sequence[Record]) -> RecordBatch:
     )
 
 
-class World:
-    """All partitions of both sides, and what stands in the tables."""
-
-    def __init__(self, log: Iterable[Record]) -> None:
-        """Begin before the first message of `log`."""
-        places = {(record.topic, record.partition) for record in log}
-        self.counted = [[t for t in INPUTS if (t, p) in places] for p in range(PARTITIONS)]
-        self.users = [UserMemory(p, hmac_key=KEY) for p in range(PARTITIONS)]
-        self.kols = [KolMemory(p, PARTITIONS) for p in range(PARTITIONS)]
-        self.sink = Memory()
-
-    def fold(self, batch: RecordBatch) -> None:
-        """Take one record batch in."""
-        user = self.users[batch.partition]
-        user.fold(decode(batch, user.keyed_names, scanner=SCANNER))
-
-    def collect(self) -> list[Rows]:
-        """What changed on the user side, and through blocks of cells on the KOL side."""
-        rows: list[Rows] = []
-        sources: list[Source] = []
-        for memory, topics in zip(self.users, self.counted, strict=True):
-            updates = collect_updates(memory)
-            rows += updates.rows
-            mark = memory.watermark(topics)
-            has_watermark = mark is not None or not topics
-            sources.append(Source(memory.partition, 0, updates.cells, has_watermark, mark))
-            memory.prune(mark)
-        for target, block in blocks(sources, PARTITIONS, moved=True):
-            self.kols[target].fold(unpack(block))
-        return rows + [part for memory in self.kols for part in memory.collect_updates()]
-
-
 def tables_after(log: Sequence[Record], batches: Iterable[RecordBatch]) -> Memory:
     """The tables once these batches of the log are read, flushed after each of them."""
-    return asyncio.run(_flushed(World(log), batches))
+    return asyncio.run(_flushed(BothSides(PARTITIONS, places(log), KEY), batches))
 
 
-async def _flushed(world: World, batches: Iterable[RecordBatch]) -> Memory:
+def places(log: Iterable[Record]) -> set[tuple[str, int]]:
+    """Topics and partitions that the messages lie on."""
+    return {(record.topic, record.partition) for record in log}
+
+
+async def _flushed(core: BothSides, batches: Iterable[RecordBatch]) -> Memory:
+    sink = Memory()
     for batch in batches:
-        world.fold(batch)
-        for rows in world.collect():
-            await world.sink.write(rows)
-    return world.sink
+        core.fold(batch)
+        for rows in core.collect():
+            await sink.write(rows)
+    return sink
 
 
 def rows_of(sink: Memory) -> list[Row]:

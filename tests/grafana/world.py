@@ -18,7 +18,6 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from deploy.demo.world import World as Shop
-from schemas.codec import decode
 from schemas.columns import RecordBatch
 from schemas.dimensions import OF_TOPIC
 from schemas.keyed_names import KeyedNames
@@ -32,8 +31,9 @@ from streams.trainer.dimensions.rows import Stated, rows_of
 from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.generations import Version
 from streams.trainer.rollups import RollUps
+from tests.both_sides import BothSides
 from tests.embedded.gateway.running import READER, Server
-from tests.golden_paths import PARTITIONS, World
+from tests.golden_paths import KEY, PARTITIONS, places
 from tests.grafana.variables import HARD
 from tests.integration.engine import fresh
 from tests.oracle import Record
@@ -96,35 +96,22 @@ def fill(client: Client, end_ms: int, days: int = 90, paces: Sequence[Pace] = PA
     """Put the shop's rows into empty tables, up to a moment; how many messages it took."""
     shop = Shop(SEED, users=1_500, kols=40)
     log = list(_records(_messages(shop, end_ms, days, paces)))
-    world = _InFull(log)
+    core = BothSides(PARTITIONS, places(log), KEY, in_full=True)
     insert = HttpInserter(lambda: client, {})
     number = itertools.count()
     for some in _pieces(log, AT_ONCE):
         for batch in _by_place(some):
-            world.fold(batch)
-        for part in _joined(world.collect()):
+            core.fold(batch)
+        for part in _joined(core.collect()):
             insert(part, f"world-{next(number)}")
     _hard(insert, end_ms)
     live = end_ms - LIVE_MS
     told = shop.reference(0, end_ms, live)
-    state_dimensions(client, told, world.users[0].keyed_names, end_ms)
+    state_dimensions(client, told, core.users[0].keyed_names, end_ms)
     RollUps(client, str(client.database), ZONE).turn(
         Version(1, 1), now_ms=time.time_ns() // 1_000_000, at_once=True
     )
     return len(log)
-
-
-class _InFull(World):
-    """The worlds of golden paths, with rows of `event`."""
-
-    def fold(self, batch: RecordBatch) -> None:
-        user = self.users[batch.partition]
-        user.fold(decode(batch, user.keyed_names, in_full=True))
-
-    def collect(self) -> list[Rows]:
-        found = super().collect()
-        events = [memory.take_events() for memory in self.users]
-        return [*found, *(one for one in events if one is not None)]
 
 
 def _messages(

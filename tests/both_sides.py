@@ -1,0 +1,67 @@
+"""The product's core beside any broker: all partitions of both sides, batches in, rows out."""
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Final
+
+from schemas.blocks import unpack
+from schemas.codec import decode
+from schemas.columns import RecordBatch
+from schemas.events import INPUTS
+from schemas.rows import Rows
+from streams.core.kernels import SCANNER
+from streams.core.kol.memory import KolMemory
+from streams.core.user.memory import UserMemory
+from streams.core.user.updates import collect_updates
+from streams.worker.changes import Source
+from streams.worker.outgoing import blocks
+
+
+class BothSides:
+    """What both sides know, from the beginning on.
+
+    Args:
+        partitions: of the inputs, and of `kol-cells`.
+        places: topics and partitions that have events; others hold back no watermark.
+        hmac_key: of names.
+        in_full: whether events become rows of `event`, too.
+
+    """
+
+    def __init__(
+        self,
+        partitions: int,
+        places: Collection[tuple[str, int]],
+        hmac_key: bytes,
+        *,
+        in_full: bool = False,
+    ) -> None:
+        self._counted: Final = [[t for t in INPUTS if (t, p) in places] for p in range(partitions)]
+        self._in_full: Final = in_full
+        self.users: Final = [UserMemory(p, hmac_key=hmac_key) for p in range(partitions)]
+        self.kols: Final = [KolMemory(p, partitions) for p in range(partitions)]
+        self.rejected: Final = Counter[str]()  # messages by reason
+
+    def fold(self, batch: RecordBatch) -> None:
+        """Take one record batch in."""
+        user = self.users[batch.partition]
+        decoded = decode(batch, user.keyed_names, scanner=SCANNER, in_full=self._in_full)
+        self.rejected.update(one.reason for one in decoded.rejected)
+        user.fold(decoded)
+
+    def collect(self) -> list[Rows]:
+        """What changed on the user side, and through blocks of cells on the KOL side."""
+        rows: list[Rows] = []
+        sources: list[Source] = []
+        for memory, topics in zip(self.users, self._counted, strict=True):
+            updates = collect_updates(memory)
+            rows += updates.rows
+            mark = memory.watermark(topics)
+            has_watermark = mark is not None or not topics
+            sources.append(Source(memory.partition, 0, updates.cells, has_watermark, mark))
+            memory.prune(mark)
+        for target, block in blocks(sources, len(self.kols), moved=True):
+            self.kols[target].fold(unpack(block))
+        rows += [part for memory in self.kols for part in memory.collect_updates()]
+        events = [memory.take_events() for memory in self.users]
+        return rows + [part for part in events if part is not None]
