@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
+from typing import Final
 
 from deploy.demo import market
 from deploy.demo.families import Families
 from deploy.demo.market import Kol
+
+BOTS: Final = 400  # accounts of whoever sells traffic
+BOT_DEVICES: Final = 3  # that all of them are on
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,9 @@ class Audience:
         )
 
     def bot(self, kol: Kol) -> User:
-        """A young account on one of the three devices that this KOL pays for."""
+        """A young account on one of the few devices that this KOL pays for."""
         rng = self._rng
-        number, device = rng.randrange(400), rng.randrange(3)
+        number, device = rng.randrange(BOTS), rng.randrange(BOT_DEVICES)
         return User(
             user_id=f"u-9{number:05}",
             favourite=kol,
