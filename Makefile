@@ -84,6 +84,7 @@ pictures: setup ## draw the dashboards for the READMEs (ARGS="--out DIR": all of
 docs: setup ## write the tables of the READMEs anew
 	@$(BIN)/python -m schemas.tables
 	@$(BIN)/python -m tests.docs
+	@$(BIN)/python -m tests.worlds.page
 
 migration: setup ## print the next migration: what sinks/ddl lacks of schemas/rows.py
 	@$(BIN)/python -m sinks.statements
