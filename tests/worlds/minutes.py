@@ -173,8 +173,8 @@ class MinuteCard(Card):
     Attributes:
         kols: how many there are [§11.3, 1 000 in the null world; in the library as many as its
             cases have].
-        days: how long it goes on [§11.4, false pages are counted by week; in the library three days
-            lie before the crises].
+        days: how long it goes on [§11.4, false pages are counted by week; in the library days of
+            calm lie before the crises, and ramps of two days end].
         users: how many accounts there are [chosen: no account comments twice in a minute, and few
             on one day].
         rates: KOLs by comments a minute [§11.3, "1/60 to 100 observations per minute"; how many of
@@ -200,7 +200,8 @@ class MinuteCard(Card):
         cases: what happens to whom; nothing in the null world [§11.3; sizes of steps and ramps
             §11.4, of bot waves §11.3, of aged bots §11.5, of refunds §11.4; of hard negatives ours:
             rates as in life, bad shares below the doubling that is a crisis by §7.5].
-        onset_d: the first and the last day of onsets [chosen: three days before, for a baseline].
+        onset_d: the first and the last day of onsets [chosen: two days and a half before, for a
+            baseline; two and a half after, for ramps of two].
 
     """
 
@@ -224,7 +225,7 @@ class MinuteCard(Card):
     contents: float = 2.0
     copied: float = 0.05
     cases: tuple[Case, ...] = ()
-    onset_d: tuple[float, float] = (3.0, 4.5)
+    onset_d: tuple[float, float] = (2.5, 3.5)
 
 
 class Counts(NamedTuple):
@@ -247,9 +248,7 @@ class Minutes(World):
     name = "minutes"
     forms = (
         interaction("view", f'{_WHO},"dwell_ms":<dwell:6>{_DEVICE}'),
-        clickstream(
-            "click", f',"kol_id":"k<kol:04>","content_id":"k<kol:04>-c<content:02>"{_DEVICE}'
-        ),
+        clickstream("click", f"{_LED}{_DEVICE}"),
         purchase("paid", f'{_ORDER},"promo_flag":false'),
         purchase("paid", f'{_ORDER},"promo_flag":true'),
         purchase("refund", f'{_ORDER},"ref_order_id":"o<paid:015>"'),
@@ -597,7 +596,9 @@ _RHYTHM_OF: Final = np.repeat(np.roll(RHYTHM, -SHANGHAI_H), HOUR // MINUTE) / np
 def library(kols: int, rates: tuple[Rate, ...], users: int) -> MinuteCard:
     """A card with `kols` of each sort of sentiment crisis, and the others beside them."""
     cases = crises(kols)
-    return MinuteCard(kols=sum(case.kols for case in cases), rates=rates, cases=cases, users=users)
+    return MinuteCard(
+        kols=sum(case.kols for case in cases), rates=rates, cases=cases, users=users, days=6
+    )
 
 
 NULL_LONG: Final = MinuteCard(
@@ -623,12 +624,12 @@ NULL_SHORT: Final = MinuteCard(
 CRISES_LONG: Final = library(
     40, (Rate(0.2, 650), Rate(1, 54), Rate(5, 4), Rate(20, 1), Rate(100, 1)), 60_000
 ).varied(
-    messages=5_022_514,
-    sha256="c9a517199f3f5a49dab5bf39b4e416c0fa7e3bff8ec2560609125a3663c1f37e",
+    messages=4_376_109,
+    sha256="fe8e79ee134ca38aa1c422c3543fd4316464d413f04228ec7c968124823f351c",
 )
 CRISES_SHORT: Final = library(4, (Rate(0.2, 64), Rate(1, 7)), 10_000).varied(
-    messages=342_222,
-    sha256="9a6de800e0d440dd9339d46ca215c6b54f860bbd1727bf93adc5aecf514df6fc",
+    messages=297_558,
+    sha256="0badcd997f45bf4ec7a6b341215f2d8e9de0599ed8aebb15da9847cf78063232",
 )
 CARDS: Final[Mapping[str, Mapping[str, MinuteCard]]] = {
     "null": {"long": NULL_LONG, "short": NULL_SHORT},

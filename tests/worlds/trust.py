@@ -261,7 +261,7 @@ class Trust(World):
 
     @cached_property
     def collapse_day(self) -> Ints:
-        """The first day after each KOL's trust fell; the number of days where it never does."""
+        """The first day on which each KOL's trust has fallen; the number of days where none is."""
         days = self.card.days
         are = chosen(self.card.seed, "collapse", self.card.kols, self.card.collapses)
         drawn = uniform(self.card.seed, "collapse day", self.kols)

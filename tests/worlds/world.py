@@ -113,7 +113,10 @@ class World(ABC):
         return *self.forms, *timeless
 
     def days(self) -> Iterator[Events]:
-        """All events day by day, in order of arrival: copies, late and broken ones, too."""
+        """All events day by day, in order of arrival: copies, late and broken ones, too.
+
+        One day more than the card has: what would come after that is not told.
+        """
         waiting = Events.joined([])
         for day in range(self.card.days + 1):
             end = BEGIN_MS + (day + 1) * DAY
