@@ -1,6 +1,5 @@
 """The product's core beside any broker: all partitions of both sides, batches in, rows out."""
 
-from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
@@ -40,14 +39,11 @@ class BothSides:
         self._in_full: Final = in_full
         self.users: Final = [UserMemory(p, hmac_key=hmac_key) for p in range(partitions)]
         self.kols: Final = [KolMemory(p, partitions) for p in range(partitions)]
-        self.rejected: Final = Counter[str]()  # messages by reason
 
     def fold(self, batch: RecordBatch) -> None:
         """Take one record batch in."""
         user = self.users[batch.partition]
-        decoded = decode(batch, user.keyed_names, scanner=SCANNER, in_full=self._in_full)
-        self.rejected.update(one.reason for one in decoded.rejected)
-        user.fold(decoded)
+        user.fold(decode(batch, user.keyed_names, scanner=SCANNER, in_full=self._in_full))
 
     def collect(self) -> list[Rows]:
         """What changed on the user side, and through blocks of cells on the KOL side."""

@@ -27,7 +27,7 @@ def report(world: type[World], form: str, card: Card) -> str:
     return (
         f"{world.name} {form}: {messages} messages, made in {made - begin:.1f} s of CPU, "
         f"made and through the core in {taken:.1f} s ({messages / taken:.0f} a second), "
-        f"{rows} rows, rejected {dict(passage.core.rejected)}, {sha256}{card_is}"
+        f"{rows} rows, {dict(passage.doors())}, {sha256}{card_is}"
     )
 
 

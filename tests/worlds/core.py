@@ -7,13 +7,14 @@ raised as `UserLane.advance_idle_inputs` raises it. In the end all of them are i
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import RecordBatch
-from schemas.doors import Door
+from schemas.doors import OF_EVENTS, Door
 from schemas.events import INPUTS
 from schemas.partitioner import partitions_of
 from schemas.rows import Rows
@@ -70,13 +71,12 @@ class Passage:
         yield self.core.collect()
 
     def doors(self) -> Counter[str]:
-        """How many readable messages left by each door, all topics together."""
+        """How many messages left by which door, and were rejected for which reason."""
         counts = Counter[str]()
         for memory in self.core.users:
-            for topic in INPUTS:
-                for door in Door:
-                    counts[door.label] += memory.door_counts[topic, door.label]
-        return counts
+            for topic, left in product(INPUTS, (*Door, *OF_EVENTS)):
+                counts[left.label] += memory.door_counts[topic, left.label]
+        return +counts
 
     def _advance_idle(self, counts: Ints) -> None:
         for partition, memory in enumerate(self.core.users):
