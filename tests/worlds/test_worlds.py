@@ -18,6 +18,7 @@ from schemas.reference_types import REFERENCES, Reference
 from schemas.rows import Rows
 from tests.worlds import trust
 from tests.worlds.causal import Causal
+from tests.worlds.chance import is_within
 from tests.worlds.core import PARTITIONS, Passage, portions, standing
 from tests.worlds.messages import Events
 from tests.worlds.minutes import Crises, MinuteCard, Null
@@ -106,6 +107,8 @@ def test_the_product_takes_every_message_but_the_planted_ones(world: type[World]
         seen |= set(numbers)
 
     assert passage.messages == planted.total() + len(seen)
+    read = [memory.offsets[topic] for memory in passage.core.users for topic in INPUTS]
+    assert sum(read) == passage.messages
     assert passage.doors() == +Counter(
         written=len(seen),
         duplicate=planted["duplicate"],
@@ -135,7 +138,11 @@ def test_copies_and_delays_are_as_the_card_says(world: type[World]) -> None:
     }
 
     for name, (count, share) in counts.items():
-        assert abs(count - n * share) <= 4 * np.sqrt(n * share * (1 - share)) + 1, name
+        assert is_within(count, n * share, n * share * (1 - share)), name
+    stray = delay[(delay > 2_000) & (delay <= how.stray_ms)]  # evenly between
+    assert is_within(
+        stray.mean(), (2_000 + how.stray_ms) / 2, (how.stray_ms - 2_000) ** 2 / 12 / len(stray)
+    )
 
 
 @every

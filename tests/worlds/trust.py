@@ -125,15 +125,16 @@ class TrustCard(Card):
         kols: how many there are [§3, "1 000 simulated KOLs"].
         days: how long it goes on [chosen: five half-lives of 14 d before the silent days; fewer in
             the short form].
-        users: how many raters there are [chosen: each meets some sixty contents in the long form,
-            so that agreement with others can be learned].
+        users: how many raters there are [chosen: each meets KOLs some seventy times in the long
+            form, so that agreement with others can be learned].
         tiers: share of KOLs in head and waist, the rest are koc [chosen: as unequal as audiences].
         pareto: exponent of the meetings a KOL has a day [§3, "Pareto evidence"; 1.16 is the law of
             80 to 20].
         fewest: meetings a day of the KOL with the fewest [chosen: less than one sign a day].
         most: meetings a day at most [chosen: half a thousand users at once say no more of trust].
         good, bad: trust of a dimension is Beta(good, bad) over KOLs [§11.4, half of the KOLs truly
-            at .70 or above: the mean is 14/20; the spread .1 is ours].
+            at .70 or above: the mean is 14/20, and .48 of the long form's KOLs are by all five
+            dimensions; the spread .1 is ours].
         shared: of the good + bad - 1 uniform numbers behind a Beta number, those that all
             dimensions of a KOL have in common [chosen: who is good in one is rather good in all].
         collapses: share of KOLs whose trust falls once [chosen: enough for a mean lag, few enough
