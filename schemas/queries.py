@@ -193,6 +193,16 @@ FROM v_score_1d
 WHERE day >= today() - 28
 ORDER BY kol_id, day""",
     ),
+    "v_trust_node": Query(
+        "How many KOLs were trust nodes in each week, and how many were not in the week before?",
+        """\
+SELECT week, countIf(active) AS nodes,
+    countIf(active AND (kol_id, week - 7) NOT IN
+        (SELECT kol_id, week FROM v_trust_node WHERE active)) AS new
+FROM v_trust_node
+GROUP BY week
+ORDER BY week DESC""",
+    ),
     "v_score_1h": Query(
         "Whose trust fell most within an hour?",
         """\

@@ -167,6 +167,7 @@ _SCORES: Final = {
     "trust_max": "max(s.trust)",
     **{name: _last(name) for name in ("resonance", "resonance_lo", "resonance_hi")},
     "n_eff": "argMax(s.n_eff, s.minute)",
+    "active": "argMax(s.active, s.minute)",
 }
 
 ROLL_UPS: Final[Mapping[str, RollUp]] = {

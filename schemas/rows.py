@@ -415,7 +415,18 @@ _EVENT: Final = Table(
 )
 
 _PARTS: Final = {
-    f"trust_{d}": Column(NUMBER, f"trust in {meaning}") for d, meaning in DIMENSION_NAMES.items()
+    f"trust_{d}": Column(NUMBER, f"trust in {meaning}; NULL where it has no source")
+    for d, meaning in DIMENSION_NAMES.items()
+}
+_ENDS_OF_PARTS: Final = {
+    "trust_{}_lo": "lower end of the 90 % interval of trust in {}",
+    "trust_{}_hi": "upper end of the 90 % interval of trust in {}",
+    "n_{}": "how many independent judgements stand behind trust in {}",
+}
+_INTERVALS_OF_PARTS: Final = {
+    name.format(d): Column(NUMBER, text.format(meaning))
+    for d, meaning in DIMENSION_NAMES.items()
+    for name, text in _ENDS_OF_PARTS.items()
 }
 
 _KOL_SCORE: Final = Table(
@@ -440,6 +451,14 @@ _KOL_SCORE: Final = Table(
             final=("UInt8", "1 once no accepted event can change it"),
         ),
         **_SNAPSHOT,
+        **_INTERVALS_OF_PARTS,
+        **_columns(
+            fast=(NUMBER, "trust of the last days, 0 to 1: half-life 3 d"),
+            fast_lo=(NUMBER, "lower end of its 90 % interval"),
+            fast_hi=(NUMBER, "upper end of its 90 % interval"),
+            active=("UInt8", "1 while the KOL is a trust node: the gate of trust is open"),
+            missing=(NAME, "dimensions of trust that have no source here, as A,I"),
+        ),
         **_VERSION,
     },
     key=("kol_id", "minute", "model_version"),
@@ -512,6 +531,7 @@ _LAST_SCORE: Final = _columns(
     resonance_lo=(NUMBER, "lower end of its 90 % interval"),
     resonance_hi=(NUMBER, "upper end of its 90 % interval"),
     n_eff=("Float64", "judgements behind the last trust"),
+    active=("UInt8", "1 if the KOL was a trust node at the last minute"),
 )
 
 
@@ -891,6 +911,7 @@ VIEWS: Final[Mapping[str, str]] = {
     "order was, in the shop's currency. Up to date within 10 minutes and a turn of the trainer. "
     "What is `undated` is in no day.",
     "v_score_1d": "The last score of a KOL in a business day, and the extremes of trust.",
+    "v_trust_node": "Which KOLs are trust nodes, by ISO week: the state of its last business day.",
     "v_kol": "Who a KOL is: name, tier, field, coupons.",
     "v_content": "What was published, by whom, whether somebody paid and whether it says so.",
     "v_spend": "What a campaign with a KOL cost on a business day.",

@@ -24,14 +24,15 @@ _PREFIXES: Final = {
     "orders_": COUNT,
     "trust_": SHARE,
     "resonance_": SHARE,
+    "fast_": SHARE,
+    "n_": JUDGEMENTS,
 }
 _NAMED: Final = {
-    **dict.fromkeys(("trust", "resonance", "uncertainty", "confidence"), SHARE),
+    **dict.fromkeys(("trust", "fast", "resonance", "uncertainty", "confidence"), SHARE),
     **dict.fromkeys(
         ("n", "k", "touches", "orders", "refunds", "paid_again", "touches_after"), COUNT
     ),
     **dict.fromkeys(("refunds_outside", "refunds_foreign"), COUNT),
-    "n_eff": JUDGEMENTS,
     "account_age_d": "days",
     "share_depth": "hops",
     "qty": "pieces or weight",

@@ -12,7 +12,7 @@ from schemas.cells import DIMENSIONS, FIELDS
 from schemas.dimensions import DIMENSIONS as REFERENCE
 from schemas.dimensions import Dimension
 from schemas.rows import MODELS, TABLES, Table
-from schemas.units import CENTS, COUNT, MS, SHARE, UTC, commented
+from schemas.units import CENTS, COUNT, DAY, MS, SHARE, UTC, commented
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,13 @@ _CREDIT_SUMS: Final = {
     "credit_cents": ViewColumn("the KOL's part of their payments, refunds not deducted", CENTS),
     "refunded_cents": ViewColumn("the KOL's part of what was given back of them", CENTS),
 }
-_LAST_SCORE: Final = _of(
-    _HOURLY_SCORE, ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff")
-)
+_ACTIVE: Final = ViewColumn("true if the KOL was a trust node at the last minute")
+_LAST_SCORE: Final = {
+    **_of(
+        _HOURLY_SCORE, ("model_version", *_TRUST, "trust_min", "trust_max", *_RESONANCE, "n_eff")
+    ),
+    "active": _ACTIVE,
+}
 _SNAPSHOT: Final = _of(_SCORE, ("snapshot",))
 _EVENT: Final = TABLES["event"]
 _OTHERWISE_IN_VIEW: Final = {  # column of `event` -> the view's
@@ -236,6 +240,13 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         "uncertainty": ViewColumn("how much of trust is prior", SHARE),
         "final": ViewColumn("true once no accepted event can change the row"),
         **_SNAPSHOT,
+        **_of(
+            _SCORE,
+            [name for d in DIMENSIONS for name in (f"trust_{d}_lo", f"trust_{d}_hi", f"n_{d}")],
+        ),
+        **_of(_SCORE, ("fast", "fast_lo", "fast_hi")),
+        "active": ViewColumn("true while the KOL is a trust node: the gate of trust is open"),
+        **_of(_SCORE, ("missing",)),
     },
     "v_dead_letter": _of(
         TABLES["dead_letter"],
@@ -263,5 +274,12 @@ COLUMNS: Final[Mapping[str, Columns]] = {
         **_of(TABLES["refund_1d"], ("refunds", "refunded_cents")),
     },
     "v_score_1d": {**_KOL, **_DAY, **_LAST_SCORE},
+    "v_trust_node": {
+        **_KOL,
+        "week": ViewColumn("Monday of the ISO week, of business days", DAY),
+        **_of(_HOURLY_SCORE, ("model_version", *_TRUST, "n_eff")),
+        "active": ViewColumn("true if the KOL is a trust node of the week: it was at its last day"),
+        "was_active": ViewColumn("true if it was at the end of any day of the week"),
+    },
     **{dimension.view: _shown(dimension) for dimension in REFERENCE if dimension.view},
 }

@@ -40,7 +40,7 @@ WITHHELD: Final[Mapping[str, frozenset[str] | None]] = {  # view -> columns, or 
 # What a reader of one brand sees beside views with the brand in each row. KOLs are everybody's.
 _KOLS_AND_THE_BRAND: Final = (
     *("v_minute", "v_cell_1h", "v_cell_1d"),
-    *("v_score", "v_score_1h", "v_score_1d"),
+    *("v_score", "v_score_1h", "v_score_1d", "v_trust_node"),
 )
 _WHOLE: Final = ("v_kol", "v_content", "v_policy", "v_notice")
 

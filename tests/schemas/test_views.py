@@ -10,7 +10,7 @@ from schemas.units import CENTS, UTC
 from schemas.views import COLUMNS, ViewColumn
 
 CODES = {  # numbers that count and measure nothing
-    *("version", "snapshot", "partition", "source_partition", "offset", "final"),
+    *("version", "snapshot", "partition", "source_partition", "offset", "final", "active"),
     *("promo", "member", "blocks", "mutations", "settled", "bucket"),
     *("reading", "shown", "partitions", "offsets"),
     *("share", "parent_share", "session", "device", "ip", "identity", "first_screen"),

@@ -11,6 +11,7 @@ from schemas.columns import RecordBatch
 from schemas.events import CLICKSTREAM, PURCHASES
 from schemas.topics import CELLS
 from streams.core.kol.memory import KolMemory
+from streams.core.kol.priors import TRUST
 from streams.core.kol.sums import WIDTH, scores
 from streams.core.sides import Side
 from streams.snapshots import Pace
@@ -150,7 +151,7 @@ async def test_blocks_and_the_trust_of_the_rows_they_make_are_told() -> None:
     await world.loop.flush(Side.KOL)
 
     counts = world.telemetry.trust.counts
-    unjudged, _ = scores(np.zeros((1, WIDTH)))
+    unjudged = scores(np.zeros((1, WIDTH)), np.array([minute]), TRUST).trust
 
     assert shown(world, "kol_counted_total") == {("blocks", CELLS): 1, ("cells", CELLS): 2}
     assert counts[np.searchsorted(TENTHS, unjudged.score[0])] == counts.sum() == 2

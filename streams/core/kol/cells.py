@@ -60,9 +60,10 @@ class MergedCells:
         minute: NDArray[np.int64] = self._rows["minute"]
         return minute
 
-    def columns(self, rows: RowNumbers) -> tuple[Codes, NDArray[np.int64], Values]:
-        """KOL, minute and the sum over source partitions, as `SCORED`, of these rows."""
-        return self.kol[rows], self.minute[rows], self._rows["values"][rows]
+    def values(self, rows: RowNumbers) -> Values:
+        """The sum over source partitions, as `SCORED`, of these rows."""
+        values: Values = self._rows["values"][rows]
+        return values
 
     def merge(
         self,

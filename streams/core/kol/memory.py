@@ -7,8 +7,8 @@ again, from its own minute on; then the minute is final, its rows are written on
 its cells go into the KOL's base sums and leave memory.
 
 A row is a function of the KOL's cells up to its own minute, whether the minutes before it
-are still open or were final long ago. A KOL whose sums would start from nothing (`sums`)
-leaves memory.
+are still open or were final long ago. A KOL of which nothing is said has a row each midnight
+(`ticks`); one whose sums would start from nothing (`sums`) leaves memory.
 
 How many minutes are open is not limited: they wait for the source that is furthest behind.
 """
@@ -31,13 +31,15 @@ from streams.core.arrays.arena import Arrays, Floats
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
-from streams.core.kol.cells import SLACK, MergedCells
-from streams.core.kol.kol_sums import NO_MINUTE, KolSums
-from streams.core.kol.priors import SNAPSHOT
-from streams.core.kol.sums import scores
+from streams.core.kol.cells import SCORED, SLACK, MergedCells
+from streams.core.kol.kol_sums import NO_MINUTE, Judged, KolRows, KolSums
+from streams.core.kol.priors import SNAPSHOT, TRUST
+from streams.core.kol.sums import Scores, scores
+from streams.core.kol.ticks import has_midnight, ticks
+from streams.core.kol.trust import Scored, Trust
 from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS, Minutes
 
-MODEL_VERSION: Final = "1"  # generation of the formulas
+MODEL_VERSION: Final = "2"  # generation of the formulas
 
 COUNTERS: Final = {
     "blocks": "blocks read",
@@ -57,13 +59,24 @@ _MINUTE_S: Final = 60
 _GENERATIONS: Final = (MODEL_VERSION,)
 
 
-class _Due(NamedTuple):
-    """Minutes whose rows are written now, in order of KOL and minute."""
+class _Timeline(NamedTuple):
+    """Minutes that rows can be of: those of all cells in memory, then ticks."""
 
     kol: Codes
     minute: Minutes
-    sums: Floats
-    final: NDArray[np.uint8]
+    cells: MergedCells
+
+    def in_order(self, which: Mask) -> RowNumbers:
+        """These places, by KOL and minute."""
+        places = np.flatnonzero(which)
+        return places[np.lexsort((self.minute[places], self.kol[places]))]
+
+    def rows(self, places: RowNumbers) -> KolRows:
+        """What is at these places."""
+        is_cell = places < len(self.cells.minute)
+        values = np.zeros((len(places), len(SCORED)), np.int64)
+        values[is_cell] = self.cells.values(places[is_cell])
+        return KolRows(self.kol[places], self.minute[places], values, is_cell)
 
 
 class KolMemory:
@@ -205,19 +218,32 @@ class KolMemory:
         self._kol_sums.mark_changed(kol[written], minute[written])
         self._counts += 1, newer, len(rows) - newer, len(block) - len(rows)
 
+    def _timeline(self, to: int) -> _Timeline:
+        """The minutes of cells, and the ticks among those that are not closed yet, up to one."""
+        kol, minute = self.cells.kol, self.cells.minute
+        if not has_midnight(self._closed_to, to):
+            return _Timeline(kol, minute, self.cells)
+        open_ = np.flatnonzero((minute > self._closed_to) & (minute <= to))
+        seen = self._kol_sums.seen
+        known = np.flatnonzero(seen)
+        kols = np.concatenate([known, kol[open_]])
+        minutes = np.concatenate([seen[known], minute[open_]])
+        order = np.lexsort((minutes, kols))
+        whose, when = ticks(kols[order], minutes[order], self._closed_to, to)
+        return _Timeline(np.append(kol, whose), np.append(minute, when), self.cells)
+
     def _final_rows(self) -> list[Rows]:
         """Rows of the minutes that became final; their cells go into the base sums."""
         if self._final_to == self._closed_to:
             return []
-        minute = self.cells.minute
-        rows = self._in_order((minute > self._closed_to) & (minute <= self._final_to))
+        line = self._timeline(self._final_to)
+        places = line.in_order((line.minute > self._closed_to) & (line.minute <= self._final_to))
         self._closed_to = self._final_to
-        return [self._add_final(part) for part in self._portions(rows)]
+        return [self._add_final(line.rows(part)) for part in self._portions(line, places)]
 
-    def _add_final(self, rows: RowNumbers) -> Rows:
-        kol, minute, values = self.cells.columns(rows)
-        sums = self._kol_sums.add_final(kol, minute, values)
-        return self._score_rows(_Due(kol, minute, sums, np.ones(len(kol), np.uint8)))
+    def _add_final(self, rows: KolRows) -> Rows:
+        judged = self._kol_sums.add_final(rows, self._judge)
+        return self._score_rows(rows, judged, np.ones(len(rows.kol), np.uint8))
 
     def _open_rows(self) -> list[Rows]:
         """Rows of the open minutes that are due for the first time, or changed since."""
@@ -225,23 +251,29 @@ class KolMemory:
         changed = self._kol_sums.changed
         if written_to == self._written_to and changed.min(initial=NO_MINUTE) == NO_MINUTE:
             return []
-        kol, minute = self.cells.kol, self.cells.minute
+        line = self._timeline(written_to)
+        kol, minute = line.kol, line.minute
         open_ = (minute > self._closed_to) & (minute <= written_to)
         due = open_ & ((minute > self._written_to) | (minute >= changed[kol]))
         rewound = self._kol_sums.rewound(kol[due], minute[due])
-        rows = self._in_order(due | (open_ & rewound[kol]))
+        places = line.in_order(due | (open_ & rewound[kol]))
         self._written_to = written_to
-        return [self._add_open(part, due[part], rewound) for part in self._portions(rows)]
+        return [
+            self._add_open(line.rows(part), due[part], rewound)
+            for part in self._portions(line, places)
+        ]
 
-    def _add_open(self, rows: RowNumbers, due: Mask, rewound: Mask) -> Rows:
-        kol, minute, values = self.cells.columns(rows)
-        sums = self._kol_sums.add_open(kol, minute, values, rewound)
+    def _add_open(self, rows: KolRows, due: Mask, rewound: Mask) -> Rows:
+        judged = self._kol_sums.add_open(rows, rewound, self._judge)
         final = np.zeros(int(np.count_nonzero(due)), np.uint8)
-        return self._score_rows(_Due(kol[due], minute[due], sums[due], final))
+        return self._score_rows(rows.take(due), judged.take(due), final)
 
-    def _portions(self, rows: RowNumbers) -> Iterator[RowNumbers]:
-        """Rows in order, cut between two KOLs: what is worked on at once is bounded."""
-        begins = np.flatnonzero(np.diff(self.cells.kol[rows], prepend=-1)).tolist()
+    def _judge(self, minute: Minutes, sums: Floats) -> Scores:
+        return scores(sums, minute, TRUST)
+
+    def _portions(self, line: _Timeline, rows: RowNumbers) -> Iterator[RowNumbers]:
+        """Places in order, cut between two KOLs: what is worked on at once is bounded."""
+        begins = np.flatnonzero(np.diff(line.kol[rows], prepend=-1)).tolist()
         start = 0
         while True:
             at = bisect_left(begins, start + self._portion)
@@ -251,31 +283,25 @@ class KolMemory:
             if start == len(rows):
                 return
 
-    def _in_order(self, which: Mask) -> RowNumbers:
-        """These rows, by KOL and minute."""
-        rows = np.flatnonzero(which)
-        return rows[np.lexsort((self.cells.minute[rows], self.cells.kol[rows]))]
-
-    def _score_rows(self, due_minutes: _Due) -> Rows:
-        kol, minute, sums, final = due_minutes
-        trust, resonance = scores(sums)
-        n = len(kol)
+    def _score_rows(self, rows: KolRows, judged: Judged, final: NDArray[np.uint8]) -> Rows:
+        trust, fast, resonance, *_ = judged.scores
+        n = len(rows.kol)
+        has_source = np.broadcast_to(TRUST.has_source > 0, (n, len(DIMENSIONS)))
         columns: dict[str, Values] = {
-            "kol_id": Coded(kol, self.names.names),
-            "minute": minute * _MINUTE_S,
+            "kol_id": Coded(rows.kol, self.names.names),
+            "minute": rows.minute * _MINUTE_S,
             "model_version": Coded(np.zeros(n, np.int64), _GENERATIONS),
-            "trust": trust.score,
-            "trust_lo": trust.low,
-            "trust_hi": trust.high,
-            "resonance": resonance.score,
-            "resonance_lo": resonance.low,
-            "resonance_hi": resonance.high,
+            **_interval("trust", trust),
+            **_interval("resonance", resonance),
             "n_eff": trust.n_eff,
-            **{f"trust_{d}": part for d, part in zip(DIMENSIONS, trust.parts.T, strict=True)},
+            **_part_columns(trust, has_source),
             "uncertainty": trust.uncertainty,
             "final": final,
             "snapshot": np.full(n, SNAPSHOT, np.uint32),
             "version": np.full(n, self.version, np.uint64),
+            **_interval("fast", fast),
+            "active": judged.is_open.astype(np.uint8),
+            "missing": _missing(has_source),
         }
         return Rows("kol_score", columns)
 
@@ -293,3 +319,30 @@ class KolMemory:
             "version": np.full(n, self.version, np.uint64),
         }
         return [Rows("door_count", columns)]
+
+
+def _interval(name: str, scored: Scored) -> dict[str, Values]:
+    """The columns of a score and its interval."""
+    return {name: scored.score, f"{name}_lo": scored.low, f"{name}_hi": scored.high}
+
+
+def _part_columns(trust: Trust, has_source: Mask) -> dict[str, Values]:
+    """The columns of each dimension; NULL where it has no source."""
+    parts = {
+        "trust_{}": trust.parts.score,
+        "trust_{}_lo": trust.parts.low,
+        "trust_{}_hi": trust.parts.high,
+        "n_{}": trust.n,
+    }
+    return {
+        name.format(d): np.where(has_source[:, place], values[:, place], np.nan)
+        for place, d in enumerate(DIMENSIONS)
+        for name, values in parts.items()
+    }
+
+
+def _missing(has_source: Mask) -> Coded:
+    """The dimensions that have no source, for instance `A,I`."""
+    kinds, code = np.unique(has_source, axis=0, return_inverse=True)
+    names = [",".join(np.array(DIMENSIONS)[~kind]) for kind in kinds]
+    return Coded(code.reshape(-1), names)

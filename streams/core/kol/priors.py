@@ -8,8 +8,11 @@ the lower end lets it pass, and not a middling score that looks like knowledge.
 | value | is | because |
 |---|---|---|
 | trust, good and bad | 1 and 1 in each dimension | the weakest prior whose two parts add up to 2: any trust between 0 and 1 is as likely as any other |
+| trust, odds | 1 | a judgement against a KOL counts for as much as one for it, until the population says how much rarer they are |
+| trust, weight of a judgement | 0.25 | one by a grown account: agreement 1/2, verified purchase 1/2 |
+| trust, dimensions with a source | E, B | of the others no event says anything yet |
 | dimensions | E .25, A .25, I .25, B .10, O .15 | who to believe is knowledge, authenticity and integrity first; reasoned, not fitted |
-| half-lives of trust | 14 d, O 60 d | 30 days after a collapse the error is .17 instead of .27 without forgetting, at .013 instead of .009 in calm; what becomes of an order takes weeks to show |
+| half-lives of trust | 14 d, O 60 d; 3 d for the fast line | 30 days after a collapse the error is .17 instead of .27 without forgetting, at .013 instead of .009 in calm; what becomes of an order takes weeks to show |
 | half-life of resonance | 14 d | the line of record moves as slowly as that of trust, beside which it is read |
 | depth, median | 0.8 | ln(1 + s) of a user-day: nothing read is 0, a view ln 1.5, a view and a save ln 4.5; most days are among the first two |
 | depth, MAD | 0.25 | half of the KOLs within 0.55 and 1.05, a wide population: what differs less is not told apart |
@@ -29,15 +32,19 @@ SNAPSHOT: Final = 0  # the number of these values
 NORMAL: Final = 1.4826  # a normal distribution's standard deviation over its MAD
 
 TRUST_HALF_LIFE: Final = {d: (60 if d == "O" else 14) * DAY for d in DIMENSIONS}  # minutes
+FAST_HALF_LIFE: Final = 3 * DAY  # minutes, of every dimension
 RESONANCE_HALF_LIFE: Final = 14 * DAY  # minutes
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TrustPrior:
-    """Pseudo-observations each way, shape (5,) or (rows, 5) in order of `DIMENSIONS`."""
+    """What a population says of trust, shape (5,) or (rows, 5) in order of `DIMENSIONS`."""
 
-    good: Floats
-    bad: Floats
+    good: Floats  # pseudo-observations for a KOL
+    bad: Floats  # and against it
+    odds: Floats  # how many judgements for a KOL one against it weighs up
+    weight: Floats  # of a judgement: sum of squared weights over sum of weights, 1e-6
+    has_source: Floats  # 1 where anything here can judge the dimension, else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +70,11 @@ class ResonancePrior:
         return self.variance / self.scale**2
 
 
-TRUST: Final = TrustPrior(np.ones(len(DIMENSIONS)), np.ones(len(DIMENSIONS)))
+TRUST: Final = TrustPrior(
+    good=np.ones(len(DIMENSIONS)),
+    bad=np.ones(len(DIMENSIONS)),
+    odds=np.ones(len(DIMENSIONS)),
+    weight=np.full(len(DIMENSIONS), 250_000.0),
+    has_source=np.array([float(d in {"E", "B"}) for d in DIMENSIONS]),
+)
 RESONANCE: Final = ResonancePrior(median=0.8, mad=0.25, variance=1.0)

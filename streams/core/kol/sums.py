@@ -2,24 +2,34 @@
 
 A row of sums is kept at the landmarks of one minute, that of the last cell in it. They
 halve every half-life of what they are for; squares of credible weights, and user-days a
-second time, halve twice as fast, as the squares of weights do (Kish). Scores are made of
-ratios in which the moment of reading cancels, so a row of sums is its own reading.
+second time, halve twice as fast, as the squares of weights do (Kish). Trust is kept twice, as the
+score of record and as the fast line, which forgets within days. Trust is read at the end of a
+minute; resonance is made of ratios in which the moment of reading cancels.
 
 The sums of a KOL without a cell for 364 days start from nothing: of 60 million user-days (or
 judgements) less than one is left after these 26 half-lives, so whatever comes now outweighs
 all that was. It is decided by the minutes of two successive cells.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
+from schemas.columns import Mask
 from streams.core.arrays.arena import Floats
 from streams.core.kol.cells import SCORED, Values
 from streams.core.kol.decay import Fade, moved
-from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST, TRUST_HALF_LIFE
+from streams.core.kol.gate import gate
+from streams.core.kol.priors import (
+    FAST_HALF_LIFE,
+    RESONANCE,
+    RESONANCE_HALF_LIFE,
+    TRUST_HALF_LIFE,
+    TrustPrior,
+)
 from streams.core.kol.resonance import resonance
 from streams.core.kol.trust import Scored, Trust, trust
 from streams.core.moments import Minutes
@@ -33,10 +43,16 @@ class _Sum(NamedTuple):
     squared: bool = False  # weights are squared, so it halves twice as fast
 
 
+def _evidence(half_life: Mapping[str, int]) -> Iterator[_Sum]:
+    """The sums trust is made of."""
+    for word in ("for", "against", "square"):
+        for d in DIMENSIONS:
+            yield _Sum(f"{word}_{d}", half_life[d], squared=word == "square")
+
+
 _LAYOUT: Final = (
-    *(_Sum(f"for_{d}", TRUST_HALF_LIFE[d]) for d in DIMENSIONS),
-    *(_Sum(f"against_{d}", TRUST_HALF_LIFE[d]) for d in DIMENSIONS),
-    *(_Sum(f"square_{d}", TRUST_HALF_LIFE[d], squared=True) for d in DIMENSIONS),
+    *_evidence(TRUST_HALF_LIFE),
+    *_evidence(dict.fromkeys(DIMENSIONS, FAST_HALF_LIFE)),
     _Sum("depth", RESONANCE_HALF_LIFE),
     _Sum("depth_square", RESONANCE_HALF_LIFE),
     _Sum("users_day", RESONANCE_HALF_LIFE),
@@ -46,7 +62,7 @@ WIDTH: Final = len(_LAYOUT)
 RESTARTS_AFTER: Final = 26 * RESONANCE_HALF_LIFE  # minutes between two cells: 2^26 = 67 million
 
 _MICRO: Final = 1e-6  # the unit of depths in a cell
-_D: Final = len(DIMENSIONS)
+_JUDGED: Final = 6 * len(DIMENSIONS)  # columns of trust
 _HALF_LIVES: Final = sorted({column.half_life for column in _LAYOUT})
 _FADES: Final = tuple(map(Fade, _HALF_LIVES))
 _FADE: Final = np.array([_HALF_LIVES.index(column.half_life) for column in _LAYOUT])
@@ -60,24 +76,53 @@ def weighted(values: Values, minute: Minutes) -> Floats:
     return values[:, _FIELD] * _laid_out(weights)
 
 
-def carrying(since: Minutes, minute: Minutes) -> Floats:
+def carrying(since: Minutes, minute: Minutes, silent: Minutes) -> Floats:
     """What sums kept at minute `since` are multiplied by to be kept at `minute`; (n, WIDTH).
 
-    0 where the sums start from nothing.
+    `silent` is how many minutes there was no cell: 0 where the sums start from nothing.
     """
     factors = _laid_out([moved(fade.landmark(since), fade.landmark(minute)) for fade in _FADES])
-    factors[minute - since > RESTARTS_AFTER] = 0
+    factors[silent > RESTARTS_AFTER] = 0
     return factors
 
 
-def scores(sums: Floats) -> tuple[Trust, Scored]:
-    """Trust and resonance by sums of shape (n, WIDTH), each row kept at any minute."""
-    good, bad, square = sums[:, :_D], sums[:, _D : 2 * _D], sums[:, 2 * _D : 3 * _D]
-    depth, depth_square, days, days_square = np.ascontiguousarray(sums[:, 3 * _D :].T)
-    return (
-        trust(good, bad, square, TRUST),
+class Scores(NamedTuple):
+    """What is said of a KOL at the end of a minute."""
+
+    trust: Trust
+    fast: Trust  # the same, of the last days
+    resonance: Scored
+    opens: Mask  # where the gate of trust opens
+    closes: Mask  # and where it closes
+
+    def take(self, which: Mask) -> "Scores":
+        """Those of some rows."""
+        return Scores(
+            self.trust.take(which),
+            self.fast.take(which),
+            self.resonance.take(which),
+            self.opens[which],
+            self.closes[which],
+        )
+
+
+def scores(sums: Floats, minute: Minutes, prior: TrustPrior) -> Scores:
+    """Scores at the end of each minute, by sums of shape (n, WIDTH) that are kept at it."""
+    read = sums[:, :_JUDGED] * _reading(minute)[:, :_JUDGED]
+    good, bad, square, fast_good, fast_bad, fast_square = np.split(read, 6, axis=1)
+    depth, depth_square, days, days_square = np.ascontiguousarray(sums[:, _JUDGED:].T)
+    of_record = trust(good, bad, square, prior)
+    return Scores(
+        of_record,
+        trust(fast_good, fast_bad, fast_square, prior),
         resonance(_MICRO * depth, _MICRO * depth_square, days, days_square, RESONANCE),
+        *gate(of_record, prior.has_source),
     )
+
+
+def _reading(minute: Minutes) -> Floats:
+    """What sums kept at minutes are multiplied by to be read at their ends; (n, WIDTH)."""
+    return _laid_out([fade.reading(minute, fade.landmark(minute)) for fade in _FADES])
 
 
 def _laid_out(by_fade: list[Floats]) -> Floats:

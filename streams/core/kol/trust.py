@@ -1,17 +1,28 @@
 """Trust in a KOL as a node: a Beta reputation in five dimensions whose evidence fades.
 
-    kappa = S[w] / S[w^2]                              Kish: S[w] of unequal weights says less
-    alpha = a0 + kappa * S[good],  beta = b0 + kappa * S[bad]
+    n     = min(S[w]^2 / S[w^2], 2 S[w] / w_ref)       independent judgements
+    T^    = S[good] / (S[good] + odds * S[bad])        what they say, beside the population
+    m     = n * min(1, ((S[good] + odds * S[bad]) / S[w])^2 / odds)      how much it is worth
+    alpha = a0 + m * T^,  beta = b0 + m * (1 - T^)
     T     = alpha / (alpha + beta)                     of one dimension
     mean  = sum of omega * (psi(alpha) - psi(alpha + beta))
     var   = sum of omega^2 * (psi'(alpha) - psi'(alpha + beta))
     score = exp(mean),  interval exp(mean -+ 1.645 sqrt(var)), at most 1
 
-S are faded sums of credible evidence, good and bad; w is its weight, squares fade twice
-as fast. Mean and variance are the exact moments of a Beta variable's logarithm. The
-dimensions multiply: integrity cannot be bought back with likes. A decayed sum of unit
-evidence carries about twice its pseudo-count, hence kappa; since every sum enters by
-ratios, the unit and the moment of reading cancel.
+S are faded sums of credible evidence, good and bad, read now; w is its weight, squares fade
+twice as fast. Mean and variance are the exact moments of a Beta variable's logarithm. The
+dimensions multiply: integrity cannot be bought back with likes; omega is renormalised over those
+that have a source here.
+
+*n.* Kish's number for unequal weights says nothing of age or of credibility: all silence and all
+young accounts cancel in it. A steady stream of usual weight w_ref has 2 S / w_ref, twice its faded
+sum, which is Kish's number, too; less has who is silent, or is judged by accounts of little credit.
+
+*odds, m.* People say far more often that something was good than that it was not: with saves at
+a rate r for each unit of trust and corrections at a rate r / odds for each unit of distrust, T^
+is trust. Its logarithm's odds vary as 1/good + 1/bad counts do, so it is worth as many equal
+judgements as have that variance: m, n itself where odds are 1. Where all speak against a KOL it
+would be more than n, which is not believed.
 
 Jøsang & Ismail, The Beta Reputation System (2002); Kish, Survey Sampling (1965);
 Jøsang, Subjective Logic (2016); Mayer, Davis & Schoorman (1995) for the dimensions.
@@ -26,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
+from schemas.columns import Mask
 from streams.core.arrays.arena import Floats
 from streams.core.kol.priors import TrustPrior
 from streams.core.kol.special import digamma_trigamma
@@ -39,48 +51,97 @@ _OMEGA: Final = np.array([OMEGA[d] for d in DIMENSIONS])
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scored:
-    """A score with its 90 % interval, each shape (rows,), in [0, 1]."""
+    """A score with its 90 % interval, each shape (rows,) or (rows, 5), in [0, 1]."""
 
     score: Floats
     low: Floats
     high: Floats
 
+    def take(self, which: Mask) -> "Scored":
+        """Those of some rows."""
+        return Scored(self.score[which], self.low[which], self.high[which])
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Trust(Scored):
-    """The trust score of each row and what it is made of."""
+    """The trust score of each row and what it is made of; parts have shape (rows, 5)."""
 
-    parts: Floats  # T by dimension, shape (rows, 5), in [0, 1]
+    parts: Scored  # T by dimension, with its interval
+    n: Floats  # independent judgements by dimension
     uncertainty: Floats  # the prior's part in what is believed, shape (rows,), in [0, 1]
-    n_eff: Floats  # independent unit judgements of users the evidence is worth, shape (rows,)
+    n_eff: Floats  # independent judgements of users the evidence is worth, shape (rows,)
+
+    def take(self, which: Mask) -> "Trust":
+        """Those of some rows."""
+        return Trust(
+            self.score[which],
+            self.low[which],
+            self.high[which],
+            parts=self.parts.take(which),
+            n=self.n[which],
+            uncertainty=self.uncertainty[which],
+            n_eff=self.n_eff[which],
+        )
 
 
 def trust(good: Floats, bad: Floats, square: Floats, prior: TrustPrior) -> Trust:
-    """Trust by the evidence so far; sums of shape (rows, 5) in any common unit.
+    """Trust by the evidence so far; sums of shape (rows, 5) as they stand now.
 
-    `square` is in that unit squared. Where it is below `FORGOTTEN` there is no evidence.
+    They are in the unit of `prior.weight`, `square` in that unit squared. Where it is below
+    `FORGOTTEN` there is no evidence.
     """
     total = good + bad
-    kappa = ratio(total, square, square >= FORGOTTEN)
-    alpha, beta = prior.good + kappa * good, prior.bad + kappa * bad
-    believed = alpha + beta
-    score = combined(alpha, beta)
+    seen = square >= FORGOTTEN
+    n = judgements(total, square, prior.weight)
+    weighed = good + prior.odds * bad
+    share = ratio(good, weighed, seen)
+    worth = n * np.minimum(ratio(weighed, total, seen) ** 2 / prior.odds, 1.0)
+    alpha, beta = prior.good + worth * share, prior.bad + worth * (seen - share)
+    score, parts = combined(alpha, beta, prior.has_source)
+    unknown = (prior.good + prior.bad) / (alpha + beta)
     return Trust(
         score.score,
         score.low,
         score.high,
-        parts=alpha / believed,
-        uncertainty=_over_dimensions((prior.good + prior.bad) / believed, _OMEGA),
-        n_eff=(kappa * total).sum(axis=1),
+        parts=parts,
+        n=n,
+        uncertainty=_over_dimensions(unknown, _weights(prior.has_source)),
+        n_eff=_over_dimensions(n, prior.has_source),
     )
 
 
-def combined(alpha: Floats, beta: Floats) -> Scored:
-    """The geometric mean of five Beta variables with its interval; shapes (rows, 5)."""
+def judgements(total: Floats, square: Floats, weight: Floats) -> Floats:
+    """How many independent judgements faded sums of weights and of their squares are worth."""
+    kish = total * ratio(total, square, square >= FORGOTTEN)
+    n: Floats = np.minimum(kish, 2.0 * total / weight)
+    return n
+
+
+def combined(alpha: Floats, beta: Floats, has_source: Floats) -> tuple[Scored, Scored]:
+    """The weighted geometric mean of five Beta variables, and each of them; shapes (rows, 5).
+
+    `has_source` is 1 for those that count, else 0. Each of them is its mean, which the score is
+    not: that is made of logarithms.
+    """
     psi, psi1 = digamma_trigamma(np.stack([alpha, alpha + beta]))
-    mean = _over_dimensions(psi[0] - psi[1], _OMEGA)
-    spread = Z * np.sqrt(_over_dimensions(psi1[0] - psi1[1], _OMEGA**2))
+    logs, variances = psi[0] - psi[1], psi1[0] - psi1[1]
+    omega = _weights(has_source)
+    whole = _spread(_over_dimensions(logs, omega), _over_dimensions(variances, omega**2))
+    each = _spread(logs, variances)
+    return whole, Scored(alpha / (alpha + beta), each.low, each.high)
+
+
+def _spread(mean: Floats, variance: Floats) -> Scored:
+    """A value and its interval, by mean and variance of its logarithm."""
+    spread = Z * np.sqrt(variance)
     return Scored(np.exp(mean), np.exp(mean - spread), np.minimum(np.exp(mean + spread), 1.0))
+
+
+def _weights(has_source: Floats) -> Floats:
+    """Omega of the dimensions that have a source; adds up to 1."""
+    omega = _OMEGA * has_source
+    weights: Floats = omega / omega.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def ratio(over: Floats, under: Floats, where: NDArray[np.bool_]) -> Floats:

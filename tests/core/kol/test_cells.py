@@ -34,12 +34,13 @@ def merge(merged: MergedCells, sent: list[Sent]) -> tuple[set[tuple[int, int]], 
         version.astype(np.uint64),
         fields,
     )
-    kols, minutes, _ = merged.columns(changed)
+    kols, minutes = merged.kol[changed], merged.minute[changed]
     return set(zip(kols.tolist(), minutes.tolist(), strict=True)), newer
 
 
 def sums(merged: MergedCells) -> dict[tuple[int, int], int]:
-    kol, minute, values = merged.columns(np.arange(len(merged.kol)))
+    kol, minute = merged.kol, merged.minute
+    values = merged.values(np.arange(len(kol)))
     days = values[:, SCORED.index("users_day")].tolist()
     return dict(zip(zip(kol.tolist(), minute.tolist(), strict=True), days, strict=True))
 

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from streams.core.arrays.arena import Floats
-from streams.core.kol.cells import SCORED, Values
-from streams.core.kol.kol_sums import NO_MINUTE, KolSums
+from streams.core.kol.cells import SCORED
+from streams.core.kol.decay import DAY
+from streams.core.kol.kol_sums import NO_MINUTE, KolRows, KolSums
+from streams.core.kol.priors import TRUST
+from streams.core.kol.sums import Scores, scores
 from streams.core.moments import Minutes
 
 NOON = 28_603_440  # minutes
@@ -12,11 +15,27 @@ NOBODY = np.zeros(1, np.bool_)
 AGAIN = np.ones(1, np.bool_)
 
 
-def cells(*minutes: int, good: int = 1) -> tuple[Minutes, Values]:
-    """Cells of one KOL: so many judgements for its expertise in each minute."""
+def rows(*minutes: int, good: int = 1, is_cell: bool = True) -> KolRows:
+    """Rows of one KOL: so many judgements for its expertise in each minute, or none."""
     values = np.zeros((len(minutes), len(SCORED)), np.int64)
-    values[:, SCORED.index("for_E")] = good
-    return np.array(minutes, np.int64), values
+    values[:, SCORED.index("for_E")] = good * is_cell
+    return KolRows(
+        np.zeros(len(minutes), np.int32),
+        np.array(minutes, np.int64),
+        values,
+        np.full(len(minutes), is_cell),
+    )
+
+
+class Seen:
+    """Keeps the sums that scores are made of."""
+
+    def __init__(self) -> None:
+        self.sums: list[Floats] = []
+
+    def __call__(self, minute: Minutes, sums: Floats) -> Scores:
+        self.sums.append(sums)
+        return scores(sums, minute, TRUST)
 
 
 def owner(*minutes: int) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
@@ -24,13 +43,15 @@ def owner(*minutes: int) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
 
 
 def add_open(kol_sums: KolSums, *minutes: int, again: bool = False) -> Floats:
-    minute, values = cells(*minutes)
-    return kol_sums.add_open(owner(*minutes), minute, values, AGAIN if again else NOBODY)
+    seen = Seen()
+    kol_sums.add_open(rows(*minutes), AGAIN if again else NOBODY, seen)
+    return seen.sums[0]
 
 
-def add_final(kol_sums: KolSums, *minutes: int) -> Floats:
-    minute, values = cells(*minutes)
-    return kol_sums.add_final(owner(*minutes), minute, values)
+def add_final(kol_sums: KolSums, *minutes: int, is_cell: bool = True) -> Floats:
+    seen = Seen()
+    kol_sums.add_final(rows(*minutes, is_cell=is_cell), seen)
+    return seen.sums[0]
 
 
 @pytest.fixture
@@ -97,3 +118,21 @@ def test_a_kol_without_due_minutes_is_not_rewound(kol_sums: KolSums) -> None:
     kol_sums.extend_to(2)
 
     assert kol_sums.rewound(ONE, np.array([NOON])).tolist() == [True, False]
+
+
+def test_only_cells_count_for_the_silence_after_which_sums_begin_anew(kol_sums: KolSums) -> None:
+    add_final(kol_sums, NOON)
+    add_final(kol_sums, NOON + 90 * DAY, is_cell=False)
+    tick = kol_sums.seen.tolist()
+    expired = kol_sums.expired(NOON + 364 * DAY)
+    anew = add_final(kol_sums, NOON + 365 * DAY)
+
+    assert tick == [NOON]
+    assert expired.tolist() == [True]
+    assert anew[0, 0] == add_final(_new(), NOON + 365 * DAY)[0, 0]
+
+
+def _new() -> KolSums:
+    kol_sums = KolSums()
+    kol_sums.extend_to(1)
+    return kol_sums

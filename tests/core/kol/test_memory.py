@@ -20,7 +20,7 @@ from streams.core.kol.decay import DAY, SPAN
 from streams.core.kol.memory import COUNTERS, SERIES, KolMemory
 from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
 from streams.core.kol.special import digamma_trigamma
-from streams.core.kol.trust import OMEGA, Z
+from streams.core.kol.trust import Z
 
 NOON = 28_603_440  # 2024-05-20 12:00 UTC in minutes
 MINUTE_MS = 60_000
@@ -178,12 +178,28 @@ class Plain:
             self.marks[source] = mark if known is None else max(known, mark or 0)
 
     def table(self) -> dict[Key, dict[str, float]]:
-        keys = {(kol, minute) for _, kol, minute in self.cells}
-        return {
-            (kol, minute): self.row(kol, minute)
-            for kol, minute in keys
-            if self.watermark() >= first_due(minute)
+        table = {}
+        for kol in {kol for _, kol, _ in self.cells}:
+            is_open = 0
+            for minute in sorted(self.minutes(kol)):
+                row = self.row(kol, minute)
+                judged = sum(row[f"n_{d}"] >= 5 for d in SOURCES_OF_TRUST)
+                if row["trust_lo"] >= 0.7 and row["n_eff"] >= 30 and judged >= 2:
+                    is_open = 1
+                elif row["trust_lo"] < 0.6:
+                    is_open = 0
+                table[kol, minute] = row | {"active": is_open}
+        return table
+
+    def minutes(self, kol: str) -> set[int]:
+        """Those of its cells, and midnights behind them for 90 days, once they are written."""
+        cells = {minute for _, who, minute in self.cells if who == kol}
+        midnights = {
+            midnight
+            for minute in cells
+            for midnight in range((minute // DAY + 1) * DAY, minute + 90 * DAY + 1, DAY)
         }
+        return {at for at in cells | midnights if self.watermark() >= first_due(at)}
 
     def sum(self, name: str, kol: str, minute: int, half_life: float) -> float:
         """The faded sum of a field at the end of a minute; 0 after a year without cells."""
@@ -196,23 +212,44 @@ class Plain:
             if who == kol and first <= then <= minute
         )
 
-    def row(self, kol: str, minute: int) -> dict[str, float]:
-        row = {"final": int(self.watermark() >= final(minute)), "n_eff": 0.0, "uncertainty": 0.0}
+    def judged(self, d: str, kol: str, minute: int, half_life: float) -> tuple[float, float, float]:
+        """Independent judgements of a dimension, for and against the KOL, and all of them."""
+        good, bad = (self.sum(f"{side}_{d}", kol, minute, half_life) for side in SIDES)
+        square = self.sum(f"square_{d}", kol, minute, half_life / 2)
+        if not square:
+            return 0.0, 0.0, 0.0
+        n = min((good + bad) ** 2 / square, 2 * (good + bad) / 250_000)
+        return n * good / (good + bad), n * bad / (good + bad), n
+
+    def trust(self, kol: str, minute: int, half_life: Mapping[str, float]) -> dict[str, float]:
+        """Mean and interval by the sources of the first population: E .25 and B .10 of .35."""
+        row = {"_uncertainty": 0.0, "_n_eff": 0.0}
         mean = variance = 0.0
-        for d in DIMENSIONS:
-            half_life = TRUST_HALF_LIFE[d]
-            good, bad = (self.sum(f"{side}_{d}", kol, minute, half_life) for side in SIDES)
-            square = self.sum(f"square_{d}", kol, minute, half_life / 2)
-            kappa = (good + bad) / square if square else 0.0
-            alpha, beta = 1 + kappa * good, 1 + kappa * bad
+        for d, omega in SOURCES_OF_TRUST.items():
+            good, bad, n = self.judged(d, kol, minute, half_life[d])
+            alpha, beta = 1 + good, 1 + bad
             psi, psi1 = digamma_trigamma(np.array([alpha, alpha + beta]))
-            mean += OMEGA[d] * float(psi[0] - psi[1])
-            variance += OMEGA[d] ** 2 * float(psi1[0] - psi1[1])
-            row[f"trust_{d}"] = alpha / (alpha + beta)
-            row["n_eff"] += kappa * (good + bad)
-            row["uncertainty"] += OMEGA[d] * 2 / (alpha + beta)
-        for name, sigmas in ENDS.items():
-            row[f"trust{name}"] = min(1.0, math.exp(mean + sigmas * Z * math.sqrt(variance)))
+            log, log_variance = float(psi[0] - psi[1]), float(psi1[0] - psi1[1])
+            mean += omega * log
+            variance += omega**2 * log_variance
+            row |= ends(f"_{d}", log, log_variance)
+            row[f"_{d}"] = alpha / (alpha + beta)
+            row[f"_n_{d}"] = n
+            row["_n_eff"] += n
+            row["_uncertainty"] += omega * 2 / (alpha + beta)
+        return row | ends("", mean, variance)
+
+    def row(self, kol: str, minute: int) -> dict[str, float]:
+        trust = self.trust(kol, minute, TRUST_HALF_LIFE)
+        fast = self.trust(kol, minute, dict.fromkeys(DIMENSIONS, 3 * DAY))
+        row = {
+            "final": int(self.watermark() >= final(minute)),
+            "n_eff": trust.pop("_n_eff"),
+            "uncertainty": trust.pop("_uncertainty"),
+            **{f"n_{d}": trust.pop(f"_n_{d}") for d in SOURCES_OF_TRUST},
+            **{f"trust{name}": value for name, value in trust.items()},
+            **{f"fast{name}": fast[name] for name in ENDS},
+        }
         depth, squares, days, days_square = (
             self.sum("depth", kol, minute, RESONANCE_HALF_LIFE) / 1e6,
             self.sum("depth_square", kol, minute, RESONANCE_HALF_LIFE) / 1e6,
@@ -232,7 +269,17 @@ class Plain:
 
 
 SIDES = ("for", "against")
+SOURCES_OF_TRUST = {"E": 25 / 35, "B": 10 / 35}  # of the first population, with their weights
 ENDS = {"": 0, "_lo": -1, "_hi": 1}
+
+
+def ends(name: str, mean: float, variance: float) -> dict[str, float]:
+    """A value and its 90 % interval, by mean and variance of its logarithm."""
+    return {
+        f"{name}{end}": min(1.0, math.exp(mean + sigmas * Z * math.sqrt(variance)))
+        for end, sigmas in ENDS.items()
+    }
+
 
 # ---------------------------------------------------------------- worlds to read
 
@@ -671,7 +718,7 @@ def test_a_row_says_what_it_is_about() -> None:
     (row,) = rows_of(updates)
 
     assert (row["kol_id"], row["minute"]) == ("宝妈", NOON * 60)
-    assert (row["model_version"], row["snapshot"]) == ("1", 0)
+    assert (row["model_version"], row["snapshot"]) == ("2", 0)
     assert row["version"] == version_of(3, 7, 1)
     assert memory.version == version_of(3, 7, 2)
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -6,6 +7,7 @@ from schemas.cells import DIMENSIONS
 from streams.core.arrays.arena import Floats
 from streams.core.kol.cells import SCORED
 from streams.core.kol.decay import DAY, SPAN
+from streams.core.kol.priors import TRUST
 from streams.core.kol.sums import WIDTH, carrying, scores, weighted
 
 NOON = 28_603_440  # minutes
@@ -20,19 +22,21 @@ def at(minute: int) -> Floats:
 
 
 def carry(since: int, minute: int) -> Floats:
-    factors: Floats = carrying(np.array([since]), np.array([minute]))[0]
+    silent = np.array([minute - since])
+    factors: Floats = carrying(np.array([since]), np.array([minute]), silent)[0]
     return factors
 
 
 def test_sums_double_their_weights_in_a_half_life_and_squares_twice() -> None:
     growth = (at(NOON + 14 * DAY) / at(NOON)).reshape(-1)
-    good, bad, square = growth[: 3 * len(DIMENSIONS)].reshape(3, -1)
-    outcome = 2 ** (14 / 60)
+    good, bad, square, *fast = growth[: 6 * len(DIMENSIONS)].reshape(6, -1)
+    outcome, days = 2 ** (14 / 60), 2 ** (14 / 3)
 
     assert good.tolist()[:4] == bad.tolist()[:4] == [2.0] * 4
     assert square.tolist()[:4] == [4.0] * 4
     assert np.allclose([good[4], bad[4], square[4]], [outcome, outcome, outcome**2], rtol=1e-12)
-    assert growth[3 * len(DIMENSIONS) :].tolist() == [2.0, 2.0, 2.0, 4.0]
+    assert np.allclose(fast, np.array([[days], [days], [days**2]]), rtol=1e-12)
+    assert growth[6 * len(DIMENSIONS) :].tolist() == [2.0, 2.0, 2.0, 4.0]
 
 
 @given(st.integers(0, 182 * DAY), st.integers(0, 182 * DAY))
@@ -54,12 +58,29 @@ def test_a_kol_silent_for_more_than_364_days_begins_anew() -> None:
 def test_beyond_a_landmark_a_sum_is_carried_by_two_to_the_64() -> None:
     factors = carry(LANDMARK - 1, LANDMARK)
 
-    assert set(factors.tolist()) == {2.0**-64, 2.0**-128, 1.0}  # 1: the landmark is not O's
+    of_record = factors[[*range(15), *range(30, WIDTH)]]
+    assert set(of_record.tolist()) == {2.0**-64, 2.0**-128, 1.0}  # 1: the landmark is not O's
 
 
 def test_evidence_and_audience_reach_the_scores() -> None:
-    trust, resonance = scores(at(NOON).reshape(1, -1))
+    found = scores(at(NOON).reshape(1, -1), np.array([NOON]), TRUST)
 
-    assert np.allclose(trust.parts, 0.5)  # as much for as against
-    assert trust.n_eff[0] > 0
-    assert resonance.score[0] < 0.5  # a depth of 1e-6 of a million user-days
+    assert np.allclose(found.trust.parts.score, 0.5)  # as much for as against
+    assert found.trust.n_eff[0] > 0
+    assert found.fast.n_eff[0] > 0
+    assert found.resonance.score[0] < 0.5  # a depth of 1e-6 of a million user-days
+
+
+def test_trust_is_read_at_the_end_of_the_minute() -> None:
+    """A judgement of weight w: 2 w / w_ref of it, half a minute old; Kish alone says 1."""
+    weight = 100_000
+    sums = np.zeros((1, WIDTH))
+    sums[0, 0] = at(NOON)[0] / 1_000_000 * weight
+    sums[0, 10] = (at(NOON)[0] / 1_000_000 * weight) ** 2
+    now, later = (
+        scores(sums * carry(NOON, minute), np.array([minute]), TRUST).trust.n_eff[0]
+        for minute in (NOON, NOON + 28 * DAY)
+    )
+
+    assert now == pytest.approx(2 * 0.4 * 2 ** (-0.5 / (14 * DAY)))
+    assert later == pytest.approx(now / 4)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from schemas.cells import DIMENSIONS
 from streams.core.arrays.arena import Floats
 from streams.core.kol.decay import DAY, Fade
-from streams.core.kol.priors import TRUST, TRUST_HALF_LIFE
+from streams.core.kol.priors import TRUST, TRUST_HALF_LIFE, TrustPrior
 from streams.core.kol.special import digamma_trigamma
 from streams.core.kol.trust import OMEGA, Trust, Z, combined, trust
 
@@ -17,9 +19,12 @@ def row(*values: float) -> Floats:
     return np.array([values], np.float64)
 
 
-def judged(good: Floats, bad: Floats) -> Trust:
+ALL: TrustPrior = replace(TRUST, has_source=np.ones(5), weight=np.full(5, 1e-9))
+
+
+def judged(good: Floats, bad: Floats, prior: TrustPrior = ALL) -> Trust:
     """Trust by fresh unit evidence, of which weights and squares are the counts."""
-    return trust(good, bad, good + bad, TRUST)
+    return trust(good, bad, good + bad, prior)
 
 
 def one(values: Floats) -> float:
@@ -27,7 +32,7 @@ def one(values: Floats) -> float:
 
 
 def test_the_golden_case_is_met() -> None:
-    scored = combined(row(24, 18, 40, 9, 30), row(6, 6, 4, 3, 10))
+    scored, _ = combined(row(24, 18, 40, 9, 30), row(6, 6, 4, 3, 10), np.ones(5))
 
     assert 100 * one(scored.score) == pytest.approx(79.5627140, abs=5e-8)
     assert 100 * one(scored.low) == pytest.approx(73.7899452, abs=5e-8)
@@ -41,17 +46,18 @@ def test_a_kol_nobody_has_judged_has_a_wide_interval() -> None:
     assert one(nobody.high) > 0.75
     assert one(nobody.n_eff) == 0.0
     assert one(nobody.uncertainty) == pytest.approx(1.0)
-    assert nobody.parts.tolist() == [[0.5] * 5]
+    assert nobody.parts.score.tolist() == [[0.5] * 5]
 
 
 @given(COUNTS, COUNTS, st.integers(-60, 60))
-def test_the_unit_of_evidence_and_the_moment_of_reading_cancel(
-    good: list[float], bad: list[float], halvings: int
-) -> None:
+def test_the_unit_of_evidence_cancels(good: list[float], bad: list[float], halvings: int) -> None:
     plain = trust(row(*good), row(*bad), row(*good) + row(*bad), TRUST)
     factor = 2.0**halvings
     faded = trust(
-        factor * row(*good), factor * row(*bad), factor**2 * (row(*good) + row(*bad)), TRUST
+        factor * row(*good),
+        factor * row(*bad),
+        factor**2 * (row(*good) + row(*bad)),
+        replace(TRUST, weight=factor * TRUST.weight),
     )
 
     assert plain.score.tolist() == faded.score.tolist()
@@ -92,7 +98,7 @@ def test_integrity_cannot_be_bought_back_with_likes() -> None:
     liar = judged(row(1_000, 1_000, 1, 1_000, 1_000), row(1, 1, 1_000, 1, 1))
 
     assert one(liar.score) < 0.25
-    assert liar.parts[0, DIMENSIONS.index("I")] < 0.01
+    assert liar.parts.score[0, DIMENSIONS.index("I")] < 0.01
 
 
 def test_unequal_weights_count_for_fewer_judgements() -> None:
@@ -101,7 +107,7 @@ def test_unequal_weights_count_for_fewer_judgements() -> None:
     good, square = zero.copy(), zero.copy()
     good[0, 0], square[0, 0] = sum(weights), sum(w * w for w in weights)
 
-    assert one(trust(good, zero, square, TRUST).n_eff) == pytest.approx(15**2 / 107)
+    assert one(trust(good, zero, square, ALL).n_eff) == pytest.approx(15**2 / 107)
 
 
 def test_a_steady_stream_is_worth_twice_its_decayed_sum() -> None:
@@ -109,14 +115,14 @@ def test_a_steady_stream_is_worth_twice_its_decayed_sum() -> None:
     weight = Fade(14 * DAY).weight(minute, np.full(len(minute), 3))
     good, square = np.zeros((1, 5)), np.zeros((1, 5))
     good[0, 0], square[0, 0] = weight.sum(), (weight * weight).sum()
-    kappa = one(trust(good, np.zeros((1, 5)), square, TRUST).n_eff) * square[0, 0] / good[0, 0] ** 2
+    now = Fade(14 * DAY).reading(minute[-1:], np.array([3]))[0]
+    kish = good[0, 0] ** 2 / square[0, 0]
 
-    assert kappa == pytest.approx(1.0)
-    assert good[0, 0] * weight[-1] / square[0, 0] == pytest.approx(2.0, rel=1e-3)
+    assert kish == pytest.approx(2.0 * good[0, 0] * now, rel=1e-3)
 
 
 def test_evidence_too_old_to_be_weighed_is_none() -> None:
-    ancient = trust(np.full((1, 5), 1e-200), np.zeros((1, 5)), np.zeros((1, 5)), TRUST)
+    ancient = trust(np.full((1, 5), 1e-200), np.zeros((1, 5)), np.zeros((1, 5)), ALL)
     nobody = judged(np.zeros((1, 5)), np.zeros((1, 5)))
 
     assert ancient.score.tolist() == nobody.score.tolist()
@@ -144,7 +150,7 @@ def test_nine_in_ten_intervals_cover_the_truth_in_a_steady_world() -> None:
         good[:, column] = np.bincount(kol, weight * believed, kols)
         bad[:, column] = np.bincount(kol, weight * ~believed, kols)
         square[:, column] = np.bincount(kol, weight * weight, kols)
-    scored = trust(good, bad, square, TRUST)
+    scored = trust(good, bad, square, ALL)
     whole = np.exp(np.log(truth) @ np.array(list(OMEGA.values())))
     kappa = (good + bad) / square
     alpha, beta = 1 + kappa * good, 1 + kappa * bad
@@ -153,3 +159,59 @@ def test_nine_in_ten_intervals_cover_the_truth_in_a_steady_world() -> None:
 
     assert 0.88 <= ((scored.low <= whole) & (whole <= scored.high)).mean() <= 0.92
     assert 0.88 <= (missed[:, 0] <= Z).mean() <= 0.92  # one dimension alone
+
+
+def test_a_silent_kol_is_worth_what_is_left_of_its_judgements() -> None:
+    """60 days are 60 / 14 half-lives: of a steady stream 5 % are left, of Kish's number all."""
+    left = 2 ** (-60 / 14)
+    steady = row(80, 0, 0, 0, 0)  # S of 4 judgements a day is 4 * 14 / ln 2 = 80.8
+    prior = replace(ALL, weight=np.ones(5))
+    before = trust(steady, 0 * steady, steady / 2, prior)
+    after = trust(left * steady, 0 * steady, left**2 * steady / 2, prior)
+
+    assert one(before.n_eff) == pytest.approx(160)
+    assert one(after.n_eff) == pytest.approx(160 * left)
+
+
+def test_dimensions_without_a_source_are_not_in_the_score() -> None:
+    """E .25 and B .10: the score is that of two Beta variables with the weights 5/7 and 2/7."""
+    found = judged(row(24, 0, 0, 9, 0), row(6, 99, 99, 3, 99), replace(ALL, has_source=EB))
+    psi, _ = digamma_trigamma(np.array([25.0, 32.0, 10.0, 14.0]))
+    mean = 5 / 7 * (psi[0] - psi[1]) + 2 / 7 * (psi[2] - psi[3])
+
+    assert one(found.score) == pytest.approx(np.exp(mean))
+    assert one(found.n_eff) == pytest.approx(42)
+
+
+EB = np.array([1.0, 0.0, 0.0, 1.0, 0.0])
+RARE = 100.0  # judgements for a KOL for each one against it, by a KOL of even trust
+
+
+@given(st.floats(0.05, 0.95), st.floats(1.0, 1e4))
+def test_trust_is_found_where_the_bad_is_said_a_hundred_times_more_rarely(
+    true: float, many: float
+) -> None:
+    good, bad = np.full((1, 5), many * true), np.full((1, 5), many * (1 - true) / RARE)
+    found = judged(good, bad, replace(ALL, good=np.full(5, 1e-9), bad=np.full(5, 1e-9), odds=ODDS))
+
+    assert found.parts.score[0].tolist() == pytest.approx([true] * 5, rel=1e-6)
+
+
+ODDS = np.full(5, RARE)
+
+
+def test_intervals_cover_where_the_bad_is_rare() -> None:
+    """Counts are Poisson; a Beta(14, 6) population, of which the prior says as much."""
+    generator = np.random.default_rng(20240520)
+    kols = 20_000
+    true = generator.beta(14, 6, (kols, 5))
+    met = np.exp(generator.uniform(3, 8, (kols, 1)))
+    good = generator.poisson(met * true).astype(np.float64)
+    bad = generator.poisson(met * (1 - true) / RARE).astype(np.float64)
+    prior = replace(ALL, good=np.full(5, 14.0), bad=np.full(5, 6.0), odds=ODDS)
+    found = judged(good, bad, prior)
+    whole = np.exp(np.log(true) @ np.array(list(OMEGA.values())))
+    parts = (found.parts.low <= true) & (true <= found.parts.high)
+
+    assert 0.88 <= ((found.low <= whole) & (whole <= found.high)).mean() <= 0.92
+    assert 0.88 <= parts.mean() <= 0.92
