@@ -40,6 +40,7 @@ from deploy.grafana.queries import (
 )
 from deploy.grafana.texts import (
     CREDITS_FROM,
+    GATE,
     HIGH,
     INTERVAL,
     LEAST_N,
@@ -51,7 +52,9 @@ from deploy.grafana.texts import (
     RESONANCE,
     TOO_SMALL,
     TRUST,
+    TRUST_NODE,
     WHY_FIVE,
+    YES_NO,
     Say,
     Text,
     in_words,
@@ -110,7 +113,7 @@ def dashboard(say: Say) -> shapes.Dashboard:
 
 def profile(say: Say) -> AnyPanel:
     """What the shop says of the KOL."""
-    yes_no = {"yes": say(Text("yes", "是")), "no": say(Text("no", "否"))}
+    yes_no = in_words(YES_NO, say)
     return words(
         Head(
             title=say(Text("Profile", "档案")),
@@ -157,9 +160,11 @@ def now(say: Say) -> AnyPanel:
     """The newest score of the period."""
     about = Text(
         "The newest score in the period, 0 to 1, with its 90 % interval, from v_score. n: "
-        f"independent judgements of users. {WHY_FIVE.en}",
-        "时段内最新的评分（0 到 1）及其 90% 区间，来自 v_score。n：用户的独立评价数。"
-        f"{WHY_FIVE.zh}",
+        "independent judgements of users; last days: trust that forgets within days, a half in "
+        f"three. {WHY_FIVE.en} {GATE.en}",
+        "时段内最新的评分（0 到 1）及其 90% 区间，来自 v_score。n：用户的独立评价数；"
+        "近日：三天半衰期的信任分，几天内就会忘记旧的评价。"
+        f"{WHY_FIVE.zh}{GATE.zh}",
     )
     small = say(TOO_SMALL)
     return numbers(
@@ -177,19 +182,23 @@ def now(say: Say) -> AnyPanel:
             "low": Column(title=say(LOW), decimals=2),
             "high": Column(title=say(HIGH), decimals=2),
             "n": Column(title="n", decimals=0),
+            "last_days": Column(title=say(Text("last days", "近日")), decimals=2),
+            "node": Column(title=say(TRUST_NODE), words=in_words(YES_NO, say)),
             "resonance": Column(title=say(RESONANCE), decimals=2),
         },
     )
 
 
-_SCORES = "(trust, trust_lo, trust_hi, n_eff, resonance)"
+_SCORES = "(trust, trust_lo, trust_hi, n_eff, fast, active, resonance)"
 NOW = f"""
     SELECT
         if(newest.4 < {LEAST_N}, NULL, newest.1) AS trust,
         newest.2 AS low,
         newest.3 AS high,
         newest.4 AS n,
-        newest.5 AS resonance
+        if(newest.4 < {LEAST_N}, NULL, newest.5) AS last_days,
+        if(newest.6, 'yes', 'no') AS node,
+        newest.7 AS resonance
     FROM
     (
         SELECT argMax({_SCORES}, minute) AS newest
@@ -207,11 +216,10 @@ def trust(say: Say) -> AnyPanel:
     """Trust over time within its interval."""
     about = Text(
         "Trust at the end of each minute or day, 0 to 1, within its 90 % interval, from v_score "
-        f"(up to 2 days) or v_score_1d. {INTERVAL.en} A wide band means few judgements, be it in "
-        "one dimension: the five multiply, and one without evidence sets the width.",
+        f"(up to 2 days) or v_score_1d. {INTERVAL.en} A wide band means few judgements, or none of "
+        "late: silence widens it day by day.",
         "每分钟或每天结束时的信任分（0 到 1）及其 90% 区间，来自 v_score（两天以内）或 v_score_1d。"
-        f"{INTERVAL.zh}区间越宽，评价越少；五个维度相乘，只要有一个维度没有证据，"
-        "区间就由它决定。",
+        f"{INTERVAL.zh}区间越宽，评价越少或越久远；没有新评价时，区间逐日变宽。",
     )
     head = _score_head(say, TRUST, about, "trust")
     return band(head, over_time(_scored("trust")), Band("trust", "trust_lo", "trust_hi"))
@@ -322,10 +330,12 @@ EVIDENCE = f"""
 def dimensions(say: Say) -> AnyPanel:
     """The five parts of trust."""
     about = Text(
-        "Trust in each of the five dimensions, 0 to 1, from v_score; together they make trust: "
-        "they multiply, so a weak one cannot be bought back. Each begins at one half.",
-        "五个维度各自的信任分（0 到 1），来自 v_score；它们相乘得到信任分，因此弱项无法用强项弥补。"
-        "每个维度都从 0.5 开始。",
+        "Trust in each of the five dimensions that has a source here, 0 to 1, from v_score; "
+        "together they make trust: they multiply, so a weak one cannot be bought back. Of the "
+        "others no event says anything yet: they are not drawn and not in the score "
+        "(v_score.missing).",
+        "五个维度中有数据来源的各维度信任分（0 到 1），来自 v_score；它们相乘得到信任分，"
+        "因此弱项无法用强项弥补。其余维度暂无任何数据，不画线，也不计入信任分（v_score.missing）。",
     )
     return series(
         Head(

@@ -42,6 +42,7 @@ from deploy.grafana.queries import (
     without_gaps,
 )
 from deploy.grafana.texts import (
+    GATE,
     INTERVAL,
     LEAST_N,
     MODELS,
@@ -53,7 +54,9 @@ from deploy.grafana.texts import (
     RESONANCE,
     TOO_SMALL,
     TRUST,
+    TRUST_NODE,
     WHY_FIVE,
+    YES_NO,
     Say,
     Text,
     in_words,
@@ -267,10 +270,10 @@ def trusted(say: Say) -> AnyPanel:
         "The newest trust and resonance of each KOL in the period, 0 to 1, over all brands, from "
         "v_score_1h (up to 2 days) or v_score_1d. Change is since the last score before the "
         f"period, else since the first in it. {INTERVAL.en} n: independent judgements of users. "
-        f"{WHY_FIVE.en}",
+        f"{WHY_FIVE.en} {GATE.en}",
         "时段内每个 KOL 最新的信任分和情感共鸣（0 到 1，不分品牌），来自 v_score_1h（两天以内）或 "
         "v_score_1d。变化：相对时段开始前的最后一个评分；若没有，则相对时段内第一个评分。"
-        f"{INTERVAL.zh}n：用户的独立评价数。{WHY_FIVE.zh}",
+        f"{INTERVAL.zh}n：用户的独立评价数。{WHY_FIVE.zh}{GATE.zh}",
     )
     columns = {
         "kol_id": Column(title="kol_id", hidden=True),
@@ -279,6 +282,7 @@ def trusted(say: Say) -> AnyPanel:
         "trust": Column(title=say(TRUST), decimals=2, width=100, empty=say(TOO_SMALL)),
         "trust_interval": Column(title=say(Text("Trust, 90 %", "信任分 90% 区间")), width=170),
         "n": Column(title=say(Text("n", "有效样本 n")), decimals=0, width=120),
+        "node": Column(title=say(TRUST_NODE), width=110, words=in_words(YES_NO, say)),
         "change": Column(
             title=say(Text("Change", "变化")),
             decimals=2,
@@ -304,7 +308,7 @@ def trusted(say: Say) -> AnyPanel:
     )
 
 
-_SCORES = "trust, trust_lo, trust_hi, resonance, resonance_lo, resonance_hi, n_eff"
+_SCORES = "trust, trust_lo, trust_hi, resonance, resonance_lo, resonance_hi, n_eff, active"
 TRUSTED = f"""
     WITH %(kols)s, %(names)s
     SELECT
@@ -314,6 +318,7 @@ TRUSTED = f"""
         if(now.7 < {LEAST_N}, NULL, now.1) AS trust,
         printf('%%.2f – %%.2f', now.2, now.3) AS trust_interval,
         now.7 AS n,
+        if(now.8, 'yes', 'no') AS node,
         if(now.7 < {LEAST_N}, NULL, now.1 - if(before > 0, before, first)) AS change,
         now.4 AS resonance,
         if(isNull(now.4), '', printf('%%.2f – %%.2f', now.5, now.6)) AS resonance_interval

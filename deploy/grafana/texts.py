@@ -57,6 +57,13 @@ WHY_FIVE: Final = Text(
     f"有效样本少于 {LEAST_N} 时显示“{TOO_SMALL.zh}”：五个维度平均不到一个独立评价，"
     "此时先验的分量大于人们的评价。",
 )
+TRUST_NODE: Final = Text("Trust node", "信任节点")
+GATE: Final = Text(
+    "A KOL becomes a trust node when the lower end of its trust is .70 or more, by 30 independent "
+    "judgements or more, and stays one until the lower end is below .60.",
+    "信任分区间下限达到 0.70 且独立评价不少于 30 时成为信任节点，下限低于 0.60 时才退出。",
+)
+YES_NO: Final = {"yes": Text("yes", "是"), "no": Text("no", "否")}
 INTERVAL: Final = Text(
     "The interval holds the true value with 90 % probability.",
     "区间以 90% 的概率包含真实值。",
