@@ -167,6 +167,7 @@ def now(say: Say) -> AnyPanel:
         f"{WHY_FIVE.zh}{GATE.zh}",
     )
     small = say(TOO_SMALL)
+    is_node = {"1": say(YES_NO["yes"]), "0": say(YES_NO["no"])}
     return numbers(
         Head(
             title=say(Text("Newest score", "最新评分")),
@@ -183,7 +184,7 @@ def now(say: Say) -> AnyPanel:
             "high": Column(title=say(HIGH), decimals=2),
             "n": Column(title="n", decimals=0),
             "last_days": Column(title=say(Text("last days", "近日")), decimals=2),
-            "node": Column(title=say(TRUST_NODE), words=in_words(YES_NO, say)),
+            "node": Column(title=say(TRUST_NODE), words=is_node),
             "resonance": Column(title=say(RESONANCE), decimals=2),
         },
     )
@@ -197,7 +198,7 @@ NOW = f"""
         newest.3 AS high,
         newest.4 AS n,
         if(newest.4 < {LEAST_N}, NULL, newest.5) AS last_days,
-        if(newest.6, 'yes', 'no') AS node,
+        toUInt8(newest.6) AS node,
         newest.7 AS resonance
     FROM
     (
