@@ -35,12 +35,12 @@ def uid(name: str, say: Say) -> str:
     return say(Text(f"kol-{name}", f"kol-{name}-zh"))
 
 
-def to_kol(say: Say) -> tuple[str, str]:
+def to_kol(say: Say, *also: str) -> tuple[str, str]:
     """Title and address of the dashboard of the KOL of a row, which has a column `kol_id`.
 
-    The period and what is chosen here is chosen there.
+    The period and what is chosen here is chosen there; `also`: further variables of both.
     """
-    chosen = ("brand", "channel", "platform", "model", "currency")
+    chosen = ("brand", "channel", "platform", "model", "currency", *also)
     kept = "&".join(["${__url_time_range}", *(f"${{{name}:queryparam}}" for name in chosen)])
     address = f"/d/{uid('kol', say)}?var-kol=${{__data.fields.kol_id:percentencode}}&{kept}"
     return say(Text("The KOL", "查看该 KOL")), address

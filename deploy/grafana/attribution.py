@@ -115,8 +115,8 @@ def by_day(say: Say, variable: str) -> AnyPanel:
         Head(
             title=say(
                 Text(
-                    f"Credit by KOL per day: {model} [$currency]",
-                    f"每日各 KOL 归因金额：{model} [$currency]",
+                    f"Credit by KOL per day: {model}, refunds ${{refunds:text}} [$currency]",
+                    f"每日各 KOL 归因金额：{model}，${{refunds:text}} [$currency]",
                 )
             ),
             about=say(about),
@@ -258,7 +258,7 @@ def models(say: Say) -> AnyPanel:
         rows(_models(say)),
         {
             "kol_id": Column(title="kol_id", hidden=True),
-            "kol": Column(title="KOL", unit="string", link=to_kol(say)),
+            "kol": Column(title="KOL", unit="string", link=to_kol(say, "refunds")),
             **amounts,
         },
     )
@@ -523,12 +523,13 @@ def channel_shares(say: Say) -> AnyPanel:
 def reading(say: Say) -> AnyPanel:
     """How to read the numbers of this dashboard."""
     content = Text(
-        "* **Business days** of Asia/Shanghai, drawn at their noon; amounts in one currency.\n"
+        "* **Business days** of Asia/Shanghai, each whole, drawn in the middle of what the period "
+        "shows of it; amounts in one currency.\n"
         "* **Net**: refunds are deducted in the day of their order.\n"
         "* **Same rows elsewhere**: *Inspect → Query* shows the SQL as it was sent. Saved to a "
         "file, `kol sql - < query.sql` gives the same rows; within quotes a shell changes it.\n"
         "* **One order**: `kol explain order ID` shows touches and every model.",
-        "* **营业日**按 Asia/Shanghai，画在当天中午；金额只用一种币种。\n"
+        "* **营业日**按 Asia/Shanghai，按整日计，画在时段内该日的正中；金额只用一种币种。\n"
         "* **净额**：退款在其订单当天扣除。\n"
         "* **核对**：*Inspect → Query* 显示实际发送的 SQL；存成文件后，`kol sql - < query.sql` "
         "得到相同的行；放进引号会被 shell 改动。\n"

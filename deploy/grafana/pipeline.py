@@ -635,7 +635,7 @@ TRAINER: Final = (
         empty=NO_TRAINER,
     ),
     Shown(
-        title=Text("Numbered values", "编号的取值"),
+        title=Text("Age of numbered values", "编号取值的年龄"),
         about=Text(
             "Age of what workers take for known of contents and KOLs. It gets older while nothing "
             "changes; kept back: a change that looks like a mishap waits for a person (kol "

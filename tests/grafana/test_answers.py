@@ -62,6 +62,11 @@ def reader(server: Server, owner: Client) -> Iterator[Client]:
     client.close()
 
 
+CREDIT_PER_DAY = (
+    "kol-attribution / Credit by KOL per day: ${model:text}, refunds ${refunds:text} [$currency]"
+)
+
+
 def said(client: Client, where: str, begin: int, end: int, **given: str) -> Answers:
     """The rows of a panel, `uid / title`, for a range and what is chosen above it."""
     uid, _, title = where.partition(" / ")
@@ -224,7 +229,7 @@ def test_a_day_stands_in_the_middle_of_what_the_period_has_of_it(
     times = {f"o{day}": BEGIN + day * DAY for day in range(3)}  # at 8 in the morning
     write(orders(*(earned(name, "k1", ordered_at=at) for name, at in times.items())))
     charts = (
-        "kol-attribution / Credit by KOL per day: ${model:text} [$currency]",
+        CREDIT_PER_DAY,
         "kol-attribution / Organic share of what was paid",
         "kol-attribution / Share of channels per day",
     )
@@ -269,7 +274,7 @@ def test_what_is_added_up_by_place_is_what_the_orders_say(
         for title in (
             DAYS,
             "kol-attribution / Models side by side [$currency]",
-            "kol-attribution / Credit by KOL per day: ${model:text} [$currency]",
+            CREDIT_PER_DAY,
             "kol-kol / Credit per day by model [$currency]",
         )
     }
