@@ -11,7 +11,7 @@ from rich.table import Table
 
 from deploy.embedded.state_folder import StateFolder
 from streams.cli.options import FAILED, Json
-from streams.cli.screen import out, print_failure, print_json, progress
+from streams.cli.screen import err, out, print_failure, print_json, progress
 
 if TYPE_CHECKING:
     from streams.bench.testbed import Plan
@@ -155,7 +155,13 @@ def _in_a_folder(measure: Callable[[Path, Callable[[str], None]], Report]) -> Re
     """The report of what is measured in a folder that is deleted then; its steps are shown."""
     with tempfile.TemporaryDirectory(prefix="kol-bench-") as name, progress() as bar:
         task = bar.add_task("starting broker and engine", total=None)
-        return measure(Path(name), lambda step: bar.update(task, description=step))
+
+        def on_step(step: str) -> None:
+            bar.update(task, description=step)
+            if bar.disable:  # no terminal: half an hour without a word looks like a fault
+                err.print(f"· {step}", markup=False)
+
+        return measure(Path(name), on_step)
 
 
 def _be_quick(*, store: bool, oracle: bool, as_json: bool) -> None:
