@@ -1,5 +1,8 @@
 """What `kol bench` makes of its options, and when it fails; nothing is measured."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +68,16 @@ def test_what_is_slower_twice_fails_with_a_sentence(measured: list[dict[str, Any
 
     assert result.exit_code == 1
     assert "kol: ours costs 5.20 times a bare client, stored are 4.00" in result.stderr
+
+
+def test_without_a_terminal_each_step_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(_: Plan, folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
+        on_step("round 1 of 7: ours")
+        return comparison(str(folder))
+
+    monkeypatch.setattr(bench, "_compare", lambda plan: bench._in_a_folder(partial(measure, plan)))
+
+    assert kol("--rounds", "7").stderr == "· round 1 of 7: ours\n"
 
 
 def test_workers_are_numbers(plans: list[Plan]) -> None:

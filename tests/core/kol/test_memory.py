@@ -17,6 +17,7 @@ from schemas.topics import CELLS
 from schemas.values import plain
 from schemas.version import version_of
 from streams.core.kol.decay import DAY, SPAN
+from streams.core.kol.formats import CONVERSIONS
 from streams.core.kol.memory import COUNTERS, SERIES, KolMemory
 from streams.core.kol.priors import RESONANCE, RESONANCE_HALF_LIFE, TRUST_HALF_LIFE
 from streams.core.kol.special import digamma_trigamma
@@ -757,3 +758,22 @@ def test_a_memory_is_restored_with_all_it_knew() -> None:
     assert {k: v.tolist() for k, v in again.arrays().items()} == {
         k: v.tolist() for k, v in memory.arrays().items()
     }
+
+
+def test_a_snapshot_of_format_1_goes_on_without_fast_line_and_with_closed_gates() -> None:
+    memory = KolMemory(0, 1)
+    collected(memory, [block(Cell("k1"), Cell("k2", fields=CRITIC), marks={0: final(NOON)})])
+    arrays = memory.arrays()
+    sums = arrays["standing.sums"]
+    known = {"standing.seen", "standing.is_open", "standing.sums"}
+    first = {name: column.copy() for name, column in arrays.items() if name not in known}
+    first["standing.sums"] = np.delete(sums, slice(15, 30), axis=1)
+    (convert,) = CONVERSIONS
+    again = KolMemory.restored(convert(first), 0)
+    later = block(Cell("k1", NOON + 9), Cell("k2", NOON + 9), marks={0: final(NOON + 9)})
+    (one, two), (other, another) = (rows_of(collected(m, [later])) for m in (memory, again))
+    of_record = [name for name in one if not name.startswith("fast") and name != "version"]
+
+    assert [one[name] for name in of_record] == [other[name] for name in of_record]
+    assert [two[name] for name in of_record] == [another[name] for name in of_record]
+    assert other["fast"] != one["fast"]
