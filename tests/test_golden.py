@@ -544,26 +544,26 @@ def faded(minutes: int) -> float:
 def test_a_kol_nobody_has_judged_may_be_anything() -> None:
     row = score(expected(TRUST), "kol-lan", "12:00")
 
-    # log of a uniform variable: mean -1, variance 1, and five of them
-    spread = 1.645 * math.sqrt(3 * 0.25**2 + 0.10**2 + 0.15**2)
+    # log of a uniform variable: mean -1, variance 1; of E (.25) and B (.10), which have a source
+    spread = 1.645 * math.hypot(25 / 35, 10 / 35)
     assert row["trust"] == round(math.exp(-1), 9)
     assert row["trust_lo"] == round(math.exp(-1 - spread), 9)
-    assert row["trust_hi"] == round(math.exp(-1 + spread), 9)
+    assert row["trust_hi"] == 1  # e^(-1 + spread) is more
     assert (row["n_eff"], row["uncertainty"]) == (0, 1)
+    assert (row["missing"], row["active"]) == ("A,I,O", 0)
 
 
 def test_a_kol_gains_trust_by_two_grown_accounts() -> None:
     row = score(expected(TRUST), "kol-xia", "12:00")
 
     # E and B are Beta(2, 1): mean of the log psi(2) - psi(3) = -1/2, variance 1/4
-    mean = -0.5 * (0.25 + 0.10) - (0.25 + 0.25 + 0.15)
-    spread = 1.645 * math.sqrt((0.25**2 + 0.10**2) / 4 + 0.25**2 + 0.25**2 + 0.15**2)
+    spread = 1.645 * math.hypot(25 / 35, 10 / 35) / 2
     assert (row["trust_E"], row["trust_B"]) == (round(2 / 3, 9), round(2 / 3, 9))
-    assert row["trust"] == round(math.exp(mean), 9)
-    assert row["trust_lo"] == round(math.exp(mean - spread), 9)
-    assert row["trust_hi"] == round(math.exp(mean + spread), 9)
+    assert row["trust"] == round(math.exp(-0.5), 9)
+    assert row["trust_lo"] == round(math.exp(-0.5 - spread), 9)
+    assert row["trust_hi"] == 1  # e^(-1/2 + spread) is more
     assert row["n_eff"] == 2
-    assert row["uncertainty"] == round(1 - (0.25 + 0.10) / 3, 9)
+    assert row["uncertainty"] == round(2 / 3, 9)
 
 
 def test_a_kol_gains_resonance_by_a_question_asked() -> None:

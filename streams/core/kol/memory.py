@@ -57,6 +57,10 @@ PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in on
 
 _MINUTE_S: Final = 60
 _GENERATIONS: Final = (MODEL_VERSION,)
+_MISSING: Final = [
+    ",".join(d for place, d in enumerate(DIMENSIONS) if code >> place & 1)
+    for code in range(1 << len(DIMENSIONS))
+]  # the texts of `missing`, by a bit of each dimension
 
 
 class _Timeline(NamedTuple):
@@ -343,6 +347,5 @@ def _part_columns(trust: Trust, has_source: Mask) -> dict[str, Values]:
 
 def _missing(has_source: Mask) -> Coded:
     """The dimensions that have no source, for instance `A,I`."""
-    kinds, code = np.unique(has_source, axis=0, return_inverse=True)
-    names = [",".join(np.array(DIMENSIONS)[~kind]) for kind in kinds]
-    return Coded(code.reshape(-1), names)
+    code = (~has_source).astype(np.int64) @ (1 << np.arange(len(DIMENSIONS)))
+    return Coded(code, _MISSING)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
 from streams.core.arrays.arena import Floats
@@ -45,6 +46,16 @@ class TrustPrior:
     odds: Floats  # how many judgements for a KOL one against it weighs up
     weight: Floats  # of a judgement: sum of squared weights over sum of weights, 1e-6
     has_source: Floats  # 1 where anything here can judge the dimension, else 0
+
+    def columns(self, which: NDArray[np.intp]) -> "TrustPrior":
+        """What is said of some dimensions."""
+        return TrustPrior(
+            self.good[..., which],
+            self.bad[..., which],
+            self.odds[..., which],
+            self.weight[..., which],
+            self.has_source[..., which],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
 from schemas.columns import Mask
@@ -65,15 +64,46 @@ _MICRO: Final = 1e-6  # the unit of depths in a cell
 _JUDGED: Final = 6 * len(DIMENSIONS)  # columns of trust
 _HALF_LIVES: Final = sorted({column.half_life for column in _LAYOUT})
 _FADES: Final = tuple(map(Fade, _HALF_LIVES))
-_FADE: Final = np.array([_HALF_LIVES.index(column.half_life) for column in _LAYOUT])
-_FIELD: Final = np.array([SCORED.index(column.field) for column in _LAYOUT])
-_SQUARED: Final = np.array([column.squared for column in _LAYOUT])
+
+
+class _Run(NamedTuple):
+    """Neighbouring columns of the sums that fade alike, and whose fields are neighbours."""
+
+    columns: slice
+    fields: slice
+    fade: int
+    squared: bool
+
+
+def _runs() -> Iterator[_Run]:
+    fields = [SCORED.index(column.field) for column in _LAYOUT]
+    begin = 0
+    for end in range(1, WIDTH + 1):
+        if (
+            end < WIDTH
+            and fields[end] == fields[end - 1] + 1
+            and _LAYOUT[end][1:] == _LAYOUT[begin][1:]
+        ):
+            continue
+        column = _LAYOUT[begin]
+        yield _Run(
+            slice(begin, end),
+            slice(fields[begin], fields[begin] + end - begin),
+            _HALF_LIVES.index(column.half_life),
+            column.squared,
+        )
+        begin = end
+
+
+_RUNS: Final = tuple(_runs())
 
 
 def weighted(values: Values, minute: Minutes) -> Floats:
     """What cells add to sums kept at their own minute; shape (n, WIDTH)."""
-    weights = [fade.weight(minute, fade.landmark(minute)) for fade in _FADES]
-    return values[:, _FIELD] * _laid_out(weights)
+    added = _laid_out([fade.weight(minute, fade.landmark(minute)) for fade in _FADES])
+    for run in _RUNS:
+        added[:, run.columns] *= values[:, run.fields]
+    return added
 
 
 def carrying(since: Minutes, minute: Minutes, silent: Minutes) -> Floats:
@@ -108,8 +138,7 @@ class Scores(NamedTuple):
 
 def scores(sums: Floats, minute: Minutes, prior: TrustPrior) -> Scores:
     """Scores at the end of each minute, by sums of shape (n, WIDTH) that are kept at it."""
-    read = sums[:, :_JUDGED] * _reading(minute)[:, :_JUDGED]
-    good, bad, square, fast_good, fast_bad, fast_square = np.split(read, 6, axis=1)
+    good, bad, square, fast_good, fast_bad, fast_square = np.split(_read(sums, minute), 6, axis=1)
     depth, depth_square, days, days_square = np.ascontiguousarray(sums[:, _JUDGED:].T)
     of_record = trust(good, bad, square, prior)
     return Scores(
@@ -120,13 +149,22 @@ def scores(sums: Floats, minute: Minutes, prior: TrustPrior) -> Scores:
     )
 
 
-def _reading(minute: Minutes) -> Floats:
-    """What sums kept at minutes are multiplied by to be read at their ends; (n, WIDTH)."""
-    return _laid_out([fade.reading(minute, fade.landmark(minute)) for fade in _FADES])
+def _read(sums: Floats, minute: Minutes) -> Floats:
+    """The columns of trust as they stand at the end of each minute; shape (n, _JUDGED)."""
+    readings = [fade.reading(minute, fade.landmark(minute)) for fade in _FADES]
+    found = np.empty((len(sums), _JUDGED))
+    for run in _RUNS:
+        if run.columns.stop <= _JUDGED:
+            factor = readings[run.fade]
+            factor = factor * factor if run.squared else factor
+            np.multiply(sums[:, run.columns], factor[:, None], out=found[:, run.columns])
+    return found
 
 
 def _laid_out(by_fade: list[Floats]) -> Floats:
     """A factor of each fade, as a factor of each column; shape (n, WIDTH)."""
-    factors: NDArray[np.float64] = np.stack(by_fade, axis=1)[:, _FADE]
-    factors[:, _SQUARED] *= factors[:, _SQUARED]
+    factors = np.empty((len(by_fade[0]), WIDTH))
+    for run in _RUNS:
+        factor = by_fade[run.fade]
+        factors[:, run.columns] = (factor * factor if run.squared else factor)[:, None]
     return factors

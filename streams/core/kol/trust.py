@@ -64,7 +64,10 @@ class Scored:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Trust(Scored):
-    """The trust score of each row and what it is made of; parts have shape (rows, 5)."""
+    """The trust score of each row and what it is made of.
+
+    Parts have shape (rows, 5); NaN where no row's population has a source of the dimension.
+    """
 
     parts: Scored  # T by dimension, with its interval
     n: Floats  # independent judgements by dimension
@@ -90,23 +93,26 @@ def trust(good: Floats, bad: Floats, square: Floats, prior: TrustPrior) -> Trust
     They are in the unit of `prior.weight`, `square` in that unit squared. Where it is below
     `FORGOTTEN` there is no evidence.
     """
+    used = np.flatnonzero(prior.has_source.reshape(-1, len(DIMENSIONS)).any(axis=0))
+    good, bad, square, some = good[:, used], bad[:, used], square[:, used], prior.columns(used)
     total = good + bad
     seen = square >= FORGOTTEN
-    n = judgements(total, square, prior.weight)
-    weighed = good + prior.odds * bad
+    n = judgements(total, square, some.weight)
+    weighed = good + some.odds * bad
     share = ratio(good, weighed, seen)
-    worth = n * np.minimum(ratio(weighed, total, seen) ** 2 / prior.odds, 1.0)
-    alpha, beta = prior.good + worth * share, prior.bad + worth * (seen - share)
-    score, parts = combined(alpha, beta, prior.has_source)
-    unknown = (prior.good + prior.bad) / (alpha + beta)
+    worth = n * np.minimum(ratio(weighed, total, seen) ** 2 / some.odds, 1.0)
+    alpha, beta = some.good + worth * share, some.bad + worth * (seen - share)
+    omega = _weights(prior.has_source)[..., used]
+    score, parts = combined(alpha, beta, omega)
+    unknown = (some.good + some.bad) / (alpha + beta)
     return Trust(
         score.score,
         score.low,
         score.high,
-        parts=parts,
-        n=n,
-        uncertainty=_over_dimensions(unknown, _weights(prior.has_source)),
-        n_eff=_over_dimensions(n, prior.has_source),
+        parts=Scored(*(_in_place(part, used) for part in (parts.score, parts.low, parts.high))),
+        n=_in_place(n, used),
+        uncertainty=_over_dimensions(unknown, omega),
+        n_eff=_over_dimensions(n, some.has_source),
     )
 
 
@@ -117,15 +123,13 @@ def judgements(total: Floats, square: Floats, weight: Floats) -> Floats:
     return n
 
 
-def combined(alpha: Floats, beta: Floats, has_source: Floats) -> tuple[Scored, Scored]:
-    """The weighted geometric mean of five Beta variables, and each of them; shapes (rows, 5).
+def combined(alpha: Floats, beta: Floats, omega: Floats) -> tuple[Scored, Scored]:
+    """The weighted geometric mean of Beta variables, and each of them; shapes (rows, n).
 
-    `has_source` is 1 for those that count, else 0. Each of them is its mean, which the score is
-    not: that is made of logarithms.
+    Each of them is its mean, which the score is not: that is made of logarithms.
     """
     psi, psi1 = digamma_trigamma(np.stack([alpha, alpha + beta]))
     logs, variances = psi[0] - psi[1], psi1[0] - psi1[1]
-    omega = _weights(has_source)
     whole = _spread(_over_dimensions(logs, omega), _over_dimensions(variances, omega**2))
     each = _spread(logs, variances)
     return whole, Scored(alpha / (alpha + beta), each.low, each.high)
@@ -135,6 +139,13 @@ def _spread(mean: Floats, variance: Floats) -> Scored:
     """A value and its interval, by mean and variance of its logarithm."""
     spread = Z * np.sqrt(variance)
     return Scored(np.exp(mean), np.exp(mean - spread), np.minimum(np.exp(mean + spread), 1.0))
+
+
+def _in_place(some: Floats, used: NDArray[np.intp]) -> Floats:
+    """Columns of the dimensions used, among all: NaN of the others; shape (rows, 5)."""
+    every = np.full((len(some), len(DIMENSIONS)), np.nan)
+    every[:, used] = some
+    return every
 
 
 def _weights(has_source: Floats) -> Floats:

@@ -32,7 +32,8 @@ def one(values: Floats) -> float:
 
 
 def test_the_golden_case_is_met() -> None:
-    scored, _ = combined(row(24, 18, 40, 9, 30), row(6, 6, 4, 3, 10), np.ones(5))
+    omega = np.array(list(OMEGA.values()))
+    scored, _ = combined(row(24, 18, 40, 9, 30), row(6, 6, 4, 3, 10), omega)
 
     assert 100 * one(scored.score) == pytest.approx(79.5627140, abs=5e-8)
     assert 100 * one(scored.low) == pytest.approx(73.7899452, abs=5e-8)
