@@ -66,6 +66,8 @@ def mix(lo: Words, hi: Words) -> Words:
 def find_rows(keys_lo: Words, keys_hi: Words, slots: Slots, lo: Words, hi: Words) -> RowNumbers:
     """The row of every key, -1 where there is none."""
     row = np.full(len(lo), -1, np.int64)
+    if not len(keys_lo):
+        return row
     left = np.arange(len(lo))
     mask, step = len(slots) - 1, 0
     place = mix(lo, hi).astype(np.int64) & mask

@@ -98,6 +98,7 @@ def test_without_keys_nothing_is_found(twin: Probing) -> None:
 
     assert table.add(twin, []) == ([], [])
     assert table.find(twin, []) == []
+    assert Table(0, 16).find(twin, [(0, 0)] * 40) == [-1] * 40
 
 
 @given(st.binary(max_size=128), keys)
