@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from deploy.embedded import kafka
 from schemas.events import CLICKSTREAM, INPUTS, INTERACTIONS, PURCHASES
@@ -14,7 +14,7 @@ from schemas.partitioner import partition_of
 from sinks.feed import Feed
 from streams.bench.messages import Messages
 from tests.bench.peers.hand import Worker
-from tests.bench.peers.reading import create, everything
+from tests.bench.peers.reading import create, end, everything
 from tests.bench.peers.w1 import (
     DISORDER_MS,
     HOUR_MS,
@@ -30,6 +30,31 @@ from tests.bench.peers.w1 import (
 PARTITIONS = 2
 NOON = 1_767_268_800_000
 SEEN = NOON + DISORDER_MS  # once a topic is read to here, what is of noon is judged
+
+
+class Ends:
+    """A consumer that gives or raises these, one after the other."""
+
+    def __init__(self, *said: int | str) -> None:
+        self.left = list(said)
+
+    def get_watermark_offsets(self, _: TopicPartition, timeout: float) -> tuple[int, int]:
+        assert timeout > 0
+        said = self.left.pop(0)
+        if isinstance(said, int):
+            return 0, said
+        raise KafkaException(KafkaError(getattr(KafkaError, said)))
+
+
+@pytest.mark.parametrize("fault", ["_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART"])
+def test_a_topic_that_was_created_just_now_is_waited_for(fault: str) -> None:
+    assert end(Ends(fault, fault, 7), TopicPartition("t", 0), 5.0) == 7  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("fault", "seconds"), [("_UNKNOWN_PARTITION", 1e-9), ("_TIMED_OUT", 5.0)])
+def test_a_topic_that_is_not_there_in_time_is_a_fault(fault: str, seconds: float) -> None:
+    with pytest.raises(KafkaException):
+        end(Ends(fault, fault), TopicPartition("t", 0), seconds)  # type: ignore[arg-type]
 
 
 def line(**fields: object) -> bytes:

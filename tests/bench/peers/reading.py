@@ -13,6 +13,11 @@ NO_COORDINATOR = {  # yet
     *("NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"),
 }
 
+NOT_THERE = {  # yet, of a topic that was created just now
+    *("_UNKNOWN_PARTITION", "_UNKNOWN_TOPIC", "UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE"),
+}
+AGAIN_SECONDS = 0.1
+
 
 def everything(
     bootstrap: str, topic: str, partitions: int, seconds: float = 10.0
@@ -33,7 +38,7 @@ def everything(
         }
     )
     places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)]
-    ends = {at.partition: consumer.get_watermark_offsets(at, timeout=seconds)[1] for at in places}
+    ends = {at.partition: end(consumer, at, seconds) for at in places}
     left = {number for number, end in ends.items() if end}
     consumer.assign(places)
     idle = 0
@@ -52,6 +57,23 @@ def everything(
             left -= at_end
     finally:
         consumer.close()
+
+
+def end(consumer: Consumer, at: TopicPartition, seconds: float) -> int:
+    """Where a partition ends; a topic that was created just now may take some time to be known.
+
+    Raises:
+        KafkaException: no broker answers within `seconds`, or knows it then.
+
+    """
+    latest = time.monotonic() + seconds
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(at, timeout=seconds)[1])
+        except KafkaException as error:
+            if error.args[0].name() not in NOT_THERE or time.monotonic() >= latest:
+                raise
+            time.sleep(AGAIN_SECONDS)
 
 
 def create(bootstrap: str, partitions: int, configs: Mapping[str, Mapping[str, str]]) -> None:
