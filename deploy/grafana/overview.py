@@ -484,7 +484,10 @@ def credit_today(say: Say) -> AnyPanel:
     return listing(
         Head(
             title=say(
-                Text("Credit today by model [$currency]", "今日归因金额（各模型）[$currency]")
+                Text(
+                    "Credit today by model, refunds not deducted [$currency]",
+                    "今日归因金额（各模型，未扣退款）[$currency]",
+                )
             ),
             about=say(about),
             empty=say(NO_ORDERS),
