@@ -7,7 +7,7 @@ from pathlib import Path
 import faust
 
 from streams.core.kernels import CODE_PATH
-from streams.core.kol.memory import MODEL_VERSION
+from streams.core.kol.rows import MODEL_VERSION
 from streams.settings import Settings
 from streams.worker import app as apps
 from streams.worker.backpressure import Backpressure, Capacity

@@ -62,7 +62,9 @@ def order_changes(lane: UserLane) -> list[Rows]:
 
 def kol_changes(lane: KolLane) -> LaneChanges:
     """What a partition of the KOL side adds to a flush."""
-    return LaneChanges(lane.memory.collect_updates())
+    rows = lane.memory.collect_updates()
+    lane.is_dirty |= lane.memory.is_behind  # the next flush goes on
+    return LaneChanges(rows)
 
 
 def _source(lane: UserLane, cells: ChangedCells, now: float) -> Source:

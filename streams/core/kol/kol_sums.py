@@ -32,11 +32,6 @@ class KolRows(NamedTuple):
     values: Values  # of cells; zeros where there is none
     is_cell: Mask  # else it is a tick
 
-    def take(self, which: Mask) -> "KolRows":
-        """Some of them."""
-        kol, minute, values, is_cell = self
-        return KolRows(kol[which], minute[which], values[which], is_cell[which])
-
 
 Judge = Callable[[Minutes, Floats], Scores]  # minutes and the sums after them
 
@@ -46,10 +41,6 @@ class Judged(NamedTuple):
 
     scores: Scores
     is_open: Mask  # the gate of trust
-
-    def take(self, which: Mask) -> "Judged":
-        """Some of the rows."""
-        return Judged(self.scores.take(which), self.is_open[which])
 
 
 class _State(NamedTuple):

@@ -21,25 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.blocks import Block
-from schemas.cells import DIMENSIONS
 from schemas.columns import Codes, Mask
 from schemas.rows import Rows
 from schemas.topics import CELLS
-from schemas.values import Coded, Values
+from schemas.values import Values
 from schemas.version import version_of
 from streams.core.arrays.arena import Arrays, Floats
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
 from streams.core.kol.cells import SCORED, SLACK, MergedCells
-from streams.core.kol.kol_sums import NO_MINUTE, Judged, KolRows, KolSums
-from streams.core.kol.priors import SNAPSHOT, TRUST
+from streams.core.kol.decay import DAY
+from streams.core.kol.kol_sums import NO_MINUTE, KolRows, KolSums
+from streams.core.kol.priors import TRUST
+from streams.core.kol.rows import score_rows
 from streams.core.kol.sums import Scores, scores
 from streams.core.kol.ticks import has_midnight, ticks
-from streams.core.kol.trust import Scored, Trust
 from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS, Minutes
-
-MODEL_VERSION: Final = "2"  # generation of the formulas
 
 COUNTERS: Final = {
     "blocks": "blocks read",
@@ -54,13 +52,7 @@ NO_WATERMARK: Final = -2  # a source partition of which no block has come yet
 EMPTY: Final = -1  # a source partition with nothing there: it does not count
 
 PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in one moment
-
-_MINUTE_S: Final = 60
-_GENERATIONS: Final = (MODEL_VERSION,)
-_MISSING: Final = [
-    ",".join(d for place, d in enumerate(DIMENSIONS) if code >> place & 1)
-    for code in range(1 << len(DIMENSIONS))
-]  # the texts of `missing`, by a bit of each dimension
+ROOM: Final = 1 << 18  # rows of silent KOLs that one call gives: some 100 MB
 
 
 class _Timeline(NamedTuple):
@@ -87,12 +79,17 @@ class KolMemory:
     """What a partition of the KOL side knows; changed in place by `fold` and `collect_updates`."""
 
     def __init__(
-        self, partition: int, sources: int, slack: int = SLACK, portion: int = PORTION
+        self,
+        partition: int,
+        sources: int,
+        slack: int = SLACK,
+        portion: int = PORTION,
+        room: int = ROOM,
     ) -> None:
         """Begin with nothing; `sources` is the number of partitions of the input topics.
 
-        When memory is pruned (`slack`) and how many rows are worked on at once (`portion`) do not
-        show in any row.
+        When memory is pruned (`slack`), how many rows are worked on at once (`portion`) and how
+        many silent days one call says (`room`) do not show in any row.
         """
         self.partition = partition
         self.epoch = 0
@@ -106,6 +103,7 @@ class KolMemory:
         self._kol_sums = KolSums()
         self._compaction = Compaction(slack)
         self._portion = portion
+        self._room = room
         self._counts = np.zeros(len(COUNTERS), np.int64)
         self._counts_written = self._counts.copy()
         self._final_to = -1  # minutes up to here take no more cells
@@ -180,9 +178,9 @@ class KolMemory:
         }
 
     @classmethod
-    def restored(cls, arrays: Arrays, partition: int, slack: int = SLACK) -> Self:
+    def restored(cls, arrays: Arrays, partition: int, slack: int = SLACK, room: int = ROOM) -> Self:
         """The memory that `arrays` was taken from; its life is for the caller to set."""
-        memory = cls(partition, len(arrays["marks"]), slack)
+        memory = cls(partition, len(arrays["marks"]), slack, room=room)
         memory.names.restore("names", arrays)
         memory.cells.restore("cells", arrays)
         memory._kol_sums.restore("standing", arrays)
@@ -222,40 +220,62 @@ class KolMemory:
         self._kol_sums.mark_changed(kol[written], minute[written])
         self._counts += 1, newer, len(rows) - newer, len(block) - len(rows)
 
-    def _timeline(self, to: int) -> _Timeline:
-        """The minutes of cells, and the ticks among those that are not closed yet, up to one."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether another call of `collect_updates` goes on with minutes that are final."""
+        return self._closed_to < self._final_to
+
+    def _reach(self) -> int:
+        """How far one call closes: silence of all KOLs may end after months, a row for each day."""
+        begin = self._closed_to
+        if not self._kol_sums.seen.any():  # nobody has a tick before the first cell
+            begin = int(self.cells.minute.min(initial=self._final_to))
+        days = max(1, self._room // max(1, len(self._kol_sums)))
+        return min(self._final_to, (begin // DAY + 1 + days) * DAY - 1)
+
+    def _timeline(self, to: int, whose: Mask | None = None) -> _Timeline:
+        """The minutes of cells, and the ticks among those that are not closed yet, up to one.
+
+        Args:
+            to: the last minute.
+            whose: KOLs whose ticks are wanted, shape (kols,); None: all.
+
+        """
         kol, minute = self.cells.kol, self.cells.minute
         if not has_midnight(self._closed_to, to):
             return _Timeline(kol, minute, self.cells)
-        open_ = np.flatnonzero((minute > self._closed_to) & (minute <= to))
         seen = self._kol_sums.seen
-        known = np.flatnonzero(seen)
-        kols = np.concatenate([known, kol[open_]])
+        known, open_ = seen > 0, (minute > self._closed_to) & (minute <= to)
+        if whose is not None:
+            known, open_ = known & whose, open_ & whose[kol]
+        kols = np.concatenate([np.flatnonzero(known), kol[open_]])
         minutes = np.concatenate([seen[known], minute[open_]])
         order = np.lexsort((minutes, kols))
-        whose, when = ticks(kols[order], minutes[order], self._closed_to, to)
-        return _Timeline(np.append(kol, whose), np.append(minute, when), self.cells)
+        at, when = ticks(kols[order], minutes[order], self._closed_to, to)
+        return _Timeline(np.append(kol, at), np.append(minute, when), self.cells)
 
     def _final_rows(self) -> list[Rows]:
         """Rows of the minutes that became final; their cells go into the base sums."""
-        if self._final_to == self._closed_to:
+        if not self.is_behind:
             return []
-        line = self._timeline(self._final_to)
-        places = line.in_order((line.minute > self._closed_to) & (line.minute <= self._final_to))
-        self._closed_to = self._final_to
+        to = self._reach()
+        line = self._timeline(to)
+        places = line.in_order((line.minute > self._closed_to) & (line.minute <= to))
+        self._closed_to = to
         return [self._add_final(line.rows(part)) for part in self._portions(line, places)]
 
     def _add_final(self, rows: KolRows) -> Rows:
         judged = self._kol_sums.add_final(rows, self._judge)
-        return self._score_rows(rows, judged, np.ones(len(rows.kol), np.uint8))
+        return score_rows(self.names.names, rows, judged, self.version, final=True)
 
     def _open_rows(self) -> list[Rows]:
         """Rows of the open minutes that are due for the first time, or changed since."""
         written_to = max(self._written_to, self._passed(GRACE_MS))
         changed = self._kol_sums.changed
-        if written_to == self._written_to and changed.min(initial=NO_MINUTE) == NO_MINUTE:
+        has_changed = changed < NO_MINUTE
+        if self.is_behind or (written_to == self._written_to and not has_changed.any()):
             return []
-        line = self._timeline(written_to)
+        line = self._timeline(written_to, self._stirred(written_to, has_changed))
         kol, minute = line.kol, line.minute
         open_ = (minute > self._closed_to) & (minute <= written_to)
         due = open_ & ((minute > self._written_to) | (minute >= changed[kol]))
@@ -267,10 +287,18 @@ class KolMemory:
             for part in self._portions(line, places)
         ]
 
+    def _stirred(self, written_to: int, has_changed: Mask) -> Mask | None:
+        """The KOLs of which a row is due; None: those of all, a midnight has passed."""
+        if has_midnight(self._written_to, written_to):
+            return None
+        minute = self.cells.minute
+        has_changed[self.cells.kol[(minute > self._written_to) & (minute <= written_to)]] = True
+        return has_changed
+
     def _add_open(self, rows: KolRows, due: Mask, rewound: Mask) -> Rows:
         judged = self._kol_sums.add_open(rows, rewound, self._judge)
-        final = np.zeros(int(np.count_nonzero(due)), np.uint8)
-        return self._score_rows(rows.take(due), judged.take(due), final)
+        every = score_rows(self.names.names, rows, judged, self.version, final=False)
+        return every if due.all() else every.pick(np.flatnonzero(due))
 
     def _judge(self, minute: Minutes, sums: Floats) -> Scores:
         return scores(sums, minute, TRUST)
@@ -287,28 +315,6 @@ class KolMemory:
             if start == len(rows):
                 return
 
-    def _score_rows(self, rows: KolRows, judged: Judged, final: NDArray[np.uint8]) -> Rows:
-        trust, fast, resonance, *_ = judged.scores
-        n = len(rows.kol)
-        has_source = np.broadcast_to(TRUST.has_source > 0, (n, len(DIMENSIONS)))
-        columns: dict[str, Values] = {
-            "kol_id": Coded(rows.kol, self.names.names),
-            "minute": rows.minute * _MINUTE_S,
-            "model_version": Coded(np.zeros(n, np.int64), _GENERATIONS),
-            **_interval("trust", trust),
-            **_interval("resonance", resonance),
-            "n_eff": trust.n_eff,
-            **_part_columns(trust, has_source),
-            "uncertainty": trust.uncertainty,
-            "final": final,
-            "snapshot": np.full(n, SNAPSHOT, np.uint32),
-            "version": np.full(n, self.version, np.uint64),
-            **_interval("fast", fast),
-            "active": judged.is_open.astype(np.uint8),
-            "missing": _missing(has_source),
-        }
-        return Rows("kol_score", columns)
-
     def _counter_rows(self) -> list[Rows]:
         if np.array_equal(self._counts, self._counts_written):
             return []
@@ -323,29 +329,3 @@ class KolMemory:
             "version": np.full(n, self.version, np.uint64),
         }
         return [Rows("door_count", columns)]
-
-
-def _interval(name: str, scored: Scored) -> dict[str, Values]:
-    """The columns of a score and its interval."""
-    return {name: scored.score, f"{name}_lo": scored.low, f"{name}_hi": scored.high}
-
-
-def _part_columns(trust: Trust, has_source: Mask) -> dict[str, Values]:
-    """The columns of each dimension; NULL where it has no source."""
-    parts = {
-        "trust_{}": trust.parts.score,
-        "trust_{}_lo": trust.parts.low,
-        "trust_{}_hi": trust.parts.high,
-        "n_{}": trust.n,
-    }
-    return {
-        name.format(d): np.where(has_source[:, place], values[:, place], np.nan)
-        for place, d in enumerate(DIMENSIONS)
-        for name, values in parts.items()
-    }
-
-
-def _missing(has_source: Mask) -> Coded:
-    """The dimensions that have no source, for instance `A,I`."""
-    code = (~has_source).astype(np.int64) @ (1 << np.arange(len(DIMENSIONS)))
-    return Coded(code, _MISSING)

@@ -125,16 +125,6 @@ class Scores(NamedTuple):
     opens: Mask  # where the gate of trust opens
     closes: Mask  # and where it closes
 
-    def take(self, which: Mask) -> "Scores":
-        """Those of some rows."""
-        return Scores(
-            self.trust.take(which),
-            self.fast.take(which),
-            self.resonance.take(which),
-            self.opens[which],
-            self.closes[which],
-        )
-
 
 def scores(sums: Floats, minute: Minutes, prior: TrustPrior) -> Scores:
     """Scores at the end of each minute, by sums of shape (n, WIDTH) that are kept at it."""
@@ -153,18 +143,22 @@ def _read(sums: Floats, minute: Minutes) -> Floats:
     """The columns of trust as they stand at the end of each minute; shape (n, _JUDGED)."""
     readings = [fade.reading(minute, fade.landmark(minute)) for fade in _FADES]
     found = np.empty((len(sums), _JUDGED))
-    for run in _RUNS:
+    for run, factor in _by_run(readings):
         if run.columns.stop <= _JUDGED:
-            factor = readings[run.fade]
-            factor = factor * factor if run.squared else factor
-            np.multiply(sums[:, run.columns], factor[:, None], out=found[:, run.columns])
+            np.multiply(sums[:, run.columns], factor, out=found[:, run.columns])
     return found
 
 
 def _laid_out(by_fade: list[Floats]) -> Floats:
     """A factor of each fade, as a factor of each column; shape (n, WIDTH)."""
     factors = np.empty((len(by_fade[0]), WIDTH))
-    for run in _RUNS:
-        factor = by_fade[run.fade]
-        factors[:, run.columns] = (factor * factor if run.squared else factor)[:, None]
+    for run, factor in _by_run(by_fade):
+        factors[:, run.columns] = factor
     return factors
+
+
+def _by_run(by_fade: list[Floats]) -> Iterator[tuple[_Run, Floats]]:
+    """A factor of each fade, as that of the columns of each run; shape (n, 1)."""
+    for run in _RUNS:
+        factor = by_fade[run.fade][:, None]
+        yield run, factor * factor if run.squared else factor

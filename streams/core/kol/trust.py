@@ -37,7 +37,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
-from schemas.columns import Mask
 from streams.core.arrays.arena import Floats
 from streams.core.kol.priors import TrustPrior
 from streams.core.kol.special import digamma_trigamma
@@ -57,10 +56,6 @@ class Scored:
     low: Floats
     high: Floats
 
-    def take(self, which: Mask) -> "Scored":
-        """Those of some rows."""
-        return Scored(self.score[which], self.low[which], self.high[which])
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Trust(Scored):
@@ -73,18 +68,6 @@ class Trust(Scored):
     n: Floats  # independent judgements by dimension
     uncertainty: Floats  # the prior's part in what is believed, shape (rows,), in [0, 1]
     n_eff: Floats  # independent judgements of users the evidence is worth, shape (rows,)
-
-    def take(self, which: Mask) -> "Trust":
-        """Those of some rows."""
-        return Trust(
-            self.score[which],
-            self.low[which],
-            self.high[which],
-            parts=self.parts.take(which),
-            n=self.n[which],
-            uncertainty=self.uncertainty[which],
-            n_eff=self.n_eff[which],
-        )
 
 
 def trust(good: Floats, bad: Floats, square: Floats, prior: TrustPrior) -> Trust:

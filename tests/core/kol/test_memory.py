@@ -673,6 +673,34 @@ def test_a_kol_silent_for_more_than_364_days_leaves_memory_and_begins_anew() -> 
     assert row["trust"] == rows_of(restarted)[0]["trust"]
 
 
+def test_when_all_were_silent_for_long_each_call_says_some_of_the_days() -> None:
+    """40 midnights of two KOLs: three of them a call, in a crash's way, too."""
+    blocks = [
+        block(Cell("k1"), Cell("k2"), marks={0: final(NOON)}),
+        block(Cell("k1", NOON + 40 * DAY), marks={0: final(NOON + 40 * DAY)}),
+    ]
+    at_once = latest(collected(KolMemory(0, 1), blocks))
+    memory, calls = KolMemory(0, 1, room=6), 0
+    updates = collected(memory, blocks)
+    while memory.is_behind:
+        if calls == 5:
+            memory = again(memory, room=6)
+        part = memory.collect_updates()
+        assert len(rows_of(part)) <= 4 * 2 + 1
+        updates, calls = updates + part, calls + 1
+
+    assert latest(updates) == at_once
+    assert calls >= 10
+    assert len(at_once) == 2 + 40 * 2 + 1
+
+
+def again(memory: KolMemory, **limits: int) -> KolMemory:
+    """A memory that was restored from a snapshot of this one."""
+    restored = KolMemory.restored(memory.arrays(), memory.partition, **limits)
+    restored.life = memory.life + 1
+    return restored
+
+
 def test_a_source_hours_behind_holds_the_minutes_and_nothing_is_lost() -> None:
     memory = KolMemory(0, 2, slack=0)
     collected(memory, [block(marks={0: end(NOON), 1: end(NOON)})])

@@ -10,7 +10,7 @@ from streams.core.arrays.arena import Floats
 from streams.core.kol.decay import DAY, Fade
 from streams.core.kol.priors import TRUST, TRUST_HALF_LIFE, TrustPrior
 from streams.core.kol.special import digamma_trigamma
-from streams.core.kol.trust import OMEGA, Trust, Z, combined, trust
+from streams.core.kol.trust import OMEGA, Scored, Trust, Z, combined, trust
 
 COUNTS = st.lists(st.floats(0, 1e6), min_size=5, max_size=5)
 
@@ -201,6 +201,16 @@ def test_trust_is_found_where_the_bad_is_said_a_hundred_times_more_rarely(
 ODDS = np.full(5, RARE)
 
 
+def covered(scored: Scored, true: Floats) -> float:
+    """The share of intervals that hold what is true."""
+    return float(((scored.low <= true) & (true <= scored.high)).mean())
+
+
+def error(found: Floats, true: Floats) -> float:
+    """The root of the mean squared error."""
+    return float(np.sqrt(((found - true) ** 2).mean()))
+
+
 def test_intervals_cover_where_the_bad_is_rare() -> None:
     """Counts are Poisson; a Beta(14, 6) population, of which the prior says as much."""
     generator = np.random.default_rng(20240520)
@@ -212,7 +222,13 @@ def test_intervals_cover_where_the_bad_is_rare() -> None:
     prior = replace(ALL, good=np.full(5, 14.0), bad=np.full(5, 6.0), odds=ODDS)
     found = judged(good, bad, prior)
     whole = np.exp(np.log(true) @ np.array(list(OMEGA.values())))
-    parts = (found.parts.low <= true) & (true <= found.parts.high)
+    omega, n = np.array(list(OMEGA.values())), good + bad
+    share = (good + 1e-9) / (good + RARE * bad + 1e-9)
+    all_alike, each_alike = combined(14 + n * share, 6 + n * (1 - share), omega)
+    raw = np.exp(np.log(np.maximum(share, 1e-3)) @ omega)
 
-    assert 0.88 <= ((found.low <= whole) & (whole <= found.high)).mean() <= 0.92
-    assert 0.88 <= parts.mean() <= 0.92
+    assert error(found.score, whole) <= 0.45 * error(raw, whole)
+    assert 0.88 <= covered(found, whole) <= 0.92
+    assert 0.88 <= covered(found.parts, true) <= 0.92
+    assert covered(all_alike, whole) < 0.25  # as if each of n said as much: decision 38
+    assert covered(each_alike, true) < 0.20
