@@ -5,6 +5,7 @@
 | FLAG | int8: yes 1, no 0 | -1 |
 | TEXT | `Lists` of UTF-8 bytes | empty |
 | KEYS | `Lists` of 128-bit names, shape (m, 2), low word first | empty |
+| NUMBER | float64 | NaN |
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class Form(StrEnum):
     FLAG = "flag"
     TEXT = "text"
     KEYS = "keys"
+    NUMBER = "number"
 
 
 Forms = Mapping[str, Form]  # column -> form
@@ -132,6 +134,8 @@ def unknown(form: Form, n: int) -> Column:
     """A column that knows nothing of `n` ids."""
     if form is Form.FLAG:
         return np.full(n, UNKNOWN, np.int8)
+    if form is Form.NUMBER:
+        return np.full(n, np.nan)
     flat = np.empty(0, np.uint8) if form is Form.TEXT else np.empty((0, 2), np.uint64)
     return Lists(flat, np.zeros(n, np.int64))
 
@@ -145,7 +149,10 @@ def changed_rows(was: Column, now: Column) -> Mask:
     """Which rows of two columns of one form differ, shape (n,)."""
     if isinstance(was, Lists) and isinstance(now, Lists):
         return _changed_lists(was, now)
-    different: Mask = np.asarray(was) != np.asarray(now)
+    before, after = np.asarray(was), np.asarray(now)
+    different: Mask = before != after
+    if before.dtype.kind == "f":
+        different &= ~(np.isnan(before) & np.isnan(after))
     return different
 
 

@@ -126,6 +126,13 @@ class Values:
             found[which] = np.asarray(entries.columns[name])[row]
         return found
 
+    def numbers(self, name: str, rows: Rows) -> NDArray[np.float64]:
+        """The number of each row: NaN where none is known, also where the row is NONE."""
+        found = np.full(len(rows), np.nan)
+        for which, entries, row in self._split(rows):
+            found[which] = np.asarray(entries.columns[name])[row]
+        return found
+
     def texts(self, name: str, rows: Rows) -> list[str]:
         """The text of each row, empty where none is known."""
         found = [""] * len(rows)

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
+from schemas.cells import DIMENSIONS
 from schemas.entries import Column, Entries, Form, Forms, no_entries, texts, unknown
 from schemas.values import Lists, pick
 
@@ -43,15 +44,47 @@ SEAL: Final = "seal"
 
 CONTENT: Final = "content"
 KOL: Final = "kol"
+TRUST: Final = "trust"
+AUDIT: Final = "audit"
+RATER: Final = "rater"
+TRUST_PARTS: Final = ("good", "bad", "odds", "weight", "source")  # as `TrustPrior`
+AUDITED: Final = ("E", "A", "I")  # dimensions of which contents, notices and surveys say something
+AUDIT_SUMS: Final = tuple(
+    f"{line}{word}_{d}"
+    for line in ("", "fast_")  # the score of record, the fast line
+    for word in ("for", "against", "square")
+    for d in AUDITED
+)
 KINDS: Final[Mapping[str, Forms]] = MappingProxyType(
     {
-        CONTENT: MappingProxyType({"disclosed": Form.FLAG, "sponsored": Form.FLAG}),
+        CONTENT: MappingProxyType(
+            {
+                "disclosed": Form.FLAG,
+                "sponsored": Form.FLAG,
+                "expert": Form.FLAG,  # a lab review, or answers of an expert
+            }
+        ),
         KOL: MappingProxyType(
             {
                 "tier": Form.TEXT,
                 "vertical": Form.TEXT,
                 "display_name": Form.TEXT,
                 "accounts": Form.KEYS,  # keyed names of the user_ids that are the KOL's own
+            }
+        ),
+        TRUST: MappingProxyType(  # by group of KOLs
+            {f"{part}_{d}": Form.NUMBER for part in TRUST_PARTS for d in DIMENSIONS}
+        ),
+        AUDIT: MappingProxyType(  # by kol_id: faded sums of evidence that no event says
+            {
+                "minute": Form.NUMBER,  # as of which they are, since the epoch
+                **dict.fromkeys(AUDIT_SUMS, Form.NUMBER),  # 1e-6, squares 1e-12, as in cells
+            }
+        ),
+        RATER: MappingProxyType(  # by keyed name of a user, 32 hex digits
+            {
+                "agreement": Form.NUMBER,  # of what the user said with what is believed, 0 to 1
+                "bought": Form.FLAG,  # has an order that stood
             }
         ),
     }
@@ -288,7 +321,7 @@ def _cuts(entries: Entries) -> Iterator[tuple[int, int]]:
 
 _END_BYTES: Final = 4
 _HEAD_BYTES: Final = 1_000  # of a part: names and lengths of its columns
-_DTYPES: Final = {Form.FLAG: "<i1", Form.TEXT: "<u1", Form.KEYS: "<u8"}
+_DTYPES: Final = {Form.FLAG: "<i1", Form.TEXT: "<u1", Form.KEYS: "<u8", Form.NUMBER: "<f8"}
 
 
 def _column_bytes(column: Any, form: Form) -> list[bytes]:  # noqa: ANN401  # any form of values

@@ -1,5 +1,6 @@
 """What `kol snapshots` says: the numbers on the topic, and what holds at a record time."""
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -154,6 +155,9 @@ def _column(values: Values, name: str, form: Form, rows: Rows) -> list[Any]:
         return [FLAGS[flag] for flag in values.flags(name, rows).tolist()]
     if form is Form.TEXT:
         return list(values.texts(name, rows))
+    if form is Form.NUMBER:
+        found = values.numbers(name, rows).tolist()
+        return [None if math.isnan(value) else value for value in found]
     return [[as_hex(key) for key in keys.tolist()] for keys in values.keys(name, rows)]
 
 

@@ -45,7 +45,10 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
         CONTENT: Source(
             "content",
             "content_id",
-            {name: FLAG.format(name=name) for name in ("disclosed", "sponsored")},
+            {
+                **{name: FLAG.format(name=name) for name in ("disclosed", "sponsored")},
+                "expert": "toInt8(genre IN ('lab_review', 'expert_qa'))",
+            },
         ),
         KOL: Source(
             "kol-profile",
