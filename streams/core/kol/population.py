@@ -2,18 +2,18 @@
 
     good_k, bad_k      judgements for and against KOL k in a dimension: sums of weights of the last
                        weeks that do not fade, over the usual weight of a word for or against
-    rarity             = sum c good / sum c bad * .30 / .70,   c = min(1, 50 / (good + bad))
-    odds               = rarity * usual weight for / usual weight against
     q(T)               = (1 - T) / ((1 - T) + rarity T)    the part that is bad where trust is T
     likelihood of k    = integral of q^bad (1 - q)^good Beta(T; .70 M, .30 M) dT
+    rarity             = that of the greatest product over all KOLs, of each dimension
+    odds               = rarity * usual weight for / usual weight against
     M                  = the precision of the greatest product over all KOLs and dimensions
     common             = the share of the greatest product over all KOLs of
                          integral of prod over dimensions of likelihood(g) Normal(g; 0, 1) dg
 
 *The scale.* Nobody knows how often people say that something was good; so the average KOL has the
-trust .70 by definition, in each dimension and each group, and all others are measured beside it. A
-KOL counts for at most 50 judgements, so that no giant is the average. (The average, not the
-median: of a small KOL nothing bad is known at all, and that is most of them.)
+trust .70 by definition, in each dimension and each group, and all others are measured beside it. Of
+a giant as much is known as of one KOL, so no giant is the average. (The average, not the median:
+of a small KOL nothing bad is known at all, and that is most of them.)
 
 *One precision.* What is bad is rare: a dimension may have one bad word for each KOL, which says
 next to nothing of how KOLs differ. All dimensions together say it; each by itself was anything
@@ -49,17 +49,18 @@ from streams.core.kol.special import digamma_trigamma
 ALL: Final = "all"  # the group of all KOLs
 DAYS: Final = {d: 120 if d == "O" else 56 for d in DIMENSIONS}  # that evidence is of
 AVERAGE: Final = 0.70  # trust of the average KOL, by definition
-MOST: Final = 50.0  # judgements that a KOL counts for in an average
+MOST: Final = 50.0  # judgements that a KOL counts for in a first average
 FEWEST_KOLS: Final = 30  # who are judged in a dimension, for it to be one
 LEAST_N: Final = 1.0  # judgements of a KOL who is judged
 HELD: Final = 50.0  # rarities of groups are taken to differ by 14 %: 1 / sqrt(HELD)
 HALF: Final = 0.5  # of a judgement each way: nothing bad at all is no certainty
 PRECISIONS: Final = np.geomspace(5, 200, 60)  # M
 USUAL_PRECISION, SPREAD = 20.0, 1.0  # half of the KOLs within .63 and .78; of the logarithm
+MOVES: Final = np.exp(np.linspace(-0.3, 0.3, 25))  # of a first rarity to the likeliest
 COMMON: Final = np.linspace(0, 0.9, 19)
 SPREAD_OF_COMMON: Final = 0.5
 DRIFT: Final = 0.02  # of log-odds, standard deviation of a day
-SAMPLE: Final = 16_384  # KOLs that a precision is fitted to, evenly among all
+SAMPLE: Final = 8_192  # KOLs that a precision is fitted to, evenly among all
 AT_ONCE: Final = 2_048  # KOLs
 
 _T: Final = (np.arange(200) + 0.5) / 200
@@ -87,24 +88,37 @@ class _Dimension(NamedTuple):
     units: tuple[float, float]  # usual weights of a word for and of one against
     rarity: float  # of all KOLs
 
+    @property
+    def is_judged(self) -> Mask:
+        """Which KOLs are judged in it."""
+        judged: Mask = self.good + self.bad >= LEAST_N
+        return judged
+
     def rarity_of(self, group: Mask, width: float) -> float:
         """The rarity of a group: that of all, moved by what is said in it, as far as it says much.
 
         `width` is the variance of a KOL's log-odds: few KOLs are no average.
         """
-        good, bad = _totals(self.good[group], self.bad[group])
-        kols = int(np.count_nonzero((self.good + self.bad >= LEAST_N) & group))
-        known = 1 / (1 / (bad + HALF) + width / max(kols, 1))
-        expected = good * (1 - AVERAGE) / AVERAGE / self.rarity
-        moved = (expected + HALF) / (bad + HALF)
-        return float(self.rarity * moved ** (known / (known + HELD)))
+        of = group & self.is_judged
+        usual = _ratio(*_totals(self.good[self.is_judged], self.bad[self.is_judged]))
+        good, bad = _totals(self.good[of], self.bad[of])
+        own = (good + HALF * usual) / (bad + HALF)
+        known = 1 / (1 / (bad + HALF) + width / max(int(np.count_nonzero(of)), 1))
+        return float(self.rarity * (own / usual) ** (known / (known + HELD)))
 
-    def likelihoods(self, which: NDArray[np.intp]) -> Floats:
-        """How likely each of `_T` makes the judgements of KOLs, the greatest 1; (kols, values)."""
+    def likelihoods(self, which: NDArray[np.intp]) -> "_Likelihoods":
+        """How likely each of `_T` makes the judgements of KOLs."""
         q = (1 - _T) / ((1 - _T) + self.rarity * _T)
         logs = np.outer(self.bad[which], np.log(q)) + np.outer(self.good[which], np.log1p(-q))
-        likely: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return likely
+        top = logs.max(axis=1)
+        return _Likelihoods(np.exp(logs - top[:, None]), top)
+
+
+class _Likelihoods(NamedTuple):
+    """Of KOLs, by value of trust."""
+
+    values: Floats  # beside the greatest, shape (kols, values)
+    top: Floats  # the logarithm of the greatest, shape (kols,)
 
 
 def group_of(tier: str, vertical: str) -> str:
@@ -121,6 +135,8 @@ def populations(evidence: Evidence) -> dict[str, TrustPrior]:
     judged = _judged(evidence)
     if not judged:
         return {}
+    density = _densities(np.array([_precision(judged)]))[:, 0]
+    judged = [one._replace(rarity=_rarity(one, density)) for one in judged]
     precision = _precision(judged)
     usual, width = _log_odds(precision)
     common = _common(judged, usual, width)
@@ -143,9 +159,8 @@ def _judged(evidence: Evidence) -> list[_Dimension]:
         )
         good, bad = good / units[0], bad / units[1]
         if np.count_nonzero(good + bad >= LEAST_N) >= FEWEST_KOLS:
-            all_good, all_bad = _totals(good, bad)
-            rarity = (all_good + HALF) / (all_bad + HALF) * (1 - AVERAGE) / AVERAGE
-            found.append(_Dimension(place, good, bad, units, rarity))
+            first = _ratio(*_totals(good, bad)) * (1 - AVERAGE) / AVERAGE
+            found.append(_Dimension(place, good, bad, units, first))
     return found
 
 
@@ -159,6 +174,11 @@ def _totals(good: Floats, bad: Floats) -> tuple[float, float]:
     """Judgements of KOLs of whom none counts for more than `MOST`."""
     counts = np.minimum(1.0, MOST / np.maximum(good + bad, MOST))
     return float((counts * good).sum()), float((counts * bad).sum())
+
+
+def _ratio(good: float, bad: float) -> float:
+    """How many good judgements come for a bad one."""
+    return (good + HALF) / (bad + HALF)
 
 
 def _prior(
@@ -185,16 +205,33 @@ def _prior(
     return TrustPrior(**parts)
 
 
+def _densities(precisions: Floats) -> Floats:
+    """How probable each of `_T` is in populations; shape (values, populations)."""
+    logs = np.outer(np.log(_T), AVERAGE * precisions - 1)
+    logs += np.outer(np.log1p(-_T), (1 - AVERAGE) * precisions - 1)
+    density: Floats = np.exp(logs - logs.max(axis=0))
+    density /= density.sum(axis=0)
+    return density
+
+
+def _rarity(one: _Dimension, density: Floats) -> float:
+    """The rarity that makes what was said of KOLs most likely."""
+    tried = one.rarity * MOVES
+    fit = np.zeros(len(tried))
+    for some in _portions(np.flatnonzero(one.is_judged)):
+        for place, rarity in enumerate(tried.tolist()):
+            likely = one._replace(rarity=rarity).likelihoods(some)
+            fit[place] += (np.log(likely.values @ density + _LEAST_LIKELY) + likely.top).sum()
+    return float(tried[fit.argmax()])
+
+
 def _precision(judged: Sequence[_Dimension]) -> float:
     """M, of all dimensions together."""
-    density = np.outer(np.log(_T), AVERAGE * PRECISIONS - 1)
-    density += np.outer(np.log1p(-_T), (1 - AVERAGE) * PRECISIONS - 1)
-    density = np.exp(density - density.max(axis=0))  # (values, precisions)
-    density /= density.sum(axis=0)
+    density = _densities(PRECISIONS)
     fit = -0.5 * (np.log(PRECISIONS / USUAL_PRECISION) / SPREAD) ** 2
     for one in judged:
-        for some in _portions(np.flatnonzero(one.good + one.bad >= LEAST_N)):
-            fit += np.log(one.likelihoods(some) @ density + _LEAST_LIKELY).sum(axis=0)
+        for some in _portions(np.flatnonzero(one.is_judged)):
+            fit += np.log(one.likelihoods(some).values @ density + _LEAST_LIKELY).sum(axis=0)
     return float(PRECISIONS[fit.argmax()])
 
 
@@ -213,7 +250,7 @@ def _common(judged: Sequence[_Dimension], usual: float, width: float) -> float:
     for some in _portions(np.flatnonzero(total >= LEAST_N)):
         logs = np.zeros((len(COMMON), len(some), len(_G)))
         for one in judged:
-            likely = one.likelihoods(some)
+            likely = one.likelihoods(some).values
             for place, common in enumerate(COMMON):
                 density = _of_g(common, usual, width)
                 logs[place] += np.log(likely @ density + _LEAST_LIKELY)
