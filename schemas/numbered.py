@@ -48,7 +48,7 @@ TRUST: Final = "trust"
 AUDIT: Final = "audit"
 RATER: Final = "rater"
 TRUST_PARTS: Final = (  # as `TrustPrior`, in its order
-    *("good", "bad", "odds", "rarity", "common", "drift", "weight", "source"),
+    *("good", "bad", "odds", "common", "drift", "weight", "source"),
 )
 AUDITED: Final = ("E", "A", "I")  # dimensions of which contents, notices and surveys say something
 AUDIT_SUMS: Final = tuple(
@@ -59,13 +59,7 @@ AUDIT_SUMS: Final = tuple(
 )
 KINDS: Final[Mapping[str, Forms]] = MappingProxyType(
     {
-        CONTENT: MappingProxyType(
-            {
-                "disclosed": Form.FLAG,
-                "sponsored": Form.FLAG,
-                "expert": Form.FLAG,  # a lab review, or answers of an expert
-            }
-        ),
+        CONTENT: MappingProxyType({"disclosed": Form.FLAG, "sponsored": Form.FLAG}),
         KOL: MappingProxyType(
             {
                 "tier": Form.TEXT,

@@ -1194,14 +1194,14 @@ def millionths(value: float) -> int:
 
 
 def credibility(age: float | None) -> int:
-    """A quarter for an account of thirty days, in millionths; 15 days where the age is not known.
+    """A quarter for an account of thirty days, in millionths; 21 days where the age is not known.
 
     >>> [credibility(age) for age in (None, 1, 29.9, 30, 400)]
-    [125000, 8333, 249167, 250000, 250000]
+    [122500, 278, 248336, 250000, 250000]
 
     """
-    days = Fraction(15 if age is None else min(age, 30))
-    return round(MILLION * days / 30 / 4)
+    days = Fraction(21 if age is None else min(age, 30))
+    return round(MILLION * (days / 30) ** 2 / 4)
 
 
 def _reached(felt: Iterable[tuple[str, Fields]]) -> Added:

@@ -45,10 +45,7 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
         CONTENT: Source(
             "content",
             "content_id",
-            {
-                **{name: FLAG.format(name=name) for name in ("disclosed", "sponsored")},
-                "expert": "toInt8(genre IN ('lab_review', 'expert_qa'))",
-            },
+            {name: FLAG.format(name=name) for name in ("disclosed", "sponsored")},
         ),
         KOL: Source(
             "kol-profile",

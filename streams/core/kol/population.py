@@ -1,11 +1,10 @@
 """What a population of KOLs says of trust before there is evidence of one: empirical Bayes.
 
     good_k, bad_k      judgements for and against KOL k in a dimension: sums of weights of the last
-                       weeks that do not fade, over the usual weight of a word for or against
-    q(T)               = (1 - T) / ((1 - T) + rarity T)    the part that is bad where trust is T
+                       weeks that do not fade, over the usual weight of a word
+    q(T)               = (1 - T) / ((1 - T) + odds T)      the part that is bad where trust is T
     likelihood of k    = integral of q^bad (1 - q)^good Beta(T; .70 M, .30 M) dT
-    rarity             = that of the greatest product over all KOLs, of each dimension
-    odds               = rarity * usual weight for / usual weight against
+    odds               = those of the greatest product over all KOLs, of each dimension
     M                  = the precision of the greatest product over all KOLs and dimensions
     common             = the share of the greatest product over all KOLs of
                          integral of prod over dimensions of likelihood(g) Normal(g; 0, 1) dg
@@ -19,7 +18,7 @@ of a small KOL nothing bad is known at all, and that is most of them.)
 next to nothing of how KOLs differ. All dimensions together say it; each by itself was anything
 between 17 and 67 where 20 is true, and missed intervals followed.
 
-*Groups*, tier and vertical, differ in how often people speak. The logarithm of their rarity is
+*Groups*, tier and vertical, differ in how often people speak. The logarithm of their odds is
 moved from that of all by I / (I + HELD) of the way to their own, I = 1 / (1 / bad + width / KOLs):
 few bad words say little, and few KOLs are no average (`width` is the variance of their log-odds).
 
@@ -52,11 +51,11 @@ AVERAGE: Final = 0.70  # trust of the average KOL, by definition
 MOST: Final = 50.0  # judgements that a KOL counts for in a first average
 FEWEST_KOLS: Final = 30  # who are judged in a dimension, for it to be one
 LEAST_N: Final = 1.0  # judgements of a KOL who is judged
-HELD: Final = 50.0  # rarities of groups are taken to differ by 14 %: 1 / sqrt(HELD)
+HELD: Final = 50.0  # odds of groups are taken to differ by 14 %: 1 / sqrt(HELD)
 HALF: Final = 0.5  # of a judgement each way: nothing bad at all is no certainty
 PRECISIONS: Final = np.geomspace(5, 200, 60)  # M
 USUAL_PRECISION, SPREAD = 20.0, 1.0  # half of the KOLs within .63 and .78; of the logarithm
-MOVES: Final = np.exp(np.linspace(-0.3, 0.3, 25))  # of a first rarity to the likeliest
+MOVES: Final = np.exp(np.linspace(-0.3, 0.3, 25))  # of first odds to the likeliest
 COMMON: Final = np.linspace(0, 0.9, 19)
 SPREAD_OF_COMMON: Final = 0.5
 DRIFT: Final = 0.02  # of log-odds, standard deviation of a day
@@ -74,8 +73,7 @@ class Evidence:
 
     good: Floats  # weights, shape (kols, 5), in any unit
     bad: Floats
-    good_square: Floats  # squared weights of all KOLs, shape (5,)
-    bad_square: Floats
+    square: Floats  # squared weights of all KOLs, shape (5,)
     group: Sequence[str]  # of each KOL, as `group_of`
 
 
@@ -85,8 +83,8 @@ class _Dimension(NamedTuple):
     place: int  # among `DIMENSIONS`
     good: Floats  # judgements, shape (kols,)
     bad: Floats
-    units: tuple[float, float]  # usual weights of a word for and of one against
-    rarity: float  # of all KOLs
+    unit: float  # usual weight of a word
+    odds: float  # of all KOLs
 
     @property
     def is_judged(self) -> Mask:
@@ -94,8 +92,8 @@ class _Dimension(NamedTuple):
         judged: Mask = self.good + self.bad >= LEAST_N
         return judged
 
-    def rarity_of(self, group: Mask, width: float) -> float:
-        """The rarity of a group: that of all, moved by what is said in it, as far as it says much.
+    def odds_of(self, group: Mask, width: float) -> float:
+        """The odds of a group: those of all, moved by what is said in it, as far as it says much.
 
         `width` is the variance of a KOL's log-odds: few KOLs are no average.
         """
@@ -104,11 +102,11 @@ class _Dimension(NamedTuple):
         good, bad = _totals(self.good[of], self.bad[of])
         own = (good + HALF * usual) / (bad + HALF)
         known = 1 / (1 / (bad + HALF) + width / max(int(np.count_nonzero(of)), 1))
-        return float(self.rarity * (own / usual) ** (known / (known + HELD)))
+        return float(self.odds * (own / usual) ** (known / (known + HELD)))
 
     def likelihoods(self, which: NDArray[np.intp]) -> "_Likelihoods":
         """How likely each of `_T` makes the judgements of KOLs."""
-        q = (1 - _T) / ((1 - _T) + self.rarity * _T)
+        q = (1 - _T) / ((1 - _T) + self.odds * _T)
         logs = np.outer(self.bad[which], np.log(q)) + np.outer(self.good[which], np.log1p(-q))
         top = logs.max(axis=1)
         return _Likelihoods(np.exp(logs - top[:, None]), top)
@@ -136,15 +134,15 @@ def populations(evidence: Evidence) -> dict[str, TrustPrior]:
     if not judged:
         return {}
     density = _densities(np.array([_precision(judged)]))[:, 0]
-    judged = [one._replace(rarity=_rarity(one, density)) for one in judged]
+    judged = [one._replace(odds=_odds(one, density)) for one in judged]
     precision = _precision(judged)
     usual, width = _log_odds(precision)
     common = _common(judged, usual, width)
     groups = np.array(evidence.group, np.str_)
-    found = {ALL: _prior(judged, [one.rarity for one in judged], precision, common)}
+    found = {ALL: _prior(judged, [one.odds for one in judged], precision, common)}
     for name in sorted(set(evidence.group) - {""}):
-        rarities = [one.rarity_of(groups == name, width) for one in judged]
-        found[name] = _prior(judged, rarities, precision, common)
+        odds = [one.odds_of(groups == name, width) for one in judged]
+        found[name] = _prior(judged, odds, precision, common)
     return found
 
 
@@ -152,22 +150,13 @@ def _judged(evidence: Evidence) -> list[_Dimension]:
     found = []
     for place in range(len(DIMENSIONS)):
         good, bad = evidence.good[:, place], evidence.bad[:, place]
-        unit = _unit(evidence.good_square[place] + evidence.bad_square[place], good + bad, 1.0)
-        units = (
-            _unit(evidence.good_square[place], good, unit),
-            _unit(evidence.bad_square[place], bad, unit),
-        )
-        good, bad = good / units[0], bad / units[1]
+        total = float((good + bad).sum())
+        unit = float(evidence.square[place]) / total if total > 0 else 1.0
+        good, bad = good / unit, bad / unit
         if np.count_nonzero(good + bad >= LEAST_N) >= FEWEST_KOLS:
             first = _ratio(*_totals(good, bad)) * (1 - AVERAGE) / AVERAGE
-            found.append(_Dimension(place, good, bad, units, first))
+            found.append(_Dimension(place, good, bad, unit, first))
     return found
-
-
-def _unit(squares: float, weights: Floats, otherwise: float) -> float:
-    """The usual weight of a word."""
-    total = float(weights.sum())
-    return float(squares) / total if total > 0 else otherwise
 
 
 def _totals(good: Floats, bad: Floats) -> tuple[float, float]:
@@ -182,22 +171,18 @@ def _ratio(good: float, bad: float) -> float:
 
 
 def _prior(
-    judged: Sequence[_Dimension], rarities: Sequence[float], precision: float, common: float
+    judged: Sequence[_Dimension], odds_of: Sequence[float], precision: float, common: float
 ) -> TrustPrior:
     """Population 0, and what is said of the dimensions that are judged."""
     parts = {part.name: getattr(TRUST, part.name).copy() for part in fields(TrustPrior)}
-    for one, rarity in zip(judged, rarities, strict=True):
-        unit_for, unit_against = one.units
-        weights = one.good.sum() * unit_for + one.bad.sum() * unit_against
-        squares = one.good.sum() * unit_for**2 + one.bad.sum() * unit_against**2
+    for one, odds in zip(judged, odds_of, strict=True):
         said = {
             "good": AVERAGE * precision,
             "bad": (1 - AVERAGE) * precision,
-            "odds": rarity * unit_for / unit_against,
-            "rarity": rarity,
+            "odds": odds,
             "common": common,
             "drift": _DRIFTS[one.place],
-            "weight": squares / weights,
+            "weight": one.unit,
             "has_source": 1.0,
         }
         for name, value in said.items():
@@ -214,13 +199,13 @@ def _densities(precisions: Floats) -> Floats:
     return density
 
 
-def _rarity(one: _Dimension, density: Floats) -> float:
-    """The rarity that makes what was said of KOLs most likely."""
-    tried = one.rarity * MOVES
+def _odds(one: _Dimension, density: Floats) -> float:
+    """The odds that make what was said of KOLs most likely."""
+    tried = one.odds * MOVES
     fit = np.zeros(len(tried))
     for some in _portions(np.flatnonzero(one.is_judged)):
-        for place, rarity in enumerate(tried.tolist()):
-            likely = one._replace(rarity=rarity).likelihoods(some)
+        for place, odds in enumerate(tried.tolist()):
+            likely = one._replace(odds=odds).likelihoods(some)
             fit[place] += (np.log(likely.values @ density + _LEAST_LIKELY) + likely.top).sum()
     return float(tried[fit.argmax()])
 

@@ -9,7 +9,6 @@ the lower end lets it pass, and not a middling score that looks like knowledge.
 |---|---|---|
 | trust, good and bad | 1 and 1 in each dimension | the weakest prior whose two parts add up to 2: any trust between 0 and 1 is as likely as any other |
 | trust, odds | 1 | a judgement against a KOL counts for as much as one for it, until the population says how much rarer they are |
-| trust, rarity | 1 | as odds |
 | trust, common | 0 | no dimension says anything of another, until the population says how much |
 | trust, drift | 0 | what was said holds, as far as it has not faded |
 | trust, weight of a judgement | 0.25 | one by a grown account: agreement 1/2, verified purchase 1/2 |
@@ -46,8 +45,7 @@ class TrustPrior:
 
     good: Floats  # pseudo-observations for a KOL
     bad: Floats  # and against it
-    odds: Floats  # how much weight for a KOL one against it weighs up
-    rarity: Floats  # how many judgements for a KOL come for one against it, where trust is even
+    odds: Floats  # how many judgements for a KOL come for one against it, where trust is even
     common: Floats  # share of the variance of log-odds that all dimensions of a KOL share, below 1
     drift: Floats  # variance of log-odds between what was said and what is true now
     weight: Floats  # of a judgement: sum of squared weights over sum of weights, 1e-6
@@ -85,7 +83,6 @@ TRUST: Final = TrustPrior(
     good=np.ones(len(DIMENSIONS)),
     bad=np.ones(len(DIMENSIONS)),
     odds=np.ones(len(DIMENSIONS)),
-    rarity=np.ones(len(DIMENSIONS)),
     common=np.zeros(len(DIMENSIONS)),
     drift=np.zeros(len(DIMENSIONS)),
     weight=np.full(len(DIMENSIONS), 250_000.0),

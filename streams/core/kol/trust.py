@@ -2,7 +2,7 @@
 
     n     = min(S[w]^2 / S[w^2], 2 S[w] / w_ref)       independent judgements
     T^    = S[good] / (S[good] + odds * S[bad])        what they say, beside the population
-    m     = n * min(1, r / ((1 - T^) + r T^)^2)        how much it is worth; r is the rarity
+    m     = n * min(1, odds / ((1 - T^) + odds T^)^2)  how much it is worth
     m    <- m / (1 + m d T (1 - T))                    as far as it is true of today; d is the drift
     alpha = a + m * T^,  beta = b + m * (1 - T^)
     T     = alpha / (alpha + beta)                     of one dimension
@@ -19,12 +19,11 @@ that have a source here.
 young accounts cancel in it. A steady stream of usual weight w_ref has 2 S / w_ref, twice its faded
 sum, which is Kish's number, too; less has who is silent, or is judged by accounts of little credit.
 
-*odds, r, m.* People say far more often that something was good than that it was not: with saves at
-a rate q for each unit of trust and corrections at a rate q / odds for each unit of distrust, T^
-is trust. Its log-odds vary as 1 / goods + 1 / bads do, counted as judgements, of which r come for
-it where trust is even for each one against it (r is odds where both weigh alike). So it is worth
-as many equal judgements as vary as much: m, n itself where r is 1. Where all speak against a KOL
-it would be more than n, which is not believed.
+*odds, m.* People say far more often that something was good than that it was not: with saves at
+a rate r for each unit of trust and corrections at a rate r / odds for each unit of distrust, T^
+is trust. Its log-odds vary as 1 / goods + 1 / bads do, so it is worth as many equal judgements as
+vary as much: m, n itself where odds are 1. Where all speak against a KOL it would be more than n,
+which is not believed.
 
 *a, b, s.* Who is trusted in one dimension is rather trusted in all: log-odds of a population are
 mu + sqrt(common) g + sqrt(1 - common) e, in units of their spread, g of the KOL, e of each
@@ -113,7 +112,7 @@ def trust(good: Floats, bad: Floats, square: Floats, prior: TrustPrior) -> Trust
 
 def _worth(n: Floats, share: Floats, prior: TrustPrior) -> Floats:
     """As how many equal judgements of today n judgements count of which a share is good."""
-    worth = n * np.minimum(prior.rarity / ((1 - share) + prior.rarity * share) ** 2, 1.0)
+    worth = n * np.minimum(prior.odds / ((1 - share) + prior.odds * share) ** 2, 1.0)
     if not prior.drift.any():
         return worth
     believed = (prior.good + worth * share) / (prior.good + prior.bad + worth)

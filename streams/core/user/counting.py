@@ -10,14 +10,16 @@ from schemas.columns import NONE, Behaviour, Codes, Mask, Moments
 from schemas.events import INTERACTIONS, PURCHASES, Kind
 from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
-from streams.core.moments import MINUTE_MS
+from streams.core.moments import HORIZON_MS, MINUTE_MS
 from streams.core.user.admission import Admission
 from streams.core.user.cells import FIELD_OF, UNCOUNTED, Cells, is_final
 from streams.core.user.depth import Depth, is_grown, omega
 from streams.core.user.distinct import Distinct, DistinctBuyers
 from streams.core.user.door_counts import DoorCounts
 from streams.core.user.evidence import (
+    AGREEMENT,
     NO_EVIDENCE,
+    OUTCOME,
     SQUARE_FIELD,
     SUM_FIELD,
     Allowances,
@@ -25,14 +27,16 @@ from streams.core.user.evidence import (
     evidence,
     side_of,
 )
-from streams.core.user.order_table import NO_USER, BrandOrders
-from streams.core.user.orders import OrderChanges
+from streams.core.user.observations import Outcomes
+from streams.core.user.order_table import NO_CODE, NO_USER, BrandOrders
+from streams.core.user.orders import OrderChanges, Orders
 from streams.core.user.refunds import BrandRefunds
 from streams.core.user.share_reach import ShareReach, came_by_share
 from streams.core.user.uncounted import Acts
 from streams.core.user.unfollowers import Unfollowers
 
 YOUNG_D: Final = 7.0  # days; a younger account is new (prior, until it is learned)
+SAID_AFTER: Final = HORIZON_MS // MINUTE_MS + 1  # minutes
 SHORT_MS: Final = 1_000  # a view that ends before has seen nothing (prior)
 
 
@@ -48,6 +52,7 @@ class Counted(Protocol):
     buyers: DistinctBuyers
     depth: Depth
     allowances: Allowances
+    orders: Orders
     share_reach: ShareReach
     unfollowers: Unfollowers
 
@@ -154,10 +159,33 @@ def _count_evidence(
     if not counts.any():
         return
     sides, cell = sides[counts], cell[counts]
-    granted = state.allowances.grant(
-        user[counts], kol[counts], sides, events.kind[counts], events.at[counts]
-    )
+    granted = state.allowances.grant(user[counts], kol[counts], sides, events.at[counts])
     weight = evidence(granted, credible[counts])
+    state.cells.add(cell, SUM_FIELD[sides], weight)
+    state.cells.add(cell, SQUARE_FIELD[sides], weight * weight)
+
+
+def count_outcomes(state: Counted, outcomes: Outcomes) -> None:
+    """Add what became of orders to the cells of their KOLs.
+
+    The minute in which it happened is final by then. So it is said in the first minute that is
+    open whenever it is counted, `SAID_AFTER` later: cells leave before the watermark that
+    makes it final.
+    """
+    orders = state.orders.table
+    user, kol = orders["user"][outcomes.order], orders["whose"][outcomes.order]
+    is_known = (user != NO_USER) & (kol != NO_CODE)
+    if not is_known.any():
+        return
+    user, kol, at = user[is_known], kol[is_known], outcomes.due_at[is_known]
+    sides = OUTCOME + outcomes.sign[is_known]
+    admitted = state.admission.admit(PURCHASES, kol, at)
+    if not admitted.all():
+        state.door_counts.add(PURCHASES, "name_limit", int(np.count_nonzero(~admitted)))
+    name = kol if admitted.all() else np.where(admitted, kol, state.names.codes([OTHERS]))
+    granted = state.allowances.grant(user, kol, sides, at)
+    weight = evidence(granted, np.full(len(granted), AGREEMENT))
+    cell = state.cells.rows(name, at // MINUTE_MS + SAID_AFTER)
     state.cells.add(cell, SUM_FIELD[sides], weight)
     state.cells.add(cell, SQUARE_FIELD[sides], weight * weight)
 

@@ -1,66 +1,84 @@
 """Evidence for and against a KOL, as far as the allowance of an account reaches.
 
-    c = agreement * min(1, account_age / 30 d) * purchase     credibility of the source
-    a <- 1 - (1 - a) 2^(-dt / 14 d)                           allowance, begins at 1
-    g = min(v, a),   a <- a - g                               granted of the weight v
-    evidence = c g
+    c = agreement * min(1, account_age / 30 d)^2 * purchase     credibility of the source
+    a <- 1 - 2^(-dt / half-life)                                allowance, begins at 1
+    evidence = c a
 
-The allowance is kept per user, KOL, dimension and sign, in the order of the log of
-content-interactions; time only moves forward in it. So one account never has more than c
-in force for a dimension and sign. All numbers are integers in millionths.
-Kumar et al., REV2: Fraudulent User Prediction in Rating Platforms (2018) for c.
+A word takes all that the allowance holds, which grows again with the half-life of the dimension. It
+is kept per user, KOL, dimension and sign, in the order of the log; time only moves forward in it.
+So one account never has more than c in force for a dimension and sign. All numbers are integers
+in millionths. Kumar et al., REV2: Fraudulent User Prediction in Rating Platforms (2018) for c.
 
-Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account of
-unknown age counts as 15 days old.
+Every word weighs the same: how much rarer those against a KOL are is for the population to say
+(`streams.core.kol.population`), and one unit lets words be counted.
+
+An account's age counts squared: ten accounts of three days weigh as much as a tenth of a grown
+one, not as one. With odds of twenty one correction moves a score by points, so it has to be true.
+
+Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account of unknown age
+counts as 21 days old, which is half.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cells import AT, DIMENSIONS
-from schemas.columns import Behaviour, Mask
+from schemas.columns import Behaviour, Mask, Moments
 from schemas.events import Kind
 from streams.core.arrays.coded import ExpiringPart, ExpiringTable
 from streams.core.arrays.index import RowNumbers, packed
-from streams.core.moments import HORIZON_MS, MINUTE_MS
+from streams.core.moments import HORIZON_MS, MINUTE_MS, NEVER
 
 ONE: Final = 1_000_000
 FOR, AGAINST = 0, 1
 
-EVIDENCE_OF: Final = {  # kind -> dimension, sign, weight
-    Kind.MARK_CORRECT: ("E", FOR, 2 * ONE),
-    Kind.EXPERT_CORRECTION: ("E", AGAINST, 2 * ONE),
-    Kind.KOL_REPLY: ("B", FOR, ONE // 2),
-    Kind.QA_ATTEND: ("B", FOR, ONE),
-    Kind.MARK_HELPFUL: ("B", FOR, ONE),
-    Kind.UNFOLLOW: ("B", AGAINST, ONE // 2),
-    Kind.LEAVE_PRIVATE: ("B", AGAINST, ONE // 2),
+EVIDENCE_OF: Final = {  # kind -> dimension, sign
+    Kind.MARK_CORRECT: ("E", FOR),
+    Kind.EXPERT_CORRECTION: ("E", AGAINST),
+    Kind.KOL_REPLY: ("B", FOR),
+    Kind.QA_ATTEND: ("B", FOR),
+    Kind.MARK_HELPFUL: ("B", FOR),
+    Kind.UNFOLLOW: ("B", AGAINST),
+    Kind.LEAVE_PRIVATE: ("B", AGAINST),
 }
-CREDIBILITY: Final = ONE // 4  # of a grown account: agreement 1/2 times verified purchase 1/2
+AGREEMENT: Final = ONE // 2  # of a source that nobody has judged
+CREDIBILITY: Final = AGREEMENT // 2  # of a grown account, whose purchase is not known
 GROWN_D: Final = 30.0  # days
-UNKNOWN_AGE_D: Final = 15.0  # days
+UNKNOWN_AGE_D: Final = 21.0  # days
 
-HALF_LIFE_MIN: Final = 20_160  # 14 d
 FULL_AFTER: Final = 10  # half-lives: then the allowance is whole again
-RECOVERY_MS: Final = FULL_AFTER * HALF_LIFE_MIN * MINUTE_MS
 
-_BITS = 32
-MISSING_AFTER: Final = np.array(  # of what was missing, 2^32; minutes inside one half-life
-    [round(2**_BITS * 2 ** (-minute / HALF_LIFE_MIN)) for minute in range(HALF_LIFE_MIN)], np.int64
-)
+_BITS: Final = 32
+_MOMENT_BITS: Final = 42  # of milliseconds: until the year 2109
 
-_MISSING: Final = MISSING_AFTER.tolist()
 
-FEW: Final = 16  # allowances of a batch with events left, below which they go one by one
+class _Recovery(NamedTuple):
+    """How an allowance grows again."""
+
+    half_life: int  # minutes
+    missing: NDArray[np.int64]  # of what was missing, 2^32, by minutes inside one half-life
+
+    @classmethod
+    def of(cls, half_life: int) -> Self:
+        left = [round(2**_BITS * 2 ** (-minute / half_life)) for minute in range(half_life)]
+        return cls(half_life, np.array(left, np.int64))
+
+    def left(self, passed_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """An allowance some time after it was used up, in millionths."""
+        halvings, minutes = np.divmod(passed_ms // MINUTE_MS, self.half_life)
+        missing = ONE * self.missing[minutes] >> (_BITS + np.minimum(halvings, FULL_AFTER))
+        return ONE - np.where(halvings < FULL_AFTER, missing, 0)
+
+
+_USUAL: Final = _Recovery.of(20_160)  # 14 d
+_OF_OUTCOME: Final = _Recovery.of(86_400)  # 60 d
 
 NO_EVIDENCE: Final = -1
-_WEIGHT: Final = np.zeros(256, np.int64)
-_WEIGHT[list(EVIDENCE_OF)] = [weight for _, _, weight in EVIDENCE_OF.values()]
 _SIDE: Final = np.full(256, NO_EVIDENCE, np.int64)  # dimension * 2 + sign
-_SIDE[list(EVIDENCE_OF)] = [2 * DIMENSIONS.index(d) + sign for d, sign, _ in EVIDENCE_OF.values()]
+_SIDE[list(EVIDENCE_OF)] = [2 * DIMENSIONS.index(d) + sign for d, sign in EVIDENCE_OF.values()]
+OUTCOME: Final = 2 * DIMENSIONS.index("O")  # and its sign
 
 SUM_FIELD: Final = np.array(
     [AT[f"{word}_{d}"] for d in DIMENSIONS for word in ("for", "against")]
@@ -76,47 +94,35 @@ def side_of(events: Behaviour) -> NDArray[np.int64]:
 def credibility(account_age_d: NDArray[np.float64]) -> NDArray[np.int64]:
     """The credibility c of every source, in millionths."""
     age = np.where(np.isnan(account_age_d), UNKNOWN_AGE_D, account_age_d)
-    return np.rint(CREDIBILITY * np.clip(age / GROWN_D, 0, 1)).astype(np.int64)
+    return np.rint(CREDIBILITY * np.clip(age / GROWN_D, 0, 1) ** 2).astype(np.int64)
 
 
-def recovered(left: NDArray[np.int64], passed_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What is left of an allowance after a time, in millionths."""
-    halvings, minutes = np.divmod(passed_ms // MINUTE_MS, HALF_LIFE_MIN)
-    missing = (ONE - left) * MISSING_AFTER[minutes] >> (_BITS + np.minimum(halvings, FULL_AFTER))
-    return ONE - np.where(halvings < FULL_AFTER, missing, 0)
+def recovered(sides: NDArray[np.int64], passed_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Allowances some time after they were used up, by dimension * 2 + sign, in millionths."""
+    left = _USUAL.left(passed_ms)
+    of_outcome = np.flatnonzero(sides >= OUTCOME)
+    left[of_outcome] = _OF_OUTCOME.left(passed_ms[of_outcome])
+    return left
 
 
-def _grant_in_turn(
-    left: int, last: int, at: Sequence[int], weight: Sequence[int]
-) -> tuple[list[int], int, int]:
-    """What the events of one allowance are granted one after the other, what is left, and when.
-
-    The same as `recovered` with each: an account may send a million events, and arrays of
-    one cost more than numbers.
-    """
-    granted = []
-    for now, asked in zip(at, weight, strict=True):
-        halvings, minutes = divmod(max(now - last, 0) // MINUTE_MS, HALF_LIFE_MIN)
-        missing = 0
-        if halvings < FULL_AFTER:
-            missing = (ONE - left) * _MISSING[minutes] >> (_BITS + halvings)
-        given = min(asked, ONE - missing)
-        left, last = ONE - missing - given, max(last, now)
-        granted.append(given)
-    return granted, left, last
+def whole_after(sides: NDArray[np.int64]) -> NDArray[np.int64]:
+    """After how long allowances are whole again, milliseconds."""
+    half_life = np.where(sides >= OUTCOME, _OF_OUTCOME.half_life, _USUAL.half_life)
+    return FULL_AFTER * half_life * MINUTE_MS
 
 
 def expired(allowances: ExpiringTable, watermark: int) -> Mask:
     """Which allowances are whole again for every event to come."""
-    whole: Mask = allowances["at"] + RECOVERY_MS + HORIZON_MS <= watermark
+    until = allowances["at"] + whole_after(allowances["hi"].astype(np.int64)) + HORIZON_MS
+    whole: Mask = until <= watermark
     return whole
 
 
 class Allowances(ExpiringPart):
-    """What is left of each user's allowance, by KOL, dimension and sign; whole ones leave."""
+    """When each user's allowance was used, by KOL, dimension and sign; whole ones leave."""
 
     def __init__(self, slack: int) -> None:
-        self._one = ExpiringTable(slack, expired, left=np.int64, at=np.int64)
+        self._one = ExpiringTable(slack, expired, at=np.int64)
         super().__init__({"": self._one})
 
     def grant(
@@ -124,34 +130,28 @@ class Allowances(ExpiringPart):
         user: RowNumbers,
         kol: NDArray[Any],
         sides: NDArray[np.int64],
-        kind: NDArray[np.uint8],
         at: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        """What each event is granted of its weight, in the order of the log, 1e-6."""
+        """The allowance of each word, in the order of the log, 1e-6."""
         row, first = self._one.add(packed(user, kol), sides.astype(np.uint64))
-        left, last = self._one["left"], self._one["at"]
-        left[row[first]], last[row[first]] = ONE, at[first]
-        weight, granted = _WEIGHT[kind], np.zeros(len(row), np.int64)
+        self._one["at"][row[first]] = NEVER
         order = np.argsort(row, kind="stable")
-        begins = np.flatnonzero(np.diff(row[order], prepend=-1))
-        ends = np.append(begins[1:], len(row))[: len(begins)]
-        turn = begins.copy()
-        while len(turn) > FEW:  # each turn takes the first waiting event of every row
-            event = order[turn]
-            of, now = row[event], at[event]
-            have = recovered(left[of], np.maximum(now - last[of], 0))
-            granted[event] = np.minimum(weight[event], have)
-            left[of] = have - granted[event]
-            last[of] = np.maximum(last[of], now)
-            turn += 1
-            turn, ends = turn[turn < ends], ends[turn < ends]
-        for begin, end in zip(turn.tolist(), ends.tolist(), strict=True):
-            event = order[begin:end]
-            of = row[event[0]]
-            granted[event], left[of], last[of] = _grant_in_turn(
-                int(left[of]), int(last[of]), at[event].tolist(), weight[event].tolist()
-            )
+        begins = np.diff(row[order], prepend=-1) != 0
+        before = np.empty(len(row), np.int64)
+        before[order] = _latest_before(at[order], begins, self._one["at"][row[order]])
+        granted = np.full(len(row), ONE)
+        again = np.flatnonzero(before != NEVER)
+        passed = np.maximum(at[again] - before[again], 0)
+        granted[again] = recovered(sides[again], passed)
+        np.maximum.at(self._one["at"], row, at)
         return granted
+
+
+def _latest_before(at: Moments, begins: Mask, used: Moments) -> Moments:
+    """The latest moment of its group before each, `used` where a group begins."""
+    group = np.cumsum(begins) << _MOMENT_BITS
+    latest = np.maximum.accumulate(group + np.maximum(at, np.where(begins, used, 0))) - group
+    return np.where(begins, used, np.roll(latest, 1))
 
 
 def evidence(granted: NDArray[np.int64], credible: NDArray[np.int64]) -> NDArray[np.int64]:

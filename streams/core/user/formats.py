@@ -274,6 +274,11 @@ def with_consents(arrays: Arrays) -> Arrays:
     }
 
 
+def _with_whole_words(arrays: Arrays) -> Arrays:
+    """A word takes all of its allowance: what a former one left of it is taken, too."""
+    return {name: array for name, array in arrays.items() if name != "allowances.left"}
+
+
 def _keys(arrays: Arrays, prefix: str) -> Keys:
     return np.stack([arrays[f"{prefix}.lo"], arrays[f"{prefix}.hi"]], axis=1)
 
@@ -315,4 +320,4 @@ CONVERSIONS: Final[tuple[Conversion, ...]] = (  # those that need no key
 
 def conversions(names: KeyedNames) -> tuple[Conversion, ...]:
     """All of them, for a deployment with these names."""
-    return *CONVERSIONS, partial(_with_names_and_consents, names=names)
+    return *CONVERSIONS, partial(_with_names_and_consents, names=names), _with_whole_words

@@ -11,6 +11,10 @@ equal ones the first by UTF-8 bytes; organic orders are none.
 Ages end 1, 3, 7, 14, 30 and 90 days after the order; a refund before its order is of the first.
 A refund that is reversed later was one.
 
+*Outcomes* are what becomes of orders in 30 days, as evidence of trust: they are kept, or come back
+for a reason that is not the buyer's own; others say nothing. All are said at the same age: else who
+began last week would be known by what came back alone.
+
 An observation is made once its minute is final: then whose the order is and what was given back
 are decided, and so are all observations of the minute. They are written together, once: no row
 says a part of them, and none is ever taken back.
@@ -36,6 +40,8 @@ from streams.core.user.attribution import Credits
 from streams.core.user.order_table import NO_CODE, NOT_DUE, OrderTable
 from streams.core.user.refunds import Refunds
 
+KEPT, COMPLAINED = range(2)  # as the signs of evidence
+OUTCOME_AFTER_D: Final = 30  # days
 PROMO, REFUND = (list(STREAMS).index(name) for name in ("promo", "refund"))
 AGES_D: Final = (1, 3, 7, 14, 30, 90)  # where ages end, in days
 MODEL: Final = MODELS.index("time_decay")
@@ -43,6 +49,8 @@ MODEL: Final = MODELS.index("time_decay")
 _ENDS: Final = np.array([0, *(day * DAY_MS for day in AGES_D)])  # by the stage of an order
 _BEGINS: Final = np.array([NEVER, NEVER, *_ENDS[1:-1].tolist()])
 _LAST: Final = len(AGES_D)
+_MATURE: Final = 1 + AGES_D.index(OUTCOME_AFTER_D)  # the stage that ends with the outcome
+_GIVEN_BACK: Final = _LAST + 1  # the stage of orders that wait for it, and are observed no more
 _BUCKETS: Final = 1 << 8  # of a stream
 
 
@@ -83,13 +91,25 @@ def final_to(watermark: int) -> int:
     return (watermark - HORIZON_MS) // MINUTE_MS * MINUTE_MS
 
 
-def observe(orders: OrderTable, refunds: Refunds, open_from: int) -> Observed:
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of orders, in order of `due_at`, of equal ones by key; columns `(n,)`."""
+
+    order: RowNumbers
+    sign: NDArray[np.int64]  # KEPT, COMPLAINED
+    due_at: Moments  # when they were 30 days old
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+def observe(orders: OrderTable, refunds: Refunds, open_from: int) -> tuple[Observed, Outcomes]:
     """The observations of final minutes, before `open_from`; `orders` know whose they are.
 
     O(orders): to be asked once a minute of event time.
     """
     row = np.flatnonzero(orders["due_at"] < open_from)
-    kol, minute, kind, bad = (list[NDArray[np.int64]]() for _ in range(4))
+    kol, minute, kind, bad, mature = (list[NDArray[np.int64]]() for _ in range(5))
     while row.size:
         stage, is_made, is_bad = _stage(orders, refunds, row)
         made = row[is_made]
@@ -97,15 +117,32 @@ def observe(orders: OrderTable, refunds: Refunds, open_from: int) -> Observed:
         minute.append(orders["due_at"][made] // MINUTE_MS)
         kind.append(_kind(stage[is_made]))
         bad.append(is_bad[is_made].astype(np.int64))
-        goes_on = is_made & (stage < _LAST) & ~((stage > 0) & is_bad)
+        mature.append(row[(stage == _MATURE) & is_made | (stage == _GIVEN_BACK)])
+        is_back = is_made & is_bad & (stage > 0)
+        goes_on = is_made & (stage < _LAST) & ~is_back
+        waits = is_back & (stage < _MATURE)
         orders["due_at"][row[~goes_on]] = NOT_DUE
-        row, stage = row[goes_on], stage[goes_on] + 1
-        orders["stage"][row] = stage
-        orders["due_at"][row] = orders["at"][row] + _ENDS[stage]
+        orders["stage"][row[waits]] = _GIVEN_BACK
+        orders["due_at"][row[waits]] = orders["at"][row[waits]] + _ENDS[_MATURE]
+        orders["stage"][row[goes_on]] = stage[goes_on] + 1
+        orders["due_at"][row[goes_on]] = orders["at"][row[goes_on]] + _ENDS[stage[goes_on] + 1]
+        row = row[goes_on | waits]
         row = row[orders["due_at"][row] < open_from]
-    return _added(
-        *(np.concatenate([*part, np.zeros(0, np.int64)]) for part in (kol, minute, kind, bad))
-    )
+    none = np.zeros(0, np.int64)
+    observed = _added(*(np.concatenate([*part, none]) for part in (kol, minute, kind, bad)))
+    return observed, _outcomes(orders, refunds, np.concatenate([*mature, none]))
+
+
+def _outcomes(orders: OrderTable, refunds: Refunds, row: RowNumbers) -> Outcomes:
+    """What became of orders that are 30 days old."""
+    at = orders["at"][row]
+    due_at = at + _ENDS[_MATURE]
+    complained = refunds.first_complaint(row) < due_at
+    speaks = complained | (refunds.first(row) >= due_at)
+    row, due_at = row[speaks], due_at[speaks]
+    order = np.lexsort((orders["hi"][row], orders["lo"][row], due_at))
+    sign = np.where(complained[speaks], COMPLAINED, KEPT)
+    return Outcomes(row[order], sign[order], due_at[order])
 
 
 def _stage(
@@ -114,8 +151,10 @@ def _stage(
     """The stage of due orders, which of them are observed in it, and which are bad."""
     stage = orders["stage"][row].astype(np.int64)
     age: Moments = refunds.first(row) - orders["at"][row]
-    is_made: Mask = (orders["whose"][row] != NO_CODE) & ((stage == 0) | (age >= _BEGINS[stage]))
-    is_bad: Mask = np.where(stage == 0, orders["promo"][row], age < _ENDS[stage])
+    ends = np.minimum(stage, _LAST)
+    is_made: Mask = (orders["whose"][row] != NO_CODE) & ((stage == 0) | (age >= _BEGINS[ends]))
+    is_made &= stage < _GIVEN_BACK
+    is_bad: Mask = np.where(stage == 0, orders["promo"][row], age < _ENDS[ends])
     return stage, is_made, is_bad
 
 

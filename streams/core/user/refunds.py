@@ -49,6 +49,7 @@ from streams.core.user.refund_entries import (
     RefundEntries,
     entries_of,
 )
+from streams.core.user.refund_reasons import is_buyers_own
 
 BEFORE_MS: Final = DAY_MS  # a refund may be so much earlier than its order
 AFTER_MS: Final = 180 * DAY_MS  # and so much later
@@ -241,13 +242,32 @@ class Refunds:
 
     def first(self, row: RowNumbers) -> Moments:
         """When something was first given back of each order; LATEST where nothing was."""
-        first = np.full(len(row), LATEST)
+        return self._first(row, *self._asking(row))
+
+    def first_complaint(self, row: RowNumbers) -> Moments:
+        """When the goods of each order first came back for a reason that is not the buyer's own.
+
+        LATEST where they did not. Who cancels has not seen them.
+        """
+        of, which = self._asking(row)
+        refunds = self._refunds
+        numbers, place = np.unique(refunds["reason"][which], return_inverse=True)
+        is_own = [is_buyers_own(reason) for reason in self._reasons.texts(numbers)]
+        complains = ~(np.array(is_own, np.bool_)[place] | refunds["cancel"][which])
+        return self._first(row, of[complains], which[complains])
+
+    def _asking(self, row: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
+        """Orders, by place in `row`, and the refunds and cancels that give something back."""
         of, which = self._of_order.pairs(row)
         _, within, foreign = self._meet(row, of, which)
         refunds = self._refunds
         asks = refunds["cancel"][which] | (refunds["cents"][which] > 0)
         asks &= within & ~foreign & ~refunds["reversal"][which]
-        np.minimum.at(first, of[asks], refunds["at"][which[asks]])
+        return of[asks], which[asks]
+
+    def _first(self, row: RowNumbers, of: RowNumbers, which: RowNumbers) -> Moments:
+        first = np.full(len(row), LATEST)
+        np.minimum.at(first, of, self._refunds["at"][which])
         return first
 
     def _concerning(

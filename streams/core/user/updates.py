@@ -15,6 +15,7 @@ from schemas.version import version_of
 from streams.core.arrays.index import RowNumbers
 from streams.core.moments import NEVER
 from streams.core.user.attribution import credits_of
+from streams.core.user.counting import count_outcomes
 from streams.core.user.door_counts import ANY
 from streams.core.user.memory import UserMemory
 from streams.core.user.observations import Observed, final_to, largest, observe
@@ -106,13 +107,18 @@ def _order_rows(
 
 
 def _observed(memory: UserMemory) -> Observed:
-    """The observations of minutes that have become final since the last time."""
+    """The observations of minutes that have become final since the last time.
+
+    Outcomes are evidence, and enter cells.
+    """
     state, watermark = memory.state, memory.watermark(INPUTS)
     open_from = NEVER if watermark is None else final_to(watermark)
     if open_from <= state.observed_to:
         return Observed.none()
     state.observed_to = open_from
-    return observe(state.orders.table, state.orders.refunds, open_from)
+    observed, outcomes = observe(state.orders.table, state.orders.refunds, open_from)
+    count_outcomes(state, outcomes)
+    return observed
 
 
 def collect_changed_orders(orders: Orders) -> tuple[RowNumbers, GivenBack]:

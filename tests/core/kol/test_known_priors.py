@@ -27,7 +27,7 @@ from streams.core.kol.priors import FAST_HALF_LIFE, TRUST_HALF_LIFE
 from streams.core.moments import MINUTE_MS
 from tests.core.kol.test_memory import NOON, Cell, block, evidence, final, first_due, rows_of
 
-PLAIN = {"good": 14.0, "bad": 6.0, "odds": 1.0, "rarity": 1.0, "weight": 250_000.0, "source": 1.0}
+PLAIN = {"good": 14.0, "bad": 6.0, "odds": 1.0, "weight": 250_000.0, "source": 1.0}
 
 
 class Log:
@@ -92,10 +92,10 @@ def test_a_number_holds_from_its_minute_on() -> None:
 def test_a_group_is_that_of_the_profile_and_else_all_kols() -> None:
     log = Log()
     log.publish(KOL, NOON, {"a": {"tier": "koc", "vertical": "care"}, "b": {"tier": "koc"}})
-    log.population(NOON, all=PLAIN, koc_care={"rarity": 9.0})
+    log.population(NOON, all=PLAIN, koc_care={"odds": 9.0})
     found = known(log, ["a", "b", "c"], NOON, NOON, NOON)
 
-    assert found.prior.rarity[:, 3].tolist() == [9.0, 1.0, 1.0]
+    assert found.prior.odds[:, 3].tolist() == [9.0, 1.0, 1.0]
     assert found.prior.good[:, 3].tolist() == [14.0, 14.0, 14.0]  # NaN of a group: that of all
     assert found.prior.drift[:, 3].tolist() == [0.0, 0.0, 0.0]  # said of nobody: population 0
 
@@ -132,11 +132,11 @@ def test_a_row_has_the_same_bits_alone_and_among_many() -> None:
 def test_kols_that_come_later_are_looked_up_then() -> None:
     log = Log()
     log.publish(KOL, NOON, {"b": {"tier": "koc", "vertical": "care"}})
-    log.population(NOON, all=PLAIN, koc_care={"rarity": 9.0})
+    log.population(NOON, all=PLAIN, koc_care={"odds": 9.0})
     priors, one = KnownPriors(log), np.zeros(1, np.int32)
     priors.of_rows(["a"], one, np.array([NOON]))
 
-    assert priors.of_rows(["a", "b"], one + 1, np.array([NOON])).prior.rarity[0, 0] == 9.0
+    assert priors.of_rows(["a", "b"], one + 1, np.array([NOON])).prior.odds[0, 0] == 9.0
 
 
 def numbered() -> Log:
@@ -144,7 +144,7 @@ def numbered() -> Log:
     log = Log()
     log.population(NOON + 2, all=PLAIN)
     log.publish(AUDIT, NOON + 3, {"k1": dict.fromkeys(AUDIT_SUMS, 2e6) | {"minute": float(NOON)}})
-    log.population(NOON + 4, all=PLAIN | {"odds": 3.0, "rarity": 3.0, "common": 0.4, "drift": 0.01})
+    log.population(NOON + 4, all=PLAIN | {"odds": 3.0, "common": 0.4, "drift": 0.01})
     return log
 
 

@@ -13,8 +13,8 @@ from streams.core.kol.priors import TRUST, TRUST_HALF_LIFE, TrustPrior
 from streams.core.kol.trust import OMEGA, trust
 
 KOLS = 4_000
-RARITY = np.array([18.0, 1.0, 1.0, 6.0, 1.0])
-FOR, AGAINST = 200_000.0, 100_000.0  # weights of a word
+ODDS = np.array([18.0, 1.0, 1.0, 6.0, 1.0])
+WORD = 200_000.0  # the weight of each
 OMEGAS = np.array(list(OMEGA.values()))
 
 
@@ -27,18 +27,16 @@ def drawn(seed: int, common: float, spread: float = 0.5) -> Floats:
     return found
 
 
-def judged(seed: int, true: Floats, rarity: Floats = RARITY) -> tuple[Floats, Floats]:
+def judged(seed: int, true: Floats, odds: Floats = ODDS) -> tuple[Floats, Floats]:
     """Weights for and against, by words of one weight each."""
     rng = np.random.default_rng(seed)
     met = np.exp(rng.uniform(0, 6, (len(true), 1)))
-    good, bad = rng.poisson(met * true), rng.poisson(met * (1 - true) / rarity)
-    return FOR * good.astype(np.float64), AGAINST * bad.astype(np.float64)
+    good, bad = rng.poisson(met * true), rng.poisson(met * (1 - true) / odds)
+    return WORD * good.astype(np.float64), WORD * bad.astype(np.float64)
 
 
 def evidence(good: Floats, bad: Floats, group: list[str] | None = None) -> Evidence:
-    return Evidence(
-        good, bad, FOR * good.sum(axis=0), AGAINST * bad.sum(axis=0), group or [""] * len(good)
-    )
+    return Evidence(good, bad, WORD * (good + bad).sum(axis=0), group or [""] * len(good))
 
 
 def test_parts_of_a_number_are_those_of_a_prior() -> None:
@@ -51,8 +49,7 @@ def test_what_a_population_was_drawn_with_is_found() -> None:
     """Log-odds that spread by .5 vary as those of a Beta variable with M = 19.6: psi1 sums."""
     found = populations(evidence(*judged(2, drawn(1, common=0.4))))[ALL]
 
-    assert found.rarity == pytest.approx(RARITY, rel=0.05)
-    assert found.odds == pytest.approx(RARITY * FOR / AGAINST, rel=0.05)
+    assert found.odds == pytest.approx(ODDS, rel=0.05)
     assert set(found.good / (found.good + found.bad)) == {0.7}
     assert (found.good + found.bad)[0] == pytest.approx(19.6, rel=0.15)
     assert found.common[0] == pytest.approx(0.4, abs=0.1)
@@ -68,7 +65,7 @@ def test_intervals_cover_what_was_drawn_and_what_is_common_helps() -> None:
     good, bad = judged(6, true)
     prior = populations(evidence(good, bad))[ALL]
     whole = np.exp(np.log(true) @ OMEGAS)
-    square = FOR * good + AGAINST * bad
+    square = WORD * (good + bad)
     with_common = trust(good, bad, square, prior)
     parts = {part.name: getattr(prior, part.name) for part in fields(TrustPrior)}
     alone = trust(good, bad, square, TrustPrior(**{**parts, "common": np.zeros(5)}))
@@ -91,16 +88,16 @@ def test_groups_of_whom_nothing_is_said_are_as_all() -> None:
     group = ["koc/care"] * 50 + ["head/care"] * (KOLS - 50)
     found = populations(evidence(good, bad, group))
 
-    assert found["koc/care"].rarity.tolist() == found[ALL].rarity.tolist()
+    assert found["koc/care"].odds.tolist() == found[ALL].odds.tolist()
 
 
 def test_a_group_that_complains_twice_as_often_is_measured_by_itself() -> None:
     true = drawn(9, common=0.4)
-    rarity = np.where(np.arange(KOLS)[:, None] < KOLS / 2, RARITY, RARITY / 2)
+    odds = np.where(np.arange(KOLS)[:, None] < KOLS / 2, ODDS, ODDS / 2)
     group = ["koc/care"] * (KOLS // 2) + ["koc/food"] * (KOLS // 2)
-    found = populations(evidence(*judged(10, true, rarity), group))
+    found = populations(evidence(*judged(10, true, odds), group))
 
-    assert found["koc/care"].rarity == pytest.approx(2 * found["koc/food"].rarity, rel=0.1)
+    assert found["koc/care"].odds == pytest.approx(2 * found["koc/food"].odds, rel=0.1)
 
 
 def test_a_dimension_too_few_are_judged_in_is_as_before_there_was_a_number() -> None:

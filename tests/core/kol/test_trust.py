@@ -193,9 +193,7 @@ def test_trust_is_found_where_the_bad_is_said_a_hundred_times_more_rarely(
     true: float, many: float
 ) -> None:
     good, bad = np.full((1, 5), many * true), np.full((1, 5), many * (1 - true) / RARE)
-    found = judged(
-        good, bad, replace(ALL, good=np.full(5, 1e-9), bad=np.full(5, 1e-9), odds=ODDS, rarity=ODDS)
-    )
+    found = judged(good, bad, replace(ALL, good=np.full(5, 1e-9), bad=np.full(5, 1e-9), odds=ODDS))
 
     assert found.parts.score[0].tolist() == pytest.approx([true] * 5, rel=1e-6)
 
@@ -221,7 +219,7 @@ def test_intervals_cover_where_the_bad_is_rare() -> None:
     met = np.exp(generator.uniform(3, 8, (kols, 1)))
     good = generator.poisson(met * true).astype(np.float64)
     bad = generator.poisson(met * (1 - true) / RARE).astype(np.float64)
-    prior = replace(ALL, good=np.full(5, 14.0), bad=np.full(5, 6.0), odds=ODDS, rarity=ODDS)
+    prior = replace(ALL, good=np.full(5, 14.0), bad=np.full(5, 6.0), odds=ODDS)
     found = judged(good, bad, prior)
     whole = np.exp(np.log(true) @ np.array(list(OMEGA.values())))
     omega, n = np.array(list(OMEGA.values())), good + bad

@@ -152,7 +152,8 @@ def test_a_day_is_weighed_by_the_credibility_of_its_first_interaction(
         for n, (user, kol, at, half) in enumerate(batch):
             day = (user, kol, at // DAY)
             assert found.first[n] == (day not in c)
-            c.setdefault(day, round(250_000 * min(1, (15 if math.isnan(age) else age) / 30)))
+            days = 21 if math.isnan(age) else min(age, 30)
+            c.setdefault(day, round(250_000 * (days / 30) ** 2))
             every[day] += half
             grown[day] += half * (not age < 3)
             sums[day].update(
@@ -176,6 +177,7 @@ def test_looks_of_thousands_of_new_accounts_weigh_little() -> None:
     found = Depth(0).add(users, users * 0, users * 0 + NOON, weight, is_grown(age), c)
 
     assert found.credible.sum() / c[found.first].sum() == pytest.approx(
-        math.log1p(4) * 50 / 66.7, 0.01
+        math.log1p(4) * 50 / 50.56,
+        0.01,  # 2 000 / 4 / 30^2 are .56
     )
     assert found.depth.sum() / found.first.sum() == pytest.approx(math.log1p(4) * 1e6 / 11, 0.01)

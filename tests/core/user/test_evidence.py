@@ -9,12 +9,10 @@ from schemas.events import INTERACTIONS, Kind
 from streams.core.moments import HORIZON_MS, MINUTE_MS
 from streams.core.user.evidence import (
     EVIDENCE_OF,
-    FEW,
     FULL_AFTER,
-    HALF_LIFE_MIN,
     NO_EVIDENCE,
     ONE,
-    RECOVERY_MS,
+    OUTCOME,
     SQUARE_FIELD,
     SUM_FIELD,
     Allowances,
@@ -22,6 +20,7 @@ from streams.core.user.evidence import (
     evidence,
     recovered,
     side_of,
+    whole_after,
 )
 from tests.builders import DAY, HOUR, NOON, decoded, interaction
 
@@ -41,30 +40,26 @@ judgements = st.lists(
 
 def grant(allowances: Allowances, batch: list[Judgement]) -> list[int]:
     user, kol, _, at = np.array(batch, np.int64).reshape(-1, 4).T
-    kind = np.array([kind for _, _, kind, _ in batch], np.uint8)
-    facts = decoded(INTERACTIONS, [interaction(Kind(k).name.lower()) for k in kind.tolist()]).facts
+    kinds = [Kind(kind).label for _, _, kind, _ in batch]
+    facts = decoded(INTERACTIONS, [interaction(kind) for kind in kinds]).facts
     assert isinstance(facts, Behaviour)
-    granted = allowances.grant(user, kol, side_of(facts), kind, at)
-    return [int(one) for one in granted]
+    granted: list[int] = allowances.grant(user, kol, side_of(facts), at).tolist()
+    return granted
 
 
-def expected_evidence(log: list[Judgement]) -> list[float]:
-    """Say the definition again, in floats."""
-    left: dict[tuple[int, int, str, int], tuple[float, int]] = {}
+def expected_allowances(log: list[Judgement]) -> list[float]:
+    """Say the definition again, in floats: a word uses up what has grown since the one before."""
+    used: dict[tuple[int, int, str, int], int] = {}
     granted = []
     for user, kol, kind, at in log:
-        dimension, sign, weight = EVIDENCE_OF[kind]
-        key = (user, kol, dimension, sign)
-        have, last = left.get(key, (1.0, at))
-        have = 1 - (1 - have) * 2 ** (-max(at - last, 0) / (14 * DAY))
-        give = min(weight / ONE, have)
-        left[key] = (have - give, max(at, last))
-        granted.append(give)
+        key = (user, kol, *EVIDENCE_OF[kind])
+        granted.append(1 - 2 ** (-max(at - used[key], 0) / (14 * DAY)) if key in used else 1.0)
+        used[key] = max(at, used.get(key, at))
     return granted
 
 
 @given(st.lists(judgements, max_size=4))
-def test_evidence_is_granted_one_after_the_other_in_the_order_of_the_log(
+def test_allowances_are_used_one_after_the_other_in_the_order_of_the_log(
     batches: list[list[Judgement]],
 ) -> None:
     allowances, found = Allowances(slack=1000), list[int]()
@@ -72,22 +67,20 @@ def test_evidence_is_granted_one_after_the_other_in_the_order_of_the_log(
         found += grant(allowances, batch)
     log = [one for batch in batches for one in batch]
 
-    assert [one / ONE for one in found] == pytest.approx(expected_evidence(log), abs=2e-3)
+    assert [one / ONE for one in found] == pytest.approx(expected_allowances(log), abs=2e-3)
 
 
 @given(judgements)
-def test_many_allowances_at_once_and_one_after_the_other_are_granted_the_same(
+def test_words_of_many_users_at_once_and_of_each_alone_are_granted_the_same(
     log: list[Judgement],
 ) -> None:
     together, apart = Allowances(slack=1000), Allowances(slack=1000)
-    many = [(user, kol, kind, at) for _, kol, kind, at in log for user in range(FEW + 1)]
+    many = [(user, kol, kind, at) for _, kol, kind, at in log for user in range(3)]
     found = grant(together, many)
 
-    for user in range(FEW + 1):
-        mine = [one for one in many if one[0] == user]
-        assert grant(apart, mine) == found[user :: FEW + 1]
+    for user in range(3):
+        assert grant(apart, [one for one in many if one[0] == user]) == found[user::3]
     arrays = [allowances.arrays("x") for allowances in (together, apart)]
-    assert sorted(arrays[0]["x.left"].tolist()) == sorted(arrays[1]["x.left"].tolist())
     assert sorted(arrays[0]["x.at"].tolist()) == sorted(arrays[1]["x.at"].tolist())
 
 
@@ -112,7 +105,7 @@ def test_a_fan_can_still_complain() -> None:
 
     assert grant(allowances, [(0, 0, Kind.QA_ATTEND, NOON), (0, 0, Kind.UNFOLLOW, NOON)]) == [
         ONE,
-        ONE // 2,
+        ONE,
     ]
 
 
@@ -126,27 +119,39 @@ def test_an_allowance_recovers_by_half_in_a_fortnight() -> None:
     assert found == [ONE, ONE // 2]
 
 
-@given(st.integers(0, ONE), st.integers(0, 12 * HALF_LIFE_MIN * MINUTE_MS))
-def test_recovery_is_exponential_to_a_millionth(left: int, passed: int) -> None:
-    minutes = passed // MINUTE_MS
-    exact = ONE - (ONE - left) * 2 ** (-minutes / HALF_LIFE_MIN)
-    found = int(recovered(np.array([left]), np.array([passed]))[0])
+@pytest.mark.parametrize(("side", "days"), [(0, 14), (OUTCOME - 1, 14), (OUTCOME, 60)])
+@given(passed=st.integers(0, 12 * 60 * DAY))
+def test_recovery_is_exponential_to_a_millionth(side: int, days: int, passed: int) -> None:
+    halvings = passed // MINUTE_MS / (days * 1_440)
+    found = int(recovered(np.array([side]), np.array([passed]))[0])
 
-    if minutes >= FULL_AFTER * HALF_LIFE_MIN:
+    if halvings >= FULL_AFTER:
         assert found == ONE
     else:
-        assert abs(found - exact) <= 1
+        assert abs(found - ONE * (1 - 2**-halvings)) <= 1
 
 
-def test_an_allowance_that_is_whole_again_is_forgotten_without_a_trace() -> None:
+@pytest.mark.parametrize(("kind", "days"), [(Kind.MARK_HELPFUL, 140), (None, 600)])
+def test_an_allowance_that_is_whole_again_is_forgotten_without_a_trace(
+    kind: Kind | None, days: int
+) -> None:
+    """Ten half-lives of 14 d, of what became of an order ten of 60 d."""
+    one = np.zeros(1, np.int64)
+    side = np.array([OUTCOME]) if kind is None else np.array([2 * 3])  # O, B
+
+    def used(at: int) -> list[int]:
+        granted: list[int] = allowances.grant(one, one, side, np.array([at])).tolist()
+        return granted
+
     allowances = Allowances(slack=0)
-    grant(allowances, [(0, 0, Kind.MARK_HELPFUL, NOON)])
-    allowances.prune(NOON + RECOVERY_MS + HORIZON_MS - 1)
+    used(NOON)
+    allowances.prune(NOON + days * DAY + HORIZON_MS - 1)
     before = len(allowances)
-    allowances.prune(NOON + RECOVERY_MS + HORIZON_MS)
+    allowances.prune(NOON + days * DAY + HORIZON_MS)
 
     assert [before, len(allowances)] == [1, 0]
-    assert grant(allowances, [(0, 0, Kind.MARK_HELPFUL, NOON + RECOVERY_MS)]) == [ONE]
+    assert used(NOON + days * DAY) == [ONE]
+    assert whole_after(side).tolist() == [days * DAY]
 
 
 def test_allowances_are_kept_while_they_are_few() -> None:
@@ -167,9 +172,11 @@ def test_users_get_new_numbers_and_keep_their_allowances() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_d", "expected"), [(0, 0), (15, 125_000), (30, 250_000), (3_000, 250_000), (None, 125_000)]
+    ("age_d", "expected"),
+    [(0, 0), (3, 2_500), (15, 62_500), (30, 250_000), (3_000, 250_000), (None, 122_500)],
 )
 def test_an_account_is_credible_as_far_as_it_has_grown(age_d: float | None, expected: int) -> None:
+    """By the square of its age: ten of three days weigh a tenth of a grown one."""
     assert credibility(np.array([np.nan if age_d is None else age_d])).tolist() == [expected]
 
 
@@ -187,10 +194,10 @@ def test_each_side_has_its_fields() -> None:
     sides = side_of(facts)
 
     assert [NAMES[SUM_FIELD[one]] for one in sides] == [
-        f"{('for', 'against')[sign]}_{dimension}" for dimension, sign, _ in EVIDENCE_OF.values()
+        f"{('for', 'against')[sign]}_{dimension}" for dimension, sign in EVIDENCE_OF.values()
     ]
     assert [NAMES[SQUARE_FIELD[one]] for one in sides] == [
-        f"square_{dimension}" for dimension, _, _ in EVIDENCE_OF.values()
+        f"square_{dimension}" for dimension, _ in EVIDENCE_OF.values()
     ]
 
 

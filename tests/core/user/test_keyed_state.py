@@ -1,7 +1,7 @@
 """What is kept of users has keyed names, also what a former version kept by digests."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,7 @@ def format_4(memory: UserMemory, hashes: dict[bytes, bytes]) -> Arrays:
     arrays = copied(memory.arrays())
     words = [line.split() for line in LAYOUT.read_text("utf-8").splitlines()]
     series = [" ".join(place[1:3]) for place in words if place[0] == "door"]
+    arrays["allowances.left"] = np.zeros(len(arrays["allowances.at"]), np.int64)
     arrays = {name: arrays[name] for name, *_ in words if name in arrays}
     arrays["offsets"] = arrays["offsets"][:4]
     arrays["tally.series"] = np.frombuffer("\n".join(series).encode(), np.uint8)
@@ -124,9 +125,11 @@ def format_4(memory: UserMemory, hashes: dict[bytes, bytes]) -> Arrays:
     return arrays
 
 
-def converted(arrays: Arrays) -> UserMemory:
+def converted(arrays: Mapping[str, NDArray[Any]]) -> UserMemory:
     """The memory that goes on with a snapshot of format 4."""
-    return UserMemory.restored(conversions(NAMES)[-1](arrays), 0, hmac_key=KEY, slack=4)
+    for conversion in conversions(NAMES)[3:]:
+        arrays = conversion(arrays)
+    return UserMemory.restored(arrays, 0, hmac_key=KEY, slack=4)
 
 
 def test_the_stand_in_for_format_4_has_its_layout() -> None:
