@@ -57,10 +57,10 @@ class BothSides:
             for one in self.users
         ]
         other.kols = [KolMemory.restored(_taken(one.arrays()), one.partition) for one in self.kols]
-        for mine, theirs in zip(
-            [*self.users, *self.kols], [*other.users, *other.kols], strict=True
-        ):
-            theirs.epoch, theirs.life = mine.epoch, mine.life + 1
+        for mine, its in zip(self.users, other.users, strict=True):
+            its.epoch, its.life = mine.epoch, mine.life + 1
+        for one, another in zip(self.kols, other.kols, strict=True):
+            another.epoch, another.life = one.epoch, one.life + 1
         other._ask()
         return other
 

@@ -4,8 +4,8 @@ At each midnight of the world its trainer says what is known; that becomes numbe
 minutes later by the world's clock, which both sides ask from then on. The KOL side writes no minute
 for which a number may still come.
 
-From the first attack on a second core, which knew the same up to then, goes on without attacks, with
-a trainer of its own: it says what the attacks did.
+From the first attack on a second core, which knew the same up to then, goes on without attacks,
+with a trainer of its own: it says what the attacks did.
 """
 
 import time

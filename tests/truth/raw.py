@@ -17,7 +17,7 @@ from schemas.cells import DIMENSIONS
 from schemas.columns import Mask
 from schemas.reference_types import CONTENTS, NOTICES, PERCEPTIONS
 from streams.core.kol.trust import OMEGA
-from tests.worlds.draws import Floats
+from tests.worlds.draws import Floats, Ints
 from tests.worlds.messages import Events
 from tests.worlds.trust import FOR, Trust, TrustCard
 from tests.worlds.world import BEGIN_MS, DAY, Record
@@ -69,7 +69,7 @@ class Counted(Trust):
         self._orders_of(events, form, kol)
         return events
 
-    def _orders_of(self, events: Events, form: Floats, kol: Floats) -> None:
+    def _orders_of(self, events: Events, form: Ints, kol: Ints) -> None:
         for which, back in ((_PAID, 0), (_REFUND, 1)):
             here = np.flatnonzero(form == which)
             day = np.minimum((events["at"][here] - BEGIN_MS) // DAY, self.card.days)
