@@ -47,7 +47,9 @@ KOL: Final = "kol"
 TRUST: Final = "trust"
 AUDIT: Final = "audit"
 RATER: Final = "rater"
-TRUST_PARTS: Final = ("good", "bad", "odds", "weight", "source")  # as `TrustPrior`
+TRUST_PARTS: Final = (  # as `TrustPrior`, in its order
+    *("good", "bad", "odds", "rarity", "common", "drift", "weight", "source"),
+)
 AUDITED: Final = ("E", "A", "I")  # dimensions of which contents, notices and surveys say something
 AUDIT_SUMS: Final = tuple(
     f"{line}{word}_{d}"

@@ -24,7 +24,6 @@ from schemas.blocks import Block
 from schemas.columns import Codes, Mask
 from schemas.rows import Rows
 from schemas.topics import CELLS
-from schemas.values import Values
 from schemas.version import version_of
 from streams.core.arrays.arena import Arrays, Floats
 from streams.core.arrays.compaction import Compaction
@@ -34,7 +33,7 @@ from streams.core.kol.cells import SCORED, SLACK, MergedCells
 from streams.core.kol.decay import DAY
 from streams.core.kol.kol_sums import NO_MINUTE, KolRows, KolSums
 from streams.core.kol.priors import TRUST
-from streams.core.kol.rows import score_rows
+from streams.core.kol.rows import counter_rows, score_rows
 from streams.core.kol.sums import Scores, scores
 from streams.core.kol.ticks import has_midnight, ticks
 from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS, Minutes
@@ -319,13 +318,4 @@ class KolMemory:
         if np.array_equal(self._counts, self._counts_written):
             return []
         self._counts_written[:] = self._counts
-        n = len(COUNTERS)
-        columns: dict[str, Values] = {
-            "topic": [CELLS] * n,
-            "partition": np.full(n, self.partition, np.uint16),
-            "door": list(COUNTERS),
-            "kind": ["counter"] * n,
-            "n": self._counts.astype(np.uint64),
-            "version": np.full(n, self.version, np.uint64),
-        }
-        return [Rows("door_count", columns)]
+        return [counter_rows(CELLS, self.partition, self.counters, self.version)]

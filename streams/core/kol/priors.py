@@ -9,6 +9,9 @@ the lower end lets it pass, and not a middling score that looks like knowledge.
 |---|---|---|
 | trust, good and bad | 1 and 1 in each dimension | the weakest prior whose two parts add up to 2: any trust between 0 and 1 is as likely as any other |
 | trust, odds | 1 | a judgement against a KOL counts for as much as one for it, until the population says how much rarer they are |
+| trust, rarity | 1 | as odds |
+| trust, common | 0 | no dimension says anything of another, until the population says how much |
+| trust, drift | 0 | what was said holds, as far as it has not faded |
 | trust, weight of a judgement | 0.25 | one by a grown account: agreement 1/2, verified purchase 1/2 |
 | trust, dimensions with a source | E, B | of the others no event says anything yet |
 | dimensions | E .25, A .25, I .25, B .10, O .15 | who to believe is knowledge, authenticity and integrity first; reasoned, not fitted |
@@ -19,7 +22,7 @@ the lower end lets it pass, and not a middling score that looks like knowledge.
 | depth, variance of a user-day | 1.0 | from 0 to ln 20 within one audience; the demo's world has 0.8 to 1.8 |
 """  # noqa: E501  # a table has no line breaks
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -43,19 +46,16 @@ class TrustPrior:
 
     good: Floats  # pseudo-observations for a KOL
     bad: Floats  # and against it
-    odds: Floats  # how many judgements for a KOL one against it weighs up
+    odds: Floats  # how much weight for a KOL one against it weighs up
+    rarity: Floats  # how many judgements for a KOL come for one against it, where trust is even
+    common: Floats  # share of the variance of log-odds that all dimensions of a KOL share, below 1
+    drift: Floats  # variance of log-odds between what was said and what is true now
     weight: Floats  # of a judgement: sum of squared weights over sum of weights, 1e-6
     has_source: Floats  # 1 where anything here can judge the dimension, else 0
 
     def columns(self, which: NDArray[np.intp]) -> "TrustPrior":
         """What is said of some dimensions."""
-        return TrustPrior(
-            self.good[..., which],
-            self.bad[..., which],
-            self.odds[..., which],
-            self.weight[..., which],
-            self.has_source[..., which],
-        )
+        return TrustPrior(*(getattr(self, part.name)[..., which] for part in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,9 @@ TRUST: Final = TrustPrior(
     good=np.ones(len(DIMENSIONS)),
     bad=np.ones(len(DIMENSIONS)),
     odds=np.ones(len(DIMENSIONS)),
+    rarity=np.ones(len(DIMENSIONS)),
+    common=np.zeros(len(DIMENSIONS)),
+    drift=np.zeros(len(DIMENSIONS)),
     weight=np.full(len(DIMENSIONS), 250_000.0),
     has_source=np.array([float(d in {"E", "B"}) for d in DIMENSIONS]),
 )

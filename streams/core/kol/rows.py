@@ -1,6 +1,6 @@
-"""Rows of `kol_score`: what is said of KOLs at the ends of minutes, as columns."""
+"""What the KOL side says, as columns: scores of KOLs at the ends of minutes, counters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -47,6 +47,20 @@ def score_rows(
         "missing": _missing(has_source),
     }
     return Rows("kol_score", columns)
+
+
+def counter_rows(topic: str, partition: int, counters: Mapping[str, int], version: int) -> Rows:
+    """Counters of a topic, by name, as rows of `door_count`."""
+    n = len(counters)
+    columns: dict[str, Values] = {
+        "topic": [topic] * n,
+        "partition": np.full(n, partition, np.uint16),
+        "door": list(counters),
+        "kind": ["counter"] * n,
+        "n": np.array(list(counters.values()), np.uint64),
+        "version": np.full(n, version, np.uint64),
+    }
+    return Rows("door_count", columns)
 
 
 def _interval(name: str, scored: Scored) -> dict[str, Values]:

@@ -193,7 +193,9 @@ def test_trust_is_found_where_the_bad_is_said_a_hundred_times_more_rarely(
     true: float, many: float
 ) -> None:
     good, bad = np.full((1, 5), many * true), np.full((1, 5), many * (1 - true) / RARE)
-    found = judged(good, bad, replace(ALL, good=np.full(5, 1e-9), bad=np.full(5, 1e-9), odds=ODDS))
+    found = judged(
+        good, bad, replace(ALL, good=np.full(5, 1e-9), bad=np.full(5, 1e-9), odds=ODDS, rarity=ODDS)
+    )
 
     assert found.parts.score[0].tolist() == pytest.approx([true] * 5, rel=1e-6)
 
@@ -219,7 +221,7 @@ def test_intervals_cover_where_the_bad_is_rare() -> None:
     met = np.exp(generator.uniform(3, 8, (kols, 1)))
     good = generator.poisson(met * true).astype(np.float64)
     bad = generator.poisson(met * (1 - true) / RARE).astype(np.float64)
-    prior = replace(ALL, good=np.full(5, 14.0), bad=np.full(5, 6.0), odds=ODDS)
+    prior = replace(ALL, good=np.full(5, 14.0), bad=np.full(5, 6.0), odds=ODDS, rarity=ODDS)
     found = judged(good, bad, prior)
     whole = np.exp(np.log(true) @ np.array(list(OMEGA.values())))
     omega, n = np.array(list(OMEGA.values())), good + bad
@@ -232,3 +234,41 @@ def test_intervals_cover_where_the_bad_is_rare() -> None:
     assert 0.88 <= covered(found.parts, true) <= 0.92
     assert covered(all_alike, whole) < 0.25  # as if each of n said as much: decision 38
     assert covered(each_alike, true) < 0.20
+
+
+def test_what_is_common_is_shared_as_normal_variables_share_it() -> None:
+    """Log-odds of many judgements are normal: their joint posterior is that of linear algebra.
+
+    Prior covariance V = w (c 11' + (1 - c) I), evidence of precision p around t: the posterior
+    has the covariance (1 / V + P)^-1, and the mean m + C P (t - m).
+    """
+    common, size, n = 0.4, 400.0, np.array([4_000.0, 300.0, 40.0, 1_000.0, 0.0])
+    share = np.array([0.75, 0.72, 0.68, 0.71, 0.5])
+    prior = replace(
+        ALL, good=np.full(5, 0.7 * size), bad=np.full(5, 0.3 * size), common=np.full(5, common)
+    )
+    found = judged(row(*(n * share)), row(*(n * (1 - share))), prior)
+
+    width, even = 1 / (size * 0.7 * 0.3), np.log(0.7 / 0.3)
+    covariance = width * (common * np.ones((5, 5)) + (1 - common) * np.eye(5))
+    precision = np.diag(n * share * (1 - share))
+    posterior = np.linalg.inv(np.linalg.inv(covariance) + precision)
+    odds = even + posterior @ precision @ (np.log(share / (1 - share)) - even)
+    believed = 1 / (1 + np.exp(-odds))
+    slope = np.array(list(OMEGA.values())) * (1 - believed)
+    spread = np.sqrt(slope @ posterior @ slope)
+
+    assert found.parts.score[0] == pytest.approx(believed, abs=2e-3)
+    width_of_score = np.log(one(found.high) / one(found.low)) / (2 * Z)
+    assert width_of_score == pytest.approx(spread, rel=0.03)
+
+
+def test_drift_limits_what_any_number_of_judgements_says() -> None:
+    """Evidence without end is worth 1 / (d T (1 - T)): that of today is not known better."""
+    many = 1e9
+    prior = replace(ALL, drift=np.full(5, 0.01))
+    found = judged(np.full((1, 5), 0.7 * many), np.full((1, 5), 0.3 * many), prior)
+    alpha = 1 + 0.7 / (0.01 * 0.7 * 0.3)
+    beta = 1 + 0.3 / (0.01 * 0.7 * 0.3)
+
+    assert found.parts.score[0].tolist() == pytest.approx([alpha / (alpha + beta)] * 5)
