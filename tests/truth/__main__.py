@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from tests.bench import kol
 from tests.embedded.gateway.running import Server, gateway
 from tests.truth.invariance import invariance
-from tests.truth.lines import LINES, Figure, Line
+from tests.truth.lines import LINES, Line
 from tests.truth.measure import LONG, SHORT, Form, Measured
 from tests.truth.passage import passed
 from tests.truth.raw import Counted
@@ -66,21 +66,24 @@ def measured(
     )
 
 
-def shown(line: Line, figure: Figure, seeds: str) -> str:
-    """A line as it is printed."""
-    verdict = {True: "met", False: "MISSED", None: ""}[figure.is_met]
-    target = f"{line.target} [{line.source}]" if line.target else f"[{line.source}]"
-    return (
-        f"{verdict:6}  {line.name:46}  {target:48}  {figure.reached:54}  "
-        f"n {figure.n:<9}  seed {seeds}"
-    )
-
-
 def judged(lines: Sequence[Line], worlds: Sequence[Measured]) -> tuple[list[str], int]:
     """The lines of some worlds, judged together, and how many targets are missed."""
     seeds = ",".join(str(one.seed) for one in worlds)
     figures = [line.figure(worlds) for line in lines]
-    texts = [shown(line, figure, seeds) for line, figure in zip(lines, figures, strict=True)]
+    words = [
+        [
+            {True: "met", False: "MISSED", None: ""}[figure.is_met],
+            line.name,
+            line.target,
+            figure.reached,
+            f"n {figure.n}",
+            f"seed {seeds}",
+            f"[{line.source}]",
+        ]
+        for line, figure in zip(lines, figures, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(*words, strict=True)]
+    texts = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in words]
     return texts, sum(figure.is_met is False for figure in figures)
 
 

@@ -2,6 +2,9 @@
 
 A line without a verdict is reported: no target says how much it should be. Sections are those of
 the design of the estimators.
+
+Where a tier has few KOLs its share is uncertain by more than the 3 points that it may be off, so
+a tier misses only where it is off by 1.645 of its standard errors more.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +16,7 @@ import numpy as np
 from schemas.cells import DIMENSION_NAMES, DIMENSIONS
 from schemas.columns import Mask
 from streams.core.kol.priors import TRUST_HALF_LIFE
-from streams.core.kol.trust import OMEGA, combined
+from streams.core.kol.trust import OMEGA, Z, combined
 from tests.truth import measure
 from tests.truth.measure import Measured, Share, covered
 from tests.worlds.trust import ATTACKS, TIERS, TrustCard
@@ -156,7 +159,7 @@ def lag(name: str) -> Callable[[Sequence[Measured]], Figure]:
             return Figure("nobody fell", 0, None)
         half, most = (float(np.quantile(found, at, method="lower")) for at in (0.5, 0.9))
         never = int(np.isinf(found).sum())
-        text = f"{half:.0f} d of half, {most:.0f} d of nine in ten"
+        text = f"half {_lag(half)}, nine in ten {_lag(most)}"
         return Figure(f"{text}; {never} not in time" if never else text, len(found), None)
 
     return figure
@@ -200,18 +203,19 @@ def _judged(worlds: Sequence[Measured], *, is_met: bool) -> bool | None:
 def _share(found: Share, worlds: Sequence[Measured], band: tuple[float, float] | None) -> Figure:
     if band is None or not found.n:
         return Figure(_percent(found), found.n, None if band is None else False)
-    room = worlds[0].form.slack * found.error
+    form = worlds[0].form
+    is_pooled = band[0] == _POOLED
+    room = max(form.slack, 0.0 if is_pooled else Z) * found.error
     is_met = band[0] - room <= found.share <= band[1] + room
-    return Figure(_percent(found), found.n, is_met and found.n >= _least(worlds, band))
-
-
-def _least(worlds: Sequence[Measured], band: tuple[float, float]) -> int:
-    """KOL-days that the pooled coverage needs; those of a tier have no least number."""
-    return worlds[0].form.least if band[0] == _POOLED else 0
+    return Figure(_percent(found), found.n, is_met and not (is_pooled and found.n < form.least))
 
 
 def _percent(found: Share) -> str:
     return f"{found.share:.1%} (± {found.error:.1%})" if found.n else "nobody"
+
+
+def _lag(days: float) -> str:
+    return "not in time" if np.isinf(days) else f"in {days:.0f} d"
 
 
 def _three(value: float) -> str:
@@ -236,7 +240,7 @@ LINES: Final = (
     *(
         Line(
             f"coverage of the score, {tier}" + (" (drifts)" if tier == _DRIFTS else ""),
-            "" if tier == _DRIFTS else "87 to 93 %",
+            "" if tier == _DRIFTS else "87 to 93 %, by 1.6 errors",
             _COVERAGE,
             coverage(_tier(tier), None if tier == _DRIFTS else 0.03),
         )
@@ -307,9 +311,9 @@ LINES: Final = (
     *(
         Line(
             f"resonance, 2 000 accounts of {age} d that look away",
-            "at most .05",
-            _SYBIL,
-            attack(_OF_ATTACK[f"shallow known {age}"], "resonance", 1.0, 0.05),
+            "",
+            "§11.4 resonance: .05",
+            attack(_OF_ATTACK[f"shallow known {age}"], "resonance", 1.0, None),
         )
         for age in (1, 3)
     ),

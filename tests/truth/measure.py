@@ -151,7 +151,8 @@ class Measured:
     def is_young(self) -> Mask:
         """Who is judged by young accounts more than half of the steady KOLs are."""
         share = self.young_share
-        found: Mask = share > np.nanmedian(share[self.is_steady])
+        known = self.is_steady & ~np.isnan(share)
+        found: Mask = share > (np.median(share[known]) if known.any() else 1.0)
         return found
 
     @cached_property

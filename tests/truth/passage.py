@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
+import numpy as np
+
 from schemas.columns import RecordBatch
 from schemas.events import INPUTS
 from schemas.numbered import KINDS
@@ -27,10 +29,11 @@ from tests.truth.trainer import Trainer
 from tests.worlds.core import KEY, PARTITIONS, Passage
 from tests.worlds.messages import Events
 from tests.worlds.trust import Trust
-from tests.worlds.world import BEGIN_MS, DAY, MINUTE, Record
+from tests.worlds.world import BEGIN_MS, DAY, HOUR, MINUTE, Record, numbered
 
 NIGHT_MS: Final = 10 * MINUTE  # after midnight: when numbers are sealed
 APP: Final = "truth"
+MANY_ACCOUNTS: Final = 40  # some in each partition
 
 Told = Sequence[tuple[str, Record]]
 
@@ -164,6 +167,7 @@ def passed(
             waiting = []
         step()
     for each in courses:
+        each.day(next_morning(world))
         each.end()
     micros = 1e6 * core.seconds / course.passage.messages
     return Passed(world, course.seen, courses[-1].seen, first, micros)
@@ -172,6 +176,23 @@ def passed(
 def without_attacks(events: Events, world: Trust) -> Events:
     """The same events as in a world without attacks: accounts of attackers are the last ones."""
     return events.take(events["user"] < world.card.users)
+
+
+def next_morning(world: Trust) -> Events:
+    """An event of each topic from many accounts, hours after the last day: by then it is final."""
+    topics = [form.topic for form in world.forms]
+    forms = np.array([topics.index(topic) for topic in INPUTS])
+    users = np.arange(MANY_ACCOUNTS)
+    n = len(forms) * len(users)
+    at = np.full(n, BEGIN_MS + world.card.days * DAY + 3 * HOUR)
+    each = dict.fromkeys(("kol", "age", "content", "dwell", "order", "brand", "cents"), 0)
+    return Events.of(
+        numbered(99, world.card.days, n),
+        at,
+        np.repeat(forms, len(users)),
+        np.tile(users, len(forms)),
+        **each,
+    )
 
 
 def by_day(told: Iterable[tuple[str, Record]]) -> dict[int, list[tuple[str, Record]]]:
