@@ -174,20 +174,35 @@ class Difference:
     upserts: Entries  # ids that are new, or have other values
     removed: Lists  # ids that are no more
     changed: int  # how many of the upserts were there before
+    moved: int  # how many of these differ in a column of which something was known before
 
 
 def difference(was: Entries, now: Entries) -> Difference:
     """What differs between two states of the same columns."""
     before = was.index.find(digests(now.ids))
     stays = np.flatnonzero(before != NONE)
-    differs = np.zeros(len(stays), np.bool_)
+    differs, moved = np.zeros((2, len(stays)), np.bool_)
     for name, column in now.columns.items():
-        ours = pick(was.columns[name], before[stays])
-        differs |= changed_rows(ours, pick(column, stays))  # type: ignore[arg-type]  # forms stay
+        ours: Any = pick(was.columns[name], before[stays])
+        others = changed_rows(ours, pick(column, stays))  # type: ignore[arg-type]  # forms stay
+        differs |= others
+        if _knows(ours):
+            moved |= others
     is_said = before == NONE
     is_said[stays[differs]] = True
     is_gone = np.ones(len(was), np.bool_)
     is_gone[before[stays]] = False
     return Difference(
-        now.take(np.flatnonzero(is_said)), was.ids.take(np.flatnonzero(is_gone)), int(differs.sum())
+        now.take(np.flatnonzero(is_said)),
+        was.ids.take(np.flatnonzero(is_gone)),
+        int(differs.sum()),
+        int(moved.sum()),
     )
+
+
+def _knows(column: Column) -> bool:
+    """Whether anything is known in a column: nothing is in one of a newer version."""
+    if isinstance(column, Lists):
+        return bool(column.sizes.any())
+    values = np.asarray(column)
+    return bool((~np.isnan(values) if values.dtype.kind == "f" else values != UNKNOWN).any())

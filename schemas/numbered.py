@@ -191,7 +191,8 @@ def encode_number(
     Args:
         kind: one of `KINDS`.
         number: greater than every one before.
-        upserts: of a base all entries, of a delta those that its base says otherwise.
+        upserts: of a base all entries, of a delta those that its base says otherwise; a column
+            that they have not is not known.
         base: the base of a delta.
         removed: the ids of the base that are no more.
         rows: how many ids have values once it holds; of a base all of them.
@@ -287,6 +288,7 @@ def _upsert_parts(entries: Entries, forms: Forms) -> Iterator[bytes]:
         columns = {
             name: _column_bytes(pick(entries.columns[name], np.arange(begin, end)), form)
             for name, form in forms.items()
+            if name in entries.columns
         }
         yield _encode_part(entries.ids[begin:end], columns, is_removal=False)
 

@@ -124,6 +124,6 @@ def jump(rows: int, change: Difference) -> str:
         return f"only {now:,} of {rows:,} rows are left"
     if gone > rows * (1 - LEAST_SHARE):
         return f"{gone:,} of {rows:,} rows are gone"
-    if change.changed > rows * MOST_CHANGED:
-        return f"{change.changed:,} of {rows:,} rows have other values"
+    if change.moved > rows * MOST_CHANGED:
+        return f"{change.moved:,} of {rows:,} rows have other values"
     return ""

@@ -207,8 +207,10 @@ def add_numbers(app: faust.App, numbers: NumbersReader, lanes: LaneTable) -> Non
     """Let go what nobody asks for any more; end the reading of numbers with the app."""
 
     async def give_up() -> None:
-        if lanes.user:
-            numbers.give_up(min(lane.read_to for lane in lanes.user.values()))
+        records = [lane.read_to for lane in lanes.user.values()]
+        minutes = [lane.memory.asks_from for lane in lanes.kol.values()]
+        if records or minutes:
+            numbers.give_up(min(records + minutes))
 
     @app.task  # type: ignore[untyped-decorator]  # Faust says no types here
     async def give_up_numbers() -> None:

@@ -9,7 +9,6 @@ from schemas.version import epoch_and_life
 from streams.core.sides import Side
 from streams.core.user.rows import ChangedCells
 from streams.core.user.updates import collect_orders, collect_updates
-from streams.worker.kol_lane import KolLane
 from streams.worker.lane_table import LaneTable
 from streams.worker.lanes import Lane
 from streams.worker.user_lane import UserLane
@@ -43,7 +42,7 @@ def collect_changes(
     """What these lanes of a side add to a flush."""
     if side is Side.USER:
         return [user_changes(table.user[lane.partition], now) for lane in lanes]
-    return [kol_changes(table.kol[lane.partition]) for lane in lanes]
+    return [LaneChanges(table.kol[lane.partition].collect_updates()) for lane in lanes]
 
 
 def user_changes(lane: UserLane, now: float) -> LaneChanges:
@@ -58,13 +57,6 @@ def order_changes(lane: UserLane) -> list[Rows]:
     rows = collect_orders(lane.memory)
     lane.is_dirty |= bool(rows)  # as above
     return rows
-
-
-def kol_changes(lane: KolLane) -> LaneChanges:
-    """What a partition of the KOL side adds to a flush."""
-    rows = lane.memory.collect_updates()
-    lane.is_dirty |= lane.memory.is_behind  # the next flush goes on
-    return LaneChanges(rows)
 
 
 def _source(lane: UserLane, cells: ChangedCells, now: float) -> Source:

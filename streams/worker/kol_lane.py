@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from schemas.blocks import unpack
 from schemas.columns import RecordBatch
+from schemas.rows import Rows
 from schemas.topics import CELLS
 from streams.core.kol import memory as kol_memory
 from streams.core.kol.memory import KolMemory
 from streams.core.sides import Side
 from streams.snapshots import Pace, StateLog
 from streams.worker.lanes import Gauge, Lane, Mute
+from streams.worker.numbers_reader import NumbersReader
 
 
 class KolLane(Lane):
@@ -23,6 +25,21 @@ class KolLane(Lane):
     ) -> None:
         super().__init__(partition, memory, log, pace, mute)
         self.memory = memory
+        self._numbers: NumbersReader | None = None
+
+    def ask(self, numbers: NumbersReader) -> None:
+        """Judge by these numbers from now on, and by none that is not read yet."""
+        self._numbers = numbers
+        self.memory.ask(numbers.known)
+        self.memory.know_to(numbers.known_to)
+
+    def collect_updates(self) -> list[Rows]:
+        """As of the memory, as far as the numbers are read."""
+        if self._numbers is not None:
+            self.memory.know_to(self._numbers.known_to)
+        rows = self.memory.collect_updates()
+        self.is_dirty |= self.memory.is_behind  # the next flush goes on
+        return rows
 
     def fold(self, batch: RecordBatch, now: float) -> None:
         """Fold blocks of cells."""

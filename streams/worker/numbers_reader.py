@@ -22,6 +22,7 @@ from schemas.number_log import NumberLog
 from schemas.numbered import KINDS, READ_AFTER_MS, SEAL, decode_key
 from schemas.topics import SNAPSHOTS
 from streams.clients.kafka_admin import client_options
+from streams.core.moments import MINUTE_MS
 from streams.core.user.known_values import KnownValues
 from streams.settings import Kafka
 from streams.transport import TP
@@ -66,8 +67,18 @@ class NumbersReader:
         """What a batch waits for: the numbers that may hold for its records."""
         return Beside(SNAPSHOTS, READ_AFTER_MS, lambda _: self._progress, lambda _: self._reached)
 
+    @property
+    def known_to(self) -> int:
+        """The last minute, since the epoch, whose numbers are read.
+
+        A number holds for a minute that begins `HOLDS_AFTER_MS` after its seal. So whoever has
+        read to an end that was asked for at T knows all numbers of minutes that begin up to
+        T + HOLDS_AFTER_MS; as with records, some of these seconds are for clocks and replicas.
+        """
+        return (self._reached.asked_at + READ_AFTER_MS) // MINUTE_MS
+
     def need(self, since: int) -> None:
-        """Records from a record time on will be folded: read again if older numbers are gone."""
+        """Moments from this one on will be asked for: read again if older numbers are gone."""
         if since < self._given_up_to:
             self.stop()
             self._begin_anew()
@@ -76,7 +87,7 @@ class NumbersReader:
         self.start()
 
     def give_up(self, since: int) -> None:
-        """No record before a record time will be folded: let go what only those ask for."""
+        """No moment before this one will be asked for: let go what only those need."""
         before = since - SPARE_MS
         if before <= self._given_up_to:
             return

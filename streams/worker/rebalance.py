@@ -51,9 +51,11 @@ class Rebalancer:
         """Restore what is new, keep what is retained; gives where each topic goes on."""
         if added:
             restored = await self._restored(sorted(added))
-            self._numbers.need(min(user.read_to for user, _ in restored))
+            since = [min(user.read_to, kol.memory.asks_from) for user, kol in restored]
+            self._numbers.need(min(since))
             for user, kol in restored:
                 user.memory.ask(self._numbers.known)
+                kol.ask(self._numbers)
                 self._lanes.add(user, kol)
                 for lane in (user, kol):
                     labels = lane.side.value, str(lane.partition)

@@ -70,11 +70,11 @@ def test_what_holds_is_shown_for_the_moment_that_is_asked_for(log: NumberLog) ->
     before = what_holds(log, CONTENT, ["a"], NOW - 45_000, 9)
 
     assert now.rows == [
-        {"id": "b", "disclosed": False, "sponsored": False},
-        {"id": "a", "disclosed": None, "sponsored": None},
+        {"id": "b", "disclosed": False, "sponsored": False, "expert": None},
+        {"id": "a", "disclosed": None, "sponsored": None, "expert": None},
     ]
     assert (now.number, now.total) == (2, 2)
-    assert before.rows == [{"id": "a", "disclosed": True, "sponsored": True}]
+    assert before.rows == [{"id": "a", "disclosed": True, "sponsored": True, "expert": None}]
     assert before.number == 1
 
 
@@ -120,7 +120,7 @@ def test_the_commands_show_the_same(log: NumberLog, monkeypatch: pytest.MonkeyPa
     table = run("show", "content", "--at", moment.replace("+00:00", ""), "--limit", "1")
     numbers_ = json.loads(run("list", "--limit", "2", "--json"))
 
-    assert shown["rows"] == [{"id": "a", "disclosed": True, "sponsored": True}]
+    assert shown["rows"] == [{"id": "a", "disclosed": True, "sponsored": True, "expert": None}]
     assert "1 more: --limit" in table
     assert numbers_["total"] == 5
     assert [one["number"] for one in numbers_["numbers"]] == [5, 4]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from schemas.entries import Entries, texts
-from schemas.numbered import CONTENT, KINDS, KOL, encode_number
+from schemas.numbered import CONTENT, KINDS, encode_number
 from streams.settings import Kafka
-from streams.trainer.population import Population
+from streams.trainer.population import SOURCES, Population
 from streams.trainer.publishing import NotPublishedError, Numbers, newest_numbers
 from streams.trainer.turns import StoppedError
 
@@ -85,7 +85,7 @@ async def test_who_read_after_the_newest_number_publishes_the_next_one() -> None
     done = await holder.publish({CONTENT: contents("a", "b")}, NOW, seen=await seen_by(holder))
 
     assert done.published[CONTENT].manifest.number == 2
-    assert newest_numbers(holder.log) == {CONTENT: 2, KOL: 0}
+    assert newest_numbers(holder.log) == {**dict.fromkeys(KINDS, 0), CONTENT: 2}
 
 
 async def test_who_lost_the_lock_meanwhile_commits_nothing() -> None:
@@ -131,9 +131,9 @@ def looked_at(population: Population, dimensions: Dimensions, newest: int) -> li
 def test_a_state_is_looked_at_anew_where_somebody_else_published_the_newest_number() -> None:
     population, dimensions = Population("kol"), Dimensions()
 
-    assert looked_at(population, dimensions, 4) == sorted(KINDS)
+    assert looked_at(population, dimensions, 4) == sorted(SOURCES)
     assert looked_at(population, dimensions, 4) == []
-    assert looked_at(population, dimensions, 5) == sorted(KINDS)
+    assert looked_at(population, dimensions, 5) == sorted(SOURCES)
 
 
 def test_a_dimension_that_was_never_read_to_its_end_says_nothing() -> None:
@@ -145,7 +145,7 @@ def test_a_table_to_which_nothing_was_written_is_not_hashed_again() -> None:
     looked_at(population, dimensions, 4)
     looked_at(population, dimensions, 4)
 
-    assert dimensions.hashed == len(KINDS)
+    assert dimensions.hashed == len(SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,6 @@ def test_a_table_that_may_have_changed_is_hashed_once(shown: int, parts: int) ->
     dimensions.shown, dimensions.parts = shown, parts
 
     assert looked_at(population, dimensions, 4) == []
-    assert dimensions.hashed == 2 * len(KINDS)
+    assert dimensions.hashed == 2 * len(SOURCES)
     looked_at(population, dimensions, 4)
-    assert dimensions.hashed == (2 if parts else 3) * len(KINDS)
+    assert dimensions.hashed == (2 if parts else 3) * len(SOURCES)

@@ -267,3 +267,15 @@ async def test_what_nobody_foresaw_ends_the_worker(topic: Topic) -> None:
 
 def test_the_spare_time_is_longer_than_what_a_number_waits_for() -> None:
     assert SPARE_MS > HOLDS_AFTER_MS + 10 * SECOND
+
+
+async def test_minutes_are_judged_as_far_as_the_topic_is_read(
+    topic: Topic, reader: NumbersReader
+) -> None:
+    """A number of now holds in 10 s: of a minute that begins within 5 s all are read."""
+    assert reader.known_to < 0
+    topic.publish()
+    reader.need(NEVER)
+    await until(lambda: numbers(reader) == [1] and asked_at(reader) > NEVER)
+
+    assert reader.known_to == (asked_at(reader) + 5_000) // 60_000

@@ -16,6 +16,7 @@ from streams.core.arrays.arena import Arena, Arrays, Floats
 from streams.core.arrays.scan import running
 from streams.core.kol.cells import Values
 from streams.core.kol.gate import latched
+from streams.core.kol.known_priors import Known
 from streams.core.kol.sums import RESTARTS_AFTER, WIDTH, Scores, carrying, weighted
 from streams.core.moments import Minutes
 
@@ -33,13 +34,14 @@ class KolRows(NamedTuple):
     is_cell: Mask  # else it is a tick
 
 
-Judge = Callable[[Minutes, Floats], Scores]  # minutes and the sums after them
+Judge = Callable[[KolRows, Floats], tuple[Scores, Known]]  # rows and the sums after them
 
 
 class Judged(NamedTuple):
     """What is said of rows."""
 
     scores: Scores
+    known: Known
     is_open: Mask  # the gate of trust
 
 
@@ -171,10 +173,10 @@ def _run(
     silent = rows.minute - _shifted(seen, begin, start.seen)
     factors = carrying(before, rows.minute, silent)
     sums = running(weighted(rows.values, rows.minute), factors, begin, start.sums)
-    scores = judge(rows.minute, sums)
+    scores, known = judge(rows, sums)
     is_open = latched(scores.opens, scores.closes, begin, start.is_open)
     last = _State(sums[end], rows.minute[end], seen[end], is_open[end])
-    return Judged(scores, is_open), last
+    return Judged(scores, known, is_open), last
 
 
 def _last_cells(rows: KolRows, begin: NDArray[np.intp], seen: Minutes) -> Minutes:

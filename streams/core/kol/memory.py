@@ -7,36 +7,35 @@ again, from its own minute on; then the minute is final, its rows are written on
 its cells go into the KOL's base sums and leave memory.
 
 A row is a function of the KOL's cells up to its own minute, whether the minutes before it
-are still open or were final long ago. A KOL of which nothing is said has a row each midnight
-(`ticks`); one whose sums would start from nothing (`sums`) leaves memory.
+are still open or were final long ago, and of the numbers that hold at it (`known_priors`). A KOL of
+which nothing is said has a row each midnight (`ticks`); one whose sums would start from nothing
+(`sums`) leaves memory.
 
 How many minutes are open is not limited: they wait for the source that is furthest behind.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.blocks import Block
-from schemas.columns import Codes, Mask
+from schemas.columns import Mask
 from schemas.rows import Rows
 from schemas.topics import CELLS
 from schemas.version import version_of
 from streams.core.arrays.arena import Arrays, Floats
 from streams.core.arrays.compaction import Compaction
-from streams.core.arrays.index import RowNumbers
 from streams.core.arrays.names import Names
-from streams.core.kol.cells import SCORED, SLACK, MergedCells
+from streams.core.kol.cells import SLACK, MergedCells
 from streams.core.kol.decay import DAY
+from streams.core.kol.known_priors import Known, KnownPriors, Numbers
 from streams.core.kol.kol_sums import NO_MINUTE, KolRows, KolSums
-from streams.core.kol.priors import TRUST
 from streams.core.kol.rows import counter_rows, score_rows
 from streams.core.kol.sums import Scores, scores
-from streams.core.kol.ticks import has_midnight, ticks
-from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS, Minutes
+from streams.core.kol.ticks import has_midnight
+from streams.core.kol.timeline import Timeline
+from streams.core.moments import GRACE_MS, HORIZON_MS, MINUTE_MS
 
 COUNTERS: Final = {
     "blocks": "blocks read",
@@ -52,26 +51,6 @@ EMPTY: Final = -1  # a source partition with nothing there: it does not count
 
 PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in one moment
 ROOM: Final = 1 << 18  # rows of silent KOLs that one call gives: some 100 MB
-
-
-class _Timeline(NamedTuple):
-    """Minutes that rows can be of: those of all cells in memory, then ticks."""
-
-    kol: Codes
-    minute: Minutes
-    cells: MergedCells
-
-    def in_order(self, which: Mask) -> RowNumbers:
-        """These places, by KOL and minute."""
-        places = np.flatnonzero(which)
-        return places[np.lexsort((self.minute[places], self.kol[places]))]
-
-    def rows(self, places: RowNumbers) -> KolRows:
-        """What is at these places."""
-        is_cell = places < len(self.cells.minute)
-        values = np.zeros((len(places), len(SCORED)), np.int64)
-        values[is_cell] = self.cells.values(places[is_cell])
-        return KolRows(self.kol[places], self.minute[places], values, is_cell)
 
 
 class KolMemory:
@@ -101,6 +80,8 @@ class KolMemory:
         self._watermarks = np.full(sources, NO_WATERMARK, np.int64)
         self._kol_sums = KolSums()
         self._compaction = Compaction(slack)
+        self._known = KnownPriors()
+        self._known_to = NO_MINUTE  # the last minute whose numbers are known
         self._portion = portion
         self._room = room
         self._counts = np.zeros(len(COUNTERS), np.int64)
@@ -155,6 +136,19 @@ class KolMemory:
             self.lives[source] = max(int(self.lives[source]), life)
         self._final_to = max(self._final_to, self._passed(HORIZON_MS))
 
+    def ask(self, numbers: Numbers) -> None:
+        """Ask these numbers from now on, which all partitions of a process share."""
+        self._known = KnownPriors(numbers)
+
+    def know_to(self, minute: int) -> None:
+        """Write no minute after this one: numbers that hold for it may not be read yet."""
+        self._known_to = minute
+
+    @property
+    def asks_from(self) -> int:
+        """The first moment whose numbers may be asked for, milliseconds."""
+        return (self._closed_to + 1) * MINUTE_MS
+
     def collect_updates(self) -> list[Rows]:
         """What changed since the last call: rows of `kol_score` and of `door_count`."""
         self.folded += 1
@@ -200,6 +194,7 @@ class KolMemory:
             self.names.keep(stays)
             self._kol_sums.keep(stays)
             self.cells.renumber_kols(np.cumsum(stays) - 1)
+            self._known.forget()
         self._compaction.reset(len(self.names))
 
     def _passed(self, lateness: int) -> int:
@@ -222,46 +217,29 @@ class KolMemory:
     @property
     def is_behind(self) -> bool:
         """Whether another call of `collect_updates` goes on with minutes that are final."""
-        return self._closed_to < self._final_to
+        return self._closed_to < self._known_final_to
+
+    @property
+    def _known_final_to(self) -> int:
+        return min(self._final_to, self._known_to)
 
     def _reach(self) -> int:
         """How far one call closes: silence of all KOLs may end after months, a row for each day."""
         begin = self._closed_to
         if not self._kol_sums.seen.any():  # nobody has a tick before the first cell
-            begin = int(self.cells.minute.min(initial=self._final_to))
+            begin = int(self.cells.minute.min(initial=self._known_final_to))
         days = max(1, self._room // max(1, len(self._kol_sums)))
-        return min(self._final_to, (begin // DAY + 1 + days) * DAY - 1)
-
-    def _timeline(self, to: int, whose: Mask | None = None) -> _Timeline:
-        """The minutes of cells, and the ticks among those that are not closed yet, up to one.
-
-        Args:
-            to: the last minute.
-            whose: KOLs whose ticks are wanted, shape (kols,); None: all.
-
-        """
-        kol, minute = self.cells.kol, self.cells.minute
-        if not has_midnight(self._closed_to, to):
-            return _Timeline(kol, minute, self.cells)
-        seen = self._kol_sums.seen
-        known, open_ = seen > 0, (minute > self._closed_to) & (minute <= to)
-        if whose is not None:
-            known, open_ = known & whose, open_ & whose[kol]
-        kols = np.concatenate([np.flatnonzero(known), kol[open_]])
-        minutes = np.concatenate([seen[known], minute[open_]])
-        order = np.lexsort((minutes, kols))
-        at, when = ticks(kols[order], minutes[order], self._closed_to, to)
-        return _Timeline(np.append(kol, at), np.append(minute, when), self.cells)
+        return min(self._known_final_to, (begin // DAY + 1 + days) * DAY - 1)
 
     def _final_rows(self) -> list[Rows]:
         """Rows of the minutes that became final; their cells go into the base sums."""
         if not self.is_behind:
             return []
         to = self._reach()
-        line = self._timeline(to)
+        line = Timeline.of(self.cells, self._kol_sums.seen, self._closed_to, to)
         places = line.in_order((line.minute > self._closed_to) & (line.minute <= to))
         self._closed_to = to
-        return [self._add_final(line.rows(part)) for part in self._portions(line, places)]
+        return [self._add_final(line.rows(part)) for part in line.portions(places, self._portion)]
 
     def _add_final(self, rows: KolRows) -> Rows:
         judged = self._kol_sums.add_final(rows, self._judge)
@@ -269,12 +247,15 @@ class KolMemory:
 
     def _open_rows(self) -> list[Rows]:
         """Rows of the open minutes that are due for the first time, or changed since."""
-        written_to = max(self._written_to, self._passed(GRACE_MS))
+        written_to = max(self._written_to, min(self._passed(GRACE_MS), self._known_to))
         changed = self._kol_sums.changed
         has_changed = changed < NO_MINUTE
-        if self.is_behind or (written_to == self._written_to and not has_changed.any()):
+        if self._closed_to < self._final_to or (
+            written_to == self._written_to and not has_changed.any()
+        ):
             return []
-        line = self._timeline(written_to, self._stirred(written_to, has_changed))
+        whose = self._stirred(written_to, has_changed)
+        line = Timeline.of(self.cells, self._kol_sums.seen, self._closed_to, written_to, whose)
         kol, minute = line.kol, line.minute
         open_ = (minute > self._closed_to) & (minute <= written_to)
         due = open_ & ((minute > self._written_to) | (minute >= changed[kol]))
@@ -283,7 +264,7 @@ class KolMemory:
         self._written_to = written_to
         return [
             self._add_open(line.rows(part), due[part], rewound)
-            for part in self._portions(line, places)
+            for part in line.portions(places, self._portion)
         ]
 
     def _stirred(self, written_to: int, has_changed: Mask) -> Mask | None:
@@ -299,20 +280,9 @@ class KolMemory:
         every = score_rows(self.names.names, rows, judged, self.version, final=False)
         return every if due.all() else every.pick(np.flatnonzero(due))
 
-    def _judge(self, minute: Minutes, sums: Floats) -> Scores:
-        return scores(sums, minute, TRUST)
-
-    def _portions(self, line: _Timeline, rows: RowNumbers) -> Iterator[RowNumbers]:
-        """Places in order, cut between two KOLs: what is worked on at once is bounded."""
-        begins = np.flatnonzero(np.diff(line.kol[rows], prepend=-1)).tolist()
-        start = 0
-        while True:
-            at = bisect_left(begins, start + self._portion)
-            end = begins[at] if at < len(begins) else len(rows)
-            yield rows[start:end]
-            start = end
-            if start == len(rows):
-                return
+    def _judge(self, rows: KolRows, sums: Floats) -> tuple[Scores, Known]:
+        known = self._known.of_rows(self.names.names, rows.kol, rows.minute)
+        return scores(sums, rows.minute, known.prior, known.audits), known
 
     def _counter_rows(self) -> list[Rows]:
         if np.array_equal(self._counts, self._counts_written):

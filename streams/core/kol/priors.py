@@ -1,7 +1,7 @@
 """What is believed of a KOL before there is evidence: population values number 0.
 
-Numbered snapshots of the trainer will replace these values, each from the event time it
-holds from; until then every row says `snapshot` 0 and uses this table. A prior is as
+Numbers of the trainer (`population`) replace those of trust, each from the minute it holds from
+(`known_priors`); until then every row says `snapshot` 0 and uses this table. A prior is as
 weak as it may be: a KOL nobody has judged shall have a wide interval, so that no gate on
 the lower end lets it pass, and not a middling score that looks like knowledge.
 

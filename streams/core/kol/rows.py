@@ -10,7 +10,6 @@ from schemas.columns import Mask
 from schemas.rows import Rows
 from schemas.values import Coded, Values
 from streams.core.kol.kol_sums import Judged, KolRows
-from streams.core.kol.priors import SNAPSHOT, TRUST
 from streams.core.kol.trust import Scored, Trust
 
 MODEL_VERSION: Final = "2"  # generation of the formulas
@@ -29,7 +28,7 @@ def score_rows(
     """What was judged, as rows of a version; `names` are those of the KOLs' codes."""
     trust, fast, resonance, *_ = judged.scores
     n = len(rows.kol)
-    has_source = np.broadcast_to(TRUST.has_source > 0, (n, len(DIMENSIONS)))
+    has_source = np.broadcast_to(judged.known.prior.has_source > 0, (n, len(DIMENSIONS)))
     columns: dict[str, Values] = {
         "kol_id": Coded(rows.kol, names),
         "minute": rows.minute * _MINUTE_S,
@@ -40,7 +39,7 @@ def score_rows(
         **_part_columns(trust, has_source),
         "uncertainty": trust.uncertainty,
         "final": np.full(n, final, np.uint8),
-        "snapshot": np.full(n, SNAPSHOT, np.uint32),
+        "snapshot": judged.known.number,
         "version": np.full(n, version, np.uint64),
         **_interval("fast", fast),
         "active": judged.is_open.astype(np.uint8),

@@ -61,7 +61,7 @@ WIDTH: Final = len(_LAYOUT)
 RESTARTS_AFTER: Final = 26 * RESONANCE_HALF_LIFE  # minutes between two cells: 2^26 = 67 million
 
 _MICRO: Final = 1e-6  # the unit of depths in a cell
-_JUDGED: Final = 6 * len(DIMENSIONS)  # columns of trust
+JUDGED: Final = 6 * len(DIMENSIONS)  # columns of trust
 _HALF_LIVES: Final = sorted({column.half_life for column in _LAYOUT})
 _FADES: Final = tuple(map(Fade, _HALF_LIVES))
 
@@ -126,10 +126,16 @@ class Scores(NamedTuple):
     closes: Mask  # and where it closes
 
 
-def scores(sums: Floats, minute: Minutes, prior: TrustPrior) -> Scores:
-    """Scores at the end of each minute, by sums of shape (n, WIDTH) that are kept at it."""
-    good, bad, square, fast_good, fast_bad, fast_square = np.split(_read(sums, minute), 6, axis=1)
-    depth, depth_square, days, days_square = np.ascontiguousarray(sums[:, _JUDGED:].T)
+def scores(
+    sums: Floats, minute: Minutes, prior: TrustPrior, audits: Floats | None = None
+) -> Scores:
+    """Scores at the end of each minute, by sums of shape (n, WIDTH) that are kept at it.
+
+    `audits` are what is known of trust beside them, sums as they stand then, shape (n, JUDGED).
+    """
+    read = _read(sums, minute) if audits is None else _read(sums, minute) + audits
+    good, bad, square, fast_good, fast_bad, fast_square = np.split(read, 6, axis=1)
+    depth, depth_square, days, days_square = np.ascontiguousarray(sums[:, JUDGED:].T)
     of_record = trust(good, bad, square, prior)
     return Scores(
         of_record,
@@ -140,11 +146,11 @@ def scores(sums: Floats, minute: Minutes, prior: TrustPrior) -> Scores:
 
 
 def _read(sums: Floats, minute: Minutes) -> Floats:
-    """The columns of trust as they stand at the end of each minute; shape (n, _JUDGED)."""
+    """The columns of trust as they stand at the end of each minute; shape (n, JUDGED)."""
     readings = [fade.reading(minute, fade.landmark(minute)) for fade in _FADES]
-    found = np.empty((len(sums), _JUDGED))
+    found = np.empty((len(sums), JUDGED))
     for run, factor in _by_run(readings):
-        if run.columns.stop <= _JUDGED:
+        if run.columns.stop <= JUDGED:
             np.multiply(sums[:, run.columns], factor, out=found[:, run.columns])
     return found
 

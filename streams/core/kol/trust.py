@@ -141,7 +141,12 @@ def _own_prior(alpha: Floats, beta: Floats, prior: TrustPrior) -> _OwnPrior:
     mean = variance * pulled.sum(axis=1, keepdims=True)
     even = prior.bad / (prior.bad + prior.good * np.exp(load * mean))  # 1 - T
     precision = prior.good * prior.bad / (prior.good + prior.bad) / (1 - prior.common)
-    return _OwnPrior(precision / even, precision / (1 - even), load * free * np.sqrt(variance))
+    moves = load > 0  # where nothing is in common, the same bits as without
+    return _OwnPrior(
+        np.where(moves, precision / even, prior.good),
+        np.where(moves, precision / (1 - even), prior.bad),
+        load * free * np.sqrt(variance),
+    )
 
 
 def _log_odds(good: Floats, bad: Floats) -> tuple[Floats, Floats]:

@@ -4,10 +4,9 @@ import pytest
 from streams.core.arrays.arena import Floats
 from streams.core.kol.cells import SCORED
 from streams.core.kol.decay import DAY
+from streams.core.kol.known_priors import Known, KnownPriors
 from streams.core.kol.kol_sums import NO_MINUTE, KolRows, KolSums
-from streams.core.kol.priors import TRUST
 from streams.core.kol.sums import Scores, scores
-from streams.core.moments import Minutes
 
 NOON = 28_603_440  # minutes
 ONE = np.zeros(1, np.int32)
@@ -33,9 +32,10 @@ class Seen:
     def __init__(self) -> None:
         self.sums: list[Floats] = []
 
-    def __call__(self, minute: Minutes, sums: Floats) -> Scores:
+    def __call__(self, rows: KolRows, sums: Floats) -> tuple[Scores, Known]:
         self.sums.append(sums)
-        return scores(sums, minute, TRUST)
+        known = KnownPriors().of_rows(["k"], rows.kol, rows.minute)
+        return scores(sums, rows.minute, known.prior), known
 
 
 def owner(*minutes: int) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
