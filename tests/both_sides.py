@@ -64,9 +64,16 @@ class BothSides:
         other._ask()
         return other
 
+    def know_to(self, minute: int) -> None:
+        """Write no minute after this one: numbers may still come that hold for it."""
+        for kol in self.kols:
+            kol.know_to(minute)
+
     def _ask(self) -> None:
         for user in self.users:
             user.ask(self.known)
+        for kol in self.kols:
+            kol.ask(self.known)
 
     def fold(self, batch: RecordBatch) -> None:
         """Take one record batch in."""

@@ -17,6 +17,7 @@ from schemas.events import INPUTS
 from schemas.number_log import NumberLog
 from schemas.rows import TABLES
 from tests.both_sides import BothSides
+from tests.truth.recorded import recorded
 from tests.worlds.core import KEY, Passage, standing
 from tests.worlds.trust import Trust, TrustCard
 
@@ -48,17 +49,11 @@ CUTS: Final = (
 )
 
 
-def invariance(seed: int, card: TrustCard = SMALL, log: NumberLog | None = None) -> Invariance:
-    """The worst of all cuts beside the first one.
-
-    Args:
-        seed: of the world.
-        card: its other figures.
-        log: numbers that are asked; None: there are none.
-
-    """
+def invariance(seed: int, card: TrustCard = SMALL) -> Invariance:
+    """The worst of all cuts beside the first one, for a world of this seed."""
     world = Trust(card.varied(seed=seed))
-    first, *others = (said(world, cut, log or NumberLog()) for cut in CUTS)
+    log = recorded(world)
+    first, *others = (said(world, cut, log) for cut in CUTS)
     return worst([compared(first, other) for other in others])
 
 

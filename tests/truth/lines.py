@@ -18,7 +18,7 @@ from schemas.columns import Mask
 from streams.core.kol.priors import TRUST_HALF_LIFE
 from streams.core.kol.trust import OMEGA, Z, combined
 from tests.truth import measure
-from tests.truth.measure import Measured, Share, covered
+from tests.truth.measure import NOMINAL, Measured, Share, covered
 from tests.worlds.trust import ATTACKS, TIERS, TrustCard
 
 GOLDEN: Final = {  # alpha and beta by dimension, and 100 times the score and its ends [§11.2]
@@ -81,7 +81,9 @@ def coverage(
 
     def figure(worlds: Sequence[Measured]) -> Figure:
         found = covered(worlds, [which(one) for one in worlds], name)
-        return _share(found, worlds, None if within is None else (0.90 - within, 0.90 + within))
+        return _share(
+            found, worlds, None if within is None else (NOMINAL - within, NOMINAL + within)
+        )
 
     return figure
 
@@ -226,7 +228,7 @@ def _or_zero(value: float) -> float:
     return 0.0 if np.isnan(value) else value
 
 
-_POOLED: Final = 0.90 - 0.02
+_POOLED: Final = NOMINAL - 0.02
 _DRIFTS: Final = TrustCard.drifting
 _SYBIL: Final = "§11.4 Sybil cost"
 _COVERAGE: Final = "§11.4 trust"

@@ -2,7 +2,8 @@
 
 A *KOL-day* is a KOL at the midnight that ends a sampled day. KOLs are sampled in the steady part of
 the world: those whose trust does not fall, who neither begin nor fall silent, and whom nobody
-attacks. Standard errors are by KOL, since days of one KOL are no independent observations.
+attacks. Standard errors are by KOL, since days of one KOL are no independent observations, and no
+less than those of as many independent intervals.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from schemas.cells import DIMENSIONS
 from schemas.columns import Mask
+from streams.core.kol.gate import LEAST_N_OF_ONE
 from tests.truth.invariance import Invariance
 from tests.truth.passage import Passed
 from tests.truth.raw import FOR_AT, combined
@@ -21,6 +23,7 @@ from tests.worlds.draws import Floats, Ints
 from tests.worlds.trust import TIERS
 
 EVERY_D: Final = 5  # days from one sampled to the next
+NOMINAL: Final = 0.90  # of an interval
 TRULY: Final = 0.70  # trust of who may pass the gate
 YOUNG_DAYS: Final = (10, 30)  # days of the world in which some accounts are young
 
@@ -174,7 +177,8 @@ def share(hits: Sequence[tuple[Mask, Mask]]) -> Share:
     if not n:
         return Share(np.nan, np.nan, 0)
     found = float(got.sum() / n)
-    return Share(found, float(np.sqrt(((got - found * of) ** 2).sum()) / n), n)
+    by_kol = float(np.sqrt(((got - found * of) ** 2).sum()) / n)
+    return Share(found, max(by_kol, float(np.sqrt(NOMINAL * (1 - NOMINAL) / n))), n)
 
 
 def covered(worlds: Sequence[Measured], kols: Sequence[Mask], name: str = "trust") -> Share:
@@ -239,11 +243,11 @@ def passing(worlds: Sequence[Measured], *, fallen: bool) -> tuple[Share, Share, 
 def left_of_silent(one: Measured, dimension: str) -> Floats:
     """What part of a dimension's judgements is left of each KOL after the silent days.
 
-    Of those who had one judgement at least; empty where the dimension has no source.
+    Of those who had as many as the gate asks for; empty where the dimension has no source.
     """
     world, n = one.passed.world, one.passed.seen[f"n_{dimension}"]
     before = n[world.card.days - world.card.silent_days - 1]
-    judged = world.is_silent & (before >= 1)
+    judged = world.is_silent & (before >= LEAST_N_OF_ONE)
     found: Floats = (n[-1] / np.where(judged, before, np.nan))[judged]
     return found
 

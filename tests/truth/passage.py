@@ -21,6 +21,7 @@ from schemas.columns import RecordBatch
 from schemas.events import INPUTS
 from schemas.numbered import KINDS
 from schemas.rows import Rows
+from streams.core.kol.kol_sums import NO_MINUTE
 from streams.trainer.number_plan import Plan, planned
 from tests.both_sides import BothSides
 from tests.truth.midnights import Midnights
@@ -68,11 +69,12 @@ class Course:
         world: whose messages come.
         core: that takes them in.
         trainer: who says at night what is known.
+        every: nights from one on which the trainer is asked to the next.
 
     """
 
-    def __init__(self, world: Trust, core: TimedSides, trainer: Trainer) -> None:
-        self.core, self._trainer = core, trainer
+    def __init__(self, world: Trust, core: TimedSides, trainer: Trainer, every: int = 1) -> None:
+        self.core, self._trainer, self._every = core, trainer, every
         self.seen = Midnights.of(world)
         self.passage = Passage(world, core=core)
 
@@ -102,9 +104,11 @@ class Course:
                     log.add(key, value, sealed)
         for kind in KINDS:
             log.forget_before(kind, sealed - DAY)
+        self.core.know_to((sealed + self._every * DAY) // MINUTE - 1)
 
     def end(self) -> None:
-        """Nothing comes any more."""
+        """Nothing comes any more, and no number."""
+        self.core.know_to(NO_MINUTE)
         self._take(self.passage.end())
 
     def _take(self, rows: list[Rows]) -> None:
@@ -149,7 +153,7 @@ def passed(
 
     """
     core, card = TimedSides(), world.card
-    course = Course(world, core, trainer(core))
+    course = Course(world, core, trainer(core), every)
     first = card.days - max(attack.day_before_end for attack in card.attacks)
     told = by_day(world.references())
     courses, waiting = [course], told.pop(-1, [])
