@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.entries import Entries
 from schemas.keyed_names import KeyedNames
-from schemas.rows import Rows
+from schemas.rows import Rows, joined
 from sinks.connection import HttpInserter
 from streams.trainer.generations import Version
 from streams.trainer.population import SOURCES, Population
@@ -74,15 +74,17 @@ class EngineTrainer:
         self._insert = HttpInserter(lambda: self._client, {})
         self._dimensions = Dimensions(self._client, names)
         self._number = itertools.count(1)
+        self._waiting: dict[str, list[Rows]] = {table: [] for table in TABLES}
 
     def take(self, rows: Iterable[Rows]) -> None:
-        """Insert the rows that a trainer reads."""
+        """Keep the rows that a trainer reads until night: inserts cost more than rows."""
         for part in rows:
-            if part.table in TABLES and len(part):
-                self._insert(part, f"truth-{next(self._number)}")
+            if part.table in self._waiting and len(part):
+                self._waiting[part.table].append(part)
 
     def night(self, now_ms: int, told: Sequence[tuple[str, Record]]) -> States:
         """The states as of midnight, from the product's own statements."""
+        self._insert_waiting()
         self._dimensions.tell(told, now_ms)
         rollups = RollUps(self._client, self._database, ZONE)
         rollups.turn(Version(1, next(self._number)), now_ms=now_ms, at_once=True)
@@ -92,6 +94,7 @@ class EngineTrainer:
 
     def again(self) -> Self:
         """Another one, on a copy of the database."""
+        self._insert_waiting()
         other = type(self)(self._server, self._names, f"{self._database}_again")
         for table in _filled(self._client, self._database):
             other._client.command(
@@ -100,6 +103,12 @@ class EngineTrainer:
         other._number = itertools.count(next(self._number))
         other._dimensions.offsets = dict(self._dimensions.offsets)
         return other
+
+    def _insert_waiting(self) -> None:
+        for parts in self._waiting.values():
+            if parts:
+                self._insert(joined(parts), f"truth-{next(self._number)}")
+                parts.clear()
 
 
 def _filled(client: Client, database: str) -> list[str]:
