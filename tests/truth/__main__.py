@@ -3,6 +3,7 @@
     python -m tests.truth                    # or `make truth`: the long world, minutes a seed
     python -m tests.truth --seed 4 --seed 5  # other worlds
     python -m tests.truth --short            # the short one, half a minute, as in `make test`
+    python -m tests.truth --plain            # without the engine: numbers by plain sums
     python -m tests.truth --only gate        # lines whose name has the word
 
 Each seed is a world of its own (`tests/worlds`): KOLs whose trust is known by dimension, raters
@@ -18,7 +19,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,13 +29,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.bench import kol
-from tests.embedded.gateway.running import Server, gateway
+from tests.embedded.gateway.running import gateway
 from tests.truth.invariance import invariance
 from tests.truth.lines import LINES, Line
 from tests.truth.measure import LONG, SHORT, Form, Measured
-from tests.truth.passage import passed
+from tests.truth.passage import TimedSides, passed
+from tests.truth.plain import PlainTrainer
 from tests.truth.raw import Counted
-from tests.truth.trainer import EngineTrainer
+from tests.truth.trainer import EngineTrainer, Trainer
 from tests.worlds.trust import CARDS
 
 SEEDS: Final = (1, 2, 3)  # of the repository
@@ -41,29 +44,40 @@ TURNS: Final = "3"  # of the benchmark of cells
 
 
 def measured(
-    seed: int, form: Form, server: Server, step: Callable[[], None] = lambda: None
+    seed: int,
+    form: Form,
+    trainer: Callable[[TimedSides], Trainer],
+    step: Callable[[], None] = lambda: None,
 ) -> Measured:
     """A world that went through the core.
 
     Args:
         seed: of the world.
         form: long or short.
-        server: the engine.
+        trainer: who says at night what is known.
         step: called after each day.
 
     """
     world = Counted(CARDS[form.name].varied(seed=seed))
     return Measured(
         form,
-        passed(
-            world,
-            lambda core: EngineTrainer(server, core.users[0].keyed_names, f"truth_{seed}"),
-            every=form.every,
-            step=step,
-        ),
+        passed(world, trainer, every=form.every, step=step),
         invariance(seed),
         1e3 * float(kol.figures(["--turns", TURNS])["both"]),
     )
+
+
+@contextmanager
+def trainers(*, plain: bool) -> Iterator[Callable[[TimedSides], Trainer]]:
+    """Who makes trainers: on an engine of their own, or by plain sums."""
+    if plain:
+        yield lambda _: PlainTrainer()
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="kol-truth-") as folder,
+        gateway(Path(folder)) as server,
+    ):
+        yield lambda core: EngineTrainer(server, core.users[0].keyed_names)
 
 
 def judged(lines: Sequence[Line], worlds: Sequence[Measured]) -> tuple[list[str], int]:
@@ -95,16 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = given.seed or ([SEEDS[0]] if given.short else list(SEEDS))
     worlds: list[Measured] = []
     missed, began = 0, time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="kol-truth-") as folder,
-        gateway(Path(folder)) as server,
-        _progress() as progress,
-    ):
+    with trainers(plain=given.plain) as trainer, _progress() as progress:
         for seed in seeds:
             task = progress.add_task(
                 f"{form.name} world, seed {seed}", total=CARDS[form.name].days + 1
             )
-            worlds.append(measured(seed, form, server, partial(progress.advance, task)))
+            worlds.append(measured(seed, form, trainer, partial(progress.advance, task)))
             missed += _print(lines, worlds[-1:])
     if len(worlds) > 1:
         missed += _print(lines, worlds)
@@ -143,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, action="append", help=f"of a world; several are allowed (else {SEEDS})"
     )
     parser.add_argument("--short", action="store_true", help="the short world, of one seed")
+    parser.add_argument(
+        "--plain", action="store_true", help="numbers by plain sums: quick, without the engine"
+    )
     parser.add_argument("--only", default="", metavar="WORD", help="lines whose name has it")
     return parser
 

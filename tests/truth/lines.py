@@ -15,6 +15,7 @@ import numpy as np
 
 from schemas.cells import DIMENSION_NAMES, DIMENSIONS
 from schemas.columns import Mask
+from streams.core.kol.gate import LEAST_N_OF_ONE
 from streams.core.kol.priors import TRUST_HALF_LIFE
 from streams.core.kol.trust import OMEGA, Z, combined
 from tests.truth import measure
@@ -100,10 +101,11 @@ def early(is_young: bool) -> Callable[[Sequence[Measured]], Figure]:  # noqa: FB
 
 def error(worlds: Sequence[Measured]) -> Figure:
     """The error of the score beside that of plain shares."""
-    score, raw, uniform, n = measure.errors(worlds)
-    ratio = score / raw if raw else np.nan
-    text = f"{ratio:.2f} (.{_three(score)}; raw .{_three(raw)}, Beta(1, 1) .{_three(uniform)})"
-    return Figure(text, n, bool(ratio <= 0.45))
+    found = measure.errors(worlds)
+    beside = f"raw {_three(found.raw)}, Beta(1, 1) {_three(found.uniform)}"
+    text = f"{found.ratio:.2f} (± {found.error:.2f}): {_three(found.score)}, {beside}"
+    room = worlds[0].form.slack * _or_zero(found.error)
+    return Figure(text, found.n, bool(found.ratio <= 0.45 + room))
 
 
 def precision(worlds: Sequence[Measured]) -> Figure:
@@ -129,8 +131,10 @@ def silence(dimension: str) -> Callable[[Sequence[Measured]], Figure]:
 
     def figure(worlds: Sequence[Measured]) -> Figure:
         left = np.concatenate([measure.left_of_silent(one, dimension) for one in worlds])
+        has_source = all(one.score_has(dimension) for one in worlds)
         if not left.size:
-            return Figure("no source", 0, is_met=False)
+            few = f"nobody had {LEAST_N_OF_ONE:.0f}" if has_source else "no source"
+            return Figure(few, 0, None if has_source else False)
         text = f"{left.max():.1%} of the worst, {np.median(left):.1%} of half"
         return Figure(text, len(left), bool(left.max() <= 0.10))
 
@@ -221,7 +225,7 @@ def _lag(days: float) -> str:
 
 
 def _three(value: float) -> str:
-    return f"{value:.3f}"[2:]
+    return f"{value:.3f}".removeprefix("0")
 
 
 def _or_zero(value: float) -> float:

@@ -106,6 +106,10 @@ class Measured:
         shares = (told[..., FOR_AT] + 1) / (told.sum(axis=-1) + 2)
         return combined(shares, self.passed.seen.dimensions)
 
+    def score_has(self, dimension: str) -> bool:
+        """Whether any row has a source of a dimension."""
+        return bool(self.passed.seen.dimensions[..., DIMENSIONS.index(dimension)].any())
+
     @cached_property
     def is_attacked(self) -> Mask:
         """Whom attacks are about."""
@@ -207,19 +211,38 @@ def covered_early(worlds: Sequence[Measured], kols: Sequence[Mask]) -> Share:
     )
 
 
-def errors(worlds: Sequence[Measured]) -> tuple[float, float, float, int]:
-    """Root mean square errors of the score, of the raw one, of Beta(1, 1); and KOL-days.
+class Errors(NamedTuple):
+    """Root mean square errors, and the ratio of the first two with its standard error."""
 
-    Of steady KOLs that do not drift, where something raw is known.
+    score: float
+    raw: float
+    uniform: float  # of Beta(1, 1)
+    ratio: float
+    error: float
+    n: int  # KOL-days
+
+
+def errors(worlds: Sequence[Measured]) -> Errors:
+    """Errors of the score and of plain shares, of steady KOLs that do not drift.
+
+    On KOL-days on which anything is known of plain shares.
     """
-    squares, n = np.zeros(3), 0
+    squares, n = [], 0
     for one in worlds:
         where = one.sampled(one.is_steady & ~one.drifts) & ~np.isnan(one.raw)
         n += int(where.sum())
-        for place, said in enumerate((one.passed.seen["trust"], one.raw, one.uniform)):
-            squares[place] += ((said - one.score)[where] ** 2).sum()
-    score, raw, uniform = np.sqrt(squares / max(n, 1)).tolist()
-    return score, raw, uniform, n
+        said = (one.passed.seen["trust"], one.raw, one.uniform)
+        each = [np.where(where, value - one.score, 0.0) ** 2 for value in said]
+        squares.append(np.stack(each).sum(axis=1))
+    by_kol = np.concatenate(squares, axis=1)  # (3, KOLs of all worlds)
+    score, raw, uniform = by_kol.sum(axis=1).tolist()
+    if not raw:
+        return Errors(np.nan, np.nan, np.nan, np.nan, np.nan, n)
+    ratio = np.sqrt(score / raw)
+    left = by_kol[0] - score / raw * by_kol[1]  # of a ratio of sums, by KOL
+    error = np.sqrt((left**2).sum()) / raw / (2 * ratio)
+    score, raw, uniform = np.sqrt(np.array([score, raw, uniform]) / n).tolist()
+    return Errors(score, raw, uniform, float(ratio), float(error), n)
 
 
 def passing(worlds: Sequence[Measured], *, fallen: bool) -> tuple[Share, Share, float]:

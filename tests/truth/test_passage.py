@@ -41,13 +41,13 @@ class Teller(NoTrainer):
 
 def test_a_world_without_its_attacks_is_the_one_of_a_card_without() -> None:
     world, peaceful = Trust(CARD), Trust(CARD.varied(attacks=()))
-    forms, keys = world.all_forms, world.keys()
+    forms, keys, theirs = world.all_forms, world.keys(), peaceful.keys()
 
     for events, other in zip(world.days(), peaceful.days(), strict=True):
         mine = without_attacks(events, world)
         assert mine.messages(forms).tolist() == other.messages(forms).tolist()
         assert [keys[user] for user in mine["user"].tolist()] == [
-            peaceful.keys()[user] for user in other["user"].tolist()
+            theirs[user] for user in other["user"].tolist()
         ]
 
 
