@@ -1,7 +1,11 @@
 """The product's core beside any broker: all partitions of both sides, batches in, rows out."""
 
 from collections.abc import Collection
-from typing import Final
+from copy import copy
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.blocks import unpack
 from schemas.codec import decode
@@ -10,6 +14,7 @@ from schemas.events import INPUTS
 from schemas.rows import Rows
 from streams.core.kernels import SCANNER
 from streams.core.kol.memory import KolMemory
+from streams.core.user.known_values import KnownValues
 from streams.core.user.memory import UserMemory
 from streams.core.user.updates import collect_updates
 from streams.worker.changes import Source
@@ -37,8 +42,38 @@ class BothSides:
     ) -> None:
         self._counted: Final = [[t for t in INPUTS if (t, p) in places] for p in range(partitions)]
         self._in_full: Final = in_full
-        self.users: Final = [UserMemory(p, hmac_key=hmac_key) for p in range(partitions)]
-        self.kols: Final = [KolMemory(p, partitions) for p in range(partitions)]
+        self._hmac_key: Final = hmac_key
+        self.known = KnownValues()
+        self.users = [UserMemory(p, hmac_key=hmac_key) for p in range(partitions)]
+        self.kols = [KolMemory(p, partitions) for p in range(partitions)]
+        self._ask()
+
+    def again(self) -> Self:
+        """Another one that goes on from here, from what snapshots hold; it knows no numbers."""
+        other = copy(self)
+        other.known = KnownValues()
+        other.users = [
+            UserMemory.restored(_taken(one.arrays()), one.partition, hmac_key=self._hmac_key)
+            for one in self.users
+        ]
+        other.kols = [KolMemory.restored(_taken(one.arrays()), one.partition) for one in self.kols]
+        for mine, its in zip(self.users, other.users, strict=True):
+            its.epoch, its.life = mine.epoch, mine.life + 1
+        for one, another in zip(self.kols, other.kols, strict=True):
+            another.epoch, another.life = one.epoch, one.life + 1
+        other._ask()
+        return other
+
+    def know_to(self, minute: int) -> None:
+        """Write no minute after this one: numbers may still come that hold for it."""
+        for kol in self.kols:
+            kol.know_to(minute)
+
+    def _ask(self) -> None:
+        for user in self.users:
+            user.ask(self.known)
+        for kol in self.kols:
+            kol.ask(self.known)
 
     def fold(self, batch: RecordBatch) -> None:
         """Take one record batch in."""
@@ -61,3 +96,8 @@ class BothSides:
         rows += [part for memory in self.kols for part in memory.collect_updates()]
         events = [memory.take_events() for memory in self.users]
         return rows + [part for part in events if part is not None]
+
+
+def _taken(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What a snapshot holds, apart from the memory it is taken of."""
+    return {name: np.array(one) for name, one in arrays.items()}

@@ -20,9 +20,10 @@ from tests.grafana.boards import Board, read
 from tests.grafana.macros import Range
 from tests.grafana.sql import Engine, options_of
 from tests.grafana.variables import HARD, Choice
-from tests.grafana.world import ZONE, state_dimensions
+from tests.grafana.world import ZONE
 from tests.integration.engine import empty, fresh
 from tests.sinks.samples import MAY, Row, cells, order, orders
+from tests.told import Dimensions
 
 pytestmark = pytest.mark.integration
 
@@ -327,7 +328,7 @@ def test_who_says_nobody_is_nobodys_twin(
     names = {"k1": "Unknown", "k2": "unknown", "k3": "Mum", "k4": "ｍｕｍ"}
     write(orders(*(earned(one, one) for one in names)))
     told = [("kol-profile", {"kol_id": k, "display_name": name}) for k, name in names.items()]
-    state_dimensions(owner, told, NAMES, BEGIN)
+    Dimensions(owner, NAMES).tell(told, BEGIN)
 
     found = said(reader, "kol-quality / KOLs that look alike [$currency]", *AROUND)
 

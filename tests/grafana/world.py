@@ -19,16 +19,9 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.demo.world import World as Shop
 from schemas.columns import RecordBatch
-from schemas.dimensions import OF_TOPIC
-from schemas.keyed_names import KeyedNames
 from schemas.partitioner import partition_of
-from schemas.reference_types import REFERENCES
 from schemas.rows import MODELS, Rows
 from sinks.connection import HttpInserter
-from streams.trainer.dimensions.cursor import Cursor
-from streams.trainer.dimensions.erased import Persons
-from streams.trainer.dimensions.rows import Stated, rows_of
-from streams.trainer.dimensions.store import DimensionStore
 from streams.trainer.generations import Version
 from streams.trainer.rollups import RollUps
 from tests.both_sides import BothSides
@@ -38,6 +31,7 @@ from tests.grafana.variables import HARD
 from tests.integration.engine import fresh
 from tests.oracle import Record
 from tests.sinks.samples import order, rows
+from tests.told import Dimensions
 
 ZONE: Final = "Asia/Shanghai"
 SEED: Final = 20_26
@@ -45,7 +39,6 @@ HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 LIVE_MS: Final = 4 * 60_000  # of the demo's story, before the end
 AT_ONCE: Final = 5_000  # messages between two flushes
-READING: Final = 1
 TWIN: Final = "TOM & JERRY"  # looks like one of the hard names
 
 encode = msgspec.json.Encoder().encode
@@ -107,7 +100,7 @@ def fill(client: Client, end_ms: int, days: int = 90, paces: Sequence[Pace] = PA
     _hard(insert, end_ms)
     live = end_ms - LIVE_MS
     told = shop.reference(0, end_ms, live)
-    state_dimensions(client, told, core.users[0].keyed_names, end_ms)
+    Dimensions(client, core.users[0].keyed_names).tell(told, end_ms)
     RollUps(client, str(client.database), ZONE).turn(
         Version(1, 1), now_ms=time.time_ns() // 1_000_000, at_once=True
     )
@@ -197,35 +190,3 @@ def _hard(insert: HttpInserter, end_ms: int) -> None:
             )
         )
     insert(rows("order_credit", given), "hard")
-
-
-def state_dimensions(
-    client: Client,
-    said: Iterable[tuple[str, Mapping[str, Any]]],
-    names: KeyedNames,
-    end_ms: int,
-) -> None:
-    """What the reference topics say, as the trainer writes it."""
-    store = DimensionStore(client, lambda: None)
-    tables = store.table_ids()
-    by_topic: dict[str, list[Stated]] = {}
-    for topic, record in said:
-        known = by_topic.setdefault(topic, [])
-        what = msgspec.convert(dict(record), REFERENCES[topic])
-        known.append(Stated(len(known), end_ms - 1, what))
-    persons = Persons(names)
-    for topic, stated in by_topic.items():
-        if topic not in OF_TOPIC:
-            continue
-        dimension = OF_TOPIC[topic]
-        store.insert(dimension, rows_of(topic, READING, stated, persons))
-        cursor = Cursor(
-            topic,
-            f"id of {topic}",
-            tables[dimension.table],
-            READING,
-            READING,
-            {0: len(stated)},
-            end_ms,
-        )
-        store.write_cursor(cursor, 1)

@@ -7,8 +7,9 @@ raised as `UserLane.advance_idle_inputs` raises it. In the end all of them are i
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,45 +31,79 @@ KEY: Final = b"the key of the worlds"
 
 
 class Passage:
-    """A world on its way through the core; `core` and `messages` say how far it is."""
+    """A world on its way through the core; `core` and `messages` say how far it is.
 
-    def __init__(self, world: World, partitions: int = PARTITIONS) -> None:
-        places = {(topic, p) for topic in INPUTS for p in range(partitions)}
-        self.core: Final = BothSides(partitions, places, KEY)
+    Args:
+        world: whose messages come.
+        partitions: of the inputs, and of `kol-cells`.
+        at_once: messages from one flush to the next.
+        topics: the inputs, in the order in which a flush has them.
+        core: that goes on; None: one that knows nothing.
+
+    """
+
+    def __init__(
+        self,
+        world: World,
+        partitions: int = PARTITIONS,
+        *,
+        at_once: int = AT_ONCE,
+        topics: Sequence[str] = INPUTS,
+        core: BothSides | None = None,
+    ) -> None:
+        places = list(product(topics, range(partitions)))
+        self.core = core or BothSides(partitions, places, KEY)
         self.messages = 0
-        self._world, self._partitions = world, partitions
+        self._world, self._partitions, self._at_once = world, partitions, at_once
+        self._topics: Final = tuple(topics)
+        self._ends = dict.fromkeys(places, 0)
+        self._topic_of: Final = np.array([topics.index(form.topic) for form in world.all_forms])
+        self._partition_of: Final = partitions_of(world.keys(), partitions)
+
+    def again(self) -> Self:
+        """Another one that goes on from here by itself; it knows no numbers yet."""
+        other = copy(self)
+        other.core, other._ends = self.core.again(), dict(self._ends)
+        return other
 
     def rows(self) -> Iterator[list[Rows]]:
         """What each flush says, rows of all tables."""
-        forms = self._world.all_forms
-        topic_of = np.array([INPUTS.index(form.topic) for form in forms])
-        partition_of = partitions_of(self._world.keys(), self._partitions)
-        ends = dict.fromkeys(((t, p) for t in INPUTS for p in range(self._partitions)), 0)
-        for part in portions(self._world.days(), AT_ONCE):
-            place = topic_of[part["form"]] * self._partitions + partition_of[part["user"]]
-            values = part.messages(forms)
-            for number, (topic, partition) in enumerate(ends):
-                here = np.flatnonzero(place == number)
-                begin = ends[topic, partition]
-                ends[topic, partition] += len(here)
-                if len(here):
-                    self.core.fold(
-                        RecordBatch(
-                            topic=topic,
-                            partition=partition,
-                            partitions=self._partitions,
-                            first_offset=begin,
-                            next_offset=begin + len(here),
-                            values=values[here].tolist(),
-                            offsets=np.arange(begin, begin + len(here)),
-                            received_at=part["arrives"][here],
-                        )
+        yield from self.fold(self._world.days())
+        yield self.end()
+
+    def fold(self, days: Iterable[Events]) -> Iterator[list[Rows]]:
+        """What each flush says of some of the world's days, which come in their order."""
+        for part in portions(days, self._at_once):
+            yield self._flush(part)
+
+    def end(self) -> list[Rows]:
+        """What is said once nothing comes any more."""
+        self._advance_idle(np.zeros(len(self._ends), np.int64))
+        return self.core.collect()
+
+    def _flush(self, part: Events) -> list[Rows]:
+        place = self._topic_of[part["form"]] * self._partitions + self._partition_of[part["user"]]
+        values = part.messages(self._world.all_forms)
+        for number, (topic, partition) in enumerate(self._ends):
+            here = np.flatnonzero(place == number)
+            begin = self._ends[topic, partition]
+            self._ends[topic, partition] += len(here)
+            if len(here):
+                self.core.fold(
+                    RecordBatch(
+                        topic=topic,
+                        partition=partition,
+                        partitions=self._partitions,
+                        first_offset=begin,
+                        next_offset=begin + len(here),
+                        values=values[here].tolist(),
+                        offsets=np.arange(begin, begin + len(here)),
+                        received_at=part["arrives"][here],
                     )
-            self._advance_idle(np.bincount(place, minlength=len(ends)))
-            self.messages += len(part)
-            yield self.core.collect()
-        self._advance_idle(np.zeros(len(ends), np.int64))
-        yield self.core.collect()
+                )
+        self._advance_idle(np.bincount(place, minlength=len(self._ends)))
+        self.messages += len(part)
+        return self.core.collect()
 
     def doors(self) -> Counter[str]:
         """How many messages left by which door, and were rejected for which reason."""
@@ -81,7 +116,8 @@ class Passage:
     def _advance_idle(self, counts: Ints) -> None:
         for partition, memory in enumerate(self.core.users):
             came = counts[partition :: self._partitions]
-            memory.advance_idle([t for t, many in zip(INPUTS, came, strict=True) if not many])
+            idle = [t for t, many in zip(self._topics, came, strict=True) if not many]
+            memory.advance_idle(idle)
 
 
 def portions(days: Iterable[Events], size: int) -> Iterator[Events]:
