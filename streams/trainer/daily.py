@@ -30,6 +30,7 @@ Kumar et al., REV2 (2018).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -44,100 +45,112 @@ from streams.clients.clickhouse import query
 from streams.core.kol.decay import DAY
 from streams.core.kol.population import AVERAGE, DAYS, Evidence, group_of, populations
 from streams.core.kol.priors import FAST_HALF_LIFE, TRUST_HALF_LIFE, TrustPrior
-from streams.core.user.evidence import EVIDENCE_OF, FOR
+from streams.core.user.evidence import EVIDENCE_OF
 
 States = dict[str, Entries]  # by kind
 Rows = Sequence[Mapping[str, Any]]
 
 ONE: Final = 1e6  # a weight of 1 in cells
-FORGOTTEN_D: Final = 364  # days after which nothing is left of a word
-RATED_D: Final = 60  # days of words that raters are judged by
 JUDGED_AFTER_D: Final = 7  # days after a word
-BOUGHT_D: Final = 365  # days in which a buyer has bought
 LEAST_N: Final = 5.0  # judgements behind what is believed
 
 SAID: Final = """
-    WITH
-        appealed AS (SELECT kol_id, ref FROM {of}v_notice WHERE kind = 'appeal_upheld'),
-        own AS (
-            SELECT kol_id, published_at,
-                (published_at, content_id) = min((published_at, content_id)) OVER (
-                    PARTITION BY sipHash128(replaceRegexpAll(lowerUTF8(text), '\\\\s+', ''))
-                ) AS is_own
-            FROM {of}v_content WHERE kol_id != '' AND text != '' AND published_at <= {{now:DateTime64(3)}}
-        )
-    SELECT kol_id, 'E' AS d, {{now:DateTime64(3)}} AS at, 2. AS good, 0. AS bad, 4. AS square
-    FROM {of}v_kol WHERE notEmpty(credentials)
+    SELECT kol_id, 'E' AS d, {now:DateTime64(3)} AS at, 2. AS good, 0. AS bad, 4. AS square
+    FROM (DATABASE).v_kol WHERE notEmpty(credentials)
     UNION ALL
     SELECT kol_id, if(kind = 'retraction', 'E', 'I'), noticed_at, 0., 2., 4.
-    FROM {of}v_notice
-    WHERE kind IN ('retraction', 'violation') AND (kol_id, ref) NOT IN appealed
+    FROM (DATABASE).v_notice
+    WHERE kind IN ('retraction', 'violation')
+        AND (kol_id, ref) NOT IN (
+            SELECT kol_id, ref FROM (DATABASE).v_notice WHERE kind = 'appeal_upheld'
+        )
     UNION ALL
     SELECT kol_id, 'A', answered_at, authenticity - 1, 5 - authenticity, 4.
-    FROM {of}v_perception WHERE isNotNull(authenticity)
+    FROM (DATABASE).v_perception WHERE isNotNull(authenticity)
     UNION ALL
-    SELECT kol_id, 'A', published_at, toFloat64(is_own), toFloat64(NOT is_own), 1. FROM own
+    SELECT kol_id, 'A', published_at, toFloat64(is_own), toFloat64(NOT is_own), 1.
+    FROM (
+        SELECT kol_id, published_at,
+            (published_at, content_id) = min((published_at, content_id)) OVER (
+                PARTITION BY sipHash128(replaceRegexpAll(lowerUTF8(text), '\\\\s+', ''))
+            ) AS is_own
+        FROM (DATABASE).v_content
+        WHERE kol_id != '' AND text != '' AND published_at <= {now:DateTime64(3)}
+    )
     UNION ALL
     SELECT kol_id, 'I', published_at, toFloat64(disclosed), toFloat64(NOT disclosed), 1.
-    FROM {of}v_content WHERE kol_id != '' AND sponsored AND isNotNull(disclosed)
+    FROM (DATABASE).v_content
+    WHERE kol_id != '' AND sponsored AND isNotNull(disclosed)
 """
-AUDITS: Final = """
-    SELECT kol_id, {sums}
+AUDITS: Final = f"""
+    SELECT kol_id, (SUMS)
     FROM (
         SELECT *, dateDiff('millisecond', at, {{now:DateTime64(3)}}) / 60000 AS age
-        FROM ({said})
-        WHERE at <= {{now:DateTime64(3)}} AND at > {{now:DateTime64(3)}} - INTERVAL {forgotten} DAY
+        FROM ({SAID})
+        WHERE at <= {{now:DateTime64(3)}} AND at > {{now:DateTime64(3)}} - INTERVAL 364 DAY
     )
     GROUP BY kol_id
     ORDER BY kol_id
-"""
+"""  # noqa: S608  # names of ours
 CELLS: Final = """
-    SELECT kol_id, {sums}
-    FROM {of}v_cell_1d
-    WHERE day > toDate({{now:DateTime64(3)}}) - {most} AND NOT startsWith(kol_id, '~')
+    SELECT kol_id, (SUMS)
+    FROM (DATABASE).v_cell_1d
+    WHERE day > toDate({now:DateTime64(3)}) - {most:UInt32} AND NOT startsWith(kol_id, '~')
     GROUP BY kol_id
-    HAVING greatest({words}) > 0
+    HAVING greatest((WORDS)) > 0
     ORDER BY kol_id
 """
-PROFILES: Final = "SELECT kol_id, tier, vertical FROM {of}v_kol WHERE tier != '' AND vertical != ''"
+PROFILES: Final = """
+    SELECT kol_id, tier, vertical
+    FROM (DATABASE).v_kol
+    WHERE tier != '' AND vertical != ''
+"""
 RATERS: Final = """
     WITH
         words AS (
-            SELECT user_hash, kol_id, transform(kind, {{kinds:Array(String)}}, {{sides:Array(UInt8)}}, 0) AS side,
-                min(moment) AS at
-            FROM {of}event
-            WHERE moment > {{now:DateTime64(3)}} - INTERVAL {rated} DAY AND moment <= {{now:DateTime64(3)}}
-                AND kind IN {{kinds:Array(String)}} AND kol_id != '' AND user_hash != ''
+            SELECT user_hash, kol_id, min(moment) AS at,
+                transform(kind, {kinds:Array(String)}, {sides:Array(UInt8)}, 0) AS side
+            FROM (DATABASE).event
+            WHERE moment > {now:DateTime64(3)} - INTERVAL 60 DAY
+                AND moment <= {now:DateTime64(3)}
+                AND kind IN {kinds:Array(String)} AND kol_id != '' AND user_hash != ''
             GROUP BY user_hash, kol_id, side
         ),
         believed AS (
-            SELECT kol_id, toDate(minute) AS day, {believed}
-            FROM {of}kol_score
-            WHERE minute > {{now:DateTime64(3)}} - INTERVAL {rated} DAY AND minute <= {{now:DateTime64(3)}}
+            SELECT kol_id, toDate(minute) AS day, (BELIEVED)
+            FROM (DATABASE).kol_score
+            WHERE minute > {now:DateTime64(3)} - INTERVAL 60 DAY
+                AND minute <= {now:DateTime64(3)}
                 AND toUnixTimestamp(minute) % 86400 = 0
             GROUP BY kol_id, day
         ),
         judged AS (
-            SELECT user_hash, intDiv(side, 2) AS d,
-                n[d + 1] >= {least} AS counts, (trust[d + 1] >= {average}) = (side % 2 = {for_}) AS agrees
-            FROM words INNER JOIN believed
-            ON words.kol_id = believed.kol_id AND toDate(words.at) + {after} = believed.day
-        ),
-        raters AS (
-            SELECT user_hash, countIf(counts AND agrees) AS agreed, countIf(counts AND NOT agrees) AS others
-            FROM judged GROUP BY user_hash
+            SELECT user_hash, n[intDiv(side, 2) + 1] >= {least:Float64} AS counts,
+                (trust[intDiv(side, 2) + 1] >= {average:Float64}) = (side % 2 = 0) AS agrees
+            FROM words
+            INNER JOIN believed
+                ON words.kol_id = believed.kol_id
+                AND toDate(words.at) + {after:UInt32} = believed.day
         )
-    SELECT user_hash, (1 + agreed) / (2 + agreed + others) AS agreement,
+    SELECT user_hash,
+        (1 + countIf(counts AND agrees)) / (2 + countIf(counts)) AS agreement,
         user_hash IN (
-            SELECT user_hash FROM {of}order_credit FINAL
-            WHERE ordered_at > {{now:DateTime64(3)}} - INTERVAL {bought} DAY
-                AND ordered_at <= {{now:DateTime64(3)}} AND notEmpty(kols) AND refunded_cents < paid_cents
+            SELECT user_hash
+            FROM (DATABASE).order_credit FINAL
+            WHERE ordered_at > {now:DateTime64(3)} - INTERVAL 365 DAY
+                AND ordered_at <= {now:DateTime64(3)}
+                AND notEmpty(kols) AND refunded_cents < paid_cents
                 AND user_hash IN (SELECT user_hash FROM words)
         ) AS bought
-    FROM (SELECT DISTINCT user_hash FROM words) AS some LEFT JOIN raters USING user_hash
-    WHERE bought OR agreed + others > 0
+    FROM (
+        SELECT user_hash, counts, agrees FROM judged
+        UNION ALL
+        SELECT DISTINCT user_hash, 0, 0 FROM words
+    )
+    GROUP BY user_hash
+    HAVING bought OR countIf(counts) > 0
     ORDER BY user_hash
-"""  # noqa: S608  # names of ours
+"""
 
 
 def daily_states(
@@ -157,16 +170,23 @@ def daily_states(
         ReadingError: ClickHouse refuses.
 
     """
-    of, now = f"{database}.", {"now": now_ms / 1000}
+    now = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
     def asked(sql: str, **given: Any) -> Rows:  # noqa: ANN401  # what ClickHouse takes
         before()
-        return query(client, sql, {**now, **given})
+        return query(client, sql.replace("(DATABASE)", database), {"now": now, **given})
 
-    audits = asked(_audits_sql(of))
-    raters = asked(_raters_sql(of), kinds=_KINDS, sides=_SIDES)
-    cells = asked(_cells_sql(of))
-    profiles = asked(PROFILES.format(of=of))
+    audits = asked(AUDITS.replace("(SUMS)", _audit_sums()))
+    raters = asked(
+        RATERS.replace("(BELIEVED)", _believed()),
+        kinds=[kind.label for kind in EVIDENCE_OF],
+        sides=[2 * DIMENSIONS.index(d) + sign for d, sign in EVIDENCE_OF.values()],
+        least=LEAST_N,
+        average=AVERAGE,
+        after=JUDGED_AFTER_D + 1,
+    )
+    cells = asked(_cells_sql(), most=max(DAYS.values()))
+    profiles = asked(PROFILES)
     found = {
         AUDIT: _audit_entries(audits, now_ms // 60_000),
         RATER: _rater_entries(raters),
@@ -175,15 +195,13 @@ def daily_states(
     return {kind: entries for kind, entries in found.items() if len(entries)}
 
 
-_KINDS: Final = [kind.label for kind in EVIDENCE_OF]
-_SIDES: Final = [2 * DIMENSIONS.index(d) + sign for d, sign in EVIDENCE_OF.values()]
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {"for": "good", "against": "bad", "square": "square"}
 )
 
 
-def _audits_sql(of: str) -> str:
-    """Faded sums by KOL, and those of the days that populations are of."""
+def _audit_sums() -> str:
+    """Faded sums, and those of the days that populations are of."""
     sums = []
     for name in AUDIT_SUMS:
         line, word, d = _split(name)
@@ -196,8 +214,7 @@ def _audits_sql(of: str) -> str:
             unit = ONE**2 if word == "square" else ONE
             lately = f"d = '{d}' AND age <= {DAYS[d] * DAY}"
             sums.append(f"sumIf({unit} * {word}, {lately}) AS lately_{word}_{d}")
-    said = SAID.format(of=of).replace("{{", "{").replace("}}", "}")
-    return AUDITS.format(sums=", ".join(sums), said=said, forgotten=FORGOTTEN_D)
+    return ", ".join(sums)
 
 
 def _split(name: str) -> tuple[str, str, str]:
@@ -211,32 +228,20 @@ def _split(name: str) -> tuple[str, str, str]:
     return line, word, d
 
 
-def _cells_sql(of: str) -> str:
-    """What cells say of KOLs on the days that populations are of."""
+def _cells_sql() -> str:
     sums = [
         f"sumIf({word}_{d}, day > toDate({{now:DateTime64(3)}}) - {DAYS[d]}) AS {word}_{d}"
         for word in _WORDS
         for d in DIMENSIONS
     ]
     words = ", ".join(f"square_{d}" for d in DIMENSIONS)
-    text = CELLS.format(of=of, sums="{sums}", most=max(DAYS.values()), words=words)
-    return text.replace("{sums}", ", ".join(sums))
+    return CELLS.replace("(SUMS)", ", ".join(sums)).replace("(WORDS)", words)
 
 
-def _raters_sql(of: str) -> str:
-    believed = ", ".join(
+def _believed() -> str:
+    return ", ".join(
         "[" + ", ".join(f"argMax({name}_{d}, version)" for d in DIMENSIONS) + f"] AS {name}"
         for name in ("trust", "n")
-    )
-    return RATERS.format(
-        of=of,
-        believed=believed,
-        rated=RATED_D,
-        least=LEAST_N,
-        average=AVERAGE,
-        for_=FOR,
-        after=JUDGED_AFTER_D + 1,
-        bought=BOUGHT_D,
     )
 
 
@@ -275,14 +280,11 @@ def _evidence(cells: Rows, audits: Rows, profiles: Rows) -> Evidence:
     kols = sorted({row["kol_id"] for row in (*cells, *audits)})
     place = {kol: number for number, kol in enumerate(kols)}
     good, bad, square = np.zeros((3, len(kols), len(DIMENSIONS)))
-    for rows, prefix, words in ((cells, "", tuple(_WORDS)), (audits, "lately_", tuple(_WORDS.values()))):
-        at = [place[row["kol_id"]] for row in rows]
+    for sums, (word, lately) in zip((good, bad, square), _WORDS.items(), strict=True):
         for number, d in enumerate(DIMENSIONS):
-            if prefix and d not in AUDITED:
-                continue
-            for sums, word in zip((good, bad, square), words, strict=True):
-                sums[at, number] += _numbers(rows, f"{prefix}{word}_{d}")
+            sums[[place[row["kol_id"]] for row in cells], number] += _numbers(cells, f"{word}_{d}")
+            if d in AUDITED:
+                audited = _numbers(audits, f"lately_{lately}_{d}")
+                sums[[place[row["kol_id"]] for row in audits], number] += audited
     group = {row["kol_id"]: group_of(row["tier"], row["vertical"]) for row in profiles}
     return Evidence(good, bad, square.sum(axis=0), [group.get(kol, "") for kol in kols])
-
-

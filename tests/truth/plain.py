@@ -3,15 +3,15 @@
     population   of all cells and audits of the last `DAYS`, by `streams.core.kol.population`
     audits       sum of v 2^(-(now - at) / half-life) over what contents, notices and surveys say:
 
-    A  survey: 2 (stars - 1) / 4 for, the rest of 2 against; own text 1 for, copied text 1 against
-    I  sponsored and disclosed 1 for, sponsored and not disclosed 1 against; violation 10 against
+    A  survey: four answers, stars - 1 for, 5 - stars against; own text for, copied text against
+    I  sponsored and disclosed for, sponsored and not disclosed against; a violation 2 against
 
 Of raters it knows nothing, as where none has said enough.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -27,10 +27,10 @@ from tests.worlds.core import standing
 from tests.worlds.draws import Floats
 from tests.worlds.world import DAY, MINUTE, Record
 
-SURVEY, VIOLATION = 2.0, 10.0  # weights
+ANSWERS, VIOLATION = 4.0, 2.0  # words of weight 1, the weight of one
 ONE: Final = 1e6  # a weight of 1 in cells
 LATE_DAYS: Final = 2  # whose cells may still be said anew
-WORDS: Final = ("for", "against", "square", "square_against")
+WORDS: Final = ("for", "against", "square")
 KEY: Final = ("kol_id", "minute", "source_partition")
 
 _DAY_S: Final = DAY // 1000
@@ -44,6 +44,7 @@ class Said(NamedTuple):
     dimension: str
     good: float
     bad: float
+    square: float
 
 
 class PlainTrainer:
@@ -52,7 +53,7 @@ class PlainTrainer:
     def __init__(self) -> None:
         self._profiles: dict[str, Record] = {}
         self._cells: list[Rows] = []  # those of days that are not over for long
-        self._days: dict[int, Mapping[str, Floats]] = {}  # day -> KOL -> sums, shape (4, 5)
+        self._days: dict[int, Mapping[str, Floats]] = {}  # day -> KOL -> sums, shape (3, 5)
         self._said: list[Said] = []
         self._texts: set[str] = set()
 
@@ -84,7 +85,9 @@ class PlainTrainer:
             return
         day = np.asarray(cells["minute"]) // _DAY_S
         kols, place = np.unique(np.asarray(cells["kol_id"]).astype(np.str_), return_inverse=True)
-        values = np.stack([[_column(cells, word, d) for d in DIMENSIONS] for word in WORDS])
+        values = np.array(
+            [[cells[f"{word}_{d}"] for d in DIMENSIONS] for word in WORDS], np.float64
+        )
         for one in np.unique(day).tolist():
             sums = np.zeros((len(kols), len(WORDS), len(DIMENSIONS)))
             which = np.flatnonzero(day == one)
@@ -100,17 +103,18 @@ class PlainTrainer:
     def _audited(self, topic: str, record: Record) -> Iterator[Said]:
         at, kol = int(record["ts"]) // MINUTE, str(record["kol_id"])
         if topic == PERCEPTIONS:
-            good = SURVEY * (record["authenticity"] - 1) / 4
-            yield Said(at, kol, "A", good, SURVEY - good)
+            good = record["authenticity"] - 1
+            yield Said(at, kol, "A", good, ANSWERS - good, ANSWERS)
         elif topic == NOTICES and record["kind"] == "violation":
-            yield Said(at, kol, "I", 0.0, VIOLATION)
+            yield Said(at, kol, "I", 0.0, VIOLATION, VIOLATION**2)
         elif topic == CONTENTS:
             if "text" in record:
                 is_copy = record["text"] in self._texts
                 self._texts.add(record["text"])
-                yield Said(at, kol, "A", float(not is_copy), float(is_copy))
+                yield Said(at, kol, "A", float(not is_copy), float(is_copy), 1.0)
             if record["sponsored"]:
-                yield Said(at, kol, "I", float(record["disclosed"]), float(not record["disclosed"]))
+                says = float(record["disclosed"])
+                yield Said(at, kol, "I", says, 1 - says, 1.0)
 
     def _kols(self) -> Entries:
         profiles = list(self._profiles.values())
@@ -129,14 +133,14 @@ class PlainTrainer:
         for d in AUDITED:
             some = [one for one in self._said if one.dimension == d]
             at = np.array([one.minute for one in some])
-            good, bad = (np.array([one[i] for one in some]) for i in (3, 4))
+            good, bad, square = (np.array([one[i] for one in some]) for i in (3, 4, 5))
             place = np.searchsorted(kols, [one.kol for one in some])
             for line, half_life in (("", TRUST_HALF_LIFE[d]), ("fast_", FAST_HALF_LIFE)):
                 left = 2.0 ** (-(now - at) / half_life)
                 for word, values in (
                     ("for", good * left * ONE),
                     ("against", bad * left * ONE),
-                    ("square", (good + bad) ** 2 * left**2 * ONE**2),
+                    ("square", square * left**2 * ONE**2),
                 ):
                     column = np.bincount(place, values, minlength=len(kols))
                     columns[f"{line}{word}_{d}"] = column
@@ -156,14 +160,11 @@ class PlainTrainer:
                     sums[place[kol]] += values * counts
         for one in self._said:
             if now - one.minute <= DAYS[one.dimension] * (DAY // MINUTE):
-                weight = one.good + one.bad
-                squares = (weight**2 * ONE**2, weight * one.bad * ONE**2)
                 here = place[one.kol], slice(None), DIMENSIONS.index(one.dimension)
-                sums[here] += (one.good * ONE, one.bad * ONE, *squares)
-        good, bad, square_of, square_bad = np.moveaxis(sums, 1, 0)
+                sums[here] += (one.good * ONE, one.bad * ONE, one.square * ONE**2)
+        good, bad, square = np.moveaxis(sums, 1, 0)
         groups = [self._group(kol) for kol in kols]
-        good_square, bad_square = (square_of - square_bad).sum(axis=0), square_bad.sum(axis=0)
-        return Evidence(good, bad, np.asarray(good_square), np.asarray(bad_square), groups)
+        return Evidence(good, bad, np.asarray(square.sum(axis=0)), groups)
 
     def _group(self, kol: str) -> str:
         profile = self._profiles.get(kol)
@@ -179,15 +180,3 @@ def _populations(of_groups: Mapping[str, TrustPrior]) -> Entries:
         for place, d in enumerate(DIMENSIONS):
             columns[f"{part}_{d}"] = np.array([float(one[place]) for one in said])
     return Entries(texts(list(of_groups)), columns)
-
-
-def _column(cells: Mapping[str, Any], word: str, dimension: str) -> Floats:
-    """A field of cells; squares against are shared out by weight where cells do not say them."""
-    name = f"{word}_{dimension}"
-    if name in cells:
-        return np.asarray(cells[name], np.float64)
-    good, bad = (
-        np.asarray(cells[f"{sign}_{dimension}"], np.float64) for sign in ("for", "against")
-    )
-    square = np.asarray(cells[f"square_{dimension}"], np.float64)
-    return np.divide(square * bad, good + bad, out=np.zeros_like(bad), where=good + bad > 0)

@@ -33,7 +33,7 @@ class Teller(NoTrainer):
         self.told.append((now_ms, len(told)))
         flags = np.ones(len(self.told), np.int8)
         ids = texts([f"c{number}" for number in range(len(self.told))])
-        return {CONTENT: Entries(ids, dict.fromkeys(("disclosed", "sponsored", "expert"), flags))}
+        return {CONTENT: Entries(ids, dict.fromkeys(("disclosed", "sponsored"), flags))}
 
     def again(self) -> Self:
         return type(self)()

@@ -14,6 +14,7 @@ from schemas.entries import Entries
 from schemas.keyed_names import KeyedNames
 from schemas.rows import Rows, joined
 from sinks.connection import HttpInserter
+from streams.trainer.daily import daily_states
 from streams.trainer.generations import Version
 from streams.trainer.population import SOURCES, Population
 from streams.trainer.rollups import RollUps
@@ -90,7 +91,8 @@ class EngineTrainer:
         rollups.turn(Version(1, next(self._number)), now_ms=now_ms, at_once=True)
         population = Population(self._database)
         changed = population.changed(self._client, lambda: None, dict.fromkeys(SOURCES, 0))
-        return {kind: entries for kind, (entries, _) in changed.items()}
+        states = {kind: entries for kind, (entries, _) in changed.items()}
+        return states | daily_states(self._client, self._database, now_ms)
 
     def again(self) -> Self:
         """Another one, on a copy of the database."""
