@@ -40,8 +40,7 @@ MAY_NOT = {
     "streams/clients": {"deploy", "streams.worker", "streams.operations"},
     "streams/runtime": {"sinks", "deploy", "faust", "streams.core", "streams.worker"},
     "streams/trainer": {
-        *("faust", "deploy", "streams.core", "streams.transport"),
-        *("streams.worker", "streams.operations"),
+        *("faust", "deploy", "streams.transport", "streams.worker", "streams.operations"),
     },
     "streams/operations": {"streams.worker"},
     "streams/worker": {"deploy", "streams.operations"},

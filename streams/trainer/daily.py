@@ -28,7 +28,7 @@ of .70 or above, against one below it agrees. agreement = (1 + agreed) / (2 + ag
 Kumar et al., REV2 (2018).
 """  # noqa: E501  # a table has no line breaks
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -47,11 +47,16 @@ from streams.core.kol.population import AVERAGE, DAYS, Evidence, group_of, popul
 from streams.core.kol.priors import FAST_HALF_LIFE, TRUST_HALF_LIFE, TrustPrior
 from streams.core.user.evidence import EVIDENCE_OF
 
+DAILY: Final = (AUDIT, RATER, TRUST)  # kinds, in the order in which they are said
+
 States = dict[str, Entries]  # by kind
 Rows = Sequence[Mapping[str, Any]]
 
 ONE: Final = 1e6  # a weight of 1 in cells
 JUDGED_AFTER_D: Final = 7  # days after a word
+DAY_MS: Final = 86_400_000
+AFTER_MIDNIGHT_MS: Final = 900_000  # when what happened before it is added up
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 15_000, 3_600_000  # until a kind is asked for again
 LEAST_N: Final = 5.0  # judgements behind what is believed
 
 SAID: Final = """
@@ -156,7 +161,11 @@ RATERS: Final = """
 
 
 def daily_states(
-    client: Client, database: str, now_ms: int, before: Callable[[], None] = lambda: None
+    client: Client,
+    database: str,
+    now_ms: int,
+    before: Callable[[], None] = lambda: None,
+    kinds: Collection[str] = DAILY,
 ) -> States:
     """What is known at a moment, by kind, in the order in which it is to be said.
 
@@ -167,6 +176,7 @@ def daily_states(
         database: of facts and dimensions.
         now_ms: milliseconds since the epoch.
         before: each statement; raises where the turn is to end.
+        kinds: that are wanted.
 
     Raises:
         ReadingError: ClickHouse refuses.
@@ -178,22 +188,23 @@ def daily_states(
         before()
         return query(client, sql.replace("(DATABASE)", database), {"now": now, **given})
 
+    found: States = {}
     audits = asked(AUDITS.replace("(SUMS)", _audit_sums()))
-    raters = asked(
-        RATERS.replace("(BELIEVED)", _believed()),
-        kinds=[kind.label for kind in EVIDENCE_OF],
-        sides=[2 * DIMENSIONS.index(d) + sign for d, sign in EVIDENCE_OF.values()],
-        least=LEAST_N,
-        average=AVERAGE,
-        after=JUDGED_AFTER_D + 1,
-    )
-    cells = asked(_cells_sql(), most=max(DAYS.values()))
-    profiles = asked(PROFILES)
-    found = {
-        AUDIT: _audit_entries(audits, now_ms // 60_000),
-        RATER: _rater_entries(raters),
-        TRUST: _trust_entries(populations(_evidence(cells, audits, profiles))),
-    }
+    if AUDIT in kinds:
+        found[AUDIT] = _audit_entries(audits, now_ms // 60_000)
+    if RATER in kinds:
+        raters = asked(
+            RATERS.replace("(BELIEVED)", _believed()),
+            kinds=[kind.label for kind in EVIDENCE_OF],
+            sides=[2 * DIMENSIONS.index(d) + sign for d, sign in EVIDENCE_OF.values()],
+            least=LEAST_N,
+            average=AVERAGE,
+            after=JUDGED_AFTER_D + 1,
+        )
+        found[RATER] = _rater_entries(raters)
+    if TRUST in kinds:
+        cells, profiles = asked(_cells_sql(), most=max(DAYS.values())), asked(PROFILES)
+        found[TRUST] = _trust_entries(populations(_evidence(cells, audits, profiles)))
     return {kind: entries for kind, entries in found.items() if len(entries)}
 
 
@@ -290,3 +301,37 @@ def _evidence(cells: Rows, audits: Rows, profiles: Rows) -> Evidence:
                 sums[[place[row["kol_id"]] for row in audits], number] += audited
     group = {row["kol_id"]: group_of(row["tier"], row["vertical"]) for row in profiles}
     return Evidence(good, bad, square.sum(axis=0), [group.get(kol, "") for kol in kols])
+
+
+class Day:
+    """When states are due: once a day after midnight UTC, and until there are facts for them.
+
+    A kind of which nothing is known is asked for again and again, ever more rarely.
+    """
+
+    def __init__(self) -> None:
+        self._asked_at = -DAY_MS
+        self._wait_ms = FIRST_WAIT_MS
+
+    def due(self, sealed_at: Mapping[str, int], now_ms: int, *, anyway: bool = False) -> list[str]:
+        """The kinds that are to be said now.
+
+        Args:
+            sealed_at: when the newest number of each kind was sealed, milliseconds.
+            now_ms: milliseconds since the epoch.
+            anyway: all of them.
+
+        """
+        begun = now_ms // DAY_MS * DAY_MS
+        missing = [kind for kind in DAILY if anyway or sealed_at.get(kind, 0) < begun]
+        if self._asked_at < begun:
+            self._wait_ms = 0
+        is_early = bool(sealed_at) and now_ms - begun < AFTER_MIDNIGHT_MS
+        if not anyway and (is_early or now_ms - self._asked_at < self._wait_ms):
+            return []
+        return missing
+
+    def asked(self, now_ms: int) -> None:
+        """Note that they were asked for."""
+        self._asked_at = now_ms
+        self._wait_ms = min(max(2 * self._wait_ms, FIRST_WAIT_MS), LONGEST_WAIT_MS)

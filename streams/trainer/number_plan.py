@@ -7,15 +7,20 @@ that was emptied, a field that its producer renamed) does not become what every 
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.entries import Difference, Entries, difference
-from schemas.number_log import Number, NumberLog
-from schemas.numbered import Record, encode_number
+import numpy as np
+
+from schemas.cells import DIMENSIONS
+from schemas.entries import Difference, Entries, difference, strings
+from schemas.number_log import Number, NumberLog, Values
+from schemas.numbered import AUDIT, RATER, TRUST, Record, encode_number
 from schemas.values import Lists
 
 DAY_MS: Final = 86_400_000
 FEW: Final = 20  # rows below which nothing is a jump
 LEAST_SHARE: Final = 0.5  # of the rows before that have to be there still
 MOST_CHANGED: Final = 0.5  # share of the rows before that may have other values
+MOVING: Final = (AUDIT, RATER)  # kinds whose values are others every day
+MOST_TIMES: Final = 5.0  # that odds and weights of a population are those of the day before
 DELTAS_PER_BASE: Final = 4  # bytes of deltas for one of their base, until there is a new base
 SMALL_BASE: Final = 1 << 20  # bytes that a base counts for at least
 
@@ -69,7 +74,7 @@ def planned(
         change = difference(newest.values.entries(), found)
         if not len(change.upserts) and not len(change.removed):
             return None
-        why = "" if anyway else jump(newest.manifest.rows, change)
+        why = "" if anyway else refused(kind, newest, change, found)
         if why:
             return Refusal(why)
     elif not len(found):
@@ -114,8 +119,39 @@ def _is_base_due(log: NumberLog, kind: str, base: Number, now_ms: int) -> bool:
     return now_ms - base.sealed_at >= DAY_MS or deltas >= most
 
 
-def jump(rows: int, change: Difference) -> str:
+def refused(kind: str, newest: Number, change: Difference, found: Entries) -> str:
     """Why a change is too large to be believed; empty where it is not."""
+    if kind == TRUST:
+        return population_jump(newest.values, found)
+    return jump(newest.manifest.rows, change, moves=kind in MOVING)
+
+
+def population_jump(was: Values, now: Entries) -> str:
+    """Why populations have moved too far; empty where they have not."""
+    rows = was.rows(strings(now.ids))
+    for part in ("odds", "weight"):
+        for d in DIMENSIONS:
+            name = f"{part}_{d}"
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor = np.asarray(now.columns[name]) / was.numbers(name, rows)
+            sources = was.numbers(f"source_{d}", rows) * np.asarray(now.columns[f"source_{d}"])
+            far = (sources > 0) & ~((factor > 1 / MOST_TIMES) & (factor < MOST_TIMES))
+            if far.any():
+                at = int(far.argmax())
+                group = strings(now.ids)[at]
+                return f"{part} of {d} in {group} are {factor[at]:.3g} times those of before"
+    return ""
+
+
+def jump(rows: int, change: Difference, *, moves: bool = False) -> str:
+    """Why so many rows cannot have changed; empty where they can.
+
+    Args:
+        rows: how many there were.
+        change: to the state now.
+        moves: whether values are others every day.
+
+    """
     gone, now = len(change.removed), rows + len(change.upserts) - change.changed
     now -= gone
     if rows < FEW:
@@ -124,6 +160,6 @@ def jump(rows: int, change: Difference) -> str:
         return f"only {now:,} of {rows:,} rows are left"
     if gone > rows * (1 - LEAST_SHARE):
         return f"{gone:,} of {rows:,} rows are gone"
-    if change.moved > rows * MOST_CHANGED:
+    if not moves and change.moved > rows * MOST_CHANGED:
         return f"{change.moved:,} of {rows:,} rows have other values"
     return ""

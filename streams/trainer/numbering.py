@@ -1,4 +1,6 @@
-"""The turn "numbers": what the dimensions say becomes numbered values, and old numbers go.
+"""The turn "numbers": what the dimensions and, once a day, the facts say becomes numbered values.
+
+Old numbers go.
 
 Of all apps on the brokers one publishes: the one whose trainer published last, as long as a trainer
 of it runs. So a replay, whose dimensions are read later, contradicts nobody.
@@ -19,13 +21,14 @@ from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.kafka_failures import of_brokers
 from streams.clients.kafka_reader import oldest_at
 from streams.settings import Settings
+from streams.trainer.daily import DAILY, Day, States, daily_states
 from streams.trainer.population import Population
 from streams.trainer.publishing import Numbers, newest_numbers
 from streams.trainer.report import NewestNumber, Report
 from streams.trainer.standing import group_of
 
 REMOVAL_MS: Final = 3_600_000  # between two looks for numbers that nobody asks for any more
-SLACK_MS: Final = 3_600_000  # before the oldest input record: who folds older ones has them anyway
+SLACK_MS: Final = 4 * 3_600_000  # before the oldest input record: minutes stay open for hours
 
 log = logging.getLogger("kol.trainer")
 
@@ -41,7 +44,9 @@ class Numbering:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._numbers = Numbers(settings.kafka, settings.app_id)
-        self._population = Population(settings.clickhouse.database)
+        self._database = settings.clickhouse.database
+        self._population = Population(self._database)
+        self._day = Day()
         self._topic_id = ""  # that the numbers are of
         self._refused: dict[str, str] = {}
         self._told: set[str] = set()  # of damaged numbers, in the log
@@ -73,6 +78,7 @@ class Numbering:
             self._population.forget()
         changed = self._population.changed(client, before, seen)
         states = {kind: entries for kind, (entries, _) in changed.items()}
+        states |= self._daily(client, before, found, now_ms, anyway=anyway)
         if states:
             done = asyncio.run(
                 self._numbers.publish(states, now_ms, anyway=anyway, seen=seen, before=before)
@@ -80,6 +86,7 @@ class Numbering:
             now = newest_numbers(self._numbers.log)
             for kind, (_, marks) in changed.items():
                 self._population.take(kind, marks, now[kind])
+            for kind in states:
                 self._refused.pop(kind, None)
             for kind, number in done.published.items():
                 base = "a base" if number.base is None else f"to {number.manifest.base}"
@@ -101,6 +108,24 @@ class Numbering:
             log.warning("%s", line)
         self._told |= set(bad)
         return Report(newest=newest_of(numbers), refused=dict(self._refused), damaged=bad)
+
+    def _daily(
+        self,
+        client: Client,
+        before: Callable[[], None],
+        found: NumberLog,
+        now_ms: int,
+        *,
+        anyway: bool,
+    ) -> States:
+        """What is known of trust, where it is to be said today."""
+        sealed = {kind: one.sealed_at for kind, one in newest_of(found).items() if kind in DAILY}
+        kinds = self._day.due(sealed, now_ms, anyway=anyway)
+        if not kinds:
+            return {}
+        states = daily_states(client, self._database, now_ms, before, kinds)
+        self._day.asked(now_ms)
+        return states
 
     def _follow_topic(self) -> None:
         """Begin anew where the topic was made anew: nothing that was published is there."""

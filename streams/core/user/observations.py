@@ -137,7 +137,7 @@ def _outcomes(orders: OrderTable, refunds: Refunds, row: RowNumbers) -> Outcomes
     """What became of orders that are 30 days old."""
     at = orders["at"][row]
     due_at = at + _ENDS[_MATURE]
-    complained = refunds.first_complaint(row) < due_at
+    complained = refunds.first(row, complaints=True) < due_at
     speaks = complained | (refunds.first(row) >= due_at)
     row, due_at = row[speaks], due_at[speaks]
     order = np.lexsort((orders["hi"][row], orders["lo"][row], due_at))

@@ -240,34 +240,16 @@ class Refunds:
         foreign = (currency != NO_CODE) & (currency != orders["currency"][row][of])
         return met, within, foreign
 
-    def first(self, row: RowNumbers) -> Moments:
-        """When something was first given back of each order; LATEST where nothing was."""
-        return self._first(row, *self._asking(row))
-
-    def first_complaint(self, row: RowNumbers) -> Moments:
-        """When the goods of each order first came back for a reason that is not the buyer's own.
-
-        LATEST where they did not. Who cancels has not seen them.
-        """
-        of, which = self._asking(row)
-        refunds = self._refunds
-        numbers, place = np.unique(refunds["reason"][which], return_inverse=True)
-        is_own = [is_buyers_own(reason) for reason in self._reasons.texts(numbers)]
-        complains = ~(np.array(is_own, np.bool_)[place] | refunds["cancel"][which])
-        return self._first(row, of[complains], which[complains])
-
-    def _asking(self, row: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
-        """Orders, by place in `row`, and the refunds and cancels that give something back."""
-        of, which = self._of_order.pairs(row)
+    def first(self, row: RowNumbers, *, complaints: bool = False) -> Moments:
+        """When something first came back of each order, or its buyer complained; or LATEST."""
+        refunds, (of, which) = self._refunds, self._of_order.pairs(row)
         _, within, foreign = self._meet(row, of, which)
-        refunds = self._refunds
         asks = refunds["cancel"][which] | (refunds["cents"][which] > 0)
         asks &= within & ~foreign & ~refunds["reversal"][which]
-        return of[asks], which[asks]
-
-    def _first(self, row: RowNumbers, of: RowNumbers, which: RowNumbers) -> Moments:
+        if complaints:
+            asks &= _complains(which, refunds, self._reasons)
         first = np.full(len(row), LATEST)
-        np.minimum.at(first, of, self._refunds["at"][which])
+        np.minimum.at(first, of[asks], refunds["at"][which[asks]])
         return first
 
     def _concerning(
@@ -362,6 +344,14 @@ class Refunds:
         self._refunds.restore(f"{prefix}.back", arrays)
         self._reasons.restore(f"{prefix}.reason", arrays)
         self.totals |= dict(zip(TOTALS, arrays[f"{prefix}.totals"].tolist(), strict=True))
+
+
+def _complains(which: RowNumbers, refunds: Arena, reasons: Strings) -> Mask:
+    """Which of what was given back is no cancel, and has a reason that is not the buyer's own."""
+    numbers, place = np.unique(refunds["reason"][which], return_inverse=True)
+    is_own = np.array([*map(is_buyers_own, reasons.texts(numbers))], np.bool_)[place]
+    complains: Mask = ~(is_own | refunds["cancel"][which])
+    return complains
 
 
 def _sums(of: RowNumbers, cents: NDArray[np.int64], orders: int) -> NDArray[np.int64]:
