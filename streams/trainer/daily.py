@@ -65,7 +65,7 @@ SAID: Final = """
             SELECT kol_id, ref FROM (DATABASE).v_notice WHERE kind = 'appeal_upheld'
         )
     UNION ALL
-    SELECT kol_id, 'A', answered_at, authenticity - 1, 5 - authenticity, 4.
+    SELECT kol_id, 'A', answered_at, assumeNotNull(authenticity) - 1, 5 - assumeNotNull(authenticity), 4.
     FROM (DATABASE).v_perception WHERE isNotNull(authenticity)
     UNION ALL
     SELECT kol_id, 'A', published_at, toFloat64(is_own), toFloat64(NOT is_own), 1.
@@ -78,7 +78,8 @@ SAID: Final = """
         WHERE kol_id != '' AND text != '' AND published_at <= {now:DateTime64(3)}
     )
     UNION ALL
-    SELECT kol_id, 'I', published_at, toFloat64(disclosed), toFloat64(NOT disclosed), 1.
+    SELECT kol_id, 'I', published_at, toFloat64(assumeNotNull(disclosed)),
+        toFloat64(NOT assumeNotNull(disclosed)), 1.
     FROM (DATABASE).v_content
     WHERE kol_id != '' AND sponsored AND isNotNull(disclosed)
 """
