@@ -65,7 +65,8 @@ SAID: Final = """
             SELECT kol_id, ref FROM (DATABASE).v_notice WHERE kind = 'appeal_upheld'
         )
     UNION ALL
-    SELECT kol_id, 'A', answered_at, assumeNotNull(authenticity) - 1, 5 - assumeNotNull(authenticity), 4.
+    SELECT kol_id, 'A', answered_at, assumeNotNull(authenticity) - 1,
+        5 - assumeNotNull(authenticity), 4.
     FROM (DATABASE).v_perception WHERE isNotNull(authenticity)
     UNION ALL
     SELECT kol_id, 'A', published_at, toFloat64(is_own), toFloat64(NOT is_own), 1.

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.cells import DIMENSIONS
 from schemas.entries import Entries, strings
 from schemas.keyed_names import KeyedNames
-from schemas.numbered import AUDIT
+from schemas.numbered import AUDIT, RATER, TRUST
+from streams.core.kol.population import Evidence, populations
 from streams.core.kol.priors import FAST_HALF_LIFE, TRUST_HALF_LIFE
 from streams.trainer.daily import daily_states
+from streams.trainer.generations import Version
+from streams.trainer.rollups import RollUps
 from tests.embedded.gateway.running import Server, gateway
 from tests.integration.engine import empty, fresh
 from tests.told import Dimensions
@@ -143,16 +147,124 @@ def test_what_is_known_today_is_less_tomorrow(client: Client) -> None:
     assert tomorrow["minute"] - today["minute"] == 1_440
 
 
+NAMES_OF_SUMS: Final = [f"{word}_{d}" for word in ("for", "against", "square") for d in DIMENSIONS]
+
+
 def cells(client: Client, *said: tuple[str, int, dict[str, int]]) -> None:
-    """Cells of days before now: KOL, days, fields."""
-    names = [f"{word}_{d}" for word in ("for", "against", "square") for d in DIMENSIONS]
+    """Cells of minutes at noon, some days ago, added up: KOL, days, fields."""
     rows = [
-        [kol, NOW // 1000 - days * 86_400, 1, *(fields.get(name, 0) for name in names)]
+        [kol, NOW // 1000 - days * 86_400 - 43_200, 0, 1, *map(fields.get, NAMES_OF_SUMS)]
         for kol, days, fields in said
     ]
-    client.insert("cell_1d", rows, ["kol_id", "day", "version", *names])
+    rows = [[0 if value is None else value for value in row] for row in rows]
+    names = ["kol_id", "minute", "source_partition", "version", *NAMES_OF_SUMS]
+    client.insert("minute_cell", rows, names)
+    RollUps(client, DATABASE, "UTC").turn(Version(1, 1), now_ms=NOW, at_once=True)
 
 
-def test_a_population_is_of_the_last_days_of_cells_and_audits() -> None:
-    """In the next test; the days of a dimension are four half-lives, of outcomes two."""
-    assert DAYS == {"E": 56, "A": 56, "I": 56, "B": 56, "O": 120}
+def test_a_population_is_of_the_last_days_of_cells_and_audits(client: Client) -> None:
+    """Four half-lives are 56 days; reserved names and what is older do not count."""
+    rng = np.random.default_rng(5)
+    kols = [f"k{n:02}" for n in range(40)]
+    good, bad = rng.integers(1, 9, (2, 40, 2)) * 100_000
+    fields = [
+        {
+            "for_E": int(good[n, 0]),
+            "against_E": int(bad[n, 0]),
+            "square_E": 10**10 * (n + 1),
+            "for_B": int(good[n, 1]),
+            "against_B": int(bad[n, 1]),
+            "square_B": 10**10,
+        }
+        for n in range(40)
+    ]
+    cells(
+        client,
+        *((kol, 3, said) for kol, said in zip(kols, fields, strict=True)),
+        *((kol, 80, {"for_E": 10**9, "square_E": 10**15}) for kol in kols),
+        ("~brand:b", 3, {"for_E": 10**9, "square_E": 10**15}),
+    )
+    told(
+        client,
+        *(
+            (
+                "perception",
+                {"kol_id": kol, "respondent": "p", "wave": "w", "ts": NOW - DAY}
+                | {"authenticity": 1.0 + n % 5},
+            )
+            for n, kol in enumerate(kols)
+        ),
+        *(("kol-profile", {"kol_id": kol, "tier": "koc", "vertical": "care"}) for kol in kols[:35]),
+    )
+    all_good, all_bad, square = np.zeros((3, 40, 5))
+    all_good[:, [0, 3]], all_bad[:, [0, 3]] = good, bad
+    square[:, 0], square[:, 3] = 1e10 * np.arange(1, 41), 1e10
+    stars = 1.0 + np.arange(40) % 5
+    all_good[:, 1], all_bad[:, 1], square[:, 1] = 1e6 * (stars - 1), 1e6 * (5 - stars), 4e12
+    group = ["koc/care"] * 35 + [""] * 5
+    expected = populations(Evidence(all_good, all_bad, square.sum(axis=0), group))
+    found = states(client)[TRUST]
+
+    assert strings(found.ids) == ["all", "koc/care"]
+    for name, prior in expected.items():
+        for part, field in (("odds", "odds"), ("weight", "weight"), ("source", "has_source")):
+            said = of(found, name)
+            for place, d in enumerate(DIMENSIONS):
+                wanted = getattr(prior, field)[place]
+                assert said.get(f"{part}_{d}", 0.0) == pytest.approx(wanted)
+
+
+def event(user: str, kol: str, kind: str, days: int) -> list[Any]:
+    moment = NOW - days * DAY
+    return [moment, moment, "content-interactions", kind, user, kol, days * 97 + len(kol)]
+
+
+def scored(kol: str, days: int, trust: float, n: float) -> list[Any]:
+    """What was believed of expertise at a midnight."""
+    return [kol, NOW // 1000 - days * 86_400, "2", 1, trust, n]
+
+
+def test_raters_are_judged_by_what_was_believed_a_week_later(client: Client) -> None:
+    """Of a word 20 days old by the midnight 12 days ago; of one KOL and sign once."""
+    columns = ["moment", "received_at", "topic", "kind", "user_hash", "kol_id", "identity"]
+    client.insert(
+        "event",
+        [
+            event("a" * 32, "good", "mark_correct", 20),
+            event("a" * 32, "good", "mark_correct", 19),  # said again
+            event("a" * 32, "bad", "expert_correction", 20),
+            event("b" * 32, "good", "expert_correction", 20),
+            event("c" * 32, "good", "mark_correct", 5),  # too early to say
+            event("d" * 32, "unknown", "mark_correct", 20),  # who is not judged often enough
+            event("e" * 32, "good", "like", 20),  # no evidence
+        ],
+        columns,
+    )
+    scores = ["kol_id", "minute", "model_version", "version", "trust_E", "n_E"]
+    client.insert(
+        "kol_score",
+        [
+            scored("good", 12, 0.9, 50.0),
+            scored("bad", 12, 0.5, 50.0),
+            scored("unknown", 12, 0.9, 4.0),
+            scored("good", 20, 0.1, 50.0),  # that day: does not count
+        ],
+        scores,
+    )
+    order = ["ordered_at", "order_id", "user_hash", "paid_cents", "refunded_cents", "kols"]
+    client.insert(
+        "order_credit",
+        [
+            [NOW - 30 * DAY, "o1", "c" * 32, 100, 0, ["good"]],
+            [NOW - 30 * DAY, "o2", "a" * 32, 100, 100, ["good"]],  # given back
+            [NOW - 400 * DAY, "o3", "b" * 32, 100, 0, ["good"]],  # long ago
+        ],
+        order,
+    )
+    found = states(client)[RATER]
+
+    assert {one: of(found, one) for one in strings(found.ids)} == {
+        "a" * 32: {"agreement": 3 / 4},
+        "b" * 32: {"agreement": 1 / 3},
+        "c" * 32: {"agreement": 1 / 2, "bought": 1.0},
+    }

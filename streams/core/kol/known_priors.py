@@ -7,9 +7,10 @@ Before the first number of a kind population 0 holds (`priors`), and nothing was
 What numbers say of a KOL is looked up once for each KOL and number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Final, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ LINES: Final = ("", "fast_")  # the score of record, the fast line
 WORDS: Final = ("for", "against", "square")
 AUDITED_SUMS: Final = len(LINES) * len(WORDS) * len(DIMENSIONS)  # in order of `sums`
 KEPT: Final = 4  # numbers of a kind whose KOLs are kept: the one that holds, those of late minutes
+
+T = TypeVar("T")
 
 
 class Numbers(Protocol):
@@ -56,103 +59,136 @@ class KnownPriors:
 
     def __init__(self, numbers: Numbers | None = None) -> None:
         self._numbers = NoNumbers() if numbers is None else numbers
-        self._priors: dict[tuple[int, ...], _ByKol] = {}  # by population and profiles
-        self._audits: dict[tuple[int, ...], _ByKol] = {}  # by audit
+        self._log = self._numbers.log  # of which the following is
+        self._groups = [""]
+        self._group_of: dict[int, _ByKol] = {}  # by number of the profiles: places in `_groups`
+        self._parts_of: dict[int, _Parts] = {}  # by number of the population
+        self._audits: dict[int, _ByKol] = {}  # by number of the audit
 
     def forget(self) -> None:
-        """KOLs have other codes from now on."""
-        self._priors.clear()
+        """KOLs have other codes from now on, or numbers say something else."""
+        self._log = self._numbers.log
+        self._group_of.clear()
+        self._parts_of.clear()
         self._audits.clear()
 
     def of_rows(self, names: Sequence[str], kol: Codes, minute: Minutes) -> Known:
         """What holds for rows, by KOL (codes into `names`) and minute."""
-        log, at = self._numbers.log, minute * MINUTE_MS
+        if self._log is not self._numbers.log:  # the topic was made anew
+            self.forget()
+        log, at = self._log, minute * MINUTE_MS
         if not (log.has_numbers(POPULATIONS) or log.has_numbers(AUDIT)):
             return Known(TRUST, np.full(len(kol), SNAPSHOT, np.uint32), None)
         number, profile = log.numbers_at(POPULATIONS, at), log.numbers_at(KOL, at)
         parts = np.broadcast_to(_DEFAULT, (len(kol), *_DEFAULT.shape)).copy()
-        for pair in sorted(set(zip(number.tolist(), profile.tolist(), strict=True))):
-            if pair[0]:
-                which = np.flatnonzero((number == pair[0]) & (profile == pair[1]))
-                parts[which] = self._prior_of(log, pair, names)[kol[which]]
+        for one, of in sorted(set(zip(number.tolist(), profile.tolist(), strict=True))):
+            if one:
+                which = np.flatnonzero((number == one) & (profile == of))
+                group = self._group(of, names, kol[which])
+                known = _kept(self._parts_of, one, _Parts)
+                parts[which] = known.of(self._groups, log.values_of(one))[group]
         held = np.where(number > 0, number, SNAPSHOT).astype(np.uint32)
         prior = TrustPrior(*np.moveaxis(parts, 1, 0))
-        return Known(prior, held, self._audited(log, names, kol, minute))
+        return Known(prior, held, self._audited(names, kol, minute))
 
-    def _prior_of(self, log: NumberLog, pair: tuple[int, int], names: Sequence[str]) -> Floats:
-        """The prior of every KOL by a population and profiles, shape (kols, parts, 5)."""
-        number, profile = pair
-        known = _kept(self._priors, pair)
-        new = known.new(names)
-        if new:
-            profiles = log.values_of(profile) if profile else None
-            known.add(_parts(log.values_of(number), _groups(profiles, new)))
-        return known.values
+    def _group(self, profile: int, names: Sequence[str], kol: Codes) -> NDArray[np.integer]:
+        """The place in `_groups` of each row; that of no group where there are no profiles."""
+        if not profile:
+            return np.zeros(len(kol), np.int64)
+        values = self._log.values_of(profile)
 
-    def _audited(
-        self, log: NumberLog, names: Sequence[str], kol: Codes, minute: Minutes
-    ) -> Floats | None:
-        number = log.numbers_at(AUDIT, minute * MINUTE_MS)
+        def found(some: Sequence[str]) -> NDArray[np.int64]:
+            groups = _groups(values, some)
+            self._groups += sorted(set(groups) - set(self._groups))
+            place = {group: place for place, group in enumerate(self._groups)}
+            return np.array([place[group] for group in groups])
+
+        return _kept(self._group_of, profile, _ByKol).of(names, kol, found)
+
+    def _audited(self, names: Sequence[str], kol: Codes, minute: Minutes) -> Floats | None:
+        number = self._log.numbers_at(AUDIT, minute * MINUTE_MS)
         if not number.any():
             return None
         found = np.zeros((len(kol), AUDITED_SUMS))
         for one in sorted(set(number.tolist()) - {0}):
-            values, known = log.values_of(one), _kept(self._audits, (one,))
-            new = known.new(names)
-            if new:
-                known.add(_sums(values, new))
             which = np.flatnonzero(number == one)
-            sums = known.values[kol[which]]
+            known = _kept(self._audits, one, _ByKol)
+            sums = known.of(names, kol[which], partial(_sums, self._log.values_of(one)))
             passed = minute[which] + 1 - sums[:, 0]
             found[which] = sums[:, 1:] * np.exp2(-passed[:, None] * _PER_MINUTE)
         return found
 
 
 class _ByKol:
-    """What a number says of KOLs, by their codes."""
+    """What a number says of KOLs, by their codes; each is looked up once."""
 
     def __init__(self) -> None:
-        self.values = np.empty((0,))
+        self._values: NDArray[Any] | None = None
+        self._is_known = np.zeros(0, np.bool_)
 
-    def new(self, names: Sequence[str]) -> Sequence[str]:
-        """The KOLs of which nothing is known yet."""
-        return names[len(self.values) :]
+    def of(
+        self, names: Sequence[str], kol: Codes, find: Callable[[Sequence[str]], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """What is known of the KOL of each row; `find` looks KOLs up by name."""
+        self._is_known = _longer(self._is_known, len(names))
+        used = np.unique(kol)
+        new = used[~self._is_known[used]]
+        if new.size or self._values is None:
+            found = find([names[code] for code in new.tolist()])
+            if self._values is None:
+                self._values = np.zeros((0, *found.shape[1:]), found.dtype)
+            self._values = _longer(self._values, len(names))
+            self._values[new], self._is_known[new] = found, True
+        known: NDArray[Any] = self._values[kol]
+        return known
 
-    def add(self, values: Floats) -> None:
-        """Take in what is known of the new ones."""
-        self.values = np.concatenate([self.values, values]) if self.values.size else values
+
+def _longer(values: NDArray[Any], size: int) -> NDArray[Any]:
+    """The same with zeros behind them, up to a size."""
+    more = max(0, size - len(values))
+    return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
 
 
-def _kept(known: dict[tuple[int, ...], _ByKol], numbers: tuple[int, ...]) -> _ByKol:
-    """What is known by numbers; those that were asked for longest ago go."""
-    found = known.pop(numbers, None) or _ByKol()
-    known[numbers] = found
+class _Parts:
+    """What a population says of groups, shape (groups, parts, 5)."""
+
+    def __init__(self) -> None:
+        self._values = np.empty((0, *_DEFAULT.shape))
+
+    def of(self, groups: Sequence[str], values: Values) -> Floats:
+        """That of each of these groups, to which others may have come since."""
+        new = groups[len(self._values) :]
+        if new:
+            self._values = np.concatenate([self._values, _parts(values, new)])
+        return self._values
+
+
+def _kept(known: dict[int, T], number: int, new: Callable[[], T]) -> T:
+    """What is known by a number; the one that was asked for longest ago goes."""
+    found = known.pop(number, None) or new()
+    known[number] = found
     if len(known) > KEPT:
         del known[next(iter(known))]
     return found
 
 
-def _groups(profiles: Values | None, names: Sequence[str]) -> list[str]:
+def _groups(profiles: Values, names: Sequence[str]) -> list[str]:
     """The group of each KOL; empty where none is known."""
-    if profiles is None:
-        return [""] * len(names)
     rows = profiles.rows(names)
     both = zip(profiles.texts("tier", rows), profiles.texts("vertical", rows), strict=True)
     return [group_of(tier, vertical) for tier, vertical in both]
 
 
 def _parts(values: Values, groups: Sequence[str]) -> Floats:
-    """What holds for each, shape (n, parts, 5): that of its group, else that of all."""
-    kinds, place = np.unique(np.array(groups, np.str_), return_inverse=True)
-    own = values.rows(kinds.tolist())
-    every = np.full(len(kinds), values.rows([ALL])[0])
-    found = np.empty((len(kinds), *_DEFAULT.shape))
+    """What holds for each group, shape (n, parts, 5): its own, else that of all."""
+    own, every = values.rows(groups), np.full(len(groups), values.rows([ALL])[0])
+    found = np.empty((len(groups), *_DEFAULT.shape))
     for i, part in enumerate(TRUST_PARTS):
         for j, d in enumerate(DIMENSIONS):
             mine, all_ = (values.numbers(f"{part}_{d}", rows) for rows in (own, every))
             said = np.where(np.isnan(mine), all_, mine)
             found[:, i, j] = np.where(np.isnan(said), _DEFAULT[i, j], said)
-    return found[place]
+    return found
 
 
 def _sums(values: Values, names: Sequence[str]) -> Floats:

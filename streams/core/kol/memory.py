@@ -49,7 +49,7 @@ SERIES: Final = tuple((CELLS, name, "counter") for name in COUNTERS)  # as `door
 NO_WATERMARK: Final = -2  # a source partition of which no block has come yet
 EMPTY: Final = -1  # a source partition with nothing there: it does not count
 
-PORTION: Final = 1 << 16  # rows worked on at once: hours may become final in one moment
+PORTION: Final = 1 << 13  # rows worked on at once: hours may become final in one moment
 ROOM: Final = 1 << 18  # rows of silent KOLs that one call gives: some 100 MB
 
 
@@ -250,9 +250,9 @@ class KolMemory:
         written_to = max(self._written_to, min(self._passed(GRACE_MS), self._known_to))
         changed = self._kol_sums.changed
         has_changed = changed < NO_MINUTE
-        if self._closed_to < self._final_to or (
-            written_to == self._written_to and not has_changed.any()
-        ):
+        if self._closed_to < self._final_to or self._known_to < self._written_to:
+            return []  # what they begin with, or their numbers, are not known yet
+        if written_to == self._written_to and not has_changed.any():
             return []
         whose = self._stirred(written_to, has_changed)
         line = Timeline.of(self.cells, self._kol_sums.seen, self._closed_to, written_to, whose)

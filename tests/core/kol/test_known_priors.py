@@ -184,9 +184,7 @@ def test_neither_flushes_nor_restores_nor_reading_late_show_in_a_bit(
 
     def judged(memory: KolMemory) -> dict[tuple[str, int], Any]:
         found = rows_of(memory.collect_updates())
-        return {
-            (row["kol_id"], row["minute"]): {**row, "version": 0} for row in found if row["final"]
-        }
+        return {(row["kol_id"], row["minute"]): {**row, "version": 0} for row in found}
 
     at_once = KolMemory(0, 1)
     at_once.ask(numbered())
@@ -224,3 +222,35 @@ def test_nothing_is_said_of_a_minute_whose_numbers_are_not_read() -> None:
     memory.fold(replace(block(), watermarks={0: final(NOON + 1)}, lives={0: 1}))
     memory.collect_updates()
     assert memory.asks_from == (NOON + 2) * MINUTE_MS
+
+
+def test_a_late_cell_waits_for_the_numbers_of_its_minute() -> None:
+    """After a restore nothing is read yet: a row that was written is not written by other ones."""
+    memory = KolMemory(0, 1)
+    log = numbered()
+    memory.ask(log)
+    memory.fold(block(*CELLS, marks={0: first_due(NOON + 6)}))
+    written = {(row["kol_id"], row["minute"]): row for row in rows_of(memory.collect_updates())}
+
+    again = KolMemory.restored(memory.arrays(), 0)
+    again.ask(NoNumbers())
+    again.know_to(-1)
+    again.fold(block(replace(CELLS[4], version=2, fields=evidence(for_E=2.0))))
+    assert rows_of(again.collect_updates()) == []
+    again.ask(log)
+    again.know_to(NOON + 60)
+    late = rows_of(again.collect_updates())
+
+    assert {row["minute"] // 60 - NOON for row in late} == {4, 5, 6}
+    assert all(row["snapshot"] == written[row["kol_id"], row["minute"]]["snapshot"] for row in late)
+
+
+def test_numbers_of_a_topic_that_was_made_anew_are_others() -> None:
+    first, second = Log(), Log()
+    first.population(NOON, all=PLAIN)
+    second.population(NOON, all=PLAIN | {"odds": 9.0})
+    priors, one = KnownPriors(first), np.zeros(1, np.int32)
+    assert priors.of_rows(["a"], one, np.array([NOON])).prior.odds[0, 0] == 1.0
+    first.log = second.log
+
+    assert priors.of_rows(["a"], one, np.array([NOON])).prior.odds[0, 0] == 9.0
