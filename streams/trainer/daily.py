@@ -221,12 +221,12 @@ def _audit_sums() -> str:
         half_life = FAST_HALF_LIFE if line else TRUST_HALF_LIFE[d]
         halvings, unit = (2, ONE**2) if word == "square" else (1, ONE)
         faded = f"{unit} * {_WORDS[word]} * exp2(-{halvings} * age / {half_life})"
-        sums.append(f"sumIf({faded}, d = '{d}') AS {name}")
+        sums.append(f"ifNull(sumIf({faded}, d = '{d}'), 0) AS {name}")
     for d in AUDITED:
         for word in _WORDS.values():
             unit = ONE**2 if word == "square" else ONE
             lately = f"d = '{d}' AND age <= {DAYS[d] * DAY}"
-            sums.append(f"sumIf({unit} * {word}, {lately}) AS lately_{word}_{d}")
+            sums.append(f"ifNull(sumIf({unit} * {word}, {lately}), 0) AS lately_{word}_{d}")
     return ", ".join(sums)
 
 

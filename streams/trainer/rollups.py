@@ -78,6 +78,7 @@ class RollUps:
         zone: str,
         *,
         replicated: bool = False,
+        sources: Sequence[str] = SOURCES,
         before: Callable[[], None] = lambda: None,
     ) -> None:
         """Take where they are.
@@ -87,9 +88,11 @@ class RollUps:
             database: its name.
             zone: of business days, such as Asia/Shanghai.
             replicated: whether the tables are; then the client should reach one replica only.
+            sources: whose roll-ups they are.
             before: called before each statement; what it raises ends a turn.
 
         """
+        self._sources = sources
         self._store = Store(client, database, replicated=replicated, before=before)
         self._zone = zone
 
@@ -124,7 +127,7 @@ class RollUps:
         _check_is_newest(version, self._store.newest())  # after the floors
         dirt = Dirt(self._store, floors, self._zone, now_ms // 1000)
         report, failures = Report(), Failures()
-        for source in SOURCES:
+        for source in self._sources:
             recent, days = (cursors.get((source, scope), NOTHING) for scope in (RECENT, DAYS))
             if self._zone not in {recent.zone, days.zone}:
                 self._check_zone()

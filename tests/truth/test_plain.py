@@ -26,14 +26,14 @@ def audits(*told: tuple[str, Record], trainer: PlainTrainer | None = None) -> En
     return trainer.night(MIDNIGHT, [(PROFILES, PROFILE), *told])[AUDIT]
 
 
-def test_a_survey_is_two_judgements_and_fades_by_half_in_14_days() -> None:
+def test_a_survey_is_four_answers_and_fades_by_half_in_14_days() -> None:
     found = audits((PERCEPTIONS, {"kol_id": "k1", "ts": NOON, "authenticity": 4}))
     left = 2 ** (-14.5 / 14)
 
-    assert of(found, "for_A") == pytest.approx(1.5e6 * left)
-    assert of(found, "against_A") == pytest.approx(0.5e6 * left)
+    assert of(found, "for_A") == pytest.approx(3e6 * left)
+    assert of(found, "against_A") == pytest.approx(1e6 * left)
     assert of(found, "square_A") == pytest.approx(4e12 * left**2)
-    assert of(found, "fast_for_A") == pytest.approx(1.5e6 * 2 ** (-14.5 / 3))
+    assert of(found, "fast_for_A") == pytest.approx(3e6 * 2 ** (-14.5 / 3))
     assert of(found, "minute") == MIDNIGHT // 60_000
 
 
@@ -44,16 +44,14 @@ def test_the_second_content_of_a_text_is_a_copy() -> None:
     assert of(found, "for_A", "k2") == 0 < of(found, "against_A", "k2")
 
 
-def test_who_does_not_disclose_what_is_paid_for_loses_integrity_and_who_violates_ten_times_so() -> (
-    None
-):
+def test_who_does_not_disclose_what_is_paid_for_loses_integrity_and_who_violates_twice_so() -> None:
     hidden = {**CONTENT, "kol_id": "k2", "text": "b", "disclosed": False}
     notice = {"kol_id": "k3", "ts": NOON, "kind": "violation", "ref": "r"}
     found = audits((CONTENTS, CONTENT), (CONTENTS, hidden), (NOTICES, notice))
 
     assert of(found, "for_I") == of(found, "against_I", "k2")
-    assert of(found, "against_I", "k3") == pytest.approx(10 * of(found, "against_I", "k2"))
-    assert of(found, "square_I", "k3") == pytest.approx(100 * of(found, "square_I", "k2"))
+    assert of(found, "against_I", "k3") == pytest.approx(2 * of(found, "against_I", "k2"))
+    assert of(found, "square_I", "k3") == pytest.approx(4 * of(found, "square_I", "k2"))
 
 
 def test_what_is_not_paid_for_says_nothing_of_integrity() -> None:

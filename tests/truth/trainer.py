@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol, Self
 
+import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from schemas.entries import Entries
@@ -23,7 +24,9 @@ from tests.integration.engine import fresh
 from tests.told import Dimensions
 from tests.worlds.world import Record
 
+DAY_S: Final = 86_400
 ZONE: Final = "Asia/Shanghai"
+ADDED_UP: Final = ("minute_cell",)  # what nightly states are read from by day
 TABLES: Final = ("minute_cell", "kol_score", "order_credit", "event")
 
 States = Mapping[str, Entries]  # by kind
@@ -80,14 +83,15 @@ class EngineTrainer:
     def take(self, rows: Iterable[Rows]) -> None:
         """Keep the rows that a trainer reads until night: inserts cost more than rows."""
         for part in rows:
-            if part.table in self._waiting and len(part):
-                self._waiting[part.table].append(part)
+            of = midnights(part) if part.table == "kol_score" else part
+            if of.table in self._waiting and len(of):
+                self._waiting[of.table].append(of)
 
     def night(self, now_ms: int, told: Sequence[tuple[str, Record]]) -> States:
         """The states as of midnight, from the product's own statements."""
         self._insert_waiting()
         self._dimensions.tell(told, now_ms)
-        rollups = RollUps(self._client, self._database, ZONE)
+        rollups = RollUps(self._client, self._database, ZONE, sources=ADDED_UP)
         rollups.turn(Version(1, next(self._number)), now_ms=now_ms, at_once=True)
         population = Population(self._database)
         changed = population.changed(self._client, lambda: None, dict.fromkeys(SOURCES, 0))
@@ -111,6 +115,11 @@ class EngineTrainer:
             if parts:
                 self._insert(joined(parts), f"truth-{next(self._number)}")
                 parts.clear()
+
+
+def midnights(scores: Rows) -> Rows:
+    """The rows of midnights: others are not looked at by night."""
+    return scores.pick(np.flatnonzero(np.asarray(scores.columns["minute"]) % DAY_S == 0))
 
 
 def _filled(client: Client, database: str) -> list[str]:
