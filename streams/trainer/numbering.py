@@ -17,6 +17,7 @@ from schemas.events import INPUTS
 from schemas.number_log import FOREVER, NumberLog
 from schemas.numbered import KINDS
 from schemas.topics import SNAPSHOTS
+from streams.clients.clickhouse import ReadingError
 from streams.clients.kafka_admin import BrokerError, kafka_admin
 from streams.clients.kafka_failures import of_brokers
 from streams.clients.kafka_reader import oldest_at
@@ -123,9 +124,13 @@ class Numbering:
         kinds = self._day.due(sealed, now_ms, anyway=anyway)
         if not kinds:
             return {}
-        states = daily_states(client, self._database, now_ms, before, kinds)
         self._day.asked(now_ms)
-        return states
+        try:
+            return daily_states(client, self._database, now_ms, before, kinds)
+        except ReadingError as error:  # contents and accounts are not to wait for it
+            self._refused |= dict.fromkeys(kinds, str(error))
+            log.warning("no numbers of %s are published: %s", ", ".join(kinds), error)
+            return {}
 
     def _follow_topic(self) -> None:
         """Begin anew where the topic was made anew: nothing that was published is there."""

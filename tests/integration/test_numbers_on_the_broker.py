@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import pytest
@@ -22,10 +21,8 @@ from schemas.events import INPUTS
 from schemas.number_log import FOREVER, NumberLog, Values
 from schemas.numbered import CONTENT, KOL
 from schemas.reference_types import CONTENTS
-from schemas.rows import TABLES
 from schemas.topics import SNAPSHOTS, TRAINER
 from sinks.connection import connect as connect_to
-from sinks.statements import create_table
 from streams.clients.clickhouse import connect
 from streams.clients.kafka_admin import BrokerError, adopt_topics, client_options, kafka_admin
 from streams.clients.kafka_reader import record_reader
@@ -38,7 +35,7 @@ from streams.trainer.publishing import NotPublishedError, Numbers, Outcome
 from streams.trainer.report import Report
 from streams.trainer.turns import StoppedError
 from tests.embedded.gateway.running import Server, gateway
-from tests.integration.engine import connection_settings
+from tests.integration.engine import connection_settings, fresh
 from tests.integration.topics import create_topics
 
 pytestmark = pytest.mark.integration
@@ -259,11 +256,7 @@ async def test_topics_of_a_version_that_did_not_use_them_get_their_settings(brok
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with gateway(tmp_path_factory.mktemp("engine")) as server:
-        with closing(connect_to(connection_settings(server, ""), database="")) as client:
-            client.command("CREATE DATABASE numbered")
-        with closing(connect_to(connection_settings(server, "numbered"))) as client:
-            for table in (CURSOR, *(source.dimension.table for source in SOURCES.values())):
-                client.command(Template(create_table(TABLES[table])).substitute(DDL))
+        fresh(server, "numbered").close()
         yield server
 
 
