@@ -28,6 +28,9 @@ Rows = NDArray[np.int64]
 Column = NDArray[Any] | Lists
 
 
+HEX_DIGITS: Final = 32  # of a keyed name
+
+
 class Form(StrEnum):
     """What a column of entries holds."""
 
@@ -54,6 +57,11 @@ class Entries:
     def index(self) -> "Index":
         """Where each id stands, found out once."""
         return Index(digests(self.ids))
+
+    @cached_property
+    def index_of_names(self) -> "Index":
+        """Where each id stands that is a keyed name of 32 digits, found out once."""
+        return Index(names_of(self.ids))
 
     def take(self, rows: Rows) -> "Entries":
         """Some of them."""
@@ -111,6 +119,19 @@ def digests(ids: Lists) -> Keys:
     """The xxh3_128 of each id, shape (n, 2)."""
     flat = np.asarray(ids.flat, np.uint8).tobytes()
     return keys_of(hashed([flat[begin:end] for begin, end in pairwise([0, *ids.ends.tolist()])]))
+
+
+def names_of(ids: Lists) -> Keys:
+    """The names that ids are, 32 hex digits each, low word first; shape (n, 2).
+
+    Raises:
+        ValueError: one is none.
+
+    """
+    if (ids.sizes != HEX_DIGITS).any():
+        raise ValueError("an id that is no keyed name")
+    raw = bytes.fromhex(np.asarray(ids.flat, np.uint8).tobytes().decode("ascii"))
+    return np.frombuffer(raw, ">u8").reshape(-1, 2)[:, ::-1].astype(np.uint64)
 
 
 def texts(values: Sequence[str]) -> Lists:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import NONE, Keys, Mask, Moments
-from schemas.entries import UNKNOWN, Entries, Index, Rows, digests, strings
+from schemas.entries import UNKNOWN, Entries, Index, Rows, digests, names_of, strings
 from schemas.identity import hashed, keys_of
 from schemas.key_filter import KeyFilter
 from schemas.numbered import (
@@ -83,6 +83,7 @@ class Values:
         self._base = base.said.upserts
         self._delta = None if number.base is None else number.said.upserts
         self._removed = None if number.base is None else Index(digests(number.said.removed))
+        self._removed_names: Index | None = None  # where ids are names
         self._filters: dict[str, KeyFilter] = {}  # of columns of names that were asked
 
     def __len__(self) -> int:
@@ -96,6 +97,17 @@ class Values:
             return found
         found[self._removed.find(keys) != NONE] = NONE
         newer = self._delta.index.find(keys)
+        return np.where(newer == NONE, found, newer + len(self._base))
+
+    def rows_of_names(self, names: Keys) -> Rows:
+        """As `rows`, of a kind whose ids are keyed names."""
+        found = self._base.index_of_names.find(names)
+        if self._delta is None:
+            return found
+        if self._removed_names is None:
+            self._removed_names = Index(names_of(self.number.said.removed))
+        found[self._removed_names.find(names) != NONE] = NONE
+        newer = self._delta.index_of_names.find(names)
         return np.where(newer == NONE, found, newer + len(self._base))
 
     def all_rows(self) -> Rows:

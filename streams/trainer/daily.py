@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 
 from schemas.cells import DIMENSIONS
 from schemas.entries import Column, Entries, texts
+from schemas.events import Kind
 from schemas.numbered import AUDIT, AUDIT_SUMS, AUDITED, RATER, TRUST, TRUST_PARTS
 from streams.clients.clickhouse import query
 from streams.core.kol.decay import DAY
@@ -60,14 +61,16 @@ FIRST_WAIT_MS, LONGEST_WAIT_MS = 15_000, 3_600_000  # until a kind is asked for 
 LEAST_N: Final = 5.0  # judgements behind what is believed
 
 SAID: Final = """
-    SELECT kol_id, 'E' AS d, {now:DateTime64(3)} AS at, 2. AS good, 0. AS bad, 4. AS square
+    SELECT kol_id, 'E' AS d, {now:DateTime64(3, 'UTC')} AS at, 2. AS good, 0. AS bad, 4. AS square
     FROM (DATABASE).v_kol WHERE notEmpty(credentials)
     UNION ALL
     SELECT kol_id, if(kind = 'retraction', 'E', 'I'), noticed_at, 0., 2., 4.
     FROM (DATABASE).v_notice
     WHERE kind IN ('retraction', 'violation')
         AND (kol_id, ref) NOT IN (
-            SELECT kol_id, ref FROM (DATABASE).v_notice WHERE kind = 'appeal_upheld'
+            SELECT kol_id, ref
+            FROM (DATABASE).v_notice
+            WHERE kind = 'appeal_upheld' AND noticed_at <= {now:DateTime64(3, 'UTC')}
         )
     UNION ALL
     SELECT kol_id, 'A', answered_at, assumeNotNull(authenticity) - 1,
@@ -77,11 +80,11 @@ SAID: Final = """
     SELECT kol_id, 'A', published_at, toFloat64(is_own), toFloat64(NOT is_own), 1.
     FROM (
         SELECT kol_id, published_at,
-            (published_at, content_id) = min((published_at, content_id)) OVER (
-                PARTITION BY sipHash128(replaceRegexpAll(lowerUTF8(text), '\\\\s+', ''))
-            ) AS is_own
+            replaceRegexpAll(lowerUTF8(text), '[\\\\s\\\\p{Z}]+', '') AS words,
+            (published_at, content_id)
+                = min((published_at, content_id)) OVER (PARTITION BY sipHash128(words)) AS is_own
         FROM (DATABASE).v_content
-        WHERE kol_id != '' AND text != '' AND published_at <= {now:DateTime64(3)}
+        WHERE kol_id != '' AND words != '' AND published_at <= {now:DateTime64(3, 'UTC')}
     )
     UNION ALL
     SELECT kol_id, 'I', published_at, toFloat64(assumeNotNull(disclosed)),
@@ -92,9 +95,10 @@ SAID: Final = """
 AUDITS: Final = f"""
     SELECT kol_id, (SUMS)
     FROM (
-        SELECT *, dateDiff('millisecond', at, {{now:DateTime64(3)}}) / 60000 AS age
+        SELECT *, dateDiff('millisecond', at, {{now:DateTime64(3, 'UTC')}}) / 60000 AS age
         FROM ({SAID})
-        WHERE at <= {{now:DateTime64(3)}} AND at > {{now:DateTime64(3)}} - INTERVAL 364 DAY
+        WHERE at <= {{now:DateTime64(3, 'UTC')}}
+            AND at > {{now:DateTime64(3, 'UTC')}} - INTERVAL 364 DAY
     )
     GROUP BY kol_id
     ORDER BY kol_id
@@ -102,7 +106,8 @@ AUDITS: Final = f"""
 CELLS: Final = """
     SELECT kol_id, (SUMS)
     FROM (DATABASE).v_cell_1d
-    WHERE day > toDate({now:DateTime64(3)}) - {most:UInt32} AND NOT startsWith(kol_id, '~')
+    WHERE day > toDate({now:DateTime64(3, 'UTC')}) - {most:UInt32}
+        AND day <= toDate({now:DateTime64(3, 'UTC')}) AND NOT startsWith(kol_id, '~')
     GROUP BY kol_id
     HAVING greatest((WORDS)) > 0
     ORDER BY kol_id
@@ -118,16 +123,16 @@ RATERS: Final = """
             SELECT user_hash, kol_id, min(moment) AS at,
                 transform(kind, {kinds:Array(String)}, {sides:Array(UInt8)}, 0) AS side
             FROM (DATABASE).event
-            WHERE moment > {now:DateTime64(3)} - INTERVAL 60 DAY
-                AND moment <= {now:DateTime64(3)}
+            WHERE moment > {now:DateTime64(3, 'UTC')} - INTERVAL 60 DAY
+                AND moment <= {now:DateTime64(3, 'UTC')}
                 AND kind IN {kinds:Array(String)} AND kol_id != '' AND user_hash != ''
             GROUP BY user_hash, kol_id, side
         ),
         believed AS (
             SELECT kol_id, toDate(minute) AS day, (BELIEVED)
             FROM (DATABASE).kol_score
-            WHERE minute > {now:DateTime64(3)} - INTERVAL 60 DAY
-                AND minute <= {now:DateTime64(3)}
+            WHERE minute > {now:DateTime64(3, 'UTC')} - INTERVAL 60 DAY
+                AND minute <= {now:DateTime64(3, 'UTC')}
                 AND toUnixTimestamp(minute) % 86400 = 0
             GROUP BY kol_id, day
         ),
@@ -144,8 +149,8 @@ RATERS: Final = """
         user_hash IN (
             SELECT user_hash
             FROM (DATABASE).order_credit FINAL
-            WHERE ordered_at > {now:DateTime64(3)} - INTERVAL 365 DAY
-                AND ordered_at <= {now:DateTime64(3)}
+            WHERE ordered_at > {now:DateTime64(3, 'UTC')} - INTERVAL 365 DAY
+                AND ordered_at <= {now:DateTime64(3, 'UTC')}
                 AND notEmpty(kols) AND refunded_cents < paid_cents
                 AND user_hash IN (SELECT user_hash FROM words)
         ) AS bought
@@ -195,8 +200,8 @@ def daily_states(
     if RATER in kinds:
         raters = asked(
             RATERS.replace("(BELIEVED)", _believed()),
-            kinds=[kind.label for kind in EVIDENCE_OF],
-            sides=[2 * DIMENSIONS.index(d) + sign for d, sign in EVIDENCE_OF.values()],
+            kinds=[kind.label for kind in _WORDS_OF_USERS],
+            sides=[2 * DIMENSIONS.index(d) + sign for d, sign in _WORDS_OF_USERS.values()],
             least=LEAST_N,
             average=AVERAGE,
             after=JUDGED_AFTER_D + 1,
@@ -208,6 +213,9 @@ def daily_states(
     return {kind: entries for kind, entries in found.items() if len(entries)}
 
 
+_WORDS_OF_USERS: Final = {  # a reply is of its KOL, under the name of whom it is for
+    kind: side for kind, side in EVIDENCE_OF.items() if kind is not Kind.KOL_REPLY
+}
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {"for": "good", "against": "bad", "square": "square"}
 )
@@ -221,12 +229,12 @@ def _audit_sums() -> str:
         half_life = FAST_HALF_LIFE if line else TRUST_HALF_LIFE[d]
         halvings, unit = (2, ONE**2) if word == "square" else (1, ONE)
         faded = f"{unit} * {_WORDS[word]} * exp2(-{halvings} * age / {half_life})"
-        sums.append(f"ifNull(sumIf({faded}, d = '{d}'), 0) AS {name}")
+        sums.append(f"sumIf({faded}, d = '{d}') AS {name}")
     for d in AUDITED:
         for word in _WORDS.values():
             unit = ONE**2 if word == "square" else ONE
             lately = f"d = '{d}' AND age <= {DAYS[d] * DAY}"
-            sums.append(f"ifNull(sumIf({unit} * {word}, {lately}), 0) AS lately_{word}_{d}")
+            sums.append(f"sumIf({unit} * {word}, {lately}) AS lately_{word}_{d}")
     return ", ".join(sums)
 
 
@@ -243,7 +251,7 @@ def _split(name: str) -> tuple[str, str, str]:
 
 def _cells_sql() -> str:
     sums = [
-        f"sumIf({word}_{d}, day > toDate({{now:DateTime64(3)}}) - {DAYS[d]}) AS {word}_{d}"
+        f"sumIf({word}_{d}, day > toDate({{now:DateTime64(3, 'UTC')}}) - {DAYS[d]}) AS {word}_{d}"
         for word in _WORDS
         for d in DIMENSIONS
     ]

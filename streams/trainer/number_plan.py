@@ -129,13 +129,15 @@ def refused(kind: str, newest: Number, change: Difference, found: Entries) -> st
 def population_jump(was: Values, now: Entries) -> str:
     """Why populations have moved too far; empty where they have not."""
     rows = was.rows(strings(now.ids))
-    for part in ("odds", "weight"):
-        for d in DIMENSIONS:
+    for d in DIMENSIONS:
+        had, has = was.numbers(f"source_{d}", rows) > 0, np.asarray(now.columns[f"source_{d}"]) > 0
+        if (had & ~has).any():
+            return f"{d} has no source any more"
+        for part in ("odds", "weight"):
             name = f"{part}_{d}"
             with np.errstate(divide="ignore", invalid="ignore"):
                 factor = np.asarray(now.columns[name]) / was.numbers(name, rows)
-            sources = was.numbers(f"source_{d}", rows) * np.asarray(now.columns[f"source_{d}"])
-            far = (sources > 0) & ~((factor > 1 / MOST_TIMES) & (factor < MOST_TIMES))
+            far = had & has & ~((factor > 1 / MOST_TIMES) & (factor < MOST_TIMES))
             if far.any():
                 at = int(far.argmax())
                 group = strings(now.ids)[at]

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.events import INPUTS
 from schemas.number_log import FOREVER, NumberLog
-from schemas.numbered import KINDS
+from schemas.numbered import KINDS, RATER
 from schemas.topics import SNAPSHOTS
 from streams.clients.clickhouse import ReadingError
 from streams.clients.kafka_admin import BrokerError, kafka_admin
@@ -122,6 +122,8 @@ class Numbering:
         """What is known of trust, where it is to be said today."""
         sealed = {kind: one.sealed_at for kind, one in newest_of(found).items() if kind in DAILY}
         kinds = self._day.due(sealed, now_ms, anyway=anyway)
+        if not self._settings.clickhouse.events:  # where raters stand
+            kinds = [kind for kind in kinds if kind != RATER]
         if not kinds:
             return {}
         self._day.asked(now_ms)

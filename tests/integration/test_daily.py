@@ -109,8 +109,9 @@ def audited(*said: tuple[str, float, float, float, int]) -> dict[str, float]:
         (
             [
                 content(1, NOW - 5 * DAY, text="宝宝 爱吃"),
-                content(2, NOW - 4 * DAY, text="宝宝爱吃\n"),
+                content(2, NOW - 4 * DAY, text="宝宝\u3000爱吃\n"),
                 content(3, NOW - 3 * DAY, text="另一个"),
+                content(4, NOW - 2 * DAY, text=" \u3000\n"),  # no words: nothing
             ],
             [("A", 1.0, 0.0, 1.0, 5), ("A", 0.0, 1.0, 1.0, 4), ("A", 1.0, 0.0, 1.0, 3)],
         ),
@@ -120,6 +121,7 @@ def audited(*said: tuple[str, float, float, float, int]) -> dict[str, float]:
                 notice("violation", "b", NOW - DAY),
                 notice("retraction", "c", NOW - 7 * DAY),
                 notice("appeal_upheld", "b", NOW),
+                notice("appeal_upheld", "c", NOW + DAY),  # to come
             ],
             [("I", 0.0, 2.0, 4.0, 2), ("E", 0.0, 2.0, 4.0, 7)],
         ),
@@ -237,6 +239,7 @@ def test_raters_are_judged_by_what_was_believed_a_week_later(client: Client) -> 
             event("c" * 32, "good", "mark_correct", 5),  # too early to say
             event("d" * 32, "unknown", "mark_correct", 20),  # who is not judged often enough
             event("e" * 32, "good", "like", 20),  # no evidence
+            event("f" * 32, "good", "kol_reply", 20),  # of the KOL
         ],
         columns,
     )

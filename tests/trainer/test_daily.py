@@ -101,3 +101,16 @@ def test_audits_and_raters_are_others_every_day(kind: str) -> None:
 
     assert isinstance(planned(log, kind, said(50, 0.25), NOON, "kol"), Plan)
     assert isinstance(planned(log, kind, said(20, 0.5), NOON, "kol"), Refusal)
+
+
+def test_a_dimension_that_lost_its_source_is_kept_back() -> None:
+    log = NumberLog()
+    first = planned(log, TRUST, populations(all=POPULATION_0), NOON, "kol")
+    assert isinstance(first, Plan)
+    for key, value in (*first.records, first.seal):
+        log.add(key, value, NOON)
+    gone = populations(all=replace(POPULATION_0, has_source=np.zeros(5)))
+    second = planned(log, TRUST, gone, NOON + DAY_MS, "kol")
+
+    assert isinstance(second, Refusal)
+    assert second.why == "E has no source any more"

@@ -23,7 +23,6 @@ from streams.core.user.evidence import (
     SQUARE_FIELD,
     SUM_FIELD,
     Allowances,
-    credibility,
     evidence,
     side_of,
 )
@@ -59,12 +58,13 @@ class Counted(Protocol):
 
 def count_behaviour(state: Counted, acts: Acts) -> None:
     """Add events to the cells of their KOLs, or of `~others`; `own` ones only as plain counts."""
-    events, user, kol, own = acts
+    events, user, kol, own, credible = acts
     kol = _admitted(state, events, kol)
     is_open = _in_open_minutes(state, events.topic, events.at)
     if not is_open.all():
         events = events.take(np.flatnonzero(is_open))
         user, kol, own = user[is_open], kol[is_open], own[is_open]
+        credible = credible[is_open]
     minute = events.at // MINUTE_MS
     cell = state.cells.rows(kol, minute)
     state.cells.add(cell, AT["events"], 1)
@@ -77,12 +77,12 @@ def count_behaviour(state: Counted, acts: Acts) -> None:
     if own.any():
         others = np.flatnonzero(~own)
         events, user, kol, cell = events.take(others), user[others], kol[others], cell[others]
+        credible = credible[others]
     by_share = came_by_share(events)
     if by_share.any():
         whose, of, hops = user[by_share], kol[by_share], events.share_depth[by_share]
         state.share_reach.add(whose, of, events.at[by_share] // MINUTE_MS, hops, state.cells)
     if events.topic == INTERACTIONS:
-        credible = credibility(events.account_age_d)
         _count_depth(state, events, user, kol, cell, credible)
         _count_evidence(state, events, user, kol, cell, credible)
         _count_unfollowers(state, events, user, kol, cell)

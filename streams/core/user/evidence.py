@@ -15,10 +15,12 @@ Every word weighs the same: how much rarer those against a KOL are is for the po
 An account's age counts squared: ten accounts of three days weigh as much as a tenth of a grown
 one, not as one. With odds of twenty one correction moves a score by points, so it has to be true.
 
-Priors, until they are learned: agreement 1/2, verified purchase 1/2; an account of unknown age
+Agreement is how often a source said what was believed a week later, 1/2 where that is not known;
+purchase is 1 for who has bought, else 1/2 (numbers of kind `rater`). An account of unknown age
 counts as 21 days old, which is half.
 """
 
+import math
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -44,7 +46,6 @@ EVIDENCE_OF: Final = {  # kind -> dimension, sign
     Kind.LEAVE_PRIVATE: ("B", AGAINST),
 }
 AGREEMENT: Final = ONE // 2  # of a source that nobody has judged
-CREDIBILITY: Final = AGREEMENT // 2  # of a grown account, whose purchase is not known
 GROWN_D: Final = 30.0  # days
 UNKNOWN_AGE_D: Final = 21.0  # days
 
@@ -91,10 +92,23 @@ def side_of(events: Behaviour) -> NDArray[np.int64]:
     return _SIDE[events.kind]
 
 
-def credibility(account_age_d: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The credibility c of every source, in millionths."""
+def credibility(
+    account_age_d: NDArray[np.float64],
+    agreement: NDArray[np.float64] | float = math.nan,
+    bought: Mask | bool = False,  # noqa: FBT001, FBT002  # a column
+) -> NDArray[np.int64]:
+    """The credibility c of every source, in millionths.
+
+    Args:
+        account_age_d: days; NaN: not known.
+        agreement: with what is believed, 0 to 1; NaN: not known.
+        bought: whether the source has an order that stands.
+
+    """
     age = np.where(np.isnan(account_age_d), UNKNOWN_AGE_D, account_age_d)
-    return np.rint(CREDIBILITY * np.clip(age / GROWN_D, 0, 1) ** 2).astype(np.int64)
+    agrees = np.where(np.isnan(agreement), AGREEMENT, ONE * np.asarray(agreement))
+    grown = np.clip(age / GROWN_D, 0, 1) ** 2
+    return np.rint(agrees * np.where(bought, 1.0, 0.5) * grown).astype(np.int64)
 
 
 def recovered(sides: NDArray[np.int64], passed_ms: NDArray[np.int64]) -> NDArray[np.int64]:

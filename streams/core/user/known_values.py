@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from schemas.columns import NONE, Codes, Keys, Mask, Moments
 from schemas.entries import UNKNOWN
 from schemas.number_log import NumberLog, Values
-from schemas.numbered import KOL
+from schemas.numbered import KOL, RATER
 from schemas.values import Coded, compact
 from streams.core.arrays.index import RowNumbers
 
@@ -33,6 +33,13 @@ class Disclosure:
     sponsored: NDArray[np.int8]
     disclosed: NDArray[np.int8]
     number: NDArray[np.uint32]  # which number was asked; 0: none
+
+
+class Raters(NamedTuple):
+    """What is known of the users of events, shape `(n,)`."""
+
+    agreement: NDArray[np.float64]  # with what is believed, 0 to 1; NaN: not known
+    bought: Mask
 
 
 class KnownValues:
@@ -76,6 +83,23 @@ class KnownValues:
                 row = _rows(values, kols, kol[near])
                 own[near] = values.has("accounts", row, user[near])
         return own
+
+    def raters(self, user: Keys, received_at: Moments) -> Raters:
+        """How far events are to be believed for who says them, shape `(n,)`.
+
+        Args:
+            user: keyed names of the events' user_ids as sent.
+            received_at: record times.
+
+        """
+        found = Raters(np.full(len(user), np.nan), np.zeros(len(user), np.bool_))
+        asked = self.asked(RATER, received_at)
+        for place, values in enumerate(asked.values):
+            which = np.flatnonzero(asked.code == place)
+            rows = values.rows_of_names(user[which])
+            found.agreement[which] = values.numbers("agreement", rows)
+            found.bought[which] = values.flags("bought", rows) == 1
+        return found
 
 
 def disclosure(content: Coded, asked: Asked) -> Disclosure:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.cells import BRAND, OTHERS
 from schemas.columns import (
@@ -23,7 +24,7 @@ from schemas.columns import (
 )
 from schemas.currencies import DECIMALS
 from schemas.doors import Door
-from schemas.events import PURCHASES, Kind
+from schemas.events import INTERACTIONS, PURCHASES, Kind
 from schemas.values import Values
 from streams.core.arrays.index import RowNumbers
 from streams.core.user.admission import named
@@ -37,6 +38,7 @@ from streams.core.user.dropped_purchases import (
 )
 from streams.core.user.erased_persons import Persons
 from streams.core.user.event_rows import needs_consent
+from streams.core.user.evidence import credibility
 from streams.core.user.order_table import CodedPurchases
 from streams.core.user.orders import DROPPED, Paid
 from streams.core.user.own_events import own_events
@@ -109,13 +111,21 @@ class Pipeline:
         own = self._own(events, kol, user_id[which])
         touched = self._run("touches", self._touches, events, user, kol, own)
         self._run("orders", self._state.orders.touches.mark_touched, *touched)
-        if self._state.uncounted.add(Acts(events, user, kol, own)):
+        credible = self._credibility(events, user_id[which])
+        if self._state.uncounted.add(Acts(events, user, kol, own, credible)):
             self.count()
 
     def count(self) -> None:
         """Count the events that wait for it: before anything looks at what they change."""
         for acts in self._state.uncounted.take():
             self._run("cells", count_behaviour, self._state, acts)
+
+    def _credibility(self, events: Behaviour, user_id: Keys) -> NDArray[np.int64]:
+        """How far each event is believed; nobody asks that of clicks."""
+        if events.topic != INTERACTIONS:
+            return np.zeros(len(events), np.int64)
+        raters = self._state.known.raters(user_id, events.received_at)
+        return credibility(events.account_age_d, *raters)
 
     def _own(self, events: Behaviour, kol: Codes, user_id: Keys) -> Mask:
         """Which events are of their KOL's own account: they are counted, and speak for nobody."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.columns import Behaviour, Codes, Mask
 from schemas.events import INPUTS
@@ -23,6 +24,7 @@ class Acts(NamedTuple):
     user: RowNumbers
     kol: Codes
     own: Mask  # of the KOL's own account
+    credible: NDArray[np.int64]  # credibility of who says it, 1e-6
 
 
 class Uncounted:
