@@ -12,7 +12,7 @@ from schemas.values import Coded, Values
 from streams.core.kol.kol_sums import Judged, KolRows
 from streams.core.kol.trust import Scored, Trust
 
-MODEL_VERSION: Final = "2"  # generation of the formulas
+MODEL_VERSION: Final = "3"  # generation of the formulas
 
 _MINUTE_S: Final = 60
 _GENERATIONS: Final = (MODEL_VERSION,)

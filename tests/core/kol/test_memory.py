@@ -747,7 +747,7 @@ def test_a_row_says_what_it_is_about() -> None:
     (row,) = rows_of(updates)
 
     assert (row["kol_id"], row["minute"]) == ("宝妈", NOON * 60)
-    assert (row["model_version"], row["snapshot"]) == ("2", 0)
+    assert (row["model_version"], row["snapshot"]) == ("3", 0)
     assert row["version"] == version_of(3, 7, 1)
     assert memory.version == version_of(3, 7, 2)
 
