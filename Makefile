@@ -10,7 +10,7 @@ LOCK := -q --universal --generate-hashes --no-emit-index-url --no-annotate --cus
 OFFLINE = { echo "make setup: a download failed: is there a network? Behind a proxy set HTTPS_PROXY, for an index of your own PIP_INDEX_URL and UV_DEFAULT_INDEX (details: above, or $(VENV)/setup.log)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt types unit integration chaos rollups native readable coverage golden truth dashboards check-grafana pictures docs migration bench peers up down lock clean
+.PHONY: help setup demo test check lint fmt types unit integration chaos rollups native readable coverage golden truth truth-stack dashboards check-grafana pictures docs migration bench peers up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -74,6 +74,9 @@ golden: setup ## write tests/golden/*/rows.jsonl anew; review the diff
 
 truth: setup ## what is said of trust beside worlds in which it is known: minutes a seed (ARGS="--seed 4 --seed 5")
 	@$(BIN)/python -m tests.truth $(ARGS)
+
+truth-stack: setup ## the coverage of trust through Kafka, two workers, the trainer and two kills: two minutes (ARGS="--seed 4")
+	@$(BIN)/python -m tests.truth.end_to_end $(ARGS)
 
 dashboards: setup ## write the JSON of deploy/grafana/dashboards anew
 	@$(BIN)/python -m deploy.grafana
