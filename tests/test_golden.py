@@ -580,12 +580,12 @@ def test_a_kol_gains_resonance_by_a_question_asked() -> None:
 def test_a_kol_loses_trust_by_experts_of_different_weight() -> None:
     row = score(after(TRUST, 9), "kol-xia", "12:01")
 
-    # 1/4 of 12:00, against it 1/4 and a half-grown 1/8; who repeats himself adds nothing
+    # 1/4 of 12:00, against it 1/4 and a half-grown 1/16; who repeats himself adds nothing
     before = 0.25 * faded(1)
-    square = before**2 + 0.25**2 + 0.125**2
-    assert row["trust_E"] == round(believed(before, 0.375, square), 9)
-    # an unfollow weighs one half
-    assert row["trust_B"] == round(believed(before, 0.125, before**2 + 0.125**2), 9)
+    square = before**2 + 0.25**2 + 0.0625**2
+    assert row["trust_E"] == round(believed(before, 0.3125, square), 9)
+    # an unfollow is a word like others
+    assert row["trust_B"] == round(believed(before, 0.25, before**2 + 0.25**2), 9)
     assert row["final"] == 0
 
 
@@ -593,8 +593,8 @@ def test_a_kol_is_judged_again_when_a_late_voice_comes() -> None:
     row = score(after(TRUST, 10), "kol-xia", "12:01")
 
     before = 0.25 * faded(1)
-    square = before**2 + 2 * 0.25**2 + 0.125**2
-    assert row["trust_E"] == round(believed(before + 0.25, 0.375, square), 9)
+    square = before**2 + 2 * 0.25**2 + 0.0625**2
+    assert row["trust_E"] == round(believed(before + 0.25, 0.3125, square), 9)
     assert row["final"] == 0
 
 
@@ -610,7 +610,7 @@ def test_a_minute_is_final_two_hours_past_its_end_and_not_before() -> None:
 def test_a_kol_is_remembered_fading() -> None:
     row = score(expected(TRUST), "kol-xia", "14:02")
 
-    good, bad = 0.25 * faded(122), 0.125 * faded(121)
+    good, bad = 0.25 * faded(122), 0.25 * faded(121)
     assert row["trust_B"] == round(believed(good + 0.25, bad, good**2 + bad**2 + 0.25**2), 9)
     assert row["final"] == 0
 

@@ -24,7 +24,7 @@ from schemas.values import Coded, Values, join, join_codes, pick
 from schemas.version import version_of
 from streams.core.arrays.index import RowNumbers
 from streams.core.user.evidence import credibility
-from streams.core.user.known_values import Asked, KnownValues, disclosure
+from streams.core.user.known_values import Asked, KnownValues, Raters, disclosure
 
 TABLE: Final = "event"
 FOLDED: Final = 1  # an event is one statement
@@ -43,6 +43,7 @@ class EventPart(NamedTuple):
     details: Mapping[str, Values]  # a column of which nothing is said may be missing
     allowed: Mask | None  # which of `ALLOWED` may be said, shape (n, 3); None: none
     asked: Asked  # what is known of contents
+    raters: Raters  # and of users
     version: int
 
 
@@ -71,7 +72,7 @@ class EventRows:
             details: of the same events, as `schemas.event_details` gives them.
             which: the events that are stated, ascending.
             allowed: which of `ALLOWED` may be said of each of `which`, shape (n, 3); None: none.
-            known: what is known of contents at record times; None: nothing.
+            known: what is known of contents and users at record times; None: nothing.
 
         """
         if not which.size:
@@ -79,8 +80,10 @@ class EventRows:
         if len(which) < len(events):
             details = {name: pick(column, which) for name, column in details.items()}
             events = events.take(which)
-        asked = (known or KnownValues()).asked(CONTENT, events.received_at)
-        self._waiting.append(EventPart(events, details, allowed, asked, 0))
+        known = known or KnownValues()
+        asked = known.asked(CONTENT, events.received_at)
+        raters = known.raters(events.user, events.received_at)
+        self._waiting.append(EventPart(events, details, allowed, asked, raters, 0))
         self._count += len(which)
 
     def take(self, epoch: int, life: int) -> list[EventPart]:
@@ -100,7 +103,8 @@ def rows_of(parts: Sequence[EventPart]) -> Rows | None:
     """The rows of events, also of several partitions, in that order; None where there are none."""
     if not parts:
         return None
-    columns = {**_of([part.events for part in parts]), **_details(parts)}
+    raters = Raters(*map(np.concatenate, zip(*(part.raters for part in parts), strict=True)))
+    columns = {**_of([part.events for part in parts], raters), **_details(parts)}
     code, values = join_codes([part.asked for part in parts])
     found = disclosure(cast("Coded", columns["content_id"]), Asked(code, values))
     sizes = [len(part.events) for part in parts]
@@ -121,7 +125,7 @@ def hex_of(users: Keys) -> NDArray[np.bytes_]:
     return np.frombuffer(hashes_of(users).hex().encode(), "S32")
 
 
-def _of(parts: Sequence[Behaviour]) -> dict[str, Values]:
+def _of(parts: Sequence[Behaviour], raters: Raters) -> dict[str, Values]:
     """The columns that rules read, too."""
 
     def joined(name: str) -> NDArray[Any]:
@@ -143,7 +147,7 @@ def _of(parts: Sequence[Behaviour]) -> dict[str, Values]:
         "completion_ppm": np.where(np.isnan(completion), -1, completion).astype(np.int32),
         "visible_ms": joined("visible_ms"),
         "account_age_d": age,
-        "credibility_ppm": np.where(speaks, credibility(age), 0),
+        "credibility_ppm": np.where(speaks, credibility(age, *raters), 0),
         "identity": np.concatenate([part.identity[:, 0] for part in parts]),
     }
 

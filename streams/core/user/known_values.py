@@ -88,7 +88,7 @@ class KnownValues:
         """How far events are to be believed for who says them, shape `(n,)`.
 
         Args:
-            user: keyed names of the events' user_ids as sent.
+            user: keyed names of the events' persons.
             received_at: record times.
 
         """

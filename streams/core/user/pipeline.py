@@ -111,7 +111,7 @@ class Pipeline:
         own = self._own(events, kol, user_id[which])
         touched = self._run("touches", self._touches, events, user, kol, own)
         self._run("orders", self._state.orders.touches.mark_touched, *touched)
-        credible = self._credibility(events, user_id[which])
+        credible = self._credibility(events)
         if self._state.uncounted.add(Acts(events, user, kol, own, credible)):
             self.count()
 
@@ -120,11 +120,11 @@ class Pipeline:
         for acts in self._state.uncounted.take():
             self._run("cells", count_behaviour, self._state, acts)
 
-    def _credibility(self, events: Behaviour, user_id: Keys) -> NDArray[np.int64]:
+    def _credibility(self, events: Behaviour) -> NDArray[np.int64]:
         """How far each event is believed; nobody asks that of clicks."""
         if events.topic != INTERACTIONS:
             return np.zeros(len(events), np.int64)
-        raters = self._state.known.raters(user_id, events.received_at)
+        raters = self._state.known.raters(events.user, events.received_at)
         return credibility(events.account_age_d, *raters)
 
     def _own(self, events: Behaviour, kol: Codes, user_id: Keys) -> Mask:

@@ -318,6 +318,7 @@ def test_refunds_keep_their_brand_user_and_currency_when_codes_change() -> None:
 def of_format_2(reader: Reader) -> dict[str, Any]:
     """What a snapshot of it held before currencies, reversals and all moments counted."""
     arrays = copied(reader.memory.arrays())
+    arrays["allowances.left"] = np.zeros(len(arrays["allowances.at"]), np.int64)
     series = arrays["tally.series"].tobytes().decode().split("\n")
     place = {line: at for at, line in enumerate(series)}
     words = [line.split() for line in (LAYOUTS / "user-2.txt").read_text("utf-8").splitlines()]

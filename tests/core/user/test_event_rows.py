@@ -85,7 +85,7 @@ def test_a_click_is_a_row_also_where_it_names_no_kol() -> None:
 
 
 def test_an_interaction_says_how_it_was_viewed_and_how_much_its_account_weighs() -> None:
-    """An account of 12 days weighs 12/30 of a quarter: a tenth."""
+    """An account of 12 days weighs (12/30)^2 of a quarter: a twenty-fifth."""
     reader = Reader()
     viewed = {"dwell_ms": 0, "completion": 0.7071, "account_age_d": 12, "share_depth": 2}
     reader.read(INTERACTIONS, interaction("view", content_id="c", **viewed))
@@ -95,7 +95,7 @@ def test_an_interaction_says_how_it_was_viewed_and_how_much_its_account_weighs()
     assert [row[name] for name in ("kind", "kol_id", "content_id")] == ["view", "k1", "c"]
     assert [row[name] for name in ("dwell_ms", "visible_ms", "share_depth")] == [0, -1, 2]
     assert [row["completion_ppm"], row["account_age_d"]] == [707_100, 12.0]
-    assert row["credibility_ppm"] == 100_000
+    assert row["credibility_ppm"] == 40_000
 
 
 @pytest.mark.parametrize("topic", [CLICKSTREAM, INTERACTIONS])

@@ -106,6 +106,7 @@ def test_an_upgraded_state_goes_on_as_if_all_had_been_read_by_today_s_version() 
 def of_format_3(reader: Reader) -> dict[str, np.ndarray[Any, Any]]:
     """What a snapshot of it held before orders were kept in full."""
     arrays = copied(reader.memory.arrays())
+    arrays["allowances.left"] = np.zeros(len(arrays["allowances.at"]), np.int64)
     words = (ROOM.parent / "layouts" / "user-3.txt").read_text("utf-8").splitlines()
     names = [line.split()[0] for line in words if line[:5] not in {"door ", "cell "}]
     former = {name: arrays[name] for name in names}
