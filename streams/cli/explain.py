@@ -1,5 +1,7 @@
-"""`kol explain`: why an order's credits are what they are."""
+"""`kol explain`: why an order's credits are what they are, and why a KOL is trusted."""
 
+import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,14 +9,16 @@ from rich.table import Column, Table
 
 from streams.cli.money import as_money
 from streams.cli.names import named
-from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.options import FAILED, HOME, MOMENTS, Home, Json, use_home
 from streams.cli.screen import err, out, print_json, print_notice, styled
 
 if TYPE_CHECKING:
     from schemas.letters import Letter
+    from streams.operations.explain_kol import ExplainedKol
 
 explain = typer.Typer(
-    no_args_is_help=True, help="Explain why an order's credits are what they are."
+    no_args_is_help=True,
+    help="Explain why an order's credits are what they are, and why a KOL is trusted as it is.",
 )
 
 
@@ -100,6 +104,104 @@ def print_order(one: dict[str, Any]) -> None:
                 as_money(share["refunded_cents"], currency),
             )
     out.print(credits_)
+
+
+@explain.command("kol")
+def kol(
+    kol_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the KOL.")],
+    *,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", metavar="MOMENT", formats=MOMENTS, help="UTC; default: now."),
+    ] = None,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Show why a KOL is trusted as it is: its score made again, and what moved it.
+
+    The newest score at the moment is judged once more from the stored minute cells, by the
+    numbers that hold. If a value differs by more than 1e-9 it says which, and the exit code is 1.
+    Events and contents are counted; no text and no user is shown.
+    """
+    from streams.clients.clickhouse import reader
+    from streams.operations.explain_kol import explained_kol
+    from streams.operations.numbers import read_numbers
+    from streams.settings import load
+
+    use_home(home)
+    conf = load(("clickhouse", "kafka"))
+    moment = datetime.now(UTC) if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
+    numbers = asyncio.run(read_numbers(conf))
+    client, database = reader(conf.clickhouse), conf.clickhouse.database
+    found = explained_kol(client, kol_id, int(moment.timestamp()), numbers, database)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_kol(found)
+    if not found.agrees:
+        if found.is_whole:
+            why = "cells were written since, or by another version; ask again in a minute"
+        else:
+            why = "the oldest cells are not stored any more"
+        err.print(f"{found.differs} differs by {found.difference:.2g} from the stored score: {why}")
+        raise typer.Exit(FAILED)
+
+
+def print_kol(found: "ExplainedKol") -> None:
+    """Print a KOL with its dimensions, and what moved its trust."""
+    gate = "a trust node" if found.is_node else "no trust node"
+    fast = "" if found.fast is None else f"  last days {100 * found.fast:.1f}"
+    out.print(
+        named(found.kol_id, found.display_name),
+        f" {found.at} UTC  trust {_percent(found.trust, found.low, found.high)}{fast}  {gate}",
+    )
+    by = f"population number {found.number}" if found.number else "no number yet: population 0"
+    out.print(f"{found.n_eff:.1f} independent judgements, beside {by}")
+    columns = ("trust", "judgements", "for", "against", "population", "for : against")
+    dimensions = Table("dimension", *columns, show_edge=False)
+    for one in found.dimensions:
+        if one.score is None or one.low is None or one.high is None:
+            dimensions.add_row(one.name, "no source", *[""] * 5)
+            continue
+        dimensions.add_row(
+            one.name,
+            _percent(one.score, one.low, one.high),
+            f"{one.n or 0:.1f}",
+            f"{one.good:.2f}",
+            f"{one.bad:.2f}",
+            f"{100 * one.prior:.0f}, worth {one.prior_n:.0f}",
+            f"{one.odds:.1f}",
+        )
+    out.print(dimensions)
+    if found.moved:
+        moved = Table("day (UTC)", "trust is higher by", show_edge=False)
+        for day, by_day in found.moved:
+            moved.add_row(day, f"{100 * by_day:+.2f}")
+        out.print(moved)
+    if found.events or found.contents:
+        said = Table("of 90 days", "how often", "most of it about", show_edge=False)
+        for row in found.events:
+            said.add_row(row["kind"], f"{row['events']:,}", ", ".join(row["contents"]))
+        for row in found.contents:
+            said.add_row(f"{row['source']} content", f"{row['n']:,}", ", ".join(row["contents"]))
+        out.print(said)
+    for one in found.dimensions:
+        if one.audits:
+            out.print(
+                f"contents, notices, surveys on {one.name}: {one.audits['n']:,.0f}, of weight"
+                f" {one.audits['good']:g} for and {one.audits['bad']:g} against"
+            )
+    if found.agrees:
+        out.print(f"made again from {found.cells:,} cells: the same, to {found.difference:.0e}")
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    """A share with its interval, of a hundred.
+
+    >>> _percent(0.812, 0.7, 0.9)
+    '81.2 (70.0 to 90.0)'
+    """
+    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _kols() -> Column:

@@ -24,6 +24,7 @@ Duration = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Go ahead without asking.")]
 HOME = Path(".kol")
+MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]
 
 
 def formerly(**names: str) -> dict[str, Any]:

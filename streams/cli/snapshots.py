@@ -8,15 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from streams.cli.options import FAILED, HOME, Home, Json, use_home
+from streams.cli.options import FAILED, HOME, MOMENTS, Home, Json, use_home
 from streams.cli.screen import err, out, print_json, styled
 
 snapshots = typer.Typer(
     no_args_is_help=True,
     help="Numbered values: what all workers take for known of contents and KOLs, and since when.",
 )
-
-FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]
 
 
 @snapshots.command("list")
@@ -77,7 +75,7 @@ def show(
         datetime | None,
         typer.Option(
             "--at",
-            formats=FORMATS,
+            formats=MOMENTS,
             help="For records that were appended then, UTC unless it has a zone; default: now.",
         ),
     ] = None,

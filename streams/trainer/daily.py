@@ -221,6 +221,14 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+def said_sql(database: str) -> str:
+    """What contents, notices, surveys and profiles say: KOL, dimension, moment, good, bad, square.
+
+    It asks for `now`, a DateTime64(3, 'UTC').
+    """
+    return SAID.replace("(DATABASE)", database)
+
+
 def _audit_sums() -> str:
     """Faded sums, and those of the days that populations are of."""
     sums = []

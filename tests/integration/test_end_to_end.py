@@ -107,6 +107,8 @@ def test_a_killed_worker_leaves_the_same_rows(start: Callable[..., Product]) -> 
     product.kill("worker-1")
     product.kol("drain")
     stands = rows_of(product)
+    (judged,) = product.sql("SELECT any(kol_id) AS kol_id FROM kol_score")
+    assert product.json("explain", "kol", judged["kol_id"])["agrees"]
 
     wanted = meant(expected, product)
     for name, rows in wanted.items():

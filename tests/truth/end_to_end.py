@@ -80,6 +80,8 @@ def covered(seed: int, home: Path) -> Covered:
         )
         _until(lambda: len(product.sql(asked)) == world.card.kols)
         rows = {row["kol_id"]: row for row in product.sql(asked)}
+        for kol in world.targets:  # fails where a score is not what its cells and numbers say
+            product.kol("explain", "kol", kol_id(kol))
     steady = np.flatnonzero(_steady(world)).tolist()
     inside = [_covers(rows[kol_id(kol)], world.trust[-1][kol]) for kol in steady]
     numbers = sorted({row["snapshot"] for row in rows.values()})

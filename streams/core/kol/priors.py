@@ -51,9 +51,14 @@ class TrustPrior:
     weight: Floats  # of a judgement: sum of squared weights over sum of weights, 1e-6
     has_source: Floats  # 1 where anything here can judge the dimension, else 0
 
+    @property
+    def parts(self) -> tuple[Floats, ...]:
+        """All of it, in order."""
+        return tuple(getattr(self, part.name) for part in fields(self))
+
     def columns(self, which: NDArray[np.intp]) -> "TrustPrior":
         """What is said of some dimensions."""
-        return TrustPrior(*(getattr(self, part.name)[..., which] for part in fields(self)))
+        return TrustPrior(*(part[..., which] for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)

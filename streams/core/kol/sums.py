@@ -133,7 +133,7 @@ def scores(
 
     `audits` are what is known of trust beside them, sums as they stand then, shape (n, JUDGED).
     """
-    read = _read(sums, minute) if audits is None else _read(sums, minute) + audits
+    read = standing(sums, minute) if audits is None else standing(sums, minute) + audits
     good, bad, square, fast_good, fast_bad, fast_square = np.split(read, 6, axis=1)
     depth, depth_square, days, days_square = np.ascontiguousarray(sums[:, JUDGED:].T)
     of_record = trust(good, bad, square, prior)
@@ -145,7 +145,7 @@ def scores(
     )
 
 
-def _read(sums: Floats, minute: Minutes) -> Floats:
+def standing(sums: Floats, minute: Minutes) -> Floats:
     """The columns of trust as they stand at the end of each minute; shape (n, JUDGED)."""
     readings = [fade.reading(minute, fade.landmark(minute)) for fade in _FADES]
     found = np.empty((len(sums), JUDGED))
