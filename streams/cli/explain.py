@@ -157,7 +157,7 @@ def print_kol(found: "ExplainedKol") -> None:
     )
     by = f"population number {found.number}" if found.number else "no number yet: population 0"
     out.print(f"{found.n_eff:.1f} independent judgements, beside {by}")
-    columns = ("trust", "judgements", "for", "against", "population", "for : against")
+    columns = ("trust", "n", "for", "against", "prior", "odds")
     dimensions = Table("dimension", *columns, show_edge=False)
     for one in found.dimensions:
         if one.score is None or one.low is None or one.high is None:
@@ -169,7 +169,7 @@ def print_kol(found: "ExplainedKol") -> None:
             f"{one.n or 0:.1f}",
             f"{one.good:.2f}",
             f"{one.bad:.2f}",
-            f"{100 * one.prior:.0f}, worth {one.prior_n:.0f}",
+            f"{100 * one.prior:.0f} by {one.prior_n:.0f}",
             f"{one.odds:.1f}",
         )
     out.print(dimensions)

@@ -171,7 +171,7 @@ def test_events_and_contents_are_counted_and_nobody_is_named(client: Client) -> 
             [at, at, "content-interactions", kind, "a" * 32, "k1", f"c{n % 2}", n]
             for n, kind in enumerate(said)
         ],
-        [*columns, "identity"],
+        columns,
     )
     record: dict[str, Any] = {"content_id": "c9", "ts": at, "kol_id": "k1", "text": TEXT}
     paid_for = record | {"sponsored": True, "disclosed": False}
