@@ -11,8 +11,8 @@ of whom one in ten is not honest, collapses, silences and attacks. Its messages 
 sides of the product's core, its rows into the real engine; each midnight of the world the
 trainer's own statements say what is known, and that holds from then on. Then what the product
 says of KOLs is compared with what is true. Lines with `met` or `MISSED` have a target, the others
-are reported; lines of shares are judged on all seeds together, too. `n` is KOL-days, KOLs or
-values. Exit code 1 if a target is missed.
+are reported. Several seeds are judged together in the end: a world has 1 000 KOLs, whose shares
+are off by a point. `n` is KOL-days, KOLs or values. Exit code 1 if a target is missed.
 """
 
 import argparse
@@ -115,9 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{form.name} world, seed {seed}", total=CARDS[form.name].days + 1
             )
             worlds.append(measured(seed, form, trainer, partial(progress.advance, task)))
-            missed += _print(lines, worlds[-1:])
-    if len(worlds) > 1:
-        missed += _print(lines, worlds)
+            missed = _print(lines, worlds[-1:])
+    if len(worlds) > 1:  # judged together: figures of one world are off by a point or two
+        missed = _print(lines, worlds)
     seconds = time.monotonic() - began
     sys.stderr.write(f"· {missed} targets missed, {seconds:.0f} s\n")
     return 1 if missed else 0
