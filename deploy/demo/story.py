@@ -26,7 +26,7 @@ class Scenario(Enum):
 
     BOTS = "bots"  # young accounts on few devices view for a second and like
     OUTRAGE = "outrage"  # fans unfollow, leave and report; experts correct
-    AMENDS = "amends"  # the KOL replies to users one by one, and they find it helpful
+    AMENDS = "amends"  # the KOL replies to users one by one; they find it helpful, and right
     PROMOTION = "promotion"  # many buy, and many return it once the demo is live
     DEBUT = "debut"  # users meet a KOL whom nobody has seen before
     SELF = "self"  # the KOL's own account sees what he published and buys it
@@ -78,8 +78,8 @@ NEWCOMERS: Final = (  # nobody meets them but by their debut
 
 ACTS: Final = (
     Act(Scenario.BOTS, "kol-shanliang-lama", 0, 40, 0.2, every_s=240),
-    Act(Scenario.OUTRAGE, "kol-taotao-mama", -4_200, -3_300, 0.08),
-    Act(Scenario.AMENDS, "kol-taotao-mama", -3_000, -900, 0.04),
+    Act(Scenario.OUTRAGE, "kol-taotao-mama", -4_200, -3_300, 0.02),
+    Act(Scenario.AMENDS, "kol-taotao-mama", -3_000, -300, 0.015),
     Act(Scenario.PROMOTION, "kol-dahu-zhibo", -1_500, -300, 0.06),
     Act(
         Scenario.OUTRAGE, "kol-mibao-ceping", -45, 75, 0.15

@@ -231,6 +231,10 @@ class World:
             self._outbox.interact(
                 at + 20 * SECOND, user, kol, "mark_helpful", content_id=content_id(kol, 0)
             )
+        if self._chance(0.3):
+            self._outbox.interact(
+                at + 25 * SECOND, user, kol, "mark_correct", content_id=content_id(kol, 0)
+            )
 
     def _simulate_promotion(self, at: int, kol: Kol) -> None:
         rng = self._rng
