@@ -309,6 +309,11 @@ class Trainer(_Part):
         description="Seconds from one turn that publishes what has changed of contents and KOLs as "
         "numbered values to the next.",
     )
+    daily_trust: bool = Field(
+        default=True,
+        description="Whether what facts say of trust is published once a day: populations, audits "
+        "and raters. Without it the newest of them hold.",
+    )
     session_seconds: float = Field(
         10.0, ge=6, description="Seconds without a heartbeat until another trainer takes over."
     )

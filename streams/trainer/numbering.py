@@ -122,6 +122,8 @@ class Numbering:
         """What is known of trust, where it is to be said today."""
         sealed = {kind: one.sealed_at for kind, one in newest_of(found).items() if kind in DAILY}
         kinds = self._day.due(sealed, now_ms, anyway=anyway)
+        if not self._settings.trainer.daily_trust:
+            return {}
         if not self._settings.clickhouse.events:  # where raters stand
             kinds = [kind for kind in kinds if kind != RATER]
         if not kinds:

@@ -325,6 +325,7 @@ def running(
 
     Trainers beside the supervised one stand by.
     """
+    env = {"KOL_TRAINER__DAILY_TRUST": "false", **env}  # rows are those of the oracle
     stack = Stack(path, workers, env)
     with ExitStack() as held:
         try:

@@ -59,6 +59,7 @@ class Product:
         os.kill(pid, signal.SIGKILL)
 
 
+UNLEARNED: Final = {"KOL_TRAINER__DAILY_TRUST": "false"}
 QUICK: Final = {"KOL_WORKER__SNAPSHOT_SECONDS": "0.5"}  # `kol drain` waits for two of them
 
 
@@ -66,8 +67,11 @@ QUICK: Final = {"KOL_WORKER__SNAPSHOT_SECONDS": "0.5"}  # `kol drain` waits for 
 def running(
     home: Path, workers: int = 1, env: Mapping[str, str] | None = QUICK
 ) -> Iterator[Product]:
-    """A stack from `kol up` to `kol down`; variables are for its processes."""
-    product = Product(home)
+    """A stack from `kol up` to `kol down`; variables are for its processes.
+
+    Nothing is learned of trust meanwhile, so that rows are those of the oracles.
+    """
+    product, env = Product(home), {**UNLEARNED, **(env or {})}
     product.kol("up", "--detach", "--workers", str(workers), env=env)
     try:
         yield product

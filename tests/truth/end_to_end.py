@@ -61,7 +61,8 @@ def covered(seed: int, home: Path) -> Covered:
     shift = time.time_ns() // 1_000_000 - MINUTE - BEGIN_MS - world.card.days * DAY
     lines = list(_lines(world, shift))
     half = len(lines) // 2
-    with running(home, workers=2, env=None) as product:
+    env = {"KOL_TRAINER__DAILY_TRUST": "true"}
+    with running(home, workers=2, env=env) as product:
         _send(product, lines[:half])
         product.kill("worker-0")
         _send(product, lines[half:])
