@@ -2,18 +2,18 @@
 
 | kind | says | from |
 |---|---|---|
-| audit | faded sums of evidence that no event says, by KOL | contents, notices, surveys, profiles |
+| audit | faded sums of evidence that no event says alone, by KOL | contents, what is saved, notices, surveys, profiles |
 | rater | how often a user said what was believed later; who has bought | events, scores, orders |
 | trust | what a population says before there is evidence | cells and audits of the last weeks |
 
 Each is a state as of one moment. Audits and raters are said first: a population names a source that
 is there by then.
 
-*Evidence of audits* counts with c = 1 and without an allowance:
+*Evidence of audits* counts with c = 1 and without an allowance, but for saves:
 
 | dimension | for | against |
 |---|---|---|
-| expertise | a credential in the profile (2, as long as it stands there) | a retraction (2) |
+| expertise | a credential in the profile (2, as long as it stands there); who saves a lab review or an expert's answers (c, once a fortnight) | a retraction (2) |
 | authenticity | a star of a survey above the first (1 of 4); a text of its own (1) | one that is missing (1 of 4); a text that a content had before (1) |
 | integrity | a sponsored content that says so (1) | one that does not (1); a violation (2) |
 
@@ -86,6 +86,16 @@ SAID: Final = """
         FROM (DATABASE).v_content
         WHERE kol_id != '' AND words != '' AND published_at <= {now:DateTime64(3, 'UTC')}
     )
+    UNION ALL
+    SELECT kol_id, 'E', min(moment), max(credibility_ppm) / 1e6 AS c, 0., c * c
+    FROM (DATABASE).event
+    WHERE kind = 'save' AND kol_id != '' AND user_hash != ''
+        AND moment <= {now:DateTime64(3, 'UTC')}
+        AND moment > {now:DateTime64(3, 'UTC')} - INTERVAL 60 DAY
+        AND content_id IN (
+            SELECT content_id FROM (DATABASE).v_content WHERE genre IN ('lab_review', 'expert_qa')
+        )
+    GROUP BY kol_id, user_hash, intDiv(toUnixTimestamp(moment), 14 * 86400)
     UNION ALL
     SELECT kol_id, 'I', published_at, toFloat64(assumeNotNull(disclosed)),
         toFloat64(NOT assumeNotNull(disclosed)), 1.

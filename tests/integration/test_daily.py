@@ -221,6 +221,40 @@ def event(user: str, kol: str, kind: str, days: int) -> list[Any]:
     return [moment, moment, "content-interactions", kind, user, kol, days * 97 + len(kol)]
 
 
+def test_who_saves_what_an_expert_says_speaks_of_expertise_once_a_fortnight(
+    client: Client,
+) -> None:
+    told(
+        client,
+        content(1, NOW - 50 * DAY, genre="lab_review"),
+        content(2, NOW - 50 * DAY, genre="narrative"),
+    )
+    fortnight = 14 * DAY
+    begun = NOW // fortnight * fortnight - fortnight  # a whole one before now
+    columns = ["moment", "received_at", "topic", "kind", "user_hash", "kol_id", "identity"]
+    saves = [
+        ("a", "c1", begun, 250_000),
+        ("a", "c1", begun + DAY, 250_000),  # again
+        ("b", "c1", begun, 500_000),
+        ("c", "c2", begun, 500_000),  # no expert's
+        ("d", "", begun, 500_000),
+    ]
+    client.insert(
+        "event",
+        [
+            [at, at, "content-interactions", "save", user * 32, "k1", n, content_id, c]
+            for n, (user, content_id, at, c) in enumerate(saves)
+        ],
+        [*columns, "content_id", "credibility_ppm"],
+    )
+    days = (NOW - begun) / DAY
+
+    found = of(states(client)[AUDIT], "k1")
+    assert found["for_E"] == pytest.approx(750_000 * 2 ** (-days / 14))
+    assert found["square_E"] == pytest.approx((0.25**2 + 0.5**2) * 1e12 * 4 ** (-days / 14))
+    assert "against_E" not in found
+
+
 def scored(kol: str, days: int, trust: float, n: float) -> list[Any]:
     """What was believed of expertise at a midnight."""
     return [kol, NOW // 1000 - days * 86_400, "2", 1, trust, n]
