@@ -1,6 +1,7 @@
 """`kol explain`: why an order's credits are what they are, and why a KOL is trusted."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ from rich.table import Column, Table
 
 from streams.cli.money import as_money
 from streams.cli.names import named
-from streams.cli.options import FAILED, HOME, MOMENTS, Home, Json, use_home
+from streams.cli.options import FAILED, HOME, At, Home, Json, use_home
 from streams.cli.screen import err, out, print_json, print_notice, styled
 
 if TYPE_CHECKING:
@@ -110,10 +111,7 @@ def print_order(one: dict[str, Any]) -> None:
 def kol(
     kol_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the KOL.")],
     *,
-    at: Annotated[
-        datetime | None,
-        typer.Option("--at", metavar="MOMENT", formats=MOMENTS, help="UTC; default: now."),
-    ] = None,
+    at: At = None,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
@@ -133,17 +131,21 @@ def kol(
     moment = datetime.now(UTC) if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
     numbers = asyncio.run(read_numbers(conf))
     client, database = reader(conf.clickhouse), conf.clickhouse.database
-    found = explained_kol(client, kol_id, int(moment.timestamp()), numbers, database)
+    found = explained_kol(
+        client, kol_id, int(moment.timestamp()), numbers, database, int(time.time())
+    )
     if as_json:
         print_json(found.as_dict())
     else:
         print_kol(found)
     if not found.agrees:
-        if found.is_whole:
-            why = "cells were written since, or by another version; ask again in a minute"
-        else:
-            why = "the oldest cells are not stored any more"
-        err.print(f"{found.differs} differs by {found.difference:.2g} from the stored score: {why}")
+        by = (
+            "is not made again"
+            if found.difference is None
+            else f"differs by {found.difference:.2g}"
+        )
+        why = found.unsure or "cells were written since; ask again in a minute"
+        err.print(f"{found.differs} {by}: {why}")
         raise typer.Exit(FAILED)
 
 
@@ -192,7 +194,7 @@ def print_kol(found: "ExplainedKol") -> None:
                 f" {one.audits['good']:g} for and {one.audits['bad']:g} against"
             )
     if found.agrees:
-        out.print(f"made again from {found.cells:,} cells: the same, to {found.difference:.0e}")
+        out.print(f"made again from {found.cells:,} cells: the same")
 
 
 def _percent(value: float, low: float, high: float) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,12 @@ Duration = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Go ahead without asking.")]
 HOME = Path(".kol")
 MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"]
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        "--at", formats=MOMENTS, help="As of this moment, UTC unless it has a zone; default: now."
+    ),
+]
 
 
 def formerly(**names: str) -> dict[str, Any]:

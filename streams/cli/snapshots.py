@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from streams.cli.options import FAILED, HOME, MOMENTS, Home, Json, use_home
+from streams.cli.options import FAILED, HOME, At, Home, Json, use_home
 from streams.cli.screen import err, out, print_json, styled
 
 snapshots = typer.Typer(
@@ -66,24 +66,17 @@ def list_(
 
 @snapshots.command("show")
 def show(
-    kind: Annotated[str, typer.Argument(help="Kind of values: content or kol.")],
+    kind: Annotated[str, typer.Argument(help="Kind of values, such as content or kol.")],
     key: Annotated[
         str | None, typer.Argument(help="A content or KOL; without it, the first ones of all.")
     ] = None,
     *,
-    at: Annotated[
-        datetime | None,
-        typer.Option(
-            "--at",
-            formats=MOMENTS,
-            help="For records that were appended then, UTC unless it has a zone; default: now.",
-        ),
-    ] = None,
+    at: At = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 20,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
-    """Show what holds at a moment of all contents or KOLs, or of one of them."""
+    """Show what holds of all contents or KOLs, or of one, for records appended at a moment."""
     from streams.operations.numbers import moment_text, read_numbers, what_holds
     from streams.settings import load
 

@@ -144,14 +144,14 @@ class ExplainedKol:
     events: Sequence[dict[str, Any]]
     contents: Sequence[dict[str, Any]]
     cells: int
-    difference: float  # the largest, between the stored values and those made again
+    difference: float | None  # the largest, between stored values and new ones; None: one is absent
     differs: str  # which value it is of; empty: none
-    is_whole: bool  # whether all cells that count are still stored
+    unsure: str  # why values may differ although nothing is wrong; empty: they may not
 
     @property
     def agrees(self) -> bool:
         """Whether the score is what its cells say."""
-        return self.difference <= TOLERANCE
+        return self.difference is not None and self.difference <= TOLERANCE
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
@@ -165,8 +165,8 @@ class _Numbers:
         self.log = log
 
 
-def explained_kol(
-    client: Client, kol_id: str, to_s: int, log: NumberLog, database: str
+def explained_kol(  # one for each thing that it is made of
+    client: Client, kol_id: str, to_s: int, log: NumberLog, database: str, now_s: int
 ) -> ExplainedKol:
     """The newest score of a KOL at a moment, made again.
 
@@ -176,6 +176,7 @@ def explained_kol(
         to_s: the moment, seconds since the epoch.
         log: the numbers on the topic.
         database: of the tables.
+        now_s: the time, seconds since the epoch.
 
     Raises:
         NoScoreError: there is none.
@@ -185,7 +186,10 @@ def explained_kol(
     given = {"kol": kol_id, "to": to_s, "model": MODEL_VERSION}
     found = query(client, SCORE, given)
     if not found:
-        raise NoScoreError(f"no score of {kol_id} of version {MODEL_VERSION}: nothing was said yet")
+        raise NoScoreError(
+            f"no score of {kol_id} of version {MODEL_VERSION} at that time: nothing was said yet,"
+            " or it is older than scores are kept"
+        )
     (row,) = found
     given["to"] = row["at"]
     cells = _cells(client, given)
@@ -216,8 +220,19 @@ def explained_kol(
         cells=len(cells.minute),
         difference=difference,
         differs=differs,
-        is_whole=not cells.minute.size or bool(cells.minute[0] > minute[0] - (KEPT_D - 1) * DAY),
+        unsure=_unsure(row, cells, known, now_s),
     )
+
+
+def _unsure(row: Mapping[str, Any], cells: Cells, known: Known, now_s: int) -> str:
+    """Why what is stored may not be all that a score was made of; empty: it is."""
+    number = int(known.number[0])
+    if number != row["snapshot"]:
+        return f"number {row['snapshot']} of its population is not on the topic any more"
+    oldest = now_s // 60 - KEPT_D * DAY
+    if cells.minute.size and cells.minute[0] < oldest + DAY:
+        return f"cells are kept for {KEPT_D} days, older ones may be gone"
+    return ""
 
 
 def _cells(client: Client, given: Mapping[str, Any]) -> Cells:
@@ -269,16 +284,17 @@ def _row_of(part: Rows, minute: int) -> dict[str, Any]:
     return {name: plain(values)[0] for name, values in part.pick(here[:1]).columns.items()}
 
 
-def _difference(row: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[str, float]:
-    """Which value differs most from what was stored, and by how much; infinite: it is not there."""
+def _difference(row: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[str, float | None]:
+    """Which value differs most from what was stored, and by how much; None: it is not there."""
     worst, most = "", 0.0
     for name in VALUES:
         stored, made = row[name], again.get(name)
         nothing = made is None or made != made  # noqa: PLR0124  # NaN
         if stored is None and nothing:
             continue
-        off = float("inf") if stored is None or nothing else abs(stored - float(made or 0.0))
-        if off > most:
+        if stored is None or nothing:
+            return name, None
+        if (off := abs(stored - float(made or 0.0))) > most:
             worst, most = name, off
     return worst, most
 

@@ -16,6 +16,7 @@ from streams.errors import ExpectedError
 from streams.operations.dlq.retry import Outcome
 from streams.operations.dlq.target import RetryTarget
 from streams.operations.doctor.findings import Finding, Severity
+from streams.operations.explain_kol import Dimension, ExplainedKol
 from streams.operations.forget.erase import Report
 from streams.operations.forget.search import Traces
 from streams.operations.ingest.check import Forecast, LateLine
@@ -223,6 +224,37 @@ class Stack:
         self.start = self.stop = lambda: None
 
 
+def explained_kol(text: str) -> ExplainedKol:
+    """A score of which everything is `text`."""
+    dimension = Dimension(
+        text, 0.5, 0.4, 0.6, 1.0, 0.7, 20.0, 3.0, 1.0, 0.5, {"n": 1, "good": 1, "bad": 0}
+    )
+    said = {"kind": text, "events": 1, "contents": [text]}
+    content = {"source": text, "n": 1, "contents": [text]}
+    return ExplainedKol(
+        kol_id=text,
+        display_name=text,
+        at=text,
+        trust=0.5,
+        low=0.4,
+        high=0.6,
+        fast=0.5,
+        n_eff=1.0,
+        is_node=True,
+        final=True,
+        number=1,
+        missing=[text],
+        dimensions=[dimension],
+        moved=[(text, 0.1)],
+        events=[said],
+        contents=[content],
+        cells=1,
+        difference=0.0,
+        differs="",
+        unsure="",
+    )
+
+
 def stand_ins(text: str) -> dict[str, Replacements]:
     """Command -> what is replaced, so that it shows `text`."""
     found = [Finding(text, severity, text, text) for severity in Severity]
@@ -274,6 +306,11 @@ def stand_ins(text: str) -> dict[str, Replacements]:
         | {
             "streams.operations.explain:explained_orders": returns([explained(text)]),
             "streams.operations.explain:letters_about": returns(letters),
+        },
+        "explain kol": READER
+        | {
+            "streams.operations.numbers:read_numbers": awaits(None),
+            "streams.operations.explain_kol:explained_kol": returns(explained_kol(text)),
         },
         "forget": {"streams.operations.forget.erase:forget": awaits(erasure(text))},
         "grants": {"sinks.grants:grants": returns([text])},

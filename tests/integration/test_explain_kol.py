@@ -107,7 +107,7 @@ def numbered() -> Log:
 
 
 def explained(client: Client, log: Log, to: int, kol: str = "k1") -> ExplainedKol:
-    return explained_kol(client, kol, to * 60, log.log, DATABASE)
+    return explained_kol(client, kol, to * 60, log.log, DATABASE, to * 60)
 
 
 @pytest.mark.parametrize("log", [Log(), numbered()], ids=["population 0", "numbers"])
@@ -117,8 +117,9 @@ def test_a_score_is_made_again_from_cells_and_numbers(client: Client, log: Log, 
     lived(client, log, {0: first_due(NOON + 1), 1: first_due(NOON + 1)})
     found = explained(client, log, to)
 
+    assert found.difference is not None
     assert found.difference <= 1e-9
-    assert found.is_whole
+    assert found.unsure == ""
     if to >= NOON - 60:
         assert [day for day, by in found.moved if by > 0]
 
@@ -192,3 +193,17 @@ def test_events_and_contents_are_counted_and_nobody_is_named(client: Client) -> 
     }
     assert TEXT not in text
     assert "a" * 32 not in text
+
+
+def test_what_may_be_gone_is_said(client: Client) -> None:
+    """A number that is not on the topic, and cells of three months ago."""
+    log = numbered()
+    lived(client, log, {0: final(NOON + 1), 1: final(NOON + 1)})
+    now_s = (NOON + 61 * DAY) * 60
+    gone = explained(client, Log(), NOON + 1)
+    old = explained_kol(client, "k1", (NOON + 1) * 60, log.log, DATABASE, now_s)
+
+    assert not gone.agrees
+    assert gone.unsure == "number 1 of its population is not on the topic any more"
+    assert old.unsure == "cells are kept for 90 days, older ones may be gone"
+    assert json.loads(json.dumps(gone.as_dict(), allow_nan=False))["agrees"] is False
