@@ -156,3 +156,44 @@ def test_neither_cuts_nor_restarts_show_in_a_bit(
         return said(reader)
 
     assert passed(stops, 1) == passed([], 0)
+
+
+def test_what_is_read_while_rows_are_written_takes_nothing_from_a_minute() -> None:
+    """Rows take a while to be written; then what is final by then leaves, what was read or not."""
+    reader = Reader(slack=0)
+    reader.fold(click(), paid())
+    passing(reader, NOON + DUE)
+    reader.fold(interaction(event_id="x1", kol_id="k1", user_id="u5", ts=NOON + SAID))
+    reader.collect()
+    reader.fold(
+        *(click(event_id=f"c{n}", kol_id="k9", user_id="u9", ts=NOON + 40 * DAY) for n in "12"),
+        interaction(event_id="x2", kol_id="k9", user_id="u9", ts=NOON + 40 * DAY),
+        refund("none", event_id="r2", user_id="u9", ts=NOON + 40 * DAY),
+    )
+    reader.prune()
+
+    assert said(reader) == {("k1", SAID): KEPT}
+    assert reader.cell(at=NOON + SAID)["views"] == 1
+
+
+def test_an_allowance_is_asked_for_before_it_is_whole() -> None:
+    """Of orders 60 days apart, also where all else that is read by then is years younger."""
+    later = NOON + 60 * DAY
+    reader = Reader(slack=0)
+    reader.fold(click(), paid(event_id="p1"), click(event_id="c2", ts=later))
+    reader.fold(paid("o2", event_id="p2", ts=later))
+    reader.collect()
+    passing(reader, NOON + 40 * DAY)
+    passing(reader, NOON + 62 * DAY)
+    for one in (
+        click(event_id="c3", kol_id="k9", user_id="u9", ts=NOON + 800 * DAY),
+        interaction(event_id="i3", kol_id="k9", user_id="u9", ts=NOON + 800 * DAY),
+        refund("none", event_id="r3", user_id="u9", ts=NOON + 800 * DAY),
+    ):
+        reader.fold(one)
+    reader.prune()
+
+    assert said(reader) == {
+        ("k1", SAID): KEPT,
+        ("k1", 60 * DAY + SAID): {"for_O": 250_000, "square_O": 62_500_000_000},
+    }
