@@ -197,3 +197,13 @@ def test_an_allowance_is_asked_for_before_it_is_whole() -> None:
         ("k1", SAID): KEPT,
         ("k1", 60 * DAY + SAID): {"for_O": 250_000, "square_O": 62_500_000_000},
     }
+
+
+def test_a_kol_beyond_the_limit_of_names_is_still_known_by_its_orders() -> None:
+    """When they are counted is not the log's to say: so who is too many could not be, either."""
+    reader = Reader(slack=0, name_limit=0)
+    reader.fold(click(), paid())
+    reader.collect()
+    passing(reader, NOON + 40 * DAY)
+
+    assert said(reader) == {("k1", SAID): KEPT}
