@@ -2,19 +2,25 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.keyed_names import KeyedNames
+from streams.core.user.formats import conversions
+from streams.core.user.memory import UserMemory
 from streams.core.user.refund_reasons import BUYERS_OWN, is_buyers_own
 from tests.builders import (
     DAY,
     HOUR,
+    KEY,
     MINUTE,
     NOON,
     Message,
     cancel,
     click,
+    copied,
     interaction,
     paid,
     refund,
@@ -207,3 +213,39 @@ def test_a_kol_beyond_the_limit_of_names_is_still_known_by_its_orders() -> None:
     passing(reader, NOON + 40 * DAY)
 
     assert said(reader) == {("k1", SAID): KEPT}
+
+
+@pytest.mark.parametrize(
+    ("back", "upgraded", "expected"),
+    [
+        (HOUR, 20, {("k1", SAID): COMPLAINED}),
+        (10 * DAY, 20, {("k1", SAID): COMPLAINED}),
+        (HOUR, 31, {}),  # its minute has left
+    ],
+)
+def test_orders_that_came_back_before_an_upgrade_speak_as_those_that_are_kept_do(
+    back: int, upgraded: int, expected: Said
+) -> None:
+    reader = Reader(slack=0)
+    reader.fold(click(), paid())
+    reader.collect()
+    passing(reader, NOON + 2 * HOUR)
+    reader.fold(refund(ts=NOON + back))
+    passing(reader, NOON + 20 * DAY)
+    arrays = copied(reader.memory.arrays())
+    [stage] = arrays["orders.order.stage"][arrays["orders.order.at"] == NOON]
+    assert stage == 7  # it waits; format 5 had it as one that is observed no more
+    is_it = arrays["orders.order.at"] == NOON
+    former = arrays | {
+        "allowances.left": np.zeros(len(arrays["allowances.at"]), np.int64),
+        "orders.order.stage": np.where(is_it, np.uint8(1 if back < DAY else 4), 0),
+        "orders.order.due_at": np.where(is_it, 1 << 62, arrays["orders.order.due_at"]),
+        "scalars": np.array([arrays["scalars"][0], NOON + upgraded * DAY]),
+    }
+    reader.memory = UserMemory.restored(
+        conversions(KeyedNames(KEY))[-1](former), 3, hmac_key=KEY, slack=0
+    )
+    reader.memory.life = 1
+    passing(reader, NOON + 40 * DAY)
+
+    assert said(reader) == expected
