@@ -171,6 +171,9 @@ def count_outcomes(state: Counted, outcomes: Outcomes) -> None:
     The minute in which it happened is final by then. So it is said in the first minute that is
     open whenever it is counted, `SAID_AFTER` later: cells leave before the watermark that
     makes it final.
+
+    No limit of names holds here: when these are counted is not the log's to say, and there are no
+    more of them than orders.
     """
     orders = state.orders.table
     user, kol = orders["user"][outcomes.order], orders["whose"][outcomes.order]
@@ -179,13 +182,9 @@ def count_outcomes(state: Counted, outcomes: Outcomes) -> None:
         return
     user, kol, at = user[is_known], kol[is_known], outcomes.due_at[is_known]
     sides = OUTCOME + outcomes.sign[is_known]
-    admitted = state.admission.admit(PURCHASES, kol, at)
-    if not admitted.all():
-        state.door_counts.add(PURCHASES, "name_limit", int(np.count_nonzero(~admitted)))
-    name = kol if admitted.all() else np.where(admitted, kol, state.names.codes([OTHERS]))
     granted = state.allowances.grant(user, kol, sides, at)
     weight = evidence(granted, np.full(len(granted), AGREEMENT))
-    cell = state.cells.rows(name, at // MINUTE_MS + SAID_AFTER)
+    cell = state.cells.rows(kol, at // MINUTE_MS + SAID_AFTER)
     state.cells.add(cell, SUM_FIELD[sides], weight)
     state.cells.add(cell, SQUARE_FIELD[sides], weight * weight)
 

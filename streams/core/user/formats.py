@@ -275,8 +275,27 @@ def with_consents(arrays: Arrays) -> Arrays:
 
 
 def _with_whole_words(arrays: Arrays) -> Arrays:
-    """A word takes all of its allowance: what a former one left of it is taken, too."""
-    return {name: array for name, array in arrays.items() if name != "allowances.left"}
+    """A word takes all of its allowance: what a former one left of it is taken, too.
+
+    Orders that came back wait until they are thirty days old, as those that are kept do: else what
+    was bought before the upgrade would speak for KOLs alone.
+    """
+    at, stage, due_at = (arrays[f"orders.order.{name}"] for name in ("at", "stage", "due_at"))
+    matures_at = at + _MATURE_MS
+    waits = (due_at == _NOT_DUE) & (stage >= 1) & (stage <= _BEFORE_MATURE)
+    waits &= matures_at >= arrays["scalars"][1] - _HORIZON_MS  # its minute has not left
+    return {
+        **{name: array for name, array in arrays.items() if name != "allowances.left"},
+        "orders.order.stage": np.where(waits, np.uint8(_GIVEN_BACK), stage),
+        "orders.order.due_at": np.where(waits, matures_at, due_at),
+    }
+
+
+_NOT_DUE: Final = 1 << 62
+_HORIZON_MS: Final = 2 * 3_600_000
+_MATURE_MS: Final = 30 * 86_400_000
+_BEFORE_MATURE: Final = 4  # the stages that end 1, 3, 7 and 14 days after an order
+_GIVEN_BACK: Final = 7
 
 
 def _keys(arrays: Arrays, prefix: str) -> Keys:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from streams.core.arrays.compaction import Compaction
 from streams.core.arrays.names import Names
+from streams.core.moments import HORIZON_MS, NEVER
 from streams.core.user.state import SLACK, UserState
 
 
@@ -30,6 +31,8 @@ class Retention:
         state.consents.prune()
         if watermark is None:
             return
+        if state.observed_to != NEVER:  # behind it outcomes of orders are counted
+            watermark = min(watermark, state.observed_to + HORIZON_MS)
         state.pruned_to = max(state.pruned_to, watermark)
         self._prune_journeys()
         for part in (

@@ -410,8 +410,8 @@ def test_a_frozen_order_keeps_its_touches_for_a_refund_months_later() -> None:
     for days in (1, 50, 150):
         reader.fold(click(ts=NOON + days * DAY), interaction(ts=NOON + days * DAY))
         reader.fold(paid(f"p{days}", ts=NOON + days * DAY, user_id="u2"))
-        reader.prune()
         reader.collect()
+        reader.prune()
     reader.restart(life=1)
     reader.fold(refund(pay_cents=2_000, ts=NOON + 170 * DAY))
     row = reader.order()
@@ -1007,8 +1007,8 @@ def test_platforms_channels_and_currencies_go_with_their_orders() -> None:
         words: Message = {"platform": f"p{n}", "channel_type": f"c{n}", "currency": f"m{n}"}
         reader.fold(paid(f"o{n}", ts=NOON + n * 100 * DAY) | words)
         reader.fold(click(ts=NOON + n * 100 * DAY), interaction(ts=NOON + n * 100 * DAY))
-        reader.prune()
         reader.collect()
+        reader.prune()
     row = reader.order("o3")
 
     assert len(reader.memory.arrays()["labels.end"]) == 6  # of two orders: the others are too old

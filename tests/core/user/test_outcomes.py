@@ -2,19 +2,25 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.keyed_names import KeyedNames
+from streams.core.user.formats import conversions
+from streams.core.user.memory import UserMemory
 from streams.core.user.refund_reasons import BUYERS_OWN, is_buyers_own
 from tests.builders import (
     DAY,
     HOUR,
+    KEY,
     MINUTE,
     NOON,
     Message,
     cancel,
     click,
+    copied,
     interaction,
     paid,
     refund,
@@ -156,3 +162,90 @@ def test_neither_cuts_nor_restarts_show_in_a_bit(
         return said(reader)
 
     assert passed(stops, 1) == passed([], 0)
+
+
+def test_what_is_read_while_rows_are_written_takes_nothing_from_a_minute() -> None:
+    """Rows take a while to be written; then what is final by then leaves, what was read or not."""
+    reader = Reader(slack=0)
+    reader.fold(click(), paid())
+    passing(reader, NOON + DUE)
+    reader.fold(interaction(event_id="x1", kol_id="k1", user_id="u5", ts=NOON + SAID))
+    reader.collect()
+    reader.fold(
+        *(click(event_id=f"c{n}", kol_id="k9", user_id="u9", ts=NOON + 40 * DAY) for n in "12"),
+        interaction(event_id="x2", kol_id="k9", user_id="u9", ts=NOON + 40 * DAY),
+        refund("none", event_id="r2", user_id="u9", ts=NOON + 40 * DAY),
+    )
+    reader.prune()
+
+    assert said(reader) == {("k1", SAID): KEPT}
+    assert reader.cell(at=NOON + SAID)["views"] == 1
+
+
+def test_an_allowance_is_asked_for_before_it_is_whole() -> None:
+    """Of orders 60 days apart, also where all else that is read by then is years younger."""
+    later = NOON + 60 * DAY
+    reader = Reader(slack=0)
+    reader.fold(click(), paid(event_id="p1"), click(event_id="c2", ts=later))
+    reader.fold(paid("o2", event_id="p2", ts=later))
+    reader.collect()
+    passing(reader, NOON + 40 * DAY)
+    passing(reader, NOON + 62 * DAY)
+    for one in (
+        click(event_id="c3", kol_id="k9", user_id="u9", ts=NOON + 800 * DAY),
+        interaction(event_id="i3", kol_id="k9", user_id="u9", ts=NOON + 800 * DAY),
+        refund("none", event_id="r3", user_id="u9", ts=NOON + 800 * DAY),
+    ):
+        reader.fold(one)
+    reader.prune()
+
+    assert said(reader) == {
+        ("k1", SAID): KEPT,
+        ("k1", 60 * DAY + SAID): {"for_O": 250_000, "square_O": 62_500_000_000},
+    }
+
+
+def test_a_kol_beyond_the_limit_of_names_is_still_known_by_its_orders() -> None:
+    """When they are counted is not the log's to say: so who is too many could not be, either."""
+    reader = Reader(slack=0, name_limit=0)
+    reader.fold(click(), paid())
+    reader.collect()
+    passing(reader, NOON + 40 * DAY)
+
+    assert said(reader) == {("k1", SAID): KEPT}
+
+
+@pytest.mark.parametrize(
+    ("back", "upgraded", "expected"),
+    [
+        (HOUR, 20, {("k1", SAID): COMPLAINED}),
+        (10 * DAY, 20, {("k1", SAID): COMPLAINED}),
+        (HOUR, 31, {}),  # its minute has left
+    ],
+)
+def test_orders_that_came_back_before_an_upgrade_speak_as_those_that_are_kept_do(
+    back: int, upgraded: int, expected: Said
+) -> None:
+    reader = Reader(slack=0)
+    reader.fold(click(), paid())
+    reader.collect()
+    passing(reader, NOON + 2 * HOUR)
+    reader.fold(refund(ts=NOON + back))
+    passing(reader, NOON + 20 * DAY)
+    arrays = copied(reader.memory.arrays())
+    [stage] = arrays["orders.order.stage"][arrays["orders.order.at"] == NOON]
+    assert stage == 7  # it waits; format 5 had it as one that is observed no more
+    is_it = arrays["orders.order.at"] == NOON
+    former = arrays | {
+        "allowances.left": np.zeros(len(arrays["allowances.at"]), np.int64),
+        "orders.order.stage": np.where(is_it, np.uint8(1 if back < DAY else 4), 0),
+        "orders.order.due_at": np.where(is_it, 1 << 62, arrays["orders.order.due_at"]),
+        "scalars": np.array([arrays["scalars"][0], NOON + upgraded * DAY]),
+    }
+    reader.memory = UserMemory.restored(
+        conversions(KeyedNames(KEY))[-1](former), 3, hmac_key=KEY, slack=0
+    )
+    reader.memory.life = 1
+    passing(reader, NOON + 40 * DAY)
+
+    assert said(reader) == expected
