@@ -2,7 +2,7 @@
 
 The product's own core judges the cells once more, by the numbers that hold. So what is shown is
 what the score was made of, or it does not agree and says so. What events and contents say is
-counted: no text and no user is read.
+counted: no text and no user is shown. Only views are read: those of a replay, where it was swapped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,7 @@ SHOWN: Final = 3  # days and contents
 KEPT_D: Final = 90  # that cells are kept
 
 _OF_DIMENSION: Final = ("trust_{}", "trust_{}_lo", "trust_{}_hi", "n_{}")
+SAME: Final = ("snapshot", "missing", "active")  # of a row, that are the same or not
 VALUES: Final = (  # of a row, that are made again
     *("trust", "trust_lo", "trust_hi", "fast", "fast_lo", "fast_hi"),
     *("resonance", "resonance_lo", "resonance_hi", "n_eff", "uncertainty"),
@@ -51,26 +52,31 @@ VALUES: Final = (  # of a row, that are made again
 
 SCORE: Final = """
     SELECT *, toUnixTimestamp(minute) AS at
-    FROM kol_score FINAL
+    FROM v_score
     WHERE kol_id = {kol:String} AND model_version = {model:String}
         AND minute <= toDateTime({to:UInt32}, 'UTC')
     ORDER BY minute DESC
     LIMIT 1
 """
 CELLS: Final = """
-    SELECT toUnixTimestamp(minute) AS at, source_partition, (FIELDS)
-    FROM minute_cell FINAL
+    SELECT toUnixTimestamp(minute) AS at, (FIELDS)
+    FROM v_minute
     WHERE kol_id = {kol:String} AND minute <= toDateTime({to:UInt32}, 'UTC')
         AND minute > toDateTime({since:UInt32}, 'UTC')
-    ORDER BY at, source_partition
+    ORDER BY at
 """
 EVENTS: Final = """
-    SELECT kind, count() AS events,
-        arrayFilter(c -> c != '', topK(3)(content_id)) AS contents
-    FROM v_event
-    WHERE kol_id = {kol:String} AND kind IN {kinds:Array(String)}
-        AND moment <= toDateTime({to:UInt32}, 'UTC')
-        AND moment > toDateTime({to:UInt32}, 'UTC') - INTERVAL 90 DAY
+    SELECT kind, sum(n) AS events,
+        arrayReverseSort(groupArrayIf((n, content_id), content_id != '')) AS by_n,
+        arraySlice(arrayMap(one -> one.2, by_n), 1, 3) AS contents
+    FROM (
+        SELECT kind, content_id, count() AS n
+        FROM v_event
+        WHERE kol_id = {kol:String} AND kind IN {kinds:Array(String)}
+            AND moment <= toDateTime({to:UInt32}, 'UTC')
+            AND moment > toDateTime({to:UInt32}, 'UTC') - INTERVAL 90 DAY
+        GROUP BY kind, content_id
+    )
     GROUP BY kind
     ORDER BY kind
 """
@@ -99,10 +105,9 @@ class NoScoreError(ExpectedError):
 
 
 class Cells(NamedTuple):
-    """What is stored of a KOL, by minute and source partition."""
+    """What is stored of a KOL, by minute."""
 
     minute: Minutes
-    source: NDArray[np.uint16]
     values: NDArray[np.int64]  # as `SCORED`
 
 
@@ -215,7 +220,12 @@ def explained_kol(  # one for each thing that it is made of
         missing=[one for one in row["missing"].split(",") if one],
         dimensions=_dimensions(row, known, added.sum(axis=0, keepdims=True), minute, audits),
         moved=_moved(cells, added, minute, known),
-        events=query(client, EVENTS, {**given, "kinds": [kind.label for kind in EVIDENCE_OF]}),
+        events=[
+            {name: one[name] for name in ("kind", "events", "contents")}
+            for one in query(
+                client, EVENTS, {**given, "kinds": [kind.label for kind in EVIDENCE_OF]}
+            )
+        ],
         contents=query(client, CONTENTS, given),
         cells=len(cells.minute),
         difference=difference,
@@ -240,7 +250,6 @@ def _cells(client: Client, given: Mapping[str, Any]) -> Cells:
     rows = query(client, CELLS.replace("(FIELDS)", ", ".join(SCORED)), {**given, "since": since})
     return Cells(
         np.array([row["at"] // 60 for row in rows], np.int64),
-        np.array([row["source_partition"] for row in rows], np.uint16),
         np.array([[row[name] for name in SCORED] for row in rows], np.int64).reshape(
             -1, len(SCORED)
         ),
@@ -249,17 +258,16 @@ def _cells(client: Client, given: Mapping[str, Any]) -> Cells:
 
 def _again(kol_id: str, cells: Cells, minute: int, log: NumberLog) -> dict[str, Any]:
     """The row of a minute, by the core; empty where it makes none."""
-    sources = int(cells.source.max(initial=0)) + 1
-    memory = KolMemory(0, sources)
+    memory = KolMemory(0, 1)  # source partitions are added up
     memory.ask(_Numbers(log))
     fields = np.zeros((len(cells.minute), len(NAMES)), np.int64)
     fields[:, [AT[name] for name in SCORED]] = cells.values
     done = (minute + 1) * MINUTE_MS + HORIZON_MS
     memory.fold(
         Block(
-            dict.fromkeys(range(sources), done),
-            dict.fromkeys(range(sources), 0),
-            cells.source,
+            {0: done},
+            {0: 0},
+            np.zeros(len(cells.minute), np.uint16),
             [kol_id],
             np.zeros(len(cells.minute), np.int32),
             cells.minute,
@@ -287,6 +295,9 @@ def _row_of(part: Rows, minute: int) -> dict[str, Any]:
 def _difference(row: Mapping[str, Any], again: Mapping[str, Any]) -> tuple[str, float | None]:
     """Which value differs most from what was stored, and by how much; None: it is not there."""
     worst, most = "", 0.0
+    for name in SAME:
+        if row[name] != again.get(name):
+            return name, None
     for name in VALUES:
         stored, made = row[name], again.get(name)
         nothing = made is None or made != made  # noqa: PLR0124  # NaN

@@ -234,9 +234,10 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
 def said_sql(database: str) -> str:
     """What contents, notices, surveys and profiles say: KOL, dimension, moment, good, bad, square.
 
-    It asks for `now`, a DateTime64(3, 'UTC').
+    It asks for `now`, a DateTime64(3, 'UTC'), and reads views alone.
     """
-    return SAID.replace("(DATABASE)", database)
+    events = "(SELECT *, 1e6 * credibility AS credibility_ppm FROM (DATABASE).v_event)"
+    return SAID.replace("(DATABASE).event", events).replace("(DATABASE)", database)
 
 
 def _audit_sums() -> str:
